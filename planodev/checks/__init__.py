@@ -1,0 +1,1 @@
+"""What planodev looks at and never changes, one file each."""

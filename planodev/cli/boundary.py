@@ -1,0 +1,103 @@
+"""The one place where errors end: printed for people or machines, with an exit code for each kind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from planodev.cli.console import Console
+from planodev.cli.group import planodev
+from planodev.errors import BadInput, Interrupted, PlanodevError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and end the process.
+
+    Args:
+        arguments: without the program's name; default what was typed.
+
+    """
+    signal.signal(signal.SIGTERM, _terminated)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    console = Console()
+    code = 0
+    try:
+        _run(arguments, console)
+    except (PlanodevError, click.exceptions.Exit) as error:
+        code = error.exit_code
+        if isinstance(error, PlanodevError):
+            console.fail(_command(arguments), error)
+    except BrokenPipeError:
+        code = _quiet_pipe()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        code = code or _quiet_pipe()
+    # Nothing is left to clean up, and tearing the interpreter down takes longer than some commands.
+    os._exit(code)
+
+
+def _run(arguments: list[str], console: Console) -> None:
+    """Run a command; whatever goes wrong leaves as a `PlanodevError`, a pipe that closed, or click's exit."""
+    console.json = "--json" in arguments[: arguments.index("--") if "--" in arguments else None]
+    try:
+        planodev.main(arguments, prog_name="planodev", standalone_mode=False, obj=console)
+    except click.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        raise click.exceptions.Exit(BadInput.exit_code) from error
+    except click.UsageError as error:
+        context = error.ctx.command_path if error.ctx else "planodev"
+        raise BadInput("usage", error.format_message().rstrip("."), fix=f"`{context} --help`") from error
+    except (KeyboardInterrupt, click.Abort) as error:
+        raise _interrupted(_command(arguments)) from error
+    except (PlanodevError, BrokenPipeError, click.exceptions.Exit):
+        raise
+    except Exception as error:
+        if os.environ.get("PLANODEV_DEBUG"):
+            raise
+        raise _unexpected(error) from error
+
+
+def _unexpected(error: Exception) -> PlanodevError:
+    text = " ".join(str(error).split()) or type(error).__name__
+    if type(error).__module__.startswith("docker"):
+        return PlanodevError(
+            "engine-refused", "the engine refused a request", why=text, fix="run the command again; `docker version` shows the engine"
+        )
+    return PlanodevError(
+        "unexpected", f"planodev itself failed: {type(error).__name__}", why=text, fix="PLANODEV_DEBUG=1 shows where"
+    )
+
+
+def _interrupted(command: str) -> Interrupted:
+    left = "what was begun is mended by the next `planodev up`" if command == "up" else "nothing was lost"
+    return Interrupted("interrupted", f"interrupted; {left}")
+
+
+def _command(arguments: list[str]) -> str:
+    skip = False
+    for argument in arguments:
+        if skip or argument.startswith("-"):
+            skip = argument == "-C"
+            continue
+        return argument
+    return "planodev"
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def _quiet_pipe() -> int:
+    """Leave as programs do whose reader went away, without Python's complaint at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

@@ -1,0 +1,140 @@
+"""What people and machines see: the result on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from planodev.result import Notice, Outcome, Result, envelope
+
+if TYPE_CHECKING:
+    from planodev.errors import PlanodevError
+
+
+class Console:
+    """The `Progress` that prints; the only renderer of results and errors."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.json = False
+        self.notices: list[Notice] = []
+        self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._color = False if os.environ.get("NO_COLOR") else None
+        self._title: str | None = None
+        self._bar: Any = None
+        self._layers: dict[str, Any] = {}
+
+    # Progress
+
+    def begin(self, title: str) -> None:
+        self._title = title
+        if self._live and not self.quiet:
+            click.echo(f"\r\033[K· {title} …", err=True, nl=False)
+
+    def done(self, outcome: Outcome) -> None:
+        self._end_bar()
+        self._title = None
+        detail = f" ({outcome.detail})" if outcome.detail else ""
+        self._line("✓", "green", f"{outcome.subject}: {outcome.verb}{detail}")
+
+    def note(self, text: str) -> None:
+        self._line("→", "cyan", text)
+
+    def notice(self, notice: Notice) -> None:
+        if notice not in self.notices:
+            self.notices.append(notice)
+
+    def transfer(self, layer: str, status: str, current: int, total: int) -> None:
+        if self.quiet:
+            return
+        if not self._live:
+            if layer not in self._layers or status != "Downloading":
+                self._layers.setdefault(layer, None)
+                click.echo(f"  {layer} {status.lower()} ({total / 1e6:.1f} MB)", err=True)
+            return
+        if self._bar is None:
+            self._bar = _bar()
+            click.echo("\r\033[K", err=True, nl=False)
+            self._bar.start()
+        if layer not in self._layers:
+            self._layers[layer] = self._bar.add_task(layer, total=total)
+        self._bar.update(self._layers[layer], completed=current, total=total)
+
+    def confirm(self, question: str) -> bool | None:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()) or self.json:
+            return None
+        self._end_bar()
+        return click.confirm(question, default=False, err=True)
+
+    # Ends
+
+    def finish(self, result: Result) -> None:
+        """Print a result: one JSON object, or lines."""
+        notices = self._all(result.notices)
+        if self.json:
+            self._json(envelope(result.command, data=result.data, notices=notices))
+            return
+        for line in result.summary:
+            click.echo(line, color=self._color)
+        self._warn(notices)
+
+    def fail(self, command: str, error: PlanodevError) -> None:
+        """Print an error: what, why, and the command that mends it."""
+        self._end_bar()
+        if self.json:
+            self._json(envelope(command, data={}, notices=self.notices, error=error.as_json()))
+            return
+        self._clear()
+        self._warn(self.notices)
+        mark = click.style("✗", fg="red")
+        click.echo(f"{mark} {error.message} [{error.code}]", err=True, color=self._color)
+        if error.why:
+            click.echo(_indented("why", error.why), err=True)
+        if error.fix:
+            click.echo(_indented("fix", error.fix), err=True)
+
+    def _all(self, more: list[Notice]) -> list[Notice]:
+        return [*self.notices, *(notice for notice in more if notice not in self.notices)]
+
+    def _warn(self, notices: list[Notice]) -> None:
+        for notice in notices:
+            mark = click.style("!", fg="yellow")
+            click.echo(f"{mark} {notice.message} [{notice.code}]", err=True, color=self._color)
+            if notice.fix:
+                click.echo(_indented("fix", notice.fix), err=True)
+
+    def _line(self, mark: str, color: str, text: str) -> None:
+        if self.quiet:
+            return
+        self._clear()
+        click.echo(f"{click.style(mark, fg=color)} {text}", err=True, color=self._color)
+
+    def _clear(self) -> None:
+        if self._live and not self.quiet:
+            click.echo("\r\033[K", err=True, nl=False)
+
+    def _end_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+            self._layers = {}
+
+    def _json(self, value: dict[str, Any]) -> None:
+        click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _indented(word: str, text: str) -> str:
+    first, *rest = text.splitlines()
+    return "\n".join([f"  {word}: {first}", *(f"       {line}" for line in rest)])
+
+
+def _bar() -> Any:  # noqa: ANN401
+    from rich.console import Console as RichConsole
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    return Progress(*columns, console=RichConsole(stderr=True), transient=True)

@@ -1,0 +1,79 @@
+"""Where the database is and who may enter: the five DB_* values and the text forms they take.
+
+Plano builds its connection string by text substitution, and its driver decodes percent signs. So DB_PASS
+holds the percent-encoded form and Postgres holds the raw one; `encode_password` is the only place that
+knows.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote_to_bytes
+
+CONNECTION_STRING = "postgresql://${DB_USER}:${DB_PASS}@${DB_HOST}:${DB_PORT}/${DB_NAME}"
+DOCKER_HOST_NAME = "host.docker.internal"
+LOOPBACK = "127.0.0.1"
+
+# What planoai, python-dotenv, `docker --env-file` and `sh` read alike, and what a URL takes as it is.
+_ENCODED = re.compile(r"(?:[A-Za-z0-9._-]|%[0-9A-Fa-f]{2})+")
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One way to the database.
+
+    Args:
+        user: role name, raw.
+        password: raw, as Postgres knows it; never shown by `repr`.
+        host: name or address, seen from where Plano runs.
+        port: TCP port.
+        database: database name, raw.
+
+    """
+
+    user: str
+    password: str = field(repr=False)
+    host: str
+    port: int
+    database: str
+
+    @property
+    def masked(self) -> str:
+        """The connection string with the password hidden, for people."""
+        return f"postgresql://{self.user}:***@{self.host}:{self.port}/{self.database}"
+
+
+def encode_password(raw: str) -> str:
+    """Return the form for DB_PASS: percent-encoded, without `~`, which `sh` would expand.
+
+    Source: tokio-postgres 0.7.18 decodes percent signs in user info; planoai's `.env` reader takes all else literally.
+    """
+    return quote(raw, safe="").replace("~", "%7E")
+
+
+def decode_password(value: str) -> str:
+    """Return the raw password for a value of DB_PASS.
+
+    A value that is a valid percent-encoded text is decoded, as Plano's driver will do; any other is taken
+    as the password itself.
+
+    Raises:
+        ValueError: the decoded bytes are not UTF-8 or contain a NUL, which Postgres cannot store.
+
+    """
+    if not _ENCODED.fullmatch(value):
+        raw = value
+    else:
+        try:
+            raw = unquote_to_bytes(value).decode()
+        except UnicodeDecodeError as error:
+            raise ValueError("its percent-encoded bytes are not UTF-8") from error
+    if "\0" in raw:
+        raise ValueError("it contains a NUL")
+    return raw
+
+
+def is_encoded(value: str) -> bool:
+    """Say whether a value can stand in `.env` and in the connection string as it is."""
+    return _ENCODED.fullmatch(value) is not None

@@ -1,0 +1,220 @@
+"""Where Postgres can run. An engine is one module in this package, behind the small interface below.
+
+`plan` decides, from what is wanted and what was observed, what has to change; engines only carry it out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from planodev.connection import Connection
+    from planodev.plano.proof import Evidence
+    from planodev.progress import Progress
+    from planodev.project import Owner, Project
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """Which engine answered.
+
+    Args:
+        name: `docker`.
+        endpoint: its address, such as `unix:///var/run/docker.sock`.
+        source: why this one: `DOCKER_HOST`, ``context `name` ``, `default socket`.
+        version: the engine's own, such as `20.10.24`.
+        product: what calls itself so, such as `Docker Desktop` or `Debian GNU/Linux 12`.
+        local: False where its published ports are on another machine.
+
+    """
+
+    name: str
+    endpoint: str
+    source: str
+    version: str
+    product: str
+    local: bool = True
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of ours as the engine shows it now."""
+
+    id: str
+    name: str
+    state: str
+    image: str
+    image_id: str
+    port: int | None
+    addresses: tuple[str, ...]
+    volume: str | None
+    owner: Owner
+    exit_code: int = 0
+    oom_killed: bool = False
+    started_at: str = ""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume of ours; the rest is what it was first made with, `superuser` being initdb's role."""
+
+    name: str
+    owner: Owner
+    superuser: str
+    image: str
+    database: str
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Everything of one project in the engine, and the names that others hold.
+
+    Args:
+        container: of this project, None where there is none.
+        volume: of this project, None where there is none.
+        namesakes: volumes made at this path by another checkout.
+        taken: names of all containers and volumes that are not this project's, name → whose.
+
+    """
+
+    container: Container | None = None
+    volume: Volume | None = None
+    namesakes: tuple[Volume, ...] = ()
+    taken: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Desired:
+    """The database that `up` wants to see; what `plan` compares."""
+
+    name: str
+    image: str
+    image_id: str
+    port: int
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Server:
+    """What to create: all that goes into a container and its volume."""
+
+    name: str
+    volume: str
+    image: str
+    port: int
+    addresses: tuple[str, ...]
+    owner: Owner
+    superuser: str
+    database: str
+    password: str = field(repr=False)
+
+
+class Engine(Protocol):
+    """What a place for Postgres must be able to do. Every method may raise `NoEngine`."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """Which engine this is."""
+
+    def observe(self, project: Project, env_id: str | None) -> Observed:
+        """Look, and change nothing."""
+
+    def projects(self) -> frozenset[str]:
+        """Return the numbers of all projects with data here, as seen by the last `observe`."""
+
+    def image_id(self, image: str) -> str | None:
+        """Return the id of a local image, None when it has to be pulled."""
+
+    def image_major(self, image: str) -> int | None:
+        """Return the major version of PostgreSQL in a local image, None where it does not say."""
+
+    def pull(self, image: str, progress: Progress) -> None:
+        """Fetch an image; raises an error that says why it can't be had."""
+
+    def addresses(self, plano: str) -> tuple[str, ...]:
+        """Return where to publish so that Plano, in `docker` or `native` mode, reaches it and nobody else does."""
+
+    def port_holder(self, port: int, addresses: tuple[str, ...]) -> str | None:
+        """Return who listens at a port, None when it is free for us."""
+
+    def create(self, server: Server) -> None:
+        """Create and start a container, and its volume where it is missing; raises `PortTaken`, `Conflict`."""
+
+    def start(self, container: Container) -> None:
+        """Start or unpause; raises `PortTaken`."""
+
+    def stop(self, container: Container, timeout: float) -> None:
+        """Shut down fast and cleanly, within `timeout` seconds."""
+
+    def remove_container(self, container: Container) -> None:
+        """Remove a container of ours, keeping its volume."""
+
+    def remove_volume(self, volume: Volume) -> None:
+        """Remove a volume of ours, and with it the data."""
+
+    def data_major(self, volume: Volume, image: str) -> int | None:
+        """Return the major version of the data in a volume, None for an empty one."""
+
+    def was_ready(self, volume: Volume, image: str) -> bool:
+        """Say whether the data has ever been ready, by the mark that `mark_ready` leaves beside it."""
+
+    def mark_ready(self, container: Container) -> None:
+        """Leave the mark, durably."""
+
+    def kept_password(self, container: Container) -> str | None:
+        """Return the password that the container was created with, None where it can't be read."""
+
+    def admin(self, container: Container, sql: str, *, user: str, database: str) -> str:
+        """Run SQL as the superuser over the server's own socket, where no password is needed; returns the rows.
+
+        Raises `AdminFailed` with the server's message.
+        """
+
+    def begin_witness(self, image: str) -> None:
+        """Start, in the background, the throw-away container that the proof runs from."""
+
+    def prove_beside_plano(self, connection: Connection, image: str, timeout: float) -> Evidence:
+        """Run the proof from where Plano's container will be."""
+
+    def prove_from_inside(self, container: Container, connection: Connection, timeout: float) -> Evidence:
+        """Run the proof from the database's own container, which is on the same bridge as Plano's."""
+
+    def state(self, container: Container) -> str:
+        """Return the state now: `running`, `exited`, `restarting`, `paused`, `dead`."""
+
+    def log(self, container: Container, lines: int) -> str:
+        """Return the end of the server's log."""
+
+    def close(self) -> None:
+        """Remove what was started only for this run."""
+
+
+class PortTaken(Exception):  # noqa: N818
+    """A port was taken between the look and the start."""
+
+
+class AdminFailed(Exception):  # noqa: N818
+    """SQL over the server's socket failed; the text is the server's."""
+
+
+def open_engine(name: str, environment: dict[str, str]) -> Engine:
+    """Return the engine by its name, connected.
+
+    Args:
+        name: `auto` or `docker`.
+        environment: for DOCKER_HOST and its like.
+
+    Raises:
+        NoEngine: none answers; says which fix fits.
+
+    """
+    del name  # Docker is the only engine so far.
+    from planodev.engines import docker
+
+    return docker.connect(environment)
+
+
+def as_json(info: EngineInfo | None) -> dict[str, Any] | None:
+    """Return the `engine` object of `--json`."""
+    return vars(info).copy() if info else None

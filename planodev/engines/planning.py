@@ -1,0 +1,127 @@
+"""What has to change so that the engine has what is wanted: pure decisions, each with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from planodev.connection import LOOPBACK
+from planodev.errors import Conflict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from planodev.engines import Container, Desired, Observed
+    from planodev.settings import Setting
+
+# Ports that Plano and its parts take, so that the database never gets in their way.
+# Source: planoai 0.4.39 `native_runner.py` and `docker_cli.py`; 8000 is the default template's agent listener.
+PLANO_PORTS = frozenset({8000, 9901, 19901, 9091, 9092, 10000, 10001, 10510, 11000, 12000, 12001})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do about the container; `reasons` say why, with both values."""
+
+    action: Literal["unchanged", "start", "create", "replace"]
+    reasons: tuple[str, ...] = ()
+
+
+def plan(desired: Desired, observed: Observed) -> Plan:
+    """Compare what is wanted with what was observed."""
+    have = observed.container
+    if have is None:
+        return Plan("create", ("its container is gone, the data is kept",) if observed.volume else ())
+    reasons = []
+    if have.name != desired.name:
+        reasons.append(f"the name is `{have.name}`, wanted is `{desired.name}`")
+    if have.image != desired.image:
+        reasons.append(f"the image is `{have.image}`, wanted is `{desired.image}`")
+    elif have.image_id != desired.image_id:
+        reasons.append(f"`{desired.image}` is now {desired.image_id[7:19]}, the container has {have.image_id[7:19]}")
+    if have.port != desired.port:
+        reasons.append(f"the port is {have.port}, wanted is {desired.port}")
+    elif set(have.addresses) != set(desired.addresses):
+        reasons.append(
+            f"it listens on {', '.join(have.addresses) or 'nothing'}, wanted is {', '.join(desired.addresses)}"
+        )
+    if have.volume is None:
+        reasons.append("its volume is gone")
+    elif observed.volume is None or have.volume != observed.volume.name:
+        reasons.append(f"it uses the volume `{have.volume}`, which is not this project's")
+    if have.state in ("dead", "removing"):
+        reasons.append(f"its state is {have.state}")
+    if reasons:
+        return Plan("replace", tuple(reasons))
+    if have.state == "running":
+        return Plan("unchanged")
+    return Plan("start", (have.state,))
+
+
+def choose_name(wanted: Setting[str], slug: str, project_id: str, taken: dict[str, str]) -> str:
+    """Return the container's name: the wanted one, else one with the project's name in it.
+
+    Raises:
+        Conflict: the name was asked for, and another container has it.
+
+    """
+    if wanted.value not in taken:
+        return wanted.value
+    if wanted.asked:
+        raise Conflict(
+            "name-taken",
+            f"the name `{wanted.value}` is taken",
+            why=taken[wanted.value],
+            fix=f"`planodev up --name {wanted.value}-{slug}`, or leave `--name` out",
+        )
+    longer = f"{wanted.value}-{slug}"
+    return longer if longer not in taken else f"{longer}-{project_id[:6]}"
+
+
+def choose_port(wanted: Setting[int], holder: Callable[[int], str | None]) -> tuple[int, str | None]:
+    """Return a free port and, where it is not the wanted one, who holds that.
+
+    Args:
+        wanted: where to begin.
+        holder: says who listens at a port, None when it is free.
+
+    Raises:
+        Conflict: the port was asked for and is taken, or no free one was found among the next hundred.
+
+    """
+    first = holder(wanted.value)
+    if first is None:
+        return wanted.value, None
+    following = (p for p in range(wanted.value + 1, min(wanted.value + 101, 65536)) if p not in PLANO_PORTS)
+    free = next((p for p in following if holder(p) is None), None)
+    if wanted.asked or free is None:
+        raise Conflict(
+            "port-taken",
+            f"port {wanted.value} is taken",
+            why=f"held by {first}",
+            fix=f"`planodev up --port {free}`" if free else "`planodev up --port N` with a free port",
+        )
+    return free, first
+
+
+def published_addresses(
+    plano: str, *, local: bool, native_linux: bool, rootless: bool, gateway: str | None
+) -> tuple[str, ...]:
+    """Return where to publish so that Plano gets in and the network around does not.
+
+    A container reaches `host.docker.internal` through the bridge gateway on native Linux, where a port that is
+    published on 127.0.0.1 alone refuses it (seen on Docker Engine 20.10). Docker Desktop, Colima, OrbStack,
+    Rancher Desktop, Podman machine and rootless engines hand that name's connections to the host's own loopback,
+    and have no gateway address on the host to publish on.
+
+    Args:
+        plano: `docker` or `native`.
+        local: whether the engine's socket is on this machine.
+        native_linux: whether the engine runs on this very kernel.
+        rootless: whether its network is in a user namespace.
+        gateway: the address of the default bridge on this host, where it is known.
+
+    """
+    if plano == "docker" and local and native_linux and not rootless and gateway:
+        return (LOOPBACK, gateway)
+    return (LOOPBACK,)

@@ -1,0 +1,199 @@
+"""The project's `.env`: read as its readers do, edited without touching a line that is not ours.
+
+Four programs read this file, and only `KEY=value` without quotes, blanks, `export` or an inline comment
+means the same to planoai, python-dotenv, `docker --env-file` and `sh`. That is the dialect written here.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from planodev.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KEYS = ("DB_USER", "DB_PASS", "DB_HOST", "DB_PORT", "DB_NAME")
+MODE = 0o600
+
+_PLAIN = re.compile(r"[A-Za-z0-9._%+/=:@-]*")
+_PROJECT = re.compile(r"^# planodev project: ([0-9a-f]{16})\b", re.MULTILINE)
+_PROJECT_LINE = "# planodev project: {} (by this `planodev up` finds the database again; the values here lead)\n"
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A piece of the file as python-dotenv cuts it: blank lines before it belong to it."""
+
+    text: str
+    key: str | None
+    value: str | None
+
+
+@dataclass(frozen=True)
+class EnvFile:
+    """A `.env`, whole; immutable. `exists` is False where there is no file yet."""
+
+    path: Path
+    exists: bool
+    lines: tuple[_Line, ...]
+
+    @property
+    def text(self) -> str:
+        """Return the file's text, every foreign byte as it was."""
+        return "".join(line.text for line in self.lines)
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Return the assignments as python-dotenv reads them, the last one of a key winning."""
+        return {line.key: line.value for line in self.lines if line.key and line.value is not None}
+
+    @property
+    def project_id(self) -> str | None:
+        """Return the 16 hexadecimal digits that tie this checkout to its database."""
+        found = _PROJECT.search(self.text)
+        return found[1] if found else None
+
+    def with_values(self, wanted: Mapping[str, str], project_id: str) -> EnvFile:
+        """Return the file with these assignments in the common dialect and everything else untouched.
+
+        Args:
+            wanted: values of `[A-Za-z0-9._%+/=:@-]`; others cannot be written so that all readers agree.
+            project_id: written as a comment, where it is not there already.
+
+        """
+        lines = list(self.lines)
+        appended: list[str] = []
+        current = self.project_id
+        if current is None:
+            appended.append(_PROJECT_LINE.format(project_id))
+        elif current != project_id:
+            lines = [replace(line, text=_PROJECT.sub(f"# planodev project: {project_id}", line.text)) for line in lines]
+        for key, value in wanted.items():
+            if not _PLAIN.fullmatch(value):
+                raise ValueError(f"{key} cannot be written unquoted")
+            places = [i for i, line in enumerate(lines) if line.key == key]
+            if not places:
+                appended.append(f"{key}={value}\n")
+                continue
+            old = lines[places[-1]].text
+            blank = old[: len(old) - len(old.lstrip())]
+            before = blank[: max(blank.rfind("\n"), blank.rfind("\r")) + 1]
+            ending = old[len(old.rstrip("\r\n")) :]
+            lines[places[-1]] = _Line(f"{before}{key}={value}{ending and chr(10)}", key, value)
+        text = "".join(line.text for line in lines)
+        if appended and text and not text.endswith(("\n", "\r")):
+            text += "\n"
+        text += "".join(appended)
+        # planoai reads line by line and takes a line inside somebody's multi-line value for an assignment:
+        # whatever it would misread is said again at the end, where it wins for every reader.
+        misread = {key: value for key, value in wanted.items() if read_as_planoai(text).get(key) != value}
+        if misread and not text.endswith(("\n", "\r")):
+            text += "\n"
+        text += "".join(f"{key}={value}\n" for key, value in misread.items())
+        return replace(self, lines=_cut(text))
+
+    def write(self) -> None:
+        """Write atomically with mode 0600; under a kill either the old or the new file is there, whole.
+
+        Raises:
+            BadInput: the directory or the file cannot be written.
+
+        """
+        target = self.path.resolve()
+        try:
+            write_atomically(target, self.text.encode(), MODE)
+        except OSError as error:
+            raise BadInput(
+                "env-file-unwritable",
+                f"`{self.path}` cannot be written",
+                why=error.strerror,
+                fix=f"make `{target.parent}` writable for you, then run `planodev up` again",
+            ) from error
+
+    @property
+    def mode(self) -> int | None:
+        """Return the permission bits, None where there is no file."""
+        return stat.S_IMODE(self.path.stat().st_mode) if self.exists else None
+
+
+def load(path: Path) -> EnvFile:
+    """Read a `.env`; a missing one is empty.
+
+    Raises:
+        BadInput: it is a directory, a link to nothing, unreadable, or not UTF-8.
+
+    """
+    if path.is_symlink() and not path.exists():
+        raise BadInput(
+            "env-file-broken-link",
+            f"`{path}` is a link to `{path.readlink()}`, which does not exist",
+            fix=f"create the file that it points to, or remove the link: `rm {path}`",
+        )
+    if path.is_dir():
+        raise BadInput(
+            "env-file-is-directory",
+            f"`{path}` is a directory",
+            why="Docker creates one when a missing file is mounted",
+            fix=f"remove it: `rmdir {path}`",
+        )
+    try:
+        text = path.read_bytes().decode()
+    except FileNotFoundError:
+        return EnvFile(path, exists=False, lines=())
+    except UnicodeDecodeError as error:
+        raise BadInput(
+            "env-file-not-utf8",
+            f"`{path}` is not UTF-8",
+            why=f"byte {error.start} is 0x{error.object[error.start]:02x}",
+            fix="convert it, for example `iconv -f LATIN1 -t UTF-8`",
+        ) from error
+    except OSError as error:
+        raise BadInput(
+            "env-file-unreadable", f"`{path}` cannot be read", why=error.strerror, fix=f"`chmod u+rw {path}`"
+        ) from error
+    return EnvFile(path, exists=True, lines=_cut(text))
+
+
+def read_as_planoai(text: str) -> dict[str, str]:
+    """Read as planoai 0.4.39 does (`planoai/utils.py:230-252`): by line, quotes and `export` being part of it."""
+    pairs = (line.strip().split("=", 1) for line in io.StringIO(text, newline=None))
+    return {pair[0].strip(): pair[1].strip() for pair in pairs if len(pair) == 2 and not pair[0].startswith("#")}  # noqa: PLR2004
+
+
+def write_atomically(path: Path, content: bytes, mode: int) -> None:
+    """Replace a file in one step, durable, keeping its owner where the system lets us.
+
+    Raises:
+        OSError: the directory is not writable, or the disk is full; the old file is then untouched.
+
+    """
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(mode)
+        if path.exists() and hasattr(os, "chown"):
+            with suppress(PermissionError):
+                os.chown(temporary, path.stat().st_uid, path.stat().st_gid)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _cut(text: str) -> tuple[_Line, ...]:
+    from dotenv.parser import parse_stream
+
+    bindings = parse_stream(io.StringIO(text, newline=""))
+    return tuple(_Line(b.original.string, b.key, b.value) for b in bindings)

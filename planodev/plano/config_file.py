@@ -1,0 +1,99 @@
+"""The project's Plano configuration: which file it is, and what it says about storing conversations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from planodev.connection import CONNECTION_STRING
+from planodev.errors import BadInput
+from planodev.project import CONFIG_NAMES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A parsed file; `content` is None where there is none yet."""
+
+    path: Path
+    content: dict[str, Any] | None
+
+    @property
+    def models(self) -> list[str]:
+        """Return the models that it names, `PROVIDER/MODEL` each."""
+        entries = (self.content or {}).get("model_providers") or (self.content or {}).get("llm_providers") or []
+        return [str(e["model"]) for e in entries if isinstance(e, dict) and "model" in e]
+
+    @property
+    def lacks(self) -> str | None:
+        """Say what keeps Plano from using this project's database, None when nothing does."""
+        storage = (self.content or {}).get("state_storage")
+        if not isinstance(storage, dict):
+            return "it has no `state_storage`, so Plano keeps conversations in memory"
+        if storage.get("type") != "postgres":
+            return f"its `state_storage` has type `{storage.get('type')}`, so conversations are lost at a restart"
+        if not storage.get("connection_string"):
+            return "its `state_storage` has no `connection_string`"
+        return None
+
+
+def find(directory: Path, chosen: str) -> Path:
+    """Return the file that planoai would take: the chosen one, else config.yaml, else plano_config.yaml.
+
+    Source: planoai 0.4.39 `utils.py`, `find_config_file`.
+    """
+    if chosen:
+        return directory / chosen
+    candidates = [directory / name for name in CONFIG_NAMES]
+    return next((path for path in candidates if path.exists() or path.is_symlink()), candidates[0])
+
+
+def load(path: Path) -> ConfigFile:
+    """Read and parse the file.
+
+    Raises:
+        BadInput: it is a directory, a link to nothing, not UTF-8, not YAML, or not a mapping; with line and column.
+
+    """
+    if path.is_symlink() and not path.exists():
+        raise _bad(path, f"it is a link to `{path.readlink()}`, which does not exist", f"`rm {path}`")
+    if path.is_dir():
+        raise _bad(path, "it is a directory; Docker creates one when a missing file is mounted", f"`rmdir {path}`")
+    try:
+        text = path.read_bytes().decode()
+    except FileNotFoundError:
+        return ConfigFile(path, None)
+    except UnicodeDecodeError as error:
+        raise _bad(path, f"it is not UTF-8 (byte {error.start})", "save it as UTF-8") from error
+    except OSError as error:
+        raise _bad(path, error.strerror or "it cannot be read", f"`chmod u+r {path}`") from error
+    return ConfigFile(path, _parse(path, text))
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        content = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        why = where + (getattr(error, "problem", None) or str(error).splitlines()[0])
+        raise _bad(path, why, f"mend `{path}`; planodev leaves it as it is") from error
+    if not isinstance(content, dict):
+        raise _bad(path, "it holds no mapping of keys", f"mend `{path}`, or move it away to have one written")
+    return content
+
+
+def _bad(path: Path, why: str, fix: str) -> BadInput:
+    return BadInput("bad-config-file", f"`{path}` cannot be used", why=why, fix=fix)
+
+
+STORAGE_BLOCK = f"""\
+state_storage:
+  type: postgres
+  connection_string: "{CONNECTION_STRING}"
+"""

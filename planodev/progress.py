@@ -1,0 +1,52 @@
+"""How the work says what it is doing, without knowing who listens."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from planodev.result import Notice, Outcome
+
+
+class Progress(Protocol):
+    """The listener; `planodev.cli.console` has the one that prints."""
+
+    def begin(self, title: str) -> None:
+        """Say what starts now, a gerund such as `Starting Postgres`."""
+
+    def done(self, outcome: Outcome) -> None:
+        """Say how the step that began last has ended."""
+
+    def notice(self, notice: Notice) -> None:
+        """Say something the user must know; each code and message is shown once."""
+
+    def note(self, text: str) -> None:
+        """Say one line that explains a change, such as why a container is replaced."""
+
+    def transfer(self, layer: str, status: str, current: int, total: int) -> None:
+        """Report bytes of an image layer; `total` is 0 while it is not known."""
+
+    def confirm(self, question: str) -> bool | None:
+        """Ask, defaulting to no; None where there is no terminal to ask at."""
+
+
+class Silent:
+    """A listener that drops everything but remembers the notices."""
+
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+
+    def begin(self, title: str) -> None: ...
+
+    def done(self, outcome: Outcome) -> None: ...
+
+    def notice(self, notice: Notice) -> None:
+        if notice not in self.notices:
+            self.notices.append(notice)
+
+    def note(self, text: str) -> None: ...
+
+    def transfer(self, layer: str, status: str, current: int, total: int) -> None: ...
+
+    def confirm(self, question: str) -> bool | None:
+        del question
+        return None

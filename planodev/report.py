@@ -1,0 +1,210 @@
+"""What the commands say at their end: the data for machines and the lines for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from planodev import engines, work
+from planodev.checks import credentials
+from planodev.connection import DOCKER_HOST_NAME, LOOPBACK
+from planodev.engines import AdminFailed
+from planodev.errors import NoEngine
+from planodev.plano import proof, state_table
+from planodev.project import CONFIG_NAMES
+from planodev.result import Notice, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from planodev.project import Project
+    from planodev.work import Work
+
+def counted(count: int | None) -> str:
+    """Return the number of conversations in words; each stored turn is one row."""
+    if count is None:
+        return "the conversations (not counted: Postgres is not running)"
+    return f"{count} stored conversation turn{'' if count == 1 else 's'}"
+
+
+def state_of(run: Work) -> str:
+    """Return running, stopped, absent or broken."""
+    have, volume = run.observed.container, run.observed.volume
+    if have is None:
+        return "stopped" if volume else "absent"
+    if volume is None or have.oom_killed or have.state in ("restarting", "dead", "removing"):
+        return "broken"
+    if have.state == "running":
+        return "running"
+    return "stopped"
+
+
+def conversations(run: Work) -> int | None:
+    """Count the stored rows over the server's socket; None where that can't be done."""
+    return look_inside(run)["conversations"]
+
+
+def look_inside(run: Work) -> dict[str, Any]:
+    """Return postgres_version, table, conversations and data_bytes, each None where it can't be known."""
+    have = run.observed.container
+    if have is None or have.state != "running":
+        return inside_of(None)
+    try:
+        text = run.engine.admin(have, state_table.LOOK, user=run.user, database=run.database)
+    except AdminFailed:
+        return inside_of(None)
+    return inside_of(proof.read_psql(text, ""))
+
+
+def inside_of(evidence: proof.Evidence | None) -> dict[str, Any]:
+    """Return the same from evidence that is there already."""
+    facts = evidence.facts if evidence else None
+    if evidence is None or facts is None:
+        return {"postgres_version": None, "table": None, "conversations": None, "data_bytes": None}
+    fault = state_table.judge(facts)
+    return {
+        "postgres_version": facts["server_version"].split()[0],
+        "table": "ready" if fault is None else "missing" if fault.code == "table-missing" else "wrong",
+        "conversations": evidence.conversations,
+        "data_bytes": facts["data_bytes"],
+    }
+
+
+def data_of(run: Work, inside: Mapping[str, Any], state: str) -> dict[str, Any]:
+    """Return the object that `up`, `status` and `verify` share; its keys are always the same."""
+    have, volume = run.observed.container, run.observed.volume
+    return {
+        "engine": engines.as_json(run.engine.info),
+        "project": str(run.project.path),
+        "state": state,
+        "container": have.name if have else None,
+        "volume": volume.name if volume else None,
+        "image": have.image if have else volume.image if volume else None,
+        "postgres_version": inside["postgres_version"],
+        "port": have.port if have else run.wanted.port,
+        "addresses": list(have.addresses) if have else [],
+        "plano": run.mode,
+        "user": run.user,
+        "database": run.database,
+        "host": DOCKER_HOST_NAME if run.mode == "docker" else LOOPBACK,
+        "env_file": str(run.env.path) if run.env.exists else None,
+        "config_file": str(run.config.path) if run.config.content is not None else None,
+        "table": inside["table"],
+        "conversations": inside["conversations"],
+        "data_bytes": inside["data_bytes"],
+        "settings": run.settings.as_json(),
+    }
+
+
+def lines_of(data: Mapping[str, Any]) -> list[str]:
+    """Return the same as lines of two columns."""
+    rows = [("state", data["state"])]
+    if data["container"] or data["volume"]:
+        rows.append(("container", f"{data['container'] or 'none'}, volume {data['volume'] or 'none'}"))
+    if data["postgres_version"]:
+        rows.append(("postgres", f"{data['postgres_version']} ({data['image']})"))
+    if data["addresses"]:
+        rows.append(("listens on", ", ".join(f"{address}:{data['port']}" for address in data["addresses"])))
+    if data["env_file"]:
+        way = f"postgresql://{data['user']}:***@{data['host']}:{data['port']}/{data['database']}"
+        rows.append((f"plano ({data['plano']})", way))
+    rows.append((".env", data["env_file"] or "none"))
+    rows.append(("config", data["config_file"] or "none"))
+    if data["table"]:
+        stored = "" if data["conversations"] is None else f", {counted(data['conversations'])}"
+        size = "" if data["data_bytes"] is None else f", {data['data_bytes'] / 1e6:.1f} MB"
+        rows.append(("table", f"{data['table']}{stored}{size}"))
+    if data["engine"]:
+        engine = data["engine"]
+        rows.append(("engine", f"{engine['name']} {engine['version']} at {engine['endpoint']} ({engine['source']})"))
+    return [f"  {name:<16}{value}" for name, value in rows]
+
+
+def up(run: Work) -> Result:
+    """Return the end of `up`."""
+    data = data_of(run, inside_of(run.proved), state_of(run))
+    if run.dry_run:
+        return Result("up", data, ["Nothing was changed (dry run)"])
+    version = data["postgres_version"]
+    summary = [f"Postgres {version} is running, and it is proved that Plano can store conversations in it", ""]
+    summary += lines_of(data)
+    summary += ["", f"Next: {next_command(run)}"]
+    return Result("up", data, summary)
+
+
+def next_command(run: Work) -> str:
+    """Return the line that starts Plano with this database."""
+    docker = " --docker" if run.mode == "docker" else ""
+    file = "" if run.config.path.name in CONFIG_NAMES else f" {run.config.path.name}"
+    # planoai does not take DB_* from .env, so the shell has to carry them.
+    return f"(set -a; . ./.env; planoai up{file}{docker})"
+
+
+def verify(run: Work, evidence: proof.Evidence) -> Result:
+    """Return the end of `verify`."""
+    data = data_of(run, inside_of(evidence), state_of(run))
+    way = run.connection()
+    return Result("verify", data, [f"Plano can store conversations as {way.user} at {way.host}:{way.port}/{way.database}"])
+
+
+def status(run: Work) -> Result:
+    """Return what is there."""
+    data = data_of(run, look_inside(run), state_of(run))
+    hint = {
+        "absent": "`planodev up` makes the database",
+        "stopped": "`planodev up` starts it; the data is kept",
+        "broken": "`planodev up` mends it",
+    }.get(data["state"])
+    return Result("status", data, lines_of(data) + (["", f"Next: {hint}"] if hint else []))
+
+
+def no_engine(project: Project, variables: Mapping[str, str], error: NoEngine) -> Result:
+    """Return what can be said without an engine; the state is unknown, which is no failure of `status`."""
+    env, wanted, chosen, config = work.read_project(project, {}, variables)
+    user, database = wanted.user or credentials.DEFAULT_USER, wanted.database or credentials.DEFAULT_DATABASE
+    data = {
+        "engine": None,
+        "project": str(project.path),
+        "state": "broken" if env.exists else "absent",
+        "container": None,
+        "volume": None,
+        "image": None,
+        "postgres_version": None,
+        "port": wanted.port,
+        "addresses": [],
+        "plano": chosen.plano.value,
+        "user": user,
+        "database": database,
+        "host": DOCKER_HOST_NAME if chosen.plano.value == "docker" else LOOPBACK,
+        "env_file": str(env.path) if env.exists else None,
+        "config_file": str(config.path) if config.content is not None else None,
+        "table": None,
+        "conversations": None,
+        "data_bytes": None,
+        "settings": chosen.as_json(),
+    }
+    notice = Notice(error.code, f"{error.message}{f': {error.why}' if error.why else ''}", error.fix)
+    return Result("status", data, lines_of(data), [notice])
+
+
+def down(run: Work, *, stopped: bool, deleted: bool, count: int | None = None) -> Result:
+    """Return the end of `down`."""
+    have, volume = run.observed.container, run.observed.volume
+    data = {
+        "stopped": stopped,
+        "deleted": deleted,
+        "container": have.name if have else None,
+        "volume": volume.name if volume else None,
+        "conversations": count,
+    }
+    if have is None and volume is None:
+        return Result("down", data, ["Nothing to stop: this project has no database"])
+    if deleted:
+        kept = f"`.env` and `{run.config.path.name}` are kept" if run.env.exists else "no file was changed"
+        return Result("down", data, [f"Deleted {counted(count)}; {kept}"])
+    lines = ["Postgres is stopped" if stopped else "Postgres was not running"]
+    if volume:
+        lines += [
+            f"The data is kept in the volume `{volume.name}`; `planodev up` brings it back",
+            "To delete it: `planodev down --delete-data`",
+        ]
+    return Result("down", data, lines)

@@ -1,0 +1,75 @@
+"""What a command hands back: a frozen result that one renderer prints as text or as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that does not stop the command and that the user must know."""
+
+    code: str
+    message: str
+    fix: str | None = None
+
+    def as_json(self) -> dict[str, str | None]:
+        """Return one entry of the `warnings` list of `--json`."""
+        return {"code": self.code, "message": self.message, "fix": self.fix}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one step did: `verb` is a past participle such as `created`, or `unchanged`."""
+
+    verb: str
+    subject: str
+    detail: str = ""
+
+    @property
+    def changed(self) -> bool:
+        """Say whether the step changed anything."""
+        return self.verb not in ("unchanged", "proved", "skipped")
+
+
+@dataclass(frozen=True)
+class Result:
+    """The end of a command.
+
+    Args:
+        command: its name, such as `up`.
+        data: what `--json` shows; its keys never depend on options.
+        summary: the lines that are printed on stdout.
+        notices: the warnings, each once.
+
+    """
+
+    command: str
+    data: dict[str, Any]
+    summary: list[str] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the envelope of `--json`."""
+        return envelope(self.command, data=self.data, notices=self.notices)
+
+
+def envelope(
+    command: str,
+    *,
+    data: dict[str, Any],
+    notices: list[Notice],
+    error: dict[str, str | None] | None = None,
+) -> dict[str, Any]:
+    """Return the one object that `--json` prints, for success and failure alike."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": command,
+        "ok": error is None,
+        "data": data,
+        "warnings": [notice.as_json() for notice in notices],
+        "error": error,
+    }

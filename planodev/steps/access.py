@@ -1,0 +1,181 @@
+"""Wait until a real login succeeds, and make the database follow `.env` where it does not."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from planodev.connection import LOOPBACK
+from planodev.engines import AdminFailed
+from planodev.errors import CredentialsRefused, NotReady
+from planodev.plano import proof, state_table
+from planodev.result import Outcome
+
+if TYPE_CHECKING:
+    from planodev.plano.proof import Evidence, Verdict
+    from planodev.work import Work
+
+POLL = 0.005  # seconds
+LOG_LINES = 12
+# A server that is coming up refuses, or its port forwarder closes; anything else will not change by waiting.
+_WAIT = ("connection-refused", "not-ready", "not-postgres", "unreachable")
+_FOLLOW = ("password-refused", "database-missing", "login-privilege-missing", "connect-privilege-missing")
+
+
+class LogIn:
+    """Ready is a login with what `.env` says, through the published port."""
+
+    title = "Logging in"
+
+    def run(self, work: Work) -> Outcome:
+        subject = f"{work.user}@{work.database}"
+        if work.dry_run:
+            return Outcome("would be tried", subject)
+        if work.proved:
+            return Outcome("unchanged", subject)
+        deadline = time.monotonic() + work.settings.timeout.value
+        followed = False
+        while True:
+            verdict = self._try(work)
+            if verdict.code not in (*_WAIT, *_FOLLOW, "pg-hba") and not verdict.code.endswith("-failed"):
+                work.engine.mark_ready(work.have())
+                return Outcome("updated" if followed else "succeeded", subject)
+            if verdict.code in _FOLLOW and not followed:
+                follow(work, verdict)
+                followed = True
+                continue
+            if verdict.code not in _WAIT:
+                raise CredentialsRefused(
+                    verdict.code, f"no login as {work.user}", why=verdict.why, fix=f"`docker logs {work.have().name}`"
+                )
+            if time.monotonic() > deadline:
+                raise self._late(work, verdict)
+            self._look_at_container(work)
+            time.sleep(POLL)
+
+    def _try(self, work: Work) -> Verdict:
+        """Return `proved` for a login; nothing else is asked here."""
+        import psycopg
+
+        if not work.engine.info.local:
+            # Its ports are on another machine; the witness is the only one beside it.
+            way = work.connection()
+            evidence = work.engine.prove_beside_plano(way, work.settings.image.value, work.settings.timeout.value)
+            return proof.Verdict("proved") if evidence.facts else proof.verdict(evidence, way)
+        way = work.connection(host=LOOPBACK)
+        try:
+            proof.login(way, 5).close()
+        except psycopg.Error as error:
+            return proof.verdict(proof.refusal(error), way)
+        return proof.Verdict("proved")
+
+    def _look_at_container(self, work: Work) -> None:
+        now = time.monotonic()
+        if now < getattr(self, "_next_look", 0.0):
+            return
+        self._next_look = now + 0.25
+        state = work.engine.state(work.have())
+        if state in ("exited", "dead", "restarting"):
+            log = work.engine.log(work.have(), LOG_LINES).strip()
+            raise NotReady(
+                "server-stopped",
+                f"Postgres does not stay up: the container `{work.have().name}` is {state}",
+                why=log or "it left no log",
+                fix=f"`docker logs {work.have().name}` has the whole log; then `planodev up`",
+            )
+
+    def _late(self, work: Work, verdict: Verdict) -> NotReady:
+        log = work.engine.log(work.have(), LOG_LINES).strip()
+        return NotReady(
+            "not-ready-in-time",
+            f"Postgres accepted no login within {work.settings.timeout.value:g} seconds",
+            why=f"{verdict.why}; the end of its log:\n{log}",
+            fix=f"`planodev up --timeout {work.settings.timeout.value * 2:g}`",
+        )
+
+
+class MakeTable:
+    """Create Plano's table where there is none; judge one that exists, and never alter it."""
+
+    title = "Making the state table"
+
+    def run(self, work: Work) -> Outcome:
+        if work.dry_run:
+            return Outcome("would be made if missing", state_table.NAME)
+        if work.proved:
+            return Outcome("unchanged", state_table.NAME)
+        # The role itself makes it, so it owns it. Over the socket, which works for remote engines too.
+        where = {"user": work.user, "database": work.database}
+        try:
+            before = work.engine.admin(work.have(), f"SELECT to_regclass('{state_table.NAME}') IS NOT NULL;\n{_GUARDED}", **where)
+        except AdminFailed as error:
+            raise CredentialsRefused(
+                "table-not-made",
+                f"{work.user} could not make the table `{state_table.NAME}`",
+                why=str(error),
+                fix=f"`docker logs {work.have().name}` shows the server's view",
+            ) from error
+        return Outcome("unchanged" if before.splitlines()[:1] == ["t"] else "created", state_table.NAME)
+
+
+# Only where it is missing: IF NOT EXISTS would still try the indexes, on a table that may be another's.
+_GUARDED = f"""\
+SELECT to_regclass('{state_table.NAME}') IS NULL AS missing \\gset
+\\if :missing
+SET client_min_messages = warning;
+{state_table.CREATE}
+\\endif
+"""
+
+
+def follow(work: Work, verdict: Verdict) -> None:
+    """Make the role, its password and the database what `.env` says; nothing is dropped.
+
+    Raises:
+        CredentialsRefused: the server's own socket refuses too.
+
+    """
+    work.progress.note(f"the database follows `.env`: {verdict.why}")
+    superuser = (work.volume.superuser if work.volume else work.superuser) or work.user
+    role, name = _quoted(work.user), _quoted(work.database)
+    password = "'" + (work.password or "").replace("'", "''") + "'"
+    # A failing statement would be logged with the password in it.
+    quiet = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'; SET standard_conforming_strings = on;\n"
+    make_role = f"SELECT 'CREATE ROLE {role}' WHERE to_regrole('{role}') IS NULL \\gexec\n"
+    make_database = (
+        f"SELECT 'CREATE DATABASE {name} OWNER {role}' "
+        f"WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{work.database}') \\gexec\n"
+    )
+    grants = f"""\
+GRANT CONNECT ON DATABASE {name} TO {role};
+GRANT USAGE, CREATE ON SCHEMA public TO {role};
+SELECT 'GRANT SELECT, INSERT, UPDATE, DELETE ON {state_table.NAME} TO {role}'
+WHERE to_regclass('{state_table.NAME}') IS NOT NULL \\gexec
+"""
+    try:
+        work.engine.admin(
+            work.have(),
+            f"{quiet}{make_role}ALTER ROLE {role} LOGIN PASSWORD {password};\n{make_database}",
+            user=superuser,
+            database="postgres",
+        )
+        work.engine.admin(work.have(), quiet + grants, user=superuser, database=work.database)
+    except AdminFailed as error:
+        raise CredentialsRefused(
+            "cannot-follow",
+            "the database could not be made to follow `.env`",
+            why=str(error).replace(work.password or "\0", "***"),
+            fix=f"`docker exec -it {work.have().name} psql -U {superuser}` opens the server itself",
+        ) from error
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def evidence_of(work: Work) -> Evidence:
+    """Run the whole proof from where Plano will run."""
+    way, timeout = work.connection(), 10.0
+    if work.mode == "native" and work.engine.info.local:
+        return proof.run_here(way, timeout)
+    return work.engine.prove_beside_plano(way, work.settings.image.value, timeout)

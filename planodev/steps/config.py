@@ -1,0 +1,67 @@
+"""Render Plano's configuration where there is none; one that exists belongs to the user."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planodev import connection, env_file, rendering
+from planodev.errors import BadInput
+from planodev.plano import config_file, providers
+from planodev.result import Notice, Outcome
+
+if TYPE_CHECKING:
+    from planodev.work import Work
+
+CONFIG_MODE = 0o644
+
+
+class WriteConfig:
+    """A new file comes from a template; an existing one is read and left as it is."""
+
+    title = "Writing Plano's configuration"
+
+    def run(self, work: Work) -> Outcome:
+        path = work.config.path
+        if work.config.content is not None:
+            if work.config.lacks:
+                work.progress.notice(
+                    Notice(
+                        "config-without-storage",
+                        f"`{path.name}` is left as it is, and {work.config.lacks}",
+                        f"add to `{path.name}`:\n{config_file.STORAGE_BLOCK}",
+                    )
+                )
+            return Outcome("unchanged", path.name)
+        models, why = self._models(work)
+        if work.dry_run:
+            return Outcome("would be created", path.name, f"from `{work.settings.template.value}`, {models[0]}")
+        text = rendering.render(
+            f"config/{work.settings.template.value}.yaml.j2",
+            providers=[providers.entry(model) for model in models],
+            connection_string=connection.CONNECTION_STRING,
+        )
+        try:
+            env_file.write_atomically(path, text.encode(), CONFIG_MODE)
+        except OSError as error:
+            raise BadInput(
+                "config-file-unwritable",
+                f"`{path}` cannot be written",
+                why=error.strerror,
+                fix=f"make `{path.parent}` writable for you, then `planodev up`",
+            ) from error
+        work.config = config_file.load(path)
+        if not any(providers.stored_by_plano(model) for model in models):
+            work.progress.notice(
+                Notice(
+                    "provider-keeps-history",
+                    f"`{models[0]}` keeps the history itself, Plano stores nothing for it ({why})",
+                    f"remove `{path.name}`, then `planodev up --model anthropic/claude-sonnet-4-5` or another provider",
+                )
+            )
+        return Outcome("created", path.name, f"from `{work.settings.template.value}`, {models[0]} ({why})")
+
+    def _models(self, work: Work) -> tuple[list[str], str]:
+        if work.settings.model.value:
+            return list(work.settings.model.value), work.settings.model.source
+        model, why = providers.choose([(".env", work.env.values), ("the shell", work.environment)])
+        return [model], why

@@ -1,0 +1,157 @@
+"""Have the container and its volume as they are wanted, without ever touching what is not ours."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from planodev.checks import credentials
+from planodev.engines import Desired, PortTaken, Server, planning
+from planodev.errors import Conflict
+from planodev.project import Owner
+from planodev.result import Notice, Outcome
+from planodev.settings import Setting
+
+if TYPE_CHECKING:
+    from planodev.work import Work
+
+# A port can be lost between the look and the start; after so many the machine is not one to start on.
+ATTEMPTS = 10
+
+
+class StartPostgres:
+    """Create, start, replace or leave the container; the volume outlives every one of them."""
+
+    title = "Starting Postgres"
+
+    def run(self, work: Work) -> Outcome:
+        observed = work.observed
+        if not observed.volume and observed.namesakes and not work.settings.name.asked:
+            raise self._namesake(work)
+        image = work.settings.image.value
+        if observed.volume and not work.proved and not work.engine.was_ready(observed.volume, image):
+            # Killed in its first seconds: it looks healthy and would refuse everyone for ever.
+            work.progress.note(f"the volume `{observed.volume.name}` was never ready and holds nothing: made anew")
+            if not work.dry_run:
+                if observed.container:
+                    work.engine.remove_container(observed.container)
+                work.engine.remove_volume(observed.volume)
+            observed = work.observed = replace(observed, container=None, volume=None)
+        work.container, work.volume = observed.container, observed.volume
+        desired = self._desired(work)
+        decided = planning.plan(desired, observed)
+        if decided.action == "unchanged":
+            work.port = desired.port
+            self._password(work)
+            return Outcome("unchanged", desired.name, f"on port {desired.port}")
+        if decided.action == "replace":
+            for reason in decided.reasons:
+                work.progress.note(f"the container is replaced, the data kept: {reason}")
+        if work.dry_run:
+            verb = {"start": "would be started", "create": "would be created", "replace": "would be replaced"}
+            work.port = desired.port
+            return Outcome(verb[decided.action], desired.name, f"on port {desired.port}")
+        self._password(work)
+        self._carry_out(work, decided.action, desired)
+        verb = {"start": "started", "create": "created", "replace": "replaced"}[decided.action]
+        return Outcome(verb, work.have().name, f"on port {work.port}")
+
+    def _desired(self, work: Work) -> Desired:
+        observed, chosen = work.observed, work.settings
+        addresses = work.engine.addresses(work.mode)
+        image_id = work.engine.image_id(chosen.image.value) or ""
+        have = observed.container
+        name = planning.choose_name(chosen.name, work.project.slug, work.project_id, observed.taken)
+        if have and have.state in ("running", "paused") and have.port == chosen.port.value:
+            return Desired(name, chosen.image.value, image_id, have.port, addresses)
+        port = self._free_port(work, chosen.port, addresses)
+        return Desired(name, chosen.image.value, image_id, port, addresses)
+
+    def _free_port(self, work: Work, wanted: Setting[int], addresses: tuple[str, ...]) -> int:
+        own = work.observed.container.port if work.observed.container else None
+        running = work.observed.container is not None and work.observed.container.state in ("running", "paused")
+
+        def holder(port: int) -> str | None:
+            return None if running and port == own else work.engine.port_holder(port, addresses)
+
+        port, other = planning.choose_port(wanted, holder)
+        if other:
+            work.progress.notice(
+                Notice(
+                    "port-moved",
+                    f"port {wanted.value} is taken by {other}, using {port} instead",
+                    f"`planodev up --port {wanted.value}` once it is free",
+                )
+            )
+        return port
+
+    def _carry_out(self, work: Work, action: str, desired: Desired) -> None:
+        have = work.observed.container
+        if action == "start" and have:
+            try:
+                work.engine.start(have)
+            except PortTaken:
+                action = "replace"
+            else:
+                work.port = desired.port
+                return self._look_again(work)
+        if action == "replace" and have:
+            work.engine.stop(have, work.settings.timeout.value)
+            work.engine.remove_container(have)
+        volume = work.observed.volume
+        owner = Owner(work.project_id, str(work.project.path), work.project.inode)
+        work.superuser = volume.superuser if volume else work.user
+        port = desired.port
+        for _ in range(ATTEMPTS):
+            server = Server(
+                name=desired.name,
+                volume=volume.name if volume else self._volume_name(work, desired.name),
+                image=desired.image,
+                port=port,
+                addresses=desired.addresses,
+                owner=owner,
+                superuser=work.superuser,
+                database=volume.database if volume else work.database,
+                password=work.password or "",
+            )
+            try:
+                work.engine.create(server)
+            except PortTaken as taken:
+                asked = work.settings.port
+                if asked.asked:
+                    raise Conflict(
+                        "port-taken", f"port {port} is taken", why=str(taken), fix="`planodev up --port N` with a free one"
+                    ) from taken
+                port = self._free_port(work, Setting(port + 1, asked.source), desired.addresses)
+            else:
+                work.port = port
+                return self._look_again(work)
+        raise Conflict("port-taken", "no port stayed free", why=f"{ATTEMPTS} were lost to others", fix="`planodev up` again")
+
+    def _look_again(self, work: Work) -> None:
+        work.observed = work.engine.observe(work.project, work.project_id)
+        work.container, work.volume = work.observed.container, work.observed.volume
+        if work.mode == "docker":
+            # Placed while the server starts, so that the proof costs next to nothing.
+            work.engine.begin_witness(work.settings.image.value)
+
+    def _volume_name(self, work: Work, name: str) -> str:
+        wanted = f"{name}-data"
+        return wanted if wanted not in work.observed.taken else f"{wanted}-{work.project_id}"
+
+    def _password(self, work: Work) -> None:
+        if work.wanted.password is not None:
+            work.password, work.password_is = work.wanted.password, "kept"
+        elif work.observed.container and (kept := work.engine.kept_password(work.observed.container)):
+            work.password, work.password_is = kept, "recovered"
+        else:
+            work.password, work.password_is = credentials.generate_password(), "generated"
+
+    def _namesake(self, work: Work) -> Conflict:
+        names = ", ".join(f"`{volume.name}`" for volume in work.observed.namesakes)
+        return Conflict(
+            "data-of-another-checkout",
+            f"the volume {names} was made for another checkout at `{work.project.path}`",
+            why="nothing in this checkout says that the data is its own, and two checkouts never share a database",
+            fix=f"`planodev up --name {work.settings.name.value}-{work.project.slug}` makes a new database beside it",
+        )

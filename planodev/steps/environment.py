@@ -1,0 +1,74 @@
+"""Write the five DB_* values into `.env`, and keep git from taking the file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planodev import connection, env_file
+from planodev.checks import git
+from planodev.result import Notice, Outcome
+
+if TYPE_CHECKING:
+    from planodev.work import Work
+
+
+class WriteEnvironment:
+    """Existing values lead; only what is missing, or what its readers would misread, is written."""
+
+    title = "Writing .env"
+
+    def run(self, work: Work) -> Outcome:
+        if work.dry_run:
+            return Outcome("would be kept" if work.env.exists else "would be created", ".env")
+        values = self._values(work)
+        new = work.env.with_values(values, work.project_id)
+        changed = [key for key, value in values.items() if env_file.read_as_planoai(work.env.text).get(key) != value]
+        loose = work.env.mode is not None and work.env.mode != env_file.MODE
+        if new.text == work.env.text and not loose:
+            return Outcome("unchanged", ".env")
+        verb = "updated" if work.env.exists else "created"
+        detail = "DB_PASS generated" if work.password_is == "generated" else ""  # noqa: S105
+        if verb == "updated":
+            detail = ", ".join(changed) or ("mode 0600" if loose else "the project's number")
+        new.write()
+        work.env = env_file.load(work.env.path)
+        return Outcome(verb, ".env", detail)
+
+    def _values(self, work: Work) -> dict[str, str]:
+        way = work.connection()
+        old = work.env.values.get("DB_PASS", "")
+        kept = connection.is_encoded(old) and work.wanted.password == way.password
+        return {
+            "DB_USER": way.user,
+            "DB_PASS": old if kept else connection.encode_password(way.password),
+            "DB_HOST": way.host,
+            "DB_PORT": str(way.port),
+            "DB_NAME": way.database,
+        }
+
+
+class IgnoreEnvironment:
+    """Add `.env` to .gitignore in a repository that does not ignore it; warn loudly where it is tracked."""
+
+    title = "Looking after .gitignore"
+
+    def run(self, work: Work) -> Outcome:
+        state = git.state(work.project.path, ".env")
+        if state == "tracked":
+            work.progress.notice(
+                Notice(
+                    "env-file-tracked",
+                    "`.env` is tracked by git: the database password will be in the repository",
+                    "`git rm --cached .env && git commit -m 'Stop tracking .env'`, then `planodev up`",
+                )
+            )
+            return Outcome("unchanged", ".gitignore", "`.env` is tracked")
+        if state != "visible":
+            return Outcome("unchanged", ".gitignore", "no git repository" if state == "none" else "")
+        if work.dry_run:
+            return Outcome("would be updated", ".gitignore", "`.env` added")
+        path = work.project.path / ".gitignore"
+        old = path.read_bytes() if path.exists() else b""
+        line = (b"" if not old or old.endswith(b"\n") else b"\n") + b".env\n"
+        env_file.write_atomically(path.resolve(), old + line, path.stat().st_mode & 0o777 if old else 0o644)
+        return Outcome("updated" if old else "created", ".gitignore", "`.env` added")

@@ -1,0 +1,114 @@
+"""What one run of `up` knows; the steps read it and hand on what they found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from planodev import env_file, settings
+from planodev.checks import credentials
+from planodev.connection import DOCKER_HOST_NAME, LOOPBACK, Connection
+from planodev.plano import config_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from planodev.engines import Container, Engine, Observed, Volume
+    from planodev.plano.proof import Evidence
+    from planodev.progress import Progress
+    from planodev.project import Project
+    from planodev.result import Outcome
+
+
+@dataclass
+class Work:
+    """The state of a run: what the project has, what the engine has, what is wanted.
+
+    `password` is None until a step has found or made one; `proved` holds the evidence of a proof that has
+    already passed in this run.
+    """
+
+    project: Project
+    progress: Progress
+    options: Mapping[str, Any]
+    environment: Mapping[str, str]
+    env: env_file.EnvFile
+    wanted: credentials.Credentials
+    settings: settings.Settings
+    config: config_file.ConfigFile
+    project_id: str
+    engine: Engine = field(repr=False)
+    observed: Observed
+    container: Container | None = None
+    volume: Volume | None = None
+    password: str | None = field(default=None, repr=False)
+    password_is: str = ""
+    port: int = 0
+    superuser: str = ""
+    proved: Evidence | None = None
+    dry_run: bool = False
+
+    @property
+    def user(self) -> str:
+        """The role that Plano enters as: `.env`, else what the volume was made with, else `plano`."""
+        return self.wanted.user or (self.volume.superuser if self.volume else "") or credentials.DEFAULT_USER
+
+    @property
+    def database(self) -> str:
+        """The database: `.env`, else what the volume was made with, else `plano`."""
+        return self.wanted.database or (self.volume.database if self.volume else "") or credentials.DEFAULT_DATABASE
+
+    @property
+    def mode(self) -> str:
+        """Where Plano will run: `docker` or `native`."""
+        return self.settings.plano.value
+
+    def connection(self, *, host: str | None = None) -> Connection:
+        """Return the way in as Plano will see it, or from another place with `host`."""
+        assert self.password is not None  # noqa: S101  the container step runs first
+        seen = DOCKER_HOST_NAME if self.mode == "docker" else LOOPBACK
+        return Connection(self.user, self.password, host or seen, self.port, self.database)
+
+    def have(self) -> Container:
+        """Return the container, which the steps after the one that starts it can rely on."""
+        assert self.container is not None  # noqa: S101
+        return self.container
+
+
+class Step(Protocol):
+    """One thing that planodev does. It counts as failed until it returns."""
+
+    title: str
+
+    def run(self, work: Work) -> Outcome:
+        """Look, compare, act, and say what was done; in a dry run only say what would be done."""
+        ...
+
+
+def read_project(
+    project: Project, options: Mapping[str, Any], environment: Mapping[str, str]
+) -> tuple[env_file.EnvFile, credentials.Credentials, settings.Settings, config_file.ConfigFile]:
+    """Read every file of the project and resolve the settings; the first bad input is raised, nothing is changed."""
+    env = env_file.load(project.env_path)
+    wanted = credentials.read(env)
+    chosen = settings.resolve(options, environment, project.path, had(wanted, None))
+    config = config_file.load(config_file.find(project.path, chosen.config.value))
+    return env, wanted, chosen, config
+
+
+def had(wanted: credentials.Credentials, observed: Observed | None) -> dict[str, tuple[Any, str]]:
+    """Return the settings that the project already has, with where each stands."""
+    found: dict[str, tuple[Any, str]] = {}
+    if observed and observed.volume and observed.volume.image:
+        found["image"] = (observed.volume.image, "the volume's label")
+    if observed and observed.container:
+        have = observed.container
+        found["name"] = (have.name, "the container")
+        found["image"] = (have.image, "the container's label")
+        if have.port:
+            found["port"] = (have.port, "the container")
+    if wanted.port:
+        found["port"] = (wanted.port, ".env")
+    if wanted.plano:
+        found["plano"] = (wanted.plano, ".env")
+    return found

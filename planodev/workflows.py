@@ -1,0 +1,219 @@
+"""Start here: which steps each command runs, in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from planodev import engines, locking, project, report, settings, work
+from planodev.errors import BadInput, NoEngine
+from planodev.plano import proof
+from planodev.result import Outcome, Result
+from planodev.steps import access, config, container, environment, image, prove
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from planodev.progress import Progress
+    from planodev.work import Step
+
+UP: tuple[Step, ...] = (
+    image.GetImage(),  #               the image is here, and its PostgreSQL fits Plano and the data
+    container.StartPostgres(),  #      volume and container are as wanted; the server begins to start
+    environment.WriteEnvironment(),  # while it does: `.env` has the five values
+    environment.IgnoreEnvironment(),  # … git does not take it
+    config.WriteConfig(),  #           … Plano has a configuration
+    access.LogIn(),  #                 a real login succeeds, the database follows `.env`
+    access.MakeTable(),  #             Plano's table is there
+    prove.Prove(),  #                  and Plano can store in it, from where it will run
+)
+
+
+def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, str], progress: Progress) -> Result:
+    """Take a project to a database that Plano can store in, and prove it.
+
+    Args:
+        directory: the project.
+        options: what was typed, by name; None for what was not.
+        environment_: the process's environment.
+        progress: who is told.
+
+    Raises:
+        PlanodevError: it could not; the exit code says what kind.
+
+    """
+    here = project.at(directory)
+    work.read_project(here, options, environment_)  # bad input is an error before anything is touched or waited for
+    timeout = float(options.get("timeout") or settings.DEFAULT_TIMEOUT)
+    with locking.hold(here, timeout):
+        run = _prepare(here, options, environment_, progress)
+        try:
+            _prove_early(run)
+            for step in UP:
+                progress.begin(step.title)
+                outcome = step.run(run)
+                progress.done(outcome)
+            return report.up(run)
+        finally:
+            run.engine.close()
+
+
+def _prepare(
+    here: project.Project, options: Mapping[str, Any], variables: Mapping[str, str], progress: Progress
+) -> work.Work:
+    env, wanted, chosen, config_file = work.read_project(here, options, variables)
+    engine = engines.open_engine(chosen.engine.value, dict(variables))
+    observed = engine.observe(here, env.project_id)
+    known = observed.volume or observed.container
+    # A copy of another checkout's `.env` brings that one's number along: this project gets its own.
+    number = known.owner.id if known else (env.project_id if not _number_in_use(env.project_id, engine) else None)
+    return work.Work(
+        project=here,
+        progress=progress,
+        options=options,
+        environment=variables,
+        env=env,
+        wanted=wanted,
+        settings=settings.resolve(options, variables, here.path, work.had(wanted, observed)),
+        config=config_file,
+        project_id=number or project.new_id(),
+        engine=engine,
+        observed=observed,
+        dry_run=bool(options.get("dry_run")),
+    )
+
+
+def _number_in_use(number: str | None, engine: engines.Engine) -> bool:
+    return number is not None and number in engine.projects()
+
+
+def _prove_early(run: work.Work) -> None:
+    """Where everything looks as wanted, prove at once; when that passes, no step has anything left to do."""
+    have, volume = run.observed.container, run.observed.volume
+    if have is None or volume is None or have.state != "running" or run.wanted.password is None:
+        return
+    asked = run.settings
+    same = (have.name, have.image, have.port) == (asked.name.value, asked.image.value, asked.port.value)
+    if not same or asked.pull.value == "always" or run.wanted.plano not in (None, run.mode):
+        return
+    run.container, run.volume, run.password, run.port = have, volume, run.wanted.password, asked.port.value
+    run.password_is = "kept"  # noqa: S105
+    way = run.connection()
+    if run.mode == "docker":
+        # The database's own container is on the same bridge as Plano's, and goes the same way round.
+        evidence = run.engine.prove_from_inside(have, way, 5)
+    else:
+        evidence = proof.run_here(way, 5)
+    if proof.verdict(evidence, way).proved:
+        run.proved = evidence
+
+
+def down(
+    directory: Path, options: Mapping[str, Any], environment_: Mapping[str, str], progress: Progress
+) -> Result:
+    """Stop the project's database; delete its data only where that was asked for and confirmed.
+
+    Args:
+        directory: the project.
+        options: `delete_data`, `keep_data`, `yes`.
+        environment_: the process's environment.
+        progress: who is told, and asked.
+
+    Raises:
+        PlanodevError: it could not, or the deletion was not confirmed.
+
+    """
+    here = project.at(directory)
+    work.read_project(here, {}, environment_)
+    with locking.hold(here, settings.DEFAULT_TIMEOUT):
+        run = _prepare(here, {}, environment_, progress)
+        try:
+            return _down(run, options)
+        finally:
+            run.engine.close()
+
+
+def _down(run: work.Work, options: Mapping[str, Any]) -> Result:
+    have, volume = run.observed.container, run.observed.volume
+    if have is None and volume is None:
+        return report.down(run, stopped=False, deleted=False)
+    delete = bool(options.get("delete_data"))
+    count = report.conversations(run)
+    if delete:
+        _confirm(run, count, yes=bool(options.get("yes")))
+    elif not options.get("keep_data") and volume:
+        question = f"Delete {report.counted(count)} in the volume `{volume.name}` as well?"
+        delete = bool(run.progress.confirm(question))
+    stopped = False
+    if have and have.state not in ("exited", "created", "dead"):
+        run.progress.begin("Stopping Postgres")
+        run.engine.stop(have, settings.DEFAULT_TIMEOUT)
+        run.progress.done(Outcome("stopped", have.name))
+        stopped = True
+    if delete:
+        run.progress.begin("Deleting the data")
+        if have:
+            run.engine.remove_container(have)
+        if volume:
+            run.engine.remove_volume(volume)
+        run.progress.done(Outcome("deleted", volume.name if volume else have.name if have else "", report.counted(count)))
+    return report.down(run, stopped=stopped, deleted=delete, count=count)
+
+
+def _confirm(run: work.Work, count: int | None, *, yes: bool) -> None:
+    volume = run.observed.volume
+    what = f"{report.counted(count)} in the volume `{volume.name}`" if volume else "the container; it has no volume"
+    run.progress.note(f"this deletes {what}; `.env` and `{run.config.path.name}` stay")
+    if yes:
+        return
+    answer = run.progress.confirm("Delete it for ever?")
+    if answer is None:
+        raise BadInput(
+            "not-confirmed",
+            f"nothing was deleted: {what} would be gone for ever",
+            why="there is no terminal to ask at",
+            fix="`planodev down --delete-data --yes`",
+        )
+    if not answer:
+        raise BadInput("not-confirmed", "nothing was deleted", fix="`planodev down --keep-data` stops it and keeps the data")
+
+
+def status(directory: Path, environment_: Mapping[str, str], progress: Progress) -> Result:
+    """Say what is there now; nothing is started, and an engine that is gone is an answer, not a failure.
+
+    Args:
+        directory: the project.
+        environment_: the process's environment.
+        progress: who is told.
+
+    Raises:
+        BadInput: the project's files cannot be read.
+
+    """
+    here = project.at(directory)
+    try:
+        run = _prepare(here, {}, environment_, progress)
+    except NoEngine as error:
+        return report.no_engine(here, environment_, error)
+    return report.status(run)
+
+
+def verify(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, str], progress: Progress) -> Result:
+    """Prove again that Plano can store; nothing is changed.
+
+    Args:
+        directory: the project.
+        options: `config`, `timeout`.
+        environment_: the process's environment.
+        progress: who is told.
+
+    Raises:
+        PlanodevError: it cannot, with the true cause.
+
+    """
+    here = project.at(directory)
+    run = _prepare(here, options, environment_, progress)
+    try:
+        return report.verify(run, prove.alone(run))
+    finally:
+        run.engine.close()
