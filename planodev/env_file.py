@@ -10,7 +10,6 @@ import io
 import os
 import re
 import stat
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -176,6 +175,8 @@ def write_atomically(path: Path, content: bytes, mode: int) -> None:
         OSError: the directory is not writable, or the disk is full; the old file is then untouched.
 
     """
+    import tempfile
+
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:

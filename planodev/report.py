@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from planodev import engines, work
 from planodev.checks import credentials
 from planodev.connection import DOCKER_HOST_NAME, LOOPBACK
-from planodev.engines import AdminFailed
 from planodev.errors import NoEngine
 from planodev.plano import proof, state_table
 from planodev.project import CONFIG_NAMES
@@ -38,25 +37,8 @@ def state_of(run: Work) -> str:
     return "stopped"
 
 
-def conversations(run: Work) -> int | None:
-    """Count the stored rows over the server's socket; None where that can't be done."""
-    return look_inside(run)["conversations"]
-
-
-def look_inside(run: Work) -> dict[str, Any]:
-    """Return postgres_version, table, conversations and data_bytes, each None where it can't be known."""
-    have = run.observed.container
-    if have is None or have.state != "running":
-        return inside_of(None)
-    try:
-        text = run.engine.admin(have, state_table.LOOK, user=run.user, database=run.database)
-    except AdminFailed:
-        return inside_of(None)
-    return inside_of(proof.read_psql(text, ""))
-
-
 def inside_of(evidence: proof.Evidence | None) -> dict[str, Any]:
-    """Return the same from evidence that is there already."""
+    """Return postgres_version, table, conversations and data_bytes, each None where it can't be known."""
     facts = evidence.facts if evidence else None
     if evidence is None or facts is None:
         return {"postgres_version": None, "table": None, "conversations": None, "data_bytes": None}
@@ -87,7 +69,7 @@ def data_of(run: Work, inside: Mapping[str, Any], state: str) -> dict[str, Any]:
         "database": run.database,
         "host": DOCKER_HOST_NAME if run.mode == "docker" else LOOPBACK,
         "env_file": str(run.env.path) if run.env.exists else None,
-        "config_file": str(run.config.path) if run.config.content is not None else None,
+        "config_file": str(run.config.path) if run.config.text is not None else None,
         "table": inside["table"],
         "conversations": inside["conversations"],
         "data_bytes": inside["data_bytes"],
@@ -146,9 +128,9 @@ def verify(run: Work, evidence: proof.Evidence) -> Result:
     return Result("verify", data, [f"Plano can store conversations as {way.user} at {way.host}:{way.port}/{way.database}"])
 
 
-def status(run: Work) -> Result:
-    """Return what is there."""
-    data = data_of(run, look_inside(run), state_of(run))
+def status(run: Work, inside: proof.Evidence | None) -> Result:
+    """Return what is there; `inside` is what the server says of itself."""
+    data = data_of(run, inside_of(inside), state_of(run))
     hint = {
         "absent": "`planodev up` makes the database",
         "stopped": "`planodev up` starts it; the data is kept",
@@ -176,7 +158,7 @@ def no_engine(project: Project, variables: Mapping[str, str], error: NoEngine) -
         "database": database,
         "host": DOCKER_HOST_NAME if chosen.plano.value == "docker" else LOOPBACK,
         "env_file": str(env.path) if env.exists else None,
-        "config_file": str(config.path) if config.content is not None else None,
+        "config_file": str(config.path) if config.text is not None else None,
         "table": None,
         "conversations": None,
         "data_bytes": None,

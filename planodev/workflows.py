@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from planodev import engines, locking, project, report, settings, work
+from planodev import engines, project, settings, work
+from planodev.checks.inside import look as look_inside
 from planodev.errors import BadInput, NoEngine
 from planodev.plano import proof
 from planodev.result import Outcome, Result
-from planodev.steps import access, config, container, environment, image, prove
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from planodev.progress import Progress
     from planodev.work import Step
 
-UP: tuple[Step, ...] = (
-    image.GetImage(),  #               the image is here, and its PostgreSQL fits Plano and the data
-    container.StartPostgres(),  #      volume and container are as wanted; the server begins to start
-    environment.WriteEnvironment(),  # while it does: `.env` has the five values
-    environment.IgnoreEnvironment(),  # … git does not take it
-    config.WriteConfig(),  #           … Plano has a configuration
-    access.LogIn(),  #                 a real login succeeds, the database follows `.env`
-    access.MakeTable(),  #             Plano's table is there
-    prove.Prove(),  #                  and Plano can store in it, from where it will run
-)
+T = TypeVar("T")
+
+
+def steps_of_up() -> tuple[Step, ...]:
+    """Return what `up` does; each step looks first, and says created, updated or unchanged."""
+    from planodev.steps import access, config, container, environment, image, prove
+
+    return (
+        image.GetImage(),  #               the image is here, and its PostgreSQL fits Plano and the data
+        container.StartPostgres(),  #      volume and container are as wanted; the server begins to start
+        environment.WriteEnvironment(),  # while it does: `.env` has the five values
+        environment.IgnoreEnvironment(),  # … git does not take it
+        config.WriteConfig(),  #           … Plano has a configuration
+        access.LogIn(),  #                 a real login succeeds, the database follows `.env`
+        access.MakeTable(),  #             Plano's table is there
+        prove.Prove(),  #                  and Plano can store in it, from where it will run
+    )
 
 
 def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, str], progress: Progress) -> Result:
@@ -43,16 +52,22 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
 
     """
     here = project.at(directory)
-    work.read_project(here, options, environment_)  # bad input is an error before anything is touched or waited for
-    timeout = float(options.get("timeout") or settings.DEFAULT_TIMEOUT)
-    with locking.hold(here, timeout):
-        run = _prepare(here, options, environment_, progress)
+    run = _prepare(here, options, environment_, progress)
+    early = _prove_early(run)
+    # The proof takes most of the time of an `up` that finds nothing to do: everything else is loaded meanwhile.
+    from planodev import locking, report
+
+    steps = steps_of_up()
+    with locking.hold(here, settings.DEFAULT_TIMEOUT):
         try:
-            _prove_early(run)
-            for step in UP:
+            _ = run.config.content  # a file that can't be parsed is an error before anything is touched
+            run.proved = early()
+            if not run.proved:
+                # What was seen before the lock was ours may be another planodev's work in the middle.
+                run = _prepare(here, options, environment_, progress)
+            for step in steps:
                 progress.begin(step.title)
-                outcome = step.run(run)
-                progress.done(outcome)
+                progress.done(step.run(run))
             return report.up(run)
         finally:
             run.engine.close()
@@ -87,25 +102,52 @@ def _number_in_use(number: str | None, engine: engines.Engine) -> bool:
     return number is not None and number in engine.projects()
 
 
-def _prove_early(run: work.Work) -> None:
-    """Where everything looks as wanted, prove at once; when that passes, no step has anything left to do."""
-    have, volume = run.observed.container, run.observed.volume
+def _prove_early(run: work.Work) -> Callable[[], proof.Evidence | None]:
+    """Where everything looks as wanted, begin to prove at once; when that passes, no step has anything left to do.
+
+    Returns:
+        A function that waits for the proof, and gives its evidence where it passed.
+
+    """
+    have, volume, asked = run.observed.container, run.observed.volume, run.settings
     if have is None or volume is None or have.state != "running" or run.wanted.password is None:
-        return
-    asked = run.settings
+        return lambda: None
     same = (have.name, have.image, have.port) == (asked.name.value, asked.image.value, asked.port.value)
-    if not same or asked.pull.value == "always" or run.wanted.plano not in (None, run.mode):
-        return
+    if not same or asked.pull.value == "always" or run.wanted.plano != run.mode or have.plano != run.mode:
+        return lambda: None
     run.container, run.volume, run.password, run.port = have, volume, run.wanted.password, asked.port.value
     run.password_is = "kept"  # noqa: S105
     way = run.connection()
-    if run.mode == "docker":
+
+    def prove() -> proof.Evidence | None:
         # The database's own container is on the same bridge as Plano's, and goes the same way round.
-        evidence = run.engine.prove_from_inside(have, way, 5)
-    else:
-        evidence = proof.run_here(way, 5)
-    if proof.verdict(evidence, way).proved:
-        run.proved = evidence
+        here = run.mode == "native"
+        evidence = proof.run_here(way, _EARLY) if here else run.engine.prove_from_inside(have, way, _EARLY)
+        return evidence if proof.verdict(evidence, way).proved else None
+
+    return _begin(prove)
+
+
+# Seconds for a proof that should take milliseconds; where it does not, the steps find out why.
+_EARLY = 5.0
+
+
+def _begin(job: Callable[[], T]) -> Callable[[], T | None]:
+    """Start a job in the background; the function that is returned waits, and gives None where the job failed."""
+    found: list[T] = []
+
+    def run() -> None:
+        with suppress(Exception):  # what went wrong is met again, and told, by the step that does it for real
+            found.append(job())
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+
+    def wait() -> T | None:
+        thread.join()
+        return found[0] if found else None
+
+    return wait
 
 
 def down(
@@ -124,7 +166,8 @@ def down(
 
     """
     here = project.at(directory)
-    work.read_project(here, {}, environment_)
+    from planodev import locking
+
     with locking.hold(here, settings.DEFAULT_TIMEOUT):
         run = _prepare(here, {}, environment_, progress)
         try:
@@ -134,11 +177,14 @@ def down(
 
 
 def _down(run: work.Work, options: Mapping[str, Any]) -> Result:
+    from planodev import report
+
     have, volume = run.observed.container, run.observed.volume
     if have is None and volume is None:
         return report.down(run, stopped=False, deleted=False)
     delete = bool(options.get("delete_data"))
-    count = report.conversations(run)
+    seen = look_inside(run)
+    count = seen.conversations if seen else None
     if delete:
         _confirm(run, count, yes=bool(options.get("yes")))
     elif not options.get("keep_data") and volume:
@@ -161,6 +207,8 @@ def _down(run: work.Work, options: Mapping[str, Any]) -> Result:
 
 
 def _confirm(run: work.Work, count: int | None, *, yes: bool) -> None:
+    from planodev import report
+
     volume = run.observed.volume
     what = f"{report.counted(count)} in the volume `{volume.name}`" if volume else "the container; it has no volume"
     run.progress.note(f"this deletes {what}; `.env` and `{run.config.path.name}` stay")
@@ -194,8 +242,13 @@ def status(directory: Path, environment_: Mapping[str, str], progress: Progress)
     try:
         run = _prepare(here, {}, environment_, progress)
     except NoEngine as error:
+        from planodev import report
+
         return report.no_engine(here, environment_, error)
-    return report.status(run)
+    inside = _begin(lambda: look_inside(run))
+    from planodev import report
+
+    return report.status(run, inside())
 
 
 def verify(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, str], progress: Progress) -> Result:
@@ -212,6 +265,9 @@ def verify(directory: Path, options: Mapping[str, Any], environment_: Mapping[st
 
     """
     here = project.at(directory)
+    from planodev import report
+    from planodev.steps import prove
+
     run = _prepare(here, options, environment_, progress)
     try:
         return report.verify(run, prove.alone(run))

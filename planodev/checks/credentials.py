@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -63,6 +62,8 @@ def read(env: EnvFile) -> Credentials:
 
 def generate_password() -> str:
     """Return 32 characters of `[A-Za-z0-9_-]`, 190 bits, safe in URLs, YAML and every reader of `.env`."""
+    import secrets
+
     return secrets.token_urlsafe(PASSWORD_LENGTH * 3 // 4)
 
 

@@ -50,7 +50,7 @@ def _run(arguments: list[str], console: Console) -> None:
     console.json = "--json" in arguments[: arguments.index("--") if "--" in arguments else None]
     try:
         planodev.main(arguments, prog_name="planodev", standalone_mode=False, obj=console)
-    except click.NoArgsIsHelpError as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "", err=True)
         raise click.exceptions.Exit(BadInput.exit_code) from error
     except click.UsageError as error:

@@ -39,7 +39,7 @@ class EngineInfo:
 
 @dataclass(frozen=True)
 class Container:
-    """A container of ours as the engine shows it now."""
+    """A container of ours as the engine shows it now; `plano` is the mode that its addresses were chosen for."""
 
     id: str
     name: str
@@ -50,9 +50,25 @@ class Container:
     addresses: tuple[str, ...]
     volume: str | None
     owner: Owner
+    plano: str = ""
     exit_code: int = 0
     oom_killed: bool = False
     started_at: str = ""
+
+    @classmethod
+    def planned(cls, number: str, server: Server) -> Container:
+        """Return a container that was created for a server and not looked at yet."""
+        return cls(
+            id=number,
+            name=server.name,
+            state="created",
+            image=server.image,
+            image_id="",
+            port=server.port,
+            addresses=server.addresses,
+            volume=server.volume,
+            owner=server.owner,
+        )
 
 
 @dataclass(frozen=True)
@@ -107,6 +123,7 @@ class Server:
     owner: Owner
     superuser: str
     database: str
+    plano: str
     password: str = field(repr=False)
 
 

@@ -23,6 +23,17 @@ class Endpoint:
     source: str
     tls: Any = None
 
+    @property
+    def local_socket(self) -> bool:
+        """Say whether it is a Unix socket of this machine."""
+        return self.url.startswith(("unix://", "http+unix://")) and os.name == "posix"
+
+    @property
+    def local(self) -> bool:
+        """Say whether ports that it publishes are this machine's."""
+        near = ("//127.0.0.1", "//localhost", "//[::1]")
+        return self.local_socket or self.url.startswith("npipe://") or any(name in self.url for name in near)
+
 
 # A socket's state: `answers`, `missing`, `denied`, `dead` (it is there, nobody listens).
 Probe = str
@@ -64,12 +75,9 @@ def find(environment: Mapping[str, str], home: Path, probe: Callable[[Path], Pro
         NoEngine: nothing is there, or what is there may not be opened.
 
     """
-    if environment.get("DOCKER_HOST"):
-        from docker.utils import kwargs_from_env
-
-        found = kwargs_from_env(environment=dict(environment))
-        return Endpoint(found["base_url"], "DOCKER_HOST", found.get("tls"))
-    context = _context(environment)
+    if host := environment.get("DOCKER_HOST"):
+        return _from_variable(host, environment)
+    context = _context(environment, home)
     if context:
         return context
     if os.name == "nt":
@@ -118,6 +126,45 @@ def not_started(path: str, product: str) -> NoEngine:
     return NoEngine("engine-not-started", f"nothing answers at `{path}`", why=f"{product} is not running", fix=start)
 
 
+def answered_badly(where: Endpoint, answer: str) -> NoEngine:
+    """Return the error for an engine that answers, but with an error of its own."""
+    return NoEngine(
+        "engine-error",
+        f"the engine at `{where.url}` answers with an error",
+        why=" ".join(answer.split()),
+        fix="`docker version` shows whether it is well; restart the engine if not",
+    )
+
+
+def lost(where: Endpoint, error: Exception) -> NoEngine:
+    """Return the error for a connection that failed or broke off."""
+    return NoEngine(
+        "engine-unreachable",
+        f"the engine at `{where.url}` does not answer",
+        why=" ".join(str(error).split()) or type(error).__name__,
+        fix=f"start it, or choose another (this one comes from {where.source})",
+    )
+
+
+def check_socket(where: Endpoint) -> None:
+    """Raise the error that fits a local socket at which nobody answers; other endpoints are not looked at."""
+    if not where.local_socket:
+        return
+    path = "/" + where.url.split("://", 1)[1].lstrip("/")
+    state = probe_socket(Path(path))
+    if state == "denied":
+        raise denied(path, where.source)
+    if state == "dead":
+        raise not_started(path, where.source)
+    if state == "missing":
+        raise NoEngine(
+            "no-socket",
+            f"there is no socket at `{path}`",
+            why=f"{where.source} names it, and no engine has made it",
+            fix="start the engine, or choose another with `docker context use` or DOCKER_HOST",
+        )
+
+
 def probe_socket(path: Path) -> Probe:
     """Look whether somebody listens at a socket, without saying a word; takes at most 2 seconds."""
     with socket.socket(socket.AF_UNIX) as client:
@@ -131,8 +178,29 @@ def probe_socket(path: Path) -> Probe:
     return "answers"
 
 
-def _context(environment: Mapping[str, str]) -> Endpoint | None:
+def _from_variable(host: str, environment: Mapping[str, str]) -> Endpoint:
+    if host.startswith("unix://"):
+        return Endpoint(host, "DOCKER_HOST")
+    from docker.errors import DockerException
+    from docker.utils import kwargs_from_env
+
+    try:
+        found = kwargs_from_env(environment=dict(environment))
+    except DockerException as error:
+        raise NoEngine(
+            "bad-endpoint",
+            f"`{host}` is not an endpoint that can be used",
+            why=f"{error} (from DOCKER_HOST and DOCKER_CERT_PATH)",
+            fix="set DOCKER_HOST to something like `unix:///var/run/docker.sock`, or unset it",
+        ) from error
+    return Endpoint(found["base_url"], "DOCKER_HOST", found.get("tls"))
+
+
+def _context(environment: Mapping[str, str], home: Path) -> Endpoint | None:
     """Return the current context's endpoint, None for the built-in `default`; the SDK reads the files."""
+    file = Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
+    if not environment.get("DOCKER_CONTEXT") and not (file.exists() and b"currentContext" in file.read_bytes()):
+        return None
     from docker.context import ContextAPI
     from docker.context.config import get_current_context_name
 

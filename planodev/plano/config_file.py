@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from planodev.connection import CONNECTION_STRING
@@ -15,10 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """A parsed file; `content` is None where there is none yet."""
+    """A file's text, None where there is none yet; `content` parses it when it is first asked for."""
 
     path: Path
-    content: dict[str, Any] | None
+    text: str | None
+
+    @cached_property
+    def content(self) -> dict[str, Any] | None:
+        """Return the parsed file; raises `BadInput` with line and column where it is not a YAML mapping."""
+        return None if self.text is None else _parse(self.path, self.text)
 
     @property
     def models(self) -> list[str]:
@@ -51,10 +57,10 @@ def find(directory: Path, chosen: str) -> Path:
 
 
 def load(path: Path) -> ConfigFile:
-    """Read and parse the file.
+    """Read the file.
 
     Raises:
-        BadInput: it is a directory, a link to nothing, not UTF-8, not YAML, or not a mapping; with line and column.
+        BadInput: it is a directory, a link to nothing, unreadable, or not UTF-8.
 
     """
     if path.is_symlink() and not path.exists():
@@ -69,7 +75,7 @@ def load(path: Path) -> ConfigFile:
         raise _bad(path, f"it is not UTF-8 (byte {error.start})", "save it as UTF-8") from error
     except OSError as error:
         raise _bad(path, error.strerror or "it cannot be read", f"`chmod u+r {path}`") from error
-    return ConfigFile(path, _parse(path, text))
+    return ConfigFile(path, text)
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -248,7 +247,9 @@ def _one(cursor: Any) -> Any:  # noqa: ANN401
 
 
 def _key() -> str:
-    return f"planodev_proof_{secrets.token_hex(8)}"
+    import os
+
+    return f"planodev_proof_{os.urandom(8).hex()}"
 
 
 def _posix() -> bool:

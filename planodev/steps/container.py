@@ -26,10 +26,12 @@ class StartPostgres:
 
     def run(self, work: Work) -> Outcome:
         observed = work.observed
+        if work.proved and observed.container:
+            return Outcome("unchanged", observed.container.name, f"on port {work.port}")
         if not observed.volume and observed.namesakes and not work.settings.name.asked:
             raise self._namesake(work)
         image = work.settings.image.value
-        if observed.volume and not work.proved and not work.engine.was_ready(observed.volume, image):
+        if observed.volume and not work.engine.was_ready(observed.volume, image):
             # Killed in its first seconds: it looks healthy and would refuse everyone for ever.
             work.progress.note(f"the volume `{observed.volume.name}` was never ready and holds nothing: made anew")
             if not work.dry_run:
@@ -112,6 +114,7 @@ class StartPostgres:
                 owner=owner,
                 superuser=work.superuser,
                 database=volume.database if volume else work.database,
+                plano=work.mode,
                 password=work.password or "",
             )
             try:
