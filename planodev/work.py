@@ -11,7 +11,7 @@ from planodev.connection import DOCKER_HOST_NAME, LOOPBACK, Connection
 from planodev.plano import config_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from planodev.engines import Container, Engine, Observed, Volume
     from planodev.plano.proof import Evidence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Work:
     """The state of a run: what the project has, what the engine has, what is wanted.
 
-    `password` is None until a step has found or made one; `proved` holds the evidence of a proof that has
+    `password` is None until a step has found or made one; `made` and `proof` are on their way; `proved` holds the evidence of a proof that has
     already passed in this run.
     """
 
@@ -45,6 +45,8 @@ class Work:
     password_is: str = ""
     port: int = 0
     superuser: str = ""
+    made: Callable[[], str | None] | None = None
+    proof: Callable[[], Evidence | None] | None = None
     proved: Evidence | None = None
     dry_run: bool = False
 

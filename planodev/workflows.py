@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from planodev import engines, project, settings, work
+from planodev.background import begin
 from planodev.checks.inside import look as look_inside
 from planodev.errors import BadInput, NoEngine
 from planodev.plano import proof
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
     from planodev.progress import Progress
     from planodev.work import Step
-
-T = TypeVar("T")
 
 
 def steps_of_up() -> tuple[Step, ...]:
@@ -125,29 +122,11 @@ def _prove_early(run: work.Work) -> Callable[[], proof.Evidence | None]:
         evidence = proof.run_here(way, _EARLY) if here else run.engine.prove_from_inside(have, way, _EARLY)
         return evidence if proof.verdict(evidence, way).proved else None
 
-    return _begin(prove)
+    return begin(prove)
 
 
 # Seconds for a proof that should take milliseconds; where it does not, the steps find out why.
 _EARLY = 5.0
-
-
-def _begin(job: Callable[[], T]) -> Callable[[], T | None]:
-    """Start a job in the background; the function that is returned waits, and gives None where the job failed."""
-    found: list[T] = []
-
-    def run() -> None:
-        with suppress(Exception):  # what went wrong is met again, and told, by the step that does it for real
-            found.append(job())
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-
-    def wait() -> T | None:
-        thread.join()
-        return found[0] if found else None
-
-    return wait
 
 
 def down(
@@ -245,7 +224,7 @@ def status(directory: Path, environment_: Mapping[str, str], progress: Progress)
         from planodev import report
 
         return report.no_engine(here, environment_, error)
-    inside = _begin(lambda: look_inside(run))
+    inside = begin(lambda: look_inside(run))
     from planodev import report
 
     return report.status(run, inside())

@@ -174,10 +174,7 @@ class Engine(Protocol):
         """Return the major version of the data in a volume, None for an empty one."""
 
     def was_ready(self, volume: Volume, image: str) -> bool:
-        """Say whether the data has ever been ready, by the mark that `mark_ready` leaves beside it."""
-
-    def mark_ready(self, container: Container) -> None:
-        """Leave the mark, durably."""
+        """Say whether the data has ever been ready, by the mark that `make_ready` leaves beside it."""
 
     def kept_password(self, container: Container) -> str | None:
         """Return the password that the container was created with, None where it can't be read."""
@@ -188,11 +185,17 @@ class Engine(Protocol):
         Raises `AdminFailed` with the server's message.
         """
 
+    def make_ready(self, container: Container, sql: str, *, user: str, database: str, wait: float = 0) -> str:
+        """Leave the mark that the data has been ready, durably, and then run SQL as `admin` does.
+
+        With `wait`, first wait so many seconds for the server to accept connections.
+        """
+
     def begin_witness(self, image: str) -> None:
         """Start, in the background, the throw-away container that the proof runs from."""
 
-    def prove_beside_plano(self, connection: Connection, image: str, timeout: float) -> Evidence:
-        """Run the proof from where Plano's container will be."""
+    def prove_beside_plano(self, connection: Connection, image: str, timeout: float, *, wait: float = 0) -> Evidence:
+        """Run the proof from where Plano's container will be; `wait` so many seconds for a table being made."""
 
     def prove_from_inside(self, container: Container, connection: Connection, timeout: float) -> Evidence:
         """Run the proof from the database's own container, which is on the same bridge as Plano's."""

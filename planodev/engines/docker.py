@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from planodev.engines import AdminFailed, Container, EngineInfo, Observed, Server, Volume, docker_quick, endpoint
 from planodev.errors import Conflict
-from planodev.plano import proof
+from planodev.plano import proof, state_table
 from planodev.project import Owner, Project, original_still_there, relation
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LABEL = "dev.planodev."
 INSIDE_PORT = 5432
+READY_MARK = "planodev-ready"
 
 
 def connect(environment: Mapping[str, str]) -> DockerEngine:
@@ -145,25 +146,43 @@ class DockerEngine:
     # Talking SQL
 
     def admin(self, container: Container, sql: str, *, user: str, database: str) -> str:
-        code, out, err = self._psql(container.id, sql, {"PGUSER": user, "PGDATABASE": database, "LC_ALL": "C"})
+        return self._admin(container, sql, user, database, {})
+
+    def make_ready(self, container: Container, sql: str, *, user: str, database: str, wait: float = 0) -> str:
+        mount = mount_of(self._api.inspect_container(container.id))
+        mark = {"PLANODEV_MARK": f"{mount['Destination']}/{READY_MARK}"}
+        # The temporary server of a first start listens on the socket only, so asking by TCP is not fooled by it.
+        first = _until("pg_isready -q -h 127.0.0.1", wait) + 'touch "$PLANODEV_MARK" && sync "$PLANODEV_MARK" && '
+        return self._admin(container, sql, user, database, mark, first=first)
+
+    def _admin(  # noqa: PLR0913
+        self, container: Container, sql: str, user: str, database: str, more: dict[str, str], *, first: str = ""
+    ) -> str:
+        environment = {"PGUSER": user, "PGDATABASE": database, "LC_ALL": "C", **more}
+        code, out, err = self._psql(container.id, sql, environment, first)
         if code:
             raise AdminFailed(err.strip())
         return out.strip()
 
-    def prove_beside_plano(self, connection: Connection, image: str, timeout: float) -> proof.Evidence:
-        return self._prove(self._changes.witness(image), connection, timeout)
+    def prove_beside_plano(
+        self, connection: Connection, image: str, timeout: float, *, wait: float = 0
+    ) -> proof.Evidence:
+        there = '[ "$(psql -XAtqc "$PLANODEV_LOOK" 2>/dev/null)" = t ]'
+        first = _until(f"pg_isready -q && {there}", wait)
+        return self._prove(self._changes.witness(image), connection, timeout, first=first)
 
     def prove_from_inside(self, container: Container, connection: Connection, timeout: float) -> proof.Evidence:
         return self._prove(container.id, connection, timeout)
 
-    def _prove(self, container_id: str, connection: Connection, timeout: float) -> proof.Evidence:
-        _, out, err = self._psql(container_id, proof.psql_script(), proof.psql_environment(connection, timeout))
+    def _prove(self, container_id: str, connection: Connection, timeout: float, *, first: str = "") -> proof.Evidence:
+        environment = {**proof.psql_environment(connection, timeout), "PLANODEV_LOOK": state_table.IS_THERE}
+        _, out, err = self._psql(container_id, proof.psql_script(), environment, first)
         return proof.read_psql(out, err)
 
-    def _psql(self, container_id: str, sql: str, environment: dict[str, str]) -> tuple[int, str, str]:
+    def _psql(self, container_id: str, sql: str, environment: dict[str, str], first: str) -> tuple[int, str, str]:
         # Through the environment, since arguments show in `ps` and standard input needs a hijacked connection,
         # which the SDK does not have on Windows.
-        command = ["sh", "-c", 'printf %s "$PLANODEV_SQL" | psql -XAtq -v ON_ERROR_STOP=1']
+        command = ["sh", "-c", f'{first}printf %s "$PLANODEV_SQL" | psql -XAtq -v ON_ERROR_STOP=1']
         return self._exec(container_id, command, {**environment, "PLANODEV_SQL": sql})
 
     def _exec(self, container_id: str, command: list[str], environment: dict[str, str]) -> tuple[int, str, str]:
@@ -214,15 +233,19 @@ class DockerEngine:
     def remove_volume(self, volume: Volume) -> None:
         self._changes.remove_volume(volume)
 
-    def mark_ready(self, container: Container) -> None:
-        self._changes.mark_ready(container)
-
     def begin_witness(self, image: str) -> None:
         self._changes.begin_witness(image)
 
     def close(self) -> None:
         if "_changes" in vars(self):
             self._changes.close()
+
+
+def _until(condition: str, seconds: float) -> str:
+    """Return a line of `sh` that waits for a condition; when time is up, what follows says what is the matter."""
+    if not seconds:
+        return ""
+    return f'end=$(($(date +%s) + {round(seconds)})); until {condition} || [ "$(date +%s)" -gt $end ]; do sleep 0.02; done; '
 
 
 def owner_of(labels: Mapping[str, str] | None) -> Owner | None:

@@ -46,8 +46,8 @@ class Client(docker.APIClient):
         return int(self.exec_inspect(started)["ExitCode"]), out or b"", err or b""
 
 
-def connect(where: endpoints.Endpoint) -> Client:
-    """Shake hands with the engine at an endpoint.
+def connect(where: endpoints.Endpoint, version: str = "auto") -> Client:
+    """Shake hands with the engine at an endpoint; a known API version saves that.
 
     Raises:
         NoEngine: it does not answer, answers with an error, or its address cannot be used.
@@ -56,7 +56,7 @@ def connect(where: endpoints.Endpoint) -> Client:
     # The SDK asks for the version inside the constructor, before an attribute of the object could be set.
     kind = type("Client", (Client,), {"where": where})
     try:
-        client: Client = kind(base_url=where.url, tls=where.tls or False, version="auto", timeout=REQUEST_TIMEOUT)
+        client: Client = kind(base_url=where.url, tls=where.tls or False, version=version, timeout=REQUEST_TIMEOUT)
     except (docker.errors.DockerException, ValueError) as error:
         if isinstance(error.__cause__, NoEngine):
             raise error.__cause__ from None

@@ -39,7 +39,7 @@ class QuickClient:
         if self._sdk is None:
             from planodev.engines import docker_client
 
-            self._sdk = docker_client.connect(self._where)
+            self._sdk = docker_client.connect(self._where, self.version()["ApiVersion"])
         return getattr(self._sdk, name)
 
     def version(self) -> dict[str, Any]:

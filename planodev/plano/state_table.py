@@ -72,10 +72,12 @@ SELECT json_build_object(
 MOST_COUNTED = 1_000_000
 COUNT = f"SELECT count(*) FROM (SELECT FROM {NAME} LIMIT {MOST_COUNTED}) AS counted"
 
+IS_THERE = f"SELECT to_regclass('{NAME}') IS NOT NULL"
+
 # For psql: the facts, and the number of stored rows where there is a table to count.
 LOOK = f"""\
 {FACTS};
-SELECT to_regclass('{NAME}') IS NOT NULL AS there \\gset
+{IS_THERE} AS there \\gset
 \\if :there
 {COUNT};
 \\endif

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from planodev.background import begin
 from planodev.connection import LOOPBACK
 from planodev.engines import AdminFailed
 from planodev.errors import CredentialsRefused, NotReady
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from planodev.work import Work
 
 POLL = 0.005  # seconds
+PROOF_TIMEOUT = 10.0  # seconds to connect
+_TABLE_WAIT = 5.0  # seconds that a proof waits for the table, which is made in a fraction of one
 LOG_LINES = 12
 # A server that is coming up refuses, or its port forwarder closes; anything else will not change by waiting.
 _WAIT = ("connection-refused", "not-ready", "not-postgres", "unreachable")
@@ -35,10 +38,13 @@ class LogIn:
             return Outcome("unchanged", subject)
         deadline = time.monotonic() + work.settings.timeout.value
         followed = False
+        if work.made:
+            work.made()  # a first start: nobody gets in before this has ended, well or not
         while True:
             verdict = self._try(work)
             if verdict.code not in (*_WAIT, *_FOLLOW, "pg-hba") and not verdict.code.endswith("-failed"):
-                work.engine.mark_ready(work.have())
+                if work.mode == "docker" and not work.proof:
+                    work.proof = begin(lambda: _beside_plano(work, wait=_TABLE_WAIT))
                 return Outcome("updated" if followed else "succeeded", subject)
             if verdict.code in _FOLLOW and not followed:
                 follow(work, verdict)
@@ -59,9 +65,8 @@ class LogIn:
 
         if not work.engine.info.local:
             # Its ports are on another machine; the witness is the only one beside it.
-            way = work.connection()
-            evidence = work.engine.prove_beside_plano(way, work.settings.image.value, work.settings.timeout.value)
-            return proof.Verdict("proved") if evidence.facts else proof.verdict(evidence, way)
+            evidence = _beside_plano(work)
+            return proof.Verdict("proved") if evidence.facts else proof.verdict(evidence, work.connection())
         way = work.connection(host=LOOPBACK)
         try:
             proof.login(way, 5).close()
@@ -104,10 +109,8 @@ class MakeTable:
             return Outcome("would be made if missing", state_table.NAME)
         if work.proved:
             return Outcome("unchanged", state_table.NAME)
-        # The role itself makes it, so it owns it. Over the socket, which works for remote engines too.
-        where = {"user": work.user, "database": work.database}
         try:
-            before = work.engine.admin(work.have(), f"SELECT to_regclass('{state_table.NAME}') IS NOT NULL;\n{_GUARDED}", **where)
+            before = (work.made and work.made()) or make(work)
         except AdminFailed as error:
             raise CredentialsRefused(
                 "table-not-made",
@@ -116,6 +119,23 @@ class MakeTable:
                 fix=f"`docker logs {work.have().name}` shows the server's view",
             ) from error
         return Outcome("unchanged" if before.splitlines()[:1] == ["t"] else "created", state_table.NAME)
+
+
+def make(work: Work, wait: float = 0) -> str:
+    """Make the table where it is missing; returns `t` as the first line where it was there already.
+
+    The role itself makes it, so it owns it; over the server's socket, which works for remote engines too.
+    """
+    where = {"user": work.user, "database": work.database, "wait": wait}
+    return work.engine.make_ready(work.have(), f"{state_table.IS_THERE};\n{_GUARDED}", **where)
+
+
+def begin_first(work: Work) -> None:
+    """Send table and proof on their way while a server starts for the first time; both wait for it."""
+    wait = work.settings.timeout.value
+    work.made = begin(lambda: make(work, wait))
+    if work.mode == "docker":
+        work.proof = begin(lambda: _beside_plano(work, wait=wait))
 
 
 # Only where it is missing: IF NOT EXISTS would still try the indexes, on a table that may be another's.
@@ -174,8 +194,11 @@ def _quoted(name: str) -> str:
 
 
 def evidence_of(work: Work) -> Evidence:
-    """Run the whole proof from where Plano will run."""
-    way, timeout = work.connection(), 10.0
+    """Run the whole proof from where Plano will run, or wait for the one that is on its way."""
     if work.mode == "native" and work.engine.info.local:
-        return proof.run_here(way, timeout)
-    return work.engine.prove_beside_plano(way, work.settings.image.value, timeout)
+        return proof.run_here(work.connection(), PROOF_TIMEOUT)
+    return (work.proof and work.proof()) or _beside_plano(work)
+
+
+def _beside_plano(work: Work, *, wait: float = 0) -> Evidence:
+    return work.engine.prove_beside_plano(work.connection(), work.settings.image.value, PROOF_TIMEOUT, wait=wait)

@@ -11,6 +11,7 @@ from planodev.errors import Conflict
 from planodev.project import Owner
 from planodev.result import Notice, Outcome
 from planodev.settings import Setting
+from planodev.steps import access
 
 if TYPE_CHECKING:
     from planodev.work import Work
@@ -96,7 +97,8 @@ class StartPostgres:
                 action = "replace"
             else:
                 work.port = desired.port
-                return self._look_again(work)
+                self._look_again(work)
+                return
         if action == "replace" and have:
             work.engine.stop(have, work.settings.timeout.value)
             work.engine.remove_container(have)
@@ -128,7 +130,10 @@ class StartPostgres:
                 port = self._free_port(work, Setting(port + 1, asked.source), desired.addresses)
             else:
                 work.port = port
-                return self._look_again(work)
+                self._look_again(work)
+                if volume is None:
+                    access.begin_first(work)
+                return
         raise Conflict("port-taken", "no port stayed free", why=f"{ATTEMPTS} were lost to others", fix="`planodev up` again")
 
     def _look_again(self, work: Work) -> None:
