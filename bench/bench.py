@@ -91,6 +91,7 @@ def main() -> None:
                 file.unlink()
         else:
             run("docker", "rm", "--force", "--volumes", f"{NAME}-floor", cwd=place)
+        time.sleep(1)  # what a removal leaves to the engine and the disk is neither side's to pay
 
     def pairs(mine: Callable[[], None], theirs: Callable[[], None], after: Callable[[bool], None]) -> list[tuple[float, float]]:
         found = []

@@ -11,20 +11,21 @@ from planodev.connection import DOCKER_HOST_NAME, LOOPBACK, Connection
 from planodev.plano import config_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from planodev.engines import Container, Engine, Observed, Volume
     from planodev.plano.proof import Evidence
     from planodev.progress import Progress
     from planodev.project import Project
     from planodev.result import Outcome
+    from planodev.steps.access import Ahead
 
 
 @dataclass
 class Work:
     """The state of a run: what the project has, what the engine has, what is wanted.
 
-    `password` is None until a step has found or made one; `made` and `proof` are on their way; `proved` holds the evidence of a proof that has
+    `password` is None until a step has found or made one; `ahead` is table and proof on their way; `proved` holds the evidence of a proof that has
     already passed in this run.
     """
 
@@ -45,8 +46,7 @@ class Work:
     password_is: str = ""
     port: int = 0
     superuser: str = ""
-    made: Callable[[], str | None] | None = None
-    proof: Callable[[], Evidence | None] | None = None
+    ahead: Ahead | None = None
     proved: Evidence | None = None
     dry_run: bool = False
 

@@ -62,6 +62,7 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
             if not run.proved:
                 # What was seen before the lock was ours may be another planodev's work in the middle.
                 run = _prepare(here, options, environment_, progress)
+                place_witness(run)
             for step in steps:
                 progress.begin(step.title)
                 progress.done(step.run(run))
@@ -127,6 +128,13 @@ def _prove_early(run: work.Work) -> Callable[[], proof.Evidence | None]:
 
 # Seconds for a proof that should take milliseconds; where it does not, the steps find out why.
 _EARLY = 5.0
+
+
+def place_witness(run: work.Work) -> None:
+    """Start the container that the proof will run from, as early as can be: it costs next to nothing then."""
+    image_ = run.settings.image.value
+    if run.mode == "docker" and not run.dry_run and run.engine.image_id(image_):
+        run.engine.begin_witness(image_)
 
 
 def down(

@@ -68,7 +68,7 @@ def _run(arguments: list[str], console: Console) -> None:
 
 def _unexpected(error: Exception) -> PlanodevError:
     text = " ".join(str(error).split()) or type(error).__name__
-    if type(error).__module__.startswith("docker"):
+    if type(error).__module__.startswith(("docker", "planodev.engines.docker")):
         return PlanodevError(
             "engine-refused", "the engine refused a request", why=text, fix="run the command again; `docker version` shows the engine"
         )

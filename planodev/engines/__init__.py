@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from planodev.connection import Connection
     from planodev.plano.proof import Evidence
     from planodev.progress import Progress
@@ -185,17 +187,17 @@ class Engine(Protocol):
         Raises `AdminFailed` with the server's message.
         """
 
-    def make_ready(self, container: Container, sql: str, *, user: str, database: str, wait: float = 0) -> str:
+    def make_ready(self, container: Container, sql: str, *, user: str, database: str, go: Callable[[], object] | None) -> str:
         """Leave the mark that the data has been ready, durably, and then run SQL as `admin` does.
 
-        With `wait`, first wait so many seconds for the server to accept connections.
+        With `go`, get everything in place now, and act once `go` has returned.
         """
 
     def begin_witness(self, image: str) -> None:
         """Start, in the background, the throw-away container that the proof runs from."""
 
-    def prove_beside_plano(self, connection: Connection, image: str, timeout: float, *, wait: float = 0) -> Evidence:
-        """Run the proof from where Plano's container will be; `wait` so many seconds for a table being made."""
+    def prove_beside_plano(self, connection: Connection, image: str, timeout: float, go: Callable[[], object] | None) -> Evidence:
+        """Run the proof from where Plano's container will be, once `go` has returned."""
 
     def prove_from_inside(self, container: Container, connection: Connection, timeout: float) -> Evidence:
         """Run the proof from the database's own container, which is on the same bridge as Plano's."""

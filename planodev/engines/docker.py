@@ -1,7 +1,6 @@
 """Postgres in a container of a Docker Engine, or of one that speaks its API: looking, and talking SQL.
 
-What changes something is in `docker_changes`, which loads the Docker SDK; an `up` that finds nothing to do
-never needs it.
+What changes something is in `docker_changes`; an `up` that finds nothing to do never needs it.
 """
 
 from __future__ import annotations
@@ -10,13 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planodev.engines import AdminFailed, Container, EngineInfo, Observed, Server, Volume, docker_quick, endpoint
+from planodev.background import begin
+from planodev.engines import AdminFailed, Container, EngineInfo, Observed, Server, Volume, docker_quick, docker_witness, endpoint
 from planodev.errors import Conflict
-from planodev.plano import proof, state_table
+from planodev.plano import proof
 from planodev.project import Owner, Project, original_still_there, relation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from planodev.connection import Connection
     from planodev.engines.docker_changes import Changes
@@ -54,6 +54,8 @@ class DockerEngine:
         self._where = where
         self._published: list[dict[str, Any]] = []
         self._projects: frozenset[str] = frozenset()
+        self._witness: docker_witness.Witness | None = None
+        self._ending: Callable[[], None] | None = None
 
     @property
     def info(self) -> EngineInfo:
@@ -72,7 +74,7 @@ class DockerEngine:
         ours: dict[str, Any] | None = None
         for item in self._published:
             owner = owner_of(item["Labels"])
-            if owner and LABEL + "witness" not in item["Labels"]:
+            if owner and docker_witness.LABEL not in item["Labels"]:
                 if relation(project, env_id, owner, original_still_there) == "ours" and ours is None:
                     ours = item
                     continue
@@ -146,47 +148,59 @@ class DockerEngine:
     # Talking SQL
 
     def admin(self, container: Container, sql: str, *, user: str, database: str) -> str:
-        return self._admin(container, sql, user, database, {})
+        return self._admin(container, sql, {"PGUSER": user, "PGDATABASE": database})
 
-    def make_ready(self, container: Container, sql: str, *, user: str, database: str, wait: float = 0) -> str:
-        mount = mount_of(self._api.inspect_container(container.id))
-        mark = {"PLANODEV_MARK": f"{mount['Destination']}/{READY_MARK}"}
-        # The temporary server of a first start listens on the socket only, so asking by TCP is not fooled by it.
-        first = _until("pg_isready -q -h 127.0.0.1", wait) + 'touch "$PLANODEV_MARK" && sync "$PLANODEV_MARK" && '
-        return self._admin(container, sql, user, database, mark, first=first)
-
-    def _admin(  # noqa: PLR0913
-        self, container: Container, sql: str, user: str, database: str, more: dict[str, str], *, first: str = ""
+    def make_ready(
+        self, container: Container, sql: str, *, user: str, database: str, go: Callable[[], object] | None = None
     ) -> str:
-        environment = {"PGUSER": user, "PGDATABASE": database, "LC_ALL": "C", **more}
-        code, out, err = self._psql(container.id, sql, environment, first)
+        mount = mount_of(self._api.inspect_container(container.id))
+        variables = {"PGUSER": user, "PGDATABASE": database, "PLANODEV_MARK": f"{mount['Destination']}/{READY_MARK}"}
+        return self._admin(container, sql, variables, 'touch "$PLANODEV_MARK" && sync "$PLANODEV_MARK" && ', go)
+
+    def _admin(
+        self,
+        container: Container,
+        sql: str,
+        variables: dict[str, str],
+        first: str = "",
+        go: Callable[[], object] | None = None,
+    ) -> str:
+        code, out, err = self._psql(container.id, sql, {"LC_ALL": "C", **variables}, first, go)
         if code:
             raise AdminFailed(err.strip())
         return out.strip()
 
+    def begin_witness(self, image: str) -> None:
+        self._witness = self._witness or docker_witness.Witness(self._api, image)
+
     def prove_beside_plano(
-        self, connection: Connection, image: str, timeout: float, *, wait: float = 0
+        self, connection: Connection, image: str, timeout: float, go: Callable[[], object] | None = None
     ) -> proof.Evidence:
-        there = '[ "$(psql -XAtqc "$PLANODEV_LOOK" 2>/dev/null)" = t ]'
-        first = _until(f"pg_isready -q && {there}", wait)
-        return self._prove(self._changes.witness(image), connection, timeout, first=first)
+        self.begin_witness(image)
+        assert self._witness  # noqa: S101  set by the line above
+        try:
+            return self._prove(self._witness.wait(), connection, timeout, go)
+        finally:
+            witness, self._witness = self._witness, None
+            self._ending = begin(witness.end)
 
     def prove_from_inside(self, container: Container, connection: Connection, timeout: float) -> proof.Evidence:
         return self._prove(container.id, connection, timeout)
 
-    def _prove(self, container_id: str, connection: Connection, timeout: float, *, first: str = "") -> proof.Evidence:
-        environment = {**proof.psql_environment(connection, timeout), "PLANODEV_LOOK": state_table.IS_THERE}
-        _, out, err = self._psql(container_id, proof.psql_script(), environment, first)
+    def _prove(
+        self, container_id: str, connection: Connection, timeout: float, go: Callable[[], object] | None = None
+    ) -> proof.Evidence:
+        _, out, err = self._psql(container_id, proof.psql_script(), proof.psql_environment(connection, timeout), "", go)
         return proof.read_psql(out, err)
 
-    def _psql(self, container_id: str, sql: str, environment: dict[str, str], first: str) -> tuple[int, str, str]:
-        # Through the environment, since arguments show in `ps` and standard input needs a hijacked connection,
-        # which the SDK does not have on Windows.
-        command = ["sh", "-c", f'{first}printf %s "$PLANODEV_SQL" | psql -XAtq -v ON_ERROR_STOP=1']
-        return self._exec(container_id, command, {**environment, "PLANODEV_SQL": sql})
-
-    def _exec(self, container_id: str, command: list[str], environment: dict[str, str]) -> tuple[int, str, str]:
-        code, out, err = self._api.exec_run(container_id, command, environment)
+    def _psql(
+        self, container_id: str, sql: str, environment: dict[str, str], first: str, go: Callable[[], object] | None
+    ) -> tuple[int, str, str]:
+        # Through the environment, since arguments show in `ps`, and the SDK cannot write to a command's standard
+        # input on Windows.
+        wait = "read -r go; " if go else ""
+        command = ["sh", "-c", f'{wait}{first}printf %s "$PLANODEV_SQL" | psql -XAtq -v ON_ERROR_STOP=1']
+        code, out, err = self._api.exec_run(container_id, command, {**environment, "PLANODEV_SQL": sql}, go)
         return code, out.decode(errors="replace"), err.decode(errors="replace")
 
     # Changing
@@ -233,19 +247,11 @@ class DockerEngine:
     def remove_volume(self, volume: Volume) -> None:
         self._changes.remove_volume(volume)
 
-    def begin_witness(self, image: str) -> None:
-        self._changes.begin_witness(image)
-
     def close(self) -> None:
-        if "_changes" in vars(self):
-            self._changes.close()
-
-
-def _until(condition: str, seconds: float) -> str:
-    """Return a line of `sh` that waits for a condition; when time is up, what follows says what is the matter."""
-    if not seconds:
-        return ""
-    return f'end=$(($(date +%s) + {round(seconds)})); until {condition} || [ "$(date +%s)" -gt $end ]; do sleep 0.02; done; '
+        if self._witness:
+            self._witness.end()
+        if self._ending:
+            self._ending()
 
 
 def owner_of(labels: Mapping[str, str] | None) -> Owner | None:

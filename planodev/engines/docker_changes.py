@@ -1,20 +1,17 @@
-"""What planodev changes in a Docker Engine, and the looks that need a container for it: the SDK's side."""
+"""What planodev changes in a Docker Engine, and the looks that need a container for it."""
 
 from __future__ import annotations
 
 import io
 import sys
 import tarfile
-import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import docker.errors
-import docker.types
-
-from planodev.engines import Container, PortTaken, Server, Volume, docker_pull, planning, ports
+from planodev.engines import Container, PortTaken, Server, Volume, planning, ports
 from planodev.engines.docker import INSIDE_PORT, LABEL, READY_MARK
-from planodev.errors import BadInput, Conflict
+from planodev.engines.docker_quick import CONFLICT, NOT_FOUND, Refused
+from planodev.errors import Conflict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +21,8 @@ if TYPE_CHECKING:
 
 PASSWORD_FILE = "/etc/planodev-password"  # noqa: S105  a path, not a secret
 _DATA = "/planodev-data"
+# Where Plano's own container is, with the name that Plano uses: the proof from inside goes the same way round.
+_ON_THE_BRIDGE = {"NetworkMode": "bridge", "ExtraHosts": ["host.docker.internal:host-gateway"]}
 
 
 class Changes:
@@ -32,19 +31,18 @@ class Changes:
     def __init__(self, api: Any, where: Endpoint) -> None:  # noqa: ANN401  QuickClient or docker.APIClient
         self._api = api
         self._where = where
-        self._witness: _Witness | None = None
 
     def image_major(self, image: str) -> int | None:
-        variables = _variables(self._api.inspect_image(image))
+        variables = _variables(self._api.find_image(image))
         if variables.get("PG_MAJOR", "").isdigit():
             return int(variables["PG_MAJOR"])
         # No official image: ask the program itself.
-        container = self._api.create_container(image, entrypoint=["postgres"], command=["--version"])
+        container = self._api.make_container({"Image": image, "Entrypoint": ["postgres"], "Cmd": ["--version"]})
         try:
             self._api.start(container)
             self._api.wait(container, timeout=30)
             words = self._api.logs(container).decode(errors="replace").split()
-        except docker.errors.APIError:
+        except Refused:
             return None
         finally:
             self._api.remove_container(container, force=True, v=True)
@@ -65,7 +63,7 @@ class Changes:
 
     def _gateway(self) -> str | None:
         """Return the bridge's address on this host; `None` where the bridge is in a virtual machine."""
-        with suppress(docker.errors.APIError):
+        with suppress(Refused):
             bridge = self._api.inspect_network("bridge")
             name = (bridge.get("Options") or {}).get("com.docker.network.bridge.name", "docker0")
             return ports.interface_address(name)
@@ -78,11 +76,10 @@ class Changes:
 
     def _read_volume(self, volume: Volume, image: str, names: list[str]) -> str | None:
         """Read the first of these files that a volume has, through a container that is never started."""
-        container = self._api.create_container(
-            image, entrypoint=["true"], host_config=self._host_config(binds=[f"{volume.name}:{_DATA}:ro"])
-        )
+        config = {"Image": image, "Entrypoint": ["true"], "HostConfig": {"Binds": [f"{volume.name}:{_DATA}:ro"]}}
+        container = self._api.make_container(config)
         try:
-            contents = (self._read(container["Id"], f"{_DATA}/{name}") for name in names)
+            contents = (self._read(container, f"{_DATA}/{name}") for name in names)
             return next((content for content in contents if content is not None), None)
         finally:
             self._api.remove_container(container, force=True, v=True)
@@ -97,6 +94,8 @@ class Changes:
         return self._api.logs(container.id, tail=lines).decode(errors="replace")
 
     def pull(self, image: str, progress: Progress) -> None:
+        from planodev.engines import docker_pull
+
         docker_pull.pull(self._api, image, progress)
 
     def create(self, server: Server) -> None:
@@ -109,48 +108,43 @@ class Changes:
             LABEL + "database": server.database,
             LABEL + "plano": server.plano,
         }
-        image = self._api.inspect_image(server.image)
+        image = self._api.find_image(server.image)
         declared = (image["Config"].get("Volumes") or {}).keys()
         # postgres:18 moved its data one level down and declares the parent.
         target = "/var/lib/postgresql" if "/var/lib/postgresql" in declared else "/var/lib/postgresql/data"
-        self._api.create_volume(server.volume, labels=labels)
-        bindings = [(address, server.port) for address in server.addresses]
+        inside = f"{INSIDE_PORT}/tcp"
+        config = {
+            "Image": server.image,
+            "Labels": labels,
+            "Env": [
+                f"POSTGRES_USER={server.superuser}",
+                f"POSTGRES_DB={server.database}",
+                f"POSTGRES_PASSWORD_FILE={PASSWORD_FILE}",
+            ],
+            "ExposedPorts": {inside: {}},
+            "HostConfig": {
+                **_ON_THE_BRIDGE,
+                "Binds": [f"{server.volume}:{target}"],
+                "PortBindings": {inside: [{"HostIp": ip, "HostPort": str(server.port)} for ip in server.addresses]},
+                "RestartPolicy": {"Name": "unless-stopped"},
+            },
+        }
+        self._api.make_volume(server.volume, labels)
         try:
-            container = self._api.create_container(
-                server.image,
-                name=server.name,
-                labels=labels,
-                ports=[INSIDE_PORT],
-                environment={
-                    "POSTGRES_USER": server.superuser,
-                    "POSTGRES_DB": server.database,
-                    "POSTGRES_PASSWORD_FILE": PASSWORD_FILE,
-                },
-                host_config=self._host_config(
-                    binds=[f"{server.volume}:{target}"],
-                    port_bindings={INSIDE_PORT: bindings},
-                    restart_policy={"Name": "unless-stopped"},
-                ),
-            )["Id"]
-        except docker.errors.APIError as error:
-            if error.status_code == 409:  # noqa: PLR2004
+            container = self._api.make_container(config, server.name)
+        except Refused as error:
+            if error.status == CONFLICT:
                 raise Conflict(
-                    "name-taken", f"the name `{server.name}` is taken", why=error.explanation, fix="`planodev up` again"
+                    "name-taken", f"the name `{server.name}` is taken", why=error.text, fix="`planodev up` again"
                 ) from error
             raise
         # A file instead of a variable: the password stays out of what `docker inspect` shows.
-        self._api.put_archive(container, "/etc", _tar(PASSWORD_FILE.rsplit("/", 1)[1], server.password))
-        created = Container.planned(container, server)
+        self._api.put_files(container, "/etc", _tar(PASSWORD_FILE.rsplit("/", 1)[1], server.password))
         try:
-            self.start(created)
+            self.start(Container.planned(container, server))
         except PortTaken:
             self._api.remove_container(container, force=True)
             raise
-
-    def _host_config(self, **values: Any) -> Any:  # noqa: ANN401
-        return self._api.create_host_config(
-            network_mode="bridge", extra_hosts={"host.docker.internal": "host-gateway"}, **values
-        )
 
     def start(self, container: Container) -> None:
         try:
@@ -158,13 +152,13 @@ class Changes:
                 self._api.unpause(container.id)
             else:
                 self._api.start(container.id)
-        except docker.errors.APIError as error:
+        except Refused as error:
             # Engines word it differently, so look at the port itself as well.
-            text = (error.explanation or "").lower()
+            text = error.text.lower()
             if any(words in text for words in ("already allocated", "already in use", "not available", "forbidden by")):
-                raise PortTaken(text) from error
+                raise PortTaken(error.text) from error
             if container.port and ports.holder(container.port, container.addresses):
-                raise PortTaken(text) from error
+                raise PortTaken(error.text) from error
             raise
 
     def stop(self, container: Container, timeout: float) -> None:
@@ -173,35 +167,24 @@ class Changes:
         self._api.stop(container.id, timeout=round(timeout))
 
     def remove_container(self, container: Container) -> None:
-        with suppress(docker.errors.NotFound):
+        try:
             self._api.remove_container(container.id, force=True)
+        except Refused as error:
+            if error.status != NOT_FOUND:
+                raise
 
     def remove_volume(self, volume: Volume) -> None:
         try:
             self._api.remove_volume(volume.name)
-        except docker.errors.NotFound:
-            return
-        except docker.errors.APIError as error:
+        except Refused as error:
+            if error.status == NOT_FOUND:
+                return
             raise Conflict(
                 "volume-in-use",
                 f"the volume `{volume.name}` can't be removed",
-                why=error.explanation,
+                why=error.text,
                 fix=f"`docker ps -a --filter volume={volume.name}` shows who uses it",
             ) from error
-
-    def begin_witness(self, image: str) -> None:
-        if self._witness is None:
-            self._witness = _Witness(self._api, self._host_config(auto_remove=True), image)
-
-    def witness(self, image: str) -> str:
-        self.begin_witness(image)
-        assert self._witness  # noqa: S101  set by the line above
-        return self._witness.wait()
-
-    def close(self) -> None:
-        if self._witness:
-            self._witness.end()
-            self._witness = None
 
     def _read(self, container_id: str, path: str) -> str | None:
         try:
@@ -209,46 +192,10 @@ class Changes:
             with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
                 member = archive.extractfile(archive.getmembers()[0])
                 return member.read().decode() if member else None
-        except docker.errors.NotFound:
-            return None
-
-
-class _Witness:
-    """The throw-away container on the default bridge; it starts in the background and ends by itself."""
-
-    LIFE = 900  # seconds, in case nobody comes to end it
-
-    def __init__(self, api: Any, host_config: Any, image: str) -> None:  # noqa: ANN401
-        self._api = api
-        self._id: str | None = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, args=(host_config, image), daemon=True)
-        self._thread.start()
-
-    def _run(self, host_config: Any, image: str) -> None:  # noqa: ANN401
-        try:
-            self._id = self._api.create_container(
-                image,
-                entrypoint=["sh", "-c", f"trap exit TERM; sleep {self.LIFE} & wait"],
-                labels={LABEL + "witness": "1"},
-                host_config=host_config,
-            )["Id"]
-            self._api.start(self._id)
-        except BaseException as error:  # noqa: BLE001  carried to the thread that waits
-            self._error = error
-
-    def wait(self) -> str:
-        self._thread.join()
-        if self._error or self._id is None:
-            raise self._error or BadInput("witness-failed", "the throw-away container did not start")
-        return self._id
-
-    def end(self) -> None:
-        self._thread.join()
-        if self._id:
-            with suppress(docker.errors.APIError):
-                # It is removed by the engine when it ends; waiting for that would take a tenth of a second.
-                self._api.kill(self._id, signal="TERM")
+        except Refused as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
 
 
 def _variables(image: Mapping[str, Any]) -> dict[str, str]:

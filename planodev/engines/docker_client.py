@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import docker
 import docker.errors
 import requests.exceptions
 
 from planodev.engines import endpoint as endpoints
+from planodev.engines.docker_quick import NOT_FOUND, Refused
 from planodev.errors import NoEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Seconds for one request; pulls and logs stream, so this is the longest silence.
 REQUEST_TIMEOUT = 60
@@ -32,15 +36,46 @@ class Client(docker.APIClient):
         except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
             raise endpoints.lost(self.where, error) from error
 
+    def _raise_for_status(self, response: Any) -> None:  # noqa: ANN401
+        try:
+            super()._raise_for_status(response)  # type: ignore[misc]
+        except docker.errors.APIError as error:
+            raise Refused(error.status_code or 500, str(error.explanation or error)) from error
+
     def find_image(self, image: str) -> Any:  # noqa: ANN401
         """Return what is known of a local image, None where there is none."""
         try:
             return self.inspect_image(image)
-        except docker.errors.ImageNotFound:
-            return None
+        except Refused as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
 
-    def exec_run(self, container: str, command: list[str], environment: dict[str, str]) -> tuple[int, bytes, bytes]:
-        """Run a command in a container; returns its exit code, stdout and stderr."""
+    def make_volume(self, name: str, labels: dict[str, str]) -> None:
+        """Create a volume; one that is there is left as it is."""
+        self.create_volume(name, labels=labels)
+
+    def make_container(self, config: dict[str, Any], name: str | None = None) -> str:
+        """Create a container from the Engine API's own description of one; returns its id."""
+        return str(self.create_container_from_config(config, name)["Id"])
+
+    def put_files(self, container: str, directory: str, archive: bytes) -> None:
+        """Unpack a tar archive into a container."""
+        self.put_archive(container, directory, archive)
+
+    def signal(self, container: str, name: str) -> None:
+        """Send a signal to a container's first process."""
+        self.kill(container, signal=name)
+
+    def exec_run(
+        self, container: str, command: list[str], environment: dict[str, str], go: Callable[[], object] | None = None
+    ) -> tuple[int, bytes, bytes]:
+        """Run a command in a container, after `go` has returned; returns its exit code, stdout and stderr.
+
+        With `go` the command is sent an empty line, which the SDK can't do everywhere: it finds its input empty.
+        """
+        if go:
+            go()
         started = self.exec_create(container, command, environment=environment)
         out, err = self.exec_start(started, demux=True)
         return int(self.exec_inspect(started)["ExitCode"]), out or b"", err or b""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import docker.errors
-
+from planodev.engines.docker_quick import Refused
 from planodev.errors import BadInput, CredentialsRefused, NotReady, PlanodevError
 
 if TYPE_CHECKING:
@@ -48,8 +47,8 @@ def pull(client: Client, image: str, progress: Progress) -> None:
                 progress.transfer(layer, "Downloading", detail.get("current", 0), detail["total"])
             elif event.get("status") in ("Download complete", "Pull complete") and layer in totals:
                 progress.transfer(layer, event["status"], totals[layer], totals[layer])
-    except docker.errors.APIError as error:
-        raise failure(image, error.explanation or str(error)) from error
+    except Refused as error:
+        raise failure(image, error.text) from error
 
 
 def failure(image: str, text: str) -> PlanodevError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -16,15 +17,30 @@ from planodev.engines import endpoint as endpoints
 from planodev.errors import NoEngine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from planodev.engines.docker_client import Client
 
 # host-gateway, which the proof and Plano itself need, came with Docker Engine 20.10.
 OLDEST_API = (1, 41)
 TIMEOUT = 60  # seconds of silence
+NOT_FOUND, CONFLICT = 404, 409
+
+
+class Refused(Exception):  # noqa: N818
+    """The engine answered with a client error; both lanes raise it. `status` is that of HTTP."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
 
 
 class QuickClient:
-    """Stands where `docker.APIClient` is expected; only for `unix://` endpoints without TLS."""
+    """Stands where the SDK's client is expected; only for `unix://` endpoints, which have no TLS.
+
+    The methods have the names and answers of `docker_client.Client`, whose docstrings hold for them.
+    """
 
     def __init__(self, where: endpoints.Endpoint) -> None:
         self._where = where
@@ -45,8 +61,11 @@ class QuickClient:
     def version(self) -> dict[str, Any]:
         """Return ApiVersion and Version from a ping's headers: `/version` itself takes ten times as long."""
         if self._version is None:
-            self._ask("GET", "/_ping", None)
+            self._ask("GET", "/_ping")
         return self._version or {}
+
+    def info(self) -> Any:  # noqa: ANN401
+        return self._get("/info")
 
     def containers(self, *, all: bool) -> Any:  # noqa: A002, ANN401  the SDK's name
         return self._get(f"/containers/json?all={int(all)}")
@@ -55,59 +74,97 @@ class QuickClient:
         return self._get("/volumes")
 
     def inspect_container(self, container: str) -> Any:  # noqa: ANN401
-        # A container that is gone is the SDK's to report, so that there is one kind of error for it.
-        return self._get(f"/containers/{quote(container)}/json") or self.__getattr__("inspect_container")(container)
+        return self._get(f"/containers/{quote(container)}/json")
+
+    def inspect_network(self, network: str) -> Any:  # noqa: ANN401
+        return self._get(f"/networks/{quote(network)}")
 
     def find_image(self, image: str) -> Any:  # noqa: ANN401
-        """Return what is known of a local image, None where there is none."""
-        return self._get(f"/images/{quote(image)}/json")
+        try:
+            return self._get(f"/images/{quote(image)}/json")
+        except Refused as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
 
-    def exec_run(self, container: str, command: list[str], environment: dict[str, str]) -> tuple[int, bytes, bytes]:
-        """Run a command in a container; returns its exit code, stdout and stderr."""
+    def make_volume(self, name: str, labels: dict[str, str]) -> None:
+        self._ask("POST", "/volumes/create", {"Name": name, "Labels": labels})
+
+    def make_container(self, config: dict[str, Any], name: str | None = None) -> str:
+        query = f"?name={quote(name)}" if name else ""
+        return str(json.loads(self._ask("POST", f"/containers/create{query}", config))["Id"])
+
+    def put_files(self, container: str, directory: str, archive: bytes) -> None:
+        self._ask("PUT", f"/containers/{quote(container)}/archive?path={quote(directory)}", archive)
+
+    def start(self, container: str) -> None:
+        self._ask("POST", f"/containers/{quote(container)}/start")
+
+    def signal(self, container: str, name: str) -> None:
+        self._ask("POST", f"/containers/{quote(container)}/kill?signal={name}")
+
+    def exec_run(
+        self, container: str, command: list[str], environment: dict[str, str], go: Callable[[], object] | None = None
+    ) -> tuple[int, bytes, bytes]:
+        """Run a command in a container; returns its exit code, stdout and stderr.
+
+        With `go`, start it now, send it an empty line when `go` returns, and wait for its end then: starting a
+        command takes the engine longer than most commands take.
+        """
         body = {
             "Cmd": command,
             "Env": [f"{key}={value}" for key, value in environment.items()],
+            "AttachStdin": go is not None,
             "AttachStdout": True,
             "AttachStderr": True,
         }
-        started = self._ask("POST", f"/containers/{quote(container)}/exec", body)
-        if started is None:
-            raise ConnectionError(f"the container {container[:12]} takes no command")
-        number = json.loads(started)["Id"]
-        frames = self._ask("POST", f"/exec/{number}/start", {"Detach": False, "Tty": False}) or b""
-        out, err = _demultiplex(frames)
+        number = json.loads(self._ask("POST", f"/containers/{quote(container)}/exec", body))["Id"]
+        out, err = _demultiplex(self._ask("POST", f"/exec/{number}/start", {"Detach": False, "Tty": False}, go))
         return self._get(f"/exec/{number}/json")["ExitCode"], out, err
 
     def _get(self, path: str) -> Any:  # noqa: ANN401
-        answer = self._ask("GET", path, None)
-        return None if answer is None else json.loads(answer)
+        return json.loads(self._ask("GET", path))
 
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> bytes | None:
-        """Return the answer's body, None for a client error (4xx), which callers hand to the SDK to explain.
+    def _ask(
+        self, method: str, path: str, body: dict[str, Any] | bytes = b"", go: Callable[[], object] | None = None
+    ) -> bytes:
+        """Return the answer's body.
 
         Asked in HTTP/1.0: the answer is a head, an empty line, and all the rest up to the end, for streams too.
         """
-        content = b"" if body is None else json.dumps(body).encode()
-        head = f"{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/json\r\n"
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        kind = "x-tar" if isinstance(body, bytes) else "json"
+        head = f"{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/{kind}\r\n"
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(TIMEOUT)
                 connection.connect(self._path)
                 connection.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
+                if go:
+                    go()
+                    connection.sendall(b"\n")
                 with connection.makefile("rb") as stream:
                     first, _, answer = stream.read().partition(b"\r\n\r\n")
             status, *headers = first.decode("latin-1").split("\r\n")
             code = int(status.split(" ")[1])
         except (OSError, ValueError, IndexError) as error:
             raise endpoints.lost(self._where, error) from error
-        if code >= 500:  # noqa: PLR2004
-            raise endpoints.answered_badly(self._where, answer.decode(errors="replace"))
-        if self._version is None and code == 200:  # noqa: PLR2004
+        if code >= 400:  # noqa: PLR2004
+            raise self._refusal(code, answer)
+        if self._version is None:
             named = dict(header.lower().split(": ", 1) for header in headers if ": " in header)
             # "Docker/20.10.24 (linux)", "Libpod/5.2.1 (linux)"
             server = named.get("server", "").split(" ")[0]
             self._version = {"ApiVersion": named.get("api-version"), "Version": server.split("/")[-1]}
-        return None if code >= 400 else answer  # noqa: PLR2004
+        return answer
+
+    def _refusal(self, code: int, answer: bytes) -> Exception:
+        text = answer.decode(errors="replace").strip()
+        with suppress(ValueError, KeyError, TypeError):
+            text = json.loads(text)["message"]
+        if self._version is None:  # the handshake already
+            return endpoints.answered_badly(self._where, f"{code} {text}")
+        return Refused(code, text)
 
 
 def check_version(where: endpoints.Endpoint, version: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,13 @@ from planodev.plano import proof, state_table
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from planodev.plano.proof import Evidence, Verdict
     from planodev.work import Work
 
-POLL = 0.005  # seconds
+POLL = 0.025  # seconds
 PROOF_TIMEOUT = 10.0  # seconds to connect
-_TABLE_WAIT = 5.0  # seconds that a proof waits for the table, which is made in a fraction of one
 LOG_LINES = 12
 # A server that is coming up refuses, or its port forwarder closes; anything else will not change by waiting.
 _WAIT = ("connection-refused", "not-ready", "not-postgres", "unreachable")
@@ -38,13 +40,11 @@ class LogIn:
             return Outcome("unchanged", subject)
         deadline = time.monotonic() + work.settings.timeout.value
         followed = False
-        if work.made:
-            work.made()  # a first start: nobody gets in before this has ended, well or not
         while True:
             verdict = self._try(work)
             if verdict.code not in (*_WAIT, *_FOLLOW, "pg-hba") and not verdict.code.endswith("-failed"):
-                if work.mode == "docker" and not work.proof:
-                    work.proof = begin(lambda: _beside_plano(work, wait=_TABLE_WAIT))
+                work.ahead = work.ahead or Ahead(work)
+                work.ahead.go()
                 return Outcome("updated" if followed else "succeeded", subject)
             if verdict.code in _FOLLOW and not followed:
                 follow(work, verdict)
@@ -110,7 +110,7 @@ class MakeTable:
         if work.proved:
             return Outcome("unchanged", state_table.NAME)
         try:
-            before = (work.made and work.made()) or make(work)
+            before = (work.ahead and work.ahead.made()) or make(work)
         except AdminFailed as error:
             raise CredentialsRefused(
                 "table-not-made",
@@ -121,21 +121,45 @@ class MakeTable:
         return Outcome("unchanged" if before.splitlines()[:1] == ["t"] else "created", state_table.NAME)
 
 
-def make(work: Work, wait: float = 0) -> str:
+def make(work: Work, go: Callable[[], object] | None = None) -> str:
     """Make the table where it is missing; returns `t` as the first line where it was there already.
 
     The role itself makes it, so it owns it; over the server's socket, which works for remote engines too.
     """
-    where = {"user": work.user, "database": work.database, "wait": wait}
-    return work.engine.make_ready(work.have(), f"{state_table.IS_THERE};\n{_GUARDED}", **where)
+    sql = f"{state_table.IS_THERE};\n{_GUARDED}"
+    return work.engine.make_ready(work.have(), sql, user=work.user, database=work.database, go=go)
 
 
-def begin_first(work: Work) -> None:
-    """Send table and proof on their way while a server starts for the first time; both wait for it."""
-    wait = work.settings.timeout.value
-    work.made = begin(lambda: make(work, wait))
-    if work.mode == "docker":
-        work.proof = begin(lambda: _beside_plano(work, wait=wait))
+class Ahead:
+    """Table and proof, put in place while the server starts, so that each goes off the moment it can.
+
+    Starting a command in a container takes the engine longer than the command itself; this way it does so
+    while there is nothing else to do.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._logged_in = threading.Event()
+        self._limit = work.settings.timeout.value
+        self._made = begin(lambda: make(work, self._until_logged_in))
+        self._proof = begin(lambda: _beside_plano(work, self._until_made)) if work.mode == "docker" else None
+
+    def _until_logged_in(self) -> None:
+        self._logged_in.wait(self._limit)
+
+    def _until_made(self) -> None:
+        self._made()
+
+    def go(self) -> None:
+        """Say that somebody has logged in."""
+        self._logged_in.set()
+
+    def made(self) -> str | None:
+        """Wait for the table; None where it could not be made."""
+        return self._made()
+
+    def proof(self) -> Evidence | None:
+        """Wait for the proof; None where it could not be run, or has to run elsewhere."""
+        return self._proof() if self._proof else None
 
 
 # Only where it is missing: IF NOT EXISTS would still try the indexes, on a table that may be another's.
@@ -197,8 +221,8 @@ def evidence_of(work: Work) -> Evidence:
     """Run the whole proof from where Plano will run, or wait for the one that is on its way."""
     if work.mode == "native" and work.engine.info.local:
         return proof.run_here(work.connection(), PROOF_TIMEOUT)
-    return (work.proof and work.proof()) or _beside_plano(work)
+    return (work.ahead and work.ahead.proof()) or _beside_plano(work)
 
 
-def _beside_plano(work: Work, *, wait: float = 0) -> Evidence:
-    return work.engine.prove_beside_plano(work.connection(), work.settings.image.value, PROOF_TIMEOUT, wait=wait)
+def _beside_plano(work: Work, go: Callable[[], object] | None = None) -> Evidence:
+    return work.engine.prove_beside_plano(work.connection(), work.settings.image.value, PROOF_TIMEOUT, go)

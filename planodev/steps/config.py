@@ -50,6 +50,7 @@ class WriteConfig:
                 fix=f"make `{path.parent}` writable for you, then `planodev up`",
             ) from error
         work.config = config_file.load(path)
+        _ = work.config.content  # parsed now, while the server starts
         if not any(providers.stored_by_plano(model) for model in models):
             work.progress.notice(
                 Notice(

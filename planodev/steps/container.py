@@ -132,16 +132,13 @@ class StartPostgres:
                 work.port = port
                 self._look_again(work)
                 if volume is None:
-                    access.begin_first(work)
+                    work.ahead = access.Ahead(work)
                 return
         raise Conflict("port-taken", "no port stayed free", why=f"{ATTEMPTS} were lost to others", fix="`planodev up` again")
 
     def _look_again(self, work: Work) -> None:
         work.observed = work.engine.observe(work.project, work.project_id)
         work.container, work.volume = work.observed.container, work.observed.volume
-        if work.mode == "docker":
-            # Placed while the server starts, so that the proof costs next to nothing.
-            work.engine.begin_witness(work.settings.image.value)
 
     def _volume_name(self, work: Work, name: str) -> str:
         wanted = f"{name}-data"
