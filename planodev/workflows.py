@@ -50,32 +50,37 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
     """
     here = project.at(directory)
     run = _prepare(here, options, environment_, progress)
-    early = _prove_early(run)
-    # The proof takes most of the time of an `up` that finds nothing to do: everything else is loaded meanwhile.
-    from planodev import locking, report
+    try:
+        early = _prove_early(run)
+        if not early:
+            _place_witness(run)
+        # The engine takes its time for either: everything else is loaded meanwhile.
+        from planodev import locking, report
 
-    steps = steps_of_up()
-    with locking.hold(here, settings.DEFAULT_TIMEOUT):
-        try:
+        steps = steps_of_up()
+        with locking.hold(here, settings.DEFAULT_TIMEOUT):
             _ = run.config.content  # a file that can't be parsed is an error before anything is touched
-            run.proved = early()
+            run.proved = early() if early else None
             if not run.proved:
                 # What was seen before the lock was ours may be another planodev's work in the middle.
-                run = _prepare(here, options, environment_, progress)
-                place_witness(run)
+                run = _prepare(here, options, environment_, progress, run.engine)
             for step in steps:
                 progress.begin(step.title)
                 progress.done(step.run(run))
             return report.up(run)
-        finally:
-            run.engine.close()
+    finally:
+        run.engine.close()
 
 
 def _prepare(
-    here: project.Project, options: Mapping[str, Any], variables: Mapping[str, str], progress: Progress
+    here: project.Project,
+    options: Mapping[str, Any],
+    variables: Mapping[str, str],
+    progress: Progress,
+    engine: engines.Engine | None = None,
 ) -> work.Work:
     env, wanted, chosen, config_file = work.read_project(here, options, variables)
-    engine = engines.open_engine(chosen.engine.value, dict(variables))
+    engine = engine or engines.open_engine(chosen.engine.value, dict(variables))
     observed = engine.observe(here, env.project_id)
     known = observed.volume or observed.container
     # A copy of another checkout's `.env` brings that one's number along: this project gets its own.
@@ -100,19 +105,19 @@ def _number_in_use(number: str | None, engine: engines.Engine) -> bool:
     return number is not None and number in engine.projects()
 
 
-def _prove_early(run: work.Work) -> Callable[[], proof.Evidence | None]:
+def _prove_early(run: work.Work) -> Callable[[], proof.Evidence | None] | None:
     """Where everything looks as wanted, begin to prove at once; when that passes, no step has anything left to do.
 
     Returns:
-        A function that waits for the proof, and gives its evidence where it passed.
+        A function that waits for the proof, and gives its evidence where it passed; None where nothing was begun.
 
     """
     have, volume, asked = run.observed.container, run.observed.volume, run.settings
     if have is None or volume is None or have.state != "running" or run.wanted.password is None:
-        return lambda: None
+        return None
     same = (have.name, have.image, have.port) == (asked.name.value, asked.image.value, asked.port.value)
     if not same or asked.pull.value == "always" or run.wanted.plano != run.mode or have.plano != run.mode:
-        return lambda: None
+        return None
     run.container, run.volume, run.password, run.port = have, volume, run.wanted.password, asked.port.value
     run.password_is = "kept"  # noqa: S105
     way = run.connection()
@@ -130,7 +135,7 @@ def _prove_early(run: work.Work) -> Callable[[], proof.Evidence | None]:
 _EARLY = 5.0
 
 
-def place_witness(run: work.Work) -> None:
+def _place_witness(run: work.Work) -> None:
     """Start the container that the proof will run from, as early as can be: it costs next to nothing then."""
     image_ = run.settings.image.value
     if run.mode == "docker" and not run.dry_run and run.engine.image_id(image_):

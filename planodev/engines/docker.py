@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planodev.background import begin
 from planodev.engines import AdminFailed, Container, EngineInfo, Observed, Server, Volume, docker_quick, docker_witness, endpoint
 from planodev.errors import Conflict
 from planodev.plano import proof
@@ -55,7 +54,6 @@ class DockerEngine:
         self._published: list[dict[str, Any]] = []
         self._projects: frozenset[str] = frozenset()
         self._witness: docker_witness.Witness | None = None
-        self._ending: Callable[[], None] | None = None
 
     @property
     def info(self) -> EngineInfo:
@@ -181,8 +179,8 @@ class DockerEngine:
         try:
             return self._prove(self._witness.wait(), connection, timeout, go)
         finally:
-            witness, self._witness = self._witness, None
-            self._ending = begin(witness.end)
+            self._witness.end()
+            self._witness = None
 
     def prove_from_inside(self, container: Container, connection: Connection, timeout: float) -> proof.Evidence:
         return self._prove(container.id, connection, timeout)
@@ -250,8 +248,6 @@ class DockerEngine:
     def close(self) -> None:
         if self._witness:
             self._witness.end()
-        if self._ending:
-            self._ending()
 
 
 def owner_of(labels: Mapping[str, str] | None) -> Owner | None:

@@ -101,7 +101,9 @@ class QuickClient:
         self._ask("POST", f"/containers/{quote(container)}/start")
 
     def signal(self, container: str, name: str) -> None:
-        self._ask("POST", f"/containers/{quote(container)}/kill?signal={name}")
+        # Said and not waited for: the engine takes its time to answer, and the answer changes nothing.
+        with suppress(OSError):
+            self._say("POST", f"/containers/{quote(container)}/kill?signal={name}").close()
 
     def exec_run(
         self, container: str, command: list[str], environment: dict[str, str], go: Callable[[], object] | None = None
@@ -132,14 +134,8 @@ class QuickClient:
 
         Asked in HTTP/1.0: the answer is a head, an empty line, and all the rest up to the end, for streams too.
         """
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        kind = "x-tar" if isinstance(body, bytes) else "json"
-        head = f"{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/{kind}\r\n"
         try:
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(TIMEOUT)
-                connection.connect(self._path)
-                connection.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
+            with self._say(method, path, body) as connection:
                 if go:
                     go()
                     connection.sendall(b"\n")
@@ -157,6 +153,20 @@ class QuickClient:
             server = named.get("server", "").split(" ")[0]
             self._version = {"ApiVersion": named.get("api-version"), "Version": server.split("/")[-1]}
         return answer
+
+    def _say(self, method: str, path: str, body: dict[str, Any] | bytes = b"") -> socket.socket:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        kind = "x-tar" if isinstance(body, bytes) else "json"
+        head = f"{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/{kind}\r\n"
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.settimeout(TIMEOUT)
+            connection.connect(self._path)
+            connection.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _refusal(self, code: int, answer: bytes) -> Exception:
         text = answer.decode(errors="replace").strip()

@@ -49,7 +49,7 @@ class Witness:
         return str(self._id)
 
     def end(self) -> None:
-        """Tell it to end; waiting for the removal would take a tenth of a second."""
+        """Tell it to end; the engine removes it then."""
         self._thread.join()
         if self._id:
             with suppress(Exception):
