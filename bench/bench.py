@@ -93,7 +93,9 @@ def main() -> None:
             run("docker", "rm", "--force", "--volumes", f"{NAME}-floor", cwd=place)
         time.sleep(1)  # what a removal leaves to the engine and the disk is neither side's to pay
 
-    def pairs(mine: Callable[[], None], theirs: Callable[[], None], after: Callable[[bool], None]) -> list[tuple[float, float]]:
+    def pairs(
+        mine: Callable[[], None], theirs: Callable[[], None], after: Callable[[bool], None]
+    ) -> list[tuple[float, float]]:
         found = []
         for index in range(options.runs + 1):
             a = timed(mine)
@@ -114,14 +116,24 @@ def main() -> None:
 
     rows: list[tuple[str, float, list[tuple[float, float]]]] = []
     try:
-        rows.append(("first up / docker run + login", 1.25, pairs(first_up, lambda: floor(place), lambda m: remove(mine=m))))
+        rows.append(
+            ("first up / docker run + login", 1.25, pairs(first_up, lambda: floor(place), lambda m: remove(mine=m)))
+        )
         first_up()
         composed()
         rows.append(("second up / compose up -d", 0.5, pairs(up_again, composed, nothing)))
-        rows.append(("status / compose up -d", 0.45, pairs(lambda: run(*planodev, "status", cwd=place), composed, nothing)))
+        rows.append(
+            ("status / compose up -d", 0.45, pairs(lambda: run(*planodev, "status", cwd=place), composed, nothing))
+        )
         if options.planoai:
             usage = [options.planoai, "--help"]
-            rows.append(("--help / planoai --help", 0.35, pairs(lambda: run(*PLANODEV, "--help", cwd=place), lambda: run(*usage, cwd=place), nothing)))
+            rows.append(
+                (
+                    "--help / planoai --help",
+                    0.35,
+                    pairs(lambda: run(*PLANODEV, "--help", cwd=place), lambda: run(*usage, cwd=place), nothing),
+                )
+            )
     finally:
         subprocess.run([*planodev, "down", "--delete-data", "--yes"], capture_output=True, check=False)
         subprocess.run([*compose, "down", "-v"], cwd=other, capture_output=True, check=False)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from planodev.result import Notice, Outcome
+if TYPE_CHECKING:
+    from planodev.result import Notice, Outcome
 
 
 class Progress(Protocol):

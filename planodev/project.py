@@ -111,5 +111,3 @@ def original_still_there(owner: Owner) -> bool:
     except (OSError, BadInput):
         return False
     return f"{stat.st_dev}:{stat.st_ino}" == owner.inode
-
-

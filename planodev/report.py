@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from planodev import engines, work
 from planodev.checks import credentials
 from planodev.connection import DOCKER_HOST_NAME, LOOPBACK
-from planodev.errors import NoEngine
 from planodev.plano import proof, state_table
 from planodev.project import CONFIG_NAMES
 from planodev.result import Notice, Result
@@ -15,8 +14,10 @@ from planodev.result import Notice, Result
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from planodev.errors import NoEngine
     from planodev.project import Project
     from planodev.work import Work
+
 
 def counted(count: int | None) -> str:
     """Return the number of conversations in words; each stored turn is one row."""
@@ -125,7 +126,9 @@ def verify(run: Work, evidence: proof.Evidence) -> Result:
     """Return the end of `verify`."""
     data = data_of(run, inside_of(evidence), state_of(run))
     way = run.connection()
-    return Result("verify", data, [f"Plano can store conversations as {way.user} at {way.host}:{way.port}/{way.database}"])
+    return Result(
+        "verify", data, [f"Plano can store conversations as {way.user} at {way.host}:{way.port}/{way.database}"]
+    )
 
 
 def status(run: Work, inside: proof.Evidence | None) -> Result:
@@ -143,7 +146,7 @@ def no_engine(project: Project, variables: Mapping[str, str], error: NoEngine) -
     """Return what can be said without an engine; the state is unknown, which is no failure of `status`."""
     env, wanted, chosen, config = work.read_project(project, {}, variables)
     user, database = wanted.user or credentials.DEFAULT_USER, wanted.database or credentials.DEFAULT_DATABASE
-    data = {
+    data: dict[str, Any] = {
         "engine": None,
         "project": str(project.path),
         "state": "broken" if env.exists else "absent",

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Work:
     """The state of a run: what the project has, what the engine has, what is wanted.
 
-    `password` is None until a step has found or made one; `ahead` is table and proof on their way; `proved` holds the evidence of a proof that has
-    already passed in this run.
+    `password` is None until a step has found or made one; `ahead` is table and proof on their way; `proved` holds
+    the evidence of a proof that has already passed in this run.
     """
 
     project: Project

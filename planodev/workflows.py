@@ -142,9 +142,7 @@ def _place_witness(run: work.Work) -> None:
         run.engine.begin_witness(image_)
 
 
-def down(
-    directory: Path, options: Mapping[str, Any], environment_: Mapping[str, str], progress: Progress
-) -> Result:
+def down(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, str], progress: Progress) -> Result:
     """Stop the project's database; delete its data only where that was asked for and confirmed.
 
     Args:
@@ -194,7 +192,9 @@ def _down(run: work.Work, options: Mapping[str, Any]) -> Result:
             run.engine.remove_container(have)
         if volume:
             run.engine.remove_volume(volume)
-        run.progress.done(Outcome("deleted", volume.name if volume else have.name if have else "", report.counted(count)))
+        run.progress.done(
+            Outcome("deleted", volume.name if volume else have.name if have else "", report.counted(count))
+        )
     return report.down(run, stopped=stopped, deleted=delete, count=count)
 
 
@@ -215,7 +215,9 @@ def _confirm(run: work.Work, count: int | None, *, yes: bool) -> None:
             fix="`planodev down --delete-data --yes`",
         )
     if not answer:
-        raise BadInput("not-confirmed", "nothing was deleted", fix="`planodev down --keep-data` stops it and keeps the data")
+        raise BadInput(
+            "not-confirmed", "nothing was deleted", fix="`planodev down --keep-data` stops it and keeps the data"
+        )
 
 
 def status(directory: Path, environment_: Mapping[str, str], progress: Progress) -> Result:

@@ -16,7 +16,7 @@ from planodev.cli import common
 @click.option("--yes", is_flag=True, help="Delete without asking; needed where there is no terminal.")
 @common.as_json
 @click.pass_context
-def command(ctx: click.Context, **options: Any) -> None:  # noqa: ANN401
+def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     """Stop this project's Postgres.
 
     The data is kept unless `--delete-data` is given and confirmed. `.env` and config.yaml are never removed.

@@ -13,7 +13,7 @@ from planodev.cli import common
 @click.command("status", short_help="Say what is there.")
 @common.as_json
 @click.pass_context
-def command(ctx: click.Context, **options: Any) -> None:  # noqa: ANN401
+def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     """Say what is there: the server, its address, the table, the stored conversations. Starts nothing."""
     del options
     common.run(ctx, workflows.status)

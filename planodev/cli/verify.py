@@ -14,6 +14,8 @@ from planodev.cli import common
 @click.option("--config", metavar="FILE", help="Plano's configuration.  [default: config.yaml or plano_config.yaml]")
 @common.as_json
 @click.pass_context
-def command(ctx: click.Context, **options: Any) -> None:  # noqa: ANN401
+def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     """Prove, from where Plano will run, that it can store; nothing is changed, the stored row is rolled back."""
-    common.run(ctx, lambda place, variables, console: workflows.verify(place, common.given(options), variables, console))
+    common.run(
+        ctx, lambda place, variables, console: workflows.verify(place, common.given(options), variables, console)
+    )

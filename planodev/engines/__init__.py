@@ -187,7 +187,9 @@ class Engine(Protocol):
         Raises `AdminFailed` with the server's message.
         """
 
-    def make_ready(self, container: Container, sql: str, *, user: str, database: str, go: Callable[[], object] | None) -> str:
+    def make_ready(
+        self, container: Container, sql: str, *, user: str, database: str, go: Callable[[], object] | None
+    ) -> str:
         """Leave the mark that the data has been ready, durably, and then run SQL as `admin` does.
 
         With `go`, get everything in place now, and act once `go` has returned.
@@ -196,7 +198,9 @@ class Engine(Protocol):
     def begin_witness(self, image: str) -> None:
         """Start, in the background, the throw-away container that the proof runs from."""
 
-    def prove_beside_plano(self, connection: Connection, image: str, timeout: float, go: Callable[[], object] | None) -> Evidence:
+    def prove_beside_plano(
+        self, connection: Connection, image: str, timeout: float, go: Callable[[], object] | None
+    ) -> Evidence:
         """Run the proof from where Plano's container will be, once `go` has returned."""
 
     def prove_from_inside(self, container: Container, connection: Connection, timeout: float) -> Evidence:
@@ -212,11 +216,11 @@ class Engine(Protocol):
         """Remove what was started only for this run."""
 
 
-class PortTaken(Exception):  # noqa: N818
+class PortTaken(Exception):
     """A port was taken between the look and the start."""
 
 
-class AdminFailed(Exception):  # noqa: N818
+class AdminFailed(Exception):
     """SQL over the server's socket failed; the text is the server's."""
 
 

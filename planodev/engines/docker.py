@@ -9,7 +9,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planodev.engines import AdminFailed, Container, EngineInfo, Observed, Server, Volume, docker_quick, docker_witness, endpoint
+from planodev.engines import (
+    AdminFailed,
+    Container,
+    EngineInfo,
+    Observed,
+    Server,
+    Volume,
+    docker_quick,
+    docker_witness,
+    endpoint,
+)
 from planodev.errors import Conflict
 from planodev.plano import proof
 from planodev.project import Owner, Project, original_still_there, relation
@@ -59,9 +69,7 @@ class DockerEngine:
     def info(self) -> EngineInfo:
         version = self._api.version()
         product = (version.get("Platform") or {}).get("Name") or "Docker Engine"
-        return EngineInfo(
-            "docker", self._where.url, self._where.source, version["Version"], product, self._where.local
-        )
+        return EngineInfo("docker", self._where.url, self._where.source, version["Version"], product, self._where.local)
 
     # Looking
 
@@ -82,19 +90,20 @@ class DockerEngine:
             taken.update({name.lstrip("/"): f"a container has it, {whose}" for name in item["Names"] or []})
         volume: Volume | None = None
         namesakes = []
+        mounted = _mounted(ours) if ours else None
         for item in self._api.volumes()["Volumes"] or []:
             owner = owner_of(item["Labels"] or {})
-            found = _volume(item, owner) if owner else None
-            projects.update([owner.id] if owner else [])
-            related = relation(project, env_id, owner, original_still_there) if owner else "other"
-            if found and ours and _mounted(ours) == found.name:
+            taken[item["Name"]] = "a volume has it"
+            if owner is None:
+                continue
+            projects.add(owner.id)
+            found, related = _volume(item, owner), relation(project, env_id, owner, original_still_there)
+            # A container tells which volume is in use; without one the labels do.
+            if found.name == mounted or (mounted is None and related == "ours" and volume is None):
                 volume = found
-            elif found and related == "ours" and not ours and volume is None:
-                volume = found
-            else:
-                taken[item["Name"]] = "a volume has it"
-                if found and related == "namesake":
-                    namesakes.append(found)
+                del taken[found.name]
+            elif related == "namesake":
+                namesakes.append(found)
         self._projects = frozenset(projects)
         container = self._inspect(ours["Id"]) if ours else None
         return Observed(container, volume, tuple(namesakes), taken)

@@ -91,7 +91,8 @@ class Changes:
         return self._read(container.id, PASSWORD_FILE)
 
     def log(self, container: Container, lines: int) -> str:
-        return self._api.logs(container.id, tail=lines).decode(errors="replace")
+        text: bytes = self._api.logs(container.id, tail=lines)
+        return text.decode(errors="replace")
 
     def pull(self, image: str, progress: Progress) -> None:
         from planodev.engines import docker_pull

@@ -45,7 +45,7 @@ class Client(docker.APIClient):
     def find_image(self, image: str) -> Any:  # noqa: ANN401
         """Return what is known of a local image, None where there is none."""
         try:
-            return self.inspect_image(image)
+            return self.inspect_image(image)  # type: ignore[no-untyped-call]
         except Refused as error:
             if error.status == NOT_FOUND:
                 return None
@@ -57,7 +57,7 @@ class Client(docker.APIClient):
 
     def make_container(self, config: dict[str, Any], name: str | None = None) -> str:
         """Create a container from the Engine API's own description of one; returns its id."""
-        return str(self.create_container_from_config(config, name)["Id"])
+        return str(self.create_container_from_config(config, name)["Id"])  # type: ignore[no-untyped-call]
 
     def put_files(self, container: str, directory: str, archive: bytes) -> None:
         """Unpack a tar archive into a container."""
@@ -76,8 +76,8 @@ class Client(docker.APIClient):
         """
         if go:
             go()
-        started = self.exec_create(container, command, environment=environment)
-        out, err = self.exec_start(started, demux=True)
+        started: str = self.exec_create(container, command, environment=environment)["Id"]
+        out, err = self.exec_start(started, detach=False, tty=False, stream=False, socket=False, demux=True)
         return int(self.exec_inspect(started)["ExitCode"]), out or b"", err or b""
 
 

@@ -19,10 +19,10 @@ _CAUSES = (
     (r"manifest unknown|manifest for .* not found|not found: manifest|name unknown", "image-unknown"),
     (r"no basic auth credentials|unauthorized|authentication required|access denied|denied", "image-denied"),
     (r"no space left", "image-no-space"),
-    (r"no such host|dial tcp|i/o timeout|timeout|connection refused|TLS handshake|network is unreachable|EOF"
-     r"|proxyconnect|server gave HTTP response|registry .* unavailable|temporary failure", "image-no-network"),
+    (r"no such host|dial tcp|timeout|connection refused|TLS handshake|network is unreachable|EOF", "image-no-network"),
+    (r"proxyconnect|server gave HTTP response|registry .* unavailable|temporary failure", "image-no-network"),
     (r"not found|invalid reference", "image-unknown"),
-)  # fmt: skip
+)
 
 
 def pull(client: Client, image: str, progress: Progress) -> None:

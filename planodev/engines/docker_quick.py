@@ -27,7 +27,7 @@ TIMEOUT = 60  # seconds of silence
 NOT_FOUND, CONFLICT = 404, 409
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """The engine answered with a client error; both lanes raise it. `status` is that of HTTP."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -149,7 +149,7 @@ class QuickClient:
             raise self._refusal(code, answer)
         if self._version is None:
             named = dict(header.lower().split(": ", 1) for header in headers if ": " in header)
-            # "Docker/20.10.24 (linux)", "Libpod/5.2.1 (linux)"
+            # The header looks like `Docker/20.10.24 (linux)` or `Libpod/5.2.1 (linux)`.
             server = named.get("server", "").split(" ")[0]
             self._version = {"ApiVersion": named.get("api-version"), "Version": server.split("/")[-1]}
         return answer

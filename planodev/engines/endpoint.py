@@ -209,7 +209,7 @@ def _context(environment: Mapping[str, str], home: Path) -> Endpoint | None:
         return None
     try:
         found = ContextAPI.get_context(name)
-    except Exception as error:  # noqa: BLE001  the SDK raises a bare Exception for a damaged file
+    except Exception as error:
         raise _bad_context(name, str(error)) from error
     if found is None or not found.Host:
         # The SDK would fall back to the default socket, and the database would end up in another engine.

@@ -9,9 +9,9 @@ from planodev.connection import LOOPBACK
 from planodev.errors import Conflict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from planodev.engines import Container, Desired, Observed
+    from planodev.engines import Container, Desired, Observed, Volume
     from planodev.settings import Setting
 
 # Ports that Plano and its parts take, so that the database never gets in their way.
@@ -32,30 +32,27 @@ def plan(desired: Desired, observed: Observed) -> Plan:
     have = observed.container
     if have is None:
         return Plan("create", ("its container is gone, the data is kept",) if observed.volume else ())
-    reasons = []
-    if have.name != desired.name:
-        reasons.append(f"the name is `{have.name}`, wanted is `{desired.name}`")
-    if have.image != desired.image:
-        reasons.append(f"the image is `{have.image}`, wanted is `{desired.image}`")
-    elif have.image_id != desired.image_id:
-        reasons.append(f"`{desired.image}` is now {desired.image_id[7:19]}, the container has {have.image_id[7:19]}")
-    if have.port != desired.port:
-        reasons.append(f"the port is {have.port}, wanted is {desired.port}")
-    elif set(have.addresses) != set(desired.addresses):
-        reasons.append(
-            f"it listens on {', '.join(have.addresses) or 'nothing'}, wanted is {', '.join(desired.addresses)}"
-        )
-    if have.volume is None:
-        reasons.append("its volume is gone")
-    elif observed.volume is None or have.volume != observed.volume.name:
-        reasons.append(f"it uses the volume `{have.volume}`, which is not this project's")
-    if have.state in ("dead", "removing"):
-        reasons.append(f"its state is {have.state}")
+    reasons = tuple(_differences(desired, have, observed.volume))
     if reasons:
-        return Plan("replace", tuple(reasons))
-    if have.state == "running":
-        return Plan("unchanged")
-    return Plan("start", (have.state,))
+        return Plan("replace", reasons)
+    return Plan("unchanged") if have.state == "running" else Plan("start", (have.state,))
+
+
+def _differences(desired: Desired, have: Container, volume: Volume | None) -> Iterator[str]:
+    if have.name != desired.name:
+        yield f"the name is `{have.name}`, wanted is `{desired.name}`"
+    if have.image != desired.image:
+        yield f"the image is `{have.image}`, wanted is `{desired.image}`"
+    elif have.image_id != desired.image_id:
+        yield f"`{desired.image}` is now {desired.image_id[7:19]}, the container has {have.image_id[7:19]}"
+    if have.port != desired.port:
+        yield f"the port is {have.port}, wanted is {desired.port}"
+    elif set(have.addresses) != set(desired.addresses):
+        yield f"it listens on {', '.join(have.addresses) or 'nothing'}, wanted is {', '.join(desired.addresses)}"
+    if volume is None or have.volume != volume.name:
+        yield "its volume is gone" if have.volume is None else f"it uses the volume `{have.volume}`, which is not ours"
+    if have.state in ("dead", "removing"):
+        yield f"its state is {have.state}"
 
 
 def choose_name(wanted: Setting[str], slug: str, project_id: str, taken: dict[str, str]) -> str:

@@ -39,7 +39,7 @@ def _program(port: int) -> str:
 
     with suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
                 return f"`{psutil.Process(connection.pid).name()}` (process {connection.pid})"
     return "another program"
 

@@ -153,7 +153,9 @@ def refusal(error: psycopg.Error) -> Evidence:
     """Turn an error of psycopg into evidence; its text never holds the password, which libpq does not repeat."""
     message = " ".join(str(error).split())
     address = re.search(r'connection to server at "[^"]*" \(([^)]+)\)|connection to server at "([0-9.:a-f]+)"', message)
-    return Evidence(None, stored=False, error=message, sqlstate=error.sqlstate, address=address and (address[1] or address[2]))
+    return Evidence(
+        None, stored=False, error=message, sqlstate=error.sqlstate, address=address and (address[1] or address[2])
+    )
 
 
 def login(connection: Connection, timeout: float) -> Any:  # noqa: ANN401

@@ -36,6 +36,7 @@ _TYPES = {
     "provider": ("text", "varchar", "name"),
     "updated_at": ("timestamp", "timestamptz"),
 }
+OLDEST_SERVER = 120000
 NEEDED_PRIVILEGES = ("SELECT", "INSERT", "UPDATE")
 
 # One row, one JSON object, in every PostgreSQL from 12 on. Catalogues only: it works whatever the table is.
@@ -100,63 +101,65 @@ def judge(facts: dict[str, Any]) -> Fault | None:
         facts: the object that `FACTS` returns.
 
     """
-    if facts["server_version_num"] < 120000:  # noqa: PLR2004
-        version = facts["server_version"]
-        return Fault("server-too-old", f"the server is PostgreSQL {version}, Plano needs 12 or newer", "upgrade it")
+    if facts["server_version_num"] < OLDEST_SERVER:
+        why = f"the server is PostgreSQL {facts['server_version']}, Plano needs 12 or newer"
+        return Fault("server-too-old", why, "upgrade it")
     if facts["read_only"]:
-        return Fault("server-read-only", "the server takes no writes (a replica, or read-only by setting)", "use the primary")
-    table = facts["table"]
+        why = "the server takes no writes (a replica, or read-only by setting)"
+        return Fault("server-read-only", why, "use the primary, or `SET default_transaction_read_only = off`")
+    if facts["table"] is None:
+        return _absent(facts)
+    if facts["table"]["kind"] not in ("r", "p"):
+        why = f"`{NAME}` is a view or the like, not a table"
+        return Fault("table-wrong-kind", why, f"rename it, then `planodev up` makes the table `{NAME}`")
+    columns = facts["table"]["columns"] or {}
+    faults = (_column_fault(column, columns.get(column), types) for column, types in _TYPES.items())
+    return next(filter(None, faults), None) or _extra_fault(columns) or _right_fault(facts)
+
+
+def _absent(facts: dict[str, Any]) -> Fault:
     user = _identifier(facts["user"])
-    if table is None:
-        schemas = facts["elsewhere"] or []
-        if schemas:
-            schema = _identifier(schemas[0])
-            return Fault(
-                "table-off-search-path",
-                f"`{NAME}` is in schema {schema}, which is not on the search path of {user} ({facts['search_path']})",
-                f"as the owner: `ALTER ROLE {user} SET search_path = {schema}; GRANT USAGE ON SCHEMA {schema} TO {user};`",
-            )
+    if not facts["elsewhere"]:
         return Fault("table-missing", f"there is no table `{NAME}` in database `{facts['database']}`", "planodev up")
-    if table["kind"] not in ("r", "p"):
-        return Fault("table-wrong-kind", f"`{NAME}` is a view or the like, not a table", f"rename it, then `planodev up`")
-    columns = table["columns"] or {}
-    for column, types in _TYPES.items():
-        found = columns.get(column)
-        if found is None:
-            return Fault(
-                "column-missing",
-                f"`{NAME}` has no column `{column}`",
-                f"`ALTER TABLE {NAME} ADD COLUMN {column} {_spelled(types[0])};`",
-            )
-        if found["type"] not in types:
-            using = f" USING {column}::{_spelled(types[0])}"
-            return Fault(
-                "column-wrong-type",
-                f"`{NAME}.{column}` is {_spelled(found['type'])}, Plano's driver needs {_spelled(types[0])}",
-                f"`ALTER TABLE {NAME} ALTER COLUMN {column} TYPE {_spelled(types[0])}{using};`",
-            )
-        if found["generated"]:
-            return Fault("column-generated", f"`{NAME}.{column}` is generated, Plano writes it", "make it a plain column")
+    schema = _identifier(facts["elsewhere"][0])
+    return Fault(
+        "table-off-search-path",
+        f"`{NAME}` is in schema {schema}, which {user} cannot see on its search path ({facts['search_path']})",
+        f"as the owner: `ALTER ROLE {user} SET search_path = {schema}; GRANT USAGE ON SCHEMA {schema} TO {user};`",
+    )
+
+
+def _column_fault(column: str, found: dict[str, Any] | None, types: tuple[str, ...]) -> Fault | None:
+    wanted = _spelled(types[0])
+    if found is None:
+        fix = f"`ALTER TABLE {NAME} ADD COLUMN {column} {wanted};`"
+        return Fault("column-missing", f"`{NAME}` has no column `{column}`", fix)
+    if found["type"] not in types:
+        why = f"`{NAME}.{column}` is {_spelled(found['type'])}, Plano's driver needs {wanted}"
+        fix = f"`ALTER TABLE {NAME} ALTER COLUMN {column} TYPE {wanted} USING {column}::{wanted};`"
+        return Fault("column-wrong-type", why, fix)
+    if found["generated"]:
+        return Fault("column-generated", f"`{NAME}.{column}` is generated, Plano writes it", "make it a plain column")
+    return None
+
+
+def _extra_fault(columns: dict[str, Any]) -> Fault | None:
     for column, found in columns.items():
         if column not in _TYPES and found["not_null"] and not found["has_default"]:
-            return Fault(
-                "column-extra",
-                f"`{NAME}.{column}` is NOT NULL without a default, and Plano does not know it",
-                f"`ALTER TABLE {NAME} ALTER COLUMN {_identifier(column)} DROP NOT NULL;`",
-            )
+            why = f"`{NAME}.{column}` is NOT NULL without a default, and Plano does not know it"
+            return Fault("column-extra", why, f"`ALTER TABLE {NAME} ALTER COLUMN {_identifier(column)} DROP NOT NULL;`")
+    return None
+
+
+def _right_fault(facts: dict[str, Any]) -> Fault | None:
+    table, user = facts["table"], _identifier(facts["user"])
     if not table["unique_response_id"]:
-        return Fault(
-            "key-missing",
-            f"`{NAME}.response_id` has no primary key or unique index, so ON CONFLICT (response_id) fails",
-            f"`ALTER TABLE {NAME} ADD PRIMARY KEY (response_id);`",
-        )
-    missing = [p for p in NEEDED_PRIVILEGES if p not in (table["privileges"] or [])]
+        why = f"`{NAME}.response_id` has no primary key or unique index, so ON CONFLICT (response_id) fails"
+        return Fault("key-missing", why, f"`ALTER TABLE {NAME} ADD PRIMARY KEY (response_id);`")
+    missing = [privilege for privilege in NEEDED_PRIVILEGES if privilege not in (table["privileges"] or [])]
     if missing:
-        return Fault(
-            "privilege-missing",
-            f"{user} may not {', '.join(missing)} on `{NAME}`",
-            f"as {_identifier(table['owner'])}: `GRANT {', '.join(NEEDED_PRIVILEGES)} ON {NAME} TO {user};`",
-        )
+        fix = f"as {_identifier(table['owner'])}: `GRANT {', '.join(NEEDED_PRIVILEGES)} ON {NAME} TO {user};`"
+        return Fault("privilege-missing", f"{user} may not {', '.join(missing)} on `{NAME}`", fix)
     return None
 
 

@@ -51,9 +51,9 @@ class StartPostgres:
             for reason in decided.reasons:
                 work.progress.note(f"the container is replaced, the data kept: {reason}")
         if work.dry_run:
-            verb = {"start": "would be started", "create": "would be created", "replace": "would be replaced"}
+            would = {"start": "would be started", "create": "would be created", "replace": "would be replaced"}
             work.port = desired.port
-            return Outcome(verb[decided.action], desired.name, f"on port {desired.port}")
+            return Outcome(would[decided.action], desired.name, f"on port {desired.port}")
         self._password(work)
         self._carry_out(work, decided.action, desired)
         verb = {"start": "started", "create": "created", "replace": "replaced"}[decided.action]
@@ -125,7 +125,10 @@ class StartPostgres:
                 asked = work.settings.port
                 if asked.asked:
                     raise Conflict(
-                        "port-taken", f"port {port} is taken", why=str(taken), fix="`planodev up --port N` with a free one"
+                        "port-taken",
+                        f"port {port} is taken",
+                        why=str(taken),
+                        fix="`planodev up --port N` with a free one",
                     ) from taken
                 port = self._free_port(work, Setting(port + 1, asked.source), desired.addresses)
             else:
@@ -134,7 +137,9 @@ class StartPostgres:
                 if volume is None:
                     work.ahead = access.Ahead(work)
                 return
-        raise Conflict("port-taken", "no port stayed free", why=f"{ATTEMPTS} were lost to others", fix="`planodev up` again")
+        raise Conflict(
+            "port-taken", "no port stayed free", why=f"{ATTEMPTS} were lost to others", fix="`planodev up` again"
+        )
 
     def _look_again(self, work: Work) -> None:
         work.observed = work.engine.observe(work.project, work.project_id)
