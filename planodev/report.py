@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planodev import engines, work
 from planodev.checks import credentials
 from planodev.connection import DOCKER_HOST_NAME, LOOPBACK
-from planodev.plano import proof, state_table
-from planodev.project import CONFIG_NAMES
+from planodev.plano import config_file, proof, state_table
 from planodev.result import Notice, Result
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def counted(count: int | None) -> str:
     """Return the number of conversations in words; each stored turn is one row."""
     if count is None:
-        return "the conversations (not counted: Postgres is not running)"
+        return "every stored conversation turn (not counted, since Postgres is not running)"
     return f"{count} stored conversation turn{'' if count == 1 else 's'}"
 
 
@@ -115,11 +116,13 @@ def up(run: Work) -> Result:
 
 
 def next_command(run: Work) -> str:
-    """Return the line that starts Plano with this database."""
+    """Return the line that starts Plano with this database, for the terminal that planodev was started from."""
     docker = " --docker" if run.mode == "docker" else ""
-    file = "" if run.config.path.name in CONFIG_NAMES else f" {run.config.path.name}"
+    chosen = run.settings.config.value
+    file = f" {shlex.quote(chosen)}" if chosen else ""
+    there = "" if run.project.path == Path.cwd() else f"cd {shlex.quote(str(run.project.path))}; "
     # planoai does not take DB_* from .env, so the shell has to carry them.
-    return f"(set -a; . ./.env; planoai up{file}{docker})"
+    return f"({there}set -a; . ./.env; planoai up{file}{docker})"
 
 
 def verify(run: Work, evidence: proof.Evidence) -> Result:
@@ -139,7 +142,10 @@ def status(run: Work, inside: proof.Evidence | None) -> Result:
         "stopped": "`planodev up` starts it; the data is kept",
         "broken": "`planodev up` mends it",
     }.get(data["state"])
-    return Result("status", data, lines_of(data) + (["", f"Next: {hint}"] if hint else []))
+    lacks = run.config.lacks if run.config.text is not None else None
+    fix = f"put this into `{run.config.path.name}`:\n{config_file.STORAGE_BLOCK}"
+    notices = [Notice("config-without-storage", f"Plano would not use this database: {lacks}", fix)] if lacks else []
+    return Result("status", data, lines_of(data) + (["", f"Next: {hint}"] if hint else []), notices)
 
 
 def no_engine(project: Project, variables: Mapping[str, str], error: NoEngine) -> Result:

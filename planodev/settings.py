@@ -91,13 +91,22 @@ def resolve(
         try:
             found[name] = Setting(check(raw), source)
         except ValueError as error:
+            shown = ", ".join(map(str, raw)) if isinstance(raw, (list, tuple)) else raw
             raise BadInput(
                 f"bad-{name}",
-                f"`{raw}` is not a {name} that can be used",
+                f"`{shown}` cannot be used for the {name}",
                 why=f"{error} (from {source})",
-                fix=f"change it in {source}" if source != "default" else None,
+                fix=_mend(name, source),
             ) from None
     return Settings(**found)
+
+
+def _mend(name: str, source: str) -> str:
+    if source.startswith(PREFIX):
+        return f"`unset {source}`, or give it another value"
+    if source == FILE_NAME:
+        return f"change `{name}` in `{FILE_NAME}`"
+    return f"`planodev up --help` says what `--{name}` takes"
 
 
 def port(raw: Any) -> int:  # noqa: ANN401

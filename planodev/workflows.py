@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from planodev import engines, project, settings, work
 from planodev.background import begin
+from planodev.checks import credentials
 from planodev.checks.inside import look as look_inside
 from planodev.errors import BadInput, NoEngine
 from planodev.plano import proof
@@ -59,7 +60,9 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
 
         steps = steps_of_up()
         with locking.hold(here, settings.DEFAULT_TIMEOUT):
-            _ = run.config.content  # a file that can't be parsed is an error before anything is touched
+            # Both are errors before anything is touched: a server of somebody else, a file that can't be parsed.
+            credentials.refuse_foreign(run.env, run.wanted)
+            _ = run.config.content
             run.proved = early() if early else None
             if not run.proved:
                 # What was seen before the lock was ours may be another planodev's work in the middle.
@@ -139,7 +142,7 @@ def _place_witness(run: work.Work) -> None:
     """Start the container that the proof will run from, as early as can be: it costs next to nothing then."""
     image_ = run.settings.image.value
     if run.mode == "docker" and not run.dry_run and run.engine.image_id(image_):
-        run.engine.begin_witness(image_)
+        run.engine.begin_witness(image_, run.settings.timeout.value + 60)
 
 
 def down(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, str], progress: Progress) -> Result:

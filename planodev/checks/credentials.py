@@ -21,13 +21,17 @@ PASSWORD_LENGTH = 32
 
 @dataclass(frozen=True)
 class Credentials:
-    """The five values as far as `.env` has them; None where it says nothing. The password is raw."""
+    """The five values as far as `.env` has them; None where it says nothing. The password is raw.
+
+    `plano` is the mode that DB_HOST speaks for; `foreign_host` is a DB_HOST that is no address of ours.
+    """
 
     user: str | None
     password: str | None = field(repr=False)
     plano: str | None
     port: int | None
     database: str | None
+    foreign_host: str | None = None
 
 
 def read(env: EnvFile) -> Credentials:
@@ -35,7 +39,6 @@ def read(env: EnvFile) -> Credentials:
 
     Raises:
         BadInput: a value cannot work; names the line to change.
-        Conflict: DB_HOST names a server that planodev does not run.
 
     """
     values = env.values
@@ -57,7 +60,9 @@ def read(env: EnvFile) -> Credentials:
             password = connection.decode_password(values["DB_PASS"])
         except ValueError as error:
             raise _bad(env, "DB_PASS", str(error)) from None
-    return Credentials(user, password, _mode(env, values.get("DB_HOST")), port, database)
+    host = values.get("DB_HOST")
+    mode = _mode(host)
+    return Credentials(user, password, mode, port, database, foreign_host=host if host and not mode else None)
 
 
 def generate_password() -> str:
@@ -67,21 +72,26 @@ def generate_password() -> str:
     return secrets.token_urlsafe(PASSWORD_LENGTH * 3 // 4)
 
 
-def _mode(env: EnvFile, host: str | None) -> str | None:
-    if not host:
-        return None
-    if host == connection.DOCKER_HOST_NAME:
+def _mode(host: str | None) -> str | None:
+    if host == connection.DOCKER_HOST_NAME or re.fullmatch(r"172\.\d+\.\d+\.\d+|0\.0\.0\.0", host or ""):
         return "docker"
-    if host in (connection.LOOPBACK, "localhost", "::1", "[::1]"):
-        return "native"
-    if re.fullmatch(r"172\.\d+\.\d+\.\d+|0\.0\.0\.0", host):
-        return "docker"
-    raise Conflict(
-        "foreign-host",
-        f"DB_HOST in `{env.path}` is `{host}`, a server that planodev does not run",
-        why="`up` would replace it by an address on this machine, and Plano would lose sight of that server",
-        fix="`planodev verify` proves that server; for a local one remove the DB_HOST line and run `planodev up` again",
-    )
+    return "native" if host in (connection.LOOPBACK, "localhost", "::1", "[::1]") else None
+
+
+def refuse_foreign(env: EnvFile, wanted: Credentials) -> None:
+    """Refuse to replace the address of somebody else's server.
+
+    Raises:
+        Conflict: DB_HOST names a server that planodev does not run.
+
+    """
+    if wanted.foreign_host:
+        raise Conflict(
+            "foreign-host",
+            f"DB_HOST in `{env.path}` is `{wanted.foreign_host}`, a server that planodev does not run",
+            why="`up` would replace it by an address on this machine, and Plano would lose sight of that server",
+            fix="`planodev verify` proves that server; for one of your own remove the DB_HOST line, then `planodev up`",
+        )
 
 
 def _name(env: EnvFile, key: str, value: str | None) -> str | None:

@@ -38,7 +38,7 @@ class Console:
     def done(self, outcome: Outcome) -> None:
         self._end_bar()
         self._title = None
-        detail = f" ({outcome.detail})" if outcome.detail else ""
+        detail = f", {outcome.detail}" if outcome.detail else ""
         self._line("✓", "green", f"{outcome.subject}: {outcome.verb}{detail}")
 
     def note(self, text: str) -> None:

@@ -26,7 +26,7 @@ from planodev.cli import common
 @click.option("--config", metavar="FILE", help="Plano's configuration.  [default: config.yaml or plano_config.yaml]")
 @click.option("--timeout", metavar="SECONDS", help="How long to wait for Postgres.  [default: 60]")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
-@click.option("--yes", is_flag=True, help="Answer yes to every question.")
+@click.option("--yes", is_flag=True, help="Never ask.")
 @common.as_json
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401

@@ -188,20 +188,20 @@ class Engine(Protocol):
         """
 
     def make_ready(
-        self, container: Container, sql: str, *, user: str, database: str, go: Callable[[], object] | None
+        self, container: Container, sql: str, *, user: str, database: str, go: Callable[[], bool] | None
     ) -> str:
         """Leave the mark that the data has been ready, durably, and then run SQL as `admin` does.
 
-        With `go`, get everything in place now, and act once `go` has returned.
+        With `go`, get everything in place now, and act once `go` has returned True.
         """
 
-    def begin_witness(self, image: str) -> None:
-        """Start, in the background, the throw-away container that the proof runs from."""
+    def begin_witness(self, image: str, life: float) -> None:
+        """Start, in the background, the throw-away container for the proof; it lives `life` seconds at most."""
 
     def prove_beside_plano(
-        self, connection: Connection, image: str, timeout: float, go: Callable[[], object] | None
+        self, connection: Connection, image: str, timeout: float, go: Callable[[], bool] | None
     ) -> Evidence:
-        """Run the proof from where Plano's container will be, once `go` has returned."""
+        """Run the proof from where Plano's container will be, once `go` has returned True."""
 
     def prove_from_inside(self, container: Container, connection: Connection, timeout: float) -> Evidence:
         """Run the proof from the database's own container, which is on the same bridge as Plano's."""

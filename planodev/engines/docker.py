@@ -158,7 +158,7 @@ class DockerEngine:
         return self._admin(container, sql, {"PGUSER": user, "PGDATABASE": database})
 
     def make_ready(
-        self, container: Container, sql: str, *, user: str, database: str, go: Callable[[], object] | None = None
+        self, container: Container, sql: str, *, user: str, database: str, go: Callable[[], bool] | None = None
     ) -> str:
         mount = mount_of(self._api.inspect_container(container.id))
         variables = {"PGUSER": user, "PGDATABASE": database, "PLANODEV_MARK": f"{mount['Destination']}/{READY_MARK}"}
@@ -170,20 +170,20 @@ class DockerEngine:
         sql: str,
         variables: dict[str, str],
         first: str = "",
-        go: Callable[[], object] | None = None,
+        go: Callable[[], bool] | None = None,
     ) -> str:
         code, out, err = self._psql(container.id, sql, {"LC_ALL": "C", **variables}, first, go)
         if code:
             raise AdminFailed(err.strip())
         return out.strip()
 
-    def begin_witness(self, image: str) -> None:
-        self._witness = self._witness or docker_witness.Witness(self._api, image)
+    def begin_witness(self, image: str, life: float) -> None:
+        self._witness = self._witness or docker_witness.Witness(self._api, image, life)
 
     def prove_beside_plano(
-        self, connection: Connection, image: str, timeout: float, go: Callable[[], object] | None = None
+        self, connection: Connection, image: str, timeout: float, go: Callable[[], bool] | None = None
     ) -> proof.Evidence:
-        self.begin_witness(image)
+        self.begin_witness(image, 2 * timeout + 60)
         assert self._witness  # noqa: S101  set by the line above
         try:
             return self._prove(self._witness.wait(), connection, timeout, go)
@@ -195,18 +195,17 @@ class DockerEngine:
         return self._prove(container.id, connection, timeout)
 
     def _prove(
-        self, container_id: str, connection: Connection, timeout: float, go: Callable[[], object] | None = None
+        self, container_id: str, connection: Connection, timeout: float, go: Callable[[], bool] | None = None
     ) -> proof.Evidence:
         _, out, err = self._psql(container_id, proof.psql_script(), proof.psql_environment(connection, timeout), "", go)
         return proof.read_psql(out, err)
 
     def _psql(
-        self, container_id: str, sql: str, environment: dict[str, str], first: str, go: Callable[[], object] | None
+        self, container_id: str, sql: str, environment: dict[str, str], first: str, go: Callable[[], bool] | None
     ) -> tuple[int, str, str]:
         # Through the environment, since arguments show in `ps`, and the SDK cannot write to a command's standard
         # input on Windows.
-        wait = "read -r go; " if go else ""
-        command = ["sh", "-c", f'{wait}{first}printf %s "$PLANODEV_SQL" | psql -XAtq -v ON_ERROR_STOP=1']
+        command = ["sh", "-c", f'{first}printf %s "$PLANODEV_SQL" | psql -XAtq -v ON_ERROR_STOP=1']
         code, out, err = self._api.exec_run(container_id, command, {**environment, "PLANODEV_SQL": sql}, go)
         return code, out.decode(errors="replace"), err.decode(errors="replace")
 

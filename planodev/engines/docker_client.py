@@ -9,7 +9,7 @@ import docker.errors
 import requests.exceptions
 
 from planodev.engines import endpoint as endpoints
-from planodev.engines.docker_quick import NOT_FOUND, Refused
+from planodev.engines.docker_quick import NOT_FOUND, NotToldToGo, Refused
 from planodev.errors import NoEngine
 
 if TYPE_CHECKING:
@@ -68,14 +68,19 @@ class Client(docker.APIClient):
         self.kill(container, signal=name)
 
     def exec_run(
-        self, container: str, command: list[str], environment: dict[str, str], go: Callable[[], object] | None = None
+        self, container: str, command: list[str], environment: dict[str, str], go: Callable[[], bool] | None = None
     ) -> tuple[int, bytes, bytes]:
-        """Run a command in a container, after `go` has returned; returns its exit code, stdout and stderr.
+        """Run a command in a container; returns its exit code, stdout and stderr.
 
-        With `go` the command is sent an empty line, which the SDK can't do everywhere: it finds its input empty.
+        With `go` it is placed at once where the engine lets us, and begins when `go` has returned True.
+
+        Raises:
+            NotToldToGo: `go` has returned False; the command has not begun.
+
         """
-        if go:
-            go()
+        # The SDK cannot write to a command's input on Windows, so here it is placed only then.
+        if go and not go():
+            raise NotToldToGo
         started: str = self.exec_create(container, command, environment=environment)["Id"]
         out, err = self.exec_start(started, detach=False, tty=False, stream=False, socket=False, demux=True)
         return int(self.exec_inspect(started)["ExitCode"]), out or b"", err or b""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 
 from planodev.engines import endpoint as endpoints
@@ -34,6 +34,10 @@ class Refused(Exception):
         super().__init__(text)
         self.status = status
         self.text = text
+
+
+class NotToldToGo(Exception):
+    """What a command was placed for has not happened in time, so it was not started."""
 
 
 class QuickClient:
@@ -106,13 +110,11 @@ class QuickClient:
             self._say("POST", f"/containers/{quote(container)}/kill?signal={name}").close()
 
     def exec_run(
-        self, container: str, command: list[str], environment: dict[str, str], go: Callable[[], object] | None = None
+        self, container: str, command: list[str], environment: dict[str, str], go: Callable[[], bool] | None = None
     ) -> tuple[int, bytes, bytes]:
-        """Run a command in a container; returns its exit code, stdout and stderr.
-
-        With `go`, start it now, send it an empty line when `go` returns, and wait for its end then: starting a
-        command takes the engine longer than most commands take.
-        """
+        if go:
+            # Whatever ends planodev before it says go also ends the input, and then nothing is done.
+            command = ["sh", "-c", 'read -r go && exec "$@"', "sh", *command]
         body = {
             "Cmd": command,
             "Env": [f"{key}={value}" for key, value in environment.items()],
@@ -128,21 +130,22 @@ class QuickClient:
         return json.loads(self._ask("GET", path))
 
     def _ask(
-        self, method: str, path: str, body: dict[str, Any] | bytes = b"", go: Callable[[], object] | None = None
+        self, method: str, path: str, body: dict[str, Any] | bytes = b"", go: Callable[[], bool] | None = None
     ) -> bytes:
         """Return the answer's body.
 
         Asked in HTTP/1.0: the answer is a head, an empty line, and all the rest up to the end, for streams too.
         """
         try:
-            with self._say(method, path, body) as connection:
+            with self._say(method, path, body) as connection, connection.makefile("rb") as stream:
+                status, *headers = _head(stream)
+                code = int(status.split(" ")[1])
                 if go:
-                    go()
+                    # Only now, after the head, does the engine listen for the command's input.
+                    if not go():
+                        raise NotToldToGo
                     connection.sendall(b"\n")
-                with connection.makefile("rb") as stream:
-                    first, _, answer = stream.read().partition(b"\r\n\r\n")
-            status, *headers = first.decode("latin-1").split("\r\n")
-            code = int(status.split(" ")[1])
+                answer = stream.read()
         except (OSError, ValueError, IndexError) as error:
             raise endpoints.lost(self._where, error) from error
         if code >= 400:  # noqa: PLR2004
@@ -175,6 +178,16 @@ class QuickClient:
         if self._version is None:  # the handshake already
             return endpoints.answered_badly(self._where, f"{code} {text}")
         return Refused(code, text)
+
+
+def _head(stream: BinaryIO) -> list[str]:
+    """Return the lines of an answer up to the empty one; raises `ValueError` where it breaks off before that."""
+    lines: list[str] = []
+    for line in stream:
+        if line == b"\r\n":
+            return lines
+        lines.append(line.decode("latin-1").strip())
+    raise ValueError("the answer broke off")
 
 
 def check_version(where: endpoints.Endpoint, version: dict[str, Any]) -> None:

@@ -6,24 +6,30 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-LIFE = 900  # seconds, in case nobody comes to end it
 LABEL = "dev.planodev.witness"
 
 
 class Witness:
-    """It starts in the background when it is made, and is removed by the engine when it ends."""
+    """It starts in the background when it is made, and is removed by the engine when it ends.
 
-    def __init__(self, api: Any, image: str) -> None:  # noqa: ANN401  QuickClient or docker.APIClient
+    Args:
+        api: the engine.
+        image: one with `psql`.
+        life: seconds after which it ends by itself, in case planodev was killed and nobody comes to end it.
+
+    """
+
+    def __init__(self, api: Any, image: str, life: float) -> None:  # noqa: ANN401  QuickClient or docker.APIClient
         self._api = api
         self._id: str | None = None
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, args=(image,), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(image, round(life)), daemon=True)
         self._thread.start()
 
-    def _run(self, image: str) -> None:
+    def _run(self, image: str, life: int) -> None:
         config = {
             "Image": image,
-            "Entrypoint": ["sh", "-c", f"trap exit TERM; sleep {LIFE} & wait"],
+            "Entrypoint": ["sleep", str(life)],
             "Labels": {LABEL: "1"},
             "HostConfig": {
                 "AutoRemove": True,
@@ -53,5 +59,5 @@ class Witness:
         self._thread.join()
         if self._id:
             with suppress(Exception):
-                self._api.signal(self._id, "TERM")
+                self._api.signal(self._id, "KILL")
             self._id = None

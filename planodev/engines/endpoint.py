@@ -141,9 +141,23 @@ def lost(where: Endpoint, error: Exception) -> NoEngine:
     return NoEngine(
         "engine-unreachable",
         f"the engine at `{where.url}` does not answer",
-        why=" ".join(str(error).split()) or type(error).__name__,
+        why=_root(error),
         fix=f"start it, or choose another (this one comes from {where.source})",
     )
+
+
+def _root(error: BaseException) -> str:
+    """Return the system's own words, which the libraries in between wrap in many more."""
+    found: str = str(error)
+    at: BaseException | None = error
+    seen: set[int] = set()
+    while at is not None and id(at) not in seen:
+        seen.add(id(at))
+        if isinstance(at, OSError) and at.strerror:
+            found = at.strerror
+        reason = getattr(at, "reason", None) or next((a for a in at.args if isinstance(a, BaseException)), None)
+        at = at.__cause__ or at.__context__ or (reason if isinstance(reason, BaseException) else None)
+    return " ".join(found.split()) or type(error).__name__
 
 
 def check_socket(where: Endpoint) -> None:

@@ -69,7 +69,7 @@ def choose_name(wanted: Setting[str], slug: str, project_id: str, taken: dict[st
             "name-taken",
             f"the name `{wanted.value}` is taken",
             why=taken[wanted.value],
-            fix=f"`planodev up --name {wanted.value}-{slug}`, or leave `--name` out",
+            fix=f"`planodev up --name {wanted.value}-{slug}` (the taken one comes from {wanted.source})",
         )
     longer = f"{wanted.value}-{slug}"
     return longer if longer not in taken else f"{longer}-{project_id[:6]}"

@@ -49,9 +49,17 @@ def find(directory: Path, chosen: str) -> Path:
     """Return the file that planoai would take: the chosen one, else config.yaml, else plano_config.yaml.
 
     Source: planoai 0.4.39 `utils.py`, `find_config_file`.
+
+    Raises:
+        BadInput: the chosen file's directory does not exist.
+
     """
     if chosen:
-        return directory / chosen
+        path = directory / chosen
+        if not path.parent.is_dir():
+            fix = f"`mkdir -p {path.parent}`, or another `--config`"
+            raise BadInput("no-config-directory", f"there is no directory `{path.parent}`", fix=fix)
+        return path
     candidates = [directory / name for name in CONFIG_NAMES]
     return next((path for path in candidates if path.exists() or path.is_symlink()), candidates[0])
 

@@ -23,7 +23,7 @@ POLL = 0.025  # seconds
 PROOF_TIMEOUT = 10.0  # seconds to connect
 LOG_LINES = 12
 # A server that is coming up refuses, or its port forwarder closes; anything else will not change by waiting.
-_WAIT = ("connection-refused", "not-ready", "not-postgres", "unreachable")
+_WAIT = ("connection-refused", "not-ready", "not-postgres", "unreachable", "too-many-connections")
 _FOLLOW = ("password-refused", "database-missing", "login-privilege-missing", "connect-privilege-missing")
 
 
@@ -42,7 +42,7 @@ class LogIn:
         followed = False
         while True:
             verdict = self._try(work)
-            if verdict.code not in (*_WAIT, *_FOLLOW, "pg-hba") and not verdict.code.endswith("-failed"):
+            if verdict.proved:
                 work.ahead = work.ahead or Ahead(work)
                 work.ahead.go()
                 return Outcome("updated" if followed else "succeeded", subject)
@@ -51,9 +51,8 @@ class LogIn:
                 followed = True
                 continue
             if verdict.code not in _WAIT:
-                raise CredentialsRefused(
-                    verdict.code, f"no login as {work.user}", why=verdict.why, fix=f"`docker logs {work.have().name}`"
-                )
+                fix = f"`docker logs {work.have().name}` shows the server's view"
+                raise CredentialsRefused(verdict.code, f"no login as {work.user}", why=verdict.why, fix=fix)
             if time.monotonic() > deadline:
                 raise self._late(work, verdict)
             self._look_at_container(work)
@@ -121,7 +120,7 @@ class MakeTable:
         return Outcome("unchanged" if before.splitlines()[:1] == ["t"] else "created", state_table.NAME)
 
 
-def make(work: Work, go: Callable[[], object] | None = None) -> str:
+def make(work: Work, go: Callable[[], bool] | None = None) -> str:
     """Make the table where it is missing; returns `t` as the first line where it was there already.
 
     The role itself makes it, so it owns it; over the server's socket, which works for remote engines too.
@@ -139,15 +138,16 @@ class Ahead:
 
     def __init__(self, work: Work) -> None:
         self._logged_in = threading.Event()
-        self._limit = work.settings.timeout.value
+        # Longer than `LogIn` waits: without a login nothing here may ever begin.
+        self._limit = 2 * work.settings.timeout.value
         self._made = begin(lambda: make(work, self._until_logged_in))
         self._proof = begin(lambda: _beside_plano(work, self._until_made)) if work.mode == "docker" else None
 
-    def _until_logged_in(self) -> None:
-        self._logged_in.wait(self._limit)
+    def _until_logged_in(self) -> bool:
+        return self._logged_in.wait(self._limit)
 
-    def _until_made(self) -> None:
-        self._made()
+    def _until_made(self) -> bool:
+        return self._made() is not None
 
     def go(self) -> None:
         """Say that somebody has logged in."""
@@ -224,5 +224,5 @@ def evidence_of(work: Work) -> Evidence:
     return (work.ahead and work.ahead.proof()) or _beside_plano(work)
 
 
-def _beside_plano(work: Work, go: Callable[[], object] | None = None) -> Evidence:
+def _beside_plano(work: Work, go: Callable[[], bool] | None = None) -> Evidence:
     return work.engine.prove_beside_plano(work.connection(), work.settings.image.value, PROOF_TIMEOUT, go)

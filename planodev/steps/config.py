@@ -23,15 +23,16 @@ class WriteConfig:
     def run(self, work: Work) -> Outcome:
         path = work.config.path
         if work.config.content is not None:
-            if work.config.lacks:
+            asked = [f"--{name}" for name in ("model", "template") if getattr(work.settings, name).asked]
+            if asked:
                 work.progress.notice(
                     Notice(
-                        "config-without-storage",
-                        f"`{path.name}` is left as it is, and {work.config.lacks}",
-                        f"add to `{path.name}`:\n{config_file.STORAGE_BLOCK}",
+                        "config-kept",
+                        f"`{path.name}` is there already, so {' and '.join(asked)} changed nothing",
+                        f"move `{path.name}` away, then `planodev up` again",
                     )
                 )
-            return Outcome("unchanged", path.name)
+            return Outcome("unchanged", path.name, "without storage" if work.config.lacks else "")
         models, why = self._models(work)
         if work.dry_run:
             return Outcome("would be created", path.name, f"from `{work.settings.template.value}`, {models[0]}")

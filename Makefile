@@ -1,0 +1,53 @@
+# `make up` sets everything up and runs the main job; `make test` sets everything up and runs all tests.
+SHELL := /bin/bash
+PYTHON ?= $(shell bash tests/pythons | head -n 1)
+VENV := .venv
+BIN := $(VENV)/bin
+NEWEST := .cache/newest
+PLANOAI := .cache/planoai
+
+.PHONY: up down test check format bench clean
+
+up: $(VENV)/.up
+	$(BIN)/planodev -C examples/support-agent up
+
+down: $(VENV)/.up
+	$(BIN)/planodev -C examples/support-agent down --keep-data
+
+test: $(VENV)/.test $(NEWEST)/.test $(PLANOAI)/.done check
+	PYTHON=$(abspath $(BIN)/python) tests/setup
+	PLANOAI=$(abspath $(PLANOAI)/bin/python) $(NEWEST)/bin/python -m pytest -q tests/unit tests/cli tests/contracts
+	PLANOAI=$(abspath $(PLANOAI)/bin/python) $(BIN)/python -m pytest -q tests
+
+check: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.test $(PLANOAI)/.done
+	$(BIN)/python bench/bench.py --planoai $(PLANOAI)/bin/planoai
+
+clean:
+	tests/teardown
+	rm -rf $(VENV) .cache
+
+$(VENV)/.up: pyproject.toml
+	tests/venv $(PYTHON) $(VENV) -e .
+	touch $@
+
+$(VENV)/.test: pyproject.toml
+	tests/venv $(PYTHON) $(VENV) -e .[test]
+	touch $@ $(VENV)/.up
+
+$(NEWEST)/.test: pyproject.toml
+	tests/venv $$(bash tests/pythons | tail -n 1) $(NEWEST) -e .[test]
+	touch $@
+
+# The real planoai, in an environment of its own: it judges what planodev writes.
+$(PLANOAI)/.done:
+	tests/venv $$(bash tests/pythons | head -n 2 | tail -n 1) $(PLANOAI) planoai==0.4.39
+	touch $@

@@ -1,0 +1,126 @@
+"""The shape of the house: imports point one way, heavy libraries load late, and no file grows too long."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import planodev
+
+ROOT = Path(planodev.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+# Who may know whom: a module imports from the groups above its own line, or from its own package.
+LAYERS = (
+    ("errors",),
+    ("connection", "env_file", "rendering", "result", "progress", "background"),
+    ("project", "locking"),
+    ("plano", "production"),
+    ("settings", "engines"),
+    ("checks",),
+    ("work",),
+    ("steps", "report"),
+    ("workflows",),
+    ("cli",),
+    ("__main__",),
+)
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+
+
+def module_of(file):
+    parts = file.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def group_of(module):
+    return module.split(".")[1] if "." in module else ""
+
+
+def imports_of(file):
+    """Yield (module, at_top) for every import that happens at run time; those for types alone do not."""
+    tree = ast.parse(file.read_text())
+
+    def walk(node, at_top):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+                continue
+            if isinstance(child, ast.Import):
+                yield from ((alias.name, at_top) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                assert child.level == 0, f"{file}: a relative import"
+                yield child.module, at_top
+                if child.module.split(".")[0] == "planodev":
+                    for alias in child.names:
+                        name = f"{child.module}.{alias.name}"
+                        if name in MODULES:
+                            yield name, at_top
+            deeper = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+            yield from walk(child, at_top and not deeper)
+
+    return sorted(set(walk(tree, at_top=True)))
+
+
+MODULES = {module_of(file) for file in FILES}
+IMPORTS = {module_of(file): imports_of(file) for file in FILES}
+
+
+def users_of(library, *, at_top=None):
+    return {
+        module
+        for module, imports in IMPORTS.items()
+        for name, top in imports
+        if (name == library or name.startswith(f"{library}.")) and at_top in (None, top)
+    }
+
+
+def test_every_module_has_its_place():
+    assert {group_of(module) for module in MODULES} - {""} <= set(RANK)
+
+
+@pytest.mark.parametrize("module", sorted(MODULES - {"planodev"}))
+def test_imports_point_one_way(module):
+    group = group_of(module)
+    for name, _ in IMPORTS[module]:
+        target = group_of(name) if name.split(".")[0] == "planodev" else ""
+        assert not target or target == group or RANK[target] < RANK[group], f"{module} imports {name}"
+
+
+def test_only_the_command_line_knows_click_and_only_main_knows_the_command_line():
+    assert {group_of(module) for module in users_of("click")} == {"cli"}
+    assert {module for module in users_of("planodev.cli") if group_of(module) != "cli"} == {"planodev.__main__"}
+
+
+def test_the_docker_sdk_stays_in_two_files_and_is_loaded_late():
+    client = "planodev.engines.docker_client"
+    assert users_of("docker") == {client, "planodev.engines.endpoint"}
+    assert users_of("docker", at_top=True) == {client}
+    assert users_of(client, at_top=True) == set()
+
+
+@pytest.mark.parametrize(
+    "library", ["psycopg", "rich", "jinja2", "ruamel", "dotenv", "psutil", "filelock", "platformdirs"]
+)
+def test_heavy_libraries_are_imported_where_they_are_used(library):
+    assert users_of(library)
+    assert users_of(library, at_top=True) == set()
+
+
+def test_planoai_is_never_imported():
+    assert users_of("planoai") == set()
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_no_module_is_longer_than_300_lines(file):
+    assert len(file.read_text().splitlines()) <= 300
+
+
+def test_help_loads_none_of_the_heavy_libraries():
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "planodev", "--help"], capture_output=True, text=True, check=True
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert {"click", "planodev.cli.group"} <= loaded
+    assert "Usage:" in done.stdout
+    heavy = {"docker", "requests", "psycopg", "rich", "jinja2", "ruamel.yaml", "dotenv", "tomllib", "asyncio"}
+    assert heavy & loaded == set()

@@ -1,0 +1,386 @@
+"""Which engine is asked, what is said when none answers, and the quick lane over a real socket."""
+
+import hashlib
+import json
+import os
+import socket
+import socketserver
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planodev.engines import docker_client, docker_quick, endpoint
+from planodev.engines.docker_quick import QuickClient, Refused, check_version
+from planodev.engines.endpoint import Endpoint
+from planodev.errors import NoEngine
+
+DEFAULT = "/var/run/docker.sock"
+
+
+class Sockets:
+    """The sockets of a machine, by path; remembers which were looked at."""
+
+    def __init__(self, states=None):
+        self.states = {str(path): state for path, state in (states or {}).items()}
+        self.looked_at = []
+
+    def __call__(self, path):
+        self.looked_at.append(str(path))
+        return self.states.get(str(path), "missing")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home directory with its own docker configuration, which the SDK finds through the real environment."""
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / ".docker"))
+    (tmp_path / ".docker").mkdir()
+    return tmp_path
+
+
+def find(home, sockets=None, **environment):
+    return endpoint.find({"DOCKER_CONFIG": str(home / ".docker"), **environment}, home, sockets or Sockets())
+
+
+def add_context(home, name, host, *, current=True):
+    """Write a context as `docker context create` and `docker context use` do."""
+    meta = home / ".docker" / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest()
+    meta.mkdir(parents=True)
+    stored = {"Name": name, "Metadata": {}, "Endpoints": {"docker": {"Host": host, "SkipTLSVerify": False}}}
+    (meta / "meta.json").write_text(json.dumps(stored))
+    if current:
+        use_context(home, name)
+
+
+def use_context(home, name):
+    (home / ".docker" / "config.json").write_text(json.dumps({"currentContext": name}))
+
+
+def test_docker_host_beats_the_context_and_the_context_beats_the_sockets(home):
+    sockets = Sockets({DEFAULT: "answers"})
+    assert find(home, sockets) == Endpoint(f"unix://{DEFAULT}", "default socket")
+    add_context(home, "colima", "unix:///c.sock")
+    found = find(home, sockets)
+    assert (found.url, found.source) == ("unix:///c.sock", "context `colima`")
+    found = find(home, sockets, DOCKER_HOST="unix:///h.sock")
+    assert (found.url, found.source) == ("unix:///h.sock", "DOCKER_HOST")
+
+
+def test_the_variable_docker_context_beats_the_current_one(home):
+    add_context(home, "one", "unix:///1.sock")
+    add_context(home, "two", "unix:///2.sock", current=False)
+    assert find(home, DOCKER_CONTEXT="two").url == "unix:///2.sock"
+
+
+@pytest.mark.parametrize("how", ["current", "variable", "without-endpoint"])
+def test_a_context_that_cannot_be_used_is_an_error_and_never_another_engine(home, how):
+    sockets = Sockets({DEFAULT: "answers"})
+    variables = {}
+    if how == "current":
+        use_context(home, "gone")
+    elif how == "variable":
+        variables = {"DOCKER_CONTEXT": "gone"}
+    else:
+        add_context(home, "gone", "")
+    with pytest.raises(NoEngine) as caught:
+        find(home, sockets, **variables)
+    assert (caught.value.code, caught.value.exit_code) == ("no-context", 3)
+    assert "`gone`" in caught.value.message
+    assert sockets.looked_at == []
+
+
+@pytest.mark.parametrize("config", [None, "{}", '{"currentContext": "default"}', '{"auths": {}}'])
+def test_the_built_in_context_means_the_sockets(home, config):
+    if config:
+        (home / ".docker" / "config.json").write_text(config)
+    assert find(home, Sockets({DEFAULT: "answers"})).url == f"unix://{DEFAULT}"
+
+
+def test_the_most_usual_socket_that_answers_is_taken(home):
+    runtime = home / "run"
+    usual_first = [str(path) for path, _ in endpoint.known_sockets(home, runtime)]
+    assert usual_first[:3] == [DEFAULT, str(runtime / "docker.sock"), str(home / ".docker/run/docker.sock")]
+    while usual_first:
+        sockets = Sockets(dict.fromkeys(usual_first, "answers"))
+        assert find(home, sockets, XDG_RUNTIME_DIR=str(runtime)).url == f"unix://{usual_first.pop(0)}"
+
+
+def test_a_socket_that_answers_beats_an_earlier_one_that_does_not(home):
+    colima = home / ".colima/default/docker.sock"
+    states = {DEFAULT: "dead", home / ".docker/run/docker.sock": "denied", colima: "answers"}
+    assert find(home, Sockets(states)) == Endpoint(f"unix://{colima}", "Colima")
+
+
+@pytest.mark.parametrize(
+    ("states", "code", "fix"),
+    [
+        ({}, "no-engine", "start Docker Desktop"),
+        ({DEFAULT: "denied"}, "engine-denied", "usermod -aG docker"),
+        ({DEFAULT: "dead"}, "engine-not-started", "systemctl start docker"),
+        ({".colima/default/docker.sock": "dead"}, "engine-not-started", "`colima start`"),
+        ({".orbstack/run/docker.sock": "dead"}, "engine-not-started", "`orb start`"),
+        ({".docker/run/docker.sock": "dead"}, "engine-not-started", "start Docker Desktop"),
+        ({DEFAULT: "dead", ".rd/docker.sock": "denied"}, "engine-denied", "usermod"),
+    ],
+)
+def test_no_engine_says_why_and_what_starts_it(home, states, code, fix):
+    with pytest.raises(NoEngine) as caught:
+        find(home, Sockets({home / path: state for path, state in states.items()}))
+    assert (caught.value.code, caught.value.exit_code) == (code, 3)
+    assert fix in caught.value.fix
+
+
+@pytest.mark.parametrize("host", ["nonsense://x", "http://[", "tcp://host:port"])
+def test_a_docker_host_that_is_no_address_names_the_variable(home, host):
+    with pytest.raises(NoEngine) as caught:
+        docker_client.connect(find(home, DOCKER_HOST=host))
+    assert (caught.value.code, caught.value.exit_code) == ("bad-endpoint", 3)
+    assert "DOCKER_HOST" in caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [
+        ("unix:///var/run/docker.sock", True),
+        ("tcp://127.0.0.1:2375", True),
+        ("http://localhost:2375", True),
+        ("npipe:////./pipe/docker_engine", True),
+        ("tcp://10.0.0.7:2376", False),
+        ("ssh://me@build.example", False),
+        ("tcp://localhost.example:2375", False),
+    ],
+)
+def test_ports_are_this_machines_only_where_the_engine_is(url, local):
+    assert Endpoint(url, "DOCKER_HOST").local is local
+
+
+@pytest.fixture
+def at(tmp_path):
+    return tmp_path / "s"
+
+
+def listening(path):
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(path))
+    server.listen()
+    return server
+
+
+def test_a_listening_socket_answers_and_a_left_one_is_dead(at):
+    assert endpoint.probe_socket(at) == "missing"
+    with listening(at):
+        assert endpoint.probe_socket(at) == "answers"
+        assert endpoint.check_socket(Endpoint(f"unix://{at}", "DOCKER_HOST")) is None
+    assert endpoint.probe_socket(at) == "dead"
+
+
+@pytest.mark.parametrize(
+    ("tail", "state"), [("no/such", "missing"), ("file", "dead"), ("file/x", "missing"), ("x" * 200, "missing")]
+)
+def test_what_is_no_socket_is_missing_or_dead(tmp_path, tail, state):
+    (tmp_path / "file").write_text("")
+    assert endpoint.probe_socket(tmp_path / tail) == state
+
+
+def test_a_socket_that_may_not_be_opened_is_denied(at):
+    with listening(at):
+        at.chmod(0)
+        if os.access(at, os.W_OK):
+            pytest.skip("root opens everything")
+        assert endpoint.probe_socket(at) == "denied"
+
+
+@pytest.mark.parametrize(("left", "code"), [(False, "no-socket"), (True, "engine-not-started")])
+def test_a_named_socket_without_an_engine_says_who_named_it(at, left, code):
+    if left:
+        listening(at).close()
+    with pytest.raises(NoEngine) as caught:
+        endpoint.check_socket(Endpoint(f"unix://{at}", "context `x`"))
+    assert caught.value.code == code
+    assert "context `x`" in caught.value.why
+
+
+WHERE = Endpoint("unix:///d.sock", "DOCKER_HOST")
+
+
+@pytest.mark.parametrize("api", ["1.41", "1.44", "1.100", "2.0"])
+def test_an_engine_that_is_new_enough_will_do(api):
+    assert check_version(WHERE, {"ApiVersion": api}) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "code"),
+    [
+        ({"ApiVersion": "1.40"}, "engine-too-old"),
+        ({"ApiVersion": "1.9"}, "engine-too-old"),
+        ({"ApiVersion": None}, "engine-error"),
+        ({"ApiVersion": "new"}, "engine-error"),
+        ({}, "engine-error"),
+    ],
+)
+def test_an_engine_that_is_too_old_or_another_program_is_refused(version, code):
+    with pytest.raises(NoEngine) as caught:
+        check_version(WHERE, version)
+    assert caught.value.code == code
+
+
+def ok(body, *headers):
+    head = ["HTTP/1.0 200 OK", "Api-Version: 1.44", "Server: Docker/26.1.0 (linux)", *headers]
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + (body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+def frame(kind, text):
+    return bytes([kind, 0, 0, 0]) + len(text).to_bytes(4, "big") + text
+
+
+class Engine(socketserver.ThreadingUnixStreamServer):
+    """An engine on a real socket: canned answers by method and path, and a running `exec` that reads its input."""
+
+    daemon_threads = True
+
+    def __init__(self, path, answers):
+        self.answers = answers
+        self.asked = []
+        super().__init__(str(path), Handler)
+
+
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        line = self.rfile.readline().decode()
+        if not line:  # a probe
+            return
+        headers = dict(h.split(": ", 1) for h in iter(lambda: self.rfile.readline().decode().strip(), ""))
+        body = self.rfile.read(int(headers["Content-Length"]))
+        what = line.rsplit(" ", 1)[0]
+        self.server.asked.append((what, body))
+        answer = self.server.answers[what]
+        self.wfile.write(answer(self.rfile) if callable(answer) else answer)
+
+
+@pytest.fixture
+def engine(at):
+    servers = []
+
+    def start(answers):
+        server = Engine(at, answers)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        return server, QuickClient(Endpoint(f"unix://{at}", "DOCKER_HOST"))
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_the_version_comes_from_one_ping(engine):
+    server, client = engine({"GET /_ping": ok(b"OK"), "GET /volumes": ok({"Volumes": []})})
+    assert client.version() == client.version() == {"ApiVersion": "1.44", "Version": "26.1.0"}
+    assert client.volumes() == {"Volumes": []}
+    assert [what for what, _ in server.asked] == ["GET /_ping", "GET /volumes"]
+
+
+PROXY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html\r\n\r\n<h1>starting</h1>"
+ERROR = b'HTTP/1.1 500 Internal Server Error\r\nApi-Version: 1.44\r\n\r\n{"message": "disk on fire"}'
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "why"),
+    [
+        (ERROR, "engine-error", "500 disk on fire"),
+        (PROXY, "engine-error", "503 <h1>starting</h1>"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "engine-unreachable", ""),
+        (b"\xff\xfe\x00", "engine-unreachable", ""),
+        (b"", "engine-unreachable", ""),
+    ],
+)
+def test_an_engine_that_greets_badly_is_no_engine(engine, answer, code, why):
+    _, client = engine({"GET /_ping": answer})
+    with pytest.raises(NoEngine) as caught:
+        client.version()
+    assert (caught.value.code, caught.value.exit_code) == (code, 3)
+    assert why in caught.value.why
+
+
+def test_an_old_engine_is_refused_by_its_ping(engine):
+    _, client = engine(
+        {"GET /_ping": b"HTTP/1.1 200 OK\r\napi-version: 1.39\r\nServer: Docker/18.09.1 (linux)\r\n\r\nOK"}
+    )
+    with pytest.raises(NoEngine, match="too old") as caught:
+        check_version(WHERE, client.version())
+    assert "1.39" in caught.value.why
+
+
+def test_another_web_server_is_not_taken_for_an_engine(engine):
+    _, client = engine({"GET /_ping": b"HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\nhello"})
+    with pytest.raises(NoEngine) as caught:
+        check_version(WHERE, client.version())
+    assert caught.value.code == "engine-error"
+
+
+def test_a_refusal_after_the_greeting_is_the_requests_own(engine):
+    missing = b'HTTP/1.1 404 Not Found\r\n\r\n{"message": "No such image"}'
+    _, client = engine(
+        {"GET /_ping": ok(b"OK"), "GET /info": ERROR, "GET /images/x%3A1/json": missing, "GET /volumes": b""}
+    )
+    client.version()
+    with pytest.raises(Refused, match="disk on fire") as caught:
+        client.info()
+    assert caught.value.status == 500
+    assert client.find_image("x:1") is None
+    with pytest.raises(NoEngine):
+        client.volumes()
+
+
+@pytest.mark.parametrize("body", [b'{"Volumes": [{"Na', b"", b"<h1>hello</h1>"])
+def test_an_answer_that_breaks_off_is_a_lost_engine(engine, body):
+    _, client = engine({"GET /volumes": ok(body, "Content-Length: 400")})
+    with pytest.raises(NoEngine):
+        client.volumes()
+
+
+def test_an_engine_that_ends_meanwhile_is_unreachable(engine, at):
+    _, client = engine({"GET /_ping": ok(b"OK")})
+    client.version()
+    at.unlink()
+    with pytest.raises(NoEngine) as caught:
+        client.info()
+    assert caught.value.code == "engine-unreachable"
+    assert "DOCKER_HOST" in caught.value.fix
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_command_runs_with_its_environment_and_only_after_go(engine, waits):
+    events = []
+
+    def run(stdin):
+        if waits:
+            assert stdin.readline() == b"\n"
+        events.append("ran")
+        return ok(frame(1, b"out ") + frame(2, b"err") + frame(1, b"put"))
+
+    server, client = engine(
+        {"POST /containers/c/exec": ok({"Id": "7"}), "POST /exec/7/start": run, "GET /exec/7/json": ok({"ExitCode": 3})}
+    )
+    go = (lambda: events.append("go")) if waits else None
+    assert client.exec_run("c", ["psql"], {"PGUSER": "plano"}, go) == (3, b"out put", b"err")
+    assert events == (["go", "ran"] if waits else ["ran"])
+    asked = json.loads(server.asked[0][1])
+    assert (asked["Cmd"], asked["Env"], asked["AttachStdin"]) == (["psql"], ["PGUSER=plano"], waits)
+
+
+@given(st.lists(st.tuples(st.sampled_from([1, 2]), st.binary())))
+def test_frames_come_apart_into_stdout_and_stderr(frames):
+    out, err = docker_quick._demultiplex(b"".join(frame(*pair) for pair in frames))
+    assert out == b"".join(text for kind, text in frames if kind == 1)
+    assert err == b"".join(text for kind, text in frames if kind == 2)
+
+
+@given(st.binary(max_size=40), st.binary(max_size=20))
+def test_a_stream_that_breaks_off_still_gives_what_came(text, rest):
+    out, _ = docker_quick._demultiplex(frame(1, text) + rest[:7])
+    assert out == text
+    docker_quick._demultiplex(rest)

@@ -1,0 +1,115 @@
+"""The judgement over a state table: good ones pass, each fault has its code and SQL that mends it."""
+
+import copy
+
+import pytest
+
+from planodev.plano import state_table
+
+# Recorded on PostgreSQL 15.18, on the table that `state_table.CREATE` makes.
+GOOD = {
+    "server_version": "15.18 (Debian 15.18-0+deb12u1)",
+    "server_version_num": 150018,
+    "user": "plano",
+    "database": "plano",
+    "search_path": '"$user", public',
+    "read_only": False,
+    "server_started": 1795312949,
+    "data_bytes": 7708007,
+    "elsewhere": ["public"],
+    "table": {
+        "name": "conversation_states",
+        "kind": "r",
+        "owner": "plano",
+        "columns": {
+            "created_at": {"type": "int8", "not_null": True, "has_default": False, "generated": False},
+            "provider": {"type": "text", "not_null": True, "has_default": False, "generated": False},
+            "model": {"type": "text", "not_null": True, "has_default": False, "generated": False},
+            "response_id": {"type": "text", "not_null": True, "has_default": False, "generated": False},
+            "updated_at": {"type": "timestamp", "not_null": False, "has_default": True, "generated": False},
+            "input_items": {"type": "jsonb", "not_null": True, "has_default": False, "generated": False},
+        },
+        "unique_response_id": True,
+        "privileges": ["SELECT", "INSERT", "UPDATE", "DELETE"],
+    },
+}
+TABLE, COLUMNS = ("table",), ("table", "columns")
+EXTRA = {"type": "text", "not_null": True, "has_default": False, "generated": False}
+
+
+def changed(*changes):
+    """Return the good facts with some of them changed; `...` removes one."""
+    facts = copy.deepcopy(GOOD)
+    for *path, value in changes:
+        *way, last = path
+        place = facts
+        for key in way:
+            place = place[key]
+        if value is ...:
+            del place[last]
+        else:
+            place[last] = value
+    return facts
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [],
+        [(*TABLE, "kind", "p")],
+        [(*TABLE, "privileges", ["SELECT", "INSERT", "UPDATE"])],
+        [(*COLUMNS, "updated_at", "type", "timestamptz")],
+        [(*COLUMNS, "response_id", "type", "varchar")],
+        [(*COLUMNS, "tenant", {**EXTRA, "not_null": False})],
+        [(*COLUMNS, "tenant", {**EXTRA, "has_default": True})],
+        [("server_version_num", 120000)],
+    ],
+)
+def test_a_table_that_plano_can_use_has_no_fault(changes):
+    assert state_table.judge(changed(*changes)) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "fix"),
+    [
+        ([("server_version_num", 110022)], "server-too-old", "upgrade"),
+        ([("read_only", True)], "server-read-only", "default_transaction_read_only"),
+        ([("table", None), ("elsewhere", None)], "table-missing", "planodev up"),
+        (
+            [("table", None), ("elsewhere", ["App"])],
+            "table-off-search-path",
+            'ALTER ROLE plano SET search_path = "App"',
+        ),
+        ([(*TABLE, "kind", "v")], "table-wrong-kind", "rename"),
+        ([(*TABLE, "kind", "m")], "table-wrong-kind", "rename"),
+        ([(*COLUMNS, "created_at", "type", "int4")], "column-wrong-type", "TYPE BIGINT USING created_at::BIGINT"),
+        ([(*COLUMNS, "created_at", "type", "timestamptz")], "column-wrong-type", "BIGINT"),
+        ([(*COLUMNS, "input_items", "type", "text")], "column-wrong-type", "TYPE JSONB"),
+        ([(*COLUMNS, "updated_at", "type", "int8")], "column-wrong-type", "TYPE TIMESTAMP"),
+        ([(*COLUMNS, "model", ...)], "column-missing", "ADD COLUMN model TEXT"),
+        ([(*COLUMNS, None)], "column-missing", "ADD COLUMN response_id TEXT"),
+        ([(*COLUMNS, "provider", "generated", True)], "column-generated", ""),
+        ([(*COLUMNS, "Tenant", EXTRA)], "column-extra", 'ALTER COLUMN "Tenant" DROP NOT NULL'),
+        ([(*TABLE, "unique_response_id", False)], "key-missing", "ADD PRIMARY KEY (response_id)"),
+        ([(*TABLE, "privileges", None)], "privilege-missing", "GRANT SELECT, INSERT, UPDATE"),
+        ([(*TABLE, "privileges", ["SELECT", "INSERT"])], "privilege-missing", "TO plano"),
+        ([(*TABLE, "privileges", []), ("user", "o'x")], "privilege-missing", 'TO "o\'x"'),
+    ],
+)
+def test_each_fault_has_its_code_and_what_mends_it(changes, code, fix):
+    fault = state_table.judge(changed(*changes))
+    assert fault.code == code
+    assert fix in fault.fix
+    assert fault.why
+
+
+@pytest.mark.parametrize("column", ["response_id", "input_items", "created_at", "model", "provider", "updated_at"])
+def test_every_column_that_plano_names_is_needed(column):
+    fault = state_table.judge(changed((*COLUMNS, column, ...)))
+    assert (fault.code, f"`{column}`" in fault.why) == ("column-missing", True)
+
+
+def test_the_missing_privileges_are_named():
+    fault = state_table.judge(changed((*TABLE, "privileges", ["SELECT"])))
+    assert "INSERT, UPDATE" in fault.why
+    assert "SELECT" not in fault.why
