@@ -24,7 +24,7 @@ KEYS = ("DB_USER", "DB_PASS", "DB_HOST", "DB_PORT", "DB_NAME")
 MODE = 0o600
 
 _PLAIN = re.compile(r"[A-Za-z0-9._%+/=:@-]*")
-_PROJECT = re.compile(r"^# planodev project: ([0-9a-f]{16})\b", re.MULTILINE)
+_PROJECT = re.compile(r"(?<![^\r\n])# planodev project: ([0-9a-f]{16})\b")  # at the start of a line, however lines end
 _PROJECT_LINE = "# planodev project: {} (by this `planodev up` finds the database again; the values here lead)\n"
 
 
@@ -82,12 +82,8 @@ class EnvFile:
             places = [i for i, line in enumerate(lines) if line.key == key]
             if not places:
                 appended.append(f"{key}={value}\n")
-                continue
-            old = lines[places[-1]].text
-            blank = old[: len(old) - len(old.lstrip())]
-            before = blank[: max(blank.rfind("\n"), blank.rfind("\r")) + 1]
-            ending = old[len(old.rstrip("\r\n")) :]
-            lines[places[-1]] = _Line(f"{before}{key}={value}{ending and chr(10)}", key, value)
+            for i in places:  # every one: an earlier `export` makes `docker --env-file` refuse the file
+                lines[i] = _rewritten(lines[i].text, key, value)
         text = "".join(line.text for line in lines)
         if appended and text and not text.endswith(("\n", "\r")):
             text += "\n"
@@ -193,8 +189,18 @@ def write_atomically(path: Path, content: bytes, mode: int) -> None:
         raise
 
 
+def _rewritten(old: str, key: str, value: str) -> _Line:
+    blank = old[: len(old) - len(old.lstrip())]
+    before = blank[: max(blank.rfind("\n"), blank.rfind("\r")) + 1]
+    ending = "\n" if old.endswith(("\n", "\r")) else ""
+    return _Line(f"{before}{key}={value}{ending}", key, value)
+
+
 def _cut(text: str) -> tuple[_Line, ...]:
     from dotenv.parser import parse_stream
 
-    bindings = parse_stream(io.StringIO(text, newline=""))
-    return tuple(_Line(b.original.string, b.key, b.value) for b in bindings)
+    # python-dotenv drops byte order marks; as a line of their own they stay where they are.
+    marks = text[: len(text) - len(text.lstrip("\ufeff"))]
+    bindings = parse_stream(io.StringIO(text[len(marks) :], newline=""))
+    lines = tuple(_Line(b.original.string, b.key, b.value) for b in bindings)
+    return (_Line(marks, None, None), *lines) if marks else lines

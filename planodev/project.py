@@ -56,7 +56,21 @@ def at(directory: Path) -> Project:
         ) from error
     if not path.is_dir():
         raise BadInput("no-directory", f"`{directory}` is not a directory", fix="name a directory with `-C`")
-    return Project(path, f"{stat.st_dev}:{stat.st_ino}")
+    return Project(path, _fingerprint(path, stat))
+
+
+def _fingerprint(path: Path, stat: os.stat_result) -> str:
+    """Tell this directory from one that stood at the same place before.
+
+    Systems hand the number of a removed directory to the next one, so a checkout also counts by the moment it
+    was made: git writes `.git/description` (in a worktree the file `.git`) once and never again.
+    """
+    born = ""
+    for witness in (path / ".git" / "description", path / ".git"):
+        if witness.is_file():
+            born = str(witness.stat().st_mtime_ns)
+            break
+    return f"{stat.st_dev}:{stat.st_ino}:{born}"
 
 
 def new_id() -> str:
@@ -110,4 +124,4 @@ def original_still_there(owner: Owner) -> bool:
         stat = os.stat(path)  # noqa: PTH116
     except (OSError, BadInput):
         return False
-    return f"{stat.st_dev}:{stat.st_ino}" == owner.inode
+    return _fingerprint(path, stat) == owner.inode

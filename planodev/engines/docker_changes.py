@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PASSWORD_FILE = "/etc/planodev-password"  # noqa: S105  a path, not a secret
 _DATA = "/planodev-data"
+_READER = "planodev-look-into-{}"
 # Where Plano's own container is, with the name that Plano uses: the proof from inside goes the same way round.
 _ON_THE_BRIDGE = {"NetworkMode": "bridge", "ExtraHosts": ["host.docker.internal:host-gateway"]}
 
@@ -77,12 +78,21 @@ class Changes:
     def _read_volume(self, volume: Volume, image: str, names: list[str]) -> str | None:
         """Read the first of these files that a volume has, through a container that is never started."""
         config = {"Image": image, "Entrypoint": ["true"], "HostConfig": {"Binds": [f"{volume.name}:{_DATA}:ro"]}}
-        container = self._api.make_container(config)
+        self._remove_reader(volume)
+        container = self._api.make_container(config, _READER.format(volume.name))
         try:
             contents = (self._read(container, f"{_DATA}/{name}") for name in names)
             return next((content for content in contents if content is not None), None)
         finally:
             self._api.remove_container(container, force=True, v=True)
+
+    def _remove_reader(self, volume: Volume) -> None:
+        """Remove the one that a planodev left behind which was killed while it looked into the volume."""
+        try:
+            self._api.remove_container(_READER.format(volume.name), force=True, v=True)
+        except Refused as error:
+            if error.status != NOT_FOUND:
+                raise
 
     def was_ready(self, volume: Volume, image: str) -> bool:
         return self._read_volume(volume, image, [READY_MARK]) is not None
@@ -175,6 +185,7 @@ class Changes:
                 raise
 
     def remove_volume(self, volume: Volume) -> None:
+        self._remove_reader(volume)
         try:
             self._api.remove_volume(volume.name)
         except Refused as error:

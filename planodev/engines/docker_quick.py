@@ -96,7 +96,7 @@ class QuickClient:
 
     def make_container(self, config: dict[str, Any], name: str | None = None) -> str:
         query = f"?name={quote(name)}" if name else ""
-        return str(json.loads(self._ask("POST", f"/containers/create{query}", config))["Id"])
+        return str(self._parsed(self._ask("POST", f"/containers/create{query}", config))["Id"])
 
     def put_files(self, container: str, directory: str, archive: bytes) -> None:
         self._ask("PUT", f"/containers/{quote(container)}/archive?path={quote(directory)}", archive)
@@ -122,12 +122,18 @@ class QuickClient:
             "AttachStdout": True,
             "AttachStderr": True,
         }
-        number = json.loads(self._ask("POST", f"/containers/{quote(container)}/exec", body))["Id"]
+        number = self._parsed(self._ask("POST", f"/containers/{quote(container)}/exec", body))["Id"]
         out, err = _demultiplex(self._ask("POST", f"/exec/{number}/start", {"Detach": False, "Tty": False}, go))
         return self._get(f"/exec/{number}/json")["ExitCode"], out, err
 
     def _get(self, path: str) -> Any:  # noqa: ANN401
-        return json.loads(self._ask("GET", path))
+        return self._parsed(self._ask("GET", path))
+
+    def _parsed(self, answer: bytes) -> Any:  # noqa: ANN401
+        try:
+            return json.loads(answer)
+        except ValueError as error:
+            raise endpoints.lost(self._where, ConnectionError("the answer broke off")) from error
 
     def _ask(
         self, method: str, path: str, body: dict[str, Any] | bytes = b"", go: Callable[[], bool] | None = None

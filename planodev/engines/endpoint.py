@@ -8,6 +8,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from planodev.errors import NoEngine
 
@@ -31,8 +32,8 @@ class Endpoint:
     @property
     def local(self) -> bool:
         """Say whether ports that it publishes are this machine's."""
-        near = ("//127.0.0.1", "//localhost", "//[::1]")
-        return self.local_socket or self.url.startswith("npipe://") or any(name in self.url for name in near)
+        near = urlsplit(self.url).hostname in ("127.0.0.1", "localhost", "::1")
+        return self.local_socket or self.url.startswith("npipe://") or near
 
 
 # A socket's state: `answers`, `missing`, `denied`, `dead` (it is there, nobody listens).

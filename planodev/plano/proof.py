@@ -208,11 +208,14 @@ def verdict(evidence: Evidence, connection: Connection) -> Verdict:
 
 # Texts of libpq 12 to 17 and of the server's FATAL messages; the order matters, the first that fits wins.
 _LOGIN_FAILURES = (
-    (r"could not translate host name|Name or service not known|nodename nor servname", "name-not-found"),
+    (
+        r"could not translate host name|failed to resolve host|Name or service not known|nodename nor servname",
+        "name-not-found",
+    ),
     (r"starting up|shutting down|in recovery mode|not yet accepting", "not-ready"),
     (r"password authentication failed|SCRAM|no password supplied|authentication method .* failed", "password-refused"),
     (r"role \".*\" does not exist", "password-refused"),
-    (r"no pg_hba.conf entry", "pg-hba"),
+    (r"no pg_hba.conf entry|pg_hba.conf rejects connection", "pg-hba"),
     (r"database \".*\" does not exist", "database-missing"),
     (r"permission denied for database|does not have CONNECT", "connect-privilege-missing"),
     (r"not permitted to log in", "login-privilege-missing"),

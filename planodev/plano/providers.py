@@ -70,7 +70,9 @@ def check_model(model: str) -> str:
 
     """
     provider, _, name = model.partition("/")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*", name) or not re.fullmatch(r"[a-z0-9_]+", provider):
+    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._:/@+-]*[A-Za-z0-9._/@+-])?", name) or not re.fullmatch(
+        r"[a-z0-9_]+", provider
+    ):
         raise ValueError("PROVIDER/MODEL, such as `anthropic/claude-sonnet-4-5`")
     if provider in _NEED_URL:
         raise ValueError(f"`{provider}` needs a base_url of your own: write config.yaml by hand for it")

@@ -93,10 +93,17 @@ def test_the_host_tells_where_plano_runs(tmp_path, host, mode):
     "host", ["db.example.com", "10.0.0.5", "1172.17.0.1", "172.17.0.1.example", "172.17.0", "localhost2"]
 )
 def test_a_server_that_planodev_does_not_run_is_left_alone(tmp_path, host):
+    found = read(tmp_path, f"DB_HOST={host}\n")
+    assert (found.plano, found.foreign_host) == (None, host)
     with pytest.raises(Conflict) as caught:
-        read(tmp_path, f"DB_HOST={host}\n")
+        credentials.refuse_foreign(env_file.load(tmp_path / ".env"), found)
     assert (caught.value.code, caught.value.exit_code) == ("foreign-host", 4)
     assert host in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["", "DB_HOST=127.0.0.1\n", "DB_HOST=host.docker.internal\n"])
+def test_a_server_of_ours_is_not_refused(tmp_path, text):
+    credentials.refuse_foreign(env_file.load(tmp_path / ".env"), read(tmp_path, text))
 
 
 def test_generated_passwords_are_32_safe_characters_and_never_the_same():

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planodev.engines import docker_client, docker_quick, endpoint
-from planodev.engines.docker_quick import QuickClient, Refused, check_version
+from planodev.engines.docker_quick import NotToldToGo, QuickClient, Refused, check_version
 from planodev.engines.endpoint import Endpoint
 from planodev.errors import NoEngine
 
@@ -257,7 +257,8 @@ class Handler(socketserver.StreamRequestHandler):
         what = line.rsplit(" ", 1)[0]
         self.server.asked.append((what, body))
         answer = self.server.answers[what]
-        self.wfile.write(answer(self.rfile) if callable(answer) else answer)
+        for part in answer(self.rfile) if callable(answer) else (answer,):
+            self.wfile.write(part)
 
 
 @pytest.fixture
@@ -352,24 +353,36 @@ def test_an_engine_that_ends_meanwhile_is_unreachable(engine, at):
     assert "DOCKER_HOST" in caught.value.fix
 
 
+def running(events, *, waits):
+    """Return the answers for an `exec`, whose command reads a line first where it `waits`."""
+
+    def run(stdin):
+        yield ok(b"")  # an engine listens for input only after its head
+        if not waits or stdin.readline() == b"\n":
+            events.append("ran")
+            yield frame(1, b"out ") + frame(2, b"err") + frame(1, b"put")
+
+    exit_code = ok({"ExitCode": 3})
+    return {"POST /containers/c/exec": ok({"Id": "7"}), "POST /exec/7/start": run, "GET /exec/7/json": exit_code}
+
+
 @pytest.mark.parametrize("waits", [False, True])
 def test_a_command_runs_with_its_environment_and_only_after_go(engine, waits):
     events = []
-
-    def run(stdin):
-        if waits:
-            assert stdin.readline() == b"\n"
-        events.append("ran")
-        return ok(frame(1, b"out ") + frame(2, b"err") + frame(1, b"put"))
-
-    server, client = engine(
-        {"POST /containers/c/exec": ok({"Id": "7"}), "POST /exec/7/start": run, "GET /exec/7/json": ok({"ExitCode": 3})}
-    )
-    go = (lambda: events.append("go")) if waits else None
-    assert client.exec_run("c", ["psql"], {"PGUSER": "plano"}, go) == (3, b"out put", b"err")
+    server, client = engine(running(events, waits=waits))
+    go = (lambda: events.append("go") or True) if waits else None
+    assert client.exec_run("c", ["psql", "-X"], {"PGUSER": "plano"}, go) == (3, b"out put", b"err")
     assert events == (["go", "ran"] if waits else ["ran"])
     asked = json.loads(server.asked[0][1])
-    assert (asked["Cmd"], asked["Env"], asked["AttachStdin"]) == (["psql"], ["PGUSER=plano"], waits)
+    assert (asked["Cmd"][-2:], asked["Env"], asked["AttachStdin"]) == (["psql", "-X"], ["PGUSER=plano"], waits)
+
+
+def test_a_command_that_is_not_told_to_go_never_runs(engine):
+    events = []
+    _, client = engine(running(events, waits=True))
+    with pytest.raises(NotToldToGo):
+        client.exec_run("c", ["psql"], {}, lambda: bool(events.append("told not to")))
+    assert events == ["told not to"]
 
 
 @given(st.lists(st.tuples(st.sampled_from([1, 2]), st.binary())))

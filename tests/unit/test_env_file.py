@@ -84,8 +84,7 @@ def as_sh(path):
 
 def assert_all_in_place(parts, texts, new):
     """Compare with a second, simpler account: the last line of each key is replaced, the rest follows at the end."""
-    last = {key: i for i, (key, _) in enumerate(parts) if key}
-    kept = [f"{key}={WANTED[key]}\n" if key and last[key] == i else texts[i] for i, (key, _) in enumerate(parts)]
+    kept = [f"{key}={WANTED[key]}\n" if key else texts[i] for i, (key, _) in enumerate(parts)]
     if kept and not texts[-1].endswith("\n"):
         kept[-1] = kept[-1].removesuffix("\n")
     assert new.startswith("".join(kept))

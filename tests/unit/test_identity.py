@@ -91,10 +91,17 @@ def test_a_new_checkout_where_one_was_moved_away_is_a_namesake_and_the_moved_one
 
 
 def test_a_new_checkout_where_one_was_deleted_is_a_namesake(tmp_path):
-    owner = checkout(tmp_path / "shop", ID)
+    def clone(number=None):
+        checkout(tmp_path / "shop", number)
+        (tmp_path / "shop" / ".git").mkdir()
+        (tmp_path / "shop" / ".git" / "description").write_text("as git writes it, once")
+
+    clone(ID)
+    here = project.at(tmp_path / "shop")
+    owner = project.Owner(ID, str(here.path), here.inode)
     shutil.rmtree(tmp_path / "shop")
     time.sleep(0.02)  # two people's clones are further apart than one tick of the file system's clock
-    checkout(tmp_path / "shop")
+    clone()
     assert seen_from(tmp_path / "shop", owner) == "namesake"
 
 

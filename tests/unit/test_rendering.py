@@ -4,7 +4,7 @@ import re
 
 import jinja2
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -82,6 +82,7 @@ def accepted(model):
     st.sampled_from(sorted(providers.BY_NAME)),
     st.from_regex(re.compile(r"[\w.:/@+#' \"-]{1,12}", re.ASCII), fullmatch=True),
 )
+@example("ollama", "llama3.1:")
 def test_every_model_that_is_accepted_comes_back_from_the_yaml_as_it_was(provider, name):
     assume(accepted(f"{provider}/{name}"))
     _, content = rendered("responses", [f"{provider}/{name}"])
