@@ -73,6 +73,22 @@ def _fingerprint(path: Path, stat: os.stat_result) -> str:
     return f"{stat.st_dev}:{stat.st_ino}:{born}"
 
 
+def check_writable(project: Project) -> None:
+    """Look whether the files can be written, before a database is made for them.
+
+    Raises:
+        BadInput: the directory is read-only for this user.
+
+    """
+    if not os.access(project.path, os.W_OK):
+        raise BadInput(
+            "directory-unwritable",
+            f"`{project.path}` cannot be written",
+            why="`.env` and the configuration belong there",
+            fix=f"`chmod u+w {project.path}`, or run planodev as its owner",
+        )
+
+
 def new_id() -> str:
     """Return 16 random hexadecimal digits."""
     return os.urandom(8).hex()

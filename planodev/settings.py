@@ -156,7 +156,11 @@ def _models(raw: Any) -> tuple[str, ...]:  # noqa: ANN401
     items = raw.split(",") if isinstance(raw, str) else raw
     if not isinstance(items, (list, tuple)):
         raise ValueError("a list of PROVIDER/MODEL")  # noqa: TRY004
-    return tuple(providers.check_model(str(item).strip()) for item in items)
+    models = tuple(dict.fromkeys(providers.check_model(str(item).strip()) for item in items))
+    names = [model.partition("/")[2] for model in models]
+    if len(set(names)) < len(names):
+        raise ValueError("planoai refuses two providers' models of the same name")
+    return models
 
 
 def _text(raw: Any) -> str:  # noqa: ANN401

@@ -60,9 +60,10 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
 
         steps = steps_of_up()
         with locking.hold(here, settings.DEFAULT_TIMEOUT):
-            # Both are errors before anything is touched: a server of somebody else, a file that can't be parsed.
+            # Errors before anything is touched: somebody else's server, a file that can't be parsed, no right to write.
             credentials.refuse_foreign(run.env, run.wanted)
             _ = run.config.content
+            project.check_writable(here)
             run.proved = early() if early else None
             if not run.proved:
                 # What was seen before the lock was ours may be another planodev's work in the middle.

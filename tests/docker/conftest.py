@@ -111,8 +111,8 @@ class Project:
         with self.login() as session:
             for key in keys:
                 session.execute(
-                    "INSERT INTO conversation_states (response_id, input_items, created_at, model, provider, updated_at) "
-                    "VALUES (%s, '[]', 1, 'm', 'p', NOW())",
+                    "INSERT INTO conversation_states (response_id, input_items, created_at, model, provider)"
+                    " VALUES (%s, '[]', 1, 'm', 'p')",
                     [key],
                 )
 

@@ -29,7 +29,8 @@ TABLES = {
     "column-extra": "ALTER TABLE conversation_states ADD COLUMN tenant text NOT NULL DEFAULT '';"
     "ALTER TABLE conversation_states ALTER COLUMN tenant DROP DEFAULT",
     "key-missing": "ALTER TABLE conversation_states DROP CONSTRAINT conversation_states_pkey",
-    "table-wrong-kind": "ALTER TABLE conversation_states RENAME TO x; CREATE VIEW conversation_states AS SELECT * FROM x",
+    "table-wrong-kind": "ALTER TABLE conversation_states RENAME TO x;"
+    "CREATE VIEW conversation_states AS SELECT * FROM x",
     "table-off-search-path": "CREATE SCHEMA app; ALTER TABLE conversation_states SET SCHEMA app",
     "server-read-only": "ALTER DATABASE plano SET default_transaction_read_only = on",
     "store-failed": "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'quota'; END$$;"

@@ -1,0 +1,181 @@
+"""What planodev writes beside `.env`: the configuration, as planoai itself judges it, and .gitignore."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+VALIDATE = """
+import sys
+from planoai.native_runner import native_validate_config
+for path in sys.argv[1:]:
+    native_validate_config(path)
+"""
+
+
+def validate(*paths):
+    python = os.environ.get("PLANOAI")
+    if not python:
+        if os.environ.get("CI"):
+            pytest.fail("PLANOAI must name a Python with planoai 0.4.39 here")
+        pytest.skip("PLANOAI does not name a Python with planoai")
+    done = subprocess.run([python, "-c", VALIDATE, *map(str, paths)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+MODELS = [
+    [],
+    ["anthropic/claude-sonnet-4-5"],
+    ["ollama/llama3.1"],
+    ["openai/gpt-4o", "anthropic/claude-sonnet-4-5", "mistral/mistral-large-latest", "groq/llama-3.3-70b-versatile"],
+    ["gemini/gemini-2.5-flash", "deepseek/deepseek-chat", "xai/grok-3", "together_ai/meta-llama/Llama-3-70b"],
+    ["digitalocean/x", "vercel/y", "openrouter/z", "edenai/w", "moonshotai/k2", "zhipu/glm", "xiaomi/mimo"],
+]
+
+
+@pytest.mark.parametrize("template", ["support-agent", "responses"])
+def test_planoai_accepts_what_is_rendered(make_project, template):
+    paths = []
+    for number, models in enumerate(MODELS):
+        project = make_project(f"{template}-{number}")
+        arguments = [part for model in models for part in ("--model", model)]
+        project("up", "--template", template, *arguments)
+        paths.append(project.path / "config.yaml")
+        project("down", "--delete-data", "--yes")
+    validate(*paths)
+
+
+def test_models_of_the_same_name_which_planoai_refuses_are_refused(project):
+    assert project("up", "--model", "openai/gpt-4o", "--model", "vercel/gpt-4o", "--json", code=2).error == "bad-model"
+
+
+@pytest.mark.parametrize(
+    ("in_file", "in_shell", "model"),
+    [
+        ("", {}, "openai/gpt-4o"),
+        ("", {"OPENAI_API_KEY": "k", "MISTRAL_API_KEY": "k"}, "mistral/mistral-large-latest"),
+        ("OPENAI_API_KEY=k\n", {"GROQ_API_KEY": "k"}, "groq/llama-3.3-70b-versatile"),
+        ("GEMINI_API_KEY=k\n", {"ANTHROPIC_API_KEY": "k"}, "gemini/gemini-2.5-flash"),
+    ],
+)
+def test_the_keys_that_are_there_choose_the_model(project, in_file, in_shell, model):
+    if in_file:
+        project.write(".env", in_file)
+    done = project("up", "--json", **in_shell)
+    assert f"model: {model}" in (project.path / "config.yaml").read_text()
+    kept = [w["code"] for w in done.json["warnings"] if w["code"] == "provider-keeps-history"]
+    assert kept == (["provider-keeps-history"] if model.startswith("openai") else [])
+
+
+def test_an_existing_configuration_is_left_byte_for_byte(project):
+    text = (
+        "# mine\nversion: v0.3.0\nlisteners: [{type: model, name: m, port: 12000}]\n"
+        'state_storage: {type: postgres, connection_string: "postgresql://${DB_USER}:${DB_PASS}@${DB_HOST}:${DB_PORT}/${DB_NAME}"}\n'
+    )
+    project.write("plano_config.yaml", text)
+    done = project("up", "--model", "openai/gpt-4o", "--json")
+    assert (project.path / "plano_config.yaml").read_text() == text
+    assert not (project.path / "config.yaml").exists()
+    assert [w["code"] for w in done.json["warnings"]] == ["config-kept"]
+    assert done.json["data"]["config_file"].endswith("plano_config.yaml")
+
+
+def test_foreign_lines_of_env_stay_in_their_place(project):
+    text = "# head\nexport FOO='a b'\nDB_USER=shop\n\nMULTI=\"one\ntwo\"\n  BAR = baz # why\n"
+    project.write(".env", text)
+    project("up")
+    assert (project.path / ".env").read_text().startswith(text)
+    assert project.env["DB_USER"] == "shop"
+
+
+class TestGit:
+    @pytest.fixture
+    def repository(self, project):
+        from .conftest import require
+
+        require("git")
+        self.git(project, "init", "-q")
+        return project
+
+    @staticmethod
+    def git(project, *arguments):
+        command = ["git", "-c", "user.name=t", "-c", "user.email=t@t", "-C", str(project.path), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def test_a_repository_that_does_not_ignore_env_gets_the_line(self, repository):
+        (repository.path / ".gitignore").write_text("dist")
+        done = repository("up")
+        assert (repository.path / ".gitignore").read_text() == "dist\n.env\n"
+        assert "`.env` added" in done.err
+        assert ".env" not in self.git(repository, "status", "--porcelain").replace(".gitignore", "")
+        repository("up")
+        assert (repository.path / ".gitignore").read_text() == "dist\n.env\n"
+
+    def test_one_that_ignores_it_already_is_left_alone(self, repository):
+        (repository.path / ".gitignore").write_text("*.env\n.env*\n")
+        repository("up")
+        assert (repository.path / ".gitignore").read_text() == "*.env\n.env*\n"
+
+    def test_a_tracked_env_is_a_loud_warning(self, repository):
+        repository.write(".env", "FOO=1\n")
+        self.git(repository, "add", "-f", ".env")
+        self.git(repository, "commit", "-q", "-m", "oops")
+        done = repository("up", "--json")
+        warned = [w for w in done.json["warnings"] if w["code"] == "env-file-tracked"]
+        assert len(warned) == 1
+        assert "git rm --cached .env" in warned[0]["fix"]
+
+
+def test_four_readers_read_the_five_keys_alike(project):
+    from dotenv import dotenv_values
+
+    from planodev.env_file import KEYS, read_as_planoai
+
+    from .conftest import require
+
+    project.write(".env", 'DB_PASS="p@ss w\'o"\nOTHER=x\n')
+    project("up")
+    path = project.path / ".env"
+    seen = [dict(dotenv_values(path, interpolate=False)), read_as_planoai(path.read_text())]
+    shell = subprocess.run(
+        ["sh", "-c", "set -a; . ./.env; env"], cwd=project.path, capture_output=True, text=True, check=True
+    ).stdout
+    seen.append(dict(line.split("=", 1) for line in shell.splitlines() if "=" in line))
+    require("docker")
+    container = subprocess.run(
+        ["docker", "run", "--rm", "--env-file", str(path), "--entrypoint", "env", "postgres:16"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    seen.append(dict(line.split("=", 1) for line in container.splitlines() if "=" in line))
+    if os.environ.get("PLANOAI"):
+        code = (
+            "import sys, json; from planoai.utils import load_env_file_to_dict as f; print(json.dumps(f(sys.argv[1])))"
+        )
+        import json
+
+        told = subprocess.run(
+            [os.environ["PLANOAI"], "-c", code, str(path)], capture_output=True, text=True, check=True
+        )
+        seen.append(json.loads(told.stdout))
+    assert len({tuple(values[key] for key in KEYS) for values in seen}) == 1
+
+
+def test_the_wheel_runs_from_a_clean_environment(project, tmp_path):
+    import sys
+
+    root = Path(__file__).parents[2]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path / "dist"), str(root)], check=True
+    )
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "clean")], check=True)
+    wheel = next((tmp_path / "dist").glob("*.whl"))
+    subprocess.run([str(tmp_path / "clean/bin/pip"), "install", "-q", str(wheel)], check=True)
+    command = [str(tmp_path / "clean/bin/planodev"), "-C", str(project.path), "up"]
+    done = subprocess.run(command, cwd=tmp_path, env=project.environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "it is proved that Plano can store" in done.stdout
