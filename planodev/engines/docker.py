@@ -20,6 +20,7 @@ from planodev.engines import (
     docker_witness,
     endpoint,
 )
+from planodev.engines.docker_terms import INSIDE_PORT, LABEL, READY_MARK, WITNESS_LABEL
 from planodev.errors import Conflict
 from planodev.plano import proof
 from planodev.project import Owner, Project, original_still_there, relation
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
     from planodev.connection import Connection
     from planodev.engines.docker_changes import Changes
     from planodev.progress import Progress
-
-LABEL = "dev.planodev."
-INSIDE_PORT = 5432
-READY_MARK = "planodev-ready"
 
 
 def connect(environment: Mapping[str, str]) -> DockerEngine:
@@ -80,7 +77,7 @@ class DockerEngine:
         ours: dict[str, Any] | None = None
         for item in self._published:
             owner = owner_of(item["Labels"])
-            if owner and docker_witness.LABEL not in item["Labels"]:
+            if owner and WITNESS_LABEL not in item["Labels"]:
                 if relation(project, env_id, owner, original_still_there) == "ours" and ours is None:
                     ours = item
                     continue

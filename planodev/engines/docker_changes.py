@@ -9,8 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from planodev.engines import Container, PortTaken, Server, Volume, planning, ports
-from planodev.engines.docker import INSIDE_PORT, LABEL, READY_MARK
-from planodev.engines.docker_quick import CONFLICT, NOT_FOUND, Refused
+from planodev.engines.docker_terms import CONFLICT, INSIDE_PORT, LABEL, NOT_FOUND, READY_MARK, Refused
 from planodev.errors import Conflict
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import docker.errors
 import requests.exceptions
 
 from planodev.engines import endpoint as endpoints
-from planodev.engines.docker_quick import NOT_FOUND, NotToldToGo, Refused
+from planodev.engines.docker_terms import NOT_FOUND, NotToldToGo, Refused
 from planodev.errors import NoEngine
 
 if TYPE_CHECKING:

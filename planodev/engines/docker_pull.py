@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from planodev.engines.docker_quick import Refused
+from planodev.engines.docker_terms import Refused
 from planodev.errors import BadInput, CredentialsRefused, NotReady, PlanodevError
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 
 from planodev.engines import endpoint as endpoints
+from planodev.engines.docker_terms import NOT_FOUND, NotToldToGo, Refused
 from planodev.errors import NoEngine
 
 if TYPE_CHECKING:
@@ -24,20 +25,6 @@ if TYPE_CHECKING:
 # host-gateway, which the proof and Plano itself need, came with Docker Engine 20.10.
 OLDEST_API = (1, 41)
 TIMEOUT = 60  # seconds of silence
-NOT_FOUND, CONFLICT = 404, 409
-
-
-class Refused(Exception):
-    """The engine answered with a client error; both lanes raise it. `status` is that of HTTP."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-        self.text = text
-
-
-class NotToldToGo(Exception):
-    """What a command was placed for has not happened in time, so it was not started."""
 
 
 class QuickClient:

@@ -6,7 +6,7 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-LABEL = "dev.planodev.witness"
+from planodev.engines.docker_terms import WITNESS_LABEL
 
 
 class Witness:
@@ -30,7 +30,7 @@ class Witness:
         config = {
             "Image": image,
             "Entrypoint": ["sleep", str(life)],
-            "Labels": {LABEL: "1"},
+            "Labels": {WITNESS_LABEL: "1"},
             "HostConfig": {
                 "AutoRemove": True,
                 "NetworkMode": "bridge",

@@ -27,10 +27,11 @@ class ConfigFile:
         return None if self.text is None else _parse(self.path, self.text)
 
     @property
-    def models(self) -> list[str]:
-        """Return the models that it names, `PROVIDER/MODEL` each."""
+    def keys(self) -> list[str]:
+        """Return the variables that its providers' access keys name, each once."""
         entries = (self.content or {}).get("model_providers") or (self.content or {}).get("llm_providers") or []
-        return [str(e["model"]) for e in entries if isinstance(e, dict) and "model" in e]
+        named = [str(entry.get("access_key") or "") for entry in entries if isinstance(entry, dict)]
+        return list(dict.fromkeys(name[1:].strip("{}") for name in named if name.startswith("$")))
 
     @property
     def lacks(self) -> str | None:

@@ -33,7 +33,7 @@ class LogIn:
     title = "Logging in"
 
     def run(self, work: Work) -> Outcome:
-        subject = f"{work.user}@{work.database}"
+        subject = f"login as {work.user}"
         if work.dry_run:
             return Outcome("would be tried", subject)
         if work.proved:

@@ -21,6 +21,25 @@ class WriteConfig:
     title = "Writing Plano's configuration"
 
     def run(self, work: Work) -> Outcome:
+        outcome = self._write(work)
+        self._look_at_keys(work)
+        return outcome
+
+    def _look_at_keys(self, work: Work) -> None:
+        """Warn of keys that planoai will not find: once there is a `.env`, it looks nowhere else.
+
+        Source: planoai 0.4.39 `main.py:465-477`.
+        """
+        for key in work.config.keys:
+            if work.env.values.get(key):
+                continue
+            at_hand = bool(work.environment.get(key))
+            fix = f"`printf '{key}=%s\\n' \"${key}\" >> .env`" if at_hand else f"put the line {key}=… into `.env`"
+            where = "is in the shell only" if at_hand else "is nowhere"
+            text = f"{key} {where}, and planoai reads it from `.env` alone: it would not start"
+            work.progress.notice(Notice("key-not-in-env-file", text, fix))
+
+    def _write(self, work: Work) -> Outcome:
         path = work.config.path
         if work.config.content is not None:
             asked = [f"--{name}" for name in ("model", "template") if getattr(work.settings, name).asked]

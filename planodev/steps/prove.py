@@ -32,7 +32,7 @@ class Prove:
             raise failed(verdict, work.connection())
         work.proved = evidence
         refuse_config(work)
-        return Outcome("proved", "a conversation was stored, read back and rolled back", place)
+        return Outcome("proved", "storing", f"a conversation was stored, read back and rolled back {place}")
 
 
 def refuse_config(work: Work) -> None:
@@ -96,6 +96,8 @@ def _abroad(work: Work, host: str) -> proof.Evidence:
     if not verdict.proved:
         raise failed(verdict, way)
     refuse_config(work)
-    outcome = Outcome("proved", "a conversation was stored, read back and rolled back", f"at {host}, from this machine")
+    outcome = Outcome(
+        "proved", "storing", f"a conversation was stored at {host}, read back and rolled back from this machine"
+    )
     work.progress.done(outcome)
     return evidence

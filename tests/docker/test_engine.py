@@ -61,7 +61,7 @@ def test_the_whole_job_works_over_the_sdk_as_well(project):
 
 
 def test_both_lanes_give_the_same_answers(project):
-    from planodev.engines import docker_client, docker_quick, endpoint
+    from planodev.engines import docker_client, docker_quick, docker_terms, endpoint
 
     project("up")
     name = project.status()["container"]
@@ -83,10 +83,10 @@ def test_both_lanes_give_the_same_answers(project):
     for lane in (quick, sdk):
         assert lane.exec_run(name, command, {"A": "b"}) == (3, b"b\n", b"err\n")
         assert lane.exec_run(name, command, {"A": "b"}, go=lambda: True) == (3, b"b\n", b"err\n")
-        with pytest.raises(docker_quick.NotToldToGo):
+        with pytest.raises(docker_terms.NotToldToGo):
             lane.exec_run(name, ["touch", "/tmp/never"], {}, go=lambda: False)
         assert lane.exec_run(name, ["test", "-e", "/tmp/never"], {})[0] == 1
-        with pytest.raises(docker_quick.Refused) as refused:
+        with pytest.raises(docker_terms.Refused) as refused:
             lane.inspect_container("nothing-of-this-name")
         assert refused.value.status == 404
 

@@ -70,6 +70,19 @@ def test_the_keys_that_are_there_choose_the_model(project, in_file, in_shell, mo
     assert kept == (["provider-keeps-history"] if model.startswith("openai") else [])
 
 
+def test_a_key_that_planoai_would_not_find_is_named_with_the_command_that_puts_it_there(project):
+    done = project("up", "--json", ANTHROPIC_API_KEY="sk-from-the-shell")
+    warned = [w for w in done.json["warnings"] if w["code"] == "key-not-in-env-file"]
+    assert len(warned) == 1
+    assert "in the shell only" in warned[0]["message"]
+    assert "sk-from-the-shell" not in done.out + done.err
+    command = warned[0]["fix"].strip("`")
+    environment = {**project.environment, "ANTHROPIC_API_KEY": "sk-from-the-shell"}
+    subprocess.run(["sh", "-c", command], cwd=project.path, env=environment, check=True)
+    assert project.env["ANTHROPIC_API_KEY"] == "sk-from-the-shell"
+    assert project("up", "--json").json["warnings"] == []
+
+
 def test_an_existing_configuration_is_left_byte_for_byte(project):
     text = (
         "# mine\nversion: v0.3.0\nlisteners: [{type: model, name: m, port: 12000}]\n"

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planodev.engines import docker_client, docker_quick, endpoint
-from planodev.engines.docker_quick import NotToldToGo, QuickClient, Refused, check_version
+from planodev.engines.docker_quick import QuickClient, check_version
+from planodev.engines.docker_terms import NotToldToGo, Refused
 from planodev.engines.endpoint import Endpoint
 from planodev.errors import NoEngine
 

@@ -3,7 +3,7 @@
 import pytest
 
 from planodev.engines import docker_pull
-from planodev.engines.docker_quick import Refused
+from planodev.engines.docker_terms import Refused
 from planodev.errors import PlanodevError
 from planodev.progress import Silent
 

@@ -1,0 +1,22 @@
+"""What the modules of the Docker engine share: names in the engine, and how it says no."""
+
+from __future__ import annotations
+
+LABEL = "dev.planodev."
+WITNESS_LABEL = f"{LABEL}witness"
+READY_MARK = "planodev-ready"
+INSIDE_PORT = 5432
+NOT_FOUND, CONFLICT = 404, 409
+
+
+class Refused(Exception):
+    """The engine answered with a client error; both lanes raise it. `status` is that of HTTP."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+class NotToldToGo(Exception):
+    """What a command was placed for has not happened in time, so it was not started."""

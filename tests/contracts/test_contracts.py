@@ -1,0 +1,89 @@
+"""What every engine, template and command must be: a new one is one new file, and these find it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from planodev import connection, rendering
+from planodev.cli.group import COMMANDS
+from planodev.engines import Engine
+from planodev.engines.docker import DockerEngine
+from planodev.plano import config_file, providers, state_table
+
+ROOT = Path(__file__).parents[2]
+TEMPLATES = rendering.config_templates()
+
+
+def rendered(template, *models):
+    return rendering.render(
+        f"config/{template}.yaml.j2",
+        providers=[providers.entry(model) for model in models],
+        connection_string=connection.CONNECTION_STRING,
+    )
+
+
+def test_every_template_file_is_one_to_choose():
+    assert set(TEMPLATES) == {p.name.removesuffix(".yaml.j2") for p in (ROOT / "templates/config").iterdir()}
+    assert "support-agent" in TEMPLATES
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("provider", sorted(providers.BY_NAME))
+def test_every_template_stores_with_every_provider(template, provider, tmp_path):
+    text = rendered(template, f"{provider}/some-model")
+    (tmp_path / "config.yaml").write_text(text)
+    config = config_file.load(tmp_path / "config.yaml")
+    assert config.lacks is None
+    assert config.content["state_storage"]["connection_string"] == connection.CONNECTION_STRING
+    assert [entry["port"] for entry in config.content["listeners"] if entry["type"] == "model"] == [12000]
+    assert config.keys == ([key] if (key := providers.BY_NAME[provider].key) else [])
+    assert "${" not in str(config.content["model_providers"])
+    assert text.endswith("\n")
+    assert YAML(typ="safe").load(text)["version"] == "v0.4.0"
+
+
+def test_planoai_accepts_every_template_with_every_provider(tmp_path):
+    python = os.environ.get("PLANOAI")
+    if not python:
+        if os.environ.get("CI"):
+            pytest.fail("PLANOAI must name a Python with planoai 0.4.39 here")
+        pytest.skip("PLANOAI does not name a Python with planoai")
+    for template in TEMPLATES:
+        for provider in providers.BY_NAME:
+            (tmp_path / f"{template}-{provider}.yaml").write_text(rendered(template, f"{provider}/some-model"))
+    code = "import sys\nfrom planoai.native_runner import native_validate_config as v\nfor p in sys.argv[1:]: v(p)"
+    files = sorted(map(str, tmp_path.glob("*.yaml")))
+    assert len(files) == len(TEMPLATES) * len(providers.BY_NAME)
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run([python, "-c", code, *files], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("engine", [DockerEngine])
+def test_every_engine_has_the_whole_interface(engine):
+    for name, wanted in vars(Engine).items():
+        if name.startswith("_") or not callable(wanted):
+            continue
+        have = inspect.signature(getattr(engine, name)).parameters
+        assert list(have) == list(inspect.signature(wanted).parameters), name
+    assert isinstance(engine.info, property)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_a_module_of_its_name_that_says_what_it_does(name):
+    command = importlib.import_module(f"planodev.cli.{name}").command
+    assert command.name == name
+    assert command.help
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert "--json" in options
+
+
+def test_the_table_is_made_by_statements_that_can_run_twice():
+    assert all("IF NOT EXISTS" in line for line in state_table.CREATE.splitlines() if line.startswith("CREATE"))
