@@ -27,15 +27,15 @@ def counted(count: int | None) -> str:
     return f"{count} stored conversation turn{'' if count == 1 else 's'}"
 
 
-def state_of(run: Work) -> str:
-    """Return running, stopped, absent or broken."""
+def state_of(run: Work, inside: proof.Evidence | None) -> str:
+    """Return running, stopped, absent or broken; what runs and answers nothing is broken."""
     have, volume = run.observed.container, run.observed.volume
     if have is None:
         return "stopped" if volume else "absent"
     if volume is None or have.oom_killed or have.state in ("restarting", "dead", "removing"):
         return "broken"
     if have.state == "running":
-        return "running"
+        return "running" if inside and inside.facts else "broken"
     return "stopped"
 
 
@@ -53,13 +53,14 @@ def inside_of(evidence: proof.Evidence | None) -> dict[str, Any]:
     }
 
 
-def data_of(run: Work, inside: Mapping[str, Any], state: str) -> dict[str, Any]:
+def data_of(run: Work, evidence: proof.Evidence | None) -> dict[str, Any]:
     """Return the object that `up`, `status` and `verify` share; its keys are always the same."""
     have, volume = run.observed.container, run.observed.volume
+    inside = inside_of(evidence)
     return {
         "engine": engines.as_json(run.engine.info),
         "project": str(run.project.path),
-        "state": state,
+        "state": state_of(run, evidence),
         "container": have.name if have else None,
         "volume": volume.name if volume else None,
         "image": have.image if have else volume.image if volume else None,
@@ -105,7 +106,7 @@ def lines_of(data: Mapping[str, Any]) -> list[str]:
 
 def up(run: Work) -> Result:
     """Return the end of `up`."""
-    data = data_of(run, inside_of(run.proved), state_of(run))
+    data = data_of(run, run.proved)
     if run.dry_run:
         return Result("up", data, ["Nothing was changed (dry run)"])
     version = data["postgres_version"]
@@ -127,7 +128,7 @@ def next_command(run: Work) -> str:
 
 def verify(run: Work, evidence: proof.Evidence) -> Result:
     """Return the end of `verify`."""
-    data = data_of(run, inside_of(evidence), state_of(run))
+    data = data_of(run, evidence)
     way = run.connection()
     return Result(
         "verify", data, [f"Plano can store conversations as {way.user} at {way.host}:{way.port}/{way.database}"]
@@ -136,7 +137,7 @@ def verify(run: Work, evidence: proof.Evidence) -> Result:
 
 def status(run: Work, inside: proof.Evidence | None) -> Result:
     """Return what is there; `inside` is what the server says of itself."""
-    data = data_of(run, inside_of(inside), state_of(run))
+    data = data_of(run, inside)
     hint = {
         "absent": "`planodev up` makes the database",
         "stopped": "`planodev up` starts it; the data is kept",

@@ -32,7 +32,8 @@ class StartPostgres:
         if not observed.volume and observed.namesakes and not work.settings.name.asked:
             raise self._namesake(work)
         image = work.settings.image.value
-        if observed.volume and not work.engine.was_ready(observed.volume, image):
+        there = work.engine.image_id(image)  # not in a dry run that would pull it
+        if there and observed.volume and not work.engine.was_ready(observed.volume, image):
             # Killed in its first seconds: it looks healthy and would refuse everyone for ever.
             work.progress.note(f"the volume `{observed.volume.name}` was never ready and holds nothing: made anew")
             if not work.dry_run:
@@ -61,6 +62,14 @@ class StartPostgres:
 
     def _desired(self, work: Work) -> Desired:
         observed, chosen = work.observed, work.settings
+        if work.mode == "native" and not work.engine.info.local:
+            endpoint = work.engine.info.endpoint
+            raise Conflict(
+                "native-needs-local-engine",
+                "a native Plano could not reach this database",
+                why=f"the engine at `{endpoint}` is on another machine, and publishes on that one's loopback",
+                fix="`planodev up --plano docker`, or an engine on this machine (`docker context use default`)",
+            )
         addresses = work.engine.addresses(work.mode)
         image_id = work.engine.image_id(chosen.image.value) or ""
         have = observed.container

@@ -19,7 +19,7 @@ from .conftest import as_root, free_port, require
 
 
 @contextmanager
-def tcp_way_to_the_engine():
+def tcp_way_to_the_engine(address="127.0.0.1"):
     """Carry a TCP port of the loopback to the engine's socket, as a remote context would have one."""
 
     class Carry(socketserver.BaseRequestHandler):
@@ -42,9 +42,9 @@ def tcp_way_to_the_engine():
     class Server(socketserver.ThreadingTCPServer):
         allow_reuse_address, daemon_threads = True, True
 
-    with Server(("127.0.0.1", 0), Carry) as server:
+    with Server((address, 0), Carry) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"tcp://127.0.0.1:{server.server_address[1]}"
+        yield f"tcp://{address}:{server.server_address[1]}"
         server.shutdown()
 
 
@@ -58,6 +58,16 @@ def test_the_whole_job_works_over_the_sdk_as_well(project):
         project("down", "--keep-data", DOCKER_HOST=url)
     project("up")
     assert project.stored() == ["kept"]
+
+
+def test_an_engine_on_another_machine_is_proved_from_a_container_there(project):
+    # 127.0.0.2 is this machine too, but planodev cannot know that: it logs in from the witness alone.
+    with tcp_way_to_the_engine("127.0.0.2") as url:
+        assert project("up", "--json", DOCKER_HOST=url).json["data"]["engine"]["local"] is False
+        project("up", DOCKER_HOST=url)
+        project("verify", DOCKER_HOST=url)
+        refused = project("up", "--plano", "native", "--json", code=4, DOCKER_HOST=url)
+        assert refused.error == "native-needs-local-engine"
 
 
 def test_both_lanes_give_the_same_answers(project):

@@ -108,6 +108,15 @@ def test_an_up_killed_at_any_moment_is_mended_by_the_next(project):
     assert project.stored() == ["a"]
 
 
+def test_a_server_that_runs_and_has_not_our_database_is_called_broken(project):
+    project("up")
+    with project.login(dbname="postgres") as session:
+        session.execute("DROP DATABASE plano WITH (FORCE)")
+    assert project.status()["state"] == "broken"
+    project("up")
+    assert (project.status()["state"], project.stored()) == ("running", [])
+
+
 def test_too_short_a_timeout_leaves_nothing_that_the_next_up_cannot_mend(project, api):
     late = project("up", "--timeout", "0.05", "--json", code=6)
     assert late.error == "not-ready-in-time"
