@@ -151,8 +151,11 @@ class Engine(Protocol):
     def pull(self, image: str, progress: Progress) -> None:
         """Fetch an image; raises an error that says why it can't be had."""
 
-    def addresses(self, plano: str) -> tuple[str, ...]:
-        """Return where to publish so that Plano, in `docker` or `native` mode, reaches it and nobody else does."""
+    def addresses(self, plano: str, image: str) -> tuple[str, ...]:
+        """Return where to publish so that Plano, in `docker` or `native` mode, reaches it and nobody else does.
+
+        `image` is one with `getent`, for a look from inside a container where the engine's host can't be asked.
+        """
 
     def port_holder(self, port: int, addresses: tuple[str, ...]) -> str | None:
         """Return who listens at a port, None when it is free for us."""

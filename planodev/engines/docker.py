@@ -182,11 +182,7 @@ class DockerEngine:
     ) -> proof.Evidence:
         self.begin_witness(image, 2 * timeout + 60)
         assert self._witness  # noqa: S101  set by the line above
-        try:
-            return self._prove(self._witness.wait(), connection, timeout, go)
-        finally:
-            self._witness.end()
-            self._witness = None
+        return self._prove(self._witness.wait(), connection, timeout, go)
 
     def prove_from_inside(self, container: Container, connection: Connection, timeout: float) -> proof.Evidence:
         return self._prove(container.id, connection, timeout)
@@ -217,8 +213,14 @@ class DockerEngine:
     def image_major(self, image: str) -> int | None:
         return self._changes.image_major(image)
 
-    def addresses(self, plano: str) -> tuple[str, ...]:
-        return self._changes.addresses(plano)
+    def addresses(self, plano: str, image: str) -> tuple[str, ...]:
+        def resolve() -> str | None:
+            self.begin_witness(image, 120)
+            assert self._witness  # noqa: S101  set by the line above
+            _, out, _ = self._api.exec_run(self._witness.wait(), ["getent", "hosts", "host.docker.internal"], {})
+            return next(iter(out.decode().split()), None)
+
+        return self._changes.addresses(plano, resolve if self._api.find_image(image) else lambda: None)
 
     def data_major(self, volume: Volume, image: str) -> int | None:
         return self._changes.data_major(volume, image)

@@ -13,7 +13,7 @@ from planodev.engines.docker_terms import CONFLICT, INSIDE_PORT, LABEL, NOT_FOUN
 from planodev.errors import Conflict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from planodev.engines.endpoint import Endpoint
     from planodev.progress import Progress
@@ -49,20 +49,21 @@ class Changes:
         major = words[2].split(".")[0] if words[:1] == ["postgres"] and len(words) > 2 else ""  # noqa: PLR2004
         return int(major) if major.isdigit() else None
 
-    def addresses(self, plano: str) -> tuple[str, ...]:
+    def addresses(self, plano: str, resolve: Callable[[], str | None]) -> tuple[str, ...]:
+        """Choose where to publish; `resolve` looks a container's `host.docker.internal` up, which takes its time."""
         facts = self._api.info()
-        rootless = any("rootless" in option for option in facts.get("SecurityOptions") or [])
-        native = sys.platform == "linux" and "Docker Desktop" not in facts.get("OperatingSystem", "")
-        return planning.published_addresses(
-            plano,
-            local=self._where.local,
-            native_linux=native,
-            rootless=rootless,
-            gateway=self._gateway() if native and self._where.local and plano == "docker" else None,
+        # A socket on a Mac leads into a virtual machine; an engine elsewhere is taken for a Linux server.
+        native = "Docker Desktop" not in facts.get("OperatingSystem", "") and (
+            sys.platform == "linux" or not self._where.local
         )
+        gateway = None
+        if native and plano == "docker":
+            gateway = (self._gateway() if self._where.local else None) or resolve()
+        rootless = any("rootless" in option for option in facts.get("SecurityOptions") or [])
+        return planning.published_addresses(plano, native_linux=native, rootless=rootless, gateway=gateway)
 
     def _gateway(self) -> str | None:
-        """Return the bridge's address on this host; `None` where the bridge is in a virtual machine."""
+        """Return the bridge's address on this machine, None where it is not to be seen from here."""
         with suppress(Refused):
             bridge = self._api.inspect_network("bridge")
             name = (bridge.get("Options") or {}).get("com.docker.network.bridge.name", "docker0")

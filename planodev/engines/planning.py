@@ -101,9 +101,7 @@ def choose_port(wanted: Setting[int], holder: Callable[[int], str | None]) -> tu
     return free, first
 
 
-def published_addresses(
-    plano: str, *, local: bool, native_linux: bool, rootless: bool, gateway: str | None
-) -> tuple[str, ...]:
+def published_addresses(plano: str, *, native_linux: bool, rootless: bool, gateway: str | None) -> tuple[str, ...]:
     """Return where to publish so that Plano gets in and the network around does not.
 
     A container reaches `host.docker.internal` through the bridge gateway on native Linux, where a port that is
@@ -113,12 +111,11 @@ def published_addresses(
 
     Args:
         plano: `docker` or `native`.
-        local: whether the engine's socket is on this machine.
-        native_linux: whether the engine runs on this very kernel.
+        native_linux: whether the engine runs on its host's own kernel, not in a virtual machine of a desktop.
         rootless: whether its network is in a user namespace.
-        gateway: the address of the default bridge on this host, where it is known.
+        gateway: the address of the default bridge on the engine's host, where it is known.
 
     """
-    if plano == "docker" and local and native_linux and not rootless and gateway:
+    if plano == "docker" and native_linux and not rootless and gateway:
         return (LOOPBACK, gateway)
     return (LOOPBACK,)

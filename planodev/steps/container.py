@@ -14,6 +14,7 @@ from planodev.settings import Setting
 from planodev.steps import access
 
 if TYPE_CHECKING:
+    from planodev.engines import Observed
     from planodev.work import Work
 
 # A port can be lost between the look and the start; after so many the machine is not one to start on.
@@ -31,16 +32,7 @@ class StartPostgres:
             return Outcome("unchanged", observed.container.name, f"on port {work.port}")
         if not observed.volume and observed.namesakes and not work.settings.name.asked:
             raise self._namesake(work)
-        image = work.settings.image.value
-        there = work.engine.image_id(image)  # not in a dry run that would pull it
-        if there and observed.volume and not work.engine.was_ready(observed.volume, image):
-            # Killed in its first seconds: it looks healthy and would refuse everyone for ever.
-            work.progress.note(f"the volume `{observed.volume.name}` was never ready and holds nothing: made anew")
-            if not work.dry_run:
-                if observed.container:
-                    work.engine.remove_container(observed.container)
-                work.engine.remove_volume(observed.volume)
-            observed = work.observed = replace(observed, container=None, volume=None)
+        observed = self._without_a_never_ready_volume(work)
         work.container, work.volume = observed.container, observed.volume
         desired = self._desired(work)
         decided = planning.plan(desired, observed)
@@ -56,9 +48,26 @@ class StartPostgres:
             work.port = desired.port
             return Outcome(would[decided.action], desired.name, f"on port {desired.port}")
         self._password(work)
+        if work.mode == "docker":
+            # There already, but for an image that had to be pulled first.
+            work.engine.begin_witness(work.settings.image.value, work.settings.timeout.value + 60)
         self._carry_out(work, decided.action, desired)
         verb = {"start": "started", "create": "created", "replace": "replaced"}[decided.action]
         return Outcome(verb, work.have().name, f"on port {work.port}")
+
+    def _without_a_never_ready_volume(self, work: Work) -> Observed:
+        """Drop what was killed in its first seconds: it looks healthy and would refuse everyone for ever."""
+        observed, image = work.observed, work.settings.image.value
+        there = work.engine.image_id(image)  # not in a dry run that would pull it
+        if not there or not observed.volume or work.engine.was_ready(observed.volume, image):
+            return observed
+        work.progress.note(f"the volume `{observed.volume.name}` was never ready and holds nothing: made anew")
+        if not work.dry_run:
+            if observed.container:
+                work.engine.remove_container(observed.container)
+            work.engine.remove_volume(observed.volume)
+        work.observed = replace(observed, container=None, volume=None)
+        return work.observed
 
     def _desired(self, work: Work) -> Desired:
         observed, chosen = work.observed, work.settings
@@ -70,7 +79,7 @@ class StartPostgres:
                 why=f"the engine at `{endpoint}` is on another machine, and publishes on that one's loopback",
                 fix="`planodev up --plano docker`, or an engine on this machine (`docker context use default`)",
             )
-        addresses = work.engine.addresses(work.mode)
+        addresses = work.engine.addresses(work.mode, chosen.image.value)
         image_id = work.engine.image_id(chosen.image.value) or ""
         have = observed.container
         name = planning.choose_name(chosen.name, work.project.slug, work.project_id, observed.taken)

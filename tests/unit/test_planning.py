@@ -136,8 +136,8 @@ def test_a_port_that_was_asked_for_is_never_moved_and_the_fix_can_be_typed(wante
 
 
 GATEWAY = "172.17.0.1"
-NATIVE_LINUX = {"local": True, "native_linux": True, "rootless": False, "gateway": GATEWAY}
-DESKTOP = {"local": True, "native_linux": False, "rootless": False, "gateway": GATEWAY}
+NATIVE_LINUX = {"native_linux": True, "rootless": False, "gateway": GATEWAY}
+DESKTOP = {"native_linux": False, "rootless": False, "gateway": GATEWAY}
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,6 @@ DESKTOP = {"local": True, "native_linux": False, "rootless": False, "gateway": G
         ("docker", {**NATIVE_LINUX, "gateway": "10.9.0.1"}, ("127.0.0.1", "10.9.0.1")),
         ("docker", {**NATIVE_LINUX, "gateway": None}, ("127.0.0.1",)),
         ("docker", {**NATIVE_LINUX, "rootless": True}, ("127.0.0.1",)),
-        ("docker", {**NATIVE_LINUX, "local": False}, ("127.0.0.1",)),
         ("docker", DESKTOP, ("127.0.0.1",)),  # on Mac and Linux alike: its engine lives in a virtual machine
         ("native", NATIVE_LINUX, ("127.0.0.1",)),
         ("native", DESKTOP, ("127.0.0.1",)),
@@ -160,7 +159,7 @@ def test_plano_gets_in_and_the_network_around_does_not(plano, facts, expected):
 def test_nothing_is_ever_published_on_every_interface():
     for plano in ("docker", "native"):
         for bits in range(8):
-            facts = {"local": bool(bits & 1), "native_linux": bool(bits & 2), "rootless": bool(bits & 4)}
+            facts = {"native_linux": bool(bits & 2), "rootless": bool(bits & 4)}
             for gateway in (None, "", GATEWAY):
                 addresses = published_addresses(plano, **facts, gateway=gateway)
                 assert addresses[0] == "127.0.0.1"
