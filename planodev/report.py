@@ -143,6 +143,8 @@ def status(run: Work, inside: proof.Evidence | None) -> Result:
         "stopped": "`planodev up` starts it; the data is kept",
         "broken": "`planodev up` mends it",
     }.get(data["state"])
+    if data["state"] == "running" and (data["table"] != "ready" or not run.env.exists or run.config.text is None):
+        hint = "`planodev up` completes it"
     lacks = run.config.lacks if run.config.text is not None else None
     fix = f"put this into `{run.config.path.name}`:\n{config_file.STORAGE_BLOCK}"
     notices = [Notice("config-without-storage", f"Plano would not use this database: {lacks}", fix)] if lacks else []

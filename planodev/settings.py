@@ -62,21 +62,24 @@ class Settings:
 
 
 def resolve(
-    options: Mapping[str, Any], environment: Mapping[str, str], directory: Path, had: Mapping[str, tuple[Any, str]]
+    options: Mapping[str, Any],
+    environment: Mapping[str, str],
+    directory: Path | None,
+    had: Mapping[str, tuple[Any, str]],
 ) -> Settings:
     """Resolve every setting; nothing outside `directory/planodev.toml` is read.
 
     Args:
         options: what was typed, by name; None or an empty tuple for an option that was not given.
         environment: the process's environment.
-        directory: the project.
+        directory: the project, None to leave its file out.
         had: what the project already has, by name, as (value, source).
 
     Raises:
         BadInput: a value cannot be right, or the file has an unknown key; names the source.
 
     """
-    file = _read_file(directory / FILE_NAME)
+    file = _read_file(directory / FILE_NAME) if directory else {}
     found: dict[str, Setting[Any]] = {}
     for name, (default, check) in _KNOWN.items():
         raw, source = default, "default"

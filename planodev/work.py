@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from planodev import env_file, settings
 from planodev.checks import credentials
 from planodev.connection import DOCKER_HOST_NAME, LOOPBACK, Connection
+from planodev.errors import BadInput
 from planodev.plano import config_file
 
 if TYPE_CHECKING:
@@ -96,6 +97,23 @@ def read_project(
     chosen = settings.resolve(options, environment, project.path, had(wanted, None))
     config = config_file.load(config_file.find(project.path, chosen.config.value))
     return env, wanted, chosen, config
+
+
+def read_leniently(
+    project: Project,
+) -> tuple[env_file.EnvFile, credentials.Credentials, settings.Settings, config_file.ConfigFile]:
+    """Read what is needed to stop a database: a bad line somewhere must not keep it running."""
+    try:
+        return read_project(project, {}, {})
+    except BadInput:
+        pass
+    try:
+        env = env_file.load(project.env_path)
+    except BadInput:
+        env = env_file.EnvFile(project.env_path, exists=False, lines=())
+    nothing = credentials.Credentials(None, None, None, None, None)
+    chosen = settings.resolve({}, {}, None, {})
+    return env, nothing, chosen, config_file.ConfigFile(project.path / "config.yaml", None)
 
 
 def had(wanted: credentials.Credentials, observed: Observed | None) -> dict[str, tuple[Any, str]]:

@@ -76,14 +76,17 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
         run.engine.close()
 
 
-def _prepare(
+def _prepare(  # noqa: PLR0913  the three after the project always travel together
     here: project.Project,
     options: Mapping[str, Any],
     variables: Mapping[str, str],
     progress: Progress,
     engine: engines.Engine | None = None,
+    *,
+    lenient: bool = False,
 ) -> work.Work:
-    env, wanted, chosen, config_file = work.read_project(here, options, variables)
+    read = work.read_leniently(here) if lenient else work.read_project(here, options, variables)
+    env, wanted, chosen, config_file = read
     engine = engine or engines.open_engine(chosen.engine.value, dict(variables))
     observed = engine.observe(here, env.project_id)
     known = observed.volume or observed.container
@@ -96,7 +99,7 @@ def _prepare(
         environment=variables,
         env=env,
         wanted=wanted,
-        settings=settings.resolve(options, variables, here.path, work.had(wanted, observed)),
+        settings=chosen if lenient else settings.resolve(options, variables, here.path, work.had(wanted, observed)),
         config=config_file,
         project_id=number or project.new_id(),
         engine=engine,
@@ -163,7 +166,7 @@ def down(directory: Path, options: Mapping[str, Any], environment_: Mapping[str,
     from planodev import locking
 
     with locking.hold(here, settings.DEFAULT_TIMEOUT):
-        run = _prepare(here, {}, environment_, progress)
+        run = _prepare(here, {}, environment_, progress, lenient=True)
         try:
             return _down(run, options)
         finally:

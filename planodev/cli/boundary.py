@@ -56,6 +56,8 @@ def _run(arguments: list[str], console: Console) -> None:
     except click.UsageError as error:
         context = error.ctx.command_path if error.ctx else "planodev"
         raise BadInput("usage", error.format_message().rstrip("."), fix=f"`{context} --help`") from error
+    except SystemExit as error:  # click's answer to a pipe that closed, and nothing else
+        raise BrokenPipeError from error
     except (KeyboardInterrupt, click.Abort) as error:
         raise _interrupted(_command(arguments)) from error
     except (PlanodevError, BrokenPipeError, click.exceptions.Exit):
@@ -102,5 +104,6 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 
 def _quiet_pipe() -> int:
     """Leave as programs do whose reader went away, without Python's complaint at the end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return 128 + 13  # as the shell counts a program that SIGPIPE has ended

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ class Console:
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
         self.json = False
+        self.directory: str | None = None
         self.notices: list[Notice] = []
         self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._color = False if os.environ.get("NO_COLOR") else None
@@ -73,14 +75,14 @@ class Console:
     # Ends
 
     def finish(self, result: Result) -> None:
-        """Print a result: one JSON object, or lines."""
+        """Print a result: one JSON object, or lines, of which the last says what to type next."""
         notices = self._all(result.notices)
         if self.json:
             self._json(envelope(result.command, data=result.data, notices=notices))
             return
-        for line in result.summary:
-            click.echo(line, color=self._color)
         self._warn(notices)
+        for line in result.summary:
+            click.echo(self._aimed(line), color=self._color)
 
     def fail(self, command: str, error: PlanodevError) -> None:
         """Print an error: what, why, and the command that mends it."""
@@ -93,9 +95,9 @@ class Console:
         mark = click.style("✗", fg="red")
         click.echo(f"{mark} {error.message} [{error.code}]", err=True, color=self._color)
         if error.why:
-            click.echo(_indented("why", error.why), err=True)
+            click.echo("\n       ".join(f"  why: {error.why}".splitlines()), err=True)
         if error.fix:
-            click.echo(_indented("fix", error.fix), err=True)
+            self._fix(error.fix)
 
     def _all(self, more: list[Notice]) -> list[Notice]:
         return [*self.notices, *(notice for notice in more if notice not in self.notices)]
@@ -105,7 +107,17 @@ class Console:
             mark = click.style("!", fg="yellow")
             click.echo(f"{mark} {notice.message} [{notice.code}]", err=True, color=self._color)
             if notice.fix:
-                click.echo(_indented("fix", notice.fix), err=True)
+                self._fix(notice.fix)
+
+    def _fix(self, fix: str) -> None:
+        # What follows the first line is to be pasted, so it stands as it has to.
+        click.echo(f"  fix: {self._aimed(fix)}", err=True)
+
+    def _aimed(self, text: str) -> str:
+        """Name the project in commands, where it was named: without it they would act on another one."""
+        if self.directory is None:
+            return text
+        return text.replace("`planodev ", f"`planodev -C {shlex.quote(self.directory)} ")
 
     def _line(self, mark: str, color: str, text: str) -> None:
         if self.quiet:
@@ -124,12 +136,10 @@ class Console:
             self._layers = {}
 
     def _json(self, value: dict[str, Any]) -> None:
+        for entry in [*value["warnings"], value["error"] or {}]:
+            if entry.get("fix"):
+                entry["fix"] = self._aimed(entry["fix"])
         click.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def _indented(word: str, text: str) -> str:
-    first, *rest = text.splitlines()
-    return "\n".join([f"  {word}: {first}", *(f"       {line}" for line in rest)])
 
 
 def _bar() -> Any:  # noqa: ANN401

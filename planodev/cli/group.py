@@ -55,4 +55,5 @@ def planodev(ctx: click.Context, directory: Path, quiet: bool) -> None:  # noqa:
     """
     console = ctx.obj
     console.quiet = quiet
+    console.directory = None if directory == Path() else str(directory)
     ctx.obj = (directory, console)

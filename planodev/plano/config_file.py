@@ -29,9 +29,19 @@ class ConfigFile:
     @property
     def keys(self) -> list[str]:
         """Return the variables that its providers' access keys name, each once."""
-        entries = (self.content or {}).get("model_providers") or (self.content or {}).get("llm_providers") or []
-        named = [str(entry.get("access_key") or "") for entry in entries if isinstance(entry, dict)]
+        named = [str(entry.get("access_key") or "") for entry in self._providers]
         return list(dict.fromkeys(name[1:].strip("{}") for name in named if name.startswith("$")))
+
+    @property
+    def models(self) -> list[str]:
+        """Return the models that it names, `PROVIDER/MODEL` each."""
+        return [str(entry["model"]) for entry in self._providers if "model" in entry]
+
+    @property
+    def _providers(self) -> list[dict[str, Any]]:
+        content = self.content or {}
+        entries = content.get("model_providers") or content.get("llm_providers") or []
+        return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
     @property
     def lacks(self) -> str | None:

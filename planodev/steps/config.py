@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev import connection, env_file, rendering
@@ -23,18 +25,33 @@ class WriteConfig:
     def run(self, work: Work) -> Outcome:
         outcome = self._write(work)
         self._look_at_keys(work)
+        self._look_at_models(work)
         return outcome
+
+    def _look_at_models(self, work: Work) -> None:
+        models = work.config.models
+        if models and not any(providers.stored_by_plano(model) for model in models):
+            name = work.config.path.name
+            work.progress.notice(
+                Notice(
+                    "provider-keeps-history",
+                    f"`{models[0]}` keeps the history itself, and Plano stores nothing for it",
+                    f"name a model of another provider in `{name}`, such as anthropic/claude-sonnet-4-5; "
+                    f"or move `{name}` away, then `planodev up --model anthropic/claude-sonnet-4-5`",
+                )
+            )
 
     def _look_at_keys(self, work: Work) -> None:
         """Warn of keys that planoai will not find: once there is a `.env`, it looks nowhere else.
 
         Source: planoai 0.4.39 `main.py:465-477`.
         """
+        file = ".env" if work.project.path == Path.cwd() else shlex.quote(str(work.env.path))
         for key in work.config.keys:
             if work.env.values.get(key):
                 continue
             at_hand = bool(work.environment.get(key))
-            fix = f"`printf '{key}=%s\\n' \"${key}\" >> .env`" if at_hand else f"put the line {key}=… into `.env`"
+            fix = f"`printf '{key}=%s\\n' \"${key}\" >> {file}`" if at_hand else f"put the line {key}=… into `{file}`"
             where = "is in the shell only" if at_hand else "is nowhere"
             text = f"{key} {where}, and planoai reads it from `.env` alone: it would not start"
             work.progress.notice(Notice("key-not-in-env-file", text, fix))
@@ -71,14 +88,6 @@ class WriteConfig:
             ) from error
         work.config = config_file.load(path)
         _ = work.config.content  # parsed now, while the server starts
-        if not any(providers.stored_by_plano(model) for model in models):
-            work.progress.notice(
-                Notice(
-                    "provider-keeps-history",
-                    f"`{models[0]}` keeps the history itself, Plano stores nothing for it ({why})",
-                    f"remove `{path.name}`, then `planodev up --model anthropic/claude-sonnet-4-5` or another provider",
-                )
-            )
         return Outcome("created", path.name, f"from `{work.settings.template.value}`, {models[0]} ({why})")
 
     def _models(self, work: Work) -> tuple[list[str], str]:

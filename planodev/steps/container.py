@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.checks import credentials
@@ -62,11 +61,12 @@ class StartPostgres:
         if not there or not observed.volume or work.engine.was_ready(observed.volume, image):
             return observed
         work.progress.note(f"the volume `{observed.volume.name}` was never ready and holds nothing: made anew")
-        if not work.dry_run:
-            if observed.container:
-                work.engine.remove_container(observed.container)
-            work.engine.remove_volume(observed.volume)
-        work.observed = replace(observed, container=None, volume=None)
+        if work.dry_run:
+            return observed
+        if observed.container:
+            work.engine.remove_container(observed.container)
+        work.engine.remove_volume(observed.volume)
+        work.observed = work.engine.observe(work.project, work.project_id)  # its port and names are free again
         return work.observed
 
     def _desired(self, work: Work) -> Desired:

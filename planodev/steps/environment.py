@@ -27,7 +27,7 @@ class WriteEnvironment:
         if new.text == work.env.text and not loose:
             return Outcome("unchanged", ".env")
         verb = "updated" if work.env.exists else "created"
-        detail = "DB_PASS generated" if work.password_is == "generated" else ""  # noqa: S105
+        detail = f"DB_PASS {work.password_is}"
         if verb == "updated":
             detail = ", ".join(changed) or ("mode 0600" if loose else "the project's number")
         new.write()

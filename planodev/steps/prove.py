@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev import env_file
@@ -94,6 +95,10 @@ def _abroad(work: Work, host: str) -> proof.Evidence:
     evidence = proof.run_here(way, access.PROOF_TIMEOUT)
     verdict = proof.verdict(evidence, way)
     if not verdict.proved:
+        if verdict.fix == "planodev up":  # which does not act on servers of others
+            verdict = replace(
+                verdict, fix=f"that server is not planodev's: check DB_HOST and its like in `{work.env.path}`"
+            )
         raise failed(verdict, way)
     refuse_config(work)
     outcome = Outcome(

@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from .conftest import free_port
+
 
 def test_a_changed_password_is_followed(project):
     project("up")
@@ -91,6 +93,19 @@ def test_a_server_killed_in_its_first_seconds_is_made_anew(project, api, after):
     project("up")
     project.store("a")
     assert project.stored() == ["a"]
+
+
+@pytest.mark.parametrize("end", ["kill", "terminate"])
+def test_the_same_command_again_mends_a_first_up_that_ended_half_way_and_keeps_the_port(project, api, end):
+    port = str(free_port())
+    running = project.start("up", "--port", port)
+    while not any(c["Labels"].get("dev.planodev.path") == str(project.path) for c in api.containers()):
+        assert running.poll() is None
+    getattr(running, end)()
+    running.communicate()
+    done = project("up", "--port", port)
+    assert "was never ready" in done.err
+    assert project.env["DB_PORT"] == port
 
 
 def test_an_up_killed_at_any_moment_is_mended_by_the_next(project):

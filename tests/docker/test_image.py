@@ -197,7 +197,7 @@ def test_postgres_18_works_on_its_own_and_is_never_started_over_16(make_project,
         before = snapshot()
         refused = old("up", "--image", "postgres:18", "--json", code=4)
         assert refused.error == "data-of-another-version"
-        assert refused.json["error"]["fix"].startswith("`planodev up --image postgres:16`")
+        assert "up --image postgres:16`" in refused.json["error"]["fix"]
         assert snapshot() == before
     refused = new("up", "--image", "postgres:16", "--json", code=4)
     assert refused.error == "data-of-another-version"

@@ -88,7 +88,7 @@ def test_json_is_one_object_with_the_same_keys_in_every_state(project):
         "code": "bad-port",
         "message": "`70000` cannot be used for the port",
         "why": "a port is a whole number from 1 to 65535 (from --port)",
-        "fix": "`planodev up --help` says what `--port` takes",
+        "fix": f"`planodev -C {project.path} up --help` says what `--port` takes",
     }
 
 
@@ -106,7 +106,7 @@ class TestDown:
         project.store("kept")
         done = project("down")
         assert "The data is kept in the volume" in done.out
-        assert "planodev down --delete-data" in done.out
+        assert "down --delete-data`" in done.out
         project("up")
         assert project.stored() == ["kept"]
 
@@ -158,6 +158,26 @@ class TestDown:
         assert project.status()["state"] == "absent"
 
 
+def test_commands_that_are_named_act_on_the_project_that_was_named(project):
+    aimed = f"`planodev -C {project.path} "
+    assert aimed in project("verify", "--json", code=7).json["error"]["fix"]
+    project("up")
+    assert aimed in project("down", "--delete-data", "--json", code=2).json["error"]["fix"]
+    assert aimed in project("down").out
+    assert f"(cd {project.path}; set -a; . ./.env; planoai up --docker)" in project("up").out
+
+
+def test_a_bad_line_does_not_keep_a_database_running(project):
+    project("up")
+    (project.path / ".env").write_text((project.path / ".env").read_text() + "DB_PORT=x\n")
+    (project.path / "planodev.toml").write_text("nonsense")
+    project("down", "--keep-data")
+    project("down", "--delete-data", "--yes")
+    (project.path / "planodev.toml").unlink()
+    (project.path / ".env").unlink()
+    assert project.status()["state"] == "absent"
+
+
 def test_dry_run_changes_neither_engine_nor_files(project, snapshot):
     before = snapshot()
     said = project("up", "--dry-run")
@@ -189,7 +209,9 @@ def test_nothing_but_our_container_and_volume_is_left_behind(project, api):
     while witnesses() and time.monotonic() < end:
         time.sleep(0.1)
     assert witnesses() == set()
-    assert {v["Name"] for v in api.volumes()["Volumes"] or []} - volumes == {project.status()["volume"]}
+    new = [v for v in api.volumes()["Volumes"] or [] if v["Name"] not in volumes]
+    mine = [v for v in new if (v["Labels"] or {}).get("dev.planodev.path", str(project.path)) == str(project.path)]
+    assert [v["Name"] for v in mine] == [project.status()["volume"]]
 
 
 def test_the_password_appears_nowhere_but_in_env(project, api):
@@ -211,9 +233,10 @@ def test_quiet_says_only_the_result_and_no_color_is_obeyed(project):
     assert "\033[3" not in screen
 
 
-def test_a_reader_that_goes_away_is_no_error(project):
+@pytest.mark.parametrize("reader", ["head -n 1", "true", "exec 0<&-"])
+def test_a_reader_that_goes_away_is_no_error(project, reader):
     project("up")
-    line = f"{' '.join(project.command('status'))} | head -n 1"
+    line = f"{' '.join(project.command('status'))} | {reader}"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", line], env=project.environment, capture_output=True, text=True, check=False
     )

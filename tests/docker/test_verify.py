@@ -91,7 +91,7 @@ def test_what_env_says_is_what_is_tried(proved, code):
     (proved.path / ".env").write_text(re.sub(f"{key}=.*", f"{key}={value}", text))
     failed = proved("verify", "--json", code=7)
     assert failed.error == code
-    assert failed.json["error"]["fix"] == "`planodev up`"
+    assert failed.json["error"]["fix"] == f"`planodev -C {proved.path} up`"
 
 
 def test_a_server_that_planodev_does_not_run_is_proved_and_never_replaced(proved):
