@@ -11,21 +11,21 @@ from planodev.errors import BadInput
 from planodev.project import Owner, Project, original_still_there, relation
 
 ID, OTHER = "a" * 16, "b" * 16
-OWNER = Owner(ID, "/work/shop", "1:10")
+OWNER = Owner(ID, "/home/me/shop", "1:10")
 
 
 @pytest.mark.parametrize(
     ("path", "inode", "env_id", "still_there", "expected"),
     [
-        ("/work/shop", "1:10", ID, True, "ours"),
-        ("/work/shop", "1:99", ID, True, "ours"),  # restored from a backup, with its `.env`
+        ("/home/me/shop", "1:10", ID, True, "ours"),
+        ("/home/me/shop", "1:99", ID, True, "ours"),  # restored from a backup, with its `.env`
         ("/new/place", "1:10", ID, False, "ours"),  # moved
         ("/new/place", "1:99", ID, False, "ours"),  # moved to another disk
         ("/new/place", "1:99", ID, True, "copy"),
-        ("/work/shop", "1:10", None, True, "ours"),  # `.env` deleted
-        ("/work/shop", "1:10", OTHER, True, "ours"),  # `.env` replaced by another checkout's
-        ("/work/shop", "1:99", None, False, "namesake"),
-        ("/work/shop", "1:99", OTHER, False, "namesake"),
+        ("/home/me/shop", "1:10", None, True, "ours"),  # `.env` deleted
+        ("/home/me/shop", "1:10", OTHER, True, "ours"),  # `.env` replaced by another checkout's
+        ("/home/me/shop", "1:99", None, False, "namesake"),
+        ("/home/me/shop", "1:99", OTHER, False, "namesake"),
         ("/new/place", "1:10", None, True, "other"),
         ("/new/place", "1:10", OTHER, False, "other"),
         ("/elsewhere/shop", "1:99", None, True, "other"),  # the same directory name is nothing
