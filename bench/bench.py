@@ -126,7 +126,7 @@ def main() -> None:
             ("status / compose up -d", 0.45, pairs(lambda: run(*planodev, "status", cwd=place), composed, nothing))
         )
         if options.planoai:
-            usage = [options.planoai, "--help"]
+            usage = [str(Path(options.planoai).absolute()), "--help"]
             rows.append(
                 (
                     "--help / planoai --help",

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from planodev.background import begin
 from planodev.engines import (
     AdminFailed,
     Container,
@@ -61,6 +62,7 @@ class DockerEngine:
         self._published: list[dict[str, Any]] = []
         self._projects: frozenset[str] = frozenset()
         self._witness: docker_witness.Witness | None = None
+        self._facts: Callable[[], dict[str, Any] | None] | None = None
 
     @property
     def info(self) -> EngineInfo:
@@ -175,7 +177,10 @@ class DockerEngine:
         return out.strip()
 
     def begin_witness(self, image: str, life: float) -> None:
-        self._witness = self._witness or docker_witness.Witness(self._api, image, life)
+        if self._witness is None:
+            self._witness = docker_witness.Witness(self._api, image, life)
+            # Whoever places a witness asks for addresses next, and the engine takes its time to tell of itself.
+            self._facts = begin(self._api.info)
 
     def prove_beside_plano(
         self, connection: Connection, image: str, timeout: float, go: Callable[[], bool] | None = None
@@ -220,7 +225,8 @@ class DockerEngine:
             _, out, _ = self._api.exec_run(self._witness.wait(), ["getent", "hosts", "host.docker.internal"], {})
             return next(iter(out.decode().split()), None)
 
-        return self._changes.addresses(plano, resolve if self._api.find_image(image) else lambda: None)
+        facts = (self._facts and self._facts()) or self._api.info()
+        return self._changes.addresses(plano, facts, resolve if self._api.find_image(image) else lambda: None)
 
     def data_major(self, volume: Volume, image: str) -> int | None:
         return self._changes.data_major(volume, image)

@@ -49,9 +49,8 @@ class Changes:
         major = words[2].split(".")[0] if words[:1] == ["postgres"] and len(words) > 2 else ""  # noqa: PLR2004
         return int(major) if major.isdigit() else None
 
-    def addresses(self, plano: str, resolve: Callable[[], str | None]) -> tuple[str, ...]:
+    def addresses(self, plano: str, facts: Mapping[str, Any], resolve: Callable[[], str | None]) -> tuple[str, ...]:
         """Choose where to publish; `resolve` looks a container's `host.docker.internal` up, which takes its time."""
-        facts = self._api.info()
         # A socket on a Mac leads into a virtual machine; an engine elsewhere is taken for a Linux server.
         native = "Docker Desktop" not in facts.get("OperatingSystem", "") and (
             sys.platform == "linux" or not self._where.local
