@@ -29,11 +29,6 @@ class Outcome:
     subject: str
     detail: str = ""
 
-    @property
-    def changed(self) -> bool:
-        """Say whether the step changed anything."""
-        return self.verb not in ("unchanged", "proved", "skipped")
-
 
 @dataclass(frozen=True)
 class Result:

@@ -55,7 +55,6 @@ class Container:
     plano: str = ""
     exit_code: int = 0
     oom_killed: bool = False
-    started_at: str = ""
 
     @classmethod
     def planned(cls, number: str, server: Server) -> Container:

@@ -131,7 +131,6 @@ class DockerEngine:
             plano=labels.get(LABEL + "plano", ""),
             exit_code=state.get("ExitCode", 0),
             oom_killed=state.get("OOMKilled", False),
-            started_at=state.get("StartedAt", ""),
         )
 
     def image_id(self, image: str) -> str | None:
