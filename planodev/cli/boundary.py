@@ -47,7 +47,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def _run(arguments: list[str], console: Console) -> None:
     """Run a command; whatever goes wrong leaves as a `PlanodevError`, a pipe that closed, or click's exit."""
-    console.json = "--json" in arguments[: arguments.index("--") if "--" in arguments else None]
+    # What follows `run` belongs to the command that it starts.
+    console.json = "--json" in arguments and _command(arguments) != "run"
     try:
         planodev.main(arguments, prog_name="planodev", standalone_mode=False, obj=console)
     except click.exceptions.NoArgsIsHelpError as error:

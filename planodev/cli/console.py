@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -66,11 +67,22 @@ class Console:
             self._layers[layer] = self._bar.add_task(layer, total=total)
         self._bar.update(self._layers[layer], completed=current, total=total)
 
-    def confirm(self, question: str) -> bool | None:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()) or self.json:
+    def confirm(self, question: str, *, default: bool = False) -> bool | None:
+        if not self._asks():
             return None
+        return click.confirm(question, default=default, err=True)
+
+    def ask_secret(self, question: str) -> str | None:
+        if not self._asks():
+            return None
+        return str(click.prompt(question, default="", show_default=False, hide_input=True, err=True))
+
+    def _asks(self) -> bool:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()) or self.json:
+            return False
         self._end_bar()
-        return click.confirm(question, default=False, err=True)
+        self._clear()
+        return True
 
     # Ends
 
@@ -78,7 +90,7 @@ class Console:
         """Print a result: one JSON object, or lines, of which the last says what to type next."""
         notices = self._all(result.notices)
         if self.json:
-            self._json(envelope(result.command, data=result.data, notices=notices))
+            self._json(replace(result, notices=notices).as_json())
             return
         self._warn(notices)
         for line in result.summary:
@@ -98,6 +110,11 @@ class Console:
             click.echo("\n       ".join(f"  why: {error.why}".splitlines()), err=True)
         if error.fix:
             self._fix(error.fix)
+
+    def warn(self) -> None:
+        """Print what was noticed so far, for a command that has no result of its own."""
+        self._clear()
+        self._warn(self.notices)
 
     def _all(self, more: list[Notice]) -> list[Notice]:
         return [*self.notices, *(notice for notice in more if notice not in self.notices)]

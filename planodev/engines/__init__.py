@@ -214,6 +214,12 @@ class Engine(Protocol):
     def log(self, container: Container, lines: int) -> str:
         """Return the end of the server's log."""
 
+    def disk(self) -> str | None:
+        """Return the directory of this machine that holds the engine's data, None where that is elsewhere."""
+
+    def created(self, name: str) -> float | None:
+        """Return when a running container was made, in seconds since 1970, as seen by the last `observe`."""
+
     def close(self) -> None:
         """Remove what was started only for this run."""
 

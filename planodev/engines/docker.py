@@ -107,6 +107,14 @@ class DockerEngine:
         container = self._inspect(ours["Id"]) if ours else None
         return Observed(container, volume, tuple(namesakes), taken)
 
+    def disk(self) -> str | None:
+        root = str(self._api.info().get("DockerRootDir") or "")
+        return root if self._where.local and Path(root).is_dir() else None
+
+    def created(self, name: str) -> float | None:
+        running = (item for item in self._published if f"/{name}" in item["Names"] and item["State"] == "running")
+        return next((float(item["Created"]) for item in running), None)
+
     def projects(self) -> frozenset[str]:
         return self._projects
 

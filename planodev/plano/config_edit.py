@@ -6,6 +6,7 @@ anchors, indentation and line ends cannot change, because they are not written a
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,12 @@ def with_storage(text: str) -> str:
         if _stores(after.pop(KEY, None)) and after == wanted and list(after) == list(wanted):
             return candidate
     raise NotEditable(f"`{KEY}` cannot be changed without changing something else")
+
+
+def diff(old: str, new: str, name: str) -> list[str]:
+    """Return the change as lines of a unified diff, without line ends."""
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), name, f"{name} (planodev)", n=2, lineterm="")
+    return list(lines)
 
 
 def _stores(storage: Any) -> bool:  # noqa: ANN401

@@ -79,6 +79,7 @@ def psql_environment(connection: Connection, timeout: float) -> dict[str, str]:
         "PGGSSENCMODE": "disable",
         "PGCONNECT_TIMEOUT": str(max(2, round(timeout))),
         "PGAPPNAME": "planodev",
+        "PGOPTIONS": connection.options,
         "PGCLIENTENCODING": "UTF8",
         "LC_ALL": "C",
     }
@@ -176,6 +177,7 @@ def login(connection: Connection, timeout: float) -> Any:  # noqa: ANN401
         user=connection.user,
         password=connection.password,
         dbname=connection.database,
+        options=connection.options,
         sslmode="disable",
         gssencmode="disable",
         connect_timeout=max(2, round(timeout)),

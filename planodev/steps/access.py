@@ -16,6 +16,7 @@ from planodev.result import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from planodev.connection import Connection
     from planodev.plano.proof import Evidence, Verdict
     from planodev.work import Work
 
@@ -64,7 +65,7 @@ class LogIn:
 
         if not work.engine.info.local:
             # Its ports are on another machine; the witness is the only one beside it.
-            evidence = _beside_plano(work)
+            evidence = beside_plano(work)
             return proof.Verdict("proved") if evidence.facts else proof.verdict(evidence, work.connection())
         way = work.connection(host=LOOPBACK)
         try:
@@ -141,7 +142,7 @@ class Ahead:
         # Longer than `LogIn` waits: without a login nothing here may ever begin.
         self._limit = 2 * work.settings.timeout.value
         self._made = begin(lambda: make(work, self._until_logged_in))
-        self._proof = begin(lambda: _beside_plano(work, self._until_made)) if work.mode == "docker" else None
+        self._proof = begin(lambda: beside_plano(work, go=self._until_made)) if work.mode == "docker" else None
 
     def _until_logged_in(self) -> bool:
         return self._logged_in.wait(self._limit)
@@ -221,8 +222,9 @@ def evidence_of(work: Work) -> Evidence:
     """Run the whole proof from where Plano will run, or wait for the one that is on its way."""
     if work.mode == "native" and work.engine.info.local:
         return proof.run_here(work.connection(), PROOF_TIMEOUT)
-    return (work.ahead and work.ahead.proof()) or _beside_plano(work)
+    return (work.ahead and work.ahead.proof()) or beside_plano(work)
 
 
-def _beside_plano(work: Work, go: Callable[[], bool] | None = None) -> Evidence:
-    return work.engine.prove_beside_plano(work.connection(), work.settings.image.value, PROOF_TIMEOUT, go)
+def beside_plano(work: Work, way: Connection | None = None, go: Callable[[], bool] | None = None) -> Evidence:
+    """Run the proof from a container beside Plano's, for this project's database or another way."""
+    return work.engine.prove_beside_plano(way or work.connection(), work.settings.image.value, PROOF_TIMEOUT, go)

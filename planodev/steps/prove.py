@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from planodev import env_file
-from planodev.errors import VerificationFailed
-from planodev.plano import config_file, proof
+from planodev import connection, env_file
+from planodev.errors import Conflict, VerificationFailed
+from planodev.plano import environment, proof, storage, will_store
 from planodev.result import Outcome
 from planodev.steps import access
 
 if TYPE_CHECKING:
     from planodev.connection import Connection
+    from planodev.plano.driver_url import Target
     from planodev.work import Work
 
 
@@ -37,15 +38,59 @@ class Prove:
 
 
 def refuse_config(work: Work) -> None:
-    """Raise `VerificationFailed` where Plano's configuration does not use this database."""
+    """Raise `VerificationFailed` where Plano's configuration does not use this database, or Plano refuses it."""
     name = work.config.path.name
+    given = environment.of(work.connection(), work.env, work.config, work.environment)
+    findings = will_store.findings(work.config, {**work.environment, **given}, work.mode)
+    fatal = next((finding for finding in findings if finding.fatal), None)
+    if fatal:
+        raise VerificationFailed(
+            fatal.code,
+            f"the database is ready, but Plano would not start with `{name}`",
+            why=fatal.message,
+            fix=fatal.fix,
+        )
     if work.config.lacks:
         raise VerificationFailed(
             "config-without-storage",
             f"the database is ready, but Plano would not use it: `{name}` does not say so",
             why=work.config.lacks,
-            fix=f"put this into `{name}`, then `planodev up`:\n{config_file.STORAGE_BLOCK}",
+            fix="`planodev up --yes` adds what is missing to it, and nothing else",
         )
+    named = storage.named(work.config.connection_string, work.connection(), {**work.environment, **given}, work.mode)
+    if named:
+        raise other_database(work, named)
+
+
+def refuse_other_database(work: Work) -> None:
+    """Refuse, before anything is touched, where the configuration names a database that planodev does not run.
+
+    Raises:
+        Conflict: it does; `verify` proves that one.
+        BadInput: the configuration cannot be read.
+
+    """
+    wanted, text, ours = work.wanted, work.config.connection_string, None
+    if wanted.user and wanted.password and wanted.port and wanted.database:
+        host = connection.DOCKER_HOST_NAME if work.mode == "docker" else connection.LOOPBACK
+        ours = connection.Connection(wanted.user, wanted.password, host, wanted.port, wanted.database)
+    given = environment.variables(ours) if ours else {}
+    named = storage.named(text, ours, {**work.env.values, **work.environment, **given}, work.mode)
+    if named:
+        error = other_database(work, named)
+        raise Conflict(error.code, error.message, why=error.why, fix=error.fix)
+
+
+def other_database(work: Work, named: Target) -> VerificationFailed:
+    """Return the error for a configuration whose connection string leads to another database."""
+    name = work.config.path.name
+    return VerificationFailed(
+        "other-database",
+        f"Plano would not use this project's database: `{name}` names another one",
+        why=f"its connection_string is {named.masked}",
+        fix=f"`planodev verify` proves that one; for this project's own remove the connection_string line "
+        f"from `{name}`, then `planodev up --yes`",
+    )
 
 
 def failed(verdict: proof.Verdict, way: Connection) -> VerificationFailed:
@@ -75,34 +120,39 @@ def alone(work: Work) -> proof.Evidence:
             "config-missing", "Plano has no configuration", why=f"there is no `{work.config.path}`", fix="`planodev up`"
         )
     work.progress.begin(Prove.title)
+    work.password, work.port = work.wanted.password, work.wanted.port or 0
     if work.wanted.foreign_host:
-        return _abroad(work, work.wanted.foreign_host)
+        return _elsewhere(work, work.connection(host=work.wanted.foreign_host))
+    given = environment.of(work.connection(), work.env, work.config, work.environment)
+    named = storage.named(work.config.connection_string, work.connection(), {**work.environment, **given}, work.mode)
+    if named:
+        return _elsewhere(work, storage.way(named))
     have = work.observed.container
     if have is None or have.state != "running":
         state = f"the container `{have.name}` is {have.state}" if have else "this project has no container"
         raise VerificationFailed("not-running", "Postgres is not running", why=state, fix="`planodev up`")
     work.container, work.volume = have, work.observed.volume
-    work.password, work.port = work.wanted.password, work.wanted.port or 0
     work.progress.done(Prove().run(work))
     assert work.proved  # noqa: S101  Prove raises otherwise
     return work.proved
 
 
-def _abroad(work: Work, host: str) -> proof.Evidence:
-    """Prove a server that is not ours, from this machine."""
-    work.password, work.port = work.wanted.password, work.wanted.port or 0
-    way = work.connection(host=host)
-    evidence = proof.run_here(way, access.PROOF_TIMEOUT)
+def _elsewhere(work: Work, way: Connection) -> proof.Evidence:
+    """Prove a server that is not ours: from beside Plano where only that knows the name, else from this machine."""
+    beside = way.host == connection.DOCKER_HOST_NAME
+    evidence = access.beside_plano(work, way) if beside else proof.run_here(way, access.PROOF_TIMEOUT)
     verdict = proof.verdict(evidence, way)
     if not verdict.proved:
         if verdict.fix == "planodev up":  # which does not act on servers of others
+            where = work.env.path if work.wanted.foreign_host else work.config.path
             verdict = replace(
-                verdict, fix=f"that server is not planodev's: check DB_HOST and its like in `{work.env.path}`"
+                verdict, fix=f"that server is not planodev's: check its address and password in `{where}`"
             )
         raise failed(verdict, way)
-    refuse_config(work)
-    outcome = Outcome(
-        "proved", "storing", f"a conversation was stored at {host}, read back and rolled back from this machine"
-    )
-    work.progress.done(outcome)
+    if work.wanted.foreign_host:
+        refuse_config(work)
+    place = "from a container beside Plano's" if beside else "from this machine"
+    what = f"a conversation was stored at {way.host}, read back and rolled back {place}"
+    work.progress.done(Outcome("proved", "storing", what))
+    work.elsewhere = way
     return evidence

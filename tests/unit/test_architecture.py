@@ -14,14 +14,14 @@ FILES = sorted(ROOT.rglob("*.py"))
 # Who may know whom: a module imports from the groups above its own line, or from its own package.
 LAYERS = (
     ("errors",),
-    ("connection", "env_file", "rendering", "result", "progress", "background"),
+    ("connection", "env_file", "rendering", "result", "progress", "background", "quoting"),
     ("project", "locking"),
     ("plano", "production"),
     ("settings", "engines"),
     ("checks",),
     ("work",),
     ("steps", "report"),
-    ("workflows",),
+    ("workflows", "handover", "doctor"),
     ("cli",),
     ("__main__",),
 )

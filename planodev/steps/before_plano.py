@@ -1,0 +1,70 @@
+"""What `planoai up` would stumble over, looked at before it starts: it would say little, or nothing at all."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from planodev.errors import VerificationFailed
+from planodev.plano import access_keys, environment, will_store
+from planodev.result import Notice
+from planodev.steps import plano_running, prove
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from planodev.plano.planoai import Start
+    from planodev.work import Work
+
+MODE_OPTION = {"docker": "planoai up --docker", "native": "planoai up"}
+
+
+def look(work: Work, start: Start) -> None:
+    """Prove that the Plano which is about to start will store; nothing is changed.
+
+    Args:
+        work: with the configuration that planoai will take, and the mode that it will have.
+        start: the command as planoai will understand it.
+
+    Raises:
+        VerificationFailed: it would not start, or would not store; with the true cause.
+
+    """
+    if work.wanted.plano and work.wanted.plano != work.mode:
+        text = f"DB_HOST in `.env` is for `{MODE_OPTION[work.wanted.plano]}`; this command gets {_host(work)} instead"
+        work.progress.notice(Notice("host-for-other-mode", text, f"`planodev up --plano {work.mode}` makes that stick"))
+    have = work.observed.container
+    if have and have.plano == "native" and work.mode == "docker" and not work.wanted.foreign_host:
+        raise VerificationFailed(
+            "wrong-mode",
+            "a Plano in Docker would not reach this database",
+            why=f"it listens on {', '.join(have.addresses)} alone, as it was asked to by `--plano native`",
+            fix="`planodev up --plano docker`, or start Plano by `planodev run -- planoai up`",
+        )
+    prove.alone(work)
+    for finding in will_store.findings(work.config, _given(work), work.mode):
+        work.progress.notice(Notice(finding.code, finding.message, finding.fix))
+    faults = _faults(work, start)
+    for fault in faults[1:]:
+        work.progress.notice(Notice(fault.code, fault.message, fault.fix))
+    if faults:
+        why = "planoai takes keys from the `.env` beside its configuration, and from the shell where there is none"
+        raise VerificationFailed(faults[0].code, faults[0].message, why=why, fix=faults[0].fix)
+    older = plano_running.older_than(work)
+    if older:
+        work.progress.notice(older)
+
+
+def _faults(work: Work, start: Start) -> list[access_keys.Fault]:
+    beside = start.env_path.read_text(errors="replace") if start.env_path.is_file() else None
+    file = shlex.quote(str(start.env_path))
+    found = (access_keys.fault(key, beside, _given(work), work.config.path.name, file) for key in work.config.keys)
+    return [fault for fault in found if fault]
+
+
+def _given(work: Work) -> Mapping[str, str]:
+    return {**work.environment, **environment.of(work.connection(), work.env, work.config, work.environment)}
+
+
+def _host(work: Work) -> str:
+    return work.connection().host

@@ -1,0 +1,65 @@
+"""See that planoai will find the keys of the model providers, which it takes from `.env` alone."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from planodev import env_file
+from planodev.plano import access_keys
+from planodev.result import Notice, Outcome
+
+if TYPE_CHECKING:
+    from planodev.work import Work
+
+
+class SaveKeys:
+    """Each key that the configuration names is kept, saved when that is wished, or said to be missing.
+
+    Nothing is written without a word: a secret goes into a file only where the user said so, at the terminal or by
+    `--save-keys`. Never an empty line or a placeholder, which planoai would take for a key.
+    """
+
+    title = "Looking for provider keys"
+
+    def run(self, work: Work) -> Outcome:
+        faults = faults_of(work)
+        found = {fault.key: value for fault in faults if fault.key and (value := self._value(work, fault))}
+        if found and not work.dry_run:
+            work.env.with_values(found).write()
+            work.env = env_file.load(work.env.path)
+        for fault in faults if work.dry_run else faults_of(work):
+            work.progress.notice(Notice(fault.code, fault.message, fault.fix))
+        names = ", ".join(found or [key.name for key in work.config.keys if key.name]) or "none named"
+        if found:
+            return Outcome("would be saved" if work.dry_run else "saved", "keys", f"{names} in `.env`")
+        return Outcome("unchanged", "keys", names)
+
+    def _value(self, work: Work, fault: access_keys.Fault) -> str | None:
+        if fault.code not in ("key-not-in-env-file", "key-empty", "key-placeholder"):
+            return None  # a line of the user's, which only the user can mend
+        save, name = work.options.get("save_keys"), fault.key
+        if save is False:
+            return None
+        value = work.environment.get(name, "")
+        if access_keys.can_be_saved(value):
+            text = f"{name} is set in this shell, and planoai reads it from `.env` alone. Save it there?"
+            ask = not save and not work.dry_run and not work.options.get("yes")
+            return value if save or (ask and work.progress.confirm(text, default=True)) else None
+        if work.dry_run or work.options.get("yes"):
+            return None
+        typed = (work.progress.ask_secret(f"{name} for `.env` (unseen; Enter leaves it out)") or "").strip()
+        if typed and not access_keys.can_be_saved(typed):
+            work.progress.note(f"{name} was not saved: that is no key that every reader of `.env` would read alike")
+            return None
+        return typed or None
+
+
+def faults_of(work: Work) -> list[access_keys.Fault]:
+    """Return what planoai would stumble over among the keys, with what `.env` holds now."""
+    file = ".env" if work.project.path == Path.cwd() else shlex.quote(str(work.env.path))
+    found = (
+        access_keys.fault(key, work.env.text, work.environment, work.config.path.name, file) for key in work.config.keys
+    )
+    return [fault for fault in found if fault]
