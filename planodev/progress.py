@@ -21,7 +21,7 @@ class Progress(Protocol):
         """Say something the user must know; each code and message is shown once."""
 
     def note(self, text: str) -> None:
-        """Say one line that explains a change, such as why a container is replaced."""
+        """Say what explains a change, such as why a container is replaced; further lines stay as they are."""
 
     def transfer(self, layer: str, status: str, current: int, total: int) -> None:
         """Report bytes of an image layer; `total` is 0 while it is not known."""

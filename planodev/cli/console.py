@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
+import shutil
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -45,7 +47,7 @@ class Console:
         self._line("✓", "green", f"{outcome.subject}: {outcome.verb}{detail}")
 
     def note(self, text: str) -> None:
-        self._line("→", "cyan", text)
+        self._line("→", "cyan", "\n  ".join(text.splitlines()))
 
     def notice(self, notice: Notice) -> None:
         if notice not in self.notices:
@@ -132,9 +134,8 @@ class Console:
 
     def _aimed(self, text: str) -> str:
         """Name the project in commands, where it was named: without it they would act on another one."""
-        if self.directory is None:
-            return text
-        return text.replace("`planodev ", f"`planodev -C {shlex.quote(self.directory)} ")
+        aim = f" -C {shlex.quote(self.directory)}" if self.directory else ""
+        return re.sub(r"(`|Next: )planodev(?= )", lambda found: found[1] + _program() + aim, text)
 
     def _line(self, mark: str, color: str, text: str) -> None:
         if self.quiet:
@@ -157,6 +158,13 @@ class Console:
             if entry.get("fix"):
                 entry["fix"] = self._aimed(entry["fix"])
         click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _program() -> str:
+    """Return what to type for planodev: its path, where it was called by that and is not found otherwise."""
+    called = sys.argv[0]
+    by_path = os.path.basename(called) == "planodev" and not shutil.which("planodev")  # noqa: PTH119  as typed
+    return shlex.quote(called) if by_path else "planodev"
 
 
 def _bar() -> Any:  # noqa: ANN401

@@ -82,7 +82,8 @@ def _candidates(text: str) -> Iterator[str]:
     page = _Page(text)
     for changes in page.ways():
         edited = text
-        for start, end, new in sorted(changes, reverse=True):
+        # From the end on, so that places stay true; of two at one place the first one has to be inserted last.
+        for start, end, new in sorted(changes, key=lambda change: change[:2])[::-1]:
             edited = edited[:start] + new + edited[end:]
         yield mark + edited
 
@@ -114,7 +115,9 @@ class _Page:
         start, end = self._span(key, value)
         if value.id == "mapping" and value.value:
             yield self._completed(value)
-        elif value.id == "scalar" and not self.root.flow_style:
+            yield [self._rewritten(value)]
+            return
+        if value.id == "scalar" and not self.root.flow_style:
             # What stood behind the colon goes; a comment there stays on its line.
             line_end = self._line_end(end)
             blank = not self.text[end:line_end].strip()
@@ -156,23 +159,42 @@ class _Page:
                 continue
             start, end = self._span(key, value)
             changes.append((start, end, f" {wanted}" if start == self._colon(key) else wanted))
-        if missing:
-            key, value = has.get("type") or storage.value[-1]
+        key, value = has.get("type") or storage.value[0]
+        glue = ", " if storage.flow_style else self.newline + " " * key.start_mark.column
+        if missing and "type" in has:
             end = self._span(key, value)[1]
-            if storage.flow_style:
-                place, glue = end, ", "
-            else:
-                place, glue = self._line_end(end), self.newline + " " * key.start_mark.column
+            place = end if storage.flow_style else self._line_end(end)
             changes.append((place, place, "".join(glue + line for line in missing)))
+        elif missing:
+            place = key.start_mark.index
+            changes.append((place, place, "".join(line + glue for line in missing)))
         return changes
+
+    def _rewritten(self, storage: Any) -> Change:  # noqa: ANN401
+        """Return the change that says all of it anew, for a form in which its parts cannot be changed."""
+        start, end = storage.start_mark.index, storage.end_mark.index
+        if storage.flow_style:
+            return start, end, _FLOW
+        written = self.text[start:end].rstrip()
+        lines = self._lines(storage.start_mark.column).removeprefix(self.newline).lstrip()
+        return start, start + len(written), lines
 
     def _span(self, key: Any, value: Any) -> tuple[int, int]:  # noqa: ANN401
         """Return where a value stands; an empty one, which ruamel puts at whatever comes next, behind its colon."""
         start, end = int(value.start_mark.index), int(value.end_mark.index)
+        if value.id == "scalar" and value.style in ("|", ">"):
+            # Its node ends at what comes next; blank lines and comments before that are not part of it.
+            outside = re.compile(rf"(?:\n|\r\n?)(?=[ \t]{{0,{key.start_mark.column}}}[^ \t\r\n])").search(
+                self.text, start, end
+            )
+            end = start + len(self.text[start : outside.start() if outside else end].rstrip())
         return (self._colon(key),) * 2 if start == end else (start, end)
 
     def _colon(self, key: Any) -> int:  # noqa: ANN401
-        return self.text.index(":", key.end_mark.index) + 1
+        found = re.compile(r"\s*:").match(self.text, key.end_mark.index)
+        if found is None:  # an explicit key, with nothing behind it
+            raise NotEditable("it is written in a form that has to be edited by hand")
+        return found.end()
 
     def _lines(self, column: int) -> str:
         indent = self.newline + " " * column

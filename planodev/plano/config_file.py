@@ -118,13 +118,22 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         content = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        place = (mark.line, mark.column) if mark else _place(text, getattr(error, "position", None))
+        where = f"line {place[0] + 1}, column {place[1] + 1}: " if place else ""
         # A duplicate key is shown with its values, of which one may be a secret.
         why = where + (getattr(error, "problem", None) or str(error).splitlines()[0]).partition(" with value ")[0]
         raise _bad(path, why, f"mend `{path}`; planodev leaves it as it is") from error
     if not isinstance(content, dict):
         raise _bad(path, "it holds no mapping of keys", f"mend `{path}`, or move it away to have one written")
     return content
+
+
+def _place(text: str, position: int | None) -> tuple[int, int] | None:
+    """Return line and column, from 0, of a character that YAML does not take."""
+    if position is None:
+        return None
+    before = text[:position]
+    return before.count("\n"), len(before) - before.rfind("\n") - 1
 
 
 def _bad(path: Path, why: str, fix: str) -> BadInput:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _PROVIDER = """access_key base_url default headers http_host model name passthrough_auth provider_interface
     routing_preferences"""
-# By path; `[]` stands for each entry of a list.
+# By path; `[]` stands for each entry of a list, `*` for names of the user's own.
 KNOWN: dict[str, frozenset[str]] = {
     path: frozenset(keys.split())
     for path, keys in {
@@ -22,6 +22,7 @@ KNOWN: dict[str, frozenset[str]] = {
             model_providers overrides prompt_caching prompt_guards prompt_targets ratelimits routing
             routing_preferences state_storage system_prompt tracing version""",
         "agents[]": "id url",
+        "endpoints.*": "connect_timeout endpoint http_host prefix_affinity protocol",
         "filters[]": "id tool transport type url",
         "listeners": "egress_traffic ingress_traffic",
         "listeners.egress_traffic": "address message_format port timeout",
@@ -29,6 +30,8 @@ KNOWN: dict[str, frozenset[str]] = {
         "listeners[]": "address agents input_filters max_retries name output_filters port router timeout type",
         "listeners[].agents[]": "default description id input_filters",
         "llm_providers[]": _PROVIDER,
+        "model_aliases.*": "target",
+        "model_metrics_sources[]": "model_aliases provider query refresh_interval type url",
         "model_providers[]": _PROVIDER,
         "prompt_caching": "enabled inject_cache_control min_prefix_tokens session_affinity session_ttl_seconds",
         "prompt_guards.input_guards": "jailbreak",
@@ -50,6 +53,7 @@ KNOWN: dict[str, frozenset[str]] = {
         "routing_preferences[].selection_policy": "prefer",
         "state_storage": "connection_string type",
         "tracing": "exporters opentracing_grpc_endpoint random_sampling span_attributes trace_arch_internal",
+        "tracing.exporters[]": "api_key capture_messages distinct_id_header type url",
         "tracing.span_attributes": "header_prefixes static",
     }.items()
 }
@@ -86,8 +90,14 @@ def unknown(content: Any, path: str = "") -> bool:  # noqa: ANN401
     if not isinstance(content, dict):
         return False
     known = KNOWN.get(path)
-    inner = ((name, f"{path}.{name}" if path else str(name)) for name in content)
-    return any((known is not None and name not in known) or unknown(content[name], way) for name, way in inner)
+    return any(
+        (known is not None and name not in known) or unknown(value, _below(path, str(name)))
+        for name, value in content.items()
+    )
+
+
+def _below(path: str, name: str) -> str:
+    return f"{path}.*" if f"{path}.*" in KNOWN else f"{path}.{name}" if path else name
 
 
 def _walk(node: Any, path: str) -> Iterator[Refused]:  # noqa: ANN401
@@ -99,4 +109,4 @@ def _walk(node: Any, path: str) -> Iterator[Refused]:  # noqa: ANN401
         for key, value in node.value:
             if known is not None and key.value not in known and key.value != "<<":
                 yield Refused(key.value, path, key.start_mark.line + 1, key.start_mark.column + 1)
-            yield from _walk(value, f"{path}.{key.value}" if path else str(key.value))
+            yield from _walk(value, _below(path, str(key.value)))

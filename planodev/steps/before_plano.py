@@ -30,6 +30,7 @@ def look(work: Work, start: Start) -> None:
         VerificationFailed: it would not start, or would not store; with the true cause.
 
     """
+    work.password, work.port = work.wanted.password, work.wanted.port or 0
     if work.wanted.plano and work.wanted.plano != work.mode:
         text = f"DB_HOST in `.env` is for `{MODE_OPTION[work.wanted.plano]}`; this command gets {_host(work)} instead"
         work.progress.notice(Notice("host-for-other-mode", text, f"`planodev up --plano {work.mode}` makes that stick"))

@@ -47,8 +47,8 @@ class WriteConfig:
             new = config_edit.with_storage(text)
         except config_edit.NotEditable:
             return Outcome("unchanged", path.name, "without storage; it has to be edited by hand")
-        for line in config_edit.diff(text, new, path.name):
-            work.progress.note(line)
+        change = config_edit.diff(text, new, path.name)
+        work.progress.note("\n".join([f"`{path.name}` does not store in postgres; this would change it:", *change]))
         if work.dry_run:
             return Outcome("would be updated", path.name, "`state_storage`")
         if not work.options.get("yes") and not work.progress.confirm(f"Change `{path.name}` like this?", default=True):

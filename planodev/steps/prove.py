@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from planodev import connection, env_file
 from planodev.errors import Conflict, VerificationFailed
 from planodev.plano import environment, proof, storage, will_store
-from planodev.result import Outcome
+from planodev.result import Notice, Outcome
 from planodev.steps import access
 
 if TYPE_CHECKING:
@@ -42,21 +42,29 @@ def refuse_config(work: Work) -> None:
     name = work.config.path.name
     given = environment.of(work.connection(), work.env, work.config, work.environment)
     findings = will_store.findings(work.config, {**work.environment, **given}, work.mode)
-    fatal = next((finding for finding in findings if finding.fatal), None)
-    if fatal:
-        raise VerificationFailed(
-            fatal.code,
+    errors = [
+        VerificationFailed(
+            finding.code,
             f"the database is ready, but Plano would not start with `{name}`",
-            why=fatal.message,
-            fix=fatal.fix,
+            why=finding.message,
+            fix=finding.fix,
         )
+        for finding in findings
+        if finding.fatal
+    ]
     if work.config.lacks:
-        raise VerificationFailed(
-            "config-without-storage",
-            f"the database is ready, but Plano would not use it: `{name}` does not say so",
-            why=work.config.lacks,
-            fix="`planodev up --yes` adds what is missing to it, and nothing else",
+        errors.append(
+            VerificationFailed(
+                "config-without-storage",
+                f"the database is ready, but Plano would not use it: `{name}` does not say so",
+                why=work.config.lacks,
+                fix="`planodev up --yes` adds what is missing to it, and nothing else",
+            )
         )
+    for error in errors[1:]:
+        work.progress.notice(Notice(error.code, error.why or error.message, error.fix))
+    if errors:
+        raise errors[0]
     named = storage.named(work.config.connection_string, work.connection(), {**work.environment, **given}, work.mode)
     if named:
         raise other_database(work, named)
