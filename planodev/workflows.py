@@ -58,7 +58,7 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
             _place_witness(run)
         # The engine takes its time for either: everything else is loaded meanwhile.
         from planodev import locking, report
-        from planodev.steps import plano_running
+        from planodev.steps import adopt, plano_running
         from planodev.steps.prove import refuse_other_database
 
         steps = steps_of_up()
@@ -68,9 +68,15 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
             refuse_other_database(run)
             project.check_writable(here)
             run.proved = early() if early else None
+            adopting = options.get("adopt") or (not run.proved and adopt.interrupted(run))
+            if adopting and adopt.take_over(run):
+                run.proved = None
+                if run.dry_run:
+                    return report.up(run)
             if not run.proved:
                 # What was seen before the lock was ours may be another planodev's work in the middle.
                 run = work.prepare(here, options, environment_, progress, run.engine)
+                adopt.refuse_beside(run)
             for step in steps:
                 progress.begin(step.title)
                 progress.done(step.run(run))

@@ -12,6 +12,7 @@ from planodev.engines import AdminFailed
 from planodev.errors import CredentialsRefused, NotReady
 from planodev.plano import proof, state_table
 from planodev.result import Outcome
+from planodev.steps.follow import follow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,51 +172,6 @@ SET client_min_messages = warning;
 {state_table.CREATE}
 \\endif
 """
-
-
-def follow(work: Work, verdict: Verdict) -> None:
-    """Make the role, its password and the database what `.env` says; nothing is dropped.
-
-    Raises:
-        CredentialsRefused: the server's own socket refuses too.
-
-    """
-    work.progress.note(f"the database follows `.env`: {verdict.why}")
-    superuser = (work.volume.superuser if work.volume else work.superuser) or work.user
-    role, name = _quoted(work.user), _quoted(work.database)
-    password = "'" + (work.password or "").replace("'", "''") + "'"
-    # A failing statement would be logged with the password in it.
-    quiet = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'; SET standard_conforming_strings = on;\n"
-    make_role = f"SELECT 'CREATE ROLE {role}' WHERE to_regrole('{role}') IS NULL \\gexec\n"
-    make_database = (
-        f"SELECT 'CREATE DATABASE {name} OWNER {role}' "
-        f"WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{work.database}') \\gexec\n"
-    )
-    grants = f"""\
-GRANT CONNECT ON DATABASE {name} TO {role};
-GRANT USAGE, CREATE ON SCHEMA public TO {role};
-SELECT 'GRANT SELECT, INSERT, UPDATE, DELETE ON {state_table.NAME} TO {role}'
-WHERE to_regclass('{state_table.NAME}') IS NOT NULL \\gexec
-"""
-    try:
-        work.engine.admin(
-            work.have(),
-            f"{quiet}{make_role}ALTER ROLE {role} LOGIN PASSWORD {password};\n{make_database}",
-            user=superuser,
-            database="postgres",
-        )
-        work.engine.admin(work.have(), quiet + grants, user=superuser, database=work.database)
-    except AdminFailed as error:
-        raise CredentialsRefused(
-            "cannot-follow",
-            "the database could not be made to follow `.env`",
-            why=str(error).replace(work.password or "\0", "***"),
-            fix=f"`docker exec -it {work.have().name} psql -U {superuser}` opens the server itself",
-        ) from error
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def evidence_of(work: Work) -> Evidence:
