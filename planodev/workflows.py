@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from planodev import project, settings, work
+from planodev import engines, project, settings, work
 from planodev.background import begin
 from planodev.checks import credentials
 from planodev.checks.inside import look as look_inside
+from planodev.checks.inside import stored
 from planodev.errors import BadInput, NoEngine
 from planodev.plano import proof
 from planodev.result import Outcome, Result
@@ -156,8 +157,7 @@ def _down(run: work.Work, options: Mapping[str, Any]) -> Result:
     if have is None and volume is None:
         return report.down(run, stopped=False, deleted=False)
     delete = bool(options.get("delete_data"))
-    seen = look_inside(run)
-    count = seen.conversations if seen else None
+    count = _count(run)
     if delete:
         _confirm(run, count, yes=bool(options.get("yes")))
     elif not options.get("keep_data") and volume:
@@ -179,6 +179,17 @@ def _down(run: work.Work, options: Mapping[str, Any]) -> Result:
             Outcome("deleted", volume.name if volume else have.name if have else "", report.counted(count))
         )
     return report.down(run, stopped=stopped, deleted=delete, count=count)
+
+
+def _count(run: work.Work) -> int | None:
+    """Count what a deletion would take: every database in the volume, not only the one in use."""
+    have = run.observed.container
+    if have is None or have.state != "running":
+        return None
+    try:
+        return sum(stored(run, have).values())
+    except engines.AdminFailed:
+        return None
 
 
 def _confirm(run: work.Work, count: int | None, *, yes: bool) -> None:

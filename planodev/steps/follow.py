@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from planodev.checks.inside import stored
 from planodev.engines import AdminFailed
 from planodev.errors import CredentialsRefused
 from planodev.plano import state_table
@@ -14,12 +15,6 @@ if TYPE_CHECKING:
 
 # A failing statement would be logged with the password in it.
 _QUIET = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'; SET standard_conforming_strings = on;\n"
-_COUNT = f"""\
-SELECT to_regclass('{state_table.NAME}') IS NOT NULL AS there \\gset
-\\if :there
-{state_table.COUNT};
-\\endif
-"""
 
 
 def follow(work: Work, verdict: Verdict) -> None:
@@ -62,13 +57,8 @@ WHERE to_regclass('{state_table.NAME}') IS NOT NULL \\gexec
 
 def _say(work: Work, verdict: Verdict) -> None:
     """Say what differs, with both values; of a password only that it does."""
-    facts = _admin(
-        work,
-        f"SELECT coalesce((SELECT rolcanlogin::text FROM pg_roles WHERE rolname = '{work.user}'), 'none');\n"
-        "SELECT datname FROM pg_database WHERE datallowconn AND datname NOT IN ('postgres', 'template1');\n",
-        "postgres",
-    ).split("\n")
-    may_log_in, databases = facts[0], facts[1:]
+    can = f"SELECT coalesce((SELECT rolcanlogin::text FROM pg_roles WHERE rolname = '{work.user}'), 'none');"
+    may_log_in, databases = _admin(work, can, "postgres"), stored(work, work.have())
     first_user, first_database = (work.volume.superuser, work.volume.database) if work.volume else ("", "")
     if may_log_in == "none":
         was = f", the database was made for `{first_user}`" if first_user not in ("", work.user) else ""
@@ -78,19 +68,12 @@ def _say(work: Work, verdict: Verdict) -> None:
     elif verdict.code == "password-refused":
         work.progress.note(f"the database had another password for `{work.user}` than DB_PASS: `.env` leads")
     if work.database not in databases:
-        others = [f"`{name}` keeps {count}" for name in databases if (count := _stored(work, name))]
         was = f", the first one was `{first_database}`" if first_database not in ("", work.database) else ""
         work.progress.note(f"DB_NAME in `.env` is `{work.database}`{was}: this database is made, and is empty")
-        for other in others:
-            work.progress.note(f"the database {other}; its name in DB_NAME brings them back")
-
-
-def _stored(work: Work, database: str) -> str:
-    """Return how many turns another database holds, "" for none."""
-    count = _admin(work, _COUNT, database).strip()
-    if not count.isdigit() or count == "0":
-        return ""
-    return f"{count} stored turn{'' if count == '1' else 's'}"
+        for name, count in databases.items():
+            if count:
+                turns = f"{count} stored turn{'' if count == 1 else 's'}"
+                work.progress.note(f"the database `{name}` keeps {turns}; its name in DB_NAME brings them back")
 
 
 def _admin(work: Work, sql: str, database: str) -> str:
