@@ -21,6 +21,7 @@ CHECKED = "0.4.39"
 # In PLANO_HOME of planoai 0.4.39, `consts.py`: one Plano per machine.
 CONTAINER = "plano"
 PID_FILE = ".plano/run/plano.pid"
+_PROGRAMS = ("planoai", "planoai.exe")
 _WITH_VALUE = frozenset({"--path", "--tracing-port", "--listener-port"})
 
 
@@ -48,17 +49,20 @@ def start(command: Sequence[str], directory: Path) -> Start | None:
         directory: where it will run.
 
     """
+    for words in (list(command), _inner(command)):
+        places = [i for i, word in enumerate(words) if PurePath(word.replace("\\", "/")).name in _PROGRAMS]
+        rest = words[places[-1] + 1 :] if places else []
+        if next((word for word in rest if not word.startswith("-")), None) == "up":
+            return _read(rest[rest.index("up") + 1 :], directory)
+    return None
+
+
+def _inner(command: Sequence[str]) -> list[str]:
+    """Return the words inside the arguments, for a shell's `-c`."""
     try:
-        words = [word for argument in command for word in shlex.split(argument)]
+        return [word for argument in command for word in shlex.split(argument)]
     except ValueError:
-        words = list(command)
-    places = [i for i, word in enumerate(words) if PurePath(word.replace("\\", "/")).name in ("planoai", "planoai.exe")]
-    if not places:
-        return None
-    rest = words[places[-1] + 1 :]
-    if next((word for word in rest if not word.startswith("-")), None) != "up":
-        return None
-    return _read(rest[rest.index("up") + 1 :], directory)
+        return []
 
 
 def _read(arguments: Sequence[str], directory: Path) -> Start:

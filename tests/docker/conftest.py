@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -17,7 +18,10 @@ import docker
 import psycopg
 import pytest
 
+from tests.plano.conftest import planoai  # noqa: F401  a fixture
+
 LABEL = "dev.planodev.project"
+KEY = "sk-ant-of-the-env-file"
 
 
 @dataclass
@@ -42,7 +46,8 @@ class Project:
         path.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.api = api
-        clean = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY") and not k.startswith("PLANODEV_")}
+        foreign = ("PLANODEV_", "DB_", "DATABASE_URL")
+        clean = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY") and not k.startswith(foreign)}
         self.environment = {**clean, "XDG_STATE_HOME": str(state), "LC_ALL": "C.UTF-8", "COLUMNS": "80"}
 
     def command(self, *arguments):
@@ -84,6 +89,13 @@ class Project:
     def write(self, name, text):
         (self.path / name).write_text(text)
         return self
+
+    def change(self, name, old, new):
+        """Replace in a file what must be there."""
+        text = (self.path / name).read_text()
+        changed = re.sub(old, lambda _: new, text, flags=re.MULTILINE)
+        assert changed != text, f"`{old}` is not in `{name}`"
+        return self.write(name, changed)
 
     def status(self):
         return self("status", "--json").json["data"]
@@ -141,6 +153,28 @@ def make_project(tmp_path, api):
 @pytest.fixture
 def project(make_project):
     return make_project()
+
+
+@pytest.fixture(scope="module")
+def one_project(tmp_path_factory, api):
+    """Return a project that is up, for a whole module; `shop` lends it out."""
+    place = tmp_path_factory.mktemp("one")
+    made = Project(place / "shop", place / "state", api)
+    made("up", "--model", "anthropic/claude-sonnet-4-5", "--save-keys", ANTHROPIC_API_KEY=KEY)
+    yield made
+    remove_all(api, str(place))
+
+
+@pytest.fixture
+def shop(one_project):
+    """Return the module's project, with a database, a key and a model that is stored; its files are put back."""
+    files = {path: path.read_bytes() for path in one_project.path.iterdir()}
+    yield one_project
+    for path in one_project.path.iterdir():
+        if path not in files:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    for path, content in files.items():
+        path.write_bytes(content)
 
 
 def remove_all(api, prefix):

@@ -76,6 +76,11 @@ def comments(text):
     return re.findall(r"(?m)(?:^|(?<=\s))#[^\r\n]*", text)
 
 
+def comments_by_key(text):
+    """Return (key, comment) of each line that begins with a key and ends with a comment."""
+    return re.findall(r"(?m)^\s*[\"']?(\w+)[\"']?[ ]*:[^\r\n#]*(?<=\s)(#[^\r\n]*)", text)
+
+
 def assert_only_storage_changed(old, new):
     before, after = load(old), load(new)
     storage, had = after.pop("state_storage"), before.pop("state_storage", None)
@@ -95,6 +100,7 @@ def assert_only_storage_changed(old, new):
         inner = new[start : len(new) - len(old[stop:])]
         kept = iter(comments(inner))
         assert all(comment in kept for comment in comments(old[start:stop])), "a comment inside is gone"
+        assert set(comments_by_key(old[start:stop])) <= set(comments_by_key(inner)), "a comment is behind another key"
 
     lines = [text.splitlines(keepends=True) for text in (old, new)]
     matcher = SequenceMatcher(None, *lines, autojunk=False)
@@ -119,6 +125,11 @@ def test_only_state_storage_changes(name):
     new = with_storage(old)
     assert (new == old) == (name in STORES_ALREADY)
     assert_only_storage_changed(old, new)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, text in EDITED.items() if "state_storage" not in load(text)))
+def test_a_new_block_comes_last(name):
+    assert list(load(with_storage(EDITED[name])))[-1] == "state_storage"
 
 
 @pytest.mark.parametrize("kind", ["configs", "mended"])

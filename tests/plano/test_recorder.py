@@ -1,5 +1,7 @@
 """The recorder is the real planoai: it does what makes `planodev run` necessary, and hands over what was exported."""
 
+import os
+import pwd
 import shutil
 import subprocess
 
@@ -82,20 +84,18 @@ def test_the_container_reads_localhost_in_the_file_as_the_host(planoai, project)
     assert planoai.recorded["connection_string"] == ADDRESS.replace("localhost", "host.docker.internal")
 
 
-def test_nothing_is_written_but_below_its_home(planoai, project):
+def test_nothing_is_written_but_below_its_home(planoai, project, tmp_path):
     def files():
-        return {path for path in project.parent.rglob("*") if not path.is_relative_to(planoai.home)}
+        return {path for path in tmp_path.rglob("*") if not path.is_relative_to(planoai.home)}
 
+    (project / "config.yaml").write_text(CONFIG.replace("${DB_HOST}", "localhost"))  # planoai writes a changed copy
     before = files()
     for mode in MODES:
-        planoai.run("planoai", "up", *mode, cwd=project, **DB, **KEY)
+        planoai.run("planoai", "up", *mode, cwd=project, TMPDIR=str(tmp_path), **DB, **KEY)
     assert files() == before | {planoai.record}
 
 
 def test_a_real_home_is_refused(planoai, project):
-    import os
-    import pwd
-
     home = pwd.getpwuid(os.getuid()).pw_dir
     done = planoai.run("planoai", "up", cwd=project, code=1, HOME=home, **DB, **KEY)
     assert "HOME must be a temporary directory" in done.stderr
