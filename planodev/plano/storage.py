@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from planodev.connection import DOCKER_HOST_NAME, LOOPBACK, Connection
-from planodev.plano import driver_url
+from planodev.connection import CONNECTION_STRING, DOCKER_HOST_NAME, LOOPBACK, Connection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from planodev.plano import driver_url
 
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 _LOOPBACKS = (LOOPBACK, "localhost", "::1")
@@ -24,6 +25,10 @@ def names_ours(text: str) -> bool:
 
     Parameters behind them, such as `?connect_timeout=5`, are welcome.
     """
+    if text == CONNECTION_STRING:
+        return True
+    from planodev.plano import driver_url
+
     marked = {"DB_USER": "user", "DB_PASS": "secret", "DB_HOST": "host", "DB_PORT": "1", "DB_NAME": "database"}
     try:
         target = driver_url.parse(substitute(text, marked, "native"))
@@ -54,6 +59,8 @@ def named(
     """
     if text is None or names_ours(text) or any(not environment.get(name) for name in variables(text)):
         return None
+    from planodev.plano import driver_url
+
     try:
         target = driver_url.parse(substitute(text, environment, mode))
     except driver_url.Refused:

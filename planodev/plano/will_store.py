@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from planodev.plano import access_keys, config_keys, driver_url, planoai, providers, storage
+from planodev.connection import CONNECTION_STRING
+from planodev.plano import access_keys, config_keys, planoai, providers, storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -133,7 +134,9 @@ def _connection(config: ConfigFile, environment: Mapping[str, str] | None, mode:
         said = f"the connection string in `{name}` names ${variable}, which is not set where planoai starts"
         fix = f"put {variable}=… into `.env` and start Plano by `planodev run`, or use the five DB_* variables"
         yield Finding("connection-string-unset", said, fix, fatal=environment is not None)
-    if unset:
+    if unset or text == CONNECTION_STRING:
         return
+    from planodev.plano import driver_url
+
     for remark in driver_url.remarks(storage.substitute(text, values, mode)):
         yield Finding(remark.code, f"{remark.message} (connection_string in `{name}`)", remark.fix, fatal=True)

@@ -13,6 +13,7 @@ from planodev.steps import plano_running, prove
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from planodev.engines import Container
     from planodev.plano.planoai import Start
     from planodev.work import Work
 
@@ -35,7 +36,7 @@ def look(work: Work, start: Start) -> None:
         text = f"DB_HOST in `.env` is for `{MODE_OPTION[work.wanted.plano]}`; this command gets {_host(work)} instead"
         work.progress.notice(Notice("host-for-other-mode", text, f"`planodev up --plano {work.mode}` makes that stick"))
     have = work.observed.container
-    if have and have.plano == "native" and work.mode == "docker" and not work.wanted.foreign_host:
+    if have and not work.wanted.foreign_host and _out_of_reach(work, have):
         raise VerificationFailed(
             "wrong-mode",
             "a Plano in Docker would not reach this database",
@@ -54,6 +55,13 @@ def look(work: Work, start: Start) -> None:
     older = plano_running.older_than(work)
     if older:
         work.progress.notice(older)
+
+
+def _out_of_reach(work: Work, have: Container) -> bool:
+    """Say whether a Plano in Docker would find nobody at `host.docker.internal`; where that is depends on the engine."""
+    if work.mode != "docker" or have.plano == "docker":
+        return False
+    return not set(work.engine.addresses(work.mode, have.image)) <= set(have.addresses)
 
 
 def _faults(work: Work, start: Start) -> list[access_keys.Fault]:
