@@ -58,7 +58,7 @@ def look(work: Work, start: Start) -> None:
 
 
 def _out_of_reach(work: Work, have: Container) -> bool:
-    """Say whether a Plano in Docker would find nobody at `host.docker.internal`; where that is depends on the engine."""
+    """Say whether a Plano in Docker would find nobody at `host.docker.internal`, which depends on the engine."""
     if work.mode != "docker" or have.plano == "docker":
         return False
     return not set(work.engine.addresses(work.mode, have.image)) <= set(have.addresses)
