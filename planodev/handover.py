@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from planodev import project, settings, work
 from planodev.connection import DOCKER_HOST_NAME, LOOPBACK, Connection
 from planodev.env_file import KEYS
-from planodev.errors import VerificationFailed
+from planodev.errors import BadInput, VerificationFailed
 from planodev.plano import config_file, planoai
 from planodev.plano import environment as plano_environment
 from planodev.result import Notice
@@ -46,7 +46,8 @@ def env(directory: Path, options: Mapping[str, Any], environment: Mapping[str, s
     """
     here = project.at(directory)
     found, wanted, chosen, config = work.read_project(here, options, environment)
-    return plano_environment.of(_way(found, wanted, chosen.plano.value), found, config, environment)
+    way = _way(found, wanted, chosen.plano.value)
+    return plano_environment.of(way, found, _if_readable(config), environment)
 
 
 def run(
@@ -72,6 +73,8 @@ def run(
     here = project.at(directory)
     start = planoai.start(command, here.path)
     found, wanted, _, config = work.read_project(here, {}, environment)
+    if not start:
+        config = _if_readable(config)
     # A process here reaches the database here; only `planoai up --docker` puts Plano into a container.
     asked = options.get("plano") and settings.resolve(options, {}, None, {}).plano.value
     mode = asked or (start.mode if start else "native")
@@ -79,7 +82,9 @@ def run(
     if start:
         config = config_file.load(start.config)
     added = plano_environment.of(way, found, config, environment)
-    overruled = [name for name in KEYS if environment.get(name) not in (None, "", added[name])]
+    # The other mode's address is what `env` printed for that.
+    fine = {"DB_HOST": (DOCKER_HOST_NAME, LOOPBACK, "localhost")}
+    overruled = [name for name in KEYS if environment.get(name) not in (None, "", added[name], *fine.get(name, ()))]
     if overruled:
         are = "is" if len(overruled) == 1 else "are"
         text = f"{', '.join(overruled)} {are} set in the shell to something else; the command gets what `.env` says"
@@ -91,6 +96,15 @@ def run(
         finally:
             run_.engine.close()
     return Launch(tuple(command), here.path, {**environment, **added})
+
+
+def _if_readable(config: config_file.ConfigFile) -> config_file.ConfigFile:
+    """Return a configuration, or an absent one for one that cannot be read: only Plano itself needs it."""
+    try:
+        _ = config.content
+    except BadInput:
+        return replace(config, text=None)
+    return config
 
 
 def _way(found: EnvFile, wanted: Credentials, mode: str) -> Connection:

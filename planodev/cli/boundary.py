@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     console = Console()
     code = 0
     try:
-        _run(arguments, console)
+        code = _run(arguments, console)
     except (PlanodevError, click.exceptions.Exit) as error:
         code = error.exit_code
         if isinstance(error, PlanodevError):
@@ -45,12 +45,13 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     os._exit(code)
 
 
-def _run(arguments: list[str], console: Console) -> None:
-    """Run a command; whatever goes wrong leaves as a `PlanodevError`, a pipe that closed, or click's exit."""
+def _run(arguments: list[str], console: Console) -> int:
+    """Run a command and return its exit code; whatever goes wrong leaves as a `PlanodevError`, a pipe that closed, or click's exit."""
     # What follows `run` belongs to the command that it starts.
     console.json = "--json" in arguments and _command(arguments) != "run"
     try:
-        planodev.main(arguments, prog_name="planodev", standalone_mode=False, obj=console)
+        code = planodev.main(arguments, prog_name="planodev", standalone_mode=False, obj=console)
+        return code if isinstance(code, int) else 0  # what a command has left with
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "", err=True)
         raise click.exceptions.Exit(BadInput.exit_code) from error

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command(
     "run",
     short_help="Run a command with the database in its environment.",
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    context_settings={"allow_interspersed_args": False},
 )
 @click.option("--plano", metavar="docker|native", help="Whose DB_HOST to give.  [default: the command's]")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND [ARGUMENTS]...")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from planodev import env_file as env_files
 from planodev.checks import credentials, git
 from planodev.connection import DOCKER_HOST_NAME
+from planodev.errors import BadInput
 from planodev.plano import access_keys, environment, storage, will_store
 from planodev.result import Check
 
@@ -77,12 +78,16 @@ def config(subject: Subject) -> Check:
 def keys(subject: Subject) -> Check:
     """Whether planoai will find the keys that the configuration names."""
     env, found = subject.env(), subject.config()
+    try:
+        _ = found.content
+    except BadInput:
+        return Check("keys", "failed", "unknown, since the configuration cannot be read")
     if not found.keys:
         return Check("keys", "ok", "the configuration names none")
-    file, beside = str(env.path), env.text if env.exists else None
-    looked = (access_keys.fault(key, beside, subject.environment, found.path.name, file) for key in found.keys)
-    faults = [fault for fault in looked if fault]
+    places = access_keys.Places(found.path.parent / ".env", env.path, subject.environment, found.path)
+    faults = sorted(access_keys.faults(found.keys, places), key=lambda fault: not fault.fatal)
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        return Check("keys", "failed", faults[0].message + more, fix=faults[0].fix)
+        state = "failed" if faults[0].fatal else "warning"
+        return Check("keys", state, faults[0].message + more, fix=faults[0].fix)
     return Check("keys", "ok", ", ".join(key.name for key in found.keys))

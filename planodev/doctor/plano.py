@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
 
+from planodev.errors import BadInput
 from planodev.plano import access_keys, planoai
 from planodev.result import Check
 from planodev.steps import plano_running
@@ -83,7 +84,10 @@ def _models(port: int) -> int | None:
 
 
 def _model_port(config: ConfigFile) -> int:
-    content = config.content or {}
+    try:
+        content = config.content or {}
+    except BadInput:  # which `config` tells
+        return MODEL_PORT
     listeners = content.get("listeners")
     if isinstance(listeners, dict):
         found = [listeners.get("egress_traffic") or {}]

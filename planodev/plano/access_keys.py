@@ -7,20 +7,25 @@ beside the configuration is the only place that is looked into; what is nowhere 
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planodev import env_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLACEHOLDER = re.compile(
-    r"<.*>|\$.*|\.{3}|x{3,}|todo|tbd|placeholder|change[-_ ]?me"
+    r"<.*>|y|n|yes|no|none|null|true|false|\$.*|\.{3}|x{3,}|todo|tbd|placeholder|change[-_ ]?me"
     r"|(sk-)?(your|my|replace|insert|enter|put)[-_ ].*|sk-(\.{3}|x{3,}).*|[a-z_]*api[-_]?key([-_]here)?",
     re.IGNORECASE,
 )
+
+
+SHORTEST = 4  # characters; what is shorter was an answer to some question, and no key
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,58 @@ class AccessKey:
 
 @dataclass(frozen=True)
 class Fault:
-    """Why planoai would not start with a key, or start with a wrong one: a code, and the words."""
+    """Why planoai would not start with a key, or with a wrong one.
+
+    Args:
+        code: stable, lower case, with hyphens.
+        message: one sentence without a full stop.
+        fix: what mends it.
+        key: the variable, "" where none is named.
+        fatal: False where Plano gets the key all the same.
+        absent: True where a value is missing, so that one could be saved.
+
+    """
 
     code: str
     message: str
     fix: str
-    key: str = field(default="", compare=False)
+    key: str = ""
+    fatal: bool = True
+    absent: bool = False
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where planoai looks for a key, and the words for it.
+
+    Args:
+        beside: the `.env` beside the configuration, which need not exist: the only file that planoai looks into.
+        ours: the project's own `.env`, into which keys are saved.
+        shell: the environment that planoai starts with.
+        config: the configuration.
+
+    """
+
+    beside: Path
+    ours: Path
+    shell: Mapping[str, str] = field(repr=False)
+    config: Path
+
+    @property
+    def text(self) -> str | None:
+        """Return the text of the file that planoai looks into, None where there is none."""
+        return self.beside.read_bytes().decode(errors="replace") if self.beside.is_file() else None
+
+    @property
+    def saved(self) -> bool:
+        """Say whether planoai finds what planodev saves."""
+        return not self.beside.is_file() or self.beside.resolve() == self.ours.resolve()
+
+    @property
+    def file(self) -> str:
+        """Return the file to write a key into, quoted for a shell."""
+        path = self.ours if self.saved else self.beside
+        return ".env" if path == Path.cwd() / ".env" else shlex.quote(str(path))
 
 
 def named_in(content: Mapping[str, Any]) -> list[AccessKey]:
@@ -59,55 +110,63 @@ def is_placeholder(value: str) -> bool:
 
 def can_be_saved(value: str) -> bool:
     """Say whether every reader of `.env` reads a value alike when it is written as it is."""
-    return bool(value) and env_file.is_plain(value) and not is_placeholder(value)
+    return len(value) >= SHORTEST and env_file.is_plain(value) and not is_placeholder(value)
 
 
-def fault(key: AccessKey, beside: str | None, shell: Mapping[str, str], config: str, file: str) -> Fault | None:
-    """Say what planoai will stumble over, None where it gets the key.
+def faults(keys: Iterable[AccessKey], places: Places) -> list[Fault]:
+    """Return what planoai will stumble over, nothing where it gets every key."""
+    text = places.text
+    values = places.shell if text is None else env_file.read_as_planoai(text)
+    return [fault for key in keys if (fault := _fault(key, values, places))]
 
-    Args:
-        key: as the configuration writes it.
-        beside: the text of the `.env` beside the configuration, None where there is none.
-        shell: the environment that planoai starts with.
-        config: the configuration's name, for the words.
-        file: the `.env`'s path, quoted for a shell, for the words.
 
-    """
-    name = key.name
+def _fault(key: AccessKey, values: Mapping[str, str], places: Places) -> Fault | None:
+    name, config = key.name, places.config.name
     if not name:
         text = f"an access_key in `{config}` is written as itself, and planoai takes it for a variable's name"
-        return Fault("access-key-literal", text, f"move it into `{file}` as NAME=…, and write `access_key: $NAME`")
+        fix = f"move it into `{places.file}` as NAME=…, and write `access_key: $NAME`"
+        return Fault("access-key-literal", text, fix)
     if key.braces:
         text = f"planoai does not find `${{{name}}}`: an access_key takes no braces"
         return Fault("access-key-braces", text, f"write `access_key: ${name}` in `{config}`", name)
-    value = (shell if beside is None else env_file.read_as_planoai(beside)).get(name)
-    here = bool(shell.get(name)) and not is_placeholder(shell[name])
+    value = values.get(name)
     if value is None or not value or is_placeholder(value):
-        return _without(name, value, here=here, alone=beside is not None, file=file)
-    return None if beside is None else _misread(name, value, file)
+        return _without(name, value, places)
+    return _misread(name, value, places.file) if values is not places.shell else None
 
 
-def _without(name: str, value: str | None, *, here: bool, alone: bool, file: str) -> Fault:
-    fix = "`planodev up --save-keys`" if here else f"`planodev up` at a terminal asks for it; or `{file}`: {name}=…"
+def _without(name: str, value: str | None, places: Places) -> Fault:
+    here = bool(places.shell.get(name)) and not is_placeholder(places.shell[name])
+    alone = places.beside.is_file()
+    if here and places.saved:
+        fix = "`planodev up --save-keys`"
+    elif here:
+        fix = f"`printf '{name}=%s\\n' \"${name}\" >> {places.file}`"
+    else:
+        fix = f"`read -rs KEY && printf '{name}=%s\\n' \"$KEY\" >> {places.file}` reads it unseen"
     place = "`.env`" if alone else "the shell"
+    if value is None and not here:
+        text = f"{name} is neither in `.env` nor in the shell, and planoai would not start without it"
+        return Fault("key-not-in-env-file", text, fix, name, absent=True)
     if value is None:
-        where = "is in the shell only" if here else "is nowhere"
-        looked = "planoai reads it from `.env` alone" if alone else "planoai takes it from the shell"
-        return Fault("key-not-in-env-file", f"{name} {where}, and {looked}: it would not start", fix, name)
+        text = f"{name} is in the shell only, and planoai reads it from `.env` alone: it would not start"
+        return Fault("key-not-in-env-file", text, fix, name, absent=True)
     if not value:
         hidden = ", and hides the one in the shell" if here and alone else ""
-        return Fault("key-empty", f"{name} is empty in {place}{hidden}: Plano would start without it", fix, name)
+        text = f"{name} is empty in {place}{hidden}: Plano would start without it"
+        return Fault("key-empty", text, fix, name, absent=True)
     text = f"{name} in {place} only holds the place of a key, and Plano would send it"
-    return Fault("key-placeholder", text, fix, name)
+    return Fault("key-placeholder", text, fix, name, absent=True)
 
 
 def _misread(name: str, value: str, file: str) -> Fault | None:
+    # Plano gets the right key of these two, since the value is pasted into YAML; nobody should rely on that.
     if value[0] in "\"'":
         text = f"{name} in `.env` is quoted, and planoai takes the quotes for a part of it"
-        return Fault("key-quoted", text, f"write {name}=… without quotes in `{file}`", name)
+        return Fault("key-quoted", text, f"write {name}=… without quotes in `{file}`", name, fatal=False)
     if re.search(r"\s#", value):
         text = f"{name} in `.env` has a comment behind it, and planoai takes that for a part of it"
-        return Fault("key-with-comment", text, f"put the comment on a line of its own in `{file}`", name)
+        return Fault("key-with-comment", text, f"put the comment on a line of its own in `{file}`", name, fatal=False)
     return None
 
 

@@ -35,8 +35,8 @@ def variables(way: Connection) -> dict[str, str]:
 def of(way: Connection, env: EnvFile, config: ConfigFile, shell: Mapping[str, str]) -> dict[str, str]:
     """Return what is added to the shell's environment.
 
-    DB_* and provider keys come from `.env` and lead, as they do in planoai wherever it reads that file. A
-    DATABASE_URL of the user's own, and other variables of the connection string, stay what the shell says.
+    DB_* and provider keys come from `.env` and lead, as they do in planoai wherever it reads that file; so does
+    DATABASE_URL. Other variables that the configuration's connection string names stay what the shell says.
 
     Args:
         way: how the database is reached from where the command will run.
@@ -46,10 +46,10 @@ def of(way: Connection, env: EnvFile, config: ConfigFile, shell: Mapping[str, st
 
     """
     values = variables(way)
-    if URL not in shell:
+    also = storage.variables(config.connection_string or "")
+    if URL not in also or not shell.get(URL):
         values[URL] = env.values.get(URL) or way.url
     keys = [key.name for key in config.keys if key.name]
     keys += [provider.key for provider in providers.BY_NAME.values() if provider.key]
     values |= {name: env.values[name] for name in keys if env.values.get(name)}
-    also = [name for name in storage.variables(config.connection_string or "") if not shell.get(name)]
-    return {name: env.values[name] for name in also if env.values.get(name)} | values
+    return {name: env.values[name] for name in also if env.values.get(name) and not shell.get(name)} | values

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from planodev.connection import DOCKER_HOST_NAME
 from planodev.plano import state_table
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ def _no_login(evidence: Evidence, connection: Connection) -> Verdict:
     code = next((code for pattern, code in _LOGIN_FAILURES if re.search(pattern, text)), "login-failed")
     at = f"{connection.host}:{connection.port}" + (f" ({evidence.address})" if evidence.address else "")
     why = {
-        "name-not-found": f"the name `{connection.host}` does not resolve where Plano runs",
+        "name-not-found": f"the name `{connection.host}` does not resolve{_where(connection)}",
         "not-ready": f"the server at {at} is starting or stopping",
         "password-refused": f"the server at {at} refuses the password for {connection.user}",
         "pg-hba": f"the server at {at} has no pg_hba.conf entry for {connection.user} without TLS",
@@ -246,6 +247,10 @@ def _no_login(evidence: Evidence, connection: Connection) -> Verdict:
         "not-postgres": f"what listens at {at} is not PostgreSQL, or closes at once",
     }.get(code, text)
     return Verdict(code, why, "planodev up")
+
+
+def _where(connection: Connection) -> str:
+    return " where Plano runs" if connection.host == DOCKER_HOST_NAME else ""
 
 
 def _one(cursor: Any) -> Any:  # noqa: ANN401

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from planodev.plano.config_file import ConfigFile
 
 
+# What Plano starts with all the same; whether it stores then, the proof says.
+_ODD = frozenset(
+    f"connection-string-{code}" for code in ("fragment", "slash", "user-missing", "database-missing", "sslmode-prefer")
+)
+
+
 @dataclass(frozen=True)
 class Finding:
     """Something that keeps Plano from storing, or from starting.
@@ -139,4 +145,5 @@ def _connection(config: ConfigFile, environment: Mapping[str, str] | None, mode:
     from planodev.plano import driver_url
 
     for remark in driver_url.remarks(storage.substitute(text, values, mode)):
-        yield Finding(remark.code, f"{remark.message} (connection_string in `{name}`)", remark.fix, fatal=True)
+        text = f"{remark.message} (connection_string in `{name}`)"
+        yield Finding(remark.code, text, remark.fix, fatal=remark.code not in _ODD)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from planodev.errors import VerificationFailed
-from planodev.plano import access_keys, environment, will_store
+from planodev.plano import access_keys, environment
 from planodev.result import Notice
 from planodev.steps import plano_running, prove
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from planodev.engines import Container
     from planodev.plano.planoai import Start
     from planodev.work import Work
@@ -32,9 +29,6 @@ def look(work: Work, start: Start) -> None:
 
     """
     work.password, work.port = work.wanted.password, work.wanted.port or 0
-    if work.wanted.plano and work.wanted.plano != work.mode:
-        text = f"DB_HOST in `.env` is for `{MODE_OPTION[work.wanted.plano]}`; this command gets {_host(work)} instead"
-        work.progress.notice(Notice("host-for-other-mode", text, f"`planodev up --plano {work.mode}` makes that stick"))
     have = work.observed.container
     if have and not work.wanted.foreign_host and _out_of_reach(work, have):
         raise VerificationFailed(
@@ -43,15 +37,18 @@ def look(work: Work, start: Start) -> None:
             why=f"it listens on {', '.join(have.addresses)} alone, as it was asked to by `--plano native`",
             fix="`planodev up --plano docker`, or start Plano by `planodev run -- planoai up`",
         )
+    if work.wanted.plano and work.wanted.plano != work.mode:
+        host = work.connection().host
+        text = f"DB_HOST in `.env` is for `{MODE_OPTION[work.wanted.plano]}`; this command gets {host} instead"
+        work.progress.notice(Notice("host-for-other-mode", text, f"`planodev up --plano {work.mode}` makes that stick"))
     prove.alone(work)
-    for finding in will_store.findings(work.config, _given(work), work.mode):
-        work.progress.notice(Notice(finding.code, finding.message, finding.fix))
-    faults = _faults(work, start)
-    for fault in faults[1:]:
+    faults = sorted(_faults(work, start), key=lambda fault: not fault.fatal)
+    for fault in faults[1:] if faults and faults[0].fatal else faults:
         work.progress.notice(Notice(fault.code, fault.message, fault.fix))
-    if faults:
-        why = "planoai takes keys from the `.env` beside its configuration, and from the shell where there is none"
-        raise VerificationFailed(faults[0].code, faults[0].message, why=why, fix=faults[0].fix)
+    if faults and faults[0].fatal:
+        first = faults[0]
+        text = f"planoai would not get {first.key or 'a key'}"
+        raise VerificationFailed(first.code, text, why=first.message, fix=first.fix)
     older = plano_running.older_than(work)
     if older:
         work.progress.notice(older)
@@ -65,15 +62,7 @@ def _out_of_reach(work: Work, have: Container) -> bool:
 
 
 def _faults(work: Work, start: Start) -> list[access_keys.Fault]:
-    beside = start.env_path.read_text(errors="replace") if start.env_path.is_file() else None
-    file = shlex.quote(str(start.env_path))
-    found = (access_keys.fault(key, beside, _given(work), work.config.path.name, file) for key in work.config.keys)
-    return [fault for fault in found if fault]
-
-
-def _given(work: Work) -> Mapping[str, str]:
-    return {**work.environment, **environment.of(work.connection(), work.env, work.config, work.environment)}
-
-
-def _host(work: Work) -> str:
-    return work.connection().host
+    given = {**work.environment, **environment.of(work.connection(), work.env, work.config, work.environment)}
+    return access_keys.faults(
+        work.config.keys, access_keys.Places(start.env_path, work.env.path, given, work.config.path)
+    )

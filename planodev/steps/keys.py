@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev import env_file
@@ -25,22 +23,23 @@ class SaveKeys:
 
     def run(self, work: Work) -> Outcome:
         faults = faults_of(work)
-        found = {fault.key: value for fault in faults if fault.key and (value := self._value(work, fault))}
+        found = {fault.key: value for fault in faults if fault.absent and (value := self._value(work, fault.key))}
         if found and not work.dry_run:
             work.env.with_values(found).write()
             work.env = env_file.load(work.env.path)
-        for fault in faults if work.dry_run else faults_of(work):
-            work.progress.notice(Notice(fault.code, fault.message, fault.fix))
-        names = ", ".join(found or [key.name for key in work.config.keys if key.name]) or "none named"
+            faults = faults_of(work)
+        for fault in faults:
+            if fault.key not in found:
+                work.progress.notice(Notice(fault.code, fault.message, fault.fix))
         if found:
-            return Outcome("would be saved" if work.dry_run else "saved", "keys", f"{names} in `.env`")
+            return Outcome("would be saved" if work.dry_run else "saved", "keys", f"{', '.join(found)} in `.env`")
+        missing = [fault.key for fault in faults if fault.absent]
+        names = f"{', '.join(missing)} missing" if missing else ", ".join(key.name for key in work.config.keys)
         return Outcome("unchanged", "keys", names)
 
-    def _value(self, work: Work, fault: access_keys.Fault) -> str | None:
-        if fault.code not in ("key-not-in-env-file", "key-empty", "key-placeholder"):
-            return None  # a line of the user's, which only the user can mend
-        save, name = work.options.get("save_keys"), fault.key
-        if save is False:
+    def _value(self, work: Work, name: str) -> str | None:
+        save = work.options.get("save_keys")
+        if save is False or not places_of(work).saved:
             return None
         value = work.environment.get(name, "")
         if access_keys.can_be_saved(value):
@@ -56,10 +55,15 @@ class SaveKeys:
         return typed or None
 
 
+def places_of(work: Work) -> access_keys.Places:
+    """Return where planoai will look for keys once it is started by `planodev run`."""
+    beside = work.config.path.parent / ".env"
+    shell = work.environment
+    if not beside.is_file():  # then it takes what `run` gives it
+        shell = {**shell, **{name: value for name, value in work.env.values.items() if value}}
+    return access_keys.Places(beside, work.env.path, shell, work.config.path)
+
+
 def faults_of(work: Work) -> list[access_keys.Fault]:
     """Return what planoai would stumble over among the keys, with what `.env` holds now."""
-    file = ".env" if work.project.path == Path.cwd() else shlex.quote(str(work.env.path))
-    found = (
-        access_keys.fault(key, work.env.text, work.environment, work.config.path.name, file) for key in work.config.keys
-    )
-    return [fault for fault in found if fault]
+    return access_keys.faults(work.config.keys, places_of(work))

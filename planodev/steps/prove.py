@@ -39,24 +39,24 @@ class Prove:
 
 def refuse_config(work: Work) -> None:
     """Raise `VerificationFailed` where Plano's configuration does not use this database, or Plano refuses it."""
+    _refuse_unusable(work)
+    named = _named(work)
+    if named:
+        raise other_database(work, named)
+
+
+def _refuse_unusable(work: Work) -> None:
     name = work.config.path.name
-    given = environment.of(work.connection(), work.env, work.config, work.environment)
-    findings = will_store.findings(work.config, {**work.environment, **given}, work.mode)
+    fatal = [finding for finding in will_store.findings(work.config, _given(work), work.mode) if finding.fatal]
     errors = [
-        VerificationFailed(
-            finding.code,
-            f"the database is ready, but Plano would not start with `{name}`",
-            why=finding.message,
-            fix=finding.fix,
-        )
-        for finding in findings
-        if finding.fatal
+        VerificationFailed(finding.code, f"Plano would not start with `{name}`", why=finding.message, fix=finding.fix)
+        for finding in fatal
     ]
     if work.config.lacks:
         errors.append(
             VerificationFailed(
                 "config-without-storage",
-                f"the database is ready, but Plano would not use it: `{name}` does not say so",
+                f"Plano would not use the database: `{name}` does not say so",
                 why=work.config.lacks,
                 fix="`planodev up --yes` adds what is missing to it, and nothing else",
             )
@@ -65,9 +65,14 @@ def refuse_config(work: Work) -> None:
         work.progress.notice(Notice(error.code, error.why or error.message, error.fix))
     if errors:
         raise errors[0]
-    named = storage.named(work.config.connection_string, work.connection(), {**work.environment, **given}, work.mode)
-    if named:
-        raise other_database(work, named)
+
+
+def _given(work: Work) -> dict[str, str]:
+    return {**work.environment, **environment.of(work.connection(), work.env, work.config, work.environment)}
+
+
+def _named(work: Work) -> Target | None:
+    return storage.named(work.config.connection_string, work.connection(), _given(work), work.mode)
 
 
 def refuse_other_database(work: Work) -> None:
@@ -127,12 +132,14 @@ def alone(work: Work) -> proof.Evidence:
         raise VerificationFailed(
             "config-missing", "Plano has no configuration", why=f"there is no `{work.config.path}`", fix="`planodev up`"
         )
-    work.progress.begin(Prove.title)
     work.password, work.port = work.wanted.password, work.wanted.port or 0
+    for finding in will_store.findings(work.config, _given(work), work.mode):
+        if not finding.fatal:  # the rest is what the proof fails with
+            work.progress.notice(Notice(finding.code, finding.message, finding.fix))
+    work.progress.begin(Prove.title)
     if work.wanted.foreign_host:
         return _elsewhere(work, work.connection(host=work.wanted.foreign_host))
-    given = environment.of(work.connection(), work.env, work.config, work.environment)
-    named = storage.named(work.config.connection_string, work.connection(), {**work.environment, **given}, work.mode)
+    named = _named(work)
     if named:
         return _elsewhere(work, storage.way(named))
     have = work.observed.container
@@ -157,8 +164,7 @@ def _elsewhere(work: Work, way: Connection) -> proof.Evidence:
                 verdict, fix=f"that server is not planodev's: check its address and password in `{where}`"
             )
         raise failed(verdict, way)
-    if work.wanted.foreign_host:
-        refuse_config(work)
+    _refuse_unusable(work)
     place = "from a container beside Plano's" if beside else "from this machine"
     what = f"a conversation was stored at {way.host}, read back and rolled back {place}"
     work.progress.done(Outcome("proved", "storing", what))
