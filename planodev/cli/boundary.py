@@ -46,7 +46,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _run(arguments: list[str], console: Console) -> int:
-    """Run a command and return its exit code; whatever goes wrong leaves as a `PlanodevError`, a pipe that closed, or click's exit."""
+    """Run a command and return its exit code.
+
+    Whatever goes wrong leaves as a `PlanodevError`, a pipe that closed, or click's exit.
+    """
     # What follows `run` belongs to the command that it starts.
     console.json = "--json" in arguments and _command(arguments) != "run"
     try:
