@@ -103,6 +103,16 @@ class Project:
     def container(self):
         return self.api.inspect_container(self.status()["container"])
 
+    def engine(self):
+        """Return all that the engine has of this project, to compare before and after; others may be at work there."""
+        label = {"label": f"dev.planodev.path={self.path}"}
+        containers = {
+            item["Id"]: (item["Names"], self.api.inspect_container(item["Id"])["State"])
+            for item in self.api.containers(all=True, filters=label)
+            if "dev.planodev.witness" not in item["Labels"]
+        }
+        return containers, sorted(volume["Name"] for volume in self.api.volumes(filters=label)["Volumes"] or [])
+
     def login(self, **changed):
         from urllib.parse import unquote
 
