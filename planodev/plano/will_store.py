@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 # What Plano starts with all the same; whether it stores then, the proof says.
 _ODD = frozenset(
-    f"connection-string-{code}" for code in ("fragment", "slash", "user-missing", "database-missing", "sslmode-prefer")
+    {
+        "connection-string-fragment",
+        "connection-string-slash",
+        "connection-string-user-missing",
+        "connection-string-database-missing",
+        "connection-string-sslmode-prefer",
+    }
 )
 
 
