@@ -187,7 +187,7 @@ class DockerEngine:
 
     def begin_witness(self, image: str, life: float) -> None:
         if self._witness is None:
-            self._witness = docker_witness.Witness(self._api, image, life)
+            self._witness = docker_witness.Witness(self._api, image, life, docker_witness.leftovers(self._published))
             # Whoever places a witness asks for addresses next, and the engine takes its time to tell of itself.
             self._facts = begin(self._api.info)
 
