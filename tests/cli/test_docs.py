@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from planodev.engines import failures
+
 ROOT = Path(__file__).parents[2]
 REFERENCE = (ROOT / "docs/reference.md").read_text()
 COMMANDS = ("up", "down", "status", "verify")
@@ -44,9 +46,16 @@ def test_every_error_code_is_in_the_reference():
     codes = set(re.findall(calls + r"\(\s*\"([a-z-]+)\"", text))
     codes |= set(re.findall(r"PlanodevError\(\s*\"([a-z-]+)\"", text))
     codes |= set(re.findall(r"\", \"(image-[a-z-]+|[a-z]+(?:-[a-z]+)+)\"\)", text))
+    codes |= set(failures.CODES)
     assert len(codes) > 50
     missing = sorted(code for code in codes if f"`{code}`" not in REFERENCE)
     assert not missing
+
+
+@pytest.mark.parametrize("code", failures.CODES)
+def test_the_exit_code_of_a_failure_of_the_engine_is_in_the_reference(code):
+    line = next(line for line in REFERENCE.splitlines() if line.startswith("| `") and f"`{code}`" in line)
+    assert line.split("|")[2].strip() == str(failures.CODES[code][0].exit_code)
 
 
 def test_every_key_of_the_json_is_in_the_reference():
