@@ -162,12 +162,13 @@ class Changes:
             else:
                 self._api.start(container.id)
         except Refused as error:
+            from planodev.engines import failures
+
+            found = failures.refused(error.text)
             # Engines word it differently, so look at the port itself as well.
-            text = error.text.lower()
-            if any(words in text for words in ("already allocated", "already in use", "not available", "forbidden by")):
-                raise PortTaken(error.text) from error
-            if container.port and ports.holder(container.port, container.addresses):
-                raise PortTaken(error.text) from error
+            held = container.port and ports.holder(container.port, container.addresses)
+            if found.code == "port-taken" or held:
+                raise PortTaken(found.why) from error
             raise
 
     def stop(self, container: Container, timeout: float) -> None:

@@ -6,7 +6,9 @@ import contextlib
 import json
 import os
 import re
+import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -262,7 +264,10 @@ def on_terminal(project, *arguments, answers=(), keys=None, timeout=60):
         os.execv(command[0], command)
     shown, waiting, end = b"", list(answers), time.monotonic() + timeout
     with contextlib.suppress(OSError):
-        while time.monotonic() < end:
+        while True:
+            if not select.select([screen], [], [], max(0.0, end - time.monotonic()))[0]:
+                os.kill(pid, signal.SIGKILL)  # it waits for an answer that nobody gives
+                break
             piece = os.read(screen, 65536)
             if not piece:
                 break
