@@ -115,12 +115,13 @@ def read_psql(stdout: str, stderr: str) -> Evidence:
     return Evidence(facts, stored, error, sqlstate, address[1] if address else None, count)
 
 
-def run_here(connection: Connection, timeout: float) -> Evidence:
+def run_here(connection: Connection, timeout: float, options: str = "") -> Evidence:
     """Run the proof from this machine, with named prepared statements on one connection, as Plano does.
 
     Args:
         connection: where and as whom.
         timeout: seconds for each of connecting and the statements.
+        options: for the server's command line, such as `-c search_path=app`.
 
     """
     import psycopg
@@ -128,7 +129,7 @@ def run_here(connection: Connection, timeout: float) -> Evidence:
     facts: dict[str, Any] | None = None
     stored, count = False, None
     try:
-        with login(connection, timeout) as session:
+        with login(connection, timeout, options) as session:
             facts = json.loads(_one(session.execute(state_table.FACTS)))
             if facts["table"]:
                 count = _one(session.execute(state_table.COUNT))
@@ -158,7 +159,7 @@ def refusal(error: psycopg.Error) -> Evidence:
     )
 
 
-def login(connection: Connection, timeout: float) -> Any:  # noqa: ANN401
+def login(connection: Connection, timeout: float, options: str = "") -> Any:  # noqa: ANN401
     """Open a connection as Plano does: no TLS, no fallback to another password.
 
     Returns:
@@ -180,6 +181,7 @@ def login(connection: Connection, timeout: float) -> Any:  # noqa: ANN401
         gssencmode="disable",
         connect_timeout=max(2, round(timeout)),
         application_name="planodev",
+        options=options or None,
         passfile="/dev/null" if _posix() else "NUL",
     )
 
