@@ -122,8 +122,8 @@ def _check_lines(env: env_file.EnvFile, names: list[str], config: ConfigFile) ->
             raise VerificationFailed(
                 "env-file-misread",
                 f"`sh`, docker and planoai read the line {name}=… of `{env.path}` differently",
-                why="quotes, blanks, `export`, a comment behind the value and most punctuation mean something else to each",
-                fix=f"write {name}=VALUE with nothing around it; in a password percent-encode what is no letter or digit",
+                why="quotes, blanks, `export`, a comment behind the value and most punctuation differ",
+                fix=f"write {name}=VALUE with nothing around it; percent-encode what is special in a password",
             )
     if "@" in values.get("DB_PASS", "") and "DB_PASS" in names:
         raise VerificationFailed(

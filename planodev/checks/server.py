@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import quote
 
 from planodev import settings
-from planodev.checks import destination
+from planodev.checks import destination, server_faults
 from planodev.connection import Connection
-from planodev.errors import CredentialsRefused, NotReady, PlanodevError, VerificationFailed
-from planodev.plano import config_file, proof, wire
+from planodev.errors import CredentialsRefused, NotReady, PlanodevError
+from planodev.plano import config_file, proof, sessions, wire
 from planodev.result import Notice, Outcome
 
 if TYPE_CHECKING:
@@ -28,15 +28,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DEFAULT_TIMEOUT = 10.0
-# Source: postgres-protocol 0.6 of the driver refuses more, against servers that would keep it busy.
-MOST_ITERATIONS = 100_000
 # Seconds of silence that the network of a cloud provider is known to bear; 350 at AWS, 240 at Azure.
 _FORGOTTEN_AFTER = 240
 # Seconds for a second session: behind a pooler with a single place for each user it is never given.
 _SECOND_SESSION = 3.0
-_REFUSED = ("password-refused", "database-missing", "login-privilege-missing", "connect-privilege-missing", "pg-hba")
-_NO_ANSWER = ("name-not-found", "connection-refused", "unreachable", "not-postgres", "not-ready", "too-many-connections")
-_NO_STATEMENT = ("42P05", "26000")  # of that name already; of that name none
+_SHARED = "it is a pooler by transaction, whose sessions share connections, and Plano keeps prepared statements"
 
 
 @dataclass(frozen=True)
@@ -95,21 +91,26 @@ class _Attempt:
     def anywhere(self) -> tuple[Connection, str, proof.Evidence]:
         last: PlanodevError | None = None
         for host, port in self.target.hosts:
-            way = Connection(
-                self.target.user or "", self.target.password or "", host, port, self.target.database or ""
-            )
+            way = Connection(self.target.user or "", self.target.password or "", host, port, self.target.database or "")
             try:
                 for address in self._addresses(way):
-                    try:
-                        return way, address, self._at(way, address)
-                    except PlanodevError as error:
-                        if not self._driver_goes_on(error):
-                            raise
-                        last = error
+                    found = self._try(way, address)
+                    if isinstance(found, proof.Evidence):
+                        return way, address, found
+                    last = found
             except NotReady as error:  # the name
                 last = error
         assert last is not None  # noqa: S101  there is at least one host
         raise last
+
+    def _try(self, way: Connection, address: str) -> proof.Evidence | PlanodevError:
+        """Return what was seen, or the error after which the driver would go on to the next place."""
+        try:
+            return self._at(way, address)
+        except PlanodevError as error:
+            if not self._driver_goes_on(error):
+                raise
+            return error
 
     def _driver_goes_on(self, error: PlanodevError) -> bool:
         other = self.target.parameters.get("target_session_attrs") == "read-write"
@@ -158,7 +159,7 @@ class _Attempt:
             self._sessions(way, numeric)
             evidence = self._within(lambda: proof.run_here(numeric, self._left, self.options))
         except TimeoutError:
-            why = f"the statements did not end within {self.seconds:g} s: something holds a lock on the table, or it is slow"
+            why = f"the statements did not end within {self.seconds:g} s: something holds a lock on the table"
             self._fail("proof-timed-out", why, way)
         self._judge(replace(evidence, address=address), way)
         return evidence
@@ -172,9 +173,13 @@ class _Attempt:
         except ConnectionRefusedError:
             self._fail("connection-refused", f"nothing listens at {at}", way)
         except TimeoutError:
-            self._fail("unreachable", f"{at} did not answer within {self.seconds:g} s: packets are dropped on the way", way)
+            self._fail(
+                "unreachable", f"{at} did not answer within {self.seconds:g} s: packets are dropped on the way", way
+            )
         except OSError as error:
-            way_there = "no way there over IPv6, and it has no other" if ":" in address else error.strerror or str(error)
+            way_there = (
+                "no way there over IPv6, and it has no other" if ":" in address else error.strerror or str(error)
+            )
             no_route = error.errno in (errno.ENETUNREACH, errno.EADDRNOTAVAIL)
             self._fail("unreachable", f"{at}: {way_there if no_route else error.strerror or error}", way)
         if seen.silent:
@@ -183,16 +188,22 @@ class _Attempt:
             self._fail("not-postgres", f"what listens at {at} does not speak PostgreSQL's protocol", way)
         if seen.error is not None:
             self._refuse_plaintext(way, place, at, seen)
-            self._judge(proof.Evidence(None, stored=False, error=seen.error, sqlstate=seen.sqlstate, address=address), way)
-        if seen.iterations and seen.iterations > MOST_ITERATIONS:
-            self._fail("scram-iterations", f"{at} asks for {seen.iterations} SCRAM iterations", way)
+            self._judge(
+                proof.Evidence(None, stored=False, error=seen.error, sqlstate=seen.sqlstate, address=address), way
+            )
+        if seen.iterations and seen.iterations > server_faults.MOST_ITERATIONS:
+            most = server_faults.MOST_ITERATIONS
+            why = f"{at} asks for {seen.iterations} SCRAM iterations, and Plano's driver takes {most} at most"
+            self._fail("scram-iterations", why, way)
 
     def _refuse_plaintext(self, way: Connection, place: tuple[str, int], at: str, seen: wire.Greeting) -> None:
         """Tell a server that wants TLS from one that wants nobody: the same login is begun once more, encrypted."""
         with suppress(OSError):
             encrypted = wire.greet(place, way.user, way.database, self._left, options=self.options, tls=True)
             if encrypted.asks is not None:
-                self._fail("tls-required", f"{at} takes encrypted logins only ({seen.error}); Plano's driver has no TLS", way)
+                self._fail(
+                    "tls-required", f"{at} takes encrypted logins only ({seen.error}); Plano's driver has no TLS", way
+                )
 
     def _sessions(self, way: Connection, numeric: Connection) -> None:
         """Look at what a session is given, and whether a second one would disturb its prepared statements."""
@@ -203,19 +214,23 @@ class _Attempt:
         except psycopg.Error as error:
             self._judge(replace(proof.refusal(error), address=numeric.host), way)
         first.autocommit = True
-        idle, keepalive = self._within(lambda: first.execute(_IDLE).fetchone())
+        idle, keepalive = self._within(lambda: first.execute(sessions.SILENCE).fetchone())
         if idle not in (None, "0"):
-            self._fail("idle-session-timeout", f"the server ends a session of {way.user} that is silent for {idle}", way)
+            self._fail(
+                "idle-session-timeout", f"the server ends a session of {way.user} that is silent for {idle}", way
+            )
         self._look_at_silence(numeric, int(keepalive or 0))
         kept = True
         with suppress(TimeoutError, psycopg.OperationalError):
             second = self._within(lambda: proof.login(numeric, self._left, self.options), _SECOND_SESSION)
             second.autocommit = True
-            kept = self._within(lambda: _keeps_statements(first, second), _SECOND_SESSION)
+            kept = self._within(lambda: sessions.keeps_statements(first, second), _SECOND_SESSION)
             second.close()
         first.close()
         if not kept:
-            self._fail("prepared-statements-lost", f"sessions at {way.host}:{way.port} share a connection to the server", way)
+            self._fail(
+                "prepared-statements-lost", f"sessions at {way.host}:{way.port} share a connection to the server", way
+            )
 
     def _look_at_silence(self, numeric: Connection, keepalive: int) -> None:
         mine = self.target.parameters.get("keepalives_idle", "")
@@ -225,7 +240,7 @@ class _Attempt:
         self.progress.notice(
             Notice(
                 "silence-may-cut",
-                f"nothing is sent on a silent connection before {keepalive or 7200} s, and firewalls between forget it earlier",
+                f"a silent connection sends nothing for {keepalive or 7200} s, and many firewalls forget it earlier",
                 "add `?keepalives_idle=60` to the connection string in Plano's configuration",
             )
         )
@@ -239,68 +254,11 @@ class _Attempt:
         if verdict.proved:
             return
         code = verdict.code
-        if evidence.sqlstate in _NO_STATEMENT:
-            code = "prepared-statements-lost"
-        elif "row-level security" in (evidence.error or ""):
+        if evidence.sqlstate in sessions.LOST:
+            self._fail("prepared-statements-lost", _SHARED, way)
+        if "row-level security" in (evidence.error or ""):
             code = "row-level-security"
         self._fail(code, verdict.why, way, verdict.fix)
 
     def _fail(self, code: str, why: str, way: Connection, fix: str = "") -> NoReturn:
-        """Raise the error of a code, with the exit code of its kind."""
-        kind: type[PlanodevError] = VerificationFailed
-        if code in _REFUSED or code == "login-failed":
-            kind = CredentialsRefused
-        elif code in _NO_ANSWER or code == "proof-timed-out":
-            kind = NotReady
-        mend = _FIXES.get(code, fix).format(
-            file=self.env_path, user=way.user, database=way.database, limit=MOST_ITERATIONS
-        )
-        raise kind(code, f"Plano could not store as {way.user} at {way.host}:{way.port}", why=why, fix=mend)
-
-
-_IDLE = "SELECT current_setting('idle_session_timeout', true), current_setting('tcp_keepalives_idle', true)"
-_AGAIN = "run `conversation_states.sql` as an owner; `planodev production PROVIDER` writes it"
-_FIXES = {
-    "name-not-found": "correct DB_HOST in `{file}`, or run this where Plano will run",
-    "connection-refused": "correct DB_HOST and DB_PORT in `{file}`; where DB_HOST is PgBouncer, start it first",
-    "unreachable": "let this machine through the server's firewall, or run this where Plano will run",
-    "not-postgres": "correct DB_PORT in `{file}`",
-    "not-ready": "run this again when the server is up",
-    "too-many-connections": "raise the server's limit, or end connections that are not needed",
-    "proof-timed-out": "look into `pg_locks`, or give it longer with `--timeout`",
-    "password-refused": "set it again as an owner, `\\password {user}` in psql, and correct DB_PASS in `{file}`",
-    "database-missing": "correct DB_NAME in `{file}`, or as an owner: `CREATE DATABASE {database};`",
-    "login-privilege-missing": "as an owner: `ALTER ROLE {user} LOGIN;`",
-    "connect-privilege-missing": "as an owner: `GRANT CONNECT ON DATABASE {database} TO {user};`",
-    "pg-hba": "let {user} in from this machine: `pg_hba.conf`, or the provider's list of networks",
-    "login-failed": "correct `{file}`; the server's log says more",
-    "tls-required": "put PgBouncer between: `planodev production PROVIDER` writes it, and PRODUCTION.md says how",
-    "scram-iterations": "as an owner: `SET scram_iterations = 4096;`, then set the password of {user} again; Plano's driver"
-    " takes {limit} at most",
-    "idle-session-timeout": "as an owner: `ALTER ROLE {user} SET idle_session_timeout = 0;`, since Plano never reconnects",
-    "prepared-statements-lost": "take the session mode of the pooler, or the server itself; Plano keeps prepared statements",
-    "row-level-security": _AGAIN,
-    "table-missing": _AGAIN,
-    "table-wrong-kind": f"rename it, then {_AGAIN}",
-    "store-failed": "the server's log says more",
-}
-
-
-def _keeps_statements(first: Any, second: Any) -> bool:  # noqa: ANN401  psycopg is loaded late
-    """Prepare two statements of one name in two sessions, and run both: a pooler by transaction mixes them up."""
-    import os
-
-    import psycopg
-
-    name = f"planodev_{os.urandom(8).hex()}".encode()
-    sessions = ((first, b"SELECT 1"), (second, b"SELECT 2"))
-    done = psycopg.pq.ExecStatus.COMMAND_OK
-    try:
-        if any(session.pgconn.prepare(name, query).status != done for session, query in sessions):
-            return False
-        rows = [session.pgconn.exec_prepared(name, None) for session, _ in sessions]
-        return [row.ntuples and row.get_value(0, 0) for row in rows] == [b"1", b"2"]
-    finally:
-        for session, _ in sessions:  # what is left in a shared connection would disturb others
-            with suppress(psycopg.Error):
-                session.execute(f"DEALLOCATE {name.decode()}")
+        raise server_faults.fault(code, why, way, self.env_path, fix)

@@ -14,6 +14,7 @@ COMMANDS = {
     "down": "Stop Postgres; its data stays unless the deletion is asked for",
     "status": "Say what is there; starts nothing",
     "verify": "Prove again that Plano can store; changes nothing",
+    "production": "Write what moves this set-up to a hosted PostgreSQL",
 }
 
 

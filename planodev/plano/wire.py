@@ -27,6 +27,7 @@ _SASL, _SASL_CONTINUE = 10, 11
 _MECHANISM = b"SCRAM-SHA-256"
 # The longest message that is read: a server's first words are short.
 _LONGEST = 30_000
+_LENGTH = 4  # bytes of a message's length, which counts them in
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Greeting:
     sqlstate: str | None = None
 
 
-def greet(
+def greet(  # noqa: PLR0913  a place, a role and how
     address: tuple[str, int], user: str, database: str, timeout: float, *, options: str = "", tls: bool = False
 ) -> Greeting:
     """Begin a login and break it off before the password.
@@ -129,10 +130,10 @@ def _message(stream: socket.socket, end: float) -> tuple[bytes, bytes]:
     kind = _exactly(stream, 1, end)
     if kind not in b"ENRv":
         raise ValueError("not PostgreSQL")
-    (length,) = struct.unpack("!i", _exactly(stream, 4, end))
-    if not 4 <= length <= _LONGEST:
+    (length,) = struct.unpack("!i", _exactly(stream, _LENGTH, end))
+    if not _LENGTH <= length <= _LONGEST:
         raise ValueError("not PostgreSQL")
-    return kind, _exactly(stream, length - 4, end)
+    return kind, _exactly(stream, length - _LENGTH, end)
 
 
 def _exactly(stream: socket.socket, count: int, end: float) -> bytes:

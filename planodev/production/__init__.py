@@ -47,7 +47,7 @@ class Provider:
         ca_source: where that is documented.
         checked: the day on which the pages were read, ISO 8601.
         shares_public: whether the provider serves the schema `public` to the web, so that rows need a policy.
-        plain_password: whether it refuses a password that the client has hashed, as psql's `\\password` does.
+        plain_password: whether it refuses a password that the client has hashed, as `psql` does when it asks for one.
 
     """
 

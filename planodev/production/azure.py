@@ -24,8 +24,8 @@ PROVIDER = Provider(
         f"{_DOCS}/connectivity/concepts-pgbouncer",
     ),
     network=Fact(
-        "With public access the firewall of the server has to let in the machine that Plano runs on; with private access"
-        " the name resolves inside the virtual network only.",
+        "With public access the firewall of the server has to let in the machine that Plano runs on; with private"
+        " access the name resolves inside the virtual network only.",
         f"{_DOCS}/network/concepts-networking-public",
     ),
     password=Fact(
@@ -33,7 +33,8 @@ PROVIDER = Provider(
         f"{_DOCS}/security/security-manage-database-users",
     ),
     idle=Fact(
-        "The server parameter `idle_session_timeout` has to stay 0.",
+        "`idle_session_timeout` among the server parameters ends sessions that are silent for longer, if it is not 0;"
+        " `conversation_states.sql` sets 0 for the role `plano_prod`.",
         "https://www.postgresql.org/docs/current/runtime-config-client.html",
     ),
     # DigiCert Global Root G2 and Microsoft RSA Root Certificate Authority 2017 are in the system's own bundle.

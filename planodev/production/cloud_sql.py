@@ -32,7 +32,9 @@ PROVIDER = Provider(
         "That of the user `postgres`: set when the instance was made, and again on the page Users of the instance.",
         f"{_DOCS}/create-manage-users",
     ),
-    idle=Fact("`idle_session_timeout` among the database flags has to stay 0.", 
+    idle=Fact(
+        "`idle_session_timeout` among the database flags ends sessions that are silent for longer, where it is not 0;"
+        " `conversation_states.sql` sets 0 for the role `plano_prod`.",
         "https://www.postgresql.org/docs/current/runtime-config-client.html",
     ),
     checked="2026-11-22",

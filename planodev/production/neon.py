@@ -21,7 +21,9 @@ PROVIDER = Provider(
         f"{_DOCS}/connect/connection-pooling",
     ),
     network=Fact("The host is reached over the Internet.", f"{_DOCS}/connect/connect-securely"),
-    password=Fact("In the connection string behind Connect on the project's dashboard.", f"{_DOCS}/connect/connect-securely"),
+    password=Fact(
+        "In the connection string behind Connect on the project's dashboard.", f"{_DOCS}/connect/connect-securely"
+    ),
     idle=Fact(
         "A compute that is idle for 5 minutes is suspended by default, and that ends Plano's only connection. Scale to"
         " zero has to be switched off for the compute, which takes a paid plan.",

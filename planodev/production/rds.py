@@ -34,7 +34,8 @@ PROVIDER = Provider(
         f"{_GUIDE}/rds-secrets-manager.html",
     ),
     idle=Fact(
-        "`idle_session_timeout` in the parameter group has to stay 0.",
+        "`idle_session_timeout` in the parameter group ends sessions that are silent for longer, where it is not 0;"
+        " `conversation_states.sql` sets 0 for the role `plano_prod`.",
         "https://www.postgresql.org/docs/current/runtime-config-client.html",
     ),
     ca="curl -fsSo server-ca.pem https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem",

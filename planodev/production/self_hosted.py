@@ -31,6 +31,10 @@ PROVIDER = Provider(
     password=Fact(
         "On the server the owner needs none: `sudo -u postgres psql` enters over the socket.", f"{_DOCS}/auth-peer.html"
     ),
-    idle=Fact("`idle_session_timeout` has to stay 0.", f"{_DOCS}/runtime-config-client.html"),
+    idle=Fact(
+        "`idle_session_timeout` in `postgresql.conf` ends sessions that are silent for longer, where it is not 0;"
+        " `conversation_states.sql` sets 0 for the role `plano_prod`.",
+        "https://www.postgresql.org/docs/current/runtime-config-client.html",
+    ),
     checked="2026-11-22",
 )

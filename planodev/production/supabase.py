@@ -20,8 +20,8 @@ PROVIDER = Provider(
         f"{_DOCS}/platform/ssl-enforcement",
     ),
     poolers=Fact(
-        "The direct connection and the session pooler (port 5432) keep prepared statements. The transaction pooler (port"
-        " 6543) does not support them.",
+        "The direct connection and the session pooler (port 5432) keep prepared statements. The transaction pooler"
+        " (port 6543) does not support them.",
         f"{_DOCS}/database/connecting-to-postgres",
     ),
     network=Fact(
@@ -34,7 +34,8 @@ PROVIDER = Provider(
         f"{_DOCS}/database/managing-passwords",
     ),
     idle=Fact(
-        "`idle_session_timeout` of the role `plano_prod` has to stay 0.",
+        "`idle_session_timeout` of the server ends sessions that are silent for longer, where it is not 0;"
+        " `conversation_states.sql` sets 0 for the role `plano_prod`.",
         "https://www.postgresql.org/docs/current/runtime-config-client.html",
     ),
     ca=(
