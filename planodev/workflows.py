@@ -281,15 +281,13 @@ def verify(directory: Path, options: Mapping[str, Any], environment_: Mapping[st
         run.engine.close()
 
 
-def production(
-    directory: Path, options: Mapping[str, Any], environment_: Mapping[str, str], progress: Progress
-) -> Result:
+def production(directory: Path, options: Mapping[str, Any], variables: Mapping[str, str], progress: Progress) -> Result:
     """Write what moves the set-up to a hosted PostgreSQL; no server is contacted.
 
     Args:
         directory: the project.
         options: `provider`, `output`, `host`, `config`, `generate_password`, `force`.
-        environment_: the process's environment.
+        variables: the process's environment.
         progress: who is told.
 
     Raises:
@@ -299,4 +297,4 @@ def production(
     from planodev import report
     from planodev.steps import skeleton
 
-    return report.production(skeleton.write(project.at(directory), options, environment_, progress))
+    return report.production(skeleton.write(project.at(directory), options, variables, progress))

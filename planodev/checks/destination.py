@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 # What `sh`, docker, planoai and python-dotenv read as it stands.
-_PLAIN = re.compile(r"[A-Za-z0-9._%+/=:@,-]+")
+_PLAIN = re.compile(r"[A-Za-z0-9._%+/=:@,-]+|\[[0-9A-Fa-f:.]+\]")
 # What skeletons, providers' pages and habit leave where a value belongs.
 _LEFT = re.compile(
-    rf"{PLACEHOLDER}.*|<.*>|\[.*\]|\$.*|(?:change|replace|fill)[-_ ]?(?:me|in|this).*|your[-_ ].*|x{{3,}}|todo",
+    rf"{PLACEHOLDER}.*|<.*>|\[(?![0-9A-Fa-f:.]+\]).*\]|\$.*|(?:change|replace|fill)[-_ ]?(?:me|in|this).*|your[-_ ].*|x{{3,}}|todo",
     re.IGNORECASE,
 )
 # The driver does not mind these, and neither does Plano.

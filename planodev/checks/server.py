@@ -220,12 +220,15 @@ class _Attempt:
                 "idle-session-timeout", f"the server ends a session of {way.user} that is silent for {idle}", way
             )
         self._look_at_silence(numeric, int(keepalive or 0))
+
+        def beside() -> bool:
+            with proof.login(numeric, self._left, self.options) as second:
+                second.autocommit = True
+                return sessions.keeps_statements(first, second)
+
         kept = True
         with suppress(TimeoutError, psycopg.OperationalError):
-            second = self._within(lambda: proof.login(numeric, self._left, self.options), _SECOND_SESSION)
-            second.autocommit = True
-            kept = self._within(lambda: sessions.keeps_statements(first, second), _SECOND_SESSION)
-            second.close()
+            kept = self._within(beside, _SECOND_SESSION)
         first.close()
         if not kept:
             self._fail(

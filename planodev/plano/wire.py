@@ -74,7 +74,8 @@ def greet(  # noqa: PLR0913  a place, a role and how
         stream = _encrypted(plain) if tls else plain
         if stream is None:
             return Greeting(postgres=True, error="the server speaks no TLS")
-        parameters = {"user": user, "database": database, "application_name": "planodev", "client_encoding": "UTF8"}
+        # The end of a line makes a server answer that waits for one, such as HTTP; PostgreSQL takes it for a name.
+        parameters = {"user": user, "database": database, "application_name": "planodev\r\n\r\n"}
         stream.sendall(_startup({**parameters, **({"options": options} if options else {})}))
         try:
             return _read(stream, end)
