@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import threading
 import time
@@ -32,6 +33,8 @@ DEFAULT_TIMEOUT = 10.0
 _FORGOTTEN_AFTER = 240
 # Seconds for a second session: behind a pooler with a single place for each user it is never given.
 _SECOND_SESSION = 3.0
+# What PgBouncer says where it has no connection to give, 1.18 to 1.24.
+_POOLER_ALONE = r"query_wait_timeout|server_login_retry|cannot connect to server|server DNS lookup failed"
 _SHARED = "it is a pooler by transaction, whose sessions share connections, and Plano keeps prepared statements"
 
 
@@ -212,7 +215,14 @@ class _Attempt:
         try:
             first = self._within(lambda: proof.login(numeric, self._left, self.options))
         except psycopg.Error as error:
-            self._judge(replace(proof.refusal(error), address=numeric.host), way)
+            seen = proof.refusal(error)
+            if re.search(_POOLER_ALONE, seen.error or ""):
+                why = f"the pooler at {way.host}:{way.port} takes the password, and does not reach the server behind it"
+                self._fail("pooler-without-server", why, way)
+            self._judge(replace(seen, address=numeric.host), way)
+        except TimeoutError:
+            why = f"{way.host}:{way.port} asked for a password and then said nothing within {self.seconds:g} s"
+            self._fail("login-timed-out", why, way)
         first.autocommit = True
         idle, keepalive = self._within(lambda: first.execute(sessions.SILENCE).fetchone())
         if idle not in (None, "0"):

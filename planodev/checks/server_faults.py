@@ -29,6 +29,8 @@ _NO_ANSWER = (
     "not-postgres",
     "not-ready",
     "too-many-connections",
+    "pooler-without-server",
+    "login-timed-out",
     "proof-timed-out",
 )
 _SQL = "`conversation_states.sql` as an owner; `planodev production PROVIDER` writes it"
@@ -39,8 +41,12 @@ _FIXES = {
     "not-postgres": "correct DB_PORT in `{file}`",
     "not-ready": "run this again when the server is up",
     "too-many-connections": "raise the server's limit, or end connections that are not needed",
+    "pooler-without-server": "its log says why, `docker compose -f compose.production.yaml logs pgbouncer`: the name in"
+    " `pgbouncer.ini`, the authority in `server-ca.pem`, or a firewall",
+    "login-timed-out": "give it longer with `--timeout`; before a pooler, look whether it reaches its server",
     "proof-timed-out": "look into `pg_locks`, or give it longer with `--timeout`",
-    "password-refused": "set it again as an owner, `\\password {user}` in psql, and correct DB_PASS in `{file}`",
+    "password-refused": "set it again as an owner, `\\password {user}` in psql, and correct DB_PASS in `{file}`;"
+    " a PgBouncer between is then started again",
     "database-missing": "correct DB_NAME in `{file}`, or as an owner: `CREATE DATABASE {database};`",
     "login-privilege-missing": "as an owner: `ALTER ROLE {user} LOGIN;`",
     "connect-privilege-missing": "as an owner: `GRANT CONNECT ON DATABASE {database} TO {user};`",
