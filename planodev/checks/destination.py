@@ -23,7 +23,8 @@ _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_
 _PLAIN = re.compile(r"[A-Za-z0-9._%+/=:@,-]+|\[[0-9A-Fa-f:.]+\]")
 # What skeletons, providers' pages and habit leave where a value belongs.
 _LEFT = re.compile(
-    rf"{PLACEHOLDER}.*|<.*>|\[(?![0-9A-Fa-f:.]+\]).*\]|\$.*|(?:change|replace|fill)[-_ ]?(?:me|in|this).*|your[-_ ].*|x{{3,}}|todo",
+    rf"{PLACEHOLDER}.*|<.*>|\[(?![0-9A-Fa-f:.]+\]).*\]|\$.*|(?:change|replace|fill)[-_ ]?(?:me|in|this).*"
+    r"|your[-_ ].*|x{3,}|todo",
     re.IGNORECASE,
 )
 # The driver does not mind these, and neither does Plano.

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = (ROOT / "docs/reference.md").read_text()
-COMMANDS = ("up", "down", "status", "verify")
+COMMANDS = ("up", "down", "status", "verify", "production")
 
 
 def usage(*arguments):

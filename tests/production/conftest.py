@@ -101,7 +101,7 @@ def eventually(job, timeout=20):
     while True:
         try:
             return job()
-        except psycopg.OperationalError:
+        except psycopg.OperationalError:  # noqa: PERF203  a wait, which is to fail a few times
             assert time.monotonic() < end
             time.sleep(0.05)
 

@@ -10,7 +10,18 @@ import subprocess
 
 import pytest
 
-from .conftest import LOOPBACK, PASSWORD, free_port, openssl, own_directory, pgbouncer, prepared, program, require, running
+from .conftest import (
+    LOOPBACK,
+    PASSWORD,
+    free_port,
+    openssl,
+    own_directory,
+    pgbouncer,
+    prepared,
+    program,
+    require,
+    running,
+)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -35,8 +36,10 @@ def test_the_keys_are_those_of_every_verify(ready):
     project, _ = ready
     from planodev import report
 
-    source = open(report.__file__).read()
-    keys = re.findall(r'^        "([a-z_]+)":', source[source.index("def data_of") : source.index("def lines_of")], re.M)
+    source = Path(report.__file__).read_text()
+    keys = re.findall(
+        r'^        "([a-z_]+)":', source[source.index("def data_of") : source.index("def lines_of")], re.MULTILINE
+    )
     assert list(project.verify().json["data"]) == keys
 
 
@@ -122,7 +125,7 @@ def test_no_configuration_is_refused_and_another_can_be_named(ready):
 
 
 def with_parameters(project, text):
-    project.write("config.yaml", CONFIG.replace('${DB_NAME}"', '${DB_NAME}' + text + '"'))
+    project.write("config.yaml", CONFIG.replace('${DB_NAME}"', "${DB_NAME}" + text + '"'))
 
 
 @pytest.mark.parametrize(
@@ -240,7 +243,7 @@ def test_ten_seconds_are_the_default(project, dropping):
 def test_a_resolver_that_drops_packets_is_given_up_in_time(project, dropping, tmp_path):
     own = require(shutil.which("unshare"), "unshare")
     (tmp_path / "resolv.conf").write_text("nameserver 10.232.0.53\n")
-    mount = f"mount --bind {tmp_path}/resolv.conf /etc/resolv.conf && exec \"$@\""
+    mount = f'mount --bind {tmp_path}/resolv.conf /etc/resolv.conf && exec "$@"'
     run = project.env(DB_HOST="db.example.com").verify(
         "--timeout", "2", code=6, before=[*dropping, own, "-m", "sh", "-c", mount, "sh"]
     )
@@ -253,7 +256,7 @@ def test_an_address_without_a_way_there_says_so(project, dropping):
 
 
 def test_the_second_host_is_tried_as_the_driver_does(ready, server):
-    project, database = ready
+    project, _ = ready
     project.write(
         "config.yaml", CONFIG.replace("@${DB_HOST}:${DB_PORT}", f"@{LOOPBACK}:{free_port()},{LOOPBACK}:${{DB_PORT}}")
     )
