@@ -21,6 +21,8 @@ def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401
 
     With `--env-file .env.production` it is the server named there, in the way that Plano would take.
     """
+    if options["timeout"] and not options["env_file"]:
+        raise click.UsageError("--timeout goes with --env-file", ctx)
     common.run(
         ctx, lambda place, variables, console: workflows.verify(place, common.given(options), variables, console)
     )

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from planodev.plano.config_file import ConfigFile
+    from planodev.production import Provider
     from planodev.progress import Progress
     from planodev.project import Project
 
 TITLE = "Writing the files for production"
+_INI = "pgbouncer.ini"
 _MODE = 0o644
 
 
@@ -53,13 +55,15 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     chosen = settings.resolve({"config": options.get("config")}, variables, here.path, {})
     config = config_file.load(config_file.find(here.path, chosen.config.value))
     force = bool(options.get("force"))
-    kept = _kept(directory) if force else {}
+    provider = production.load(name)
+    kept = _kept(directory, provider) if force else {}
     if options.get("generate_password"):
         kept.setdefault("DB_PASS", credentials.generate_password())
-    if host is None and force:
-        host = _host_before(directory, kept)
-    elif host is not None and not production.load(name).sidecar:
-        kept["DB_HOST"] = host
+    if not provider.sidecar:
+        host = host or kept.get("DB_HOST")
+        kept.update({"DB_HOST": host} if host else {})
+    elif force and host is None and "DB_HOST" in kept and (directory / _INI).is_file():
+        host = skeleton_text.host_of((directory / _INI).read_text())
     files = skeleton_text.render(name, _facts(config, directory), kept, host)
     progress.begin(TITLE)
     _refuse(directory, files, force=force)
@@ -89,15 +93,13 @@ def _host(typed: str | None) -> str | None:
     )
 
 
-def _kept(directory: Path) -> dict[str, str]:
-    """Return the values that somebody has filled in; a placeholder is none."""
-    values = env_file.load(directory / skeleton_text.ENV_NAME).values
-    return {key: value for key, value in values.items() if value and not value.startswith(production.PLACEHOLDER)}
-
-
-def _host_before(directory: Path, kept: Mapping[str, str]) -> str | None:
-    path = directory / "pgbouncer.ini"
-    return skeleton_text.host_of(path.read_text()) if path.is_file() else kept.get("DB_HOST")
+def _kept(directory: Path, provider: Provider) -> dict[str, str]:
+    """Return the values that somebody has filled in; a placeholder is none, and a place at another provider neither."""
+    env = env_file.load(directory / skeleton_text.ENV_NAME)
+    moved = provider.title not in env.text.partition("\n")[0]
+    gone = ("DB_USER", "DB_HOST", "DB_PORT", "DB_NAME") if moved else ()
+    filled = {key: value for key, value in env.values.items() if value and not value.startswith(production.PLACEHOLDER)}
+    return {key: value for key, value in filled.items() if key not in gone}
 
 
 def _facts(config: ConfigFile, directory: Path) -> dict[str, Any]:

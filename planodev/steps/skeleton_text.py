@@ -45,6 +45,7 @@ def render(name: str, config: Mapping[str, Any], kept: Mapping[str, str], host: 
         "provider": provider,
         "role": production.ROLE,
         "host": server,
+        "database": kept.get("DB_NAME", provider.database),
         "create": state_table.CREATE,
         "image": production.PLANO_IMAGE,
         "config": config["file"],

@@ -163,6 +163,28 @@ def test_force_keeps_what_was_filled_in(project):
     assert "host=b.example.com" in project.read("pgbouncer.ini")
 
 
+def test_another_provider_keeps_the_secrets_and_not_the_place(project):
+    project("production", "cloud-sql", "--host", "10.0.0.7", "--generate-password")
+    password = re.search("DB_PASS=.*", project.read(".env.production"))[0]
+    project("production", "neon", "--force")
+    text = project.read(".env.production")
+    assert password in text
+    assert "DB_HOST=127.0.0.1\nDB_PORT=6432\n" in text
+    assert "DB_NAME=neondb\n" in text
+    assert "host=FILL-IN-host" in project.read("pgbouncer.ini")
+    project("production", "neon", "--force", "--host", "a.example.com")
+    project("production", "self-hosted", "--force")
+    assert "DB_HOST=FILL-IN-host\nDB_PORT=5432\n" in project.read(".env.production")
+
+
+def test_the_steps_make_the_database_that_is_named(project):
+    project("production", "rds")
+    project.write(".env.production", project.read(".env.production").replace("DB_NAME=plano", "DB_NAME=chats"))
+    project("production", "rds", "--force")
+    assert "'CREATE DATABASE chats'" in project.read("PRODUCTION.md")
+    assert "dbname=plano" not in project.read("PRODUCTION.md")
+
+
 def test_the_host_goes_where_plano_or_pgbouncer_reads_it(project):
     project("production", "self-hosted", "--host", "10.0.0.7")
     assert "DB_HOST=10.0.0.7\n" in project.read(".env.production")

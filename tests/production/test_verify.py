@@ -445,6 +445,10 @@ def test_all_proofs_at_once_do_not_disturb_each_other(ready):
     project.verify()
 
 
+def test_a_timeout_without_an_environment_file_is_refused(project):
+    assert project("verify", "--timeout", "3", "--json", code=2).error == "usage"
+
+
 def test_without_an_environment_file_verify_stays_as_it_was(project):
     run = project("verify", "--json", code=None, DOCKER_HOST="unix:///nowhere.sock")
     assert (run.code, run.error) == (3, "no-socket")
