@@ -29,6 +29,7 @@ class Connection:
         host: name or address, seen from where Plano runs.
         port: TCP port.
         database: database name, raw.
+        options: what the server is told for the session, such as `-c search_path=app`.
 
     """
 
@@ -37,6 +38,12 @@ class Connection:
     host: str
     port: int
     database: str
+    options: str = ""
+
+    @property
+    def url(self) -> str:
+        """The connection string, with the password in it."""
+        return f"postgresql://{self.user}:{encode_password(self.password)}@{self.host}:{self.port}/{self.database}"
 
     @property
     def masked(self) -> str:

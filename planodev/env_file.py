@@ -61,23 +61,25 @@ class EnvFile:
         found = _PROJECT.search(self.text)
         return found[1] if found else None
 
-    def with_values(self, wanted: Mapping[str, str], project_id: str) -> EnvFile:
+    def with_values(self, wanted: Mapping[str, str], project_id: str | None = None) -> EnvFile:
         """Return the file with these assignments in the common dialect and everything else untouched.
 
         Args:
             wanted: values of `[A-Za-z0-9._%+/=:@-]`; others cannot be written so that all readers agree.
-            project_id: written as a comment, where it is not there already.
+            project_id: written as a comment, where it is not there already; None leaves that as it is.
 
         """
         lines = list(self.lines)
         appended: list[str] = []
         current = self.project_id
-        if current is None:
+        if project_id is None or current == project_id:
+            pass
+        elif current is None:
             appended.append(_PROJECT_LINE.format(project_id))
-        elif current != project_id:
+        else:
             lines = [replace(line, text=_PROJECT.sub(f"# planodev project: {project_id}", line.text)) for line in lines]
         for key, value in wanted.items():
-            if not _PLAIN.fullmatch(value):
+            if not is_plain(value):
                 raise ValueError(f"{key} cannot be written unquoted")
             places = [i for i, line in enumerate(lines) if line.key == key]
             if not places:
@@ -156,6 +158,11 @@ def load(path: Path) -> EnvFile:
             "env-file-unreadable", f"`{path}` cannot be read", why=error.strerror, fix=f"`chmod u+rw {path}`"
         ) from error
     return EnvFile(path, exists=True, lines=_cut(text))
+
+
+def is_plain(value: str) -> bool:
+    """Say whether a value means the same to every reader when it stands behind `KEY=` as it is."""
+    return _PLAIN.fullmatch(value) is not None
 
 
 def read_as_planoai(text: str) -> dict[str, str]:

@@ -67,6 +67,12 @@ class VerificationFailed(PlanodevError):
     exit_code = 7
 
 
+class CommandNotStarted(PlanodevError):
+    """`run` could not start the command; 127 where it was not found, 126 otherwise, as shells say it."""
+
+    exit_code = 127
+
+
 class Interrupted(PlanodevError):
     """The user pressed Ctrl-C, or the process was told to stop."""
 

@@ -21,13 +21,16 @@ class Progress(Protocol):
         """Say something the user must know; each code and message is shown once."""
 
     def note(self, text: str) -> None:
-        """Say one line that explains a change, such as why a container is replaced."""
+        """Say what explains a change, such as why a container is replaced; further lines stay as they are."""
 
     def transfer(self, layer: str, status: str, current: int, total: int) -> None:
         """Report bytes of an image layer; `total` is 0 while it is not known."""
 
-    def confirm(self, question: str) -> bool | None:
-        """Ask, defaulting to no; None where there is no terminal to ask at."""
+    def confirm(self, question: str, *, default: bool = False) -> bool | None:
+        """Ask for yes or no; None where there is no terminal to ask at."""
+
+    def ask_secret(self, question: str) -> str | None:
+        """Ask for something that must not be seen; "" for no answer, None where there is no terminal to ask at."""
 
 
 class Silent:
@@ -48,6 +51,10 @@ class Silent:
 
     def transfer(self, layer: str, status: str, current: int, total: int) -> None: ...
 
-    def confirm(self, question: str) -> bool | None:
+    def confirm(self, question: str, *, default: bool = False) -> bool | None:
+        del question, default
+        return None
+
+    def ask_secret(self, question: str) -> str | None:
         del question
         return None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
+import shutil
 from typing import TYPE_CHECKING, Any
 
 from planodev import engines, work
 from planodev.checks import credentials
 from planodev.connection import DOCKER_HOST_NAME, LOOPBACK
-from planodev.plano import config_file, proof, state_table
+from planodev.plano import proof, state_table
 from planodev.result import Notice, Result
 
 if TYPE_CHECKING:
@@ -115,23 +115,24 @@ def up(run: Work) -> Result:
     summary = [f"Postgres {version} is running, and it is proved that Plano can store conversations in it", ""]
     summary += lines_of(data)
     summary += ["", f"Next: {next_command(run)}"]
+    if not shutil.which("planoai"):
+        summary += ["      (planoai is not on your PATH yet: pip install planoai)"]
     return Result("up", data, summary)
 
 
 def next_command(run: Work) -> str:
-    """Return the line that starts Plano with this database, for the terminal that planodev was started from."""
+    """Return the line that starts Plano with this database."""
     docker = " --docker" if run.mode == "docker" else ""
     chosen = run.settings.config.value
     file = f" {shlex.quote(chosen)}" if chosen else ""
-    there = "" if run.project.path == Path.cwd() else f"cd {shlex.quote(str(run.project.path))}; "
-    # planoai does not take DB_* from .env, so the shell has to carry them.
-    return f"({there}set -a; . ./.env; planoai up{file}{docker})"
+    # planoai does not take DB_* from `.env`, so `run` puts them into its environment.
+    return f"planodev run -- planoai up{file}{docker}"
 
 
 def verify(run: Work, evidence: proof.Evidence) -> Result:
     """Return the end of `verify`."""
     data = data_of(run, evidence)
-    way = run.connection()
+    way = run.elsewhere or run.connection()
     return Result(
         "verify", data, [f"Plano can store conversations as {way.user} at {way.host}:{way.port}/{way.database}"]
     )
@@ -190,7 +191,7 @@ def status(run: Work, inside: proof.Evidence | None) -> Result:
     if data["state"] == "running" and (data["table"] != "ready" or not run.env.exists or run.config.text is None):
         hint = "`planodev up` completes it"
     lacks = run.config.lacks if run.config.text is not None else None
-    fix = f"put this into `{run.config.path.name}`:\n{config_file.STORAGE_BLOCK}"
+    fix = "`planodev up --yes` adds what is missing to it, and nothing else"
     notices = [Notice("config-without-storage", f"Plano would not use this database: {lacks}", fix)] if lacks else []
     return Result("status", data, lines_of(data) + (["", f"Next: {hint}"] if hint else []), notices)
 

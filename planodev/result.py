@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from planodev.errors import PlanodevError
 
 SCHEMA_VERSION = 1
 
@@ -31,6 +34,17 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Check:
+    """One thing that `doctor` looked at; `state` is `ok`, `warning` or `failed`."""
+
+    name: str
+    state: str
+    message: str
+    why: str | None = None
+    fix: str | None = None
+
+
+@dataclass(frozen=True)
 class Result:
     """The end of a command.
 
@@ -39,6 +53,7 @@ class Result:
         data: what `--json` shows; its keys never depend on options.
         summary: the lines that are printed on stdout.
         notices: the warnings, each once.
+        error: what makes the command fail although it has a result.
 
     """
 
@@ -46,10 +61,12 @@ class Result:
     data: dict[str, Any]
     summary: list[str] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    error: PlanodevError | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the envelope of `--json`."""
-        return envelope(self.command, data=self.data, notices=self.notices)
+        error = self.error.as_json() if self.error else None
+        return envelope(self.command, data=self.data, notices=self.notices, error=error)
 
 
 def envelope(

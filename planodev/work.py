@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from planodev import env_file, settings
+from planodev import engines, env_file, settings
 from planodev.checks import credentials
 from planodev.connection import DOCKER_HOST_NAME, LOOPBACK, Connection
 from planodev.errors import BadInput
 from planodev.plano import config_file
+from planodev.project import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +28,7 @@ class Work:
     """The state of a run: what the project has, what the engine has, what is wanted.
 
     `password` is None until a step has found or made one; `ahead` is table and proof on their way; `proved` holds
-    the evidence of a proof that has already passed in this run.
+    the evidence of a proof that has already passed in this run, `elsewhere` the server that `verify` proved instead.
     """
 
     project: Project
@@ -49,6 +50,7 @@ class Work:
     superuser: str = ""
     ahead: Ahead | None = None
     proved: Evidence | None = None
+    elsewhere: Connection | None = None
     dry_run: bool = False
 
     @property
@@ -70,7 +72,7 @@ class Work:
         """Return the way in as Plano will see it, or from another place with `host`."""
         assert self.password is not None  # noqa: S101  the container step runs first
         seen = DOCKER_HOST_NAME if self.mode == "docker" else LOOPBACK
-        return Connection(self.user, self.password, host or seen, self.port, self.database)
+        return Connection(self.user, self.password, host or seen, self.port, self.database, self.config.options)
 
     def have(self) -> Container:
         """Return the container, which the steps after the one that starts it can rely on."""
@@ -132,3 +134,53 @@ def had(wanted: credentials.Credentials, observed: Observed | None) -> dict[str,
     if wanted.plano:
         found["plano"] = (wanted.plano, ".env")
     return found
+
+
+def prepare(  # noqa: PLR0913  the three after the project always travel together
+    project: Project,
+    options: Mapping[str, Any],
+    environment: Mapping[str, str],
+    progress: Progress,
+    engine: Engine | None = None,
+    *,
+    lenient: bool = False,
+) -> Work:
+    """Read the project's files, ask the engine what is there, and resolve the settings; nothing is changed.
+
+    Args:
+        project: which one.
+        options: what was typed, by name.
+        environment: the process's environment.
+        progress: who is told.
+        engine: one that is open already.
+        lenient: take a bad line in a file for one that is not there.
+
+    Raises:
+        PlanodevError: no engine answers, or a file says something that cannot be right.
+
+    """
+    read = read_leniently(project) if lenient else read_project(project, options, environment)
+    env, wanted, chosen, config_file = read
+    engine = engine or engines.open_engine(chosen.engine.value, dict(environment))
+    observed = engine.observe(project, env.project_id)
+    known = observed.volume or observed.container
+    # A copy of another checkout's `.env` brings that one's number along: this project gets its own.
+    number = known.owner.id if known else (env.project_id if not _number_in_use(env.project_id, engine) else None)
+    return Work(
+        project=project,
+        progress=progress,
+        options=options,
+        environment=environment,
+        env=env,
+        wanted=wanted,
+        settings=chosen if lenient else settings.resolve(options, environment, project.path, had(wanted, observed)),
+        config=config_file,
+        project_id=number or new_id(),
+        engine=engine,
+        observed=observed,
+        dry_run=bool(options.get("dry_run")),
+    )
+
+
+def _number_in_use(number: str | None, engine: engines.Engine) -> bool:
+    return number is not None and number in engine.projects()

@@ -8,6 +8,7 @@ from planodev import engines, project, settings, work
 from planodev.background import begin
 from planodev.checks import credentials
 from planodev.checks.inside import look as look_inside
+from planodev.checks.inside import stored
 from planodev.errors import BadInput, NoEngine
 from planodev.plano import proof
 from planodev.result import Outcome, Result
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def steps_of_up() -> tuple[Step, ...]:
     """Return what `up` does; each step looks first, and says created, updated or unchanged."""
-    from planodev.steps import access, config, container, environment, image, prove
+    from planodev.steps import access, config, container, environment, image, keys, prove
 
     return (
         image.GetImage(),  #               the image is here, and its PostgreSQL fits Plano and the data
@@ -30,6 +31,7 @@ def steps_of_up() -> tuple[Step, ...]:
         environment.WriteEnvironment(),  # while it does: `.env` has the five values
         environment.IgnoreEnvironment(),  # … git does not take it
         config.WriteConfig(),  #           … Plano has a configuration
+        keys.SaveKeys(),  #                … with keys that planoai will find
         access.LogIn(),  #                 a real login succeeds, the database follows `.env`
         access.MakeTable(),  #             Plano's table is there
         prove.Prove(),  #                  and Plano can store in it, from where it will run
@@ -50,66 +52,41 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
 
     """
     here = project.at(directory)
-    run = _prepare(here, options, environment_, progress)
+    run = work.prepare(here, options, environment_, progress)
     try:
         early = _prove_early(run)
         if not early:
             _place_witness(run)
         # The engine takes its time for either: everything else is loaded meanwhile.
         from planodev import locking, report
+        from planodev.steps import adopt, plano_running
+        from planodev.steps.prove import refuse_other_database
 
         steps = steps_of_up()
         with locking.hold(here, settings.DEFAULT_TIMEOUT):
-            # Errors before anything is touched: somebody else's server, a file that can't be parsed, no right to write.
+            # Errors before anything is touched: somebody else's server, a file that can't be parsed.
             credentials.refuse_foreign(run.env, run.wanted)
-            _ = run.config.content
+            refuse_other_database(run)
             project.check_writable(here)
             run.proved = early() if early else None
+            adopting = options.get("adopt") or (not run.proved and adopt.interrupted(run))
+            if adopting and adopt.take_over(run):
+                run.proved = None
+                if run.dry_run:
+                    return report.up(run)
             if not run.proved:
                 # What was seen before the lock was ours may be another planodev's work in the middle.
-                run = _prepare(here, options, environment_, progress, run.engine)
+                run = work.prepare(here, options, environment_, progress, run.engine)
+                adopt.refuse_beside(run)
             for step in steps:
                 progress.begin(step.title)
                 progress.done(step.run(run))
+            older = plano_running.older_than(run)
+            if older:
+                progress.notice(older)
             return report.up(run)
     finally:
         run.engine.close()
-
-
-def _prepare(  # noqa: PLR0913  the three after the project always travel together
-    here: project.Project,
-    options: Mapping[str, Any],
-    variables: Mapping[str, str],
-    progress: Progress,
-    engine: engines.Engine | None = None,
-    *,
-    lenient: bool = False,
-) -> work.Work:
-    read = work.read_leniently(here) if lenient else work.read_project(here, options, variables)
-    env, wanted, chosen, config_file = read
-    engine = engine or engines.open_engine(chosen.engine.value, dict(variables))
-    observed = engine.observe(here, env.project_id)
-    known = observed.volume or observed.container
-    # A copy of another checkout's `.env` brings that one's number along: this project gets its own.
-    number = known.owner.id if known else (env.project_id if not _number_in_use(env.project_id, engine) else None)
-    return work.Work(
-        project=here,
-        progress=progress,
-        options=options,
-        environment=variables,
-        env=env,
-        wanted=wanted,
-        settings=chosen if lenient else settings.resolve(options, variables, here.path, work.had(wanted, observed)),
-        config=config_file,
-        project_id=number or project.new_id(),
-        engine=engine,
-        observed=observed,
-        dry_run=bool(options.get("dry_run")),
-    )
-
-
-def _number_in_use(number: str | None, engine: engines.Engine) -> bool:
-    return number is not None and number in engine.projects()
 
 
 def _prove_early(run: work.Work) -> Callable[[], proof.Evidence | None] | None:
@@ -166,7 +143,7 @@ def down(directory: Path, options: Mapping[str, Any], environment_: Mapping[str,
     from planodev import locking
 
     with locking.hold(here, settings.DEFAULT_TIMEOUT):
-        run = _prepare(here, {}, environment_, progress, lenient=True)
+        run = work.prepare(here, {}, environment_, progress, lenient=True)
         try:
             return _down(run, options)
         finally:
@@ -180,8 +157,7 @@ def _down(run: work.Work, options: Mapping[str, Any]) -> Result:
     if have is None and volume is None:
         return report.down(run, stopped=False, deleted=False)
     delete = bool(options.get("delete_data"))
-    seen = look_inside(run)
-    count = seen.conversations if seen else None
+    count = _count(run)
     if delete:
         _confirm(run, count, yes=bool(options.get("yes")))
     elif not options.get("keep_data") and volume:
@@ -203,6 +179,17 @@ def _down(run: work.Work, options: Mapping[str, Any]) -> Result:
             Outcome("deleted", volume.name if volume else have.name if have else "", report.counted(count))
         )
     return report.down(run, stopped=stopped, deleted=delete, count=count)
+
+
+def _count(run: work.Work) -> int | None:
+    """Count what a deletion would take: every database in the volume, not only the one in use."""
+    have = run.observed.container
+    if have is None or have.state != "running":
+        return None
+    try:
+        return sum(stored(run, have).values())
+    except engines.AdminFailed:
+        return None
 
 
 def _confirm(run: work.Work, count: int | None, *, yes: bool) -> None:
@@ -241,7 +228,7 @@ def status(directory: Path, environment_: Mapping[str, str], progress: Progress)
     """
     here = project.at(directory)
     try:
-        run = _prepare(here, {}, environment_, progress)
+        run = work.prepare(here, {}, environment_, progress)
     except NoEngine as error:
         from planodev import report
 
@@ -274,7 +261,7 @@ def verify(directory: Path, options: Mapping[str, Any], environment_: Mapping[st
         return report.verify_elsewhere(server.prove(here, options, environment_, progress))
     from planodev.steps import prove
 
-    run = _prepare(here, options, environment_, progress)
+    run = work.prepare(here, options, environment_, progress)
     try:
         return report.verify(run, prove.alone(run))
     finally:

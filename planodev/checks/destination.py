@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from planodev import env_file
+from planodev.connection import CONNECTION_STRING
 from planodev.errors import BadInput, VerificationFailed
-from planodev.plano import config_file, driver_url
+from planodev.plano import driver_url
 from planodev.production import PLACEHOLDER
 from planodev.result import Notice
 
@@ -27,6 +28,7 @@ _LEFT = re.compile(
     r"|your[-_ ].*|x{3,}|todo",
     re.IGNORECASE,
 )
+_STORAGE = f'state_storage:\n  type: postgres\n  connection_string: "{CONNECTION_STRING}"\n'
 # The driver does not mind these, and neither does Plano.
 _HARMLESS = ("connection-string-sslmode-prefer",)
 
@@ -48,7 +50,7 @@ def read(path: Path, config: ConfigFile, progress: Progress) -> Target:
     if not env.exists:
         raise BadInput("env-file-missing", f"`{path}` is not there", fix="`planodev production PROVIDER` writes one")
     text = _connection_string(config)
-    _check_lines(env, [*_names(text), *config.keys], config)
+    _check_lines(env, [*_names(text), *(key.name for key in config.keys if key.name)], config)
     values = env.values
     full = _VARIABLE.sub(lambda found: values[found[1] or found[2]], text)
     if PLACEHOLDER in full:
@@ -83,7 +85,7 @@ def _connection_string(config: ConfigFile) -> str:
             "config-without-storage",
             "every conversation would be lost at the next restart of Plano",
             why=f"`{config.path}`: {config.lacks}",
-            fix=f"put this into `{config.path}`:\n{config_file.STORAGE_BLOCK}",
+            fix=f"put this into `{config.path}`:\n{_STORAGE}",
         )
     assert config.content is not None  # noqa: S101  `lacks` has looked into it
     return str(config.content["state_storage"]["connection_string"])

@@ -8,7 +8,16 @@ from planodev.engines import AdminFailed
 from planodev.plano import proof, state_table
 
 if TYPE_CHECKING:
+    from planodev.engines import Container
     from planodev.work import Work
+
+_DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname NOT IN ('postgres', 'template1');"
+_COUNT = f"""\
+SELECT to_regclass('{state_table.NAME}') IS NOT NULL AS there \\gset
+\\if :there
+{state_table.COUNT};
+\\endif
+"""
 
 
 def look(work: Work) -> proof.Evidence | None:
@@ -20,3 +29,19 @@ def look(work: Work) -> proof.Evidence | None:
         return proof.read_psql(work.engine.admin(have, state_table.LOOK, user=work.user, database=work.database), "")
     except AdminFailed:
         return None
+
+
+def stored(work: Work, container: Container) -> dict[str, int]:
+    """Return the number of stored turns by database, for every database that has some or could.
+
+    Raises:
+        AdminFailed: the server can't be asked.
+
+    """
+    volume = work.volume or work.observed.volume
+    superuser = (volume.superuser if volume else work.superuser) or work.user
+    names = work.engine.admin(container, _DATABASES, user=superuser, database="postgres").split("\n")
+    counts = {
+        name: work.engine.admin(container, _COUNT, user=superuser, database=name).strip() for name in names if name
+    }
+    return {name: int(count) if count.isdigit() else 0 for name, count in counts.items()}

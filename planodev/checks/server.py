@@ -88,13 +88,15 @@ class _Attempt:
         self.seconds = seconds
         self.env_path = env_path
         self.progress = progress
-        self.options = target.parameters.get("options", "")
         self._end = time.monotonic() + seconds
 
     def anywhere(self) -> tuple[Connection, str, proof.Evidence]:
         last: PlanodevError | None = None
+        to = self.target
+        options = to.parameters.get("options", "")
+        whole = Connection(to.user or "", to.password or "", "", 0, to.database or "", options=options)
         for host, port in self.target.hosts:
-            way = Connection(self.target.user or "", self.target.password or "", host, port, self.target.database or "")
+            way = replace(whole, host=host, port=port)
             try:
                 for address in self._addresses(way):
                     found = self._try(way, address)
@@ -160,7 +162,7 @@ class _Attempt:
         numeric = replace(way, host=address)
         try:
             self._sessions(way, numeric)
-            evidence = self._within(lambda: proof.run_here(numeric, self._left, self.options))
+            evidence = self._within(lambda: proof.run_here(numeric, self._left))
         except TimeoutError:
             why = f"the statements did not end within {self.seconds:g} s: something holds a lock on the table"
             self._fail("proof-timed-out", why, way)
@@ -172,7 +174,7 @@ class _Attempt:
         at = f"{way.host}:{way.port}" + (f" ({address})" if address != way.host else "")
         place = (address, way.port)
         try:
-            seen = wire.greet(place, way.user, way.database, self._left, options=self.options)
+            seen = wire.greet(place, way.user, way.database, self._left, options=way.options)
         except ConnectionRefusedError:
             self._fail("connection-refused", f"nothing listens at {at}", way)
         except TimeoutError:
@@ -202,7 +204,7 @@ class _Attempt:
     def _refuse_plaintext(self, way: Connection, place: tuple[str, int], at: str, seen: wire.Greeting) -> None:
         """Tell a server that wants TLS from one that wants nobody: the same login is begun once more, encrypted."""
         with suppress(OSError):
-            encrypted = wire.greet(place, way.user, way.database, self._left, options=self.options, tls=True)
+            encrypted = wire.greet(place, way.user, way.database, self._left, options=way.options, tls=True)
             if encrypted.asks is not None:
                 self._fail(
                     "tls-required", f"{at} takes encrypted logins only ({seen.error}); Plano's driver has no TLS", way
@@ -213,7 +215,7 @@ class _Attempt:
         import psycopg
 
         try:
-            first = self._within(lambda: proof.login(numeric, self._left, self.options))
+            first = self._within(lambda: proof.login(numeric, self._left))
         except psycopg.Error as error:
             seen = proof.refusal(error)
             if re.search(_POOLER_ALONE, seen.error or ""):
@@ -232,7 +234,7 @@ class _Attempt:
         self._look_at_silence(numeric, int(keepalive or 0))
 
         def beside() -> bool:
-            with proof.login(numeric, self._left, self.options) as second:
+            with proof.login(numeric, self._left) as second:
                 second.autocommit = True
                 return sessions.keeps_statements(first, second)
 

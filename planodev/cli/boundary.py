@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     console = Console()
     code = 0
     try:
-        _run(arguments, console)
+        code = _run(arguments, console)
     except (PlanodevError, click.exceptions.Exit) as error:
         code = error.exit_code
         if isinstance(error, PlanodevError):
@@ -45,11 +45,16 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     os._exit(code)
 
 
-def _run(arguments: list[str], console: Console) -> None:
-    """Run a command; whatever goes wrong leaves as a `PlanodevError`, a pipe that closed, or click's exit."""
-    console.json = "--json" in arguments[: arguments.index("--") if "--" in arguments else None]
+def _run(arguments: list[str], console: Console) -> int:
+    """Run a command and return its exit code.
+
+    Whatever goes wrong leaves as a `PlanodevError`, a pipe that closed, or click's exit.
+    """
+    # What follows `run` belongs to the command that it starts.
+    console.json = "--json" in arguments and _command(arguments) != "run"
     try:
-        planodev.main(arguments, prog_name="planodev", standalone_mode=False, obj=console)
+        code = planodev.main(arguments, prog_name="planodev", standalone_mode=False, obj=console)
+        return code if isinstance(code, int) else 0  # what a command has left with
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "", err=True)
         raise click.exceptions.Exit(BadInput.exit_code) from error
@@ -71,12 +76,9 @@ def _run(arguments: list[str], console: Console) -> None:
 def _unexpected(error: Exception) -> PlanodevError:
     text = " ".join(str(error).split()) or type(error).__name__
     if type(error).__module__.startswith(("docker", "planodev.engines.docker")):
-        return PlanodevError(
-            "engine-refused",
-            "the engine refused a request",
-            why=text,
-            fix="run the command again; `docker version` shows the engine",
-        )
+        from planodev.engines import failures
+
+        return failures.refused(text)
     return PlanodevError(
         "unexpected", f"planodev itself failed: {type(error).__name__}", why=text, fix="PLANODEV_DEBUG=1 shows where"
     )

@@ -18,9 +18,17 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 
 
 def run(ctx: click.Context, work: Callable[[Path, dict[str, str], Console], Result]) -> None:
-    """Do a command's work and print its result."""
+    """Do a command's work and print its result.
+
+    Raises:
+        click.exceptions.Exit: the result itself says that something is wrong.
+
+    """
     directory, console = ctx.obj
-    console.finish(work(directory, dict(os.environ), console))
+    result = work(directory, dict(os.environ), console)
+    console.finish(result)
+    if result.error:
+        raise click.exceptions.Exit(result.error.exit_code)
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:

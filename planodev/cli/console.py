@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
+import shutil
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -44,7 +47,7 @@ class Console:
         self._line("✓", "green", f"{outcome.subject}: {outcome.verb}{detail}")
 
     def note(self, text: str) -> None:
-        self._line("→", "cyan", text)
+        self._line("→", "cyan", "\n  ".join(text.splitlines()))
 
     def notice(self, notice: Notice) -> None:
         if notice not in self.notices:
@@ -66,11 +69,22 @@ class Console:
             self._layers[layer] = self._bar.add_task(layer, total=total)
         self._bar.update(self._layers[layer], completed=current, total=total)
 
-    def confirm(self, question: str) -> bool | None:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()) or self.json:
+    def confirm(self, question: str, *, default: bool = False) -> bool | None:
+        if not self._asks():
             return None
+        return click.confirm(question, default=default, err=True)
+
+    def ask_secret(self, question: str) -> str | None:
+        if not self._asks():
+            return None
+        return str(click.prompt(question, default="", show_default=False, hide_input=True, err=True))
+
+    def _asks(self) -> bool:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()) or self.json:
+            return False
         self._end_bar()
-        return click.confirm(question, default=False, err=True)
+        self._clear()
+        return True
 
     # Ends
 
@@ -78,7 +92,7 @@ class Console:
         """Print a result: one JSON object, or lines, of which the last says what to type next."""
         notices = self._all(result.notices)
         if self.json:
-            self._json(envelope(result.command, data=result.data, notices=notices))
+            self._json(replace(result, notices=notices).as_json())
             return
         self._warn(notices)
         for line in result.summary:
@@ -99,6 +113,11 @@ class Console:
         if error.fix:
             self._fix(error.fix)
 
+    def warn(self) -> None:
+        """Print what was noticed so far, for a command that has no result of its own."""
+        self._clear()
+        self._warn(self.notices)
+
     def _all(self, more: list[Notice]) -> list[Notice]:
         return [*self.notices, *(notice for notice in more if notice not in self.notices)]
 
@@ -115,9 +134,8 @@ class Console:
 
     def _aimed(self, text: str) -> str:
         """Name the project in commands, where it was named: without it they would act on another one."""
-        if self.directory is None:
-            return text
-        return text.replace("`planodev ", f"`planodev -C {shlex.quote(self.directory)} ")
+        aim = f" -C {shlex.quote(self.directory)}" if self.directory else ""
+        return re.sub(r"(`|Next: )planodev(?= )", lambda found: found[1] + _program() + aim, text)
 
     def _line(self, mark: str, color: str, text: str) -> None:
         if self.quiet:
@@ -140,6 +158,13 @@ class Console:
             if entry.get("fix"):
                 entry["fix"] = self._aimed(entry["fix"])
         click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _program() -> str:
+    """Return what to type for planodev: its path, where it was called by that and is not found otherwise."""
+    called = sys.argv[0]
+    by_path = os.path.basename(called) == "planodev" and not shutil.which("planodev")  # noqa: PTH119  as typed
+    return shlex.quote(called) if by_path else "planodev"
 
 
 def _bar() -> Any:  # noqa: ANN401

@@ -14,6 +14,9 @@ COMMANDS = {
     "down": "Stop Postgres; its data stays unless the deletion is asked for",
     "status": "Say what is there; starts nothing",
     "verify": "Prove again that Plano can store; changes nothing",
+    "run": "Run a command, such as planoai up, with the database in its environment",
+    "env": "Print the database's variables for a shell or a program",
+    "doctor": "Look at everything that can be wrong; changes nothing",
     "production": "Write what moves this set-up to a hosted PostgreSQL",
 }
 

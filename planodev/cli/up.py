@@ -24,9 +24,13 @@ from planodev.cli import common
 )
 @click.option("--model", metavar="PROVIDER/MODEL", multiple=True, help="For a first config.yaml; may be repeated.")
 @click.option("--config", metavar="FILE", help="Plano's configuration.  [default: config.yaml or plano_config.yaml]")
+@click.option(
+    "--save-keys/--no-save-keys", default=None, help="Copy provider keys from the shell into .env, or never ask to."
+)
+@click.option("--adopt", is_flag=True, help="Take over a plano-postgres container that was made by hand.")
 @click.option("--timeout", metavar="SECONDS", help="How long to wait for Postgres.  [default: 60]")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
-@click.option("--yes", is_flag=True, help="Never ask.")
+@click.option("--yes", is_flag=True, help="Never ask; change an existing config.yaml as shown.")
 @common.as_json
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401

@@ -74,13 +74,45 @@ class Container:
 
 @dataclass(frozen=True)
 class Volume:
-    """A volume of ours; the rest is what it was first made with, `superuser` being initdb's role."""
+    """A volume of ours; the rest is what it was first made with.
+
+    `superuser` is initdb's role; `adopts` the id of the container whose data was, or is being, taken over.
+    """
 
     name: str
     owner: Owner
     superuser: str
     image: str
     database: str
+    adopts: str = ""
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A Postgres container that planodev did not make.
+
+    Args:
+        id: the engine's.
+        name: the container's.
+        image: as it was named when the container was made.
+        major: the major version of its data.
+        superuser: initdb's role.
+        database: the first database.
+        port: on this machine, None where none is published.
+        data: the directory of the data, inside.
+        password: of the superuser, None where it can't be read.
+
+    """
+
+    id: str
+    name: str
+    image: str
+    major: int
+    superuser: str
+    database: str
+    port: int | None
+    data: str
+    password: str | None = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -213,6 +245,18 @@ class Engine(Protocol):
 
     def log(self, container: Container, lines: int) -> str:
         """Return the end of the server's log."""
+
+    def foreign(self, name: str) -> Foreign | None:
+        """Return the Postgres of this name or id that planodev did not make, None where there is none."""
+
+    def adopt(self, foreign: Foreign, server: Server, timeout: float) -> tuple[int, str]:
+        """Copy its data into the server's volume and put the container aside; returns bytes, and its new name."""
+
+    def disk(self) -> str | None:
+        """Return the directory of this machine that holds the engine's data, None where that is elsewhere."""
+
+    def created(self, name: str) -> float | None:
+        """Return when a running container was made, in seconds since 1970, as seen by the last `observe`."""
 
     def close(self) -> None:
         """Remove what was started only for this run."""

@@ -14,6 +14,7 @@ from planodev.engines import (
     AdminFailed,
     Container,
     EngineInfo,
+    Foreign,
     Observed,
     Server,
     Volume,
@@ -21,10 +22,11 @@ from planodev.engines import (
     docker_witness,
     endpoint,
 )
+from planodev.engines.docker_labels import mount_of, mounted_by, owner_of, volume_of
 from planodev.engines.docker_terms import INSIDE_PORT, LABEL, READY_MARK, WITNESS_LABEL
 from planodev.errors import Conflict
 from planodev.plano import proof
-from planodev.project import Owner, Project, original_still_there, relation
+from planodev.project import Project, original_still_there, relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -89,14 +91,14 @@ class DockerEngine:
             taken.update({name.lstrip("/"): f"a container has it, {whose}" for name in item["Names"] or []})
         volume: Volume | None = None
         namesakes = []
-        mounted = _mounted(ours) if ours else None
+        mounted = mounted_by(ours) if ours else None
         for item in self._api.volumes()["Volumes"] or []:
             owner = owner_of(item["Labels"] or {})
             taken[item["Name"]] = "a volume has it"
             if owner is None:
                 continue
             projects.add(owner.id)
-            found, related = _volume(item, owner), relation(project, env_id, owner, original_still_there)
+            found, related = volume_of(item, owner), relation(project, env_id, owner, original_still_there)
             # A container tells which volume is in use; without one the labels do.
             if found.name == mounted or (mounted is None and related == "ours" and volume is None):
                 volume = found
@@ -106,6 +108,14 @@ class DockerEngine:
         self._projects = frozenset(projects)
         container = self._inspect(ours["Id"]) if ours else None
         return Observed(container, volume, tuple(namesakes), taken)
+
+    def disk(self) -> str | None:
+        root = str(self._api.info().get("DockerRootDir") or "")
+        return root if self._where.local and Path(root).is_dir() else None
+
+    def created(self, name: str) -> float | None:
+        running = (item for item in self._published if f"/{name}" in item["Names"] and item["State"] == "running")
+        return next((float(item["Created"]) for item in running), None)
 
     def projects(self) -> frozenset[str]:
         return self._projects
@@ -126,7 +136,7 @@ class DockerEngine:
             image_id=item["Image"],
             port=int(bindings[0]["HostPort"]) if bindings else None,
             addresses=tuple(b["HostIp"] for b in bindings),
-            volume=_mounted(item),
+            volume=mounted_by(item),
             owner=owner,
             plano=labels.get(LABEL + "plano", ""),
             exit_code=state.get("ExitCode", 0),
@@ -177,7 +187,7 @@ class DockerEngine:
 
     def begin_witness(self, image: str, life: float) -> None:
         if self._witness is None:
-            self._witness = docker_witness.Witness(self._api, image, life)
+            self._witness = docker_witness.Witness(self._api, image, life, docker_witness.leftovers(self._published))
             # Whoever places a witness asks for addresses next, and the engine takes its time to tell of itself.
             self._facts = begin(self._api.info)
 
@@ -251,6 +261,14 @@ class DockerEngine:
     def stop(self, container: Container, timeout: float) -> None:
         self._changes.stop(container, timeout)
 
+    def foreign(self, name: str) -> Foreign | None:
+        from planodev.engines import docker_adopt
+
+        return docker_adopt.find(self._api, name)
+
+    def adopt(self, foreign: Foreign, server: Server, timeout: float) -> tuple[int, str]:
+        return self._changes.adopt(foreign, server, timeout)
+
     def remove_container(self, container: Container) -> None:
         self._changes.remove_container(container)
 
@@ -260,25 +278,3 @@ class DockerEngine:
     def close(self) -> None:
         if self._witness:
             self._witness.end()
-
-
-def owner_of(labels: Mapping[str, str] | None) -> Owner | None:
-    labels = labels or {}
-    if LABEL + "project" not in labels:
-        return None
-    return Owner(labels[LABEL + "project"], labels.get(LABEL + "path", ""), labels.get(LABEL + "inode", ""))
-
-
-def _volume(item: Mapping[str, Any], owner: Owner) -> Volume:
-    labels = item["Labels"]
-    superuser, image, database = (labels.get(LABEL + key, "") for key in ("superuser", "image", "database"))
-    return Volume(item["Name"], owner, superuser=superuser, image=image, database=database)
-
-
-def _mounted(item: Mapping[str, Any]) -> str | None:
-    mount = mount_of(item)
-    return str(mount["Name"]) if mount.get("Type") == "volume" else None
-
-
-def mount_of(item: Mapping[str, Any]) -> Mapping[str, Any]:
-    return next((m for m in item["Mounts"] if m["Destination"].startswith("/var/lib/postgresql")), {})

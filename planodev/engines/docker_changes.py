@@ -8,8 +8,9 @@ import tarfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from planodev.engines import Container, PortTaken, Server, Volume, planning, ports
-from planodev.engines.docker_terms import CONFLICT, INSIDE_PORT, LABEL, NOT_FOUND, READY_MARK, Refused
+from planodev.engines import Container, Foreign, PortTaken, Server, Volume, planning, ports
+from planodev.engines.docker_labels import labels_of
+from planodev.engines.docker_terms import CONFLICT, INSIDE_PORT, NOT_FOUND, READY_MARK, Refused
 from planodev.errors import Conflict
 
 if TYPE_CHECKING:
@@ -108,16 +109,14 @@ class Changes:
 
         docker_pull.pull(self._api, image, progress)
 
+    def adopt(self, foreign: Foreign, server: Server, timeout: float) -> tuple[int, str]:
+        from planodev.engines import docker_adopt
+
+        size = docker_adopt.take_over(self._api, foreign, server, labels_of(server), timeout)
+        return size, docker_adopt.aside(foreign)
+
     def create(self, server: Server) -> None:
-        labels = {
-            LABEL + "project": server.owner.id,
-            LABEL + "path": server.owner.path,
-            LABEL + "inode": server.owner.inode,
-            LABEL + "superuser": server.superuser,
-            LABEL + "image": server.image,
-            LABEL + "database": server.database,
-            LABEL + "plano": server.plano,
-        }
+        labels = labels_of(server)
         image = self._api.find_image(server.image)
         declared = (image["Config"].get("Volumes") or {}).keys()
         # postgres:18 moved its data one level down and declares the parent.
@@ -163,12 +162,13 @@ class Changes:
             else:
                 self._api.start(container.id)
         except Refused as error:
+            from planodev.engines import failures
+
+            found = failures.refused(error.text)
             # Engines word it differently, so look at the port itself as well.
-            text = error.text.lower()
-            if any(words in text for words in ("already allocated", "already in use", "not available", "forbidden by")):
-                raise PortTaken(error.text) from error
-            if container.port and ports.holder(container.port, container.addresses):
-                raise PortTaken(error.text) from error
+            held = container.port and ports.holder(container.port, container.addresses)
+            if found.code == "port-taken" or held:
+                raise PortTaken(found.why) from error
             raise
 
     def stop(self, container: Container, timeout: float) -> None:

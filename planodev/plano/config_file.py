@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from planodev.connection import CONNECTION_STRING
 from planodev.errors import BadInput
+from planodev.plano import access_keys
 from planodev.project import CONFIG_NAMES
 
 if TYPE_CHECKING:
@@ -27,21 +29,32 @@ class ConfigFile:
         return None if self.text is None else _parse(self.path, self.text)
 
     @property
-    def keys(self) -> list[str]:
-        """Return the variables that its providers' access keys name, each once."""
-        named = [str(entry.get("access_key") or "") for entry in self._providers]
-        return list(dict.fromkeys(name[1:].strip("{}") for name in named if name.startswith("$")))
+    def keys(self) -> list[access_keys.AccessKey]:
+        """Return the keys that planoai will look for, each once."""
+        return access_keys.named_in(self.content or {})
 
     @property
     def models(self) -> list[str]:
         """Return the models that it names, `PROVIDER/MODEL` each."""
-        return [str(entry["model"]) for entry in self._providers if "model" in entry]
+        content = self.content or {}
+        found = access_keys.entries(content, "model_providers") or access_keys.entries(content, "llm_providers")
+        return [str(entry["model"]) for entry in found if "model" in entry]
 
     @property
-    def _providers(self) -> list[dict[str, Any]]:
-        content = self.content or {}
-        entries = content.get("model_providers") or content.get("llm_providers") or []
-        return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    def connection_string(self) -> str | None:
+        """Return the connection string as it is written, None where conversations are not stored in postgres."""
+        storage = (self.content or {}).get("state_storage")
+        if not isinstance(storage, dict) or storage.get("type") != "postgres":
+            return None
+        return str(storage.get("connection_string") or "") or None
+
+    @cached_property
+    def options(self) -> str:
+        """Return the `options` parameter of its connection string, such as `-c search_path=app`, decoded."""
+        if "options" not in (self.text or ""):
+            return ""  # as nearly every file, and then it need not be parsed yet
+        found = re.search(r"[?&]options=([^&]*)", self.connection_string or "")
+        return unquote(found[1]) if found else ""
 
     @property
     def lacks(self) -> str | None:
@@ -105,20 +118,23 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         content = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        why = where + (getattr(error, "problem", None) or str(error).splitlines()[0])
+        place = (mark.line, mark.column) if mark else _place(text, getattr(error, "position", None))
+        where = f"line {place[0] + 1}, column {place[1] + 1}: " if place else ""
+        # A duplicate key is shown with its values, of which one may be a secret.
+        why = where + (getattr(error, "problem", None) or str(error).splitlines()[0]).partition(" with value ")[0]
         raise _bad(path, why, f"mend `{path}`; planodev leaves it as it is") from error
     if not isinstance(content, dict):
         raise _bad(path, "it holds no mapping of keys", f"mend `{path}`, or move it away to have one written")
     return content
 
 
+def _place(text: str, position: int | None) -> tuple[int, int] | None:
+    """Return line and column, from 0, of a character that YAML does not take."""
+    if position is None:
+        return None
+    before = text[:position]
+    return before.count("\n"), len(before) - before.rfind("\n") - 1
+
+
 def _bad(path: Path, why: str, fix: str) -> BadInput:
     return BadInput("bad-config-file", f"`{path}` cannot be used", why=why, fix=fix)
-
-
-STORAGE_BLOCK = f"""\
-state_storage:
-  type: postgres
-  connection_string: "{CONNECTION_STRING}"
-"""

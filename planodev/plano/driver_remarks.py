@@ -30,7 +30,7 @@ _SAID = {
     "hosts": ("the number of `host`, `hostaddr` or `port` entries differs", "give one of each for every host"),
     "unsubstituted": (
         "a `${...}` in it is not replaced, so the driver takes it as it stands",
-        "export the variable in the shell that starts Plano; planoai does not take it from `.env`",
+        "put the variable into `.env`, and start Plano by `planodev run`; planoai itself does not take it from there",
     ),
     "at-sign": (
         "there is an `@` behind the first one, and the driver takes all behind the first for the host",

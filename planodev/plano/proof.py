@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from planodev.connection import DOCKER_HOST_NAME
 from planodev.plano import state_table
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def psql_environment(connection: Connection, timeout: float) -> dict[str, str]:
         "PGGSSENCMODE": "disable",
         "PGCONNECT_TIMEOUT": str(max(2, round(timeout))),
         "PGAPPNAME": "planodev",
+        "PGOPTIONS": connection.options,
         "PGCLIENTENCODING": "UTF8",
         "LC_ALL": "C",
     }
@@ -115,13 +117,12 @@ def read_psql(stdout: str, stderr: str) -> Evidence:
     return Evidence(facts, stored, error, sqlstate, address[1] if address else None, count)
 
 
-def run_here(connection: Connection, timeout: float, options: str = "") -> Evidence:
+def run_here(connection: Connection, timeout: float) -> Evidence:
     """Run the proof from this machine, with named prepared statements on one connection, as Plano does.
 
     Args:
         connection: where and as whom.
         timeout: seconds for each of connecting and the statements.
-        options: for the server's command line, such as `-c search_path=app`.
 
     """
     import psycopg
@@ -129,7 +130,7 @@ def run_here(connection: Connection, timeout: float, options: str = "") -> Evide
     facts: dict[str, Any] | None = None
     stored, count = False, None
     try:
-        with login(connection, timeout, options) as session:
+        with login(connection, timeout) as session:
             facts = json.loads(_one(session.execute(state_table.FACTS)))
             if facts["table"]:
                 count = _one(session.execute(state_table.COUNT))
@@ -159,7 +160,7 @@ def refusal(error: psycopg.Error) -> Evidence:
     )
 
 
-def login(connection: Connection, timeout: float, options: str = "") -> Any:  # noqa: ANN401
+def login(connection: Connection, timeout: float) -> Any:  # noqa: ANN401
     """Open a connection as Plano does: no TLS, no fallback to another password.
 
     Returns:
@@ -177,11 +178,11 @@ def login(connection: Connection, timeout: float, options: str = "") -> Any:  # 
         user=connection.user,
         password=connection.password,
         dbname=connection.database,
+        options=connection.options,
         sslmode="disable",
         gssencmode="disable",
         connect_timeout=max(2, round(timeout)),
         application_name="planodev",
-        options=options or None,
         passfile="/dev/null" if _posix() else "NUL",
     )
 
@@ -236,7 +237,7 @@ def _no_login(evidence: Evidence, connection: Connection) -> Verdict:
     code = next((code for pattern, code in _LOGIN_FAILURES if re.search(pattern, text)), "login-failed")
     at = f"{connection.host}:{connection.port}" + (f" ({evidence.address})" if evidence.address else "")
     why = {
-        "name-not-found": f"the name `{connection.host}` does not resolve where Plano runs",
+        "name-not-found": f"the name `{connection.host}` does not resolve{_where(connection)}",
         "not-ready": f"the server at {at} is starting or stopping",
         "password-refused": f"the server at {at} refuses the password for {connection.user}",
         "pg-hba": f"the server at {at} has no pg_hba.conf entry for {connection.user} without TLS",
@@ -249,6 +250,10 @@ def _no_login(evidence: Evidence, connection: Connection) -> Verdict:
         "not-postgres": f"what listens at {at} is not PostgreSQL, or closes at once",
     }.get(code, text)
     return Verdict(code, why, "planodev up")
+
+
+def _where(connection: Connection) -> str:
+    return " where Plano runs" if connection.host == DOCKER_HOST_NAME else ""
 
 
 def _one(cursor: Any) -> Any:  # noqa: ANN401

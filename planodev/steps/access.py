@@ -12,10 +12,12 @@ from planodev.engines import AdminFailed
 from planodev.errors import CredentialsRefused, NotReady
 from planodev.plano import proof, state_table
 from planodev.result import Outcome
+from planodev.steps.follow import follow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from planodev.connection import Connection
     from planodev.plano.proof import Evidence, Verdict
     from planodev.work import Work
 
@@ -64,7 +66,7 @@ class LogIn:
 
         if not work.engine.info.local:
             # Its ports are on another machine; the witness is the only one beside it.
-            evidence = _beside_plano(work)
+            evidence = beside_plano(work)
             return proof.Verdict("proved") if evidence.facts else proof.verdict(evidence, work.connection())
         way = work.connection(host=LOOPBACK)
         try:
@@ -141,7 +143,7 @@ class Ahead:
         # Longer than `LogIn` waits: without a login nothing here may ever begin.
         self._limit = 2 * work.settings.timeout.value
         self._made = begin(lambda: make(work, self._until_logged_in))
-        self._proof = begin(lambda: _beside_plano(work, self._until_made)) if work.mode == "docker" else None
+        self._proof = begin(lambda: beside_plano(work, go=self._until_made)) if work.mode == "docker" else None
 
     def _until_logged_in(self) -> bool:
         return self._logged_in.wait(self._limit)
@@ -172,57 +174,13 @@ SET client_min_messages = warning;
 """
 
 
-def follow(work: Work, verdict: Verdict) -> None:
-    """Make the role, its password and the database what `.env` says; nothing is dropped.
-
-    Raises:
-        CredentialsRefused: the server's own socket refuses too.
-
-    """
-    work.progress.note(f"the database follows `.env`: {verdict.why}")
-    superuser = (work.volume.superuser if work.volume else work.superuser) or work.user
-    role, name = _quoted(work.user), _quoted(work.database)
-    password = "'" + (work.password or "").replace("'", "''") + "'"
-    # A failing statement would be logged with the password in it.
-    quiet = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'; SET standard_conforming_strings = on;\n"
-    make_role = f"SELECT 'CREATE ROLE {role}' WHERE to_regrole('{role}') IS NULL \\gexec\n"
-    make_database = (
-        f"SELECT 'CREATE DATABASE {name} OWNER {role}' "
-        f"WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{work.database}') \\gexec\n"
-    )
-    grants = f"""\
-GRANT CONNECT ON DATABASE {name} TO {role};
-GRANT USAGE, CREATE ON SCHEMA public TO {role};
-SELECT 'GRANT SELECT, INSERT, UPDATE, DELETE ON {state_table.NAME} TO {role}'
-WHERE to_regclass('{state_table.NAME}') IS NOT NULL \\gexec
-"""
-    try:
-        work.engine.admin(
-            work.have(),
-            f"{quiet}{make_role}ALTER ROLE {role} LOGIN PASSWORD {password};\n{make_database}",
-            user=superuser,
-            database="postgres",
-        )
-        work.engine.admin(work.have(), quiet + grants, user=superuser, database=work.database)
-    except AdminFailed as error:
-        raise CredentialsRefused(
-            "cannot-follow",
-            "the database could not be made to follow `.env`",
-            why=str(error).replace(work.password or "\0", "***"),
-            fix=f"`docker exec -it {work.have().name} psql -U {superuser}` opens the server itself",
-        ) from error
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
 def evidence_of(work: Work) -> Evidence:
     """Run the whole proof from where Plano will run, or wait for the one that is on its way."""
     if work.mode == "native" and work.engine.info.local:
         return proof.run_here(work.connection(), PROOF_TIMEOUT)
-    return (work.ahead and work.ahead.proof()) or _beside_plano(work)
+    return (work.ahead and work.ahead.proof()) or beside_plano(work)
 
 
-def _beside_plano(work: Work, go: Callable[[], bool] | None = None) -> Evidence:
-    return work.engine.prove_beside_plano(work.connection(), work.settings.image.value, PROOF_TIMEOUT, go)
+def beside_plano(work: Work, way: Connection | None = None, go: Callable[[], bool] | None = None) -> Evidence:
+    """Run the proof from a container beside Plano's, for this project's database or another way."""
+    return work.engine.prove_beside_plano(way or work.connection(), work.settings.image.value, PROOF_TIMEOUT, go)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from planodev import env_file
-from planodev.errors import VerificationFailed
-from planodev.plano import config_file, proof
-from planodev.result import Outcome
+from planodev import connection, env_file
+from planodev.errors import Conflict, VerificationFailed
+from planodev.plano import environment, proof, storage, will_store
+from planodev.result import Notice, Outcome
 from planodev.steps import access
 
 if TYPE_CHECKING:
     from planodev.connection import Connection
+    from planodev.plano.driver_url import Target
     from planodev.work import Work
 
 
@@ -37,15 +38,72 @@ class Prove:
 
 
 def refuse_config(work: Work) -> None:
-    """Raise `VerificationFailed` where Plano's configuration does not use this database."""
+    """Raise `VerificationFailed` where Plano's configuration does not use this database, or Plano refuses it."""
+    _refuse_unusable(work)
+    named = _named(work)
+    if named:
+        raise other_database(work, named)
+
+
+def _refuse_unusable(work: Work) -> None:
     name = work.config.path.name
+    fatal = [finding for finding in will_store.findings(work.config, _given(work), work.mode) if finding.fatal]
+    errors = [
+        VerificationFailed(finding.code, f"Plano would not start with `{name}`", why=finding.message, fix=finding.fix)
+        for finding in fatal
+    ]
     if work.config.lacks:
-        raise VerificationFailed(
-            "config-without-storage",
-            f"the database is ready, but Plano would not use it: `{name}` does not say so",
-            why=work.config.lacks,
-            fix=f"put this into `{name}`, then `planodev up`:\n{config_file.STORAGE_BLOCK}",
+        errors.append(
+            VerificationFailed(
+                "config-without-storage",
+                f"Plano would not use the database: `{name}` does not say so",
+                why=work.config.lacks,
+                fix="`planodev up --yes` adds what is missing to it, and nothing else",
+            )
         )
+    for error in errors[1:]:
+        work.progress.notice(Notice(error.code, error.why or error.message, error.fix))
+    if errors:
+        raise errors[0]
+
+
+def _given(work: Work) -> dict[str, str]:
+    return {**work.environment, **environment.of(work.connection(), work.env, work.config, work.environment)}
+
+
+def _named(work: Work) -> Target | None:
+    return storage.named(work.config.connection_string, work.connection(), _given(work), work.mode)
+
+
+def refuse_other_database(work: Work) -> None:
+    """Refuse, before anything is touched, where the configuration names a database that planodev does not run.
+
+    Raises:
+        Conflict: it does; `verify` proves that one.
+        BadInput: the configuration cannot be read.
+
+    """
+    wanted, text, ours = work.wanted, work.config.connection_string, None
+    if wanted.user and wanted.password and wanted.port and wanted.database:
+        host = connection.DOCKER_HOST_NAME if work.mode == "docker" else connection.LOOPBACK
+        ours = connection.Connection(wanted.user, wanted.password, host, wanted.port, wanted.database)
+    given = environment.variables(ours) if ours else {}
+    named = storage.named(text, ours, {**work.env.values, **work.environment, **given}, work.mode)
+    if named:
+        error = other_database(work, named)
+        raise Conflict(error.code, error.message, why=error.why, fix=error.fix)
+
+
+def other_database(work: Work, named: Target) -> VerificationFailed:
+    """Return the error for a configuration whose connection string leads to another database."""
+    name = work.config.path.name
+    return VerificationFailed(
+        "other-database",
+        f"Plano would not use this project's database: `{name}` names another one",
+        why=f"its connection_string is {named.masked}",
+        fix=f"`planodev verify` proves that one; for this project's own remove the connection_string line "
+        f"from `{name}`, then `planodev up --yes`",
+    )
 
 
 def failed(verdict: proof.Verdict, way: Connection) -> VerificationFailed:
@@ -74,35 +132,41 @@ def alone(work: Work) -> proof.Evidence:
         raise VerificationFailed(
             "config-missing", "Plano has no configuration", why=f"there is no `{work.config.path}`", fix="`planodev up`"
         )
+    work.password, work.port = work.wanted.password, work.wanted.port or 0
+    for finding in will_store.findings(work.config, _given(work), work.mode):
+        if not finding.fatal:  # the rest is what the proof fails with
+            work.progress.notice(Notice(finding.code, finding.message, finding.fix))
     work.progress.begin(Prove.title)
     if work.wanted.foreign_host:
-        return _abroad(work, work.wanted.foreign_host)
+        return _elsewhere(work, work.connection(host=work.wanted.foreign_host))
+    named = _named(work)
+    if named:
+        return _elsewhere(work, storage.way(named))
     have = work.observed.container
     if have is None or have.state != "running":
         state = f"the container `{have.name}` is {have.state}" if have else "this project has no container"
         raise VerificationFailed("not-running", "Postgres is not running", why=state, fix="`planodev up`")
     work.container, work.volume = have, work.observed.volume
-    work.password, work.port = work.wanted.password, work.wanted.port or 0
     work.progress.done(Prove().run(work))
     assert work.proved  # noqa: S101  Prove raises otherwise
     return work.proved
 
 
-def _abroad(work: Work, host: str) -> proof.Evidence:
-    """Prove a server that is not ours, from this machine."""
-    work.password, work.port = work.wanted.password, work.wanted.port or 0
-    way = work.connection(host=host)
-    evidence = proof.run_here(way, access.PROOF_TIMEOUT)
+def _elsewhere(work: Work, way: Connection) -> proof.Evidence:
+    """Prove a server that is not ours: from beside Plano where only that knows the name, else from this machine."""
+    beside = way.host == connection.DOCKER_HOST_NAME
+    evidence = access.beside_plano(work, way) if beside else proof.run_here(way, access.PROOF_TIMEOUT)
     verdict = proof.verdict(evidence, way)
     if not verdict.proved:
         if verdict.fix == "planodev up":  # which does not act on servers of others
+            where = work.env.path if work.wanted.foreign_host else work.config.path
             verdict = replace(
-                verdict, fix=f"that server is not planodev's: check DB_HOST and its like in `{work.env.path}`"
+                verdict, fix=f"that server is not planodev's: check its address and password in `{where}`"
             )
         raise failed(verdict, way)
-    refuse_config(work)
-    outcome = Outcome(
-        "proved", "storing", f"a conversation was stored at {host}, read back and rolled back from this machine"
-    )
-    work.progress.done(outcome)
+    _refuse_unusable(work)
+    place = "from a container beside Plano's" if beside else "from this machine"
+    what = f"a conversation was stored at {way.host}, read back and rolled back {place}"
+    work.progress.done(Outcome("proved", "storing", what))
+    work.elsewhere = way
     return evidence

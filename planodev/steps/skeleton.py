@@ -108,7 +108,12 @@ def _facts(config: ConfigFile, directory: Path) -> dict[str, Any]:
     found = [entry for entry in listeners if isinstance(entry, dict)] if isinstance(listeners, list) else []
     ports = {str(entry.get("type")): entry["port"] for entry in found if isinstance(entry.get("port"), int)}
     relative = path if path.startswith((".", "/")) else f"./{path}"
-    return {"file": config.path.name, "path": relative, "keys": config.keys, "ports": ports}
+    return {
+        "file": config.path.name,
+        "path": relative,
+        "keys": [key.name for key in config.keys if key.name],
+        "ports": ports,
+    }
 
 
 def _refuse(directory: Path, files: Mapping[str, str], *, force: bool) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from planodev.engines import failures
+
 ROOT = Path(__file__).parents[2]
 REFERENCE = (ROOT / "docs/reference.md").read_text()
-COMMANDS = ("up", "down", "status", "verify", "production")
+COMMANDS = ("up", "down", "status", "verify", "run", "env", "doctor", "production")
 
 
 def usage(*arguments):
@@ -38,19 +42,62 @@ def test_every_command_is_listed_and_every_option_explained():
             assert f"`{option}" in outside, f"{command} {option}"
 
 
-def test_every_error_code_is_in_the_reference():
-    calls = r"(?:BadInput|NoEngine|Conflict|CredentialsRefused|NotReady|VerificationFailed|Interrupted|Notice|Fault)"
-    text = "\n".join(
-        path.read_text()
-        for path in (ROOT / "planodev").rglob("*.py")
-        if path.name not in ("providers.py", "driver_url.py")
-    )
-    codes = set(re.findall(calls + r"\(\s*\"([a-z-]+)\"", text))
-    codes |= set(re.findall(r"PlanodevError\(\s*\"([a-z-]+)\"", text))
-    codes |= set(re.findall(r"\", \"(image-[a-z-]+|[a-z]+(?:-[a-z]+)+)\"\)", text))
-    assert len(codes) > 50
-    missing = sorted(code for code in codes if f"`{code}`" not in REFERENCE)
-    assert not missing
+# Whatever takes a stable code as its first argument.
+CODED = {
+    *("PlanodevError", "BadInput", "NoEngine", "Conflict", "CredentialsRefused", "NotReady", "VerificationFailed"),
+    *("Interrupted", "CommandNotStarted", "Notice", "Fault", "Finding", "Remark"),
+}
+
+
+def codes():
+    """Yield each code that planodev can say, wherever it stands: in a call, on its way to one, or in a table."""
+    from planodev.plano import driver_remarks
+
+    for path in (ROOT / "planodev").rglob("*.py"):
+        text = path.read_text()
+        if path.name not in ("providers.py", "driver_url.py"):  # which hold names of models and of the driver
+            yield from re.findall(r"\", \"(image-[a-z-]+|[a-z]+(?:-[a-z]+)+)\"\)", text)
+        for call in ast.walk(ast.parse(text)):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", getattr(call.func, "attr", "")) in CODED:
+                first = call.args[0] if call.args else None
+                literals = ast.walk(first) if isinstance(first, ast.IfExp) else [first]
+                yield from (
+                    node.value for node in literals if isinstance(node, ast.Constant) and "-" in str(node.value)
+                )
+    yield from failures.CODES
+    for code in driver_remarks._SAID:
+        yield driver_remarks.remark(code).code
+
+
+def test_every_code_is_in_the_reference_with_what_it_means():
+    found = set(codes())
+    expected = {"port-taken", "config-key-refused", "key-quoted", "connection-string-ipv6", "connection-string-value"}
+    assert expected | {"shell-overruled", "wrong-mode", "other-database", "command-not-started"} <= found
+    assert len(found) > 100
+    lines = [line.split("|")[1] for line in REFERENCE.splitlines() if line.startswith("| ")]
+    assert not sorted(code for code in found if not any(f"`{code}`" in line for line in lines))
+
+
+def test_every_check_of_doctor_is_in_the_reference_in_its_order():
+    from planodev.doctor import CHECKS
+
+    section = REFERENCE.split("### doctor\n")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE) == list(CHECKS)
+    text = "\n".join(path.read_text() for path in (ROOT / "planodev/doctor").glob("*.py"))
+    assert set(re.findall(r"Check\(\s*\"([a-z-]+)\"", text)) == set(CHECKS)
+
+
+def test_every_format_of_env_is_in_the_reference():
+    from planodev.quoting import FORMATS
+
+    section = REFERENCE.split("### env\n")[1].split("\n### ")[0]
+    assert not [name for name in FORMATS if f"\n| `{name}` |" not in section]
+
+
+@pytest.mark.parametrize("code", failures.CODES)
+def test_the_exit_code_of_a_failure_of_the_engine_is_in_the_reference(code):
+    line = next(line for line in REFERENCE.splitlines() if line.startswith("| `") and f"`{code}`" in line)
+    assert line.split("|")[2].strip() == str(failures.CODES[code][0].exit_code)
 
 
 def test_every_key_of_the_json_is_in_the_reference():
@@ -58,6 +105,31 @@ def test_every_key_of_the_json_is_in_the_reference():
     keys = set(re.findall(r"^        \"([a-z_]+)\":", report, re.MULTILINE))
     assert {"engine", "state", "conversations", "data_bytes"} < keys
     assert not sorted(key for key in keys if f"`{key}`" not in REFERENCE)
+
+
+def test_every_key_of_doctors_json_is_in_the_reference():
+    from planodev import doctor
+    from planodev.result import Check
+
+    states = ("ok", "warning", "failed")
+    data = doctor._result([Check(state, state, "found") for state in states]).data
+    section = REFERENCE.split("### data of `doctor`\n")[1].split("\n## ")[0]
+    for key in {*data, *data["checks"][0]}:
+        assert f"\n| `{key}` |" in section
+    for state in states:
+        assert f"`{state}`" in section
+
+
+def test_the_line_that_starts_plano_is_the_one_that_up_ends_with():
+    from planodev.report import next_command
+
+    pages = [ROOT / "README.md", ROOT / "docs/reference.md", *(ROOT / "examples").rglob("README.md")]
+    for mode in ("docker", "native"):
+        settings = SimpleNamespace(config=SimpleNamespace(value=""))
+        line = next_command(SimpleNamespace(mode=mode, settings=settings))
+        assert line in pages[0].read_text()
+    for page in pages:
+        assert "set -a" not in page.read_text(), page
 
 
 def test_links_between_documents_lead_somewhere():

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -17,7 +20,10 @@ import docker
 import psycopg
 import pytest
 
+from tests.plano.conftest import planoai  # noqa: F401  a fixture
+
 LABEL = "dev.planodev.project"
+KEY = "sk-ant-of-the-env-file"
 
 
 @dataclass
@@ -42,7 +48,8 @@ class Project:
         path.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.api = api
-        clean = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY") and not k.startswith("PLANODEV_")}
+        foreign = ("PLANODEV_", "DB_", "DATABASE_URL")
+        clean = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY") and not k.startswith(foreign)}
         self.environment = {**clean, "XDG_STATE_HOME": str(state), "LC_ALL": "C.UTF-8", "COLUMNS": "80"}
 
     def command(self, *arguments):
@@ -85,11 +92,28 @@ class Project:
         (self.path / name).write_text(text)
         return self
 
+    def change(self, name, old, new):
+        """Replace in a file what must be there."""
+        text = (self.path / name).read_text()
+        changed = re.sub(old, lambda _: new, text, flags=re.MULTILINE)
+        assert changed != text, f"`{old}` is not in `{name}`"
+        return self.write(name, changed)
+
     def status(self):
         return self("status", "--json").json["data"]
 
     def container(self):
         return self.api.inspect_container(self.status()["container"])
+
+    def engine(self):
+        """Return all that the engine has of this project, to compare before and after; others may be at work there."""
+        label = {"label": f"dev.planodev.path={self.path}"}
+        containers = {
+            item["Id"]: (item["Names"], self.api.inspect_container(item["Id"])["State"])
+            for item in self.api.containers(all=True, filters=label)
+            if "dev.planodev.witness" not in item["Labels"]
+        }
+        return containers, sorted(volume["Name"] for volume in self.api.volumes(filters=label)["Volumes"] or [])
 
     def login(self, **changed):
         from urllib.parse import unquote
@@ -141,6 +165,28 @@ def make_project(tmp_path, api):
 @pytest.fixture
 def project(make_project):
     return make_project()
+
+
+@pytest.fixture(scope="module")
+def one_project(tmp_path_factory, api):
+    """Return a project that is up, for a whole module; `shop` lends it out."""
+    place = tmp_path_factory.mktemp("one")
+    made = Project(place / "shop", place / "state", api)
+    made("up", "--model", "anthropic/claude-sonnet-4-5", "--save-keys", ANTHROPIC_API_KEY=KEY)
+    yield made
+    remove_all(api, str(place))
+
+
+@pytest.fixture
+def shop(one_project):
+    """Return the module's project, with a database, a key and a model that is stored; its files are put back."""
+    files = {path: path.read_bytes() for path in one_project.path.iterdir()}
+    yield one_project
+    for path in one_project.path.iterdir():
+        if path not in files:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    for path, content in files.items():
+        path.write_bytes(content)
 
 
 def remove_all(api, prefix):
@@ -218,7 +264,10 @@ def on_terminal(project, *arguments, answers=(), keys=None, timeout=60):
         os.execv(command[0], command)
     shown, waiting, end = b"", list(answers), time.monotonic() + timeout
     with contextlib.suppress(OSError):
-        while time.monotonic() < end:
+        while True:
+            if not select.select([screen], [], [], max(0.0, end - time.monotonic()))[0]:
+                os.kill(pid, signal.SIGKILL)  # it waits for an answer that nobody gives
+                break
             piece = os.read(screen, 65536)
             if not piece:
                 break

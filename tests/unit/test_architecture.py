@@ -14,14 +14,14 @@ FILES = sorted(ROOT.rglob("*.py"))
 # Who may know whom: a module imports from the groups above its own line, or from its own package.
 LAYERS = (
     ("errors",),
-    ("connection", "env_file", "rendering", "result", "progress", "background"),
+    ("connection", "env_file", "rendering", "result", "progress", "background", "quoting"),
     ("project", "locking"),
     ("plano", "production"),
     ("settings", "engines"),
     ("checks",),
     ("work",),
     ("steps", "report"),
-    ("workflows",),
+    ("workflows", "handover", "doctor"),
     ("cli",),
     ("__main__",),
 )
@@ -104,6 +104,11 @@ def test_the_docker_sdk_stays_in_two_files_and_is_loaded_late():
 def test_heavy_libraries_are_imported_where_they_are_used(library):
     assert users_of(library)
     assert users_of(library, at_top=True) == set()
+
+
+def test_the_table_of_failures_is_loaded_once_something_has_failed():
+    assert len(users_of("planodev.engines.failures", at_top=False)) > 5
+    assert users_of("planodev.engines.failures", at_top=True) == set()
 
 
 def test_planoai_is_never_imported():

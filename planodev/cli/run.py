@@ -1,0 +1,67 @@
+"""`planodev run`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from planodev import handover
+from planodev.errors import CommandNotStarted
+
+if TYPE_CHECKING:
+    from planodev.handover import Launch
+
+
+@click.command(
+    "run",
+    short_help="Run a command with the database in its environment.",
+    context_settings={"allow_interspersed_args": False},
+)
+@click.option("--plano", metavar="docker|native", help="Whose DB_HOST to give.  [default: the command's]")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND [ARGUMENTS]...")
+@click.pass_context
+def command(ctx: click.Context, /, command: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
+    """Run a command with DB_*, DATABASE_URL and the provider keys of .env in its environment.
+
+    `planodev run -- planoai up --docker` starts a Plano that stores; what planoai would stumble over is said first.
+    Every other command gets an address that works on this machine. The exit code is the command's own.
+    """
+    directory, console = ctx.obj
+    launch = handover.run(directory, options, command, dict(os.environ), console)
+    console.warn()
+    _become(launch)
+
+
+def _become(launch: Launch) -> NoReturn:
+    """Turn this process into the command, so that signals, terminal and exit code are its own.
+
+    Raises:
+        CommandNotStarted: it is not there, or cannot be run.
+
+    """
+    os.chdir(launch.directory)
+    environment = {**launch.environment, "PWD": str(launch.directory)}
+    for name in ("SIGPIPE", "SIGXFSZ"):  # Python ignores these two, and what is ignored stays so
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        if os.name == "nt":
+            # There exec starts a second process, and the shell comes back before that has ended.
+            import subprocess
+
+            os._exit(subprocess.run(launch.command, env=environment, check=False).returncode)
+        os.execvpe(launch.command[0], launch.command, environment)  # noqa: S606  the command is what was asked for
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        fix = "`pip install planoai`" if missing and launch.command[0] == "planoai" else "check its name, and your PATH"
+        problem = CommandNotStarted(
+            "command-not-started", f"`{launch.command[0]}` could not be started", why=error.strerror, fix=fix
+        )
+        problem.exit_code = 127 if missing else 126
+        raise problem from error

@@ -1,0 +1,95 @@
+"""Look at everything that can be wrong, at once, and change nothing: a fixed list of checks, each with its fix."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from planodev.doctor import database, engine, files, plano
+from planodev.doctor.subject import Subject
+from planodev.errors import PlanodevError, VerificationFailed
+from planodev.result import Check, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from planodev.progress import Progress
+
+# In the order in which they are shown: a check is of use once those above it are ok.
+CHECKS: dict[str, Callable[[Subject], Check]] = {
+    "engine": engine.answers,
+    "socket": engine.may_be_used,
+    "disk": engine.has_room,
+    "port": engine.port,
+    "container": engine.container,
+    "volume": engine.volume,
+    "addresses": engine.addresses,
+    "login": database.login,
+    "table": database.table,
+    "proof": database.storing,
+    "env-file": files.env_file,
+    "config": files.config,
+    "keys": files.keys,
+    "planoai": plano.installed,
+    "plano": plano.running,
+}
+LIMIT = 8.0  # seconds for all of them together; whoever asks a doctor has waited enough
+
+
+def examine(directory: Path, environment: Mapping[str, str], progress: Progress, *, limit: float = LIMIT) -> Result:
+    """Run every check, all at the same time, and none for longer than the limit.
+
+    Args:
+        directory: the project.
+        environment: the process's environment.
+        progress: who is told.
+        limit: seconds; a check that has not ended by then has failed, and says so.
+
+    Raises:
+        BadInput: there is no such directory.
+
+    """
+    subject = Subject(directory, environment, progress)
+    found: dict[str, Check] = {}
+    threads = [
+        threading.Thread(target=_run, args=(name, check, subject, found), daemon=True) for name, check in CHECKS.items()
+    ]
+    ends = time.monotonic() + limit
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, ends - time.monotonic()))
+    late = {name: Check(name, "failed", f"no answer within {limit:g} seconds") for name in CHECKS if name not in found}
+    return _result([{**found, **late}[name] for name in CHECKS])
+
+
+def _run(name: str, check: Callable[[Subject], Check], subject: Subject, found: dict[str, Check]) -> None:
+    try:
+        found[name] = check(subject)
+    except PlanodevError as error:
+        found[name] = Check(name, "failed", error.message, error.why, error.fix)
+    except Exception as error:  # noqa: BLE001  a broken check must not hide the others
+        found[name] = Check(name, "failed", f"it could not be looked at: {type(error).__name__}", str(error) or None)
+
+
+def _result(checks: list[Check]) -> Result:
+    count = {state: sum(check.state == state for check in checks) for state in ("ok", "warning", "failed")}
+    warnings = f"{count['warning']} warning{'' if count['warning'] == 1 else 's'}"
+    said = f"{count['ok']} ok, {warnings}, {count['failed']} failed"
+    error = None
+    if count["failed"]:
+        first = next(check for check in checks if check.state == "failed")
+        error = VerificationFailed("checks-failed", said, why=f"{first.name}: {first.message}", fix=first.fix)
+    data = {"checks": [vars(check).copy() for check in checks], **count}
+    lines = [line for check in checks for line in _lines(check)]
+    return Result("doctor", data, [*lines, "", said], error=error)
+
+
+def _lines(check: Check) -> list[str]:
+    mark = {"ok": "✓", "warning": "!", "failed": "✗"}[check.state]
+    lines = [f"{mark} {check.name:<11}{check.message}"]
+    lines += ["\n".join(f"{'':<13}{line}" for line in f"why: {check.why}".splitlines())] if check.why else []
+    lines += [f"{'':<13}fix: {check.fix}"] if check.fix else []
+    return lines

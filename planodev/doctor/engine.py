@@ -1,0 +1,105 @@
+"""What the engine has of this project."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from planodev.connection import LOOPBACK
+from planodev.engines import endpoint
+from planodev.errors import PlanodevError
+from planodev.result import Check
+
+if TYPE_CHECKING:
+    from planodev.doctor.subject import Subject
+
+SCARCE, FULL = 2e9, 2e8  # bytes; a first start of Postgres writes 40 MB, the image takes 450 MB
+UP = "`planodev up`"
+
+
+def answers(subject: Subject) -> Check:
+    """Which engine answers, where, and why that one."""
+    info = subject.work().engine.info
+    return Check("engine", "ok", f"{info.name} {info.version} at {info.endpoint} ({info.source})")
+
+
+def may_be_used(subject: Subject) -> Check:
+    """Whether this user may open the engine's socket."""
+    where = endpoint.find(subject.environment, Path.home(), endpoint.probe_socket)
+    if not where.local_socket:
+        return Check("socket", "ok", f"{where.url} is no socket of this machine")
+    endpoint.check_socket(where)
+    return Check("socket", "ok", f"{where.url} can be opened")
+
+
+def has_room(subject: Subject) -> Check:
+    """Whether the disks of the project and of the engine have room."""
+    places = {str(subject.project.path)}
+    with suppress(PlanodevError):  # `engine` tells what is wrong there
+        places |= {root for root in [subject.work().engine.disk()] if root}
+    free, place = min((shutil.disk_usage(place).free, place) for place in places)
+    said = f"{free / 1e9:.1f} GB free at {place}"
+    if free < SCARCE:
+        fix = f"free some of it: `docker system df` and `du -sh {place}` show what takes it"
+        return Check("disk", "failed" if free < FULL else "warning", said, "Postgres stops when its disk is full", fix)
+    return Check("disk", "ok", said)
+
+
+def port(subject: Subject) -> Check:
+    """Who holds the port that the database has, or would get."""
+    run = subject.work()
+    number, have = run.settings.port.value, run.observed.container
+    if run.wanted.foreign_host:
+        return Check("port", "ok", f"{number} at {run.wanted.foreign_host}, which planodev does not run")
+    if have and have.state == "running" and have.port == number:
+        return Check("port", "ok", f"{number} is this project's")
+    holder = run.engine.port_holder(number, (LOOPBACK,))
+    if holder is None:
+        return Check("port", "ok", f"{number} is free")
+    next_one = "`planodev up` takes the next free one, and writes that into `.env`"
+    return Check("port", "warning", f"{number} is taken", f"held by {holder}", next_one)
+
+
+def container(subject: Subject) -> Check:
+    """Whether the container runs."""
+    run = subject.work()
+    have = run.observed.container
+    if have is None:
+        if run.wanted.foreign_host:
+            return Check("container", "ok", "none: DB_HOST names a server that planodev does not run")
+        return Check("container", "failed", "this project has none", fix=UP)
+    if have.state == "running":
+        return Check("container", "ok", f"{have.name} is running {have.image}")
+    why = "it ran out of memory" if have.oom_killed else f"its exit code was {have.exit_code}"
+    return Check("container", "failed", f"{have.name} is {have.state}", why, UP)
+
+
+def volume(subject: Subject) -> Check:
+    """Whether the data is there."""
+    run = subject.work()
+    have, found = run.observed.container, run.observed.volume
+    if found is None:
+        state = "failed" if have else "ok"
+        gone = "the container's volume is gone" if have else "none yet: no conversation was ever stored"
+        return Check("volume", state, gone, fix=UP if have else None)
+    if have and have.volume != found.name:
+        return Check("volume", "failed", f"{have.name} uses `{have.volume}`", f"the data is in `{found.name}`", UP)
+    return Check("volume", "ok", f"{found.name}, made with {found.image}")
+
+
+def addresses(subject: Subject) -> Check:
+    """Whether Postgres listens where Plano reaches it, and nowhere else."""
+    run = subject.work()
+    have = run.observed.container
+    if have is None:
+        return Check("addresses", "ok", "nothing listens: there is no container")
+    said = f"{', '.join(have.addresses) or 'none'}"
+    if any(address in ("0.0.0.0", "::", "") for address in have.addresses):  # noqa: S104  what must not be
+        why = "everybody in the network can try passwords"
+        return Check("addresses", "failed", said, why, f"`docker rm -f {have.name}`, then `planodev up`")
+    if have.plano and have.plano != run.mode:
+        why = f"they were chosen for `--plano {have.plano}`, and DB_HOST in `.env` is for {run.mode}"
+        return Check("addresses", "warning", said, why, UP)
+    return Check("addresses", "ok", f"{said}, on this machine alone")

@@ -1,0 +1,93 @@
+"""The files in the project: what their readers will make of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planodev import env_file as env_files
+from planodev.checks import credentials, git
+from planodev.connection import DOCKER_HOST_NAME
+from planodev.errors import BadInput
+from planodev.plano import access_keys, environment, storage, will_store
+from planodev.result import Check
+
+if TYPE_CHECKING:
+    from planodev.doctor.subject import Subject
+
+UP = "`planodev up`"
+
+
+def env_file(subject: Subject) -> Check:
+    """Whether `.env` is private, read alike by all, and in step with the engine."""
+    env = subject.env()
+    if not env.exists:
+        return Check("env-file", "failed", "there is no `.env`", fix=UP)
+    missing = [key for key in env_files.KEYS if not env.values.get(key)]
+    if missing:
+        return Check("env-file", "failed", f"`.env` lacks {', '.join(missing)}", fix=UP)
+    wanted = credentials.read(env)
+    read = env_files.read_as_planoai(env.text)
+    odd = [key for key in env_files.KEYS if read.get(key) != env.values[key] or not env_files.is_plain(read[key])]
+    if odd:
+        why = "planoai keeps quotes, comments and `export` as a part of it"
+        return Check("env-file", "failed", f"{', '.join(odd)} in `.env` is not read alike by everybody", why, UP)
+    run = subject.work()
+    have = run.observed.container
+    if have and not wanted.foreign_host and have.port != wanted.port:
+        return Check("env-file", "failed", f"DB_PORT is {wanted.port}, the container has port {have.port}", fix=UP)
+    return _private(subject, env) or Check("env-file", "ok", f"complete, for `--plano {run.mode}`")
+
+
+def _private(subject: Subject, env: env_files.EnvFile) -> Check | None:
+    if env.mode is not None and env.mode & 0o077:
+        return Check("env-file", "warning", f"others may read `.env` (mode {env.mode:04o})", fix=UP)
+    state = git.state(subject.project.path, ".env")
+    if state in ("tracked", "visible"):
+        fix = "`git rm --cached .env`, commit that, then `planodev up`" if state == "tracked" else UP
+        said = "`.env` is tracked by git" if state == "tracked" else "git does not ignore `.env`"
+        return Check("env-file", "warning", said, "the password would be in the repository", fix)
+    return None
+
+
+def config(subject: Subject) -> Check:
+    """Whether Plano would start with the configuration, and store in this database."""
+    found = subject.config()
+    if found.content is None:
+        return Check("config", "failed", f"there is no `{found.path.name}`", fix=UP)
+    way = subject.way()
+    mode = "docker" if way.host == DOCKER_HOST_NAME else "native"
+    given = {**subject.environment, **environment.of(way, subject.env(), found, subject.environment)}
+    findings = sorted(will_store.findings(found, given, mode), key=lambda finding: not finding.fatal)
+    if findings and findings[0].fatal:
+        return Check("config", "failed", findings[0].message, fix=findings[0].fix)
+    if found.lacks:
+        fix = "`planodev up --yes` adds what is missing, and nothing else"
+        return Check(
+            "config", "failed", f"Plano would not use this database with `{found.path.name}`", found.lacks, fix
+        )
+    named = storage.named(found.connection_string, way, given, mode)
+    if named:
+        said = f"`{found.path.name}` names a database of its own: {named.masked}"
+        return Check("config", "warning", said, fix="`planodev verify` proves that one")
+    if findings:
+        more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+        return Check("config", "warning", findings[0].message + more, fix=findings[0].fix)
+    return Check("config", "ok", f"{found.path.name} stores in this project's database")
+
+
+def keys(subject: Subject) -> Check:
+    """Whether planoai will find the keys that the configuration names."""
+    env, found = subject.env(), subject.config()
+    try:
+        _ = found.content
+    except BadInput:
+        return Check("keys", "failed", "unknown, since the configuration cannot be read")
+    if not found.keys:
+        return Check("keys", "ok", "the configuration names none")
+    places = access_keys.Places(found.path.parent / ".env", env.path, subject.environment, found.path)
+    faults = sorted(access_keys.faults(found.keys, places), key=lambda fault: not fault.fatal)
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        state = "failed" if faults[0].fatal else "warning"
+        return Check("keys", state, faults[0].message + more, fix=faults[0].fix)
+    return Check("keys", "ok", ", ".join(key.name for key in found.keys))

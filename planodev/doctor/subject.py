@@ -1,0 +1,89 @@
+"""What the checks share: the project's files and the engine, each looked at once, whatever is broken."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from planodev import project, settings
+from planodev.checks import credentials
+from planodev.connection import DOCKER_HOST_NAME, LOOPBACK, Connection
+from planodev.env_file import KEYS, EnvFile, load
+from planodev.errors import BadInput
+from planodev.plano import config_file, proof
+from planodev.work import Work, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from planodev.progress import Progress
+
+T = TypeVar("T")
+PATIENCE = 5.0  # seconds for one login
+
+
+class Subject:
+    """One project under examination; every member may raise what it found instead of an answer."""
+
+    def __init__(self, directory: Path, environment: Mapping[str, str], progress: Progress) -> None:
+        self.project = project.at(directory)
+        self.environment = environment
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._answers: dict[str, tuple[threading.Event, list[Any]]] = {}
+
+    def env(self) -> EnvFile:
+        """Return `.env`."""
+        return load(self.project.env_path)
+
+    def config(self) -> config_file.ConfigFile:
+        """Return Plano's configuration."""
+        chosen = settings.resolve({}, self.environment, self.project.path, {})
+        return config_file.load(config_file.find(self.project.path, chosen.config.value))
+
+    def work(self) -> Work:
+        """Return what the engine has, with the project's files as far as they can be read."""
+        return self._once("work", self._prepare)
+
+    def _prepare(self) -> Work:
+        try:
+            return prepare(self.project, {}, self.environment, self._progress)
+        except BadInput:  # which `env-file` and `config` tell
+            return prepare(self.project, {}, self.environment, self._progress, lenient=True)
+
+    def way(self, *, host: str | None = None) -> Connection:
+        """Return the database's address as `.env` has it, from where Plano will be, or from another place.
+
+        Raises:
+            BadInput: `.env` lacks a value.
+
+        """
+        env = self.env()
+        missing = [key for key in KEYS if not env.values.get(key)]
+        if missing:
+            raise BadInput("env-file-incomplete", f"unknown: `.env` lacks {', '.join(missing)}", fix="`planodev up`")
+        wanted = credentials.read(env)
+        seen = DOCKER_HOST_NAME if wanted.plano == "docker" else LOOPBACK
+        there = wanted.foreign_host or host or seen
+        return Connection(wanted.user or "", wanted.password or "", there, wanted.port or 0, wanted.database or "")
+
+    def evidence(self) -> proof.Evidence:
+        """Return what Plano's own statements met, from this machine."""
+        return self._once("evidence", lambda: proof.run_here(self.way(host=LOOPBACK), PATIENCE))
+
+    def _once(self, name: str, ask: Callable[[], T]) -> T:
+        """Ask once for all threads; an error is the answer for all of them, too."""
+        with self._lock:
+            first = name not in self._answers
+            ready, answer = self._answers.setdefault(name, (threading.Event(), []))
+        if first:
+            try:
+                answer.append(ask())
+            except Exception as error:  # noqa: BLE001  raised again below, for everybody
+                answer.append(error)
+            ready.set()
+        ready.wait()
+        if isinstance(answer[0], Exception):
+            raise answer[0]
+        return cast("T", answer[0])

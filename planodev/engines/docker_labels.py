@@ -1,0 +1,55 @@
+"""The labels by which planodev knows its own again: written to containers and volumes, and read back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from planodev.engines import Volume
+from planodev.engines.docker_terms import LABEL
+from planodev.project import Owner
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from planodev.engines import Server
+
+
+def labels_of(server: Server) -> dict[str, str]:
+    """Return the labels that its container and its volume get."""
+    return {
+        LABEL + "project": server.owner.id,
+        LABEL + "path": server.owner.path,
+        LABEL + "inode": server.owner.inode,
+        LABEL + "superuser": server.superuser,
+        LABEL + "image": server.image,
+        LABEL + "database": server.database,
+        LABEL + "plano": server.plano,
+    }
+
+
+def owner_of(labels: Mapping[str, str] | None) -> Owner | None:
+    """Return whose a container or a volume is, None where planodev did not make it."""
+    labels = labels or {}
+    if LABEL + "project" not in labels:
+        return None
+    return Owner(labels[LABEL + "project"], labels.get(LABEL + "path", ""), labels.get(LABEL + "inode", ""))
+
+
+def volume_of(item: Mapping[str, Any], owner: Owner) -> Volume:
+    """Return a volume by what the engine lists of it."""
+    labels = item["Labels"]
+    superuser, image, database, adopts = (
+        labels.get(LABEL + key, "") for key in ("superuser", "image", "database", "adopts")
+    )
+    return Volume(item["Name"], owner, superuser=superuser, image=image, database=database, adopts=adopts)
+
+
+def mounted_by(item: Mapping[str, Any]) -> str | None:
+    """Return the volume that a container has its data in."""
+    mount = mount_of(item)
+    return str(mount["Name"]) if mount.get("Type") == "volume" else None
+
+
+def mount_of(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the mount of the data, empty where there is none."""
+    return next((m for m in item["Mounts"] if m["Destination"].startswith("/var/lib/postgresql")), {})

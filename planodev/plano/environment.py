@@ -1,0 +1,55 @@
+"""The environment that Plano, and whatever else uses its database, is started with.
+
+planoai does not take DB_* from `.env` (0.4.39 `utils.py:209-225` looks for a key that its own schema forbids), and
+takes provider keys from nowhere else. So DB_* have to stand in the environment, and the keys in both.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planodev import connection
+from planodev.plano import providers, storage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from planodev.connection import Connection
+    from planodev.env_file import EnvFile
+    from planodev.plano.config_file import ConfigFile
+
+URL = "DATABASE_URL"
+
+
+def variables(way: Connection) -> dict[str, str]:
+    """Return the five DB_* variables; DB_PASS is percent-encoded, as Plano's connection string needs it."""
+    return {
+        "DB_USER": way.user,
+        "DB_PASS": connection.encode_password(way.password),
+        "DB_HOST": way.host,
+        "DB_PORT": str(way.port),
+        "DB_NAME": way.database,
+    }
+
+
+def of(way: Connection, env: EnvFile, config: ConfigFile, shell: Mapping[str, str]) -> dict[str, str]:
+    """Return what is added to the shell's environment.
+
+    DB_* and provider keys come from `.env` and lead, as they do in planoai wherever it reads that file; so does
+    DATABASE_URL. Other variables that the configuration's connection string names stay what the shell says.
+
+    Args:
+        way: how the database is reached from where the command will run.
+        env: the project's `.env`.
+        config: Plano's configuration; what it names is handed on as well.
+        shell: the environment as it is.
+
+    """
+    values = variables(way)
+    also = storage.variables(config.connection_string or "")
+    if URL not in also or not shell.get(URL):
+        values[URL] = env.values.get(URL) or way.url
+    keys = [key.name for key in config.keys if key.name]
+    keys += [provider.key for provider in providers.BY_NAME.values() if provider.key]
+    values |= {name: env.values[name] for name in keys if env.values.get(name)}
+    return {name: env.values[name] for name in also if env.values.get(name) and not shell.get(name)} | values

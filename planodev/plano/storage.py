@@ -1,0 +1,110 @@
+"""The connection string of a configuration: whose database it names, and what Plano reads once it is substituted.
+
+Source: planoai 0.4.39 `native_runner.py` (`os.path.expandvars`), `docker_cli.py:41-66` (`localhost` in the file
+becomes `host.docker.internal`), and Plano's image (`envsubst`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from planodev.connection import CONNECTION_STRING, DOCKER_HOST_NAME, LOOPBACK, Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from planodev.plano import driver_url
+
+_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
+_LOOPBACKS = (LOOPBACK, "localhost", "::1")
+
+
+def names_ours(text: str) -> bool:
+    """Say whether a connection string is made of the five DB_* variables, so that `.env` rules where it leads.
+
+    Parameters behind them, such as `?connect_timeout=5`, are welcome.
+    """
+    if text == CONNECTION_STRING:
+        return True
+    from planodev.plano import driver_url
+
+    marked = {"DB_USER": "user", "DB_PASS": "secret", "DB_HOST": "host", "DB_PORT": "1", "DB_NAME": "database"}
+    try:
+        target = driver_url.parse(substitute(text, marked, "native"))
+    except driver_url.Refused:
+        # One that cannot work leads nowhere else: the fault in it is told as that.
+        return {"DB_USER", "DB_PASS", "DB_HOST", "DB_PORT", "DB_NAME"} <= set(variables(text))
+    return (target.user, target.password, target.hosts, target.database) == (
+        "user",
+        "secret",
+        (("host", 1),),
+        "database",
+    )
+
+
+def named(
+    text: str | None, ours: Connection | None, environment: Mapping[str, str], mode: str
+) -> driver_url.Target | None:
+    """Return what a connection string leads to where that is not this project's database; None where it is.
+
+    A string with unset variables, or one that Plano's driver refuses, leads nowhere, which others tell.
+
+    Args:
+        text: as the configuration writes it, None where it has none.
+        ours: this project's database, from where Plano will be; None where there is none yet.
+        environment: what planoai is started with.
+        mode: `docker` or `native`.
+
+    """
+    if text is None or names_ours(text) or any(not environment.get(name) for name in variables(text)):
+        return None
+    from planodev.plano import driver_url
+
+    try:
+        target = driver_url.parse(substitute(text, environment, mode))
+    except driver_url.Refused:
+        return None
+    return None if ours and same_place(target, driver_url.parse(ours.url)) else target
+
+
+def way(target: driver_url.Target) -> Connection:
+    """Return the first way that Plano's driver would try."""
+    host, port = target.hosts[0]
+    user = target.user or "postgres"
+    options = target.parameters.get("options", "")
+    return Connection(user, target.password or "", host, port, target.database or user, options)
+
+
+def variables(text: str) -> list[str]:
+    """Return the variables that a connection string names, each once."""
+    return list(dict.fromkeys(braced or bare for braced, bare in _VARIABLE.findall(text)))
+
+
+def substitute(text: str, values: Mapping[str, str], mode: str) -> str:
+    """Return what Plano reads: an unset variable stays as it is natively, and becomes nothing in Docker.
+
+    Args:
+        text: the connection string as the configuration writes it.
+        values: the environment that planoai is started with.
+        mode: `docker` or `native`.
+
+    """
+    if mode == "docker":
+        text = text.replace("localhost", DOCKER_HOST_NAME)
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1] or found[2]
+        return values.get(name, "" if mode == "docker" else found[0])
+
+    return _VARIABLE.sub(value, text)
+
+
+def same_place(one: driver_url.Target, other: driver_url.Target) -> bool:
+    """Say whether two connection strings lead to the same database as the same role, from the same place."""
+
+    def place(target: driver_url.Target) -> tuple[object, ...]:
+        hosts = [(LOOPBACK if host in _LOOPBACKS else host, port) for host, port in target.hosts]
+        return target.user, target.password, hosts, target.database
+
+    return place(one) == place(other)

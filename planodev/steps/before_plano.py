@@ -1,0 +1,68 @@
+"""What `planoai up` would stumble over, looked at before it starts: it would say little, or nothing at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planodev.errors import VerificationFailed
+from planodev.plano import access_keys, environment
+from planodev.result import Notice
+from planodev.steps import plano_running, prove
+
+if TYPE_CHECKING:
+    from planodev.engines import Container
+    from planodev.plano.planoai import Start
+    from planodev.work import Work
+
+MODE_OPTION = {"docker": "planoai up --docker", "native": "planoai up"}
+
+
+def look(work: Work, start: Start) -> None:
+    """Prove that the Plano which is about to start will store; nothing is changed.
+
+    Args:
+        work: with the configuration that planoai will take, and the mode that it will have.
+        start: the command as planoai will understand it.
+
+    Raises:
+        VerificationFailed: it would not start, or would not store; with the true cause.
+
+    """
+    work.password, work.port = work.wanted.password, work.wanted.port or 0
+    have = work.observed.container
+    if have and not work.wanted.foreign_host and _out_of_reach(work, have):
+        raise VerificationFailed(
+            "wrong-mode",
+            "a Plano in Docker would not reach this database",
+            why=f"it listens on {', '.join(have.addresses)} alone, as it was asked to by `--plano native`",
+            fix="`planodev up --plano docker`, or start Plano by `planodev run -- planoai up`",
+        )
+    if work.wanted.plano and work.wanted.plano != work.mode:
+        host = work.connection().host
+        text = f"DB_HOST in `.env` is for `{MODE_OPTION[work.wanted.plano]}`; this command gets {host} instead"
+        work.progress.notice(Notice("host-for-other-mode", text, f"`planodev up --plano {work.mode}` makes that stick"))
+    prove.alone(work)
+    faults = sorted(_faults(work, start), key=lambda fault: not fault.fatal)
+    for fault in faults[1:] if faults and faults[0].fatal else faults:
+        work.progress.notice(Notice(fault.code, fault.message, fault.fix))
+    if faults and faults[0].fatal:
+        first = faults[0]
+        text = f"planoai would not get {first.key or 'a key'}"
+        raise VerificationFailed(first.code, text, why=first.message, fix=first.fix)
+    older = plano_running.older_than(work)
+    if older:
+        work.progress.notice(older)
+
+
+def _out_of_reach(work: Work, have: Container) -> bool:
+    """Say whether a Plano in Docker would find nobody at `host.docker.internal`, which depends on the engine."""
+    if work.mode != "docker" or have.plano == "docker":
+        return False
+    return not set(work.engine.addresses(work.mode, have.image)) <= set(have.addresses)
+
+
+def _faults(work: Work, start: Start) -> list[access_keys.Fault]:
+    given = {**work.environment, **environment.of(work.connection(), work.env, work.config, work.environment)}
+    return access_keys.faults(
+        work.config.keys, access_keys.Places(start.env_path, work.env.path, given, work.config.path)
+    )

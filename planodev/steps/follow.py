@@ -1,0 +1,88 @@
+"""Make the database follow `.env`: its role, its password, its database. Nothing is dropped, no row is moved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planodev.checks.inside import stored
+from planodev.engines import AdminFailed
+from planodev.errors import CredentialsRefused
+from planodev.plano import state_table
+
+if TYPE_CHECKING:
+    from planodev.plano.proof import Verdict
+    from planodev.work import Work
+
+# A failing statement would be logged with the password in it.
+_QUIET = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'; SET standard_conforming_strings = on;\n"
+
+
+def follow(work: Work, verdict: Verdict) -> None:
+    """Make the role, its password and the database what `.env` says, each with a line that says what was otherwise.
+
+    Args:
+        work: the run.
+        verdict: why the login failed.
+
+    Raises:
+        CredentialsRefused: the server's own socket refuses too.
+
+    """
+    role, name = _quoted(work.user), _quoted(work.database)
+    password = "'" + (work.password or "").replace("'", "''") + "'"
+    make_role = f"SELECT 'CREATE ROLE {role}' WHERE to_regrole('{role}') IS NULL \\gexec\n"
+    make_database = (
+        f"SELECT 'CREATE DATABASE {name} OWNER {role}' "
+        f"WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{work.database}') \\gexec\n"
+    )
+    grants = f"""\
+GRANT CONNECT ON DATABASE {name} TO {role};
+GRANT USAGE, CREATE ON SCHEMA public TO {role};
+SELECT 'GRANT SELECT, INSERT, UPDATE, DELETE ON {state_table.NAME} TO {role}'
+WHERE to_regclass('{state_table.NAME}') IS NOT NULL \\gexec
+"""
+    try:
+        _say(work, verdict)
+        alter = f"ALTER ROLE {role} LOGIN PASSWORD {password};\n"
+        _admin(work, f"{_QUIET}{make_role}{alter}{make_database}", "postgres")
+        _admin(work, _QUIET + grants, work.database)
+    except AdminFailed as error:
+        raise CredentialsRefused(
+            "cannot-follow",
+            "the database could not be made to follow `.env`",
+            why=str(error).replace(work.password or "\0", "***"),
+            fix=f"`docker exec -it {work.have().name} psql -U {_superuser(work)}` opens the server itself",
+        ) from error
+
+
+def _say(work: Work, verdict: Verdict) -> None:
+    """Say what differs, with both values; of a password only that it does."""
+    can = f"SELECT coalesce((SELECT rolcanlogin::text FROM pg_roles WHERE rolname = '{work.user}'), 'none');"
+    may_log_in, databases = _admin(work, can, "postgres"), stored(work, work.have())
+    first_user, first_database = (work.volume.superuser, work.volume.database) if work.volume else ("", "")
+    if may_log_in == "none":
+        was = f", the database was made for `{first_user}`" if first_user not in ("", work.user) else ""
+        work.progress.note(f"DB_USER in `.env` is `{work.user}`{was}: this role is made, and sees what is stored")
+    elif may_log_in == "false":
+        work.progress.note(f"the role `{work.user}` was not allowed to log in: it is again")
+    elif verdict.code == "password-refused":
+        work.progress.note(f"the database had another password for `{work.user}` than DB_PASS: `.env` leads")
+    if work.database not in databases:
+        was = f", the first one was `{first_database}`" if first_database not in ("", work.database) else ""
+        work.progress.note(f"DB_NAME in `.env` is `{work.database}`{was}: this database is made, and is empty")
+        for name, count in databases.items():
+            if count:
+                turns = f"{count} stored turn{'' if count == 1 else 's'}"
+                work.progress.note(f"the database `{name}` keeps {turns}; its name in DB_NAME brings them back")
+
+
+def _admin(work: Work, sql: str, database: str) -> str:
+    return work.engine.admin(work.have(), sql, user=_superuser(work), database=database)
+
+
+def _superuser(work: Work) -> str:
+    return (work.volume.superuser if work.volume else work.superuser) or work.user
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,76 @@
+"""A Plano that runs already: since when, and whether it outlived the database it is connected to.
+
+Plano holds one connection for life. After a restart of Postgres every query fails, and chats are answered without a
+history. Sources: Plano 0.4.36 `crates/brightstaff/src/state/postgresql.rs`; planoai 0.4.39 `consts.py` (one container
+called `plano`, one PID file), `native_runner.py:225-240` (what the file holds).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from planodev.plano import planoai
+from planodev.result import Notice
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from planodev.work import Work
+
+SLACK = 2.0  # seconds between two clocks: a file's time and the server's own
+
+
+@dataclass(frozen=True)
+class Running:
+    """A Plano on this machine; `started` is in seconds since 1970."""
+
+    where: str
+    started: float
+    stop: str
+
+    def outlived(self, server_started: float) -> bool:
+        """Say whether Postgres was started later, at that time in seconds since 1970."""
+        return self.started + SLACK < server_started
+
+    def notice(self) -> Notice:
+        """Return what to say of one that outlived its database."""
+        text = (
+            f"a Plano has been running since before Postgres was started ({self.where}): "
+            "it has lost its only connection, and answers without a history"
+        )
+        docker = " --docker" if self.stop.endswith("--docker") else ""
+        return Notice("plano-outlived-postgres", text, f"`{self.stop}`, then `planodev run -- planoai up{docker}`")
+
+
+def find(work: Work) -> list[Running]:
+    """Return what runs: natively by its PID file, in Docker by its container's name."""
+    found = [_native(work.environment)]
+    started = work.engine.created(planoai.CONTAINER)
+    found.append(Running(f"container `{planoai.CONTAINER}`", started, "planoai down --docker") if started else None)
+    return [running for running in found if running]
+
+
+def older_than(work: Work) -> Notice | None:
+    """Return a warning where a Plano runs that was started before the Postgres that was proved in this run."""
+    facts = work.proved.facts if work.proved else None
+    if facts is None:
+        return None
+    server_started = float(facts["server_started"])
+    return next((one.notice() for one in find(work) if one.outlived(server_started)), None)
+
+
+def _native(environment: Mapping[str, str]) -> Running | None:
+    home = environment.get("HOME")
+    file = (Path(home) if home else Path.home()) / planoai.PID_FILE
+    try:
+        pid = int(json.loads(file.read_text())["brightstaff_pid"])
+        os.kill(pid, 0)
+        return Running(f"process {pid}", file.stat().st_mtime, "planoai down")
+    except PermissionError:  # alive, and somebody else's
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
