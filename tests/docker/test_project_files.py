@@ -22,7 +22,9 @@ def validate(*paths):
         if os.environ.get("CI"):
             pytest.fail("PLANOAI must name a Python with planoai 0.4.39 here")
         pytest.skip("PLANOAI does not name a Python with planoai")
-    done = subprocess.run([python, "-c", VALIDATE, *map(str, paths)], capture_output=True, text=True, check=False)
+    elsewhere = {**os.environ, "HOME": str(paths[0].parent)}  # planoai writes what it renders below HOME
+    command = [python, "-c", VALIDATE, *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=elsewhere)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
