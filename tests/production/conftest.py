@@ -68,7 +68,7 @@ def wait_for(port, process, log, timeout=20):
 @contextlib.contextmanager
 def own_directory():
     """Make a directory that is nobody's own, below one that nobody can enter: pytest's is root's alone."""
-    path = Path(tempfile.mkdtemp(prefix="planodev-test-"))
+    path = Path(tempfile.mkdtemp(prefix="planodev-production-"))
     path.chmod(0o755)
     if NOBODY:
         shutil.chown(path, "nobody")
