@@ -15,7 +15,7 @@ from planodev.engines import failures
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = (ROOT / "docs/reference.md").read_text()
-COMMANDS = ("up", "down", "status", "verify", "run", "env", "doctor")
+COMMANDS = ("up", "down", "status", "verify", "run", "env", "doctor", "production")
 
 
 def usage(*arguments):
