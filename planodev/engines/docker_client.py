@@ -55,9 +55,9 @@ class Client(docker.APIClient):
                 return None
             raise
 
-    def make_volume(self, name: str, labels: dict[str, str]) -> None:
-        """Create a volume; one that is there is left as it is."""
-        self.create_volume(name, labels=labels)
+    def make_volume(self, name: str, labels: dict[str, str]) -> dict[str, str]:
+        """Create a volume; one that is there is left as it is. Returns the labels that it has."""
+        return dict(self.create_volume(name, labels=labels).get("Labels") or {})
 
     def make_container(self, config: dict[str, Any], name: str | None = None) -> str:
         """Create a container from the Engine API's own description of one; returns its id."""

@@ -78,8 +78,9 @@ class QuickClient:
                 return None
             raise
 
-    def make_volume(self, name: str, labels: dict[str, str]) -> None:
-        self._ask("POST", "/volumes/create", {"Name": name, "Labels": labels})
+    def make_volume(self, name: str, labels: dict[str, str]) -> dict[str, str]:
+        made = self._parsed(self._ask("POST", "/volumes/create", {"Name": name, "Labels": labels}))
+        return dict(made.get("Labels") or {})
 
     def make_container(self, config: dict[str, Any], name: str | None = None) -> str:
         query = f"?name={quote(name)}" if name else ""

@@ -172,6 +172,7 @@ def one_project(tmp_path_factory, api):
     """Return a project that is up, for a whole module; `shop` lends it out."""
     place = tmp_path_factory.mktemp("one")
     made = Project(place / "shop", place / "state", api)
+    made.environment["PLANODEV_NAME"] = f"plano-one-{os.urandom(4).hex()}"  # which nobody else takes meanwhile
     made("up", "--model", "anthropic/claude-sonnet-4-5", "--save-keys", ANTHROPIC_API_KEY=KEY)
     yield made
     remove_all(api, str(place))
