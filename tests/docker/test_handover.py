@@ -166,7 +166,7 @@ REFUSED = {
         "key-empty",
         "up --save-keys`",
     ),
-    "key exported": (Case([(".env", LINE, "export ANTHROPIC_API_KEY=sk-1")]), "key-not-in-env-file", ".env"),
+    "key exported": (Case([(".env", LINE, "export ANTHROPIC_API_KEY=sk-1")]), "key-exported", ".env"),
     "placeholder": (Case([(".env", LINE, "ANTHROPIC_API_KEY=<your key>")]), "key-placeholder", ".env"),
     "placeholder with words": (Case([(".env", LINE, "ANTHROPIC_API_KEY=changeme")]), "key-placeholder", ".env"),
     "braces": (

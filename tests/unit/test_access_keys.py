@@ -104,7 +104,7 @@ FAULTS = [
     ("", {}, "key-not-in-env-file", "read -rs KEY"),
     ("", SHELL, "key-not-in-env-file", "`planodev up --save-keys`"),
     ("#K=sk-1\n", {}, "key-not-in-env-file", "read -rs KEY"),
-    ("export K=sk-1\n", SHELL, "key-not-in-env-file", "`planodev up --save-keys`"),
+    ("export K=sk-1\n", SHELL, "key-exported", "without `export`"),
     ("K\n", {}, "key-not-in-env-file", "read -rs KEY"),
     ("", {"K": "<your key>"}, "key-not-in-env-file", "read -rs KEY"),
     ("K=\n", {}, "key-empty", "read -rs KEY"),
