@@ -42,7 +42,7 @@ SELECT 'GRANT SELECT, INSERT, UPDATE, DELETE ON {state_table.NAME} TO {role}'
 WHERE to_regclass('{state_table.NAME}') IS NOT NULL \\gexec
 """
     try:
-        _say(work, verdict)
+        say(work, verdict)
         alter = f"ALTER ROLE {role} LOGIN PASSWORD {password};\n"
         _admin(work, f"{_QUIET}{make_role}{alter}{make_database}", "postgres")
         _admin(work, _QUIET + grants, work.database)
@@ -51,25 +51,38 @@ WHERE to_regclass('{state_table.NAME}') IS NOT NULL \\gexec
             "cannot-follow",
             "the database could not be made to follow `.env`",
             why=str(error).replace(work.password or "\0", "***"),
-            fix=f"`docker exec -it {work.have().name} psql -U {_superuser(work)}` opens the server itself",
+            fix=_way_in(work, str(error)),
         ) from error
 
 
-def _say(work: Work, verdict: Verdict) -> None:
+def _way_in(work: Work, error: str) -> str:
+    name, superuser = work.have().name, _superuser(work)
+    if "not permitted to log in" not in error:
+        return f"`docker exec -it {name} psql -U {superuser}` opens the server itself"
+    # Nobody is left who may log in: PostgreSQL without its server needs no login.
+    alone = "postgres --single -D /var/lib/postgresql/data postgres"
+    run = f"docker run --rm -i --volumes-from {name} -u postgres {work.have().image} {alone}"
+    return f"`docker stop {name} && echo 'ALTER ROLE \"{superuser}\" LOGIN' | {run}`, then `planodev up`"
+
+
+def say(work: Work, verdict: Verdict) -> None:
     """Say what differs, with both values; of a password only that it does."""
     can = f"SELECT coalesce((SELECT rolcanlogin::text FROM pg_roles WHERE rolname = '{work.user}'), 'none');"
     may_log_in, databases = _admin(work, can, "postgres"), stored(work, work.have())
+    dry = work.dry_run
+    makes = "would be made" if dry else "is made"
     first_user, first_database = (work.volume.superuser, work.volume.database) if work.volume else ("", "")
     if may_log_in == "none":
         was = f", the database was made for `{first_user}`" if first_user not in ("", work.user) else ""
-        work.progress.note(f"DB_USER in `.env` is `{work.user}`{was}: this role is made, and sees what is stored")
+        work.progress.note(f"DB_USER in `.env` is `{work.user}`{was}: this role {makes}, and sees what is stored")
     elif may_log_in == "false":
-        work.progress.note(f"the role `{work.user}` was not allowed to log in: it is again")
+        work.progress.note(f"the role `{work.user}` was not allowed to log in: it {'would be' if dry else 'is'} again")
     elif verdict.code == "password-refused":
-        work.progress.note(f"the database had another password for `{work.user}` than DB_PASS: `.env` leads")
+        follows = "would follow" if dry else "follows"
+        work.progress.note(f"the database has another password for `{work.user}` than DB_PASS: it {follows} `.env`")
     if work.database not in databases:
         was = f", the first one was `{first_database}`" if first_database not in ("", work.database) else ""
-        work.progress.note(f"DB_NAME in `.env` is `{work.database}`{was}: this database is made, and is empty")
+        work.progress.note(f"DB_NAME in `.env` is `{work.database}`{was}: this database {makes}, and is empty")
         for name, count in databases.items():
             if count:
                 turns = f"{count} stored turn{'' if count == 1 else 's'}"
