@@ -79,7 +79,8 @@ def say(work: Work, verdict: Verdict) -> None:
         work.progress.note(f"the role `{work.user}` was not allowed to log in: it {'would be' if dry else 'is'} again")
     elif verdict.code == "password-refused":
         follows = "would follow" if dry else "follows"
-        work.progress.note(f"the database has another password for `{work.user}` than DB_PASS: it {follows} `.env`")
+        other = f"the database has another password for `{work.user}` than DB_PASS"
+        work.progress.note(f"{other}: `.env` leads, and it {follows}")
     if work.database not in databases:
         was = f", the first one was `{first_database}`" if first_database not in ("", work.database) else ""
         work.progress.note(f"DB_NAME in `.env` is `{work.database}`{was}: this database {makes}, and is empty")
