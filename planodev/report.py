@@ -83,7 +83,9 @@ def data_of(run: Work, evidence: proof.Evidence | None) -> dict[str, Any]:
 def lines_of(data: Mapping[str, Any]) -> list[str]:
     """Return the same as lines of two columns."""
     rows = [("state", data["state"])]
-    if data["container"] or data["volume"]:
+    if data["volume"] and data["engine"]["name"] == "embedded":
+        rows.append(("data", data["volume"]))
+    elif data["container"] or data["volume"]:
         rows.append(("container", f"{data['container'] or 'none'}, volume {data['volume'] or 'none'}"))
     if data["postgres_version"]:
         rows.append(("postgres", f"{data['postgres_version']} ({data['image']})"))
@@ -100,7 +102,8 @@ def lines_of(data: Mapping[str, Any]) -> list[str]:
         rows.append(("table", f"{data['table']}{stored}{size}"))
     if data["engine"]:
         engine = data["engine"]
-        rows.append(("engine", f"{engine['name']} {engine['version']} at {engine['endpoint']} ({engine['source']})"))
+        reason = f"{engine['source']}; {engine['why']}" if engine["why"] else engine["source"]
+        rows.append(("engine", f"{engine['name']} {engine['version']} at {engine['endpoint']} ({reason})"))
     return [f"  {name:<16}{value}" for name, value in rows]
 
 
@@ -199,7 +202,7 @@ def down(run: Work, *, stopped: bool, deleted: bool, count: int | None = None) -
     lines = ["Postgres is stopped" if stopped else "Postgres was not running"]
     if volume:
         lines += [
-            f"The data is kept in the volume `{volume.name}`; `planodev up` brings it back",
+            f"The data is kept in the {run.engine.terms.data} `{volume.name}`; `planodev up` brings it back",
             "To delete it: `planodev down --delete-data`",
         ]
     return Result("down", data, lines)

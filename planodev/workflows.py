@@ -52,8 +52,11 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
 
     """
     here = project.at(directory)
+    from planodev.steps import fit
+
     run = work.prepare(here, options, environment_, progress)
     try:
+        fit.refuse(run)
         early = _prove_early(run)
         if not early:
             _place_witness(run)
@@ -76,11 +79,15 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
                     return report.up(run)
             if not run.proved:
                 # What was seen before the lock was ours may be another planodev's work in the middle.
+                data_in = run.data_in
                 run = work.prepare(here, options, environment_, progress, run.engine)
+                run.data_in = data_in
+                fit.refuse(run)
                 adopt.refuse_beside(run)
             for step in steps:
                 progress.begin(step.title)
                 progress.done(step.run(run))
+            work.remember(run)
             older = plano_running.older_than(run)
             if older:
                 progress.notice(older)
@@ -161,7 +168,7 @@ def _down(run: work.Work, options: Mapping[str, Any]) -> Result:
     if delete:
         _confirm(run, count, yes=bool(options.get("yes")))
     elif not options.get("keep_data") and volume:
-        question = f"Delete {report.counted(count)} in the volume `{volume.name}` as well?"
+        question = f"Delete {report.counted(count)} in the {run.engine.terms.data} `{volume.name}` as well?"
         delete = bool(run.progress.confirm(question))
     stopped = False
     if have and have.state not in ("exited", "created", "dead"):
@@ -175,6 +182,7 @@ def _down(run: work.Work, options: Mapping[str, Any]) -> Result:
             run.engine.remove_container(have)
         if volume:
             run.engine.remove_volume(volume)
+            work.forget(run)
         run.progress.done(
             Outcome("deleted", volume.name if volume else have.name if have else "", report.counted(count))
         )
@@ -196,7 +204,8 @@ def _confirm(run: work.Work, count: int | None, *, yes: bool) -> None:
     from planodev import report
 
     volume = run.observed.volume
-    what = f"{report.counted(count)} in the volume `{volume.name}`" if volume else "the container; it has no volume"
+    data = run.engine.terms.data
+    what = f"{report.counted(count)} in the {data} `{volume.name}`" if volume else "the container; it has no volume"
     run.progress.note(f"this deletes {what}; `.env` and `{run.config.path.name}` stay")
     if yes:
         return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from planodev.background import begin
 from planodev.connection import LOOPBACK
 from planodev.engines import AdminFailed
+from planodev.engines.terms import fill
 from planodev.errors import CredentialsRefused, NotReady
 from planodev.plano import proof, state_table
 from planodev.result import Outcome
@@ -53,7 +54,7 @@ class LogIn:
                 followed = True
                 continue
             if verdict.code not in _WAIT:
-                fix = f"`docker logs {work.have().name}` shows the server's view"
+                fix = f"`{fill(work.engine.terms.log, work.have())}` shows the server's view"
                 raise CredentialsRefused(verdict.code, f"no login as {work.user}", why=verdict.why, fix=fix)
             if time.monotonic() > deadline:
                 raise self._late(work, verdict)
@@ -85,9 +86,9 @@ class LogIn:
             log = work.engine.log(work.have(), LOG_LINES).strip()
             raise NotReady(
                 "server-stopped",
-                f"Postgres does not stay up: the container `{work.have().name}` is {state}",
+                f"Postgres does not stay up: the {work.engine.terms.server} `{work.have().name}` is {state}",
                 why=log or "it left no log",
-                fix=f"`docker logs {work.have().name}` has the whole log; then `planodev up`",
+                fix=f"`{fill(work.engine.terms.log, work.have())}` has the whole log; then `planodev up`",
             )
 
     def _late(self, work: Work, verdict: Verdict) -> NotReady:
@@ -117,7 +118,7 @@ class MakeTable:
                 "table-not-made",
                 f"{work.user} could not make the table `{state_table.NAME}`",
                 why=str(error),
-                fix=f"`docker logs {work.have().name}` shows the server's view",
+                fix=f"`{fill(work.engine.terms.log, work.have())}` shows the server's view",
             ) from error
         return Outcome("unchanged" if before.splitlines()[:1] == ["t"] else "created", state_table.NAME)
 

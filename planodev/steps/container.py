@@ -41,7 +41,7 @@ class StartPostgres:
             return Outcome("unchanged", desired.name, f"on port {desired.port}")
         if decided.action == "replace":
             for reason in decided.reasons:
-                work.progress.note(f"the container is replaced, the data kept: {reason}")
+                work.progress.note(f"the {work.engine.terms.server} is replaced, the data kept: {reason}")
         if work.dry_run:
             would = {"start": "would be started", "create": "would be created", "replace": "would be replaced"}
             work.port = desired.port
@@ -60,7 +60,8 @@ class StartPostgres:
         there = work.engine.image_id(image)  # not in a dry run that would pull it
         if not there or not observed.volume or work.engine.was_ready(observed.volume, image):
             return observed
-        work.progress.note(f"the volume `{observed.volume.name}` was never ready and holds nothing: made anew")
+        data = work.engine.terms.data
+        work.progress.note(f"the {data} `{observed.volume.name}` was never ready and holds nothing: made anew")
         if work.dry_run:
             return observed
         if observed.container:
@@ -179,7 +180,7 @@ class StartPostgres:
         names = ", ".join(f"`{volume.name}`" for volume in work.observed.namesakes)
         return Conflict(
             "data-of-another-checkout",
-            f"the volume {names} was made for another checkout at `{work.project.path}`",
+            f"the {work.engine.terms.data} {names} was made for another checkout at `{work.project.path}`",
             why="nothing in this checkout says that the data is its own, and two checkouts never share a database",
             fix=f"`planodev up --name {work.settings.name.value}-{work.project.slug}` makes a new database beside it",
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from planodev.checks.inside import stored
 from planodev.engines import AdminFailed
+from planodev.engines.terms import fill
 from planodev.errors import CredentialsRefused
 from planodev.plano import state_table
 
@@ -51,7 +52,7 @@ WHERE to_regclass('{state_table.NAME}') IS NOT NULL \\gexec
             "cannot-follow",
             "the database could not be made to follow `.env`",
             why=str(error).replace(work.password or "\0", "***"),
-            fix=f"`docker exec -it {work.have().name} psql -U {_superuser(work)}` opens the server itself",
+            fix=f"`{fill(work.engine.terms.shell, work.have(), _superuser(work))}` opens the server itself",
         ) from error
 
 
@@ -59,7 +60,8 @@ def _say(work: Work, verdict: Verdict) -> None:
     """Say what differs, with both values; of a password only that it does."""
     can = f"SELECT coalesce((SELECT rolcanlogin::text FROM pg_roles WHERE rolname = '{work.user}'), 'none');"
     may_log_in, databases = _admin(work, can, "postgres"), stored(work, work.have())
-    first_user, first_database = (work.volume.superuser, work.volume.database) if work.volume else ("", "")
+    volume = work.volume
+    first_user, first_database = (volume.user or volume.superuser, volume.database) if volume else ("", "")
     if may_log_in == "none":
         was = f", the database was made for `{first_user}`" if first_user not in ("", work.user) else ""
         work.progress.note(f"DB_USER in `.env` is `{work.user}`{was}: this role is made, and sees what is stored")
