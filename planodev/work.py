@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from planodev.engines import Container, Engine, Observed, Volume
+    from planodev.engines.choice import Choice
     from planodev.plano.proof import Evidence
     from planodev.progress import Progress
     from planodev.project import Project
@@ -31,7 +32,7 @@ class Work:
 
     `password` is None until a step has found or made one; `ahead` is table and proof on their way; `proved` holds
     the evidence of a proof that has already passed in this run, `elsewhere` the server that `verify` proved instead;
-    `data_in` names the other engine that has this project's data.
+    `chosen` is why this engine, and which other one has the project's data.
     """
 
     project: Project
@@ -55,7 +56,7 @@ class Work:
     proved: Evidence | None = None
     elsewhere: Connection | None = None
     dry_run: bool = False
-    data_in: str = ""
+    chosen: Choice | None = None
 
     @property
     def user(self) -> str:
@@ -168,17 +169,17 @@ def prepare(  # noqa: PLR0913  the three after the project always travel togethe
     """
     read = read_leniently(project) if lenient else read_project(project, options, environment)
     env, wanted, chosen, config_file = read
-    data_in = ""
+    opened = None
     if engine is None:
         follow = "engine" not in options
-        chosen_one = choice.choose(chosen.engine, environment, project, env.project_id, follow=follow)
-        engine, data_in = chosen_one.engine, chosen_one.data_in
+        opened = choice.choose(chosen.engine, environment, project, env.project_id, follow=follow)
+        engine = opened.engine
     observed = engine.observe(project, env.project_id)
     known = observed.volume or observed.container
     # A copy of another checkout's `.env` brings that one's number along: this project gets its own.
     free = not _number_in_use(env.project_id, engine) and not records.is_of_another(project, env.project_id)
     number = known.owner.id if known else (env.project_id if free else None)
-    if data_in and (record := records.find(project, env.project_id)):
+    if opened and opened.data_in and (record := records.find(project, env.project_id)):
         number = record.project
     mine = had(wanted, observed, engine.decides())
     return Work(
@@ -194,7 +195,7 @@ def prepare(  # noqa: PLR0913  the three after the project always travel togethe
         engine=engine,
         observed=observed,
         dry_run=bool(options.get("dry_run")),
-        data_in=data_in,
+        chosen=opened,
     )
 
 

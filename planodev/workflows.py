@@ -71,7 +71,7 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
             credentials.refuse_foreign(run.env, run.wanted)
             refuse_other_database(run)
             project.check_writable(here)
-            run.proved = early() if early else None
+            run.proved, moving = early() if early else None, None
             adopting = options.get("adopt") or (not run.proved and adopt.interrupted(run))
             if adopting and adopt.take_over(run):
                 run.proved = None
@@ -79,15 +79,24 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
                     return report.up(run)
             if not run.proved:
                 # What was seen before the lock was ours may be another planodev's work in the middle.
-                data_in = run.data_in
+                chosen = run.chosen
                 run = work.prepare(here, options, environment_, progress, run.engine)
-                run.data_in = data_in
+                run.chosen = chosen
                 fit.refuse(run)
                 adopt.refuse_beside(run)
+                if chosen and (chosen.data_in or chosen.unfinished):
+                    from planodev.steps import move
+
+                    moving = move.begin(run) if chosen.data_in else move.mend(run)
+                if moving:  # between the table and the proof
+                    steps = (*steps[:-1], move.Bring(moving), steps[-1])
             for step in steps:
                 progress.begin(step.title)
                 progress.done(step.run(run))
-            work.remember(run)
+            if moving:
+                move.finish(run, moving)
+            else:
+                work.remember(run)
             older = plano_running.older_than(run)
             if older:
                 progress.notice(older)
@@ -105,6 +114,8 @@ def _prove_early(run: work.Work) -> Callable[[], proof.Evidence | None] | None:
     """
     have, volume, asked = run.observed.container, run.observed.volume, run.settings
     if have is None or volume is None or have.state != "running" or run.wanted.password is None:
+        return None
+    if run.chosen and run.chosen.data_in:
         return None
     same = (have.name, have.image, have.port) == (asked.name.value, asked.image.value, asked.port.value)
     if not same or asked.pull.value == "always" or run.wanted.plano != run.mode or have.plano != run.mode:

@@ -20,10 +20,18 @@ NAMES = {"docker": "Docker", "embedded": "the embedded engine"}
 
 @dataclass(frozen=True)
 class Choice:
-    """An open engine, and the name of another one that has the project's data, "" where none has."""
+    """An open engine.
+
+    Args:
+        engine: the chosen one.
+        data_in: the name of another one that has the project's data, "" where none has.
+        unfinished: whether a move from one to the other was ended in the middle.
+
+    """
 
     engine: Engine
     data_in: str = ""
+    unfinished: bool = False
 
 
 def choose(
@@ -42,7 +50,10 @@ def choose(
         NoEngine: none answers, or the one that has the data does not; says which fixes fit.
 
     """
-    has, sure = _has_data(project, env_id)
+    record = records.find(project, env_id)
+    sure = record is not None
+    has = record.engine if record else _embedded_has(project, env_id)
+    unfinished = bool(record and (record.moving_to or record.remains))
     name = has or "auto" if follow else wanted.value
     if name == "auto" and not has:
         return Choice(_first_that_answers(environment, project, env_id, sure=sure))
@@ -54,7 +65,7 @@ def choose(
     engine.why = why
     if not has and name == "embedded" and _docker_has(environment, project, env_id):
         has = "docker"
-    return Choice(engine, has if has and has != name else "")
+    return Choice(engine, has if has and has != name else "", unfinished)
 
 
 def other(name: str, environment: Mapping[str, str], project: Project) -> Engine:
@@ -67,14 +78,10 @@ def other(name: str, environment: Mapping[str, str], project: Project) -> Engine
     return _open(name, environment, project, name)
 
 
-def _has_data(project: Project, env_id: str | None) -> tuple[str, bool]:
-    """Return which engine has the data, "" for none; and whether a record says so, so that none is known to be lost."""
-    record = records.find(project, env_id)
-    if record:
-        return record.engine, True
+def _embedded_has(project: Project, env_id: str | None) -> str:
     from planodev.engines import embedded
 
-    return ("embedded" if embedded.has_data(project, env_id) else ""), False
+    return "embedded" if embedded.has_data(project, env_id) else ""
 
 
 def _open(name: str, environment: Mapping[str, str], project: Project, has: str) -> Engine:

@@ -31,6 +31,7 @@ class Record:
         engine: `docker` or `embedded`; "" once the data was deleted.
         place: the volume, or the directory.
         moving_to: the engine that the data was on its way to when this was written, "" for none.
+        remains: the engine where data is left that has moved away from there, "" for none.
 
     """
 
@@ -40,6 +41,7 @@ class Record:
     engine: str
     place: str
     moving_to: str = ""
+    remains: str = ""
 
 
 def find(project: Project, env_id: str | None) -> Record | None:

@@ -128,7 +128,7 @@ def make(work: Work, go: Callable[[], bool] | None = None) -> str:
 
     The role itself makes it, so it owns it; over the server's socket, which works for remote engines too.
     """
-    sql = f"{state_table.IS_THERE};\n{_GUARDED}"
+    sql = f"{state_table.IS_THERE};\n{GUARDED}"
     return work.engine.make_ready(work.have(), sql, user=work.user, database=work.database, go=go)
 
 
@@ -166,7 +166,7 @@ class Ahead:
 
 
 # Only where it is missing: IF NOT EXISTS would still try the indexes, on a table that may be another's.
-_GUARDED = f"""\
+GUARDED = f"""\
 SELECT to_regclass('{state_table.NAME}') IS NULL AS missing \\gset
 \\if :missing
 SET client_min_messages = warning;
