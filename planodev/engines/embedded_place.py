@@ -1,7 +1,7 @@
 """Where the embedded engine keeps a project's data, whose it is, and the user who runs the server.
 
 A place is a directory by the project's number: `labels.json` (what Docker has as labels), `data` (PostgreSQL's own),
-`ready` (the mark that it has been ready once), `password` (of the first role), `pgpass` (of the superuser), `server.log`.
+`ready` (the mark that it was ready once), `password` (of the first role), `pgpass` (of the superuser), `server.log`.
 """
 
 from __future__ import annotations

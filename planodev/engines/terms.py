@@ -18,7 +18,7 @@ class Terms:
         server: what runs: `container`.
         data: what holds the data: `volume`.
         log: the command that shows the server's log.
-        shell: the command that opens the server as its superuser.
+        console: the command that opens the server as its superuser.
         other_major: what to do about data of another major version, with a place for `{major}`.
 
     """
@@ -26,8 +26,9 @@ class Terms:
     server: str
     data: str
     log: str
-    shell: str
+    console: str
     other_major: str
+
 
 def fill(template: str, container: Container, user: str = "") -> str:
     """Return a command for one server, quoted for the shell."""

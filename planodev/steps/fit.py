@@ -26,7 +26,7 @@ def refuse(work: Work) -> None:
         raise BadInput(
             "plano-out-of-reach",
             f"a Plano in Docker would not reach the {work.engine.info.name} Postgres",
-            why=f"it listens on 127.0.0.1 alone, and a container has a 127.0.0.1 of its own (docker: from {asked.source})",
+            why=f"it listens on 127.0.0.1 alone, and a container has one of its own (`docker` is from {asked.source})",
             fix="`planodev up --plano native` and `planodev run -- planoai up`; or `planodev up --engine docker`",
         )
     if "image" not in decided:

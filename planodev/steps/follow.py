@@ -52,7 +52,7 @@ WHERE to_regclass('{state_table.NAME}') IS NOT NULL \\gexec
             "cannot-follow",
             "the database could not be made to follow `.env`",
             why=str(error).replace(work.password or "\0", "***"),
-            fix=f"`{fill(work.engine.terms.shell, work.have(), _superuser(work))}` opens the server itself",
+            fix=f"`{fill(work.engine.terms.console, work.have(), _superuser(work))}` opens the server itself",
         ) from error
 
 

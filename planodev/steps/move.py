@@ -11,22 +11,21 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from planodev import report
 from planodev import work as works
 from planodev.checks.inside import stored
 from planodev.connection import LOOPBACK, Connection
 from planodev.engines import AdminFailed, choice, records
 from planodev.errors import BadInput, Conflict, NoEngine
 from planodev.plano import proof, state_table
-from planodev.result import Notice, Outcome
+from planodev.result import Notice, Outcome, counted
 from planodev.steps import access, container
-from planodev.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from planodev.engines import Engine
+    from planodev.work import Work
 
 _COLUMNS = "response_id, input_items, created_at, model, provider, updated_at"
 _OUT = f"COPY (SELECT {_COLUMNS} FROM {state_table.NAME}) TO STDOUT"
@@ -101,17 +100,21 @@ def begin(work: Work) -> Move | None:
         _copy_out(move, sessions)
         old.engine.stop(old.have(), work.settings.timeout.value)
     old.engine.close()
-    missing = {"user": old.user, "database": old.database, "password": old.password}
-    known = {name: value for name, value in missing.items() if not getattr(work.wanted, name)}
-    work.wanted = replace(work.wanted, **known)
-    work.progress.done(Outcome("copied", "conversations", report.counted(move.count)))
+    wanted = work.wanted  # `.env` may be gone: then these are what it has had
+    work.wanted = replace(
+        wanted,
+        user=wanted.user or old.user,
+        password=wanted.password or old.password,
+        database=wanted.database or old.database,
+    )
+    work.progress.done(Outcome("copied", "conversations", counted(move.count)))
     return move
 
 
 def _confirm(work: Work, old: Work) -> None:
     names = choice.NAMES[_source(work)], choice.NAMES[work.engine.info.name]
     place = f"the {old.engine.terms.data} `{old.observed.volume and old.observed.volume.name}`"
-    what = report.counted(_count(old))
+    what = counted(_count(old))
     if work.dry_run or work.options.get("yes"):
         work.progress.note(f"{what} in {place} would move from {names[0]} to {names[1]}" if work.dry_run else
                            f"{what} in {place} move from {names[0]} to {names[1]}")  # fmt: skip
@@ -215,13 +218,13 @@ class Bring:
         except (psycopg.Error, AdminFailed, OSError) as error:
             raise _failed(self._move, " ".join(str(error).split())) from error
         names = ", ".join(f"`{name}`" for name, (_, count) in self._move.rows.items() if count)
-        return Outcome("brought", "conversations", report.counted(self._move.count) + (f" in {names}" if names else ""))
+        return Outcome("brought", "conversations", counted(self._move.count) + (f" in {names}" if names else ""))
 
 
 def _make_database(work: Work, name: str) -> None:
     superuser = (work.volume.superuser if work.volume else work.superuser) or work.user
     make = (
-        f"SELECT 'CREATE DATABASE \"{name}\" OWNER \"{work.user}\"' "
+        f'SELECT \'CREATE DATABASE "{name}" OWNER "{work.user}"\' '
         f"WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{name}') \\gexec\n"
     )
     work.engine.admin(work.have(), make, user=superuser, database="postgres")
