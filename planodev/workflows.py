@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from planodev.progress import Progress
+    from planodev.steps.move import Bring
     from planodev.work import Step
 
 
@@ -84,28 +85,33 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
                 run.chosen = chosen
                 fit.refuse(run)
                 adopt.refuse_beside(run)
-                if chosen and (chosen.data_in or chosen.unfinished):
-                    from planodev.steps import move
-
-                    if chosen.data_in:
-                        moving = move.begin(run)
-                    else:
-                        move.mend(run)
-                if moving:  # between the table and the proof
-                    steps = (*steps[:-1], move.Bring(moving), steps[-1])
+                moving = _begin_move(run)
+                steps = (*steps[:-1], moving, steps[-1]) if moving else steps  # between the table and the proof
             for step in steps:
                 progress.begin(step.title)
                 progress.done(step.run(run))
             if moving:
-                move.finish(run, moving)
-            else:
-                work.remember(run)
+                moving.finish(run)
+            work.remember(run)
             older = plano_running.older_than(run)
             if older:
                 progress.notice(older)
             return report.up(run)
     finally:
         run.engine.close()
+
+
+def _begin_move(run: work.Work) -> Bring | None:
+    """Begin to bring the conversations from another engine, where that was asked for, or end what was left of it."""
+    chosen = run.chosen
+    if not chosen or not (chosen.data_in or chosen.unfinished):
+        return None
+    from planodev.steps import move
+
+    if chosen.data_in:
+        return move.begin(run)
+    move.mend(run)
+    return None
 
 
 def _prove_early(run: work.Work) -> Callable[[], proof.Evidence | None] | None:
@@ -213,7 +219,6 @@ def _count(run: work.Work) -> int | None:
 
 
 def _confirm(run: work.Work, count: int | None, *, yes: bool) -> None:
-    from planodev import report
 
     volume = run.observed.volume
     data = run.engine.terms.data

@@ -274,7 +274,7 @@ class EmbeddedEngine:
         """End the server; what it leaves behind is the data."""
         embedded_server.stop(self._of(container.id), 10.0, self._child)
 
-    def removeshown.volume(self, volume: Volume) -> None:
+    def remove_volume(self, volume: Volume) -> None:
         from planodev.engines import embedded_changes
 
         embedded_changes.remove(self._of(volume.name))

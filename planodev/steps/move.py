@@ -58,11 +58,11 @@ class Move:
         return sum(count for _, count in self.rows.values())
 
 
-def begin(work: Work) -> Move | None:
+def begin(work: Work) -> Bring | None:
     """Ask, copy the rows out of the old engine, and stop its server.
 
     Returns:
-        What `Bring` and `finish` need; None in a dry run.
+        The step that puts them into the new server; None where there is nothing to bring, and in a dry run.
 
     Raises:
         BadInput: the user did not agree, or could not be asked.
@@ -108,7 +108,7 @@ def begin(work: Work) -> Move | None:
         database=wanted.database or old.database,
     )
     work.progress.done(Outcome("copied", "conversations", counted(move.count)))
-    return move
+    return Bring(move)
 
 
 def _confirm(work: Work, old: Work) -> None:
@@ -220,6 +220,21 @@ class Bring:
         names = ", ".join(f"`{name}`" for name, (_, count) in self._move.rows.items() if count)
         return Outcome("brought", "conversations", counted(self._move.count) + (f" in {names}" if names else ""))
 
+    def finish(self, work: Work) -> None:
+        """Let the new side count as the project's data, and remove the old one where it had nothing else."""
+        old, others = self._move.old, self._move.others
+        shutil.rmtree(self._move.directory, ignore_errors=True)
+        volume, data = old.observed.volume, old.engine.terms.data
+        if volume is None:
+            return
+        if others:
+            text = f"the {data} `{volume.name}` is kept, stopped: beside the conversations it has {', '.join(others)}"
+            work.progress.notice(Notice("old-data-kept", text))
+            return
+        _note(work, work, remains=old.engine.info.name)
+        _remove(old)
+        work.progress.note(f"the {data} `{volume.name}` was removed: all that it had is here now")
+
 
 def _make_database(work: Work, name: str) -> None:
     superuser = (work.volume.superuser if work.volume else work.superuser) or work.user
@@ -238,24 +253,6 @@ def _failed(move: Move, why: str) -> Conflict:
         why=why,
         fix=f"nothing is lost: `planodev up --engine {move.old.engine.info.name}` goes on where they are",
     )
-
-
-def finish(work: Work, move: Move) -> None:
-    """Let the new side count as the project's data, and remove the old one where it has nothing else."""
-    shutil.rmtree(move.directory, ignore_errors=True)
-    volume = move.old.observed.volume
-    data = move.old.engine.terms.data
-    if volume is None:
-        return
-    if move.others:
-        works.remember(work)
-        text = f"the {data} `{volume.name}` is kept, stopped: beside the conversations it has {', '.join(move.others)}"
-        work.progress.notice(Notice("old-data-kept", text))
-        return
-    _note(work, work, remains=move.old.engine.info.name)
-    _remove(move.old)
-    works.remember(work)
-    work.progress.note(f"the {data} `{volume.name}` was removed: all that it had is here now")
 
 
 def _remove(old: Work) -> None:
