@@ -151,7 +151,7 @@ class EmbeddedEngine:
     def _lost_labels(self, place: Place, project: Project) -> Labels:
         """Return what can be said of data whose labels were removed by hand."""
         version = self._program.version
-        return Labels(place.path.name, str(project.path), project.inode, shown.NAME, "", "", version, 0)
+        return Labels(place.path.name, str(project.path), project.inode, shown.NAME, "plano", "plano", version, 0)
 
     def projects(self) -> frozenset[str]:
         return self._projects
@@ -174,13 +174,8 @@ class EmbeddedEngine:
 
     def data_major(self, volume: Volume, image: str) -> int | None:
         del image
-        try:
-            text = (self._of(volume.name).data / "PG_VERSION").read_text().strip()
-        except FileNotFoundError:
-            return None
-        except PermissionError as error:
-            raise shown.denied(self._of(volume.name)) from error
-        return int(text) if text.isdigit() else None
+        major = self._of(volume.name).major() or ""
+        return int(major) if major.isdigit() else None
 
     def was_ready(self, volume: Volume, image: str) -> bool:
         del image

@@ -52,8 +52,9 @@ def create(
         server.port,
     )
     have = place.labels() if place.path.is_dir() else None
-    if have and place.ready.exists():
-        place.label(replace(labels, user=have.user, database=have.database))
+    if place.ready.exists():
+        first = have or Labels("", "", "", "", "plano", "plano", "", 0)  # where they were removed by hand
+        place.label(replace(labels, user=first.user, database=first.database))
         return start(program, project, place, server.port), None
     if not (have and (place.data / "PG_VERSION").exists()):
         _make_place(project, place)

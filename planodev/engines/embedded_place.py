@@ -72,6 +72,18 @@ class Place:
         """The superuser's password, in the form that libpq reads."""
         return self.path / "pgpass"
 
+    def major(self) -> str | None:
+        """Return the major version of the data, None where there is none.
+
+        Raises:
+            PermissionError: it is another user's.
+
+        """
+        try:
+            return (self.data / "PG_VERSION").read_text().strip()
+        except FileNotFoundError:
+            return None
+
     def labels(self) -> Labels | None:
         """Return what it was made for; None where that cannot be read, or was never written.
 

@@ -32,6 +32,7 @@ def container(place: Place, labels: Labels) -> Container:
     """Return the server, running or not."""
     try:
         running = embedded_server.postmaster(place)
+        major = place.major()
     except PermissionError as error:
         raise denied(place) from error
     return Container(
@@ -39,7 +40,7 @@ def container(place: Place, labels: Labels) -> Container:
         name=labels.name,
         state="running" if running else "exited",
         image=f"postgresql-{labels.version}",
-        image_id=labels.version,
+        image_id=labels.version if major in (None, labels.version.split(".")[0]) else f"data of {major}",
         port=(running.port if running and running.port else labels.port) or None,
         addresses=(LOOPBACK,),
         volume=str(place.path),
