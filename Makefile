@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NEWEST := .cache/newest
 PLANOAI := .cache/planoai
 
-.PHONY: up down test check format bench clean
+.PHONY: up down test test-faults check format bench clean
 
 up: $(VENV)/.up
 	$(BIN)/planodev -C examples/support-agent up
@@ -18,6 +18,12 @@ test: $(VENV)/.test $(NEWEST)/.test $(PLANOAI)/.done check
 	PYTHON=$(abspath $(BIN)/python) tests/setup
 	PLANOAI=$(abspath $(PLANOAI)/bin/python) $(NEWEST)/bin/python -m pytest -q tests/unit tests/cli tests/contracts
 	PLANOAI=$(abspath $(PLANOAI)/bin/python) $(BIN)/python -m pytest -q tests
+
+# The whole fault matrix, every boundary and 200 kills: 20 minutes at most, and a failure when they do not suffice.
+test-faults: $(VENV)/.test
+	PYTHON=$(abspath $(BIN)/python) tests/setup
+	PLANODEV_KILLS=$${PLANODEV_KILLS:-200} timeout --signal=INT --kill-after=60 1200 $(BIN)/python -m pytest -q \
+		tests/docker/test_kills.py tests/docker/test_faults.py tests/docker/test_interference.py tests/docker/test_dry_run.py
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -15,8 +15,10 @@ from planodev.result import Notice, Result, counted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from planodev.checks.server import Seen
     from planodev.errors import NoEngine
     from planodev.project import Project
+    from planodev.steps.skeleton import Written
     from planodev.work import Work
 
 
@@ -130,6 +132,48 @@ def verify(run: Work, evidence: proof.Evidence) -> Result:
     return Result(
         "verify", data, [f"Plano can store conversations as {way.user} at {way.host}:{way.port}/{way.database}"]
     )
+
+
+def verify_elsewhere(seen: Seen) -> Result:
+    """Return the end of `verify --env-file`: the same keys, of a server that is not planodev's."""
+    way, inside = seen.way, inside_of(seen.evidence)
+    data = {
+        "engine": None,
+        "project": str(seen.project.path),
+        "state": "running",
+        "container": None,
+        "volume": None,
+        "image": None,
+        "postgres_version": inside["postgres_version"],
+        "port": way.port,
+        "addresses": [seen.address],
+        "plano": seen.settings.plano.value,
+        "user": way.user,
+        "database": way.database,
+        "host": way.host,
+        "env_file": str(seen.env_path),
+        "config_file": str(seen.config_path),
+        "table": inside["table"],
+        "conversations": inside["conversations"],
+        "data_bytes": inside["data_bytes"],
+        "settings": seen.settings.as_json(),
+    }
+    line = f"Plano can store conversations as {way.user} at {way.host}:{way.port}/{way.database}"
+    return Result("verify", data, [f"{line} (PostgreSQL {inside['postgres_version']})"])
+
+
+def production(written: Written) -> Result:
+    """Return the end of `production`."""
+    data = {
+        "provider": written.provider,
+        "directory": str(written.directory),
+        "files": [{"path": name, "done": done} for name, done in written.files.items()],
+        "to_fill_in": written.to_fill_in,
+    }
+    summary = [f"Next: `{written.directory / 'PRODUCTION.md'}` has the five steps"]
+    if written.to_fill_in:
+        summary.insert(0, f"To be filled in: {', '.join(written.to_fill_in)}")
+    return Result("production", data, summary)
 
 
 def status(run: Work, inside: proof.Evidence | None) -> Result:

@@ -270,7 +270,7 @@ def verify(directory: Path, options: Mapping[str, Any], environment_: Mapping[st
 
     Args:
         directory: the project.
-        options: `config`, `timeout`.
+        options: `config`; with `env_file` it is about that file and its server, with `timeout` seconds for the proof.
         environment_: the process's environment.
         progress: who is told.
 
@@ -280,6 +280,11 @@ def verify(directory: Path, options: Mapping[str, Any], environment_: Mapping[st
     """
     here = project.at(directory)
     from planodev import report
+
+    if options.get("env_file"):
+        from planodev.checks import server
+
+        return report.verify_elsewhere(server.prove(here, options, environment_, progress))
     from planodev.steps import prove
 
     run = work.prepare(here, options, environment_, progress)
@@ -287,3 +292,22 @@ def verify(directory: Path, options: Mapping[str, Any], environment_: Mapping[st
         return report.verify(run, prove.alone(run))
     finally:
         run.engine.close()
+
+
+def production(directory: Path, options: Mapping[str, Any], variables: Mapping[str, str], progress: Progress) -> Result:
+    """Write what moves the set-up to a hosted PostgreSQL; no server is contacted.
+
+    Args:
+        directory: the project.
+        options: `provider`, `output`, `host`, `config`, `generate_password`, `force`.
+        variables: the process's environment.
+        progress: who is told.
+
+    Raises:
+        PlanodevError: a file is there already, or cannot be written.
+
+    """
+    from planodev import report
+    from planodev.steps import skeleton
+
+    return report.production(skeleton.write(project.at(directory), options, variables, progress))

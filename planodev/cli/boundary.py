@@ -76,12 +76,9 @@ def _run(arguments: list[str], console: Console) -> int:
 def _unexpected(error: Exception) -> PlanodevError:
     text = " ".join(str(error).split()) or type(error).__name__
     if type(error).__module__.startswith(("docker", "planodev.engines.docker")):
-        return PlanodevError(
-            "engine-refused",
-            "the engine refused a request",
-            why=text,
-            fix="run the command again; `docker version` shows the engine",
-        )
+        from planodev.engines import failures
+
+        return failures.refused(text)
     return PlanodevError(
         "unexpected", f"planodev itself failed: {type(error).__name__}", why=text, fix="PLANODEV_DEBUG=1 shows where"
     )

@@ -154,7 +154,7 @@ class Console:
             self._layers = {}
 
     def _json(self, value: dict[str, Any]) -> None:
-        for entry in [*value["warnings"], value["error"] or {}]:
+        for entry in [*value["warnings"], *value["data"].get("checks", []), value["error"] or {}]:
             if entry.get("fix"):
                 entry["fix"] = self._aimed(entry["fix"])
         click.echo(json.dumps(value, indent=2, ensure_ascii=False))

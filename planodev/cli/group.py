@@ -17,6 +17,7 @@ COMMANDS = {
     "run": "Run a command, such as planoai up, with the database in its environment",
     "env": "Print the database's variables for a shell or a program",
     "doctor": "Look at everything that can be wrong; changes nothing",
+    "production": "Write what moves this set-up to a hosted PostgreSQL",
 }
 
 

@@ -12,10 +12,17 @@ from planodev.cli import common
 
 @click.command("verify", short_help="Prove again that Plano can store.")
 @click.option("--config", metavar="FILE", help="Plano's configuration.  [default: config.yaml or plano_config.yaml]")
+@click.option("--env-file", metavar="FILE", help="Prove what this file says instead, from this machine.")
+@click.option("--timeout", metavar="SECONDS", help="How long that may take.  [default: 10]")
 @common.as_json
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401
-    """Prove, from where Plano will run, that it can store; nothing is changed, the stored row is rolled back."""
+    """Prove, from where Plano will run, that it can store; nothing is changed, the stored row is rolled back.
+
+    With `--env-file .env.production` it is the server named there, in the way that Plano would take.
+    """
+    if options["timeout"] and not options["env_file"]:
+        raise click.UsageError("--timeout goes with --env-file", ctx)
     common.run(
         ctx, lambda place, variables, console: workflows.verify(place, common.given(options), variables, console)
     )

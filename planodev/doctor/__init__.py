@@ -61,7 +61,9 @@ def examine(directory: Path, environment: Mapping[str, str], progress: Progress,
         thread.start()
     for thread in threads:
         thread.join(max(0.0, ends - time.monotonic()))
-    late = {name: Check(name, "failed", f"no answer within {limit:g} seconds") for name in CHECKS if name not in found}
+    said, why = f"no answer within {limit:g} seconds", "what it asks, or what it waits for, stays silent"
+    fix = "`docker version` and `docker ps` show whether the engine answers; restart it if not"
+    late = {name: Check(name, "failed", said, why, fix) for name in CHECKS if name not in found}
     return _result([{**found, **late}[name] for name in CHECKS])
 
 

@@ -32,9 +32,9 @@ def installed(subject: Subject) -> Check:
         return Check("planoai", "warning", "it is not on the PATH", fix="`pip install planoai`")
     try:
         said = subprocess.run(
-            [program, "--version"], capture_output=True, text=True, check=False, timeout=7, stdin=subprocess.DEVNULL
+            [program, "--version"], capture_output=True, text=True, check=True, timeout=7, stdin=subprocess.DEVNULL
         ).stdout
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except (OSError, subprocess.SubprocessError) as error:
         return Check(
             "planoai", "failed", f"{program} does not run", str(error), "`pip install --force-reinstall planoai`"
         )

@@ -206,7 +206,7 @@ class Engine(Protocol):
         """Return who listens at a port, None when it is free for us."""
 
     def create(self, server: Server) -> None:
-        """Create and start a container, and its volume where it is missing; raises `PortTaken`, `Conflict`."""
+        """Create and start a container, and its volume where it is missing; raises `PortTaken`, `NameTaken`."""
 
     def start(self, container: Container) -> None:
         """Start or unpause; raises `PortTaken`."""
@@ -269,8 +269,8 @@ class Engine(Protocol):
     def disk(self) -> str | None:
         """Return the directory of this machine that holds the engine's data, None where that is elsewhere."""
 
-    def created(self, name: str) -> float | None:
-        """Return when a running container was made, in seconds since 1970, as seen by the last `observe`."""
+    def started(self, name: str) -> float | None:
+        """Return when a container was started, in seconds since 1970; None where the last `observe` saw none run."""
 
     def close(self) -> None:
         """Remove what was started only for this run."""
@@ -278,6 +278,10 @@ class Engine(Protocol):
 
 class PortTaken(Exception):
     """A port was taken between the look and the start."""
+
+
+class NameTaken(Exception):
+    """A name was taken between the look and the creation."""
 
 
 class AdminFailed(Exception):

@@ -5,6 +5,7 @@ What changes something is in `docker_changes`; an `up` that finds nothing to do 
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,9 +128,12 @@ class DockerEngine:
         root = str(self._api.info().get("DockerRootDir") or "")
         return root if self._where.local and Path(root).is_dir() else None
 
-    def created(self, name: str) -> float | None:
-        running = (item for item in self._published if f"/{name}" in item["Names"] and item["State"] == "running")
-        return next((float(item["Created"]) for item in running), None)
+    def started(self, name: str) -> float | None:
+        running = [item for item in self._published if f"/{name}" in item["Names"] and item["State"] == "running"]
+        if not running:
+            return None
+        moment = self._api.inspect_container(running[0]["Id"])["State"]["StartedAt"]
+        return datetime.fromisoformat(f"{moment[:19]}+00:00").timestamp()
 
     def projects(self) -> frozenset[str]:
         return self._projects
@@ -201,7 +205,7 @@ class DockerEngine:
 
     def begin_witness(self, image: str, life: float) -> None:
         if self._witness is None:
-            self._witness = docker_witness.Witness(self._api, image, life)
+            self._witness = docker_witness.Witness(self._api, image, life, docker_witness.leftovers(self._published))
             # Whoever places a witness asks for addresses next, and the engine takes its time to tell of itself.
             self._facts = begin(self._api.info)
 

@@ -8,8 +8,8 @@ import tarfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from planodev.engines import Container, Foreign, PortTaken, Server, Volume, planning, ports
-from planodev.engines.docker_labels import labels_of
+from planodev.engines import Container, Foreign, NameTaken, PortTaken, Server, Volume, planning, ports
+from planodev.engines.docker_labels import is_of, labels_of
 from planodev.engines.docker_terms import CONFLICT, INSIDE_PORT, NOT_FOUND, READY_MARK, Refused
 from planodev.errors import Conflict
 
@@ -138,14 +138,14 @@ class Changes:
                 "RestartPolicy": {"Name": "unless-stopped"},
             },
         }
-        self._api.make_volume(server.volume, labels)
+        # The engine hands out a volume that is there as if it were new: another project may have just made it.
+        if not is_of(server.owner, self._api.make_volume(server.volume, labels)):
+            raise NameTaken(f"the volume `{server.volume}` is another project's")
         try:
             container = self._api.make_container(config, server.name)
         except Refused as error:
             if error.status == CONFLICT:
-                raise Conflict(
-                    "name-taken", f"the name `{server.name}` is taken", why=error.text, fix="`planodev up` again"
-                ) from error
+                raise NameTaken(error.text) from error
             raise
         # A file instead of a variable: the password stays out of what `docker inspect` shows.
         self._api.put_files(container, "/etc", _tar(PASSWORD_FILE.rsplit("/", 1)[1], server.password))
@@ -162,12 +162,13 @@ class Changes:
             else:
                 self._api.start(container.id)
         except Refused as error:
+            from planodev.engines import failures
+
+            found = failures.refused(error.text)
             # Engines word it differently, so look at the port itself as well.
-            text = error.text.lower()
-            if any(words in text for words in ("already allocated", "already in use", "not available", "forbidden by")):
-                raise PortTaken(error.text) from error
-            if container.port and ports.holder(container.port, container.addresses):
-                raise PortTaken(error.text) from error
+            held = container.port and ports.holder(container.port, container.addresses)
+            if found.code == "port-taken" or held:
+                raise PortTaken(found.why) from error
             raise
 
     def stop(self, container: Container, timeout: float) -> None:

@@ -8,12 +8,14 @@ import docker
 import docker.errors
 import requests.exceptions
 
-from planodev.engines import endpoint as endpoints
 from planodev.engines.docker_terms import NOT_FOUND, NotToldToGo, Refused
 from planodev.errors import NoEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from planodev.engines.endpoint import Endpoint
+    from planodev.errors import PlanodevError
 
 # Seconds for one request; pulls and logs stream, so this is the longest silence.
 REQUEST_TIMEOUT = 60
@@ -22,7 +24,7 @@ REQUEST_TIMEOUT = 60
 class Client(docker.APIClient):
     """The low-level client; a lost connection becomes `NoEngine` wherever it happens."""
 
-    where: endpoints.Endpoint
+    where: Endpoint
 
     def request(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Send a request, as `requests.Session` does.
@@ -34,7 +36,9 @@ class Client(docker.APIClient):
         try:
             return super().request(*args, **kwargs)
         except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
-            raise endpoints.lost(self.where, error) from error
+            from planodev.engines import failures
+
+            raise failures.lost(self.where, error) from error
 
     def _raise_for_status(self, response: Any) -> None:  # noqa: ANN401
         try:
@@ -51,9 +55,9 @@ class Client(docker.APIClient):
                 return None
             raise
 
-    def make_volume(self, name: str, labels: dict[str, str]) -> None:
-        """Create a volume; one that is there is left as it is."""
-        self.create_volume(name, labels=labels)
+    def make_volume(self, name: str, labels: dict[str, str]) -> dict[str, str]:
+        """Create a volume; one that is there is left as it is. Returns the labels that it has."""
+        return dict(self.create_volume(name, labels=labels).get("Labels") or {})
 
     def make_container(self, config: dict[str, Any], name: str | None = None) -> str:
         """Create a container from the Engine API's own description of one; returns its id."""
@@ -86,7 +90,7 @@ class Client(docker.APIClient):
         return int(self.exec_inspect(started)["ExitCode"]), out or b"", err or b""
 
 
-def connect(where: endpoints.Endpoint, version: str = "auto") -> Client:
+def connect(where: Endpoint, version: str = "auto") -> Client:
     """Shake hands with the engine at an endpoint; a known API version saves that.
 
     Raises:
@@ -97,15 +101,26 @@ def connect(where: endpoints.Endpoint, version: str = "auto") -> Client:
     kind = type("Client", (Client,), {"where": where})
     try:
         client: Client = kind(base_url=where.url, tls=where.tls or False, version=version, timeout=REQUEST_TIMEOUT)
-    except (docker.errors.DockerException, ValueError) as error:
+    except Exception as error:
         if isinstance(error.__cause__, NoEngine):
             raise error.__cause__ from None
-        if "Error while fetching server API version" in str(error):
-            raise endpoints.answered_badly(where, str(error)) from error
-        raise NoEngine(
-            "bad-endpoint",
-            f"`{where.url}` is not an endpoint that can be used",
-            why=f"{' '.join(str(error).split())} (from {where.source})",
-            fix="set DOCKER_HOST to something like `unix:///var/run/docker.sock`, or unset it",
-        ) from error
+        if found := _explained(where, error):
+            raise found from error
+        raise
     return client
+
+
+def _explained(where: Endpoint, error: Exception) -> PlanodevError | None:
+    from planodev.engines import failures
+
+    cause = error.__cause__
+    if isinstance(cause, Refused):
+        return failures.answered_badly(where, f"{cause.status} {cause.text}")
+    if "Error while fetching server API version" in str(error):
+        return failures.answered_badly(where, str(cause or error))
+    # Over ssh it connects in the constructor, and paramiko's errors have no class in common with others.
+    if isinstance(error, OSError) or type(error).__module__.startswith("paramiko"):
+        return failures.lost(where, error)
+    if isinstance(error, (docker.errors.DockerException, ValueError)):
+        return failures.unusable(where.url, where.source, error)
+    return None

@@ -35,6 +35,11 @@ def owner_of(labels: Mapping[str, str] | None) -> Owner | None:
     return Owner(labels[LABEL + "project"], labels.get(LABEL + "path", ""), labels.get(LABEL + "inode", ""))
 
 
+def is_of(owner: Owner, labels: Mapping[str, str]) -> bool:
+    """Say whether labels are those of a project."""
+    return labels.get(LABEL + "project") == owner.id
+
+
 def volume_of(item: Mapping[str, Any], owner: Owner) -> Volume:
     """Return a volume by what the engine lists of it."""
     labels = item["Labels"]

@@ -13,14 +13,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 
-from planodev.engines import endpoint as endpoints
 from planodev.engines.docker_terms import NOT_FOUND, NotToldToGo, Refused
-from planodev.errors import NoEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from planodev.engines.docker_client import Client
+    from planodev.engines.endpoint import Endpoint
+    from planodev.errors import PlanodevError
 
 # host-gateway, which the proof and Plano itself need, came with Docker Engine 20.10.
 OLDEST_API = (1, 41)
@@ -33,7 +33,7 @@ class QuickClient:
     The methods have the names and answers of `docker_client.Client`, whose docstrings hold for them.
     """
 
-    def __init__(self, where: endpoints.Endpoint) -> None:
+    def __init__(self, where: Endpoint) -> None:
         self._where = where
         self._path = "/" + where.url.split("://", 1)[1].lstrip("/")
         self._version: dict[str, Any] | None = None
@@ -78,8 +78,9 @@ class QuickClient:
                 return None
             raise
 
-    def make_volume(self, name: str, labels: dict[str, str]) -> None:
-        self._ask("POST", "/volumes/create", {"Name": name, "Labels": labels})
+    def make_volume(self, name: str, labels: dict[str, str]) -> dict[str, str]:
+        made = self._parsed(self._ask("POST", "/volumes/create", {"Name": name, "Labels": labels}))
+        return dict(made.get("Labels") or {})
 
     def make_container(self, config: dict[str, Any], name: str | None = None) -> str:
         query = f"?name={quote(name)}" if name else ""
@@ -120,7 +121,7 @@ class QuickClient:
         try:
             return json.loads(answer)
         except ValueError as error:
-            raise endpoints.lost(self._where, ConnectionError("the answer broke off")) from error
+            raise self._lost(ConnectionError("the answer broke off")) from error
 
     def _ask(
         self, method: str, path: str, body: dict[str, Any] | bytes = b"", go: Callable[[], bool] | None = None
@@ -140,7 +141,7 @@ class QuickClient:
                     connection.sendall(b"\n")
                 answer = stream.read()
         except (OSError, ValueError, IndexError) as error:
-            raise endpoints.lost(self._where, error) from error
+            raise self._lost(error) from error
         if code >= 400:  # noqa: PLR2004
             raise self._refusal(code, answer)
         if self._version is None:
@@ -164,12 +165,17 @@ class QuickClient:
             raise
         return connection
 
+    def _lost(self, error: Exception) -> PlanodevError:
+        from planodev.engines import failures
+
+        return failures.lost(self._where, error)
+
     def _refusal(self, code: int, answer: bytes) -> Exception:
         text = answer.decode(errors="replace").strip()
         with suppress(ValueError, KeyError, TypeError):
             text = json.loads(text)["message"]
         if self._version is None:  # the handshake already
-            return endpoints.answered_badly(self._where, f"{code} {text}")
+            return _answered_badly(self._where, f"{code} {text}")
         return Refused(code, text)
 
 
@@ -183,19 +189,20 @@ def _head(stream: BinaryIO) -> list[str]:
     raise ValueError("the answer broke off")
 
 
-def check_version(where: endpoints.Endpoint, version: dict[str, Any]) -> None:
+def check_version(where: Endpoint, version: dict[str, Any]) -> None:
     """Raise `NoEngine` for an engine whose API is too old, or that does not speak Docker's."""
     try:
         api = tuple(int(part) for part in version["ApiVersion"].split("."))
     except (KeyError, ValueError, TypeError, AttributeError):
-        raise endpoints.answered_badly(where, f"it says no API version: {str(version)[:80]}") from None
+        raise _answered_badly(where, f"it says no API version: {str(version)[:80]}") from None
     if api < OLDEST_API:
-        raise NoEngine(
-            "engine-too-old",
-            f"the engine at `{where.url}` is too old",
-            why=f"its API is {version['ApiVersion']}, planodev and Plano need 1.41 (Docker Engine 20.10)",
-            fix="upgrade the engine",
-        )
+        raise _answered_badly(where, f"its API is {version['ApiVersion']}, planodev and Plano need 1.41")
+
+
+def _answered_badly(where: Endpoint, answer: str) -> PlanodevError:
+    from planodev.engines import failures
+
+    return failures.answered_badly(where, answer)
 
 
 def _demultiplex(frames: bytes) -> tuple[bytes, bytes]:

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
 from typing import Any
 
 from planodev.engines.docker_terms import WITNESS_LABEL
+
+# Seconds. One is started milliseconds after it was made, but the clock of an engine elsewhere may be off.
+ABANDONED = 300
+
+
+def leftovers(listed: list[dict[str, Any]]) -> list[str]:
+    """Return the ids of those among the listed containers whose planodev was killed before it could start them."""
+    old = time.time() - ABANDONED
+    return [
+        item["Id"]
+        for item in listed
+        if WITNESS_LABEL in (item["Labels"] or {}) and item["State"] == "created" and item["Created"] < old
+    ]
 
 
 class Witness:
@@ -16,13 +30,15 @@ class Witness:
         api: the engine.
         image: one with `psql`.
         life: seconds after which it ends by itself, in case planodev was killed and nobody comes to end it.
+        leftovers: ids of those that were made and never started, which the engine would keep for ever.
 
     """
 
-    def __init__(self, api: Any, image: str, life: float) -> None:  # noqa: ANN401  QuickClient or docker.APIClient
+    def __init__(self, api: Any, image: str, life: float, leftovers: list[str]) -> None:  # noqa: ANN401  either client
         self._api = api
         self._id: str | None = None
         self._error: BaseException | None = None
+        self._leftovers = leftovers
         self._thread = threading.Thread(target=self._run, args=(image, round(life)), daemon=True)
         self._thread.start()
 
@@ -46,6 +62,9 @@ class Witness:
             self._id = number
         except BaseException as error:  # noqa: BLE001  carried to the thread that waits
             self._error = error
+        for number in self._leftovers:
+            with suppress(Exception):
+                self._api.remove_container(number, force=True)
 
     def wait(self) -> str:
         """Return its id once it runs; raises what kept it from starting."""

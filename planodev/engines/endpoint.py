@@ -89,76 +89,15 @@ def find(environment: Mapping[str, str], home: Path, probe: Callable[[Path], Pro
     for path, product, state in states:
         if state == "answers":
             return Endpoint(f"unix://{path}", product)
-    for path, product, state in states:
-        if state == "denied":
-            raise denied(str(path), product)
-    for path, product, state in states:
-        if state == "dead":
-            raise not_started(str(path), product)
-    raise NoEngine(
-        "no-engine",
-        "no Docker Engine answers",
-        why=f"DOCKER_HOST is not set, there is no docker context, and none of {len(states)} known sockets exists",
-        fix="start Docker Desktop, Colima, OrbStack, Rancher Desktop or Podman; on Linux `sudo systemctl start docker`",
-    )
+    from planodev.engines import failures
 
-
-def denied(path: str, product: str) -> NoEngine:
-    """Return the error for a socket that this user may not open."""
-    return NoEngine(
-        "engine-denied",
-        f"permission denied on `{path}`",
-        why=f"{product}: the engine is there, but this user may not talk to it",
-        fix="`sudo usermod -aG docker $USER`, then log in again (or `newgrp docker` in this terminal)",
-    )
-
-
-def not_started(path: str, product: str) -> NoEngine:
-    """Return the error for a socket at which nobody listens."""
-    start = {
-        "Colima": "`colima start`",
-        "OrbStack": "`orb start`",
-        "Docker Desktop": "start Docker Desktop",
-        "Rancher Desktop": "start Rancher Desktop",
-        "Podman": "`podman machine start`",
-        "rootless Podman": "`systemctl --user start podman.socket`",
-        "rootless Docker": "`systemctl --user start docker`",
-    }.get(product, "`sudo systemctl start docker`, or start Docker Desktop")
-    return NoEngine("engine-not-started", f"nothing answers at `{path}`", why=f"{product} is not running", fix=start)
-
-
-def answered_badly(where: Endpoint, answer: str) -> NoEngine:
-    """Return the error for an engine that answers, but with an error of its own."""
-    return NoEngine(
-        "engine-error",
-        f"the engine at `{where.url}` answers with an error",
-        why=" ".join(answer.split()),
-        fix="`docker version` shows whether it is well; restart the engine if not",
-    )
-
-
-def lost(where: Endpoint, error: Exception) -> NoEngine:
-    """Return the error for a connection that failed or broke off."""
-    return NoEngine(
-        "engine-unreachable",
-        f"the engine at `{where.url}` does not answer",
-        why=_root(error),
-        fix=f"start it, or choose another (this one comes from {where.source})",
-    )
-
-
-def _root(error: BaseException) -> str:
-    """Return the system's own words, which the libraries in between wrap in many more."""
-    found: str = str(error)
-    at: BaseException | None = error
-    seen: set[int] = set()
-    while at is not None and id(at) not in seen:
-        seen.add(id(at))
-        if isinstance(at, OSError) and at.strerror:
-            found = at.strerror
-        reason = getattr(at, "reason", None) or next((a for a in at.args if isinstance(a, BaseException)), None)
-        at = at.__cause__ or at.__context__ or (reason if isinstance(reason, BaseException) else None)
-    return " ".join(found.split()) or type(error).__name__
+    for wanted in ("denied", "dead"):
+        for path, product, state in states:
+            if state == wanted:
+                raise failures.at_socket(state, f"unix://{path}", product)
+    # A product that is installed has left a directory for its socket.
+    installed = {name: path for path, name, _ in states if path.is_relative_to(home) and path.parent.is_dir()}
+    raise failures.nowhere(f"unix://{next(iter(installed.values()))}" if len(installed) == 1 else "")
 
 
 def check_socket(where: Endpoint) -> None:
@@ -167,17 +106,10 @@ def check_socket(where: Endpoint) -> None:
         return
     path = "/" + where.url.split("://", 1)[1].lstrip("/")
     state = probe_socket(Path(path))
-    if state == "denied":
-        raise denied(path, where.source)
-    if state == "dead":
-        raise not_started(path, where.source)
-    if state == "missing":
-        raise NoEngine(
-            "no-socket",
-            f"there is no socket at `{path}`",
-            why=f"{where.source} names it, and no engine has made it",
-            fix="start the engine, or choose another with `docker context use` or DOCKER_HOST",
-        )
+    if state != "answers":
+        from planodev.engines import failures
+
+        raise failures.at_socket(state, where.url, where.source)
 
 
 def probe_socket(path: Path) -> Probe:
@@ -202,12 +134,9 @@ def _from_variable(host: str, environment: Mapping[str, str]) -> Endpoint:
     try:
         found = kwargs_from_env(environment=dict(environment))
     except DockerException as error:
-        raise NoEngine(
-            "bad-endpoint",
-            f"`{host}` is not an endpoint that can be used",
-            why=f"{error} (from DOCKER_HOST and DOCKER_CERT_PATH)",
-            fix="set DOCKER_HOST to something like `unix:///var/run/docker.sock`, or unset it",
-        ) from error
+        from planodev.engines import failures
+
+        raise failures.unusable(host, "DOCKER_HOST", error) from error
     return Endpoint(found["base_url"], "DOCKER_HOST", found.get("tls"))
 
 

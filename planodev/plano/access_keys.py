@@ -130,8 +130,11 @@ def _fault(key: AccessKey, values: Mapping[str, str], places: Places) -> Fault |
         text = f"planoai does not find `${{{name}}}`: an access_key takes no braces"
         return Fault("access-key-braces", text, f"write `access_key: ${name}` in `{config}`", name)
     value = values.get(name)
-    if value is None or not value or is_placeholder(value):
-        return _without(name, value, places)
+    if value is None and values.get(f"export {name}"):
+        text = f"{name} in `.env` has `export` before it, and planoai takes that for a part of the name"
+        return Fault("key-exported", text, f"write {name}=… without `export` in `{places.file}`", name)
+    if value is None or not value.strip("\"'") or is_placeholder(value):
+        return _without(name, value and value.strip("\"'"), places)
     return _misread(name, value, places.file) if values is not places.shell else None
 
 

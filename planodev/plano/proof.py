@@ -216,7 +216,10 @@ _LOGIN_FAILURES = (
         "name-not-found",
     ),
     (r"starting up|shutting down|in recovery mode|not yet accepting", "not-ready"),
-    (r"password authentication failed|SCRAM|no password supplied|authentication method .* failed", "password-refused"),
+    (
+        r"(?:password|SASL) authentication failed|SCRAM|no password supplied|authentication method .* failed",
+        "password-refused",
+    ),
     (r"role \".*\" does not exist", "password-refused"),
     (r"no pg_hba.conf entry|pg_hba.conf rejects connection", "pg-hba"),
     (r"database \".*\" does not exist", "database-missing"),

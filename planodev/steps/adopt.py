@@ -98,7 +98,7 @@ def take_over(work: Work) -> bool:
         password=foreign.password or "",
     )
     size, kept = work.engine.adopt(foreign, server, work.settings.timeout.value)
-    detail = f"{size / 1e6:.1f} MB copied; the old container is kept, stopped, as `{kept}`"
+    detail = f"{size / 1e6:.1f} MB copied; the old container is kept, stopped: `docker rm -v {kept}` removes it"
     work.progress.done(Outcome("adopted", foreign.name, detail))
     return True
 

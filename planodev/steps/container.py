@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from planodev.checks import credentials
-from planodev.engines import Desired, PortTaken, Server, planning
+from planodev.engines import Desired, NameTaken, PortTaken, Server, planning
 from planodev.errors import Conflict
 from planodev.project import Owner
 from planodev.result import Notice, Outcome
@@ -121,18 +121,19 @@ class StartPostgres:
         if action == "replace" and have:
             work.engine.stop(have, work.settings.timeout.value)
             work.engine.remove_container(have)
-        volume = work.observed.volume
-        owner = Owner(work.project_id, str(work.project.path), work.project.inode)
+        self._create(work, desired)
+
+    def _create(self, work: Work, desired: Desired) -> None:
+        volume, port, name = work.observed.volume, desired.port, desired.name
         work.superuser = volume.superuser if volume else work.user
-        port = desired.port
         for _ in range(ATTEMPTS):
             server = Server(
-                name=desired.name,
-                volume=volume.name if volume else self._volume_name(work, desired.name),
+                name=name,
+                volume=volume.name if volume else self._volume_name(work, name),
                 image=desired.image,
                 port=port,
                 addresses=desired.addresses,
-                owner=owner,
+                owner=Owner(work.project_id, str(work.project.path), work.project.inode),
                 superuser=work.superuser,
                 database=volume.database if volume else work.database,
                 plano=work.mode,
@@ -140,16 +141,15 @@ class StartPostgres:
             )
             try:
                 work.engine.create(server)
+            except NameTaken as taken:
+                # Another project was a moment faster.
+                self._refuse_asked("name", name, work.settings.name, taken)
+                self._look_again(work)
+                volume = work.observed.volume
+                name = planning.choose_name(work.settings.name, work.project.slug, work.project_id, work.observed.taken)
             except PortTaken as taken:
-                asked = work.settings.port
-                if asked.asked:
-                    raise Conflict(
-                        "port-taken",
-                        f"port {port} is taken",
-                        why=str(taken),
-                        fix="`planodev up --port N` with a free one",
-                    ) from taken
-                port = self._free_port(work, Setting(port + 1, asked.source), desired.addresses)
+                self._refuse_asked("port", port, work.settings.port, taken)
+                port = self._free_port(work, Setting(port + 1, work.settings.port.source), desired.addresses)
             else:
                 work.port = port
                 self._look_again(work)
@@ -159,6 +159,12 @@ class StartPostgres:
         raise Conflict(
             "port-taken", "no port stayed free", why=f"{ATTEMPTS} were lost to others", fix="`planodev up` again"
         )
+
+    def _refuse_asked(self, what: str, value: object, wanted: Setting[Any], taken: Exception) -> None:
+        if wanted.asked:
+            text = f"{what} {value} is taken" if what == "port" else f"the {what} `{value}` is taken"
+            fix = f"`planodev up --{what} {'N' if what == 'port' else 'NAME'}` with a free one"
+            raise Conflict(f"{what}-taken", text, why=str(taken), fix=fix) from taken
 
     def _look_again(self, work: Work) -> None:
         work.observed = work.engine.observe(work.project, work.project_id)

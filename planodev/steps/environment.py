@@ -9,6 +9,9 @@ from planodev.checks import git
 from planodev.result import Notice, Outcome
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from planodev.progress import Progress
     from planodev.work import Work
 
 
@@ -53,22 +56,27 @@ class IgnoreEnvironment:
     title = "Looking after .gitignore"
 
     def run(self, work: Work) -> Outcome:
-        state = git.state(work.project.path, ".env")
-        if state == "tracked":
-            work.progress.notice(
-                Notice(
-                    "env-file-tracked",
-                    "`.env` is tracked by git: the database password will be in the repository",
-                    "`git rm --cached .env && git commit -m 'Stop tracking .env'`, then `planodev up`",
-                )
+        return ignore(work.project.path, ".env", work.progress, dry_run=work.dry_run)
+
+
+def ignore(directory: Path, name: str, progress: Progress, *, dry_run: bool = False) -> Outcome:
+    """Keep git from taking a file with secrets."""
+    state = git.state(directory, name)
+    if state == "tracked":
+        progress.notice(
+            Notice(
+                "env-file-tracked",
+                f"`{name}` is tracked by git: the database password will be in the repository",
+                f"`git rm --cached {name} && git commit -m 'Stop tracking {name}'`",
             )
-            return Outcome("unchanged", ".gitignore", "`.env` is tracked")
-        if state != "visible":
-            return Outcome("unchanged", ".gitignore", "no git repository" if state == "none" else "")
-        if work.dry_run:
-            return Outcome("would be updated", ".gitignore", "`.env` added")
-        path = work.project.path / ".gitignore"
-        old = path.read_bytes() if path.exists() else b""
-        line = (b"" if not old or old.endswith(b"\n") else b"\n") + b".env\n"
-        env_file.write_atomically(path.resolve(), old + line, path.stat().st_mode & 0o777 if old else 0o644)
-        return Outcome("updated" if old else "created", ".gitignore", "`.env` added")
+        )
+        return Outcome("unchanged", ".gitignore", f"`{name}` is tracked")
+    if state != "visible":
+        return Outcome("unchanged", ".gitignore", "no git repository" if state == "none" else "")
+    if dry_run:
+        return Outcome("would be updated", ".gitignore", f"`{name}` added")
+    path = directory / ".gitignore"
+    old = path.read_bytes() if path.exists() else b""
+    line = (b"" if not old or old.endswith(b"\n") else b"\n") + f"{name}\n".encode()
+    env_file.write_atomically(path.resolve(), old + line, path.stat().st_mode & 0o777 if old else 0o644)
+    return Outcome("updated" if old else "created", ".gitignore", f"`{name}` added")

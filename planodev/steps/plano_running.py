@@ -49,7 +49,7 @@ class Running:
 def find(work: Work) -> list[Running]:
     """Return what runs: natively by its PID file, in Docker by its container's name."""
     found = [_native(work.environment)]
-    started = work.engine.created(planoai.CONTAINER)
+    started = work.engine.started(planoai.CONTAINER)
     found.append(Running(f"container `{planoai.CONTAINER}`", started, "planoai down --docker") if started else None)
     return [running for running in found if running]
 

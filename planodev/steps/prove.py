@@ -155,7 +155,8 @@ def alone(work: Work) -> proof.Evidence:
 
 def _elsewhere(work: Work, way: Connection) -> proof.Evidence:
     """Prove a server that is not ours: from beside Plano where only that knows the name, else from this machine."""
-    beside = way.host == connection.DOCKER_HOST_NAME
+    # The loopback of a Plano in Docker is its container's own.
+    beside = work.mode == "docker" and way.host in (connection.DOCKER_HOST_NAME, connection.LOOPBACK, "::1")
     evidence = access.beside_plano(work, way) if beside else proof.run_here(way, access.PROOF_TIMEOUT)
     verdict = proof.verdict(evidence, way)
     if not verdict.proved:

@@ -11,9 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from planodev.engines import failures
+
 ROOT = Path(__file__).parents[2]
 REFERENCE = (ROOT / "docs/reference.md").read_text()
-COMMANDS = ("up", "down", "status", "verify", "run", "env", "doctor")
+COMMANDS = ("up", "down", "status", "verify", "run", "env", "doctor", "production")
 
 
 def usage(*arguments):
@@ -62,6 +64,7 @@ def codes():
                 yield from (
                     node.value for node in literals if isinstance(node, ast.Constant) and "-" in str(node.value)
                 )
+    yield from failures.CODES
     for code in driver_remarks._SAID:
         yield driver_remarks.remark(code).code
 
@@ -89,6 +92,12 @@ def test_every_format_of_env_is_in_the_reference():
 
     section = REFERENCE.split("### env\n")[1].split("\n### ")[0]
     assert not [name for name in FORMATS if f"\n| `{name}` |" not in section]
+
+
+@pytest.mark.parametrize("code", failures.CODES)
+def test_the_exit_code_of_a_failure_of_the_engine_is_in_the_reference(code):
+    line = next(line for line in REFERENCE.splitlines() if line.startswith("| `") and f"`{code}`" in line)
+    assert line.split("|")[2].strip() == str(failures.CODES[code][0].exit_code)
 
 
 def test_every_key_of_the_json_is_in_the_reference():

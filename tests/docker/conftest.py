@@ -6,7 +6,9 @@ import contextlib
 import json
 import os
 import re
+import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -170,6 +172,7 @@ def one_project(tmp_path_factory, api):
     """Return a project that is up, for a whole module; `shop` lends it out."""
     place = tmp_path_factory.mktemp("one")
     made = Project(place / "shop", place / "state", api)
+    made.environment["PLANODEV_NAME"] = f"plano-one-{os.urandom(4).hex()}"  # which nobody else takes meanwhile
     made("up", "--model", "anthropic/claude-sonnet-4-5", "--save-keys", ANTHROPIC_API_KEY=KEY)
     yield made
     remove_all(api, str(place))
@@ -262,7 +265,10 @@ def on_terminal(project, *arguments, answers=(), keys=None, timeout=60):
         os.execv(command[0], command)
     shown, waiting, end = b"", list(answers), time.monotonic() + timeout
     with contextlib.suppress(OSError):
-        while time.monotonic() < end:
+        while True:
+            if not select.select([screen], [], [], max(0.0, end - time.monotonic()))[0]:
+                os.kill(pid, signal.SIGKILL)  # it waits for an answer that nobody gives
+                break
             piece = os.read(screen, 65536)
             if not piece:
                 break

@@ -42,7 +42,7 @@ def test_a_second_up_changes_nothing_and_says_so(project):
     after = project.container()
     assert (after["Id"], after["State"]["StartedAt"]) == (before["Id"], before["State"]["StartedAt"])
     steps = [line for line in again.err.splitlines() if line.startswith("✓")]
-    assert len(steps) == 8
+    assert len(steps) == 9
     assert all("unchanged" in line or "proved" in line for line in steps), again.err
 
 
@@ -164,7 +164,7 @@ def test_commands_that_are_named_act_on_the_project_that_was_named(project):
     project("up")
     assert aimed in project("down", "--delete-data", "--json", code=2).json["error"]["fix"]
     assert aimed in project("down").out
-    assert f"(cd {project.path}; set -a; . ./.env; planoai up --docker)" in project("up").out
+    assert f"Next: planodev -C {project.path} run -- planoai up --docker\n" in project("up").out
 
 
 def test_a_bad_line_does_not_keep_a_database_running(project):
@@ -229,7 +229,7 @@ def test_quiet_says_only_the_result_and_no_color_is_obeyed(project):
     quiet = project("-q", "up")
     assert quiet.out
     assert "✓" not in quiet.err
-    _, screen = on_terminal(project, "up", keys={"NO_COLOR": "1"})
+    _, screen = on_terminal(project, "up", "--yes", keys={"NO_COLOR": "1"})
     assert "\033[3" not in screen
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,9 @@ def validate(*paths):
         if os.environ.get("CI"):
             pytest.fail("PLANOAI must name a Python with planoai 0.4.39 here")
         pytest.skip("PLANOAI does not name a Python with planoai")
-    done = subprocess.run([python, "-c", VALIDATE, *map(str, paths)], capture_output=True, text=True, check=False)
+    elsewhere = {**os.environ, "HOME": str(paths[0].parent)}  # planoai writes what it renders below HOME
+    command = [python, "-c", VALIDATE, *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=elsewhere)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -77,7 +80,8 @@ def test_a_key_that_planoai_would_not_find_is_named_with_the_command_that_puts_i
     assert "in the shell only" in warned[0]["message"]
     assert "sk-from-the-shell" not in done.out + done.err
     command = warned[0]["fix"].strip("`")
-    environment = {**project.environment, "ANTHROPIC_API_KEY": "sk-from-the-shell"}
+    path = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"
+    environment = {**project.environment, "ANTHROPIC_API_KEY": "sk-from-the-shell", "PATH": path}
     subprocess.run(["sh", "-c", command], cwd=project.path, env=environment, check=True)
     assert project.env["ANTHROPIC_API_KEY"] == "sk-from-the-shell"
     assert project("up", "--json").json["warnings"] == []
@@ -179,7 +183,6 @@ def test_four_readers_read_the_five_keys_alike(project):
 
 
 def test_the_wheel_runs_from_a_clean_environment(project, tmp_path):
-    import sys
 
     root = Path(__file__).parents[2]
     subprocess.run(

@@ -108,22 +108,28 @@ def test_a_server_that_does_not_run_is_no_proof(proved, api):
     assert proved("verify", "--json", code=7).error == "not-running"
 
 
+HEAD = "version: v0.4.0\nlisteners: [{type: model, name: m, port: 12000}]\n"
+
+
 @pytest.mark.parametrize(
-    "config",
+    "storage",
     [
-        "version: v0.4.0\n",
+        "",
         "state_storage:\n  type: memory\n",
         'state_storage:\n  type: postgres\n  connection_string: ""\n',
     ],
 )
-def test_a_config_that_would_not_store_is_left_alone_and_fails(project, config):
-    project.write("config.yaml", config)
+def test_a_config_that_would_not_store_fails_until_it_may_be_edited(project, storage):
+    project.write("config.yaml", HEAD + storage)
     failed = project("up", "--json", code=7)
     assert failed.error == "config-without-storage"
-    assert "state_storage:\n  type: postgres" in failed.json["error"]["fix"]
-    assert (project.path / "config.yaml").read_text() == config
+    assert failed.json["error"]["fix"].startswith(f"`planodev -C {project.path} up --yes`")
+    assert (project.path / "config.yaml").read_text() == HEAD + storage
     assert project("verify", "--json", code=7).error == "config-without-storage"
     assert [w["code"] for w in project("status", "--json").json["warnings"]] == ["config-without-storage"]
+    project("up", "--yes")
+    assert (project.path / "config.yaml").read_text().startswith(HEAD)
+    project("verify")
 
 
 def test_nothing_configured_is_no_proof(project):

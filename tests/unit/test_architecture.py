@@ -106,6 +106,11 @@ def test_heavy_libraries_are_imported_where_they_are_used(library):
     assert users_of(library, at_top=True) == set()
 
 
+def test_the_table_of_failures_is_loaded_once_something_has_failed():
+    assert len(users_of("planodev.engines.failures", at_top=False)) > 5
+    assert users_of("planodev.engines.failures", at_top=True) == set()
+
+
 def test_planoai_is_never_imported():
     assert users_of("planoai") == set()
 

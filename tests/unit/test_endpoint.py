@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planodev.engines import docker_client, docker_quick, endpoint
+from planodev.engines import docker_client, docker_quick, endpoint, failures
 from planodev.engines.docker_quick import QuickClient, check_version
 from planodev.engines.docker_terms import NotToldToGo, Refused
 from planodev.engines.endpoint import Endpoint
@@ -118,7 +118,7 @@ def test_a_socket_that_answers_beats_an_earlier_one_that_does_not(home):
 @pytest.mark.parametrize(
     ("states", "code", "fix"),
     [
-        ({}, "no-engine", "start Docker Desktop"),
+        ({}, "no-engine", "systemctl start docker"),
         ({DEFAULT: "denied"}, "engine-denied", "usermod -aG docker"),
         ({DEFAULT: "dead"}, "engine-not-started", "systemctl start docker"),
         ({".colima/default/docker.sock": "dead"}, "engine-not-started", "`colima start`"),
@@ -127,10 +127,32 @@ def test_a_socket_that_answers_beats_an_earlier_one_that_does_not(home):
         ({DEFAULT: "dead", ".rd/docker.sock": "denied"}, "engine-denied", "usermod"),
     ],
 )
-def test_no_engine_says_why_and_what_starts_it(home, states, code, fix):
+def test_no_engine_says_why_and_what_starts_it(home, monkeypatch, states, code, fix):
+    monkeypatch.setattr(failures, "this_system", lambda: "linux")
     with pytest.raises(NoEngine) as caught:
         find(home, Sockets({home / path: state for path, state in states.items()}))
     assert (caught.value.code, caught.value.exit_code) == (code, 3)
+    assert fix in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("directories", "fix"),
+    [
+        ([".colima/default"], "`colima start`"),
+        ([".orbstack/run"], "`orb start`"),
+        ([".docker/run"], "`open -a Docker`"),
+        ([".local/share/containers/podman/machine"], "`podman machine start`"),
+        ([".colima/default", ".rd"], "`rdctl start` or `podman machine start`"),
+        ([], "`colima start`, `orb start`"),
+    ],
+)
+def test_without_a_socket_the_one_product_that_is_installed_is_named(home, monkeypatch, directories, fix):
+    monkeypatch.setattr(failures, "this_system", lambda: "macos")
+    for directory in directories:
+        (home / directory).mkdir(parents=True)
+    with pytest.raises(NoEngine) as caught:
+        find(home)
+    assert caught.value.code == "no-engine"
     assert fix in caught.value.fix
 
 
@@ -293,7 +315,7 @@ ERROR = b'HTTP/1.1 500 Internal Server Error\r\nApi-Version: 1.44\r\n\r\n{"messa
     ("answer", "code", "why"),
     [
         (ERROR, "engine-error", "500 disk on fire"),
-        (PROXY, "engine-error", "503 <h1>starting</h1>"),
+        (PROXY, "engine-error", "503 starting"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "engine-unreachable", ""),
         (b"\xff\xfe\x00", "engine-unreachable", ""),
         (b"", "engine-unreachable", ""),

@@ -1,0 +1,94 @@
+"""Hosted PostgreSQL, one file per provider: a record of facts, each with the page that states it.
+
+A provider is found by its file's name, so adding one is adding a file with a `PROVIDER` in it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from typing import Any
+
+# What planoai 0.4.39 itself starts (`planoai/consts.py`, PLANO_DOCKER_IMAGE); it has curl, which the health check uses.
+PLANO_IMAGE = "katanemo/plano:0.4.39"
+ROLE = "plano_prod"
+# How a value begins that a person has to replace: plain text to sh, docker and planoai alike, and refused by `verify`.
+PLACEHOLDER = "FILL-IN"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One sentence or two, and the address of the provider's page that they are taken from."""
+
+    text: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Provider:
+    """What a set-up for one provider depends on.
+
+    Args:
+        title: the product's name.
+        endpoint: what its host names look like, an example.
+        port: TCP port of the server itself, not of a pooler.
+        owner: the role that the provider makes first, which may make others.
+        first_database: the database that is there from the beginning.
+        database: where Plano's table goes; made by the steps where it is another than the first.
+        sidecar: whether Plano needs PgBouncer beside it, since plaintext is refused or would cross the Internet.
+        plaintext: whether an unencrypted login is refused by default, and the setting that rules it.
+        poolers: which ways in keep prepared statements, and which do not.
+        network: from where the host can be reached, IPv6 included.
+        password: where the owner's password is found.
+        idle: the parameter that would cut Plano's only connection while it is silent.
+        ca: the shell line that puts the provider's CA into `server-ca.pem`, or the words that say how; None without a
+            sidecar.
+        ca_source: where that is documented.
+        checked: the day on which the pages were read, ISO 8601.
+        shares_public: whether the provider serves the schema `public` to the web, so that rows need a policy.
+        plain_password: whether it refuses a password that the client has hashed, as `psql` does when it asks for one.
+
+    """
+
+    title: str
+    endpoint: str
+    port: int
+    owner: str
+    first_database: str
+    database: str
+    sidecar: bool
+    plaintext: Fact
+    poolers: Fact
+    network: Fact
+    password: Fact
+    idle: Fact
+    checked: str
+    ca: str | None = None
+    ca_source: str | None = None
+    shares_public: bool = False
+    plain_password: bool = False
+
+    @property
+    def facts(self) -> dict[str, Fact]:
+        """Return the facts by what they are about, in the order of reading."""
+        return {
+            "Plaintext": self.plaintext,
+            "Poolers": self.poolers,
+            "Network": self.network,
+            "Password": self.password,
+            "Idle connections": self.idle,
+        }
+
+
+def names() -> tuple[str, ...]:
+    """Return what the command takes, one name for each file here; none of them is loaded."""
+    return tuple(sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__)))
+
+
+def load(name: str) -> Provider:
+    """Return a provider's record by one of `names()`."""
+    module: Any = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
+    provider = module.PROVIDER
+    assert isinstance(provider, Provider)  # noqa: S101  a file here that is no provider
+    return provider

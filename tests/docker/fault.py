@@ -1,0 +1,45 @@
+"""What a row of the fault matrix says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MATRIX_TEST = "test_faults.py::test_a_fault_is_mended_or_explained_and_no_row_is_lost"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One row.
+
+    Args:
+        name: of the injury, and of the row.
+        fault: what happens, for readers.
+        promise: what `up` does about it, for readers.
+        code: the exit code of that `up`.
+        error: the code of its error, where it has one.
+        options: of that `up`; `{…}` are words of the injury.
+        said: what one line of `up` has, all of it.
+        dry: what one line of `up --dry-run` has before; None where a dry run makes no sense.
+        dry_code: the exit code of that.
+        rows: `kept`; `elsewhere`, in the database that was used before; `gone`, removed by the fault itself.
+        broken: the volume's files are the same, byte for byte, afterwards.
+        restless: the container starts over and over, so its state is no evidence.
+        after: options of the `up` that ends the row, when what had to be taken back was taken back.
+        test: the test that holds the row, where that is another one.
+
+    """
+
+    name: str
+    fault: str
+    promise: str
+    code: int | str = 0
+    error: str = ""
+    options: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+    dry: tuple[str, ...] | None = None
+    dry_code: int = 0
+    rows: str = "kept"
+    broken: bool = False
+    restless: bool = False
+    after: tuple[str, ...] = ()
+    test: str = MATRIX_TEST

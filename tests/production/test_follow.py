@@ -1,0 +1,160 @@
+"""PRODUCTION.md, followed word by word against a server that behaves as the provider's does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from planodev import production
+
+from .conftest import LOOPBACK, NOBODY, PASSWORD, free_port, own_directory, pgbouncer, postgres, program
+
+OWNERS = "Owner-1"
+
+
+def blocks(text):
+    """Return the shell blocks of each step by its number."""
+    steps = re.split(r"(?m)^## (\d)\. ", text)
+    return {
+        int(number): re.findall(r"```sh\n(.*?)```", body, re.DOTALL)
+        for number, body in zip(steps[1::2], steps[2::2], strict=True)
+    }
+
+
+@contextlib.contextmanager
+def server_of(provider, authority):
+    """A server that takes what the provider's takes, with an owner that is no superuser, as there."""
+    if not provider.sidecar:
+        with postgres("host all all 127.0.0.1/32 scram-sha-256\n") as server:
+            yield server
+        return
+    key, certificate = authority.sign("localhost")
+    for path in (key, certificate):
+        path.chmod(0o600)
+        if NOBODY:
+            shutil.chown(path, "nobody")
+    entry = "host" if provider.shares_public else "hostssl"  # Supabase takes both by default
+    settings = {"ssl": "on", "ssl_key_file": key, "ssl_cert_file": certificate}
+    with postgres(f"{entry} all all 127.0.0.1/32 scram-sha-256\n", *settings.items()) as server:
+        yield server
+
+
+def type_in(command, environment, directory, answer):
+    """Run at a terminal, and answer each question for a password."""
+    pid, screen = pty.fork()
+    if pid == 0:
+        os.chdir(directory)
+        os.execve("/bin/bash", ["bash", "-euc", command], environment)
+    shown, end = "", time.monotonic() + 20
+    with contextlib.suppress(OSError):
+        while select.select([screen], [], [], max(0, end - time.monotonic()))[0]:
+            piece = os.read(screen, 4096).decode()
+            if not piece:
+                break
+            shown += piece
+            if piece.rstrip(" ").endswith(":"):
+                os.write(screen, f"{answer}\n".encode())
+        else:
+            os.kill(pid, 9)
+    _, state = os.waitpid(pid, 0)
+    os.close(screen)
+    assert os.waitstatus_to_exitcode(state) == 0, shown
+    return shown
+
+
+@pytest.mark.parametrize("name", production.names())
+def test_the_five_steps(project, authority, name, tmp_path):  # noqa: PLR0915  one way, in its order
+    provider = production.load(name)
+    with server_of(provider, authority) as server, own_directory() as directory:
+        server.sql(f"ALTER ROLE owner PASSWORD '{OWNERS}'")
+        if provider.database != "plano":
+            if provider.database != "postgres":
+                server.sql(f"CREATE DATABASE {provider.database}")
+            server.sql(f"ALTER DATABASE {provider.database} OWNER TO owner")
+        # planodev, and the programs that Docker and the provider's pages stand for.
+        tools = tmp_path / "tools"
+        tools.mkdir()
+        for tool, text in {
+            "planodev": f'exec {sys.executable} -m planodev "$@"',
+            "docker": f'echo "$@" >>{tmp_path}/docker',
+            "curl": f"cp {authority.certificate} server-ca.pem",
+            "cp": f"exec /bin/cp {authority.certificate} server-ca.pem",
+        }.items():
+            (tools / tool).write_text(f"#!/bin/sh\n{text}\n")
+            (tools / tool).chmod(0o755)
+        path = f"{tools}:{os.path.dirname(program('psql'))}:{os.environ['PATH']}"
+        environment = {**project.environment, "PATH": path, "PGPASSWORD": OWNERS}
+
+        def run(command, **more):
+            done = subprocess.run(
+                ["bash", "-euc", command],
+                cwd=project.path,
+                env={**environment, **more},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, command + done.stdout + done.stderr
+            return done.stdout
+
+        # 1. Fill in.
+        project("production", name)
+        fill, *authority_line = blocks(project.read("PRODUCTION.md"))[1]
+        host = "localhost" if provider.sidecar else LOOPBACK
+        assert f"--host {provider.endpoint} " in fill
+        run(fill.replace(provider.endpoint, host))
+        for line in authority_line:
+            run(line)
+        if provider.sidecar and not authority_line:
+            shutil.copy(authority.certificate, project.path / "server-ca.pem")
+        project.write(".env.production", project.read(".env.production").replace("FILL-IN-key", "sk-test"))
+        text = project.read("PRODUCTION.md")
+        steps = blocks(text)
+        assert "FILL-IN" not in text
+        password = re.search("DB_PASS=(.*)", project.read(".env.production"))[1]
+        # The place of this server, and its owner.
+        (making,) = steps[2]
+        making = making.replace(f"port={provider.port}", f"port={server.port}")
+        making = making.replace(f"user={provider.owner}", "user=owner")
+        owner = making.splitlines()[0]
+        # 2. Make the role and the table; the second time `CREATE DATABASE` alone says that it is there.
+        run(making)
+        run("\n".join(line for line in making.splitlines() if "CREATE DATABASE" not in line))
+        # 3. Set the role's password.
+        (setting,) = steps[3]
+        if provider.plain_password:
+            run(f"{owner}\n{setting}")
+        else:
+            type_in(f"{owner}\n{setting}", environment, project.path, password)
+        stored = server.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'plano_prod'", fetch=True)[0][0]
+        assert stored.startswith("SCRAM-SHA-256$4096:")
+        # 4. Prove it.
+        (proving,) = steps[4]
+        if provider.sidecar:
+            port = free_port()
+            ini = project.read("pgbouncer.ini").replace(f"port={provider.port}", f"port={server.port}")
+            ini = ini.replace("listen_port = 6432", f"listen_port = {port}")
+            shutil.copy(project.path / "server-ca.pem", directory)
+            beside = pgbouncer(directory, ini, {"plano_prod": password})
+        else:
+            port, beside = server.port, contextlib.nullcontext()
+        values = re.sub("DB_PORT=.*", f"DB_PORT={port}", project.read(".env.production"))
+        project.write(".env.production", values)
+        with beside:
+            said = run(proving)
+        assert f"Plano can store conversations as plano_prod at {LOOPBACK}:{port}/{provider.database}" in said
+        assert password not in said
+        # 5. Start Plano: what is run is Docker's.
+        run(steps[5][0])
+        asked = (tmp_path / "docker").read_text().splitlines()
+        assert asked[-1] == "compose -f compose.production.yaml up -d"
+        assert PASSWORD not in text

@@ -1,0 +1,353 @@
+"""What `production` writes: the files are the product."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from planodev import production
+
+from .conftest import CONFIG, PASSWORD, own_directory, postgres, require
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+PROVIDERS = production.names()
+TEXTS = {
+    ".env.production",
+    ".env.production.example",
+    "conversation_states.sql",
+    "PRODUCTION.md",
+    "compose.production.yaml",
+}
+SIDECAR = {"pgbouncer.ini", "pgbouncer.Dockerfile"}
+
+
+def test_each_file_is_a_provider_and_its_record_is_complete():
+    assert set(PROVIDERS) == {"rds", "cloud-sql", "azure", "supabase", "neon", "self-hosted"}
+    for name in PROVIDERS:
+        provider = production.load(name)
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d", provider.checked)
+        assert all(fact.source.startswith("https://") and fact.text.endswith(".") for fact in provider.facts.values())
+        assert provider.sidecar == bool(provider.ca and provider.ca_source)
+
+
+def test_help_lists_the_providers(project):
+    assert all(name in " ".join(project("production", "--help").out.split()) for name in PROVIDERS)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_the_texts_are_as_they_were_read_last(project, provider):
+    """`UPDATE_SNAPSHOTS=1` writes them anew; the difference is to be read."""
+    project("production", provider)
+    written = {path.name: path.read_text() for path in project.path.iterdir() if path.name != "config.yaml"}
+    assert set(written) == TEXTS | (SIDECAR if production.load(provider).sidecar else set())
+    for name, text in written.items():
+        kept = SNAPSHOTS / provider / name.replace(".env", "env")
+        if os.environ.get("UPDATE_SNAPSHOTS"):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(text)
+        assert text == kept.read_text(), name
+        assert text.endswith("\n")
+        assert not text.endswith("\n\n")
+        assert "\n\n\n" not in text
+        assert all(line == line.rstrip() for line in text.splitlines()), name
+
+
+# The environment file, and who reads it
+
+
+def read_by_sh(path):
+    done = subprocess.run(
+        ["sh", "-euc", 'set -a; . "$1"; env -0', "sh", str(path)],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not done.stderr
+    return dict(entry.split("=", 1) for entry in done.stdout.split("\0") if entry)
+
+
+def read_by_planoai(path):
+    python = require(os.environ.get("PLANOAI"), "a Python with planoai 0.4.39, named by PLANOAI,")
+    code = "import json, sys; from planoai.utils import load_env_file_to_dict as r; print(json.dumps(r(sys.argv[1])))"
+    done = subprocess.run([python, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def read_by_dotenv(path):
+    from dotenv import dotenv_values
+
+    return dotenv_values(path)
+
+
+def read_by_compose(path):
+    compose = require(shutil.which("docker-compose"), "docker-compose")
+    (path.parent / "read.yaml").write_text(f"services: {{it: {{image: it, env_file: {path.name}}}}}\n")
+    done = subprocess.run(
+        [compose, "-f", "read.yaml", "config"], cwd=path.parent, capture_output=True, text=True, check=True
+    )
+    from ruamel.yaml import YAML
+
+    return YAML(typ="safe").load(done.stdout)["services"]["it"]["environment"]
+
+
+@pytest.mark.parametrize("read", [read_by_sh, read_by_planoai, read_by_dotenv, read_by_compose])
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_every_reader_reads_the_same(project, provider, read):
+    for options in ((), ("--generate-password", "--host", "db.example.com")):
+        project("production", provider, "--force", *options)
+        for name in (".env.production", ".env.production.example"):
+            text = project.read(name)
+            wanted = dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
+            assert set(wanted) == {"DB_USER", "DB_PASS", "DB_HOST", "DB_PORT", "DB_NAME", "ANTHROPIC_API_KEY"}
+            found = read(project.path / name)
+            assert {key: found.get(key) for key in wanted} == wanted
+            assert wanted["DB_USER"] == "plano_prod"
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_verify_refuses_what_is_still_to_be_filled_in(project, provider):
+    data = project("production", provider, "--json").json["data"]
+    failed = project.verify(code=7).json["error"]
+    assert failed["code"] == "env-file-placeholder"
+    for filled in data["to_fill_in"]:
+        name, _, file = filled.partition(" in ")
+        assert file != ".env.production" or name in failed["message"]
+
+
+# Files that are there
+
+
+def test_modes_and_results(project):
+    data = project("production", "rds", "--json", "--generate-password").json["data"]
+    assert data["provider"] == "rds"
+    assert {entry["path"]: entry["done"] for entry in data["files"]} == dict.fromkeys(TEXTS | SIDECAR, "created")
+    assert (project.path / ".env.production").stat().st_mode & 0o777 == 0o600
+    assert data["to_fill_in"] == ["ANTHROPIC_API_KEY in .env.production", "host in pgbouncer.ini"]
+    password = re.search("DB_PASS=(.*)", project.read(".env.production"))[1]
+    assert re.fullmatch("[A-Za-z0-9_-]{32}", password)
+
+
+def test_nothing_is_written_over_what_is_there(project):
+    project("production", "rds")
+    project("production", "rds")  # nothing would change
+    project.write("pgbouncer.ini", "mine")
+    before = {path: path.read_bytes() for path in project.path.iterdir()}
+    failed = project("production", "rds", "--json", "--generate-password", code=4)
+    assert failed.error == "file-exists"
+    project.write(".env.production", project.read(".env.production").replace("FILL-IN-password", "mine"))
+    project("production", "neon", code=4)
+    assert project.read("pgbouncer.ini") == "mine"
+    assert {path.name for path in project.path.iterdir()} == {path.name for path in before}
+
+
+def test_force_keeps_what_was_filled_in(project):
+    project("production", "rds", "--host", "a.example.com")
+    text = (
+        project.read(".env.production").replace("FILL-IN-password", "my-own").replace("DB_NAME=plano", "DB_NAME=chats")
+    )
+    project.write(".env.production", text + "MORE=thing\n")
+    project("production", "rds", "--force", "--generate-password")
+    again = project.read(".env.production")
+    assert "DB_PASS=my-own\n" in again
+    assert "DB_NAME=chats\n" in again
+    assert again.endswith("MORE=thing\n")
+    assert "host=a.example.com" in project.read("pgbouncer.ini")
+    project("production", "rds", "--force", "--host", "b.example.com")
+    assert "host=b.example.com" in project.read("pgbouncer.ini")
+
+
+def test_another_provider_keeps_the_secrets_and_not_the_place(project):
+    project("production", "cloud-sql", "--host", "10.0.0.7", "--generate-password")
+    password = re.search("DB_PASS=.*", project.read(".env.production"))[0]
+    project("production", "neon", "--force")
+    text = project.read(".env.production")
+    assert password in text
+    assert "DB_HOST=127.0.0.1\nDB_PORT=6432\n" in text
+    assert "DB_NAME=neondb\n" in text
+    assert "host=FILL-IN-host" in project.read("pgbouncer.ini")
+    project("production", "neon", "--force", "--host", "a.example.com")
+    project("production", "self-hosted", "--force")
+    assert "DB_HOST=FILL-IN-host\nDB_PORT=5432\n" in project.read(".env.production")
+
+
+def test_the_steps_make_the_database_that_is_named(project):
+    project("production", "rds")
+    project.write(".env.production", project.read(".env.production").replace("DB_NAME=plano", "DB_NAME=chats"))
+    project("production", "rds", "--force")
+    assert "'CREATE DATABASE chats'" in project.read("PRODUCTION.md")
+    assert "dbname=plano" not in project.read("PRODUCTION.md")
+
+
+def test_the_host_goes_where_plano_or_pgbouncer_reads_it(project):
+    project("production", "self-hosted", "--host", "10.0.0.7")
+    assert "DB_HOST=10.0.0.7\n" in project.read(".env.production")
+    project("production", "self-hosted", "--force")
+    assert "DB_HOST=10.0.0.7\n" in project.read(".env.production")
+    for wrong in ("postgresql://u:p@h/d", "h:5432", "a b", ""):
+        failed = project("production", "rds", "--json", "--output", "x", "--host", wrong, code=2)
+        assert failed.error == "bad-host"
+        assert "u:p" not in failed.out
+
+
+def test_another_directory_names_the_configuration_from_there(project):
+    project("production", "rds", "--output", "deploy/prod")
+    there = project.path / "deploy/prod"
+    assert 'source: "../../config.yaml"' in (there / "compose.production.yaml").read_text()
+    assert "verify --env-file .env.production --config ../../config.yaml" in (there / "PRODUCTION.md").read_text()
+
+
+def test_a_place_that_cannot_be_written_is_named(project):
+    project.write("file", "")
+    failed = project("production", "rds", "--json", "--output", "file/below", code=2)
+    assert failed.error == "output-unwritable"
+    (project.path / "PRODUCTION.md").mkdir()
+    assert project("production", "rds", "--json", code=2).error == "output-unwritable"
+
+
+def test_an_unknown_provider_is_refused_with_those_that_there_are(project):
+    assert "'rds'" in project("production", "oracle", code=2).err
+
+
+def test_without_a_configuration_it_says_so_and_works(project):
+    (project.path / "config.yaml").unlink()
+    project("production", "rds")
+    assert "API_KEY" not in project.read(".env.production")
+
+
+def test_ports_and_keys_are_those_of_the_configuration(project):
+    more = "listeners:\n  - {type: agent, name: support, port: 8000, agents: []}\n"
+    project.write("config.yaml", CONFIG.replace("listeners:\n", more).replace("12000", "12100"))
+    project("production", "cloud-sql")
+    compose = project.read("compose.production.yaml")
+    assert '"127.0.0.1:8000:8000"' in compose
+    assert "http://127.0.0.1:12100/v1/models" in compose
+    assert "http://127.0.0.1:12100/v1/models" in project.read("PRODUCTION.md")
+
+
+def git(project, *arguments):
+    words = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", *arguments]
+    return subprocess.run(words, cwd=project.path, capture_output=True, text=True, check=True).stdout
+
+
+def test_git_ignores_the_secrets_and_takes_the_example(project):
+    require(shutil.which("git"), "git")
+    git(project, "init", "-q")
+    project("production", "rds", "--generate-password")
+    git(project, "add", "-A")
+    staged = git(project, "diff", "--cached", "--name-only").split()
+    assert ".env.production" not in staged
+    assert {".env.production.example", ".gitignore", "pgbouncer.ini"} <= set(staged)
+    git(project, "rm", "-q", "--cached", ".env.production.example")
+    project.write(".gitignore", ".env*\n")
+    done = project("production", "rds", "--json", "--force").json
+    assert [w["code"] for w in done["warnings"]] == ["example-ignored"]
+    git(project, "add", "-f", ".env.production")
+    done = project("production", "rds", "--json", "--force").json
+    assert "env-file-tracked" in [w["code"] for w in done["warnings"]]
+
+
+# The SQL
+
+
+@pytest.fixture
+def empty():
+    with postgres("host all all 127.0.0.1/32 scram-sha-256\n") as server:
+        yield server
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_the_sql_runs_twice_on_an_empty_server_and_verify_passes(project, empty, provider):
+    project("production", provider)
+    database = empty.database()
+    before = None
+    for _ in range(3):
+        done = empty.psql(database, project.path / "conversation_states.sql")
+        assert not done.returncode, done.stderr
+        now = empty.sql(SHAPE, database=database, fetch=True)
+        assert before in (None, now)
+        before = now
+    empty.sql(f"ALTER ROLE plano_prod PASSWORD '{PASSWORD}'")
+    project.env(DB_PORT=empty.port, DB_NAME=database).verify()
+
+
+SHAPE = """
+SELECT relname, relkind, relacl::text, relrowsecurity, pg_get_userbyid(relowner),
+  (SELECT string_agg(polname || polcmd::text, ',') FROM pg_policy WHERE polrelid = c.oid),
+  (SELECT rolcanlogin FROM pg_roles WHERE rolname = 'plano_prod')
+FROM pg_class c WHERE relname LIKE '%conversation_states%' ORDER BY 1"""
+
+
+@pytest.mark.parametrize("provider", ["rds", "supabase"])
+def test_the_sql_takes_a_table_that_is_there_and_its_rows(project, empty, provider):
+    from planodev.plano import state_table
+
+    project("production", provider)
+    database = empty.database()
+    empty.sql(f"SET ROLE owner; {state_table.CREATE}", database=database)
+    empty.sql(
+        "INSERT INTO conversation_states VALUES ('r', '[]', 1, 'm', 'p', now() - interval '91 days'),"
+        " ('s', '[]', 1, 'm', 'p', now())",
+        database=database,
+    )
+    for _ in range(2):
+        assert not empty.psql(database, project.path / "conversation_states.sql").returncode
+    assert empty.sql("SELECT count(*) FROM conversation_states", database=database, fetch=True) == [(2,)]
+    empty.sql(f"ALTER ROLE plano_prod PASSWORD '{PASSWORD}'")
+    assert project.env(DB_PORT=empty.port, DB_NAME=database).verify().json["data"]["conversations"] == 2
+    prune = re.search(r"-- (DELETE FROM .*;)", project.read("conversation_states.sql"))[1]
+    empty.sql(f"SET ROLE owner; {prune}", database=database)
+    assert empty.sql("SELECT response_id FROM conversation_states", database=database, fetch=True) == [("s",)]
+
+
+def test_the_role_may_do_no_more_than_plano_does(project, empty):
+    project("production", "rds")
+    database = empty.database()
+    assert not empty.psql(database, project.path / "conversation_states.sql").returncode
+    rights = "SELECT has_table_privilege('plano_prod', 'conversation_states', p) FROM unnest(ARRAY[{}]) p"
+    assert set(empty.sql(rights.format("'SELECT', 'INSERT', 'UPDATE'"), database=database, fetch=True)) == {(True,)}
+    assert set(
+        empty.sql(rights.format("'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'"), database=database, fetch=True)
+    ) == {(False,)}
+    role = "SELECT rolsuper, rolcreatedb, rolcreaterole, rolbypassrls FROM pg_roles WHERE rolname = 'plano_prod'"
+    assert empty.sql(role, fetch=True) == [(False,) * 4]
+    assert empty.sql(
+        "SELECT has_schema_privilege('plano_prod', 'public', 'CREATE')", database=database, fetch=True
+    ) == [(False,)]
+
+
+def test_where_public_is_served_to_the_web_nobody_else_sees_a_row(project, empty):
+    """Roles and default privileges as a Supabase project has them."""
+    database = empty.database()
+    empty.sql("CREATE ROLE anon; CREATE ROLE authenticated; GRANT anon, authenticated TO postgres", database=database)
+    empty.sql(
+        "GRANT USAGE ON SCHEMA public TO anon, authenticated;"
+        "ALTER DEFAULT PRIVILEGES FOR ROLE owner IN SCHEMA public GRANT ALL ON TABLES TO anon, authenticated",
+        database=database,
+    )
+    project("production", "supabase")
+    for _ in range(2):
+        assert not empty.psql(database, project.path / "conversation_states.sql").returncode
+    held = "SELECT bool_or(has_table_privilege(r, 'conversation_states', 'SELECT')) FROM unnest(ARRAY{}) r"
+    held = held.format(["anon", "authenticated"])
+    assert empty.sql(held, database=database, fetch=True) == [(False,)]
+    # Even where somebody grants it again.
+    empty.sql(
+        "GRANT ALL ON conversation_states TO anon; INSERT INTO conversation_states VALUES ('r', '[]', 1, 'm', 'p')",
+        database=database,
+    )
+    empty.sql("ALTER ROLE anon LOGIN")
+    seen = empty.sql("SELECT count(*) FROM conversation_states", database=database, user="anon", fetch=True)
+    assert seen == [(0,)]
+
+
+def test_nothing_is_left_behind():
+    with own_directory() as directory:
+        assert directory.exists()
+    assert not directory.exists()

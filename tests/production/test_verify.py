@@ -1,0 +1,454 @@
+"""`verify --env-file` on real servers: the true cause, the fix, the exit code, in time, and nothing changed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from .conftest import CONFIG, LOOPBACK, PASSWORD, free_port, own_directory, pgbouncer, postgres, prepared, require
+
+
+def test_it_passes_as_plano_prod_and_leaves_no_trace(ready, server):
+    project, database = ready
+    before = server.sql(LOOK, database=database, fetch=True)
+    data = project.verify().json["data"]
+    assert (data["user"], data["host"], data["database"], data["table"]) == ("plano_prod", LOOPBACK, database, "ready")
+    assert server.sql(LOOK, database=database, fetch=True) == before
+    assert sorted(path.name for path in project.path.iterdir()) == [".env.production", "config.yaml"]
+
+
+LOOK = "SELECT (SELECT count(*) FROM conversation_states), (SELECT array_agg(relname::text ORDER BY 1) FROM pg_class)"
+
+
+def test_the_keys_are_those_of_every_verify(ready):
+    project, _ = ready
+    from planodev import report
+
+    source = Path(report.__file__).read_text()
+    keys = re.findall(
+        r'^        "([a-z_]+)":', source[source.index("def data_of") : source.index("def lines_of")], re.MULTILINE
+    )
+    assert list(project.verify().json["data"]) == keys
+
+
+# What the file says
+
+
+def test_a_file_that_is_not_there(project):
+    assert "production" in project.fails("env-file-missing", code=2)
+
+
+@pytest.mark.parametrize("name", ["DB_USER", "DB_PASS", "DB_HOST", "DB_PORT", "DB_NAME", "ANTHROPIC_API_KEY"])
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        ("", "env-file-incomplete"),
+        ("FILL-IN-this", "env-file-placeholder"),
+        ("<password>", "env-file-placeholder"),
+        ("[YOUR-PASSWORD]", "env-file-placeholder"),
+        ("changeme", "env-file-placeholder"),
+        ("${OTHER}", "env-file-placeholder"),
+        ('"quoted"', "env-file-misread"),
+        ("two words", "env-file-misread"),
+        ("x #comment", "env-file-misread"),
+        ("semi;colon", "env-file-misread"),
+    ],
+)
+def test_a_value_that_cannot_be_right_is_refused_by_name(project, name, value, code):
+    failed = project.env(**{name: value}).verify(code=7).json["error"]
+    assert failed["code"] == code
+    assert name in failed["message"] + failed["fix"]
+
+
+def test_a_file_from_windows_is_refused_with_the_command_that_mends_it(ready):
+    project, _ = ready
+    path = project.path / ".env.production"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    fix = re.search("`(sed.*)`", project.fails("env-file-crlf"))[1]
+    subprocess.run(fix, shell=True, check=True)
+    project.verify()
+
+
+def test_an_at_sign_in_the_password_is_named_and_works_encoded(ready, server):
+    project, database = ready
+    server.sql("ALTER ROLE plano_prod PASSWORD 'p@ss%word/1'")
+    project.env(DB_PORT=server.port, DB_NAME=database, DB_PASS="p@ss%25word%2F1")
+    failed = project.verify(code=7)
+    assert failed.error == "password-not-encoded"
+    assert "ss%25word" not in failed.out + failed.err
+    project.env(DB_PORT=server.port, DB_NAME=database, DB_PASS="p%40ss%25word%2F1").verify()
+
+
+def test_a_line_with_export_is_refused(project):
+    project.env()
+    project.write(".env.production", project.read(".env.production").replace("DB_HOST=", "export DB_HOST="))
+    project.fails("env-file-misread")
+
+
+PLACEHOLDER = "connection-string-placeholder"
+
+
+@pytest.mark.parametrize(
+    ("storage", "code"),
+    [
+        ("", "config-without-storage"),
+        ("state_storage: {type: memory}\n", "config-without-storage"),
+        ("state_storage: {type: postgres}\n", "config-without-storage"),
+        ('state_storage: {type: postgres, connection_string: ""}\n', "config-without-storage"),
+        ("state_storage: {type: postgres, connection_string: 'postgresql://FILL-IN-user@h/d'}\n", PLACEHOLDER),
+    ],
+)
+def test_a_configuration_that_would_lose_conversations_is_refused(project, storage, code):
+    project.env().write("config.yaml", CONFIG.split("state_storage")[0] + storage)
+    failed = project.verify(code=7).json["error"]
+    assert failed["code"] == code
+    assert code == PLACEHOLDER or "lost at the next restart" in failed["message"]
+
+
+def test_no_configuration_is_refused_and_another_can_be_named(ready):
+    project, _ = ready
+    (project.path / "config.yaml").rename(project.path / "prod.yaml")
+    project.fails("config-missing")
+    project.verify("--config", "prod.yaml")
+
+
+def with_parameters(project, text):
+    project.write("config.yaml", CONFIG.replace('${DB_NAME}"', "${DB_NAME}" + text + '"'))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code"),
+    [
+        ("?sslmode=require", "connection-string-sslmode-require"),
+        ("?sslmode=verify-full", "connection-string-value"),
+        ("?sslrootcert=x", "connection-string-parameter-unknown"),
+        ("?pgbouncer=true", "connection-string-parameter-unknown"),
+        ("?search_path=app", "connection-string-parameter-unknown"),
+        ("?target_session_attrs=primary", "connection-string-value"),
+        ("/", "connection-string-slash"),
+        ("#x", "connection-string-fragment"),
+    ],
+)
+def test_what_the_driver_refuses_or_misreads_is_refused(ready, parameters, code):
+    project, _ = ready
+    with_parameters(project, parameters)
+    project.fails(code)
+
+
+def test_a_scheme_of_others_and_a_missing_user_are_refused(ready):
+    project, _ = ready
+    for wrong in ("postgresql+psycopg://", " postgresql://", "Postgres://"):
+        project.write("config.yaml", CONFIG.replace('"postgresql://', f'"{wrong}'))
+        assert project.verify(code=7).error.startswith("connection-string-")
+    project.write("config.yaml", CONFIG.replace("${DB_USER}:${DB_PASS}@", ""))
+    project.fails("connection-string-user-missing")
+
+
+def test_a_variable_that_the_file_lacks_is_named(ready):
+    project, _ = ready
+    with_parameters(project, "?application_name=${APP}")
+    failed = project.verify(code=7, APP="from-the-shell").json["error"]
+    assert failed["code"] == "env-file-incomplete"
+    assert "APP" in failed["message"]
+
+
+def test_a_mode_that_falls_back_to_plaintext_in_silence_is_a_warning(ready):
+    project, _ = ready
+    with_parameters(project, "?sslmode=prefer")
+    assert [w["code"] for w in project.verify().json["warnings"]] == ["connection-string-sslmode-prefer"]
+
+
+# The way there
+
+
+def test_a_name_that_does_not_resolve(project):
+    assert "nowhere.invalid" in project.env(DB_HOST="nowhere.invalid").fails("name-not-found", code=6)
+
+
+def test_a_port_where_nobody_listens(project):
+    port = free_port()
+    assert f"nothing listens at {LOOPBACK}:{port}" in project.env(DB_PORT=port).fails("connection-refused", code=6)
+
+
+@pytest.fixture
+def http():
+    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", LOOPBACK]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        yield int(re.search(r"port (\d+)", process.stdout.readline())[1])
+        process.terminate()
+
+
+def test_a_port_that_speaks_http(project, http):
+    assert "does not speak PostgreSQL" in project.env(DB_PORT=http).fails("not-postgres", code=6)
+
+
+def test_a_server_that_says_nothing_is_given_up_in_time(project):
+    with socket.socket() as mute:
+        mute.bind((LOOPBACK, 0))
+        mute.listen()
+        project.env(DB_PORT=mute.getsockname()[1])
+        assert "said nothing within 1 s" in project.fails("not-postgres", "--timeout", "1", code=6)
+
+
+@pytest.fixture
+def dropping():
+    """A network where every packet is lost; gives the words to put before a command."""
+    if os.geteuid():
+        require(None, "root")
+    ip = require(shutil.which("ip", path=f"{os.environ['PATH']}:/usr/sbin:/sbin"), "iproute2")
+    name = f"planodev-test-{os.getpid()}"
+    subprocess.run([ip, "netns", "add", name], check=True)
+    try:
+        for words in (
+            "link set lo up",
+            "link add lost type veth peer name other",
+            "addr add 10.231.0.1/24 dev lost",
+            "link set lost up",
+            "link set other up",
+            "neigh add 10.231.0.254 lladdr 02:00:00:00:00:fe dev lost nud permanent",
+            "route add default via 10.231.0.254",
+        ):
+            subprocess.run([ip, "-n", name, *words.split()], check=True)
+        yield [ip, "netns", "exec", name]
+    finally:
+        subprocess.run([ip, "netns", "delete", name], check=True)
+
+
+def test_a_host_that_drops_packets_is_given_up_in_time(project, dropping):
+    project.env(DB_HOST="10.232.0.9")
+    run = project.verify("--timeout", "2", code=6, before=dropping)
+    assert run.error == "unreachable"
+    assert "within 2 s" in run.json["error"]["why"]
+    assert run.seconds < 4
+
+
+def test_ten_seconds_are_the_default(project, dropping):
+    run = project.env(DB_HOST="10.232.0.9").verify(code=6, before=dropping)
+    assert "within 10 s" in run.json["error"]["why"]
+    assert 9.5 < run.seconds < 12.5
+
+
+def test_a_resolver_that_drops_packets_is_given_up_in_time(project, dropping, tmp_path):
+    own = require(shutil.which("unshare"), "unshare")
+    (tmp_path / "resolv.conf").write_text("nameserver 10.232.0.53\n")
+    mount = f'mount --bind {tmp_path}/resolv.conf /etc/resolv.conf && exec "$@"'
+    run = project.env(DB_HOST="db.example.com").verify(
+        "--timeout", "2", code=6, before=[*dropping, own, "-m", "sh", "-c", mount, "sh"]
+    )
+    assert run.error == "name-not-found"
+    assert run.seconds < 4
+
+
+def test_an_address_without_a_way_there_says_so(project, dropping):
+    assert "IPv6" in project.env(DB_HOST="[2001:db8::1]").fails("unreachable", code=6, before=dropping[:4])
+
+
+def test_the_second_host_is_tried_as_the_driver_does(ready, server):
+    project, _ = ready
+    project.write(
+        "config.yaml", CONFIG.replace("@${DB_HOST}:${DB_PORT}", f"@{LOOPBACK}:{free_port()},{LOOPBACK}:${{DB_PORT}}")
+    )
+    assert project.verify().json["data"]["port"] == server.port
+
+
+# The login
+
+
+def test_a_wrong_password(ready, server):
+    project, database = ready
+    project.env(DB_PORT=server.port, DB_NAME=database, DB_PASS="wrong-one")
+    run = project.verify(code=5)
+    assert run.error == "password-refused"
+    assert "wrong-one" not in run.out + run.err
+
+
+def test_a_database_and_a_role_that_are_not_there(ready, server):
+    project, database = ready
+    project.env(DB_PORT=server.port, DB_NAME="nowhere").fails("database-missing", code=5)
+    project.env(DB_PORT=server.port, DB_NAME=database, DB_USER="nobody").fails("password-refused", code=5)
+
+
+def test_a_role_that_may_not_enter(ready, server):
+    project, database = ready
+    server.sql("ALTER ROLE plano_prod NOLOGIN")
+    try:
+        project.fails("login-privilege-missing", code=5)
+    finally:
+        server.sql("ALTER ROLE plano_prod LOGIN")
+    server.sql(f"REVOKE CONNECT ON DATABASE {database} FROM plano_prod, PUBLIC")
+    fix = project.fails("connect-privilege-missing", code=5)
+    server.sql(re.search("`(GRANT.*?;)`", fix)[1])
+    project.verify()
+
+
+def test_a_server_that_wants_encryption_is_told_from_one_that_wants_nobody(project, tls_server):
+    database = prepared(project, tls_server, "rds")
+    project.env(DB_PORT=tls_server.port, DB_NAME=database)
+    said = project.fails("tls-required")
+    assert "no encryption" in said
+    assert "PgBouncer" in said
+    with postgres("") as closed:
+        project.env(DB_PORT=closed.port).fails("pg-hba", code=5)
+
+
+def scram(password, iterations):
+    """Return what PostgreSQL stores for a password, RFC 5803."""
+    salt = os.urandom(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server_key = hmac.digest(salted, b"Server Key", "sha256")
+    salt, stored, server_key = (base64.b64encode(part).decode() for part in (salt, stored, server_key))
+    return f"SCRAM-SHA-256${iterations}:{salt}${stored}:{server_key}"
+
+
+def test_more_scram_iterations_than_the_driver_takes(ready, server):
+    project, _ = ready
+    server.sql(f"ALTER ROLE plano_prod PASSWORD '{scram(PASSWORD, 100_000)}'")
+    project.verify()
+    server.sql(f"ALTER ROLE plano_prod PASSWORD '{scram(PASSWORD, 100_001)}'")
+    assert "100001" in project.fails("scram-iterations")
+
+
+# The session and the table
+
+
+def test_a_server_that_ends_silent_sessions(ready, server):
+    project, database = ready
+    server.sql(f"ALTER ROLE plano_prod IN DATABASE {database} SET idle_session_timeout = '5min'")
+    said = project.fails("idle-session-timeout")
+    assert "5min" in said
+    server.sql(re.search("`(ALTER ROLE.*?;)`", said)[1])
+    project.verify()
+
+
+def test_the_sql_overrules_a_timeout_of_the_whole_server(project):
+    with postgres("host all all 127.0.0.1/32 scram-sha-256\n", ("idle_session_timeout", "60s")) as strict:
+        database = prepared(project, strict, "rds")
+        project.env(DB_PORT=strict.port, DB_NAME=database).verify()
+
+
+def ini(server, mode, more=""):
+    return (
+        f"[databases]\n* = host={LOOPBACK} port={server.port}\n[pgbouncer]\nlisten_addr = {LOOPBACK}\n"
+        f"listen_port = {free_port()}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = userlist.txt\n"
+        f"pool_mode = {mode}\n{more}"
+    )
+
+
+@pytest.mark.parametrize("mode", ["transaction", "statement", "session"])
+def test_a_pooler_that_loses_prepared_statements_is_found_every_time(ready, server, mode):
+    project, database = ready
+    with own_directory() as directory, pgbouncer(directory, ini(server, mode), {"plano_prod": PASSWORD}) as port:
+        project.env(DB_PORT=port, DB_NAME=database)
+        for _ in range(3):
+            if mode == "session":
+                project.verify()
+            else:
+                project.fails("prepared-statements-lost")
+        way = {"host": LOOPBACK, "port": port, "user": "plano_prod", "dbname": database, "sslmode": "disable"}
+        with psycopg.connect(**way, password=PASSWORD, autocommit=True) as session:
+            assert session.execute("SELECT name FROM pg_prepared_statements").fetchall() == []
+
+
+def test_a_session_pooler_with_a_single_place_passes(ready, server):
+    project, database = ready
+    one = ini(server, "session", "default_pool_size = 1\n")
+    with own_directory() as directory, pgbouncer(directory, one, {"plano_prod": PASSWORD}) as port:
+        project.env(DB_PORT=port, DB_NAME=database).verify()
+
+
+TABLES = {
+    "table-missing": "DROP TABLE conversation_states",
+    "column-wrong-type": "ALTER TABLE conversation_states ALTER COLUMN created_at TYPE int",
+    "column-missing": "ALTER TABLE conversation_states DROP COLUMN provider",
+    "key-missing": "ALTER TABLE conversation_states DROP CONSTRAINT conversation_states_pkey",
+    "privilege-missing": "REVOKE UPDATE ON conversation_states FROM plano_prod",
+    "table-off-search-path": "CREATE SCHEMA app AUTHORIZATION owner; ALTER TABLE conversation_states SET SCHEMA app",
+    "row-level-security": "ALTER TABLE conversation_states ENABLE ROW LEVEL SECURITY",
+    "server-read-only": "ALTER ROLE plano_prod SET default_transaction_read_only = on",
+}
+
+
+@pytest.mark.parametrize("code", TABLES)
+def test_a_table_that_will_not_do_is_named(ready, server, code):
+    project, database = ready
+    server.sql(TABLES[code], database=database)
+    try:
+        said = project.fails(code)
+    finally:
+        server.sql("ALTER ROLE plano_prod RESET default_transaction_read_only")
+    if sql := re.search("`((?:GRANT|ALTER) .*;)`", said):
+        server.sql(sql[1], database=database)
+        project.verify()
+    if "table-missing" in code:
+        assert "conversation_states.sql" in said
+
+
+def test_a_schema_in_the_options_of_the_connection_string_is_looked_into(ready, server):
+    project, database = ready
+    server.sql(TABLES["table-off-search-path"] + "; GRANT USAGE ON SCHEMA app TO plano_prod", database=database)
+    project.fails("table-off-search-path")
+    with_parameters(project, "?options=-c%20search_path%3Dapp")
+    project.verify()
+
+
+def test_a_server_of_too_old_a_version_is_named(ready):
+    """No PostgreSQL 11 can be had; the judgement is that of the facts, which unit tests hold."""
+    from planodev.plano import state_table
+
+    facts = {"server_version_num": 110022, "server_version": "11.22"}
+    assert state_table.judge(facts).code == "server-too-old"
+
+
+def test_a_lock_that_is_held_does_not_hold_up_the_answer(ready, server):
+    project, database = ready
+    held = psycopg.connect(host=str(server.directory), port=server.port, user="postgres", dbname=database)
+    held.execute("LOCK TABLE conversation_states")
+    try:
+        run = project.verify("--timeout", "2", code=6)
+        assert run.error == "proof-timed-out"
+        assert run.seconds < 4
+    finally:
+        held.close()
+
+
+def test_a_server_that_repeats_the_password_in_an_error_is_not_repeated(ready, server):
+    project, database = ready
+    server.sql(
+        f"CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no {PASSWORD}'; END$$;"
+        "CREATE TRIGGER no BEFORE INSERT ON conversation_states FOR EACH ROW EXECUTE FUNCTION no()",
+        database=database,
+    )
+    assert "no ***" in project.fails("store-failed")
+    assert PASSWORD not in project("verify", "--env-file", ".env.production", code=7).err
+
+
+def test_all_proofs_at_once_do_not_disturb_each_other(ready):
+    project, _ = ready
+    runs = [threading.Thread(target=project.verify) for _ in range(3)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    project.verify()
+
+
+def test_a_timeout_without_an_environment_file_is_refused(project):
+    assert project("verify", "--timeout", "3", "--json", code=2).error == "usage"
+
+
+def test_without_an_environment_file_verify_stays_as_it_was(project):
+    run = project("verify", "--json", code=None, DOCKER_HOST="unix:///nowhere.sock")
+    assert (run.code, run.error) == (3, "no-socket")

@@ -1,0 +1,158 @@
+"""Keys of model providers: which ones planoai looks for, and what it makes of what it finds."""
+
+from __future__ import annotations
+
+import pytest
+
+from planodev.plano import access_keys
+from planodev.plano.access_keys import AccessKey
+
+NAMED = [
+    ({}, []),
+    ({"model_providers": None}, []),
+    ({"model_providers": "text"}, []),
+    ({"model_providers": [{"model": "a/b"}, {"model": "c/d", "access_key": ""}]}, []),
+    ({"model_providers": [{"access_key": "$A"}]}, [AccessKey("A")]),
+    (
+        {"model_providers": [{"access_key": "$A"}, {"access_key": "$B"}, {"access_key": "$A"}]},
+        [AccessKey("A"), AccessKey("B")],
+    ),
+    ({"model_providers": [{"access_key": "${A}"}]}, [AccessKey("A", braces=True)]),
+    ({"model_providers": [{"access_key": "sk-1"}, {"access_key": "${A"}, {"access_key": "$A-B"}]}, [AccessKey("")]),
+    ({"llm_providers": [{"access_key": "$OLD"}]}, [AccessKey("OLD")]),
+    (
+        {"prompt_targets": [{"endpoint": {"http_headers": {"Authorization": "Bearer $T", "X-Other": "$NOT"}}}]},
+        [AccessKey("T")],
+    ),
+    ({"prompt_targets": [{"endpoint": {"http_headers": {"authorization": "$U"}}}]}, [AccessKey("U")]),
+    ({"prompt_targets": [{}, {"endpoint": None}, {"endpoint": {"http_headers": None}}, "x"]}, []),
+]
+
+
+@pytest.mark.parametrize(("content", "keys"), NAMED)
+def test_what_a_configuration_names(content, keys):
+    assert access_keys.named_in(content) == keys
+
+
+PLACEHOLDERS = [
+    "<your key>",
+    "<>",
+    "...",
+    "changeme",
+    "change-me",
+    "Change_Me",
+    "TODO",
+    "tbd",
+    "xxx",
+    "XXXXXXXX",
+    "placeholder",
+    "your-api-key",
+    "YOUR_OPENAI_API_KEY",
+    "your_key_here",
+    "my-key",
+    "insert-your-key",
+    "replace_me",
+    "sk-...",
+    "sk-xxxxxxxx",
+    "sk-your-key",
+    "OPENAI_API_KEY",
+    "api_key",
+    "$OPENAI_API_KEY",
+    "${OPENAI_API_KEY}",
+    "  changeme  ",
+    "y",
+    "No",
+    "none",
+]
+REAL = [
+    "sk-proj-abc_DEF-123",
+    "sk-ant-api03-xyz",
+    "gsk_abc",
+    "AIzaSyA-1",
+    "xai-abc",
+    "0123456789abcdef",
+    "sk-xabc",
+    "yourself",
+    "a.bc",
+]
+
+
+def test_placeholders_are_known_and_no_key_is_taken_for_one():
+    assert [value for value in PLACEHOLDERS if not access_keys.is_placeholder(value)] == []
+    assert [value for value in REAL if access_keys.is_placeholder(value)] == []
+
+
+def test_only_what_every_reader_reads_alike_can_be_saved():
+    assert [value for value in REAL if not access_keys.can_be_saved(value)] == []
+    for value in [*PLACEHOLDERS, "", "abc", "a b", "a#b", "a'b", 'a"b', "a$b", "a\nb", "é", "a\\b"]:
+        assert not access_keys.can_be_saved(value), value
+
+
+SHELL = {"K": "sk-shell"}
+FAULTS = [
+    # `.env` beside, the shell, code, what the fix has
+    ("K=sk-1\n", {}, None, ""),
+    ("K=sk-1\n", SHELL, None, ""),
+    ("# c\r\nK=sk-1\r\n", {}, None, ""),
+    ("  K = sk-1  \n", {}, None, ""),
+    ("K=\nK=sk-1\n", {}, None, ""),
+    ("K=a#b\n", {}, None, ""),
+    (None, SHELL, None, ""),
+    (None, {}, "key-not-in-env-file", "read -rs KEY"),
+    (None, {"K": ""}, "key-empty", "read -rs KEY"),
+    (None, {"K": "changeme"}, "key-placeholder", "read -rs KEY"),
+    ("", {}, "key-not-in-env-file", "read -rs KEY"),
+    ("", SHELL, "key-not-in-env-file", "`planodev up --save-keys`"),
+    ("#K=sk-1\n", {}, "key-not-in-env-file", "read -rs KEY"),
+    ("export K=sk-1\n", SHELL, "key-exported", "without `export`"),
+    ("K\n", {}, "key-not-in-env-file", "read -rs KEY"),
+    ("", {"K": "<your key>"}, "key-not-in-env-file", "read -rs KEY"),
+    ("K=\n", {}, "key-empty", "read -rs KEY"),
+    ("K=\n", SHELL, "key-empty", "`planodev up --save-keys`"),
+    ("K=sk-1\nK=\n", {}, "key-empty", "read -rs KEY"),
+    ("K=<your key>\n", {}, "key-placeholder", "read -rs KEY"),
+    ("K=changeme\n", SHELL, "key-placeholder", "`planodev up --save-keys`"),
+    ('K="sk-1"\n', SHELL, "key-quoted", "without quotes"),
+    ("K='sk-1'\n", {}, "key-quoted", "without quotes"),
+    ("K=sk-1 # mine\n", {}, "key-with-comment", "line of its own"),
+]
+
+
+WARNED = ("key-quoted", "key-with-comment")
+
+
+def faults(key, place, shell, beside):
+    if beside is not None:
+        (place / ".env").write_bytes(beside.encode())
+    places = access_keys.Places(place / ".env", place / ".env", shell, place / "config.yaml")
+    return access_keys.faults([key], places)
+
+
+@pytest.mark.parametrize(("beside", "shell", "code", "fix"), FAULTS)
+def test_what_planoai_will_stumble_over(tmp_path, beside, shell, code, fix):
+    found = faults(AccessKey("K"), tmp_path, shell, beside)
+    assert [(one.code, one.fatal) for one in found] == ([(code, code not in WARNED)] if code else [])
+    for one in found:
+        assert (fix in one.fix, one.key, "K" in one.message) == (True, "K", True)
+        assert one.absent == (code not in (*WARNED, "key-exported"))
+        assert "sk-" not in one.message + one.fix
+
+
+def test_what_is_wrong_in_the_configuration_itself_comes_first(tmp_path):
+    (braces,) = faults(AccessKey("K", braces=True), tmp_path, SHELL, "K=sk-1\n")
+    assert (braces.code, "`access_key: $K` in `config.yaml`" in braces.fix) == ("access-key-braces", True)
+    (literal,) = faults(AccessKey(""), tmp_path, SHELL, "K=sk-1\n")
+    assert (literal.code, literal.key) == ("access-key-literal", "")
+    assert "NAME=…" in literal.fix
+    assert not braces.absent
+    assert not literal.absent
+
+
+def test_where_planoai_looks_into_another_file_the_fix_names_that_one(tmp_path):
+    (tmp_path / "a b").mkdir()
+    for text, shell in (("", SHELL), ("K=\n", {})):
+        (tmp_path / "a b/.env").write_text(text)
+        places = access_keys.Places(tmp_path / "a b/.env", tmp_path / ".env", shell, tmp_path / "a b/config.yaml")
+        (found,) = access_keys.faults([AccessKey("K")], places)
+        assert f"'{tmp_path}/a b/.env'" in found.fix
+        assert "--save-keys" not in found.fix

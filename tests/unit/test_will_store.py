@@ -1,0 +1,132 @@
+"""Will it store? Each thing that keeps Plano from it is found, once, and nothing is found where it will."""
+
+from __future__ import annotations
+
+import pytest
+
+from planodev import connection, rendering
+from planodev.plano import config_file, providers, will_store
+
+STORAGE = f'state_storage: {{type: postgres, connection_string: "{connection.CONNECTION_STRING}"}}\n'
+MODEL = "  - {type: model, name: m, port: 12000}\n"
+HEAD = "version: v0.4.0\n"
+GOOD = f"{HEAD}listeners:\n{MODEL}model_providers:\n  - {{model: anthropic/claude-sonnet-4-5}}\n{STORAGE}"
+AGENT = "  - {type: agent, name: a, port: 8000, router: r, agents: [{id: one, description: d}]}\n"
+PROMPT = "  - {type: prompt, name: p, port: 10000}\n"
+SET = {"DB_USER": "plano", "DB_PASS": "p%40ss", "DB_HOST": "127.0.0.1", "DB_PORT": "5432", "DB_NAME": "plano"}
+
+
+def found(tmp_path, text, environment=None, mode="docker"):
+    (tmp_path / "config.yaml").write_text(text)
+    return will_store.findings(config_file.load(tmp_path / "config.yaml"), environment, mode)
+
+
+def with_string(string, more=""):
+    return GOOD.replace(f'"{connection.CONNECTION_STRING}"', f"'{string}'") + more
+
+
+CASES = [
+    # text, code, fatal, what message or fix has
+    (GOOD + "colour: red\n", "config-key-refused", True, "line 7, column 1"),
+    (GOOD.replace("port: 12000", "port: 12000, colour: red"), "config-key-refused", True, "in `listeners[]`"),
+    (GOOD.removeprefix(HEAD), "config-key-missing", True, "`version`"),
+    (HEAD + STORAGE, "config-key-missing", True, "`listeners`"),
+    (GOOD.replace("v0.4.0", "v9"), "config-version", True, "version `v9`"),
+    (GOOD + "llm_providers: []\n", "two-provider-lists", True, "not both"),
+    (GOOD.replace(", port: 12000", ""), "listener-without-port", True, "the listener `m`"),
+    (GOOD.replace(MODEL, MODEL + "  - {type: agent, name: a, port: 8000}\n"), "listener-without-agents", True, "`a`"),
+    (GOOD.replace(MODEL, MODEL + AGENT), "agent-without-url", False, "the agent `one` of the listener `a`"),
+    (GOOD.replace(MODEL, MODEL + AGENT) + "agents: [{id: one}]\n", "agent-without-url", False, "`one`"),
+    (GOOD.replace(MODEL, MODEL + AGENT) + "agents: [{id: two, url: 'http://x'}]\n", "agent-without-url", False, "one"),
+    (
+        GOOD.replace(MODEL, AGENT) + "agents: [{id: one, url: 'http://x'}]\n",
+        "no-model-listener",
+        False,
+        "agent listeners alone",
+    ),
+    (GOOD.replace(MODEL, PROMPT), "no-model-listener", False, "prompt listeners alone"),
+    (GOOD.replace("anthropic/claude-sonnet-4-5", "openai/gpt-4o"), "provider-keeps-history", False, "openai/gpt-4o"),
+    (GOOD.replace("anthropic/claude-sonnet-4-5", "xai/grok-3"), "provider-keeps-history", False, "anthropic"),
+    (with_string("postgresql://u:p@h:5432/d?sslmode=require"), "connection-string-sslmode-require", True, "disable"),
+    (with_string("postgresql://u:p@h:5432/d?sslmode=prefer"), "connection-string-sslmode-prefer", False, "TLS"),
+    (with_string("postgresql://u:p@ss@h:5432/d"), "connection-string-at-sign", True, "%40"),
+    (with_string("postgresql://u:p@h:5432/d#x"), "connection-string-fragment", False, "%23"),
+    (with_string("postgresql://u:p@h:5432/d/"), "connection-string-slash", False, "%2F"),
+    (with_string(" postgresql://u:p@h:5432/d"), "connection-string-leading-text", True, "postgresql://"),
+    (with_string("mysql://u:p@h:3306/d"), "connection-string-scheme", True, "postgresql://"),
+    (with_string("postgresql+psycopg://u:p@h:5432/d"), "connection-string-scheme", True, "postgresql://"),
+    (with_string("postgresql://u:p@::1:5432/d"), "connection-string-ipv6", True, "[::1]:5432"),
+    (with_string("postgresql://u:p@h:5432/d?pgbouncer=true"), "connection-string-parameter-unknown", True, "session"),
+    (with_string("postgresql://u:p@h:5432/d?schema=app"), "connection-string-parameter-unknown", True, "search_path"),
+    (
+        with_string("postgresql://u:p@h:5432/d?target_session_attrs=primary"),
+        "connection-string-value",
+        True,
+        "read-write",
+    ),
+    (with_string("${WHO_KNOWS}"), "connection-string-unset", False, "$WHO_KNOWS"),
+]
+
+
+@pytest.mark.parametrize(("text", "code", "fatal", "has"), CASES)
+def test_each_is_found_once_with_a_fix(tmp_path, text, code, fatal, has):
+    findings = found(tmp_path, text)
+    assert [(one.code, one.fatal) for one in findings] == [(code, fatal)], findings
+    assert has in findings[0].message + findings[0].fix
+    assert findings[0].fix
+
+
+GOOD_ONES = [
+    GOOD,
+    GOOD.replace(MODEL, MODEL + AGENT) + "agents: [{id: one, url: 'http://localhost:10510'}]\n",
+    GOOD.replace("  - {model: anthropic", "  - {model: openai/gpt-4o}\n  - {model: anthropic"),
+    GOOD.replace(
+        "{model: anthropic/claude-sonnet-4-5}", "{model: ollama/llama3.1, base_url: 'http://localhost:11434'}"
+    ),
+    f"version: v0.1\nlisteners:\n  egress_traffic: {{port: 12000}}\nllm_providers:\n  - {{model: groq/x}}\n{STORAGE}",
+    with_string("postgresql://u:p@[::1]:5432/d?connect_timeout=5"),
+    with_string("postgresql://u:p@h:5432/d?options=-c%20search_path%3Dapp"),
+]
+
+
+@pytest.mark.parametrize("text", GOOD_ONES)
+@pytest.mark.parametrize("environment", [None, SET])
+def test_nothing_is_found_where_it_will_store(tmp_path, text, environment):
+    assert found(tmp_path, text, environment) == []
+
+
+@pytest.mark.parametrize("template", rendering.config_templates())
+@pytest.mark.parametrize("provider", sorted(set(providers.BY_NAME) - providers.KEEP_OWN_HISTORY))
+def test_nothing_is_found_in_a_template(tmp_path, template, provider):
+    entries = [providers.entry(f"{provider}/some-model")]
+    text = rendering.render(
+        f"config/{template}.yaml.j2", providers=entries, connection_string=connection.CONNECTION_STRING
+    )
+    for mode in ("docker", "native"):
+        assert found(tmp_path, text, SET, mode) == []
+
+
+def test_the_same_thing_twice_is_said_once_and_two_things_twice(tmp_path):
+    text = GOOD.replace(MODEL, AGENT.replace("[{id: one", "[{id: one}, {id: one")).replace("v0.4.0", "v9")
+    assert [one.code for one in found(tmp_path, text)] == ["config-version", "agent-without-url", "no-model-listener"]
+
+
+@pytest.mark.parametrize("mode", ["docker", "native"])
+def test_a_variable_that_is_not_set_is_fatal_only_once_the_environment_is_known(tmp_path, mode):
+    text = with_string("postgresql://${DB_USER}:${SECRET}@${DB_HOST}:${DB_PORT}/${DB_NAME}?application_name=$SECRET")
+    assert [(one.code, one.fatal) for one in found(tmp_path, text, None, mode)] == [("connection-string-unset", False)]
+    assert [(one.code, one.fatal) for one in found(tmp_path, text, SET, mode)] == [("connection-string-unset", True)]
+    assert found(tmp_path, text, {**SET, "SECRET": "x"}, mode) == []
+
+
+def test_no_secret_is_in_a_finding(tmp_path):
+    for string in ("postgresql://u:s3cret@ss@h:5432/d", "postgresql://u:s3cret@h:x/d", "mysql://u:s3cret@h/d"):
+        findings = found(tmp_path, with_string(string))
+        assert findings
+        assert "s3cret" not in str(findings)
+    assert "s3cret" not in str(found(tmp_path, GOOD, {**SET, "DB_PASS": "s3cret@x"}))
+
+
+def test_no_file_and_no_storage_are_said_elsewhere(tmp_path):
+    assert will_store.findings(config_file.load(tmp_path / "config.yaml"), None, "docker") == []
+    assert found(tmp_path, GOOD.replace(STORAGE, "")) == []
