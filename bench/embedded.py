@@ -21,8 +21,8 @@ import time
 from pathlib import Path
 
 import psycopg
-from bench import COMPOSE, PLANODEV, PORT, run, timed
 
+from bench import COMPOSE, PLANODEV, PORT, run, timed
 from planodev import project as projects
 from planodev.engines import embedded_place, embedded_program
 

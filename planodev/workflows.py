@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from planodev.progress import Progress
-    from planodev.steps.move import Bring
     from planodev.work import Step
 
 
@@ -85,7 +84,7 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
                 run.chosen = chosen
                 fit.refuse(run)
                 adopt.refuse_beside(run)
-                moving = _begin_move(run)
+                moving = fit.begin_move(run)
                 steps = (*steps[:-1], moving, steps[-1]) if moving else steps  # between the table and the proof
             for step in steps:
                 progress.begin(step.title)
@@ -99,19 +98,6 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
             return report.up(run)
     finally:
         run.engine.close()
-
-
-def _begin_move(run: work.Work) -> Bring | None:
-    """Begin to bring the conversations from another engine, where that was asked for, or end what was left of it."""
-    chosen = run.chosen
-    if not chosen or not (chosen.data_in or chosen.unfinished):
-        return None
-    from planodev.steps import move
-
-    if chosen.data_in:
-        return move.begin(run)
-    move.mend(run)
-    return None
 
 
 def _prove_early(run: work.Work) -> Callable[[], proof.Evidence | None] | None:

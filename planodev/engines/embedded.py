@@ -203,7 +203,7 @@ class EmbeddedEngine:
         place = embedded_place.databases()
         return str(next(path for path in (place, *place.parents) if path.is_dir()))
 
-    def created(self, name: str) -> float | None:
+    def started(self, name: str) -> float | None:
         del name
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from planodev import work as works
 from planodev.checks import credentials
 from planodev.engines import Desired, NameTaken, PortTaken, Server, planning
 from planodev.errors import Conflict
@@ -169,6 +170,8 @@ class StartPostgres:
     def _look_again(self, work: Work) -> None:
         work.observed = work.engine.observe(work.project, work.project_id)
         work.container, work.volume = work.observed.container, work.observed.volume
+        if not (work.chosen and work.chosen.data_in):
+            works.remember(work)
 
     def _volume_name(self, work: Work, name: str) -> str:
         wanted = f"{name}-data"

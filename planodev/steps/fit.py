@@ -10,6 +10,7 @@ from planodev.result import Notice
 from planodev.settings import Setting
 
 if TYPE_CHECKING:
+    from planodev.steps.move import Bring
     from planodev.work import Work
 
 
@@ -43,3 +44,21 @@ def refuse(work: Work) -> None:
             text = f"`{setting.source}` changed nothing: the embedded engine has PostgreSQL {work.engine.info.version}"
             work.progress.notice(Notice("no-images", text, "`planodev up --engine docker` runs an image"))
     work.settings = replace(work.settings, image=Setting(*decided["image"]), pull=Setting("missing", "default"))
+
+
+def begin_move(work: Work) -> Bring | None:
+    """Begin to bring the conversations from another engine where that was asked for; end what is left of an older move.
+
+    Returns:
+        The step that brings them.
+
+    """
+    chosen = work.chosen
+    if not chosen or not (chosen.data_in or chosen.unfinished):
+        return None
+    from planodev.steps import move
+
+    if chosen.data_in:
+        return move.begin(work)
+    move.mend(work)
+    return None

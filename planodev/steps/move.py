@@ -279,8 +279,8 @@ def mend(work: Work) -> None:
     have = old.observed.container
     if record.remains:
         _remove(old)
-    elif have and have.state == "running":
-        old.engine.stop(have, work.settings.timeout.value)
+    elif have:  # at once: one that still makes its data would not hear; the data stays, whatever it has
+        old.engine.remove_container(have)
 
 
 def _open(work: Work, name: str) -> Engine:

@@ -21,7 +21,6 @@ def project():
     base = base_directory()
     api = docker.APIClient(version="auto", timeout=60)
     made = OnEngine(base / "shop", base, "auto", api)
-    made.write_env = lambda text: (made.path / ".env").write_text(text)
     yield made
     remove_all(api, str(base))
     clean(base)
@@ -76,7 +75,7 @@ def test_every_column_arrives_as_it_was(project):
 
 
 def test_it_is_offered_and_needs_yes_where_nobody_can_be_asked(project):
-    project.write_env("OPENAI_API_KEY=of-no-use\n")
+    project.write(".env", "OPENAI_API_KEY=of-no-use\n")
     project("up", "--engine", "embedded")
     project.store("kept")
     refused = project("up", "--engine", "docker", "--json", code=2)
@@ -95,7 +94,7 @@ def test_rows_of_every_database_come_along_and_other_tables_keep_the_old_data(pr
     project("up", "--engine", "embedded")
     project.store("first")
     text = (project.path / ".env").read_text()
-    project.write_env(text.replace("DB_NAME=plano", "DB_NAME=second"))
+    project.write(".env", text.replace("DB_NAME=plano", "DB_NAME=second"))
     project("up")
     project.store("second")
     with project.login() as session:

@@ -1,4 +1,4 @@
-"""Other machines for a planodev: without /dev/shm, without Docker, with another user. Mounts in a namespace of its own."""
+"""Other machines for a planodev, by mounts in a namespace of its own: without Docker, with another user."""
 
 from __future__ import annotations
 
