@@ -121,7 +121,8 @@ def _prove_early(run: work.Work) -> Callable[[], proof.Evidence | None] | None:
 
     def prove() -> proof.Evidence | None:
         # The database's own container is on the same bridge as Plano's, and goes the same way round.
-        here = run.mode == "native"
+        # The embedded engine's own program starts in less time than psycopg is loaded, and goes the same way.
+        here = run.mode == "native" and run.engine.info.name != "embedded"
         evidence = proof.run_here(way, _EARLY) if here else run.engine.prove_from_inside(have, way, _EARLY)
         return evidence if proof.verdict(evidence, way).proved else None
 

@@ -121,7 +121,7 @@ def _first_that_answers(environment: Mapping[str, str], project: Project, env_id
             fix = f"{error.fix}; `planodev up --engine embedded` makes a new, empty one"
             raise NoEngine(error.code, error.message, why=_and(error.why, text), fix=fix) from error
         engine = embedded.connect(project)
-        engine.why = f"no Docker Engine answers: {error.message}"
+        engine.why = f"without Docker: {error.message}"
         return engine
     engine.why = "it answers"
     return engine

