@@ -52,7 +52,7 @@ def choose(
     """
     record = records.find(project, env_id)
     sure = record is not None
-    has = record.engine if record else _embedded_has(project, env_id)
+    has = (record and record.engine) or _embedded_has(project, env_id)
     unfinished = bool(record and (record.moving_to or record.remains))
     name = has or "auto" if follow else wanted.value
     if name == "auto" and not has:

@@ -45,8 +45,9 @@ class Record:
 
 
 def find(project: Project, env_id: str | None) -> Record | None:
-    """Return the record of a project, None where there is none."""
-    return next((record for record in _all() if _related(project, env_id, record) == "ours"), None)
+    """Return the record of a project, one with data before one of data that was deleted; None where there is none."""
+    ours = [record for record in _all() if _related(project, env_id, record) == "ours"]
+    return max(ours, key=lambda record: (bool(record.engine), record.project == env_id), default=None)
 
 
 def is_of_another(project: Project, number: str | None) -> bool:

@@ -280,6 +280,17 @@ class TestAuto:
         auto("down", "--delete-data", "--yes")
         elsewhere(auto, WITHOUT_DOCKER, "up")
 
+    def test_what_was_deleted_once_hides_nothing_that_came_after(self, auto):
+        auto("up", "--engine", "embedded")
+        auto("down", "--delete-data", "--yes")
+        (auto.path / ".env").unlink()
+        auto("up", "--engine", "embedded")
+        auto.store("kept")
+        shutil.rmtree(auto.base / "state/planodev/locks")
+        (auto.path / ".env").unlink()
+        auto("up")
+        assert (auto.stored(), auto.status()["engine"]["name"]) == (["kept"], "embedded")
+
     def test_a_lost_record_loses_nothing(self, auto):
         auto("up", "--engine", "embedded")
         auto.store("kept")
