@@ -36,6 +36,7 @@ format: $(VENV)/.test
 
 bench: $(VENV)/.test $(PLANOAI)/.done
 	$(BIN)/python bench/bench.py --planoai $(PLANOAI)/bin/planoai
+	$(BIN)/python bench/embedded.py
 
 clean:
 	tests/teardown

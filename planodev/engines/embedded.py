@@ -44,6 +44,8 @@ INSTALL = "`pip install 'planodev[embedded]'`"
 
 def has_data(project: Project, env_id: str | None) -> bool:
     """Say whether a project's data is here, whether or not the programs are."""
+    if os.name != "posix":
+        return False
     for place in embedded_place.all_places():
         try:
             labels = place.labels()

@@ -108,6 +108,10 @@ def begin(work: Work) -> Bring | None:
         database=wanted.database or old.database,
     )
     work.progress.done(Outcome("copied", "conversations", counted(move.count)))
+    where = choice.NAMES[_source(work)]
+    work.progress.note(
+        f"they stay in {where} until the proof has passed: should this fail, `planodev up` goes on there"
+    )
     return Bring(move)
 
 
