@@ -3,16 +3,47 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 # Nothing that start-up makes is garbage: collecting while modules load costs a tenth of `status`.
 gc.disable()
 
 
 def main() -> None:
-    """Run the command line."""
-    from planodev.cli import main as run
+    """Run the command line; an interruption while it is still being loaded ends it as any other does."""
+    try:
+        signal.signal(signal.SIGTERM, _stop)
+        from planodev.cli import main as run
 
-    run()
+        run()
+    except KeyboardInterrupt:
+        _interrupted()
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def _interrupted() -> NoReturn:
+    """End at once, by as little code as can be: what should be imported may be loaded by half."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    left = "what was begun is mended by the next `planodev up`" if "up" in sys.argv else "nothing was lost"
+    message = f"interrupted; {left}"
+    if "--json" in sys.argv:
+        error = f'{{"code": "interrupted", "message": "{message}", "why": null, "fix": null}}'
+        command = next((word for word in sys.argv[1:] if not word.startswith("-")), "planodev")
+        head = f'"schema_version": 1, "command": "{command}", "ok": false, "data": {{}}, "warnings": []'
+        os.write(1, f'{{{head}, "error": {error}}}\n'.encode())
+    else:
+        os.write(2, f"✗ {message} [interrupted]\n".encode())
+    os._exit(130)
 
 
 if __name__ == "__main__":

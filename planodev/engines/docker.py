@@ -24,8 +24,7 @@ from planodev.engines import (
     endpoint,
 )
 from planodev.engines.docker_labels import mount_of, mounted_by, owner_of, volume_of
-from planodev.engines.docker_terms import INSIDE_PORT, LABEL, READY_MARK, WITNESS_LABEL
-from planodev.engines.terms import Terms
+from planodev.engines.docker_terms import INSIDE_PORT, LABEL, READY_MARK, TERMS, WITNESS_LABEL
 from planodev.errors import Conflict
 from planodev.plano import proof
 from planodev.project import Project, original_still_there, relation
@@ -61,13 +60,7 @@ class DockerEngine:
     """The engine behind `planodev.engines.Engine`, over the methods of the SDK's low-level client."""
 
     why = ""
-    terms = Terms(
-        server="container",
-        data="volume",
-        log="docker logs {name}",
-        console="docker exec -it {name} psql -U {user}",
-        other_major="`planodev up --image postgres:{major}` starts the data as it is",
-    )
+    terms = TERMS
 
     def __init__(self, client: Any, where: endpoint.Endpoint) -> None:  # noqa: ANN401
         self._api = client

@@ -26,6 +26,9 @@ _READER = "planodev-look-into-{}"
 _ON_THE_BRIDGE = {"NetworkMode": "bridge", "ExtraHosts": ["host.docker.internal:host-gateway"]}
 
 
+FIRST_OWN = 16384
+
+
 class Changes:
     """The half of `DockerEngine` that creates, starts, stops and removes."""
 
@@ -95,7 +98,31 @@ class Changes:
                 raise
 
     def was_ready(self, volume: Volume, image: str) -> bool:
-        return self._read_volume(volume, image, [READY_MARK]) is not None
+        return self._read_volume(volume, image, [READY_MARK]) is not None or self._has_tables(volume, image)
+
+    def _has_tables(self, volume: Volume, image: str) -> bool:
+        """Say whether somebody made a table in it, whatever became of the mark.
+
+        PostgreSQL numbers the files of its own catalogues below 16384 (`FirstNormalObjectId`), everything else above.
+        """
+        self._remove_reader(volume)
+        command = ["find", _DATA, "-type", "f", "-path", "*/base/*", "-name", "[1-9]*"]
+        config = {
+            "Image": image,
+            "User": "0",
+            "Entrypoint": command,
+            "Cmd": [],
+            "HostConfig": {"Binds": [f"{volume.name}:{_DATA}:ro"], "NetworkMode": "none"},
+        }
+        container = self._api.make_container(config, _READER.format(volume.name))
+        try:
+            self._api.start(container)
+            self._api.wait(container, timeout=60)
+            names = self._api.logs(container).decode(errors="replace").splitlines()
+        finally:
+            self._api.remove_container(container, force=True, v=True)
+        numbers = (name.rsplit("/", 1)[1] for name in names if "/" in name)
+        return any(number.isdigit() and int(number) >= FIRST_OWN for number in numbers)
 
     def kept_password(self, container: Container) -> str | None:
         return self._read(container.id, PASSWORD_FILE)

@@ -53,6 +53,8 @@ def _differences(desired: Desired, have: Container, volume: Volume | None) -> It
         yield "its volume is gone" if have.volume is None else f"it uses the volume `{have.volume}`, which is not ours"
     if have.state in ("dead", "removing"):
         yield f"its state is {have.state}"
+    elif have.state == "created":
+        yield "it was made and never started"
 
 
 def choose_name(wanted: Setting[str], slug: str, project_id: str, taken: dict[str, str]) -> str:

@@ -20,6 +20,8 @@ class Terms:
         log: the command that shows the server's log.
         console: the command that opens the server as its superuser.
         other_major: what to do about data of another major version, with a place for `{major}`.
+        damaged: the command that keeps damaged data for a repair.
+        alone: the command that lets the superuser log in again, by PostgreSQL without its server.
 
     """
 
@@ -28,8 +30,17 @@ class Terms:
     log: str
     console: str
     other_major: str
+    damaged: str
+    alone: str
 
 
 def fill(template: str, container: Container, user: str = "") -> str:
     """Return a command for one server, quoted for the shell."""
-    return template.format(name=container.name, id=shlex.quote(container.id), port=container.port, user=user)
+    return template.format(
+        name=container.name,
+        id=shlex.quote(container.id),
+        port=container.port,
+        user=user,
+        volume=container.volume,
+        image=container.image,
+    )

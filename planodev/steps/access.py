@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from planodev.background import begin
@@ -13,7 +15,7 @@ from planodev.engines.terms import fill
 from planodev.errors import CredentialsRefused, NotReady
 from planodev.plano import proof, state_table
 from planodev.result import Outcome
-from planodev.steps.follow import follow
+from planodev.steps.follow import follow, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +40,7 @@ class LogIn:
     def run(self, work: Work) -> Outcome:
         subject = f"login as {work.user}"
         if work.dry_run:
-            return Outcome("would be tried", subject)
+            return self._dry(work, subject)
         if work.proved:
             return Outcome("unchanged", subject)
         deadline = time.monotonic() + work.settings.timeout.value
@@ -60,6 +62,19 @@ class LogIn:
                 raise self._late(work, verdict)
             self._look_at_container(work)
             time.sleep(POLL)
+
+    def _dry(self, work: Work, subject: str) -> Outcome:
+        """Log in where that can be done now: it changes nothing, and shows what would have to follow `.env`."""
+        have = work.observed.container
+        if have is None or have.state != "running" or have.port != work.port:
+            return Outcome("would be tried", subject)
+        work.container, work.volume = have, work.observed.volume
+        verdict = self._try(work)
+        if verdict.code in _FOLLOW:
+            with suppress(AdminFailed):  # what `up` then says with its way out
+                say(work, verdict)
+                return Outcome("would be updated", subject)
+        return Outcome("unchanged" if verdict.proved else "would be tried", subject)
 
     def _try(self, work: Work) -> Verdict:
         """Return `proved` for a login; nothing else is asked here."""
@@ -88,7 +103,7 @@ class LogIn:
                 "server-stopped",
                 f"Postgres does not stay up: the {work.engine.terms.server} `{work.have().name}` is {state}",
                 why=log or "it left no log",
-                fix=f"`{fill(work.engine.terms.log, work.have())}` has the whole log; then `planodev up`",
+                fix=_way_out(work, log),
             )
 
     def _late(self, work: Work, verdict: Verdict) -> NotReady:
@@ -121,6 +136,26 @@ class MakeTable:
                 fix=f"`{fill(work.engine.terms.log, work.have())}` shows the server's view",
             ) from error
         return Outcome("unchanged" if before.splitlines()[:1] == ["t"] else "created", state_table.NAME)
+
+
+# What PostgreSQL says of data that it will never start over, and no second try mends.
+_DAMAGED = re.compile(
+    r"could not locate a valid checkpoint|invalid (?:primary )?checkpoint|incorrect checksum in control file"
+    r"|control file .* invalid|could not open file \"(?:global|pg_)|not a valid data directory|PANIC:"
+)
+_OTHER_MAJOR = re.compile(r"initialized by PostgreSQL version (\d+)")
+
+
+def _way_out(work: Work, log: str) -> str:
+    """Return what mends a server that does not stay up, by what its log says."""
+    terms = work.engine.terms
+    other = _OTHER_MAJOR.search(log)
+    if other:
+        return terms.other_major.format(major=other[1])
+    if _DAMAGED.search(log) and work.volume:
+        kept = fill(terms.damaged, work.have())
+        return f"the data is damaged: `{kept}` keeps it for a repair; then `planodev down --delete-data` begins anew"
+    return f"`{fill(terms.log, work.have())}` has the whole log; then `planodev up`"
 
 
 def make(work: Work, go: Callable[[], bool] | None = None) -> str:

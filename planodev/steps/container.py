@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from planodev import work as works
@@ -28,7 +29,7 @@ class StartPostgres:
 
     def run(self, work: Work) -> Outcome:
         observed = work.observed
-        if work.proved and observed.container:
+        if work.proved and observed.container:  # and its image is still the one of that name
             return Outcome("unchanged", observed.container.name, f"on port {work.port}")
         if not observed.volume and observed.namesakes and not work.settings.name.asked:
             raise self._namesake(work)
@@ -40,20 +41,29 @@ class StartPostgres:
             work.port = desired.port
             self._password(work)
             return Outcome("unchanged", desired.name, f"on port {desired.port}")
-        if decided.action == "replace":
-            for reason in decided.reasons:
-                work.progress.note(f"the {work.engine.terms.server} is replaced, the data kept: {reason}")
+        self._explain(work, decided)
+        self._password(work)
         if work.dry_run:
             would = {"start": "would be started", "create": "would be created", "replace": "would be replaced"}
             work.port = desired.port
             return Outcome(would[decided.action], desired.name, f"on port {desired.port}")
-        self._password(work)
         if work.mode == "docker":
             # There already, but for an image that had to be pulled first.
             work.engine.begin_witness(work.settings.image.value, work.settings.timeout.value + 60)
-        self._carry_out(work, decided.action, desired)
-        verb = {"start": "started", "create": "created", "replace": "replaced"}[decided.action]
+        action = self._carry_out(work, decided.action, desired)
+        verb = {"start": "started", "create": "created", "replace": "replaced"}[action]
         return Outcome(verb, work.have().name, f"on port {work.port}")
+
+    def _explain(self, work: Work, decided: planning.Plan) -> None:
+        if decided.action == "replace":
+            for reason in decided.reasons:
+                work.progress.note(f"the {work.engine.terms.server} is replaced, the data kept: {reason}")
+        elif decided.action == "create" and decided.reasons:
+            work.progress.note(f"the container is made again: {decided.reasons[0]}")
+        elif decided.action == "create" and work.env.project_id == work.project_id and not _moves(work):
+            work.progress.note(
+                "this project had a database, and its data is gone from the engine: an empty one is made"
+            )
 
     def _without_a_never_ready_volume(self, work: Work) -> Observed:
         """Drop what was killed in its first seconds: it looks healthy and would refuse everyone for ever."""
@@ -64,7 +74,7 @@ class StartPostgres:
         data = work.engine.terms.data
         work.progress.note(f"the {data} `{observed.volume.name}` was never ready and holds nothing: made anew")
         if work.dry_run:
-            return observed
+            return replace(observed, container=None, volume=None)
         if observed.container:
             work.engine.remove_container(observed.container)
         work.engine.remove_volume(observed.volume)
@@ -108,21 +118,24 @@ class StartPostgres:
             )
         return port
 
-    def _carry_out(self, work: Work, action: str, desired: Desired) -> None:
+    def _carry_out(self, work: Work, action: str, desired: Desired) -> str:
+        """Do it, and return what was done in the end."""
         have = work.observed.container
         if action == "start" and have:
             try:
                 work.engine.start(have)
             except PortTaken:
                 action = "replace"
+                work.progress.note(f"the container is replaced, the data kept: port {desired.port} was lost to another")
             else:
                 work.port = desired.port
                 self._look_again(work)
-                return
+                return action
         if action == "replace" and have:
             work.engine.stop(have, work.settings.timeout.value)
             work.engine.remove_container(have)
         self._create(work, desired)
+        return action
 
     def _create(self, work: Work, desired: Desired) -> None:
         volume, port, name = work.observed.volume, desired.port, desired.name
@@ -150,7 +163,7 @@ class StartPostgres:
                 name = planning.choose_name(work.settings.name, work.project.slug, work.project_id, work.observed.taken)
             except PortTaken as taken:
                 self._refuse_asked("port", port, work.settings.port, taken)
-                port = self._free_port(work, Setting(port + 1, work.settings.port.source), desired.addresses)
+                port = self._free_port(work, Setting(port, work.settings.port.source), desired.addresses)
             else:
                 work.port = port
                 self._look_again(work)
@@ -170,7 +183,7 @@ class StartPostgres:
     def _look_again(self, work: Work) -> None:
         work.observed = work.engine.observe(work.project, work.project_id)
         work.container, work.volume = work.observed.container, work.observed.volume
-        if not (work.chosen and work.chosen.data_in):
+        if not _moves(work):
             works.remember(work)
 
     def _volume_name(self, work: Work, name: str) -> str:
@@ -193,3 +206,8 @@ class StartPostgres:
             why="nothing in this checkout says that the data is its own, and two checkouts never share a database",
             fix=f"`planodev up --name {work.settings.name.value}-{work.project.slug}` makes a new database beside it",
         )
+
+
+def _moves(work: Work) -> bool:
+    """Say whether the data is still in another engine, and on its way here."""
+    return bool(work.chosen and work.chosen.data_in)

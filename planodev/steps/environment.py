@@ -21,8 +21,6 @@ class WriteEnvironment:
     title = "Writing .env"
 
     def run(self, work: Work) -> Outcome:
-        if work.dry_run:
-            return Outcome("would be kept" if work.env.exists else "would be created", ".env")
         values = self._values(work)
         new = work.env.with_values(values, work.project_id)
         changed = [key for key, value in values.items() if env_file.read_as_planoai(work.env.text).get(key) != value]
@@ -33,6 +31,8 @@ class WriteEnvironment:
         detail = f"DB_PASS {work.password_is}"
         if verb == "updated":
             detail = ", ".join(changed) or ("mode 0600" if loose else "the project's number")
+        if work.dry_run:
+            return Outcome(f"would be {verb}", ".env", detail)
         new.write()
         work.env = env_file.load(work.env.path)
         return Outcome(verb, ".env", detail)

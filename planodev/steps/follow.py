@@ -43,7 +43,7 @@ SELECT 'GRANT SELECT, INSERT, UPDATE, DELETE ON {state_table.NAME} TO {role}'
 WHERE to_regclass('{state_table.NAME}') IS NOT NULL \\gexec
 """
     try:
-        _say(work, verdict)
+        say(work, verdict)
         alter = f"ALTER ROLE {role} LOGIN PASSWORD {password};\n"
         _admin(work, f"{_QUIET}{make_role}{alter}{make_database}", "postgres")
         _admin(work, _QUIET + grants, work.database)
@@ -52,26 +52,37 @@ WHERE to_regclass('{state_table.NAME}') IS NOT NULL \\gexec
             "cannot-follow",
             "the database could not be made to follow `.env`",
             why=str(error).replace(work.password or "\0", "***"),
-            fix=f"`{fill(work.engine.terms.console, work.have(), _superuser(work))}` opens the server itself",
+            fix=_way_in(work, str(error)),
         ) from error
 
 
-def _say(work: Work, verdict: Verdict) -> None:
+def _way_in(work: Work, error: str) -> str:
+    terms, superuser = work.engine.terms, _superuser(work)
+    if "not permitted to log in" not in error:
+        return f"`{fill(terms.console, work.have(), superuser)}` opens the server itself"
+    # Nobody is left who may log in: PostgreSQL without its server needs no login.
+    return f"`{fill(terms.alone, work.have(), superuser)}`, then `planodev up`"
+
+
+def say(work: Work, verdict: Verdict) -> None:
     """Say what differs, with both values; of a password only that it does."""
     can = f"SELECT coalesce((SELECT rolcanlogin::text FROM pg_roles WHERE rolname = '{work.user}'), 'none');"
     may_log_in, databases = _admin(work, can, "postgres"), stored(work, work.have())
-    volume = work.volume
+    dry, volume = work.dry_run, work.volume
+    makes = "would be made" if dry else "is made"
     first_user, first_database = (volume.user or volume.superuser, volume.database) if volume else ("", "")
     if may_log_in == "none":
         was = f", the database was made for `{first_user}`" if first_user not in ("", work.user) else ""
-        work.progress.note(f"DB_USER in `.env` is `{work.user}`{was}: this role is made, and sees what is stored")
+        work.progress.note(f"DB_USER in `.env` is `{work.user}`{was}: this role {makes}, and sees what is stored")
     elif may_log_in == "false":
-        work.progress.note(f"the role `{work.user}` was not allowed to log in: it is again")
+        work.progress.note(f"the role `{work.user}` was not allowed to log in: it {'would be' if dry else 'is'} again")
     elif verdict.code == "password-refused":
-        work.progress.note(f"the database had another password for `{work.user}` than DB_PASS: `.env` leads")
+        follows = "would follow" if dry else "follows"
+        other = f"the database has another password for `{work.user}` than DB_PASS"
+        work.progress.note(f"{other}: `.env` leads, and it {follows}")
     if work.database not in databases:
         was = f", the first one was `{first_database}`" if first_database not in ("", work.database) else ""
-        work.progress.note(f"DB_NAME in `.env` is `{work.database}`{was}: this database is made, and is empty")
+        work.progress.note(f"DB_NAME in `.env` is `{work.database}`{was}: this database {makes}, and is empty")
         for name, count in databases.items():
             if count:
                 turns = f"{count} stored turn{'' if count == 1 else 's'}"

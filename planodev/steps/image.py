@@ -34,6 +34,7 @@ class GetImage:
             work.engine.pull(image, work.progress)
         elif work.observed.container and work.observed.container.image_id == before:
             return Outcome("unchanged", image)
+        work.proved = None  # of another image than the one that this name stands for now
         self._check_major(work, image)
         after = work.engine.image_id(image)
         return Outcome("unchanged" if before == after else "pulled" if before is None else "updated", image)

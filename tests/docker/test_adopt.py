@@ -56,7 +56,7 @@ class ByHand:
                     dbname=self.database,
                     autocommit=True,
                 )
-            except psycopg.OperationalError:
+            except psycopg.OperationalError:  # noqa: PERF203  until it is up
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.05)
