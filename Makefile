@@ -36,17 +36,19 @@ format: $(VENV)/.test
 
 bench: $(VENV)/.test $(PLANOAI)/.done
 	$(BIN)/python bench/bench.py --planoai $(PLANOAI)/bin/planoai
+	$(BIN)/python bench/embedded.py
 
 clean:
 	tests/teardown
 	rm -rf $(VENV) .cache
 
+# With a PostgreSQL of its own, so that it runs without Docker too; without one where none is made for this system.
 $(VENV)/.up: pyproject.toml
-	tests/venv $(PYTHON) $(VENV) -e .
+	tests/venv $(PYTHON) $(VENV) -e .[embedded] || tests/venv $(PYTHON) $(VENV) -e .
 	touch $@
 
 $(VENV)/.test: pyproject.toml
-	tests/venv $(PYTHON) $(VENV) -e .[test]
+	tests/venv $(PYTHON) $(VENV) -e .[test,embedded]
 	touch $@ $(VENV)/.up
 
 $(NEWEST)/.test: pyproject.toml

@@ -10,7 +10,7 @@ from planodev import engines, work
 from planodev.checks import credentials
 from planodev.connection import DOCKER_HOST_NAME, LOOPBACK
 from planodev.plano import proof, state_table
-from planodev.result import Notice, Result
+from planodev.result import Notice, Result, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,13 +20,6 @@ if TYPE_CHECKING:
     from planodev.project import Project
     from planodev.steps.skeleton import Written
     from planodev.work import Work
-
-
-def counted(count: int | None) -> str:
-    """Return the number of conversations in words; each stored turn is one row."""
-    if count is None:
-        return "every stored conversation turn (not counted, since Postgres is not running)"
-    return f"{count} stored conversation turn{'' if count == 1 else 's'}"
 
 
 def state_of(run: Work, inside: proof.Evidence | None) -> str:
@@ -85,7 +78,9 @@ def data_of(run: Work, evidence: proof.Evidence | None) -> dict[str, Any]:
 def lines_of(data: Mapping[str, Any]) -> list[str]:
     """Return the same as lines of two columns."""
     rows = [("state", data["state"])]
-    if data["container"] or data["volume"]:
+    if data["volume"] and data["engine"]["name"] == "embedded":
+        rows.append(("data", data["volume"]))
+    elif data["container"] or data["volume"]:
         rows.append(("container", f"{data['container'] or 'none'}, volume {data['volume'] or 'none'}"))
     if data["postgres_version"]:
         rows.append(("postgres", f"{data['postgres_version']} ({data['image']})"))
@@ -102,7 +97,8 @@ def lines_of(data: Mapping[str, Any]) -> list[str]:
         rows.append(("table", f"{data['table']}{stored}{size}"))
     if data["engine"]:
         engine = data["engine"]
-        rows.append(("engine", f"{engine['name']} {engine['version']} at {engine['endpoint']} ({engine['source']})"))
+        reason = f"{engine['source']}; {engine['why']}" if engine["why"] else engine["source"]
+        rows.append(("engine", f"{engine['name']} {engine['version']} at {engine['endpoint']} ({reason})"))
     return [f"  {name:<16}{value}" for name, value in rows]
 
 
@@ -243,7 +239,7 @@ def down(run: Work, *, stopped: bool, deleted: bool, count: int | None = None) -
     lines = ["Postgres is stopped" if stopped else "Postgres was not running"]
     if volume:
         lines += [
-            f"The data is kept in the volume `{volume.name}`; `planodev up` brings it back",
+            f"The data is kept in the {run.engine.terms.data} `{volume.name}`; `planodev up` brings it back",
             "To delete it: `planodev down --delete-data`",
         ]
     return Result("down", data, lines)

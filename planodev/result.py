@@ -85,3 +85,10 @@ def envelope(
         "warnings": [notice.as_json() for notice in notices],
         "error": error,
     }
+
+
+def counted(count: int | None) -> str:
+    """Return the number of conversations in words; each stored turn is one row."""
+    if count is None:
+        return "every stored conversation turn (not counted, since Postgres is not running)"
+    return f"{count} stored conversation turn{'' if count == 1 else 's'}"

@@ -183,7 +183,7 @@ def _seconds(raw: Any) -> float:  # noqa: ANN401
 
 
 _KNOWN: dict[str, tuple[Any, Callable[[Any], Any]]] = {
-    "engine": ("auto", _choice("auto", "docker")),
+    "engine": ("auto", _choice("auto", "docker", "embedded")),
     "plano": ("docker", _choice("docker", "native")),
     "port": (DEFAULT_PORT, port),
     "name": (DEFAULT_NAME, _name),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from planodev import engines, env_file, settings
+from planodev import env_file, settings
 from planodev.checks import credentials
 from planodev.connection import DOCKER_HOST_NAME, LOOPBACK, Connection
+from planodev.engines import choice, records
+from planodev.engines.records import Record
 from planodev.errors import BadInput
 from planodev.plano import config_file
 from planodev.project import new_id
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from planodev.engines import Container, Engine, Observed, Volume
+    from planodev.engines.choice import Choice
     from planodev.plano.proof import Evidence
     from planodev.progress import Progress
     from planodev.project import Project
@@ -28,7 +31,8 @@ class Work:
     """The state of a run: what the project has, what the engine has, what is wanted.
 
     `password` is None until a step has found or made one; `ahead` is table and proof on their way; `proved` holds
-    the evidence of a proof that has already passed in this run, `elsewhere` the server that `verify` proved instead.
+    the evidence of a proof that has already passed in this run, `elsewhere` the server that `verify` proved instead;
+    `chosen` is why this engine, and which other one has the project's data.
     """
 
     project: Project
@@ -52,11 +56,13 @@ class Work:
     proved: Evidence | None = None
     elsewhere: Connection | None = None
     dry_run: bool = False
+    chosen: Choice | None = None
 
     @property
     def user(self) -> str:
         """The role that Plano enters as: `.env`, else what the volume was made with, else `plano`."""
-        return self.wanted.user or (self.volume.superuser if self.volume else "") or credentials.DEFAULT_USER
+        made_with = (self.volume.user or self.volume.superuser) if self.volume else ""
+        return self.wanted.user or made_with or credentials.DEFAULT_USER
 
     @property
     def database(self) -> str:
@@ -118,8 +124,10 @@ def read_leniently(
     return env, nothing, chosen, config_file.ConfigFile(project.path / "config.yaml", None)
 
 
-def had(wanted: credentials.Credentials, observed: Observed | None) -> dict[str, tuple[Any, str]]:
-    """Return the settings that the project already has, with where each stands."""
+def had(
+    wanted: credentials.Credentials, observed: Observed | None, decided: Mapping[str, tuple[Any, str]] | None = None
+) -> dict[str, tuple[Any, str]]:
+    """Return the settings that the project already has, with where each stands; what the engine decides leads."""
     found: dict[str, tuple[Any, str]] = {}
     if observed and observed.volume and observed.volume.image:
         found["image"] = (observed.volume.image, "the volume's label")
@@ -133,7 +141,7 @@ def had(wanted: credentials.Credentials, observed: Observed | None) -> dict[str,
         found["port"] = (wanted.port, ".env")
     if wanted.plano:
         found["plano"] = (wanted.plano, ".env")
-    return found
+    return {**found, **(decided or {})}
 
 
 def prepare(  # noqa: PLR0913  the three after the project always travel together
@@ -161,11 +169,19 @@ def prepare(  # noqa: PLR0913  the three after the project always travel togethe
     """
     read = read_leniently(project) if lenient else read_project(project, options, environment)
     env, wanted, chosen, config_file = read
-    engine = engine or engines.open_engine(chosen.engine.value, dict(environment))
+    opened = None
+    if engine is None:
+        follow = "engine" not in options
+        opened = choice.choose(chosen.engine, environment, project, env.project_id, follow=follow)
+        engine = opened.engine
     observed = engine.observe(project, env.project_id)
     known = observed.volume or observed.container
     # A copy of another checkout's `.env` brings that one's number along: this project gets its own.
-    number = known.owner.id if known else (env.project_id if not _number_in_use(env.project_id, engine) else None)
+    free = not _number_in_use(env.project_id, engine) and not records.is_of_another(project, env.project_id)
+    number = known.owner.id if known else (env.project_id if free else None)
+    if opened and opened.data_in and (record := records.find(project, env.project_id)):
+        number = record.project
+    mine = had(wanted, observed, engine.decides())
     return Work(
         project=project,
         progress=progress,
@@ -173,14 +189,28 @@ def prepare(  # noqa: PLR0913  the three after the project always travel togethe
         environment=environment,
         env=env,
         wanted=wanted,
-        settings=chosen if lenient else settings.resolve(options, environment, project.path, had(wanted, observed)),
+        settings=chosen if lenient else settings.resolve(options, environment, project.path, mine),
         config=config_file,
         project_id=number or new_id(),
         engine=engine,
         observed=observed,
         dry_run=bool(options.get("dry_run")),
+        chosen=opened,
     )
 
 
-def _number_in_use(number: str | None, engine: engines.Engine) -> bool:
+def remember(run: Work) -> None:
+    """Note which engine has the project's data, for the day when that engine is down."""
+    if run.volume and not run.dry_run:
+        path, inode = str(run.project.path), run.project.inode
+        records.write(Record(run.project_id, path, inode, run.engine.info.name, run.volume.name))
+
+
+def forget(run: Work) -> None:
+    """Note that the project's data was deleted, so that the next database may be anywhere."""
+    path, inode = str(run.project.path), run.project.inode
+    records.write(Record(run.project_id, path, inode, "", ""))
+
+
+def _number_in_use(number: str | None, engine: Engine) -> bool:
     return number is not None and number in engine.projects()

@@ -11,7 +11,7 @@ from planodev.checks.inside import look as look_inside
 from planodev.checks.inside import stored
 from planodev.errors import BadInput, NoEngine
 from planodev.plano import proof
-from planodev.result import Outcome, Result
+from planodev.result import Outcome, Result, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,8 +52,11 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
 
     """
     here = project.at(directory)
+    from planodev.steps import fit
+
     run = work.prepare(here, options, environment_, progress)
     try:
+        fit.refuse(run)
         early = _prove_early(run)
         if not early:
             _place_witness(run)
@@ -68,7 +71,7 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
             credentials.refuse_foreign(run.env, run.wanted)
             refuse_other_database(run)
             project.check_writable(here)
-            run.proved = early() if early else None
+            run.proved, moving = early() if early else None, None
             adopting = options.get("adopt") or (not run.proved and adopt.interrupted(run))
             if adopting and adopt.take_over(run):
                 run.proved = None
@@ -76,11 +79,19 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
                     return report.up(run)
             if not run.proved:
                 # What was seen before the lock was ours may be another planodev's work in the middle.
+                chosen = run.chosen
                 run = work.prepare(here, options, environment_, progress, run.engine)
+                run.chosen = chosen
+                fit.refuse(run)
                 adopt.refuse_beside(run)
+                moving = fit.begin_move(run)
+                steps = (*steps[:-1], moving, steps[-1]) if moving else steps  # between the table and the proof
             for step in steps:
                 progress.begin(step.title)
                 progress.done(step.run(run))
+            if moving:
+                moving.finish(run)
+            work.remember(run)
             older = plano_running.older_than(run)
             if older:
                 progress.notice(older)
@@ -99,6 +110,8 @@ def _prove_early(run: work.Work) -> Callable[[], proof.Evidence | None] | None:
     have, volume, asked = run.observed.container, run.observed.volume, run.settings
     if have is None or volume is None or have.state != "running" or run.wanted.password is None:
         return None
+    if run.chosen and run.chosen.data_in:
+        return None
     same = (have.name, have.image, have.port) == (asked.name.value, asked.image.value, asked.port.value)
     if not same or asked.pull.value == "always" or run.wanted.plano != run.mode or have.plano != run.mode:
         return None
@@ -108,7 +121,8 @@ def _prove_early(run: work.Work) -> Callable[[], proof.Evidence | None] | None:
 
     def prove() -> proof.Evidence | None:
         # The database's own container is on the same bridge as Plano's, and goes the same way round.
-        here = run.mode == "native"
+        # The embedded engine's own program starts in less time than psycopg is loaded, and goes the same way.
+        here = run.mode == "native" and run.engine.info.name != "embedded"
         evidence = proof.run_here(way, _EARLY) if here else run.engine.prove_from_inside(have, way, _EARLY)
         return evidence if proof.verdict(evidence, way).proved else None
 
@@ -161,7 +175,7 @@ def _down(run: work.Work, options: Mapping[str, Any]) -> Result:
     if delete:
         _confirm(run, count, yes=bool(options.get("yes")))
     elif not options.get("keep_data") and volume:
-        question = f"Delete {report.counted(count)} in the volume `{volume.name}` as well?"
+        question = f"Delete {counted(count)} in the {run.engine.terms.data} `{volume.name}` as well?"
         delete = bool(run.progress.confirm(question))
     stopped = False
     if have and have.state not in ("exited", "created", "dead"):
@@ -175,9 +189,8 @@ def _down(run: work.Work, options: Mapping[str, Any]) -> Result:
             run.engine.remove_container(have)
         if volume:
             run.engine.remove_volume(volume)
-        run.progress.done(
-            Outcome("deleted", volume.name if volume else have.name if have else "", report.counted(count))
-        )
+            work.forget(run)
+        run.progress.done(Outcome("deleted", volume.name if volume else have.name if have else "", counted(count)))
     return report.down(run, stopped=stopped, deleted=delete, count=count)
 
 
@@ -193,10 +206,10 @@ def _count(run: work.Work) -> int | None:
 
 
 def _confirm(run: work.Work, count: int | None, *, yes: bool) -> None:
-    from planodev import report
 
     volume = run.observed.volume
-    what = f"{report.counted(count)} in the volume `{volume.name}`" if volume else "the container; it has no volume"
+    data = run.engine.terms.data
+    what = f"{counted(count)} in the {data} `{volume.name}`" if volume else "the container; it has no volume"
     run.progress.note(f"this deletes {what}; `.env` and `{run.config.path.name}` stay")
     if yes:
         return

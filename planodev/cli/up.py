@@ -11,7 +11,7 @@ from planodev.cli import common
 
 
 @click.command("up", short_help="Start Postgres and prove that Plano can store.")
-@click.option("--engine", metavar="auto|docker", help="Where Postgres runs.  [default: auto]")
+@click.option("--engine", metavar="auto|docker|embedded", help="Where Postgres runs.  [default: auto]")
 @click.option("--plano", metavar="docker|native", help="Where Plano will run.  [default: docker]")
 @click.option(
     "--port", metavar="N", help="Port on this machine; an error if it is taken.  [default: 5432 or the next free one]"

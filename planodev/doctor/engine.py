@@ -27,6 +27,8 @@ def answers(subject: Subject) -> Check:
 
 def may_be_used(subject: Subject) -> Check:
     """Whether this user may open the engine's socket."""
+    if subject.work().engine.info.name == "embedded":
+        return Check("socket", "ok", "none is needed: the embedded engine is a process of this machine")
     where = endpoint.find(subject.environment, Path.home(), endpoint.probe_socket)
     if not where.local_socket:
         return Check("socket", "ok", f"{where.url} is no socket of this machine")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from planodev.connection import Connection
+    from planodev.engines.terms import Terms
     from planodev.plano.proof import Evidence
     from planodev.progress import Progress
     from planodev.project import Owner, Project
@@ -28,6 +29,7 @@ class EngineInfo:
         version: the engine's own, such as `20.10.24`.
         product: what calls itself so, such as `Docker Desktop` or `Debian GNU/Linux 12`.
         local: False where its published ports are on another machine.
+        why: this kind of engine and no other.
 
     """
 
@@ -37,6 +39,7 @@ class EngineInfo:
     version: str
     product: str
     local: bool = True
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ class Container:
 class Volume:
     """A volume of ours; the rest is what it was first made with.
 
-    `superuser` is initdb's role; `adopts` the id of the container whose data was, or is being, taken over.
+    `superuser` is initdb's role, `user` the first one of Plano where that is another; `adopts` the id of the container
+    whose data was, or is being, taken over.
     """
 
     name: str
@@ -85,6 +89,7 @@ class Volume:
     image: str
     database: str
     adopts: str = ""
+    user: str = ""
 
 
 @dataclass(frozen=True)
@@ -161,7 +166,16 @@ class Server:
 
 
 class Engine(Protocol):
-    """What a place for Postgres must be able to do. Every method may raise `NoEngine`."""
+    """What a place for Postgres must be able to do. Every method may raise `NoEngine`; `choice` says `why`."""
+
+    why: str
+
+    @property
+    def terms(self) -> Terms:
+        """The words for what it has."""
+
+    def decides(self) -> dict[str, tuple[Any, str]]:
+        """Return the settings that are its own to decide, as (value, source)."""
 
     @property
     def info(self) -> EngineInfo:
@@ -272,23 +286,6 @@ class NameTaken(Exception):
 
 class AdminFailed(Exception):
     """SQL over the server's socket failed; the text is the server's."""
-
-
-def open_engine(name: str, environment: dict[str, str]) -> Engine:
-    """Return the engine by its name, connected.
-
-    Args:
-        name: `auto` or `docker`.
-        environment: for DOCKER_HOST and its like.
-
-    Raises:
-        NoEngine: none answers; says which fix fits.
-
-    """
-    del name  # Docker is the only engine so far.
-    from planodev.engines import docker
-
-    return docker.connect(environment)
 
 
 def as_json(info: EngineInfo | None) -> dict[str, Any] | None:

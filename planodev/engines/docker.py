@@ -24,7 +24,7 @@ from planodev.engines import (
     endpoint,
 )
 from planodev.engines.docker_labels import mount_of, mounted_by, owner_of, volume_of
-from planodev.engines.docker_terms import INSIDE_PORT, LABEL, READY_MARK, WITNESS_LABEL
+from planodev.engines.docker_terms import INSIDE_PORT, LABEL, READY_MARK, TERMS, WITNESS_LABEL
 from planodev.errors import Conflict
 from planodev.plano import proof
 from planodev.project import Project, original_still_there, relation
@@ -59,6 +59,9 @@ def connect(environment: Mapping[str, str]) -> DockerEngine:
 class DockerEngine:
     """The engine behind `planodev.engines.Engine`, over the methods of the SDK's low-level client."""
 
+    why = ""
+    terms = TERMS
+
     def __init__(self, client: Any, where: endpoint.Endpoint) -> None:  # noqa: ANN401
         self._api = client
         self._where = where
@@ -71,7 +74,11 @@ class DockerEngine:
     def info(self) -> EngineInfo:
         version = self._api.version()
         product = (version.get("Platform") or {}).get("Name") or "Docker Engine"
-        return EngineInfo("docker", self._where.url, self._where.source, version["Version"], product, self._where.local)
+        where, source = self._where.url, self._where.source
+        return EngineInfo("docker", where, source, version["Version"], product, self._where.local, self.why)
+
+    def decides(self) -> dict[str, tuple[Any, str]]:
+        return {}
 
     # Looking
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from planodev.engines.terms import Terms
+
 LABEL = "dev.planodev."
 WITNESS_LABEL = f"{LABEL}witness"
 READY_MARK = "planodev-ready"
 INSIDE_PORT = 5432
 NOT_FOUND, CONFLICT = 404, 409
+TERMS = Terms(
+    server="container",
+    data="volume",
+    log="docker logs {name}",
+    console="docker exec -it {name} psql -U {user}",
+    other_major="`planodev up --image postgres:{major}` starts the data as it is",
+    damaged="docker run --rm -v {volume}:/from:ro {image} tar -cC /from . > damaged.tar",
+    alone="docker stop {name} && echo 'ALTER ROLE \"{user}\" LOGIN' | docker run --rm -i --volumes-from {name} "
+    "-u postgres {image} postgres --single -D /var/lib/postgresql/data postgres",
+)
 
 
 class Refused(Exception):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from planodev.background import begin
 from planodev.connection import LOOPBACK
 from planodev.engines import AdminFailed
+from planodev.engines.terms import fill
 from planodev.errors import CredentialsRefused, NotReady
 from planodev.plano import proof, state_table
 from planodev.result import Outcome
@@ -55,7 +56,7 @@ class LogIn:
                 followed = True
                 continue
             if verdict.code not in _WAIT:
-                fix = f"`docker logs {work.have().name}` shows the server's view"
+                fix = f"`{fill(work.engine.terms.log, work.have())}` shows the server's view"
                 raise CredentialsRefused(verdict.code, f"no login as {work.user}", why=verdict.why, fix=fix)
             if time.monotonic() > deadline:
                 raise self._late(work, verdict)
@@ -100,7 +101,7 @@ class LogIn:
             log = work.engine.log(work.have(), LOG_LINES).strip()
             raise NotReady(
                 "server-stopped",
-                f"Postgres does not stay up: the container `{work.have().name}` is {state}",
+                f"Postgres does not stay up: the {work.engine.terms.server} `{work.have().name}` is {state}",
                 why=log or "it left no log",
                 fix=_way_out(work, log),
             )
@@ -132,7 +133,7 @@ class MakeTable:
                 "table-not-made",
                 f"{work.user} could not make the table `{state_table.NAME}`",
                 why=str(error),
-                fix=f"`docker logs {work.have().name}` shows the server's view",
+                fix=f"`{fill(work.engine.terms.log, work.have())}` shows the server's view",
             ) from error
         return Outcome("unchanged" if before.splitlines()[:1] == ["t"] else "created", state_table.NAME)
 
@@ -147,14 +148,14 @@ _OTHER_MAJOR = re.compile(r"initialized by PostgreSQL version (\d+)")
 
 def _way_out(work: Work, log: str) -> str:
     """Return what mends a server that does not stay up, by what its log says."""
-    name = work.have().name
+    terms = work.engine.terms
     other = _OTHER_MAJOR.search(log)
     if other:
-        return f"`planodev up --image postgres:{other[1]}` starts the data as it is"
+        return terms.other_major.format(major=other[1])
     if _DAMAGED.search(log) and work.volume:
-        kept = f"docker run --rm -v {work.volume.name}:/from:ro {work.have().image} tar -cC /from . > damaged.tar"
+        kept = fill(terms.damaged, work.have())
         return f"the data is damaged: `{kept}` keeps it for a repair; then `planodev down --delete-data` begins anew"
-    return f"`docker logs {name}` has the whole log; then `planodev up`"
+    return f"`{fill(terms.log, work.have())}` has the whole log; then `planodev up`"
 
 
 def make(work: Work, go: Callable[[], bool] | None = None) -> str:
@@ -162,7 +163,7 @@ def make(work: Work, go: Callable[[], bool] | None = None) -> str:
 
     The role itself makes it, so it owns it; over the server's socket, which works for remote engines too.
     """
-    sql = f"{state_table.IS_THERE};\n{_GUARDED}"
+    sql = f"{state_table.IS_THERE};\n{GUARDED}"
     return work.engine.make_ready(work.have(), sql, user=work.user, database=work.database, go=go)
 
 
@@ -200,7 +201,7 @@ class Ahead:
 
 
 # Only where it is missing: IF NOT EXISTS would still try the indexes, on a table that may be another's.
-_GUARDED = f"""\
+GUARDED = f"""\
 SELECT to_regclass('{state_table.NAME}') IS NULL AS missing \\gset
 \\if :missing
 SET client_min_messages = warning;

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from planodev.errors import VerificationFailed
 from planodev.plano import access_keys, environment
 from planodev.result import Notice
-from planodev.steps import plano_running, prove
+from planodev.steps import fit, plano_running, prove
 
 if TYPE_CHECKING:
     from planodev.engines import Container
@@ -30,6 +30,8 @@ def look(work: Work, start: Start) -> None:
     """
     work.password, work.port = work.wanted.password, work.wanted.port or 0
     have = work.observed.container
+    if not work.wanted.foreign_host:
+        fit.refuse(work)
     if have and not work.wanted.foreign_host and _out_of_reach(work, have):
         raise VerificationFailed(
             "wrong-mode",

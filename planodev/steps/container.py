@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from planodev import work as works
 from planodev.checks import credentials
 from planodev.engines import Desired, NameTaken, PortTaken, Server, planning
 from planodev.errors import Conflict
@@ -56,10 +57,10 @@ class StartPostgres:
     def _explain(self, work: Work, decided: planning.Plan) -> None:
         if decided.action == "replace":
             for reason in decided.reasons:
-                work.progress.note(f"the container is replaced, the data kept: {reason}")
+                work.progress.note(f"the {work.engine.terms.server} is replaced, the data kept: {reason}")
         elif decided.action == "create" and decided.reasons:
             work.progress.note(f"the container is made again: {decided.reasons[0]}")
-        elif decided.action == "create" and work.env.project_id == work.project_id:
+        elif decided.action == "create" and work.env.project_id == work.project_id and not _moves(work):
             work.progress.note(
                 "this project had a database, and its data is gone from the engine: an empty one is made"
             )
@@ -70,7 +71,8 @@ class StartPostgres:
         there = work.engine.image_id(image)  # not in a dry run that would pull it
         if not there or not observed.volume or work.engine.was_ready(observed.volume, image):
             return observed
-        work.progress.note(f"the volume `{observed.volume.name}` was never ready and holds nothing: made anew")
+        data = work.engine.terms.data
+        work.progress.note(f"the {data} `{observed.volume.name}` was never ready and holds nothing: made anew")
         if work.dry_run:
             return replace(observed, container=None, volume=None)
         if observed.container:
@@ -181,6 +183,8 @@ class StartPostgres:
     def _look_again(self, work: Work) -> None:
         work.observed = work.engine.observe(work.project, work.project_id)
         work.container, work.volume = work.observed.container, work.observed.volume
+        if not _moves(work):
+            works.remember(work)
 
     def _volume_name(self, work: Work, name: str) -> str:
         wanted = f"{name}-data"
@@ -198,7 +202,12 @@ class StartPostgres:
         names = ", ".join(f"`{volume.name}`" for volume in work.observed.namesakes)
         return Conflict(
             "data-of-another-checkout",
-            f"the volume {names} was made for another checkout at `{work.project.path}`",
+            f"the {work.engine.terms.data} {names} was made for another checkout at `{work.project.path}`",
             why="nothing in this checkout says that the data is its own, and two checkouts never share a database",
             fix=f"`planodev up --name {work.settings.name.value}-{work.project.slug}` makes a new database beside it",
         )
+
+
+def _moves(work: Work) -> bool:
+    """Say whether the data is still in another engine, and on its way here."""
+    return bool(work.chosen and work.chosen.data_in)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from planodev.checks.inside import stored
 from planodev.engines import AdminFailed
+from planodev.engines.terms import fill
 from planodev.errors import CredentialsRefused
 from planodev.plano import state_table
 
@@ -56,22 +57,20 @@ WHERE to_regclass('{state_table.NAME}') IS NOT NULL \\gexec
 
 
 def _way_in(work: Work, error: str) -> str:
-    name, superuser = work.have().name, _superuser(work)
+    terms, superuser = work.engine.terms, _superuser(work)
     if "not permitted to log in" not in error:
-        return f"`docker exec -it {name} psql -U {superuser}` opens the server itself"
+        return f"`{fill(terms.console, work.have(), superuser)}` opens the server itself"
     # Nobody is left who may log in: PostgreSQL without its server needs no login.
-    alone = "postgres --single -D /var/lib/postgresql/data postgres"
-    run = f"docker run --rm -i --volumes-from {name} -u postgres {work.have().image} {alone}"
-    return f"`docker stop {name} && echo 'ALTER ROLE \"{superuser}\" LOGIN' | {run}`, then `planodev up`"
+    return f"`{fill(terms.alone, work.have(), superuser)}`, then `planodev up`"
 
 
 def say(work: Work, verdict: Verdict) -> None:
     """Say what differs, with both values; of a password only that it does."""
     can = f"SELECT coalesce((SELECT rolcanlogin::text FROM pg_roles WHERE rolname = '{work.user}'), 'none');"
     may_log_in, databases = _admin(work, can, "postgres"), stored(work, work.have())
-    dry = work.dry_run
+    dry, volume = work.dry_run, work.volume
     makes = "would be made" if dry else "is made"
-    first_user, first_database = (work.volume.superuser, work.volume.database) if work.volume else ("", "")
+    first_user, first_database = (volume.user or volume.superuser, volume.database) if volume else ("", "")
     if may_log_in == "none":
         was = f", the database was made for `{first_user}`" if first_user not in ("", work.user) else ""
         work.progress.note(f"DB_USER in `.env` is `{work.user}`{was}: this role {makes}, and sees what is stored")

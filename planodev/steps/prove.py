@@ -144,7 +144,8 @@ def alone(work: Work) -> proof.Evidence:
         return _elsewhere(work, storage.way(named))
     have = work.observed.container
     if have is None or have.state != "running":
-        state = f"the container `{have.name}` is {have.state}" if have else "this project has no container"
+        server = work.engine.terms.server
+        state = f"the {server} `{have.name}` is {have.state}" if have else f"this project has no {server}"
         raise VerificationFailed("not-running", "Postgres is not running", why=state, fix="`planodev up`")
     work.container, work.volume = have, work.observed.volume
     work.progress.done(Prove().run(work))

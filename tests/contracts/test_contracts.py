@@ -15,6 +15,7 @@ from planodev import connection, rendering
 from planodev.cli.group import COMMANDS
 from planodev.engines import Engine
 from planodev.engines.docker import DockerEngine
+from planodev.engines.embedded import EmbeddedEngine
 from planodev.plano import config_file, providers, state_table
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +67,7 @@ def test_planoai_accepts_every_template_with_every_provider(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("engine", [DockerEngine])
+@pytest.mark.parametrize("engine", [DockerEngine, EmbeddedEngine])
 def test_every_engine_has_the_whole_interface(engine):
     for name, wanted in vars(Engine).items():
         if name.startswith("_") or not callable(wanted):
@@ -74,6 +75,8 @@ def test_every_engine_has_the_whole_interface(engine):
         have = inspect.signature(getattr(engine, name)).parameters
         assert list(have) == list(inspect.signature(wanted).parameters), name
     assert isinstance(engine.info, property)
+    assert engine.why == ""
+    assert hasattr(engine, "terms")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

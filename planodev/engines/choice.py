@@ -1,0 +1,146 @@
+"""Which engine a project gets: the one that has its data, and never an empty database beside data that exists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from planodev.engines import records
+from planodev.errors import NoEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from planodev.engines import Engine
+    from planodev.project import Project
+    from planodev.settings import Setting
+
+NAMES = {"docker": "Docker", "embedded": "the embedded engine"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An open engine.
+
+    Args:
+        engine: the chosen one.
+        data_in: the name of another one that has the project's data, "" where none has.
+        unfinished: whether a move from one to the other was ended in the middle.
+
+    """
+
+    engine: Engine
+    data_in: str = ""
+    unfinished: bool = False
+
+
+def choose(
+    wanted: Setting[str], environment: Mapping[str, str], project: Project, env_id: str | None, *, follow: bool
+) -> Choice:
+    """Return the engine to use, connected.
+
+    Args:
+        wanted: `auto`, `docker` or `embedded`.
+        environment: for DOCKER_HOST and its like.
+        project: whose data counts.
+        env_id: the number in its `.env`.
+        follow: take the engine that has the data, whatever is wanted; only `up` moves data.
+
+    Raises:
+        NoEngine: none answers, or the one that has the data does not; says which fixes fit.
+
+    """
+    record = records.find(project, env_id)
+    sure = record is not None
+    has = (record and record.engine) or _embedded_has(project, env_id)
+    unfinished = bool(record and (record.moving_to or record.remains))
+    name = has or "auto" if follow else wanted.value
+    if name == "auto" and not has:
+        return Choice(_first_that_answers(environment, project, env_id, sure=sure))
+    if name == "auto":
+        name, why = has, "it has this project's data"
+    else:
+        why = f"from {wanted.source}" if not follow else "it has this project's data"
+    engine = _open(name, environment, project, has)
+    engine.why = why
+    if not has and name == "embedded" and _docker_has(environment, project, env_id):
+        has = "docker"
+    return Choice(engine, has if has and has != name else "", unfinished)
+
+
+def other(name: str, environment: Mapping[str, str], project: Project) -> Engine:
+    """Return the engine that has the data which is to be moved.
+
+    Raises:
+        NoEngine: it does not answer.
+
+    """
+    return _open(name, environment, project, name)
+
+
+def _embedded_has(project: Project, env_id: str | None) -> str:
+    from planodev.engines import embedded
+
+    return "embedded" if embedded.has_data(project, env_id) else ""
+
+
+def _open(name: str, environment: Mapping[str, str], project: Project, has: str) -> Engine:
+    try:
+        if name == "embedded":
+            from planodev.engines import embedded
+
+            return embedded.connect(project)
+        from planodev.engines import docker
+
+        return docker.connect(environment)
+    except NoEngine as error:
+        if name != has:
+            raise
+        here = f"this project's data is in {NAMES[name]}, and a second database would be empty"
+        raise NoEngine(error.code, error.message, why=_and(error.why, here), fix=error.fix) from error
+
+
+def _first_that_answers(environment: Mapping[str, str], project: Project, env_id: str | None, *, sure: bool) -> Engine:
+    """Return Docker where it answers, else the embedded engine where it is installed."""
+    from planodev.engines import docker
+
+    engine: Engine
+    try:
+        engine = docker.connect(environment)
+    except NoEngine as error:
+        # One that was named and cannot be used is an error; no other is taken in its place.
+        named = environment.get("DOCKER_HOST") or environment.get("DOCKER_CONTEXT") or error.code == "no-context"
+        from planodev.engines import embedded, embedded_program
+
+        if embedded_program.find() is None:
+            raise _both_ways_out(error, embedded.INSTALL) from error
+        if named:
+            raise
+        if env_id and not sure and not records.is_of_another(project, env_id):
+            text = "`.env` has the number of a database that is not an embedded one: it may be in Docker"
+            fix = f"{error.fix}; `planodev up --engine embedded` makes a new, empty one"
+            raise NoEngine(error.code, error.message, why=_and(error.why, text), fix=fix) from error
+        engine = embedded.connect(project)
+        engine.why = f"without Docker: {error.message}"
+        return engine
+    engine.why = "it answers"
+    return engine
+
+
+def _both_ways_out(error: NoEngine, install: str) -> NoEngine:
+    fix = f"{error.fix}; or {install}, which needs no Docker, then `planodev up`"
+    return NoEngine(error.code, error.message, why=error.why, fix=fix)
+
+
+def _docker_has(environment: Mapping[str, str], project: Project, env_id: str | None) -> bool:
+    """Say whether a Docker that answers has data of this project; one that does not answer was asked to be left out."""
+    from planodev.engines import docker
+
+    try:
+        return docker.connect(environment).observe(project, env_id).volume is not None
+    except NoEngine:
+        return False
+
+
+def _and(why: str | None, more: str) -> str:
+    return f"{why}; {more}" if why else more

@@ -1,0 +1,238 @@
+"""Where the embedded engine keeps a project's data, whose it is, and the user who runs the server.
+
+A place is a directory by the project's number: `labels.json` (what Docker has as labels), `data` (PostgreSQL's own),
+`ready` (the mark that it was ready once), `password` (of the first role), `pgpass` (of the superuser), `server.log`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from planodev.env_file import write_atomically
+from planodev.errors import Conflict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from planodev.project import Project
+
+# A role's name that `.env` cannot have, so the server's own superuser is nobody's DB_USER.
+SUPERUSER = "planodev+admin"
+OF_ROOT = Path("/var/lib/planodev")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a place was made for; `project`, `path` and `inode` are the owner, `user` is the first role."""
+
+    project: str
+    path: str
+    inode: str
+    name: str
+    user: str
+    database: str
+    version: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """The directory of one project's database."""
+
+    path: Path
+
+    @property
+    def data(self) -> Path:
+        """PostgreSQL's own directory."""
+        return self.path / "data"
+
+    @property
+    def log(self) -> Path:
+        """What the server says."""
+        return self.path / "server.log"
+
+    @property
+    def ready(self) -> Path:
+        """The mark that a login has succeeded once."""
+        return self.path / "ready"
+
+    @property
+    def password(self) -> Path:
+        """The password that the first role was made with."""
+        return self.path / "password"
+
+    @property
+    def pgpass(self) -> Path:
+        """The superuser's password, in the form that libpq reads."""
+        return self.path / "pgpass"
+
+    def major(self) -> str | None:
+        """Return the major version of the data, None where there is none.
+
+        Raises:
+            PermissionError: it is another user's.
+
+        """
+        try:
+            return (self.data / "PG_VERSION").read_text().strip()
+        except FileNotFoundError:
+            return None
+
+    def labels(self) -> Labels | None:
+        """Return what it was made for; None where that cannot be read, or was never written.
+
+        Raises:
+            PermissionError: it is another user's.
+
+        """
+        try:
+            found = json.loads((self.path / "labels.json").read_bytes())
+            return Labels(**{name: found[name] for name in Labels.__dataclass_fields__})
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+            return None
+
+    def label(self, labels: Labels) -> None:
+        """Write what it is made for, in one step."""
+        self.write("labels.json", json.dumps(asdict(labels), indent=2) + "\n")
+
+    def write(self, name: str, text: str) -> None:
+        """Write a private file that belongs to whom the place belongs to."""
+        write_atomically(self.path / name, text.encode(), 0o600)
+        self.give(self.path / name)
+
+    def give(self, path: Path) -> None:
+        """Hand a file or directory to the place's owner, where this is root."""
+        owner = self.path.stat()
+        if os.geteuid() == 0:
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+    def sync(self) -> None:
+        """Make what was written here durable, names included."""
+        for path in (*(p for p in self.path.iterdir() if p.is_file()), self.path, self.path.parent):
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
+@dataclass(frozen=True)
+class Runner:
+    """The user who runs the server: PostgreSQL refuses to be run by root."""
+
+    uid: int
+    gid: int
+    name: str
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What `subprocess` takes to start a program as this user."""
+        if os.geteuid():
+            return {"umask": 0o077}
+        return {"umask": 0o077, "user": self.uid, "group": self.gid, "extra_groups": []}
+
+
+def root() -> Path:
+    """Return where all data is: of root in `/var/lib`, which other users can enter, else the user's data directory."""
+    from platformdirs import site_data_path, user_data_path
+
+    if os.geteuid() or os.environ.get("XDG_DATA_HOME"):
+        return user_data_path("planodev")
+    return OF_ROOT if sys.platform == "linux" else site_data_path("planodev")
+
+
+def databases() -> Path:
+    """Return the directory that has a place for each project."""
+    return root().resolve() / "postgres"
+
+
+def all_places() -> Iterator[Place]:
+    """Yield every place that is there."""
+    try:
+        names = sorted(entry.name for entry in os.scandir(databases()))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    yield from (Place(databases() / name) for name in names if re.fullmatch("[0-9a-f]{16}", name))
+
+
+def refuse_another_users(number: str | None) -> None:
+    """Refuse to make a second database where another user of this machine has this project's.
+
+    Raises:
+        Conflict: root has it, and this is not root; or the user who called `sudo` has it.
+
+    """
+    if number is None or (databases() / number).exists():
+        return
+    caller = _caller()
+    home = Path(caller.pw_dir) / ".local/share/planodev" if caller else None
+    others = [(home, caller.pw_name)] if home and caller else [(OF_ROOT, "root")] if os.geteuid() else []
+    for directory, name in others:
+        if directory and (directory / "postgres" / number).exists():
+            raise Conflict(
+                "data-of-another-user",
+                f"this project's data belongs to the planodev of {name}",
+                why=f"it is in `{directory / 'postgres' / number}`, and a second database beside it would be empty",
+                fix="run planodev with `sudo`" if os.geteuid() else f"run planodev as {name}, without `sudo`",
+            )
+
+
+def runner(project: Project, place: Place | None) -> Runner:
+    """Return the user who runs the server.
+
+    It is this user. For root it is whoever owns the data, else whoever called `sudo`, else the owner of the project,
+    else `postgres` or `nobody`.
+    """
+    import pwd
+
+    if os.geteuid():
+        return Runner(os.geteuid(), os.getegid(), _name_of(os.geteuid()))
+    if place:
+        owner = place.path.stat()
+        return Runner(owner.st_uid, owner.st_gid, _name_of(owner.st_uid))
+    caller = _caller()
+    if caller:
+        return Runner(caller.pw_uid, caller.pw_gid, caller.pw_name)
+    owner = project.path.stat()
+    if owner.st_uid:
+        return Runner(owner.st_uid, owner.st_gid, _name_of(owner.st_uid))
+    for name in ("postgres", "nobody"):
+        try:
+            found = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Runner(found.pw_uid, found.pw_gid, name)
+    return Runner(65534, 65534, "user 65534")
+
+
+def owner_of(place: Place) -> str:
+    """Return the name of the user whom a place belongs to."""
+    return _name_of(place.path.stat().st_uid)
+
+
+def _caller() -> Any:  # noqa: ANN401  pwd.struct_passwd, which mypy does not know on every system
+    """Return the user who called `sudo`, None where this is not root, or was root all along."""
+    import pwd
+
+    number = os.environ.get("SUDO_UID", "")
+    if os.geteuid() or not number.isdigit() or number == "0":
+        return None
+    try:
+        return pwd.getpwuid(int(number))
+    except KeyError:
+        return None
+
+
+def _name_of(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"

@@ -1,0 +1,298 @@
+"""A PostgreSQL server as a process of this machine: made, started, looked at and stopped.
+
+It listens on 127.0.0.1 and on no socket of the file system, and asks everybody for a password (SCRAM).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from planodev.connection import LOOPBACK
+from planodev.engines import AdminFailed, PortTaken
+from planodev.engines.embedded_place import SUPERUSER, Place, Runner
+from planodev.errors import Conflict, NotReady
+from planodev.plano import proof
+
+if TYPE_CHECKING:
+    from planodev.connection import Connection
+    from planodev.engines.embedded_program import Program
+    from planodev.plano.proof import Evidence
+
+_POLL = 0.005  # seconds
+_LONGEST_LOG = 4_000_000  # bytes; a longer one is put aside at the next start
+# Lines of postmaster.pid. Source: PostgreSQL 16, src/include/utils/pidfile.h.
+_PID, _PORT, _LISTENS, _STATUS = 0, 3, 5, 7
+
+
+@dataclass(frozen=True)
+class Postmaster:
+    """A server that runs; `ready` says whether it takes connections, `listens` whether it has got its port."""
+
+    pid: int
+    port: int
+    listens: bool
+    ready: bool
+
+
+def postmaster(place: Place) -> Postmaster | None:
+    """Return the server that runs over a place's data, None where the process is gone or is another's.
+
+    Raises:
+        PermissionError: the data is another user's.
+
+    """
+    try:
+        lines = (place.data / "postmaster.pid").read_text().splitlines()
+        pid = int(lines[_PID])
+    except (FileNotFoundError, NotADirectoryError, ValueError, IndexError):
+        return None
+    if not _is_server_of(pid, place):
+        return None
+    lines += [""] * (_STATUS + 1 - len(lines))
+    port = int(lines[_PORT]) if lines[_PORT].strip().isdigit() else 0
+    return Postmaster(pid, port, bool(lines[_LISTENS].strip()), lines[_STATUS].strip() == "ready")
+
+
+def _is_server_of(pid: int, place: Place) -> bool:
+    """Say whether a process is a postmaster over this data: numbers of processes are given out again."""
+    return os.fsencode(str(place.data)) in _command(pid)
+
+
+def _command(pid: int) -> list[bytes]:
+    if sys.platform == "linux":
+        try:
+            return [word for word in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") if word]
+        except OSError:
+            return []
+    import psutil
+
+    try:
+        return [os.fsencode(word) for word in psutil.Process(pid).cmdline()]
+    except psutil.Error:
+        return []
+
+
+def init(program: Program, place: Place, runner: Runner, password: str) -> None:
+    """Make an empty database cluster; what was written is not durable before `sync` has ended.
+
+    Args:
+        program: PostgreSQL.
+        place: where; there is no `data` in it yet.
+        runner: who.
+        password: of the superuser.
+
+    Raises:
+        NotReady: initdb failed, with its own words.
+
+    """
+    place.write("pgpass", f"*:*:*:{SUPERUSER}:{password}\n")
+    place.write("initdb-password", f"{password}\n")
+    command = [program.path("initdb"), f"--pgdata={place.data}", f"--username={SUPERUSER}", "--no-sync"]
+    command += [f"--pwfile={place.path / 'initdb-password'}", "--auth=scram-sha-256"]
+    # The C locale is in every system: one that a machine does not have, or loses, cannot stop the server.
+    command += ["--encoding=UTF8", "--no-locale", "--no-instructions"]
+    try:
+        done = subprocess.run(command, **_surroundings(runner), capture_output=True, check=False)  # type: ignore[call-overload]
+    finally:
+        (place.path / "initdb-password").unlink(missing_ok=True)
+    if done.returncode:
+        said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
+        raise NotReady(
+            "data-not-made",
+            "PostgreSQL could not make its data directory",
+            why=next((line for line in said if "error" in line or "FATAL" in line), said[-1] if said else "no word"),
+            fix=f"make room and give {runner.name} access to `{place.path}`, then `planodev up`",
+        )
+
+
+def begin_sync(program: Program, place: Place, runner: Runner) -> subprocess.Popen[bytes]:
+    """Begin to make a new data directory durable, which the server need not wait for."""
+    command = [program.path("initdb"), "--sync-only", f"--pgdata={place.data}"]
+    return subprocess.Popen(command, **_surroundings(runner), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # type: ignore[call-overload,no-any-return]
+
+
+def start(program: Program, place: Place, runner: Runner, port: int, timeout: float) -> subprocess.Popen[bytes]:
+    """Start the server, and come back when it has its port; it goes on when this process and the terminal are gone.
+
+    Raises:
+        PortTaken: somebody else has the port.
+        Conflict: processes of an old server are still at the data.
+
+    """
+    _drop_foreign_pid_file(place)
+    if place.log.exists() and place.log.stat().st_size > _LONGEST_LOG:
+        place.log.replace(place.log.with_suffix(".log.1"))
+    deadline = time.monotonic() + timeout
+    while True:
+        handle = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        place.give(place.log)
+        before = os.fstat(handle).st_size
+        command = [program.path("postgres"), "-D", str(place.data), *_options(port)]
+        server = subprocess.Popen(command, **_surroundings(runner), stdout=handle, stderr=handle)  # type: ignore[call-overload]
+        os.close(handle)
+        while server.poll() is None and time.monotonic() < deadline:
+            now = postmaster(place)
+            if now and now.pid == server.pid and now.listens:
+                return server  # type: ignore[no-any-return]
+            time.sleep(_POLL)
+        said = place.log.read_bytes()[before:].decode(errors="replace")
+        # Children of a server that was killed need a moment to notice; the new one refuses until then.
+        if server.poll() is not None and "pre-existing shared memory" in said and time.monotonic() < deadline:
+            time.sleep(0.1)
+            continue
+        if "Address already in use" in said or "could not bind" in said:
+            raise PortTaken(f"port {port} was taken a moment ago")
+        return server  # type: ignore[no-any-return]
+
+
+def _options(port: int) -> list[str]:
+    settings = {"listen_addresses": LOOPBACK, "port": port, "unix_socket_directories": ""}
+    if sys.platform == "linux":  # initdb chose for its own day; files in the data directory work everywhere
+        there = os.access("/dev/shm", os.W_OK)  # noqa: S108  a look, nothing is put there
+        settings["dynamic_shared_memory_type"] = "posix" if there else "mmap"
+    return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+
+
+def _surroundings(runner: Runner) -> dict[str, object]:
+    """Return how its programs are started: on their own, with nothing of this shell that could mislead them."""
+    kept = {name: os.environ[name] for name in ("PATH", "TZ", "HOME") if name in os.environ}
+    return {
+        "env": {**kept, "LC_ALL": "C"},
+        "cwd": "/",
+        "stdin": subprocess.DEVNULL,
+        "start_new_session": True,
+        **runner.arguments,
+    }
+
+
+def _drop_foreign_pid_file(place: Place) -> None:
+    """Remove a `postmaster.pid` whose number now belongs to another program, which PostgreSQL takes for a server.
+
+    Raises:
+        Conflict: some process of the old server is still at the data.
+
+    """
+    file = place.data / "postmaster.pid"
+    try:
+        pid = int(file.read_text().splitlines()[0])
+        os.kill(pid, 0)
+    except (OSError, ValueError, IndexError):
+        return  # none, or of a dead process: PostgreSQL deals with it
+    if _is_server_of(pid, place):
+        return
+    import psutil
+
+    still = [one.pid for one in psutil.process_iter() if _works_in(one, place)]
+    if still:
+        raise Conflict(
+            "data-in-use",
+            f"processes of an old server are still at `{place.data}`",
+            why=f"processes {', '.join(map(str, still))}",
+            fix=f"`kill {' '.join(map(str, still))}`, then `planodev up`",
+        )
+    file.unlink()
+
+
+def _works_in(process: object, place: Place) -> bool:
+    with suppress(Exception):
+        return bool(process.cwd() == str(place.data))  # type: ignore[attr-defined]
+    return False
+
+
+def wait_ready(place: Place, server: subprocess.Popen[bytes], timeout: float) -> bool:
+    """Wait until the server takes connections; False where it ended, or did not in time."""
+    deadline = time.monotonic() + timeout
+    while server.poll() is None and time.monotonic() < deadline:
+        now = postmaster(place)
+        if now and now.ready:
+            return True
+        time.sleep(_POLL)
+    return False
+
+
+def stop(place: Place, timeout: float, child: subprocess.Popen[bytes] | None) -> None:
+    """Shut the server down: fast and clean, at once where that takes longer than `timeout` seconds.
+
+    Either way nothing that was committed is lost.
+
+    Raises:
+        NotReady: it is still there after both.
+
+    """
+    for kind, patience in ((signal.SIGINT, timeout), (signal.SIGQUIT, 10.0)):
+        running = postmaster(place)
+        if running is None:
+            return
+        os.kill(running.pid, kind)
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            if child:
+                child.poll()  # or it stays in the list of processes, and looks alive
+            if not _command(running.pid):
+                return
+            time.sleep(_POLL)
+    raise NotReady(
+        "server-not-stopped",
+        "Postgres does not stop",
+        why=f"process {running.pid} is still there",  # type: ignore[union-attr]
+        fix=f"`kill -9 {running.pid}`; nothing that was committed is lost",  # type: ignore[union-attr]
+    )
+
+
+def end_everything(place: Place) -> None:
+    """Kill whatever a killed planodev has left running over a place that was never ready."""
+    import psutil
+
+    data = os.fsencode(str(place.data))
+    for process in psutil.process_iter(["pid", "name"]):
+        if process.info["name"] in ("initdb", "postgres") and any(data in word for word in _command(process.pid)):
+            with suppress(psutil.Error):
+                process.kill()
+                process.wait(10)
+
+
+def psql(  # noqa: PLR0913  the last two are those of `Engine.admin`
+    program: Program, place: Place, port: int, sql: str, *, user: str, database: str
+) -> str:
+    """Run SQL as the superuser, or in the role of another user; returns the rows.
+
+    Raises:
+        AdminFailed: with the server's message.
+
+    """
+    variables = {
+        "PGHOST": LOOPBACK,
+        "PGPORT": str(port),
+        "PGUSER": SUPERUSER,
+        "PGPASSFILE": str(place.pgpass),
+        "PGDATABASE": database,
+        "PGOPTIONS": "" if user == SUPERUSER else f"-c role={user}",
+        "PGSSLMODE": "disable",
+        "PGGSSENCMODE": "disable",
+        "PGCONNECT_TIMEOUT": "5",
+        "PGAPPNAME": "planodev",
+        "PGCLIENTENCODING": "UTF8",
+        "LC_ALL": "C",
+    }
+    command = [program.path("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1"]
+    done = subprocess.run(command, input=sql.encode(), env=variables, cwd="/", capture_output=True, check=False)
+    if done.returncode:
+        raise AdminFailed(done.stderr.decode(errors="replace").strip())
+    return done.stdout.decode(errors="replace").strip()
+
+
+def prove(program: Program, connection: Connection, timeout: float) -> Evidence:
+    """Run the proof by `psql`, with the address, the user and the password that Plano has."""
+    command = [program.path("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1"]
+    variables = proof.psql_environment(connection, timeout)
+    script = proof.psql_script().encode()
+    done = subprocess.run(command, input=script, env=variables, cwd="/", capture_output=True, check=False)
+    return proof.read_psql(done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))

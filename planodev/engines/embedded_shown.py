@@ -1,0 +1,60 @@
+"""What the embedded engine shows of a place, in the words of the protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planodev.connection import LOOPBACK
+from planodev.engines import Container, Volume, embedded_place, embedded_server
+from planodev.engines.embedded_place import SUPERUSER
+from planodev.errors import Conflict
+from planodev.project import Owner
+
+if TYPE_CHECKING:
+    from planodev.engines.embedded_place import Labels, Place
+
+NAME = "embedded-postgres"
+
+
+def owner(labels: Labels) -> Owner:
+    """Return whose a place is."""
+    return Owner(labels.project, labels.path, labels.inode)
+
+
+def volume(place: Place, labels: Labels) -> Volume:
+    """Return the directory as the volume."""
+    return Volume(
+        str(place.path), owner(labels), SUPERUSER, f"postgresql-{labels.version}", labels.database, user=labels.user
+    )
+
+
+def container(place: Place, labels: Labels) -> Container:
+    """Return the server, running or not."""
+    try:
+        running = embedded_server.postmaster(place)
+        major = place.major()
+    except PermissionError as error:
+        raise denied(place) from error
+    return Container(
+        id=str(place.path),
+        name=labels.name,
+        state="running" if running else "exited",
+        image=f"postgresql-{labels.version}",
+        image_id=labels.version if major in (None, labels.version.split(".")[0]) else f"data of {major}",
+        port=(running.port if running and running.port else labels.port) or None,
+        addresses=(LOOPBACK,),
+        volume=str(place.path),
+        owner=owner(labels),
+        plano="native",
+    )
+
+
+def denied(place: Place) -> Conflict:
+    """Return the error for data that this user may not read."""
+    owner = embedded_place.owner_of(place)
+    return Conflict(
+        "data-denied",
+        f"this project's data in `{place.path}` may not be read",
+        why=f"it belongs to {owner}, or its permissions were changed; a second database beside it would be empty",
+        fix=f"`chmod -R u+rwX {place.path}` as {owner}, or run planodev as {owner}",
+    )

@@ -1,0 +1,65 @@
+"""What is remembered of engines: found by number or by directory, and never a reason to fail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from planodev.engines import records
+from planodev.engines.records import Record
+from planodev.project import Project, at
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "shop").mkdir()
+    return at(tmp_path / "shop")
+
+
+def record(project, number="0" * 16, engine="docker"):
+    return Record(number, str(project.path), project.inode, engine, "a-volume")
+
+
+def test_it_is_found_by_number_and_by_directory(here, tmp_path):
+    assert records.find(here, "0" * 16) is None
+    records.write(record(here))
+    assert records.find(here, "0" * 16) == records.find(here, None) == record(here)
+    moved = Project(tmp_path / "elsewhere", "other")
+    here.path.rmdir()
+    assert records.find(moved, "0" * 16) == record(here)
+    assert records.find(moved, None) is None
+
+
+def test_a_copy_is_told_from_its_original(here, tmp_path):
+    records.write(record(here))
+    (here.path / ".env").write_text(f"# planodev project: {'0' * 16} (x)\n")
+    copy = Project(tmp_path / "copy", "other")
+    assert records.find(copy, "0" * 16) is None
+    assert records.is_of_another(copy, "0" * 16)
+    assert not records.is_of_another(here, "0" * 16)
+
+
+def test_data_goes_before_data_that_was_deleted(here):
+    records.write(record(here, "0" * 16, ""))
+    records.write(record(here, "1" * 16, "embedded"))
+    records.write(record(here, "2" * 16, ""))
+    assert records.find(here, None).engine == "embedded"
+    assert records.find(here, "2" * 16).engine == "embedded"
+
+
+def test_what_cannot_be_read_or_written_is_left_out(here, tmp_path):
+    records.write(record(here))
+    file = records.path_of("0" * 16)
+    assert file.stat().st_mode & 0o777 == 0o600
+    before = file.stat().st_mtime_ns
+    records.write(record(here))
+    assert file.stat().st_mtime_ns == before
+    (file.parent / "broken.json").write_text("{")
+    (file.parent / "strange.json").write_text('{"project": 1}')
+    assert records.find(here, None) == record(here)
+    (tmp_path / "state/planodev").rename(tmp_path / "away")
+    (tmp_path / "state/planodev").write_text("a file")
+    records.write(replace(record(here), engine="embedded"))
+    assert records.find(here, None) is None
