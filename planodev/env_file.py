@@ -140,7 +140,7 @@ def load(path: Path) -> EnvFile:
             "env-file-is-directory",
             f"`{path}` is a directory",
             why="Docker creates one when a missing file is mounted",
-            fix=f"remove it: `rmdir {path}`",
+            fix=f"remove it: `rmdir {path}`" if path.name.startswith(".env") else "name a file",
         )
     try:
         text = path.read_bytes().decode()
@@ -151,13 +151,17 @@ def load(path: Path) -> EnvFile:
             "env-file-not-utf8",
             f"`{path}` is not UTF-8",
             why=f"byte {error.start} is 0x{error.object[error.start]:02x}",
-            fix="convert it, for example `iconv -f LATIN1 -t UTF-8`",
+            fix=f"`iconv -f {_charset(error.object)} -t UTF-8 {path} > {path}.new && mv {path}.new {path}`",
         ) from error
     except OSError as error:
         raise BadInput(
             "env-file-unreadable", f"`{path}` cannot be read", why=error.strerror, fix=f"`chmod u+rw {path}`"
         ) from error
     return EnvFile(path, exists=True, lines=_cut(text))
+
+
+def _charset(content: bytes) -> str:
+    return "UTF-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "LATIN1"
 
 
 def is_plain(value: str) -> bool:

@@ -110,7 +110,7 @@ def up(run: Work) -> Result:
     version = data["postgres_version"]
     summary = [f"Postgres {version} is running, and it is proved that Plano can store conversations in it", ""]
     summary += lines_of(data)
-    summary += ["", f"Next: {next_command(run)}"]
+    summary += ["", *([f"First: {run.first}"] if run.first else []), f"Next: {next_command(run)}"]
     if not shutil.which("planoai"):
         summary += ["      (planoai is not on your PATH yet: pip install planoai)"]
     return Result("up", data, summary)
@@ -186,6 +186,9 @@ def status(run: Work, inside: proof.Evidence | None) -> Result:
     }.get(data["state"])
     if data["state"] == "running" and (data["table"] != "ready" or not run.env.exists or run.config.text is None):
         hint = "`planodev up` completes it"
+    if data["state"] == "absent" and run.settings.name.value in run.observed.taken:
+        made = run.engine.foreign(run.settings.name.value)
+        hint = f"`planodev up --adopt` takes over `{made.name}`, which was made by hand" if made else hint
     lacks = run.config.lacks if run.config.text is not None else None
     fix = "`planodev up --yes` adds what is missing to it, and nothing else"
     notices = [Notice("config-without-storage", f"Plano would not use this database: {lacks}", fix)] if lacks else []

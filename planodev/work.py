@@ -31,7 +31,8 @@ class Work:
     """The state of a run: what the project has, what the engine has, what is wanted.
 
     `password` is None until a step has found or made one; `ahead` is table and proof on their way; `proved` holds
-    the evidence of a proof that has already passed in this run, `elsewhere` the server that `verify` proved instead;
+    the evidence of a proof that has already passed in this run, `elsewhere` the server that `verify` proved instead,
+    `first` what is to be done before Plano can start;
     `chosen` is why this engine, and which other one has the project's data.
     """
 
@@ -55,6 +56,7 @@ class Work:
     ahead: Ahead | None = None
     proved: Evidence | None = None
     elsewhere: Connection | None = None
+    first: str = ""
     dry_run: bool = False
     chosen: Choice | None = None
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from planodev import engines, project, settings, work
+from planodev import project, settings, work
 from planodev.background import begin
 from planodev.checks import credentials
 from planodev.checks.inside import look as look_inside
-from planodev.checks.inside import stored
-from planodev.errors import BadInput, NoEngine
+from planodev.errors import NoEngine
 from planodev.plano import proof
-from planodev.result import Outcome, Result, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from planodev.progress import Progress
+    from planodev.result import Result
     from planodev.work import Step
 
 
@@ -159,72 +158,13 @@ def down(directory: Path, options: Mapping[str, Any], environment_: Mapping[str,
     with locking.hold(here, settings.DEFAULT_TIMEOUT):
         run = work.prepare(here, {}, environment_, progress, lenient=True)
         try:
-            return _down(run, options)
+            from planodev import report
+            from planodev.steps.stop import stop
+
+            done = stop(run, options)
+            return report.down(run, stopped=done.stopped, deleted=done.deleted, count=done.turns)
         finally:
             run.engine.close()
-
-
-def _down(run: work.Work, options: Mapping[str, Any]) -> Result:
-    from planodev import report
-
-    have, volume = run.observed.container, run.observed.volume
-    if have is None and volume is None:
-        return report.down(run, stopped=False, deleted=False)
-    delete = bool(options.get("delete_data"))
-    count = _count(run)
-    if delete:
-        _confirm(run, count, yes=bool(options.get("yes")))
-    elif not options.get("keep_data") and volume:
-        question = f"Delete {counted(count)} in the {run.engine.terms.data} `{volume.name}` as well?"
-        delete = bool(run.progress.confirm(question))
-    stopped = False
-    if have and have.state not in ("exited", "created", "dead"):
-        run.progress.begin("Stopping Postgres")
-        run.engine.stop(have, settings.DEFAULT_TIMEOUT)
-        run.progress.done(Outcome("stopped", have.name))
-        stopped = True
-    if delete:
-        run.progress.begin("Deleting the data")
-        if have:
-            run.engine.remove_container(have)
-        if volume:
-            run.engine.remove_volume(volume)
-            work.forget(run)
-        run.progress.done(Outcome("deleted", volume.name if volume else have.name if have else "", counted(count)))
-    return report.down(run, stopped=stopped, deleted=delete, count=count)
-
-
-def _count(run: work.Work) -> int | None:
-    """Count what a deletion would take: every database in the volume, not only the one in use."""
-    have = run.observed.container
-    if have is None or have.state != "running":
-        return None
-    try:
-        return sum(stored(run, have).values())
-    except engines.AdminFailed:
-        return None
-
-
-def _confirm(run: work.Work, count: int | None, *, yes: bool) -> None:
-
-    volume = run.observed.volume
-    data = run.engine.terms.data
-    what = f"{counted(count)} in the {data} `{volume.name}`" if volume else "the container; it has no volume"
-    run.progress.note(f"this deletes {what}; `.env` and `{run.config.path.name}` stay")
-    if yes:
-        return
-    answer = run.progress.confirm("Delete it for ever?")
-    if answer is None:
-        raise BadInput(
-            "not-confirmed",
-            f"nothing was deleted: {what} would be gone for ever",
-            why="there is no terminal to ask at",
-            fix="`planodev down --delete-data --yes`",
-        )
-    if not answer:
-        raise BadInput(
-            "not-confirmed", "nothing was deleted", fix="`planodev down --keep-data` stops it and keeps the data"
-        )
 
 
 def status(directory: Path, environment_: Mapping[str, str], progress: Progress) -> Result:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from planodev.work import Work
 
 _DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname NOT IN ('postgres', 'template1');"
+_OTHERS = f"""\
+SELECT count(*) FROM pg_tables
+WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND tablename <> '{state_table.NAME}';
+"""
 _COUNT = f"""\
 SELECT to_regclass('{state_table.NAME}') IS NOT NULL AS there \\gset
 \\if :there
@@ -38,10 +42,22 @@ def stored(work: Work, container: Container) -> dict[str, int]:
         AdminFailed: the server can't be asked.
 
     """
+    counts = _everywhere(work, container, _COUNT)
+    return {name: int(count) if count.isdigit() else 0 for name, count in counts.items()}
+
+
+def other_tables(work: Work, container: Container) -> int:
+    """Return the number of tables in all databases that are not Plano's.
+
+    Raises:
+        AdminFailed: the server can't be asked.
+
+    """
+    return sum(int(count) for count in _everywhere(work, container, _OTHERS).values() if count.isdigit())
+
+
+def _everywhere(work: Work, container: Container, sql: str) -> dict[str, str]:
     volume = work.volume or work.observed.volume
     superuser = (volume.superuser if volume else work.superuser) or work.user
     names = work.engine.admin(container, _DATABASES, user=superuser, database="postgres").split("\n")
-    counts = {
-        name: work.engine.admin(container, _COUNT, user=superuser, database=name).strip() for name in names if name
-    }
-    return {name: int(count) if count.isdigit() else 0 for name, count in counts.items()}
+    return {name: work.engine.admin(container, sql, user=superuser, database=name).strip() for name in names if name}

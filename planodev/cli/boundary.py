@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -25,6 +26,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
     """
     signal.signal(signal.SIGTERM, _terminated)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  until the process ends
     arguments = sys.argv[1:] if arguments is None else arguments
     console = Console()
     code = 0
@@ -41,6 +45,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.stderr.flush()
     except BrokenPipeError:
         code = code or _quiet_pipe()
+    except OSError as error:  # a full disk behind a redirection
+        os.write(2, f"✗ the output could not be written: {error.strerror} [unexpected]\n".encode())
+        code = code or 1
     # Nothing is left to clean up, and tearing the interpreter down takes longer than some commands.
     os._exit(code)
 
@@ -60,7 +67,10 @@ def _run(arguments: list[str], console: Console) -> int:
         raise click.exceptions.Exit(BadInput.exit_code) from error
     except click.UsageError as error:
         context = error.ctx.command_path if error.ctx else "planodev"
-        raise BadInput("usage", error.format_message().rstrip("."), fix=f"`{context} --help`") from error
+        option = getattr(error, "option_name", "")
+        early = option in ("-C", "-q", "--quiet") and " " in context
+        fix = f"`planodev {option} …` goes before the command; `planodev --help`" if early else f"`{context} --help`"
+        raise BadInput("usage", error.format_message().rstrip("."), fix=fix) from error
     except SystemExit as error:  # click's answer to a pipe that closed, and nothing else
         raise BrokenPipeError from error
     except (KeyboardInterrupt, click.Abort) as error:

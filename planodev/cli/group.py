@@ -21,6 +21,10 @@ COMMANDS = {
 }
 
 
+# What others call them.
+_OTHERS = {"start": "up", "stop": "down", "ps": "status", "exec": "run"}
+
+
 class _Late(click.Group):
     """A group that imports a command only when it runs: `--help` needs none of them."""
 
@@ -29,9 +33,12 @@ class _Late(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
         if cmd_name not in COMMANDS:
-            return None
+            import difflib
+
+            close = _OTHERS.get(cmd_name) or next(iter(difflib.get_close_matches(cmd_name, COMMANDS)), None)
+            meant = f", did you mean `{close}`?" if close else ""
+            raise click.UsageError(f"No such command '{cmd_name}'{meant}", ctx)
         command = importlib.import_module(f"planodev.cli.{cmd_name}").command
         assert isinstance(command, click.Command)  # noqa: S101
         return command

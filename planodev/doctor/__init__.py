@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from planodev.doctor import database, engine, files, plano
 from planodev.doctor.subject import Subject
-from planodev.errors import PlanodevError, VerificationFailed
+from planodev.errors import NoEngine, PlanodevError, VerificationFailed
 from planodev.result import Check, Result
 
 if TYPE_CHECKING:
@@ -70,6 +70,11 @@ def examine(directory: Path, environment: Mapping[str, str], progress: Progress,
 def _run(name: str, check: Callable[[Subject], Check], subject: Subject, found: dict[str, Check]) -> None:
     try:
         found[name] = check(subject)
+    except NoEngine as error:
+        if name in ("engine", "socket"):
+            found[name] = Check(name, "failed", error.message, error.why, error.fix)
+        else:
+            found[name] = Check(name, "failed", "unknown, since no engine answers")
     except PlanodevError as error:
         found[name] = Check(name, "failed", error.message, error.why, error.fix)
     except Exception as error:  # noqa: BLE001  a broken check must not hide the others

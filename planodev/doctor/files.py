@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from planodev import env_file as env_files
 from planodev.checks import credentials, git
 from planodev.connection import DOCKER_HOST_NAME
-from planodev.errors import BadInput
+from planodev.errors import BadInput, NoEngine
 from planodev.plano import access_keys, environment, storage, will_store
 from planodev.result import Check
 
@@ -31,11 +32,11 @@ def env_file(subject: Subject) -> Check:
     if odd:
         why = "planoai keeps quotes, comments and `export` as a part of it"
         return Check("env-file", "failed", f"{', '.join(odd)} in `.env` is not read alike by everybody", why, UP)
-    run = subject.work()
-    have = run.observed.container
-    if have and not wanted.foreign_host and have.port != wanted.port:
-        return Check("env-file", "failed", f"DB_PORT is {wanted.port}, the container has port {have.port}", fix=UP)
-    return _private(subject, env) or Check("env-file", "ok", f"complete, for `--plano {run.mode}`")
+    with suppress(NoEngine):
+        have = subject.work().observed.container
+        if have and not wanted.foreign_host and have.port != wanted.port:
+            return Check("env-file", "failed", f"DB_PORT is {wanted.port}, the container has port {have.port}", fix=UP)
+    return _private(subject, env) or Check("env-file", "ok", f"complete, for `--plano {wanted.plano or 'native'}`")
 
 
 def _private(subject: Subject, env: env_files.EnvFile) -> Check | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from planodev import project, settings
 from planodev.checks import credentials
 from planodev.connection import DOCKER_HOST_NAME, LOOPBACK, Connection
 from planodev.env_file import KEYS, EnvFile, load
-from planodev.errors import BadInput
+from planodev.errors import BadInput, NoEngine, VerificationFailed
 from planodev.plano import config_file, proof
 from planodev.work import Work, prepare
 
@@ -70,7 +71,17 @@ class Subject:
 
     def evidence(self) -> proof.Evidence:
         """Return what Plano's own statements met, from this machine."""
-        return self._once("evidence", lambda: proof.run_here(self.way(host=LOOPBACK), PATIENCE))
+        return self._once("evidence", self._evidence)
+
+    def _evidence(self) -> proof.Evidence:
+        way = self.way(host=LOOPBACK)
+        with suppress(NoEngine):
+            run = self.work()
+            have = run.observed.container
+            if not run.wanted.foreign_host and (have is None or have.state != "running"):
+                state = f"the container `{have.name}` is {have.state}" if have else "this project has no container"
+                raise VerificationFailed("not-running", "Postgres is not running", why=state, fix="`planodev up`")
+        return proof.run_here(way, PATIENCE)
 
     def _once(self, name: str, ask: Callable[[], T]) -> T:
         """Ask once for all threads; an error is the answer for all of them, too."""

@@ -73,6 +73,7 @@ class Places:
         ours: the project's own `.env`, into which keys are saved.
         shell: the environment that planoai starts with.
         config: the configuration.
+        option: what `up` needs to see that configuration, such as ` --config other.yaml`.
 
     """
 
@@ -80,6 +81,7 @@ class Places:
     ours: Path
     shell: Mapping[str, str] = field(repr=False)
     config: Path
+    option: str = ""
 
     @property
     def text(self) -> str | None:
@@ -142,11 +144,13 @@ def _without(name: str, value: str | None, places: Places) -> Fault:
     here = bool(places.shell.get(name)) and not is_placeholder(places.shell[name])
     alone = places.beside.is_file()
     if here and places.saved:
-        fix = "`planodev up --save-keys`"
+        fix = f"`planodev up{places.option} --save-keys`"
     elif here:
-        fix = f"`printf '{name}=%s\\n' \"${name}\" >> {places.file}`"
+        # A line of its own, also behind a last line that has no end.
+        fix = f"`printf '\\n{name}=%s\\n' \"${name}\" >> {places.file}`"
     else:
-        fix = f"`read -rs KEY && printf '{name}=%s\\n' \"$KEY\" >> {places.file}` reads it unseen"
+        ask = f"printf '{name}: '; read -rs KEY; printf '\\n{name}=%s\\n' \"$KEY\" >> {places.file}"
+        fix = f"`{ask}` reads it unseen"
     place = "`.env`" if alone else "the shell"
     if value is None and not here:
         text = f"{name} is neither in `.env` nor in the shell, and planoai would not start without it"

@@ -142,10 +142,10 @@ def _connection(config: ConfigFile, environment: Mapping[str, str] | None, mode:
     ours = {"DB_USER": "user", "DB_PASS": "secret", "DB_HOST": "host", "DB_PORT": "5432", "DB_NAME": "database"}
     values = ours if environment is None else {**ours, **environment}
     unset = [variable for variable in storage.variables(text) if not values.get(variable)]
-    for variable in unset:
+    for variable in unset if environment is not None else ():
         said = f"the connection string in `{name}` names ${variable}, which is not set where planoai starts"
         fix = f"put {variable}=… into `.env` and start Plano by `planodev run`, or use the five DB_* variables"
-        yield Finding("connection-string-unset", said, fix, fatal=environment is not None)
+        yield Finding("connection-string-unset", said, fix, fatal=True)
     if unset or text == CONNECTION_STRING:
         return
     from planodev.plano import driver_url

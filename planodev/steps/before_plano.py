@@ -65,6 +65,5 @@ def _out_of_reach(work: Work, have: Container) -> bool:
 
 def _faults(work: Work, start: Start) -> list[access_keys.Fault]:
     given = {**work.environment, **environment.of(work.connection(), work.env, work.config, work.environment)}
-    return access_keys.faults(
-        work.config.keys, access_keys.Places(start.env_path, work.env.path, given, work.config.path)
-    )
+    places = access_keys.Places(start.env_path, work.env.path, given, work.config.path, prove.option(work))
+    return access_keys.faults(work.config.keys, places)

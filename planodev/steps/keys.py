@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from planodev import env_file
@@ -31,6 +32,7 @@ class SaveKeys:
         for fault in faults:
             if fault.key not in found:
                 work.progress.notice(Notice(fault.code, fault.message, fault.fix))
+        work.first = next((fault.fix for fault in faults if fault.fatal and fault.key not in found), "")
         if found:
             return Outcome("would be saved" if work.dry_run else "saved", "keys", f"{', '.join(found)} in `.env`")
         missing = [fault.key for fault in faults if fault.absent]
@@ -61,7 +63,9 @@ def places_of(work: Work) -> access_keys.Places:
     shell = work.environment
     if not beside.is_file():  # then it takes what `run` gives it
         shell = {**shell, **{name: value for name, value in work.env.values.items() if value}}
-    return access_keys.Places(beside, work.env.path, shell, work.config.path)
+    chosen = work.settings.config.value
+    option = f" --config {shlex.quote(chosen)}" if chosen else ""
+    return access_keys.Places(beside, work.env.path, shell, work.config.path, option)
 
 
 def faults_of(work: Work) -> list[access_keys.Fault]:

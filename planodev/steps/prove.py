@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev import connection, env_file
 from planodev.errors import Conflict, VerificationFailed
 from planodev.plano import environment, proof, storage, will_store
+from planodev.project import CONFIG_NAMES
 from planodev.result import Notice, Outcome
 from planodev.steps import access
 
@@ -52,7 +55,7 @@ def _refuse_unusable(work: Work) -> None:
         VerificationFailed(finding.code, f"Plano would not start with `{name}`", why=finding.message, fix=finding.fix)
         for finding in fatal
     ]
-    if work.config.lacks:
+    if work.config.lacks and not any(error.code == "config-key-refused" for error in errors):
         errors.append(
             VerificationFailed(
                 "config-without-storage",
@@ -65,6 +68,14 @@ def _refuse_unusable(work: Work) -> None:
         work.progress.notice(Notice(error.code, error.why or error.message, error.fix))
     if errors:
         raise errors[0]
+
+
+def option(work: Work) -> str:
+    """Return what `up` needs to make or to see this configuration, such as ` --config other.yaml`."""
+    path = work.config.path
+    if path.parent == work.project.path and path.name in CONFIG_NAMES:
+        return ""
+    return f" --config {shlex.quote(os.path.relpath(path, work.project.path))}"
 
 
 def _given(work: Work) -> dict[str, str]:
@@ -130,7 +141,10 @@ def alone(work: Work) -> proof.Evidence:
         )
     if work.config.text is None:
         raise VerificationFailed(
-            "config-missing", "Plano has no configuration", why=f"there is no `{work.config.path}`", fix="`planodev up`"
+            "config-missing",
+            "Plano has no configuration",
+            why=f"there is no `{work.config.path if option(work) else work.config.path.with_name(CONFIG_NAMES[0])}`",
+            fix=f"`planodev up{option(work)}`",
         )
     work.password, work.port = work.wanted.password, work.wanted.port or 0
     for finding in will_store.findings(work.config, _given(work), work.mode):
