@@ -9,7 +9,7 @@ from planodev import project, settings, work
 from planodev.connection import DOCKER_HOST_NAME, LOOPBACK, Connection
 from planodev.env_file import KEYS
 from planodev.errors import BadInput, VerificationFailed
-from planodev.plano import config_file, planoai
+from planodev.plano import config_file, planoai, storage
 from planodev.plano import environment as plano_environment
 from planodev.result import Notice
 from planodev.steps import before_plano
@@ -78,13 +78,14 @@ def run(
     # A process here reaches the database here; only `planoai up --docker` puts Plano into a container.
     asked = options.get("plano") and settings.resolve(options, {}, None, {}).plano.value
     mode = asked or (start.mode if start else "native")
-    way = _way(found, wanted, mode)
     if start:
         config = config_file.load(start.config)
+    own = start and storage.named(config.connection_string, None, {**found.values, **environment}, mode)
+    way = None if own and not all(found.values.get(key) for key in KEYS) else _way(found, wanted, mode)
     added = plano_environment.of(way, found, config, environment)
     # The other mode's address is what `env` printed for that.
     fine = {"DB_HOST": (DOCKER_HOST_NAME, LOOPBACK, "localhost")}
-    overruled = [name for name in KEYS if environment.get(name) not in (None, "", added[name], *fine.get(name, ()))]
+    overruled = [name for name in KEYS if environment.get(name) not in (None, "", added.get(name), *fine.get(name, ()))]
     if overruled:
         are = "is" if len(overruled) == 1 else "are"
         text = f"{', '.join(overruled)} {are} set in the shell to something else; the command gets what `.env` says"

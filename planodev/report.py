@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from planodev import engines, work
 from planodev.checks import credentials
 from planodev.connection import DOCKER_HOST_NAME, LOOPBACK
-from planodev.plano import proof, state_table
+from planodev.plano import proof, state_table, storage
 from planodev.result import Notice, Result, counted
 
 if TYPE_CHECKING:
@@ -189,6 +189,9 @@ def status(run: Work, inside: proof.Evidence | None) -> Result:
     if data["state"] == "absent" and run.settings.name.value in run.observed.taken:
         made = run.engine.foreign(run.settings.name.value)
         hint = f"`planodev up --adopt` takes over `{made.name}`, which was made by hand" if made else hint
+    own = run.config.connection_string if run.config.text is not None else None
+    if data["state"] == "absent" and own and not storage.names_ours(own):
+        hint = f"`planodev verify` proves the database that `{run.config.path.name}` names"
     lacks = run.config.lacks if run.config.text is not None else None
     fix = "`planodev up --yes` adds what is missing to it, and nothing else"
     notices = [Notice("config-without-storage", f"Plano would not use this database: {lacks}", fix)] if lacks else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from planodev.checks import credentials
 from planodev.plano import proof, state_table
 from planodev.result import Check
 
@@ -18,14 +19,14 @@ def login(subject: Subject) -> Check:
         version = evidence.facts["server_version"].split()[0]
         return Check("login", "ok", f"as {way.user} into {way.database}, PostgreSQL {version}")
     verdict = proof.verdict(evidence, way)
-    return Check("login", "failed", f"not as {way.user} into {way.database}", verdict.why, "`planodev up`")
+    return Check("login", "failed", f"not as {way.user} into {way.database}", verdict.why, _fix(subject))
 
 
 def table(subject: Subject) -> Check:
     """Whether Plano's table is there, and as Plano needs it."""
     facts = subject.evidence().facts
     if facts is None:
-        return Check("table", "failed", "unknown, since nobody got in", fix="`planodev up`")
+        return Check("table", "failed", "unknown, since nobody got in", fix=_fix(subject))
     fault = state_table.judge(facts)
     if fault:
         fix = f"`{fault.fix}`" if fault.fix.startswith("planodev") else fault.fix
@@ -45,5 +46,14 @@ def storing(subject: Subject) -> Check:
     verdict = proof.verdict(evidence, way)
     if verdict.proved:
         return Check("proof", "ok", f"a conversation was stored, read back and rolled back {place}")
-    fix = f"`{verdict.fix}`" if verdict.fix.startswith("planodev") else verdict.fix
+    fix = _fix(subject) if verdict.fix.startswith("planodev") else verdict.fix
     return Check("proof", "failed", f"Plano could not store as {way.user} at {way.host}:{way.port}", verdict.why, fix)
+
+
+def _fix(subject: Subject) -> str:
+    """Return what mends a login; `up` does not act on servers of others."""
+    if subject.named():
+        return f"check the connection_string in `{subject.config().path.name}`"
+    if credentials.read(subject.env()).foreign_host:
+        return f"that server is not planodev's: check DB_HOST and its like in `{subject.project.env_path}`"
+    return "`planodev up`"

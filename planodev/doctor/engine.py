@@ -69,8 +69,8 @@ def container(subject: Subject) -> Check:
     run = subject.work()
     have = run.observed.container
     if have is None:
-        if run.wanted.foreign_host:
-            return Check("container", "ok", "none: DB_HOST names a server that planodev does not run")
+        if run.wanted.foreign_host or subject.named():
+            return Check("container", "ok", "none: the database is one that planodev does not run")
         return Check("container", "failed", "this project has none", fix=UP)
     if have.state == "running":
         return Check("container", "ok", f"{have.name} is running {have.image}")

@@ -21,9 +21,11 @@ UP = "`planodev up`"
 def env_file(subject: Subject) -> Check:
     """Whether `.env` is private, read alike by all, and in step with the engine."""
     env = subject.env()
-    if not env.exists:
+    if not env.exists and not subject.named():
         return Check("env-file", "failed", "there is no `.env`", fix=UP)
     missing = [key for key in env_files.KEYS if not env.values.get(key)]
+    if missing and subject.named():
+        return Check("env-file", "ok", "no DB_* in it: the configuration names a database of its own")
     if missing:
         return Check("env-file", "failed", f"`.env` lacks {', '.join(missing)}", fix=UP)
     wanted = credentials.read(env)
@@ -66,7 +68,7 @@ def config(subject: Subject) -> Check:
         return Check(
             "config", "failed", f"Plano would not use this database with `{found.path.name}`", found.lacks, fix
         )
-    named = storage.named(found.connection_string, way, given, mode)
+    named = subject.named() or storage.named(found.connection_string, way, given, mode)
     if named:
         said = f"`{found.path.name}` names a database of its own: {named.masked}"
         return Check("config", "warning", said, fix="`planodev verify` proves that one")

@@ -11,13 +11,14 @@ from planodev.checks import credentials
 from planodev.connection import DOCKER_HOST_NAME, LOOPBACK, Connection
 from planodev.env_file import KEYS, EnvFile, load
 from planodev.errors import BadInput, NoEngine, VerificationFailed
-from planodev.plano import config_file, proof
+from planodev.plano import config_file, proof, storage
 from planodev.work import Work, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from planodev.plano import driver_url
     from planodev.progress import Progress
 
 T = TypeVar("T")
@@ -53,6 +54,16 @@ class Subject:
         except BadInput:  # which `env-file` and `config` tell
             return prepare(self.project, {}, self.environment, self._progress, lenient=True)
 
+    def named(self) -> driver_url.Target | None:
+        """Return the database of its own that the configuration names, where that needs none of DB_*."""
+        env = self.env()
+        if all(env.values.get(key) for key in KEYS):
+            return None
+        with suppress(BadInput):
+            text = self.config().connection_string
+            return storage.named(text, None, {**env.values, **self.environment}, "native")
+        return None
+
     def way(self, *, host: str | None = None) -> Connection:
         """Return the database's address as `.env` has it, from where Plano will be, or from another place.
 
@@ -62,6 +73,9 @@ class Subject:
         """
         env = self.env()
         missing = [key for key in KEYS if not env.values.get(key)]
+        named = self.named() if missing else None
+        if named:
+            return storage.way(named)
         if missing:
             raise BadInput("env-file-incomplete", f"unknown: `.env` lacks {', '.join(missing)}", fix="`planodev up`")
         wanted = credentials.read(env)
@@ -78,7 +92,7 @@ class Subject:
         with suppress(NoEngine):
             run = self.work()
             have = run.observed.container
-            if not run.wanted.foreign_host and (have is None or have.state != "running"):
+            if not run.wanted.foreign_host and not self.named() and (have is None or have.state != "running"):
                 state = f"the container `{have.name}` is {have.state}" if have else "this project has no container"
                 raise VerificationFailed("not-running", "Postgres is not running", why=state, fix="`planodev up`")
         return proof.run_here(way, PATIENCE)

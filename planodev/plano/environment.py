@@ -32,22 +32,22 @@ def variables(way: Connection) -> dict[str, str]:
     }
 
 
-def of(way: Connection, env: EnvFile, config: ConfigFile, shell: Mapping[str, str]) -> dict[str, str]:
+def of(way: Connection | None, env: EnvFile, config: ConfigFile, shell: Mapping[str, str]) -> dict[str, str]:
     """Return what is added to the shell's environment.
 
     DB_* and provider keys come from `.env` and lead, as they do in planoai wherever it reads that file; so does
     DATABASE_URL. Other variables that the configuration's connection string names stay what the shell says.
 
     Args:
-        way: how the database is reached from where the command will run.
+        way: how the database is reached from where the command will run; None where the configuration has its own.
         env: the project's `.env`.
         config: Plano's configuration; what it names is handed on as well.
         shell: the environment as it is.
 
     """
-    values = variables(way)
+    values = variables(way) if way else {}
     also = storage.variables(config.connection_string or "")
-    if URL not in also or not shell.get(URL):
+    if way and (URL not in also or not shell.get(URL)):
         values[URL] = env.values.get(URL) or way.url
     keys = [key.name for key in config.keys if key.name]
     keys += [provider.key for provider in providers.BY_NAME.values() if provider.key]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planodev.errors import VerificationFailed
-from planodev.plano import access_keys, environment
+from planodev.plano import access_keys
 from planodev.result import Notice
 from planodev.steps import fit, plano_running, prove
 
@@ -64,6 +64,5 @@ def _out_of_reach(work: Work, have: Container) -> bool:
 
 
 def _faults(work: Work, start: Start) -> list[access_keys.Fault]:
-    given = {**work.environment, **environment.of(work.connection(), work.env, work.config, work.environment)}
-    places = access_keys.Places(start.env_path, work.env.path, given, work.config.path, prove.option(work))
+    places = access_keys.Places(start.env_path, work.env.path, prove.given(work), work.config.path, prove.option(work))
     return access_keys.faults(work.config.keys, places)

@@ -50,7 +50,7 @@ def refuse_config(work: Work) -> None:
 
 def _refuse_unusable(work: Work) -> None:
     name = work.config.path.name
-    fatal = [finding for finding in will_store.findings(work.config, _given(work), work.mode) if finding.fatal]
+    fatal = [finding for finding in will_store.findings(work.config, given(work), work.mode) if finding.fatal]
     errors = [
         VerificationFailed(finding.code, f"Plano would not start with `{name}`", why=finding.message, fix=finding.fix)
         for finding in fatal
@@ -78,12 +78,15 @@ def option(work: Work) -> str:
     return f" --config {shlex.quote(os.path.relpath(path, work.project.path))}"
 
 
-def _given(work: Work) -> dict[str, str]:
+def given(work: Work) -> dict[str, str]:
+    """Return the environment that `planodev run` would start Plano with."""
+    if work.password is None:
+        return {**work.env.values, **work.environment}
     return {**work.environment, **environment.of(work.connection(), work.env, work.config, work.environment)}
 
 
 def _named(work: Work) -> Target | None:
-    return storage.named(work.config.connection_string, work.connection(), _given(work), work.mode)
+    return storage.named(work.config.connection_string, work.connection(), given(work), work.mode)
 
 
 def refuse_other_database(work: Work) -> None:
@@ -133,6 +136,11 @@ def alone(work: Work) -> proof.Evidence:
     """
     missing = [key for key in env_file.KEYS if not work.env.values.get(key)]
     if missing:
+        # A configuration with a database of its own needs none of them.
+        named = storage.named(work.config.connection_string, None, given(work), work.mode)
+        if named:
+            work.progress.begin(Prove.title)
+            return _elsewhere(work, storage.way(named))
         raise VerificationFailed(
             "env-file-incomplete",
             f"`.env` lacks {', '.join(missing)}",
@@ -147,7 +155,7 @@ def alone(work: Work) -> proof.Evidence:
             fix=f"`planodev up{option(work)}`",
         )
     work.password, work.port = work.wanted.password, work.wanted.port or 0
-    for finding in will_store.findings(work.config, _given(work), work.mode):
+    for finding in will_store.findings(work.config, given(work), work.mode):
         if not finding.fatal:  # the rest is what the proof fails with
             work.progress.notice(Notice(finding.code, finding.message, finding.fix))
     work.progress.begin(Prove.title)

@@ -212,6 +212,18 @@ def test_an_own_connection_string_to_another_server_is_respected_and_proved(shop
         assert session.execute("SELECT count(*) FROM conversation_states").fetchone() == (0,)
 
 
+def test_an_own_connection_string_needs_no_env_file(project, elsewhere):
+    project.write("config.yaml", storing_in(own(elsewhere)))
+    assert "planodev -C" in project("up", code=4).err
+    proved = project("verify", "--json")
+    assert proved.json["ok"]
+    assert "`planodev -C" in project("status").out
+    assert "verify` proves the database" in project("status").out
+    states = {check["name"]: check["state"] for check in project("doctor", "--json", code=None).json["data"]["checks"]}
+    assert (states["env-file"], states["container"], states["config"]) == ("ok", "ok", "warning")
+    assert [path.name for path in project.path.iterdir()] == ["config.yaml"]
+
+
 def test_an_own_connection_string_through_a_variable(shop, elsewhere):
     shop.write("config.yaml", storing_in("${CHATS_URL}"))
     assert shop("verify", "--json", code=7).error == "connection-string-unset"
