@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NEWEST := .cache/newest
 PLANOAI := .cache/planoai
 
-.PHONY: up down test test-faults check format bench clean
+.PHONY: up down test test-engine test-apart test-faults check format bench clean
 
 up: $(VENV)/.up
 	$(BIN)/planodev -C examples/support-agent up
@@ -17,7 +17,15 @@ down: $(VENV)/.up
 test: $(VENV)/.test $(NEWEST)/.test $(PLANOAI)/.done check
 	PYTHON=$(abspath $(BIN)/python) tests/setup
 	PLANOAI=$(abspath $(PLANOAI)/bin/python) $(NEWEST)/bin/python -m pytest -q tests/unit tests/cli tests/contracts
-	PLANOAI=$(abspath $(PLANOAI)/bin/python) $(BIN)/python -m pytest -q tests
+	$(MAKE) --jobs 2 --output-sync=target test-engine test-apart
+
+# Two halves that do not share a server: the first waits for the engine most of its time.
+test-engine:
+	PLANOAI=$(abspath $(PLANOAI)/bin/python) $(BIN)/python -m pytest -q -p no:cacheprovider tests/docker tests/engines
+
+test-apart:
+	PLANOAI=$(abspath $(PLANOAI)/bin/python) $(BIN)/python -m pytest -q -p no:cacheprovider --ignore tests/docker \
+		--ignore tests/engines tests
 
 # The whole fault matrix, every boundary and 200 kills: 20 minutes at most, and a failure when they do not suffice.
 test-faults: $(VENV)/.test

@@ -88,14 +88,19 @@ class Subject:
         return self._once("evidence", self._evidence)
 
     def _evidence(self) -> proof.Evidence:
-        way = self.way(host=LOOPBACK)
+        found = proof.run_here(self.way(host=LOOPBACK), PATIENCE)
+        if found.facts is None:
+            self._look_whether_it_runs()
+        return found
+
+    def _look_whether_it_runs(self) -> None:
+        """Raise `VerificationFailed` where it does not: what answers at its port is somebody else then."""
         with suppress(NoEngine):
             run = self.work()
             have = run.observed.container
             if not run.wanted.foreign_host and not self.named() and (have is None or have.state != "running"):
                 state = f"the container `{have.name}` is {have.state}" if have else "this project has no container"
                 raise VerificationFailed("not-running", "Postgres is not running", why=state, fix="`planodev up`")
-        return proof.run_here(way, PATIENCE)
 
     def _once(self, name: str, ask: Callable[[], T]) -> T:
         """Ask once for all threads; an error is the answer for all of them, too."""
