@@ -17,7 +17,7 @@ def test_a_changed_password_is_followed(project):
     text = (project.path / ".env").read_text()
     (project.path / ".env").write_text(re.sub("DB_PASS=.*", "DB_PASS=changed-by-hand", text))
     done = project("up")
-    assert "the database follows `.env`" in done.err
+    assert "`.env` leads, and it follows" in done.err
     assert project.env["DB_PASS"] == "changed-by-hand"
     assert project.stored() == ["kept"]
 
