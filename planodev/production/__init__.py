@@ -45,7 +45,7 @@ class Provider:
         ca: the shell line that puts the provider's CA into `server-ca.pem`, or the words that say how; None without a
             sidecar.
         ca_source: where that is documented.
-        checked: the day on which the pages were read, ISO 8601.
+        checked: the day on which the facts were gathered, ISO 8601; not every page could be opened then.
         shares_public: whether the provider serves the schema `public` to the web, so that rows need a policy.
         plain_password: whether it refuses a password that the client has hashed, as `psql` does when it asks for one.
 
