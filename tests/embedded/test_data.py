@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import subprocess
 import time
@@ -28,32 +27,30 @@ def servers(base):
 
 
 def test_killed_at_twenty_moments_it_is_mended_by_the_next_up(make_project, base):
-    moments = [0.05 + 0.085 * n for n in range(20)]
-    random.shuffle(moments)
     project = make_project()
     halves = 0
-    for moment in moments:
+    for number in range(20):
         running = project.start("up")
-        time.sleep(moment)
+        time.sleep(0.05 + 0.045 * number)
         running.kill()
         running.communicate()
         halves += any(base.glob("data/planodev/postgres/*/data")) and not any(
             base.glob("data/planodev/postgres/*/ready")
         )
-        if moment > 1:  # what remains of a late kill is finished, which is as good
-            continue
-        for pid in servers(base):
-            if moment in moments[::3]:  # a third of them lose the server as well, as in a power failure
-                psutil.Process(pid).kill()
-                gone(pid)
-    assert halves > 3
-    project("up")
-    project.store("kept")
-    assert len(servers(base)) == 1
-    assert len([p for p in (base / "data/planodev/postgres").iterdir() if not p.name.startswith(".")]) == 1
+        for pid in servers(base) if number % 3 == 0 else ():  # a third lose the server as well, as in a power failure
+            psutil.Process(pid).kill()
+            gone(pid)
+        project("up")
+        project.store("kept")
+        assert len(servers(base)) == 1
+        assert len([p for p in (base / "data/planodev/postgres").iterdir() if not p.name.startswith(".")]) == 1
+        assert project.stored() == ["kept"]
+        if number < 19:
+            project("down", "--delete-data", "--yes")
     project("down", "--keep-data")
     project("up")
     assert project.stored() == ["kept"]
+    assert halves > 1  # of the twenty, how many depends on the machine
 
 
 @pytest.mark.parametrize("left", ["nothing", "labels", "no version", "no mark"])
