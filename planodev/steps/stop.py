@@ -88,7 +88,8 @@ def _confirm(work: Work, held: str, *, yes: bool) -> None:
     if answer is None:
         raise BadInput(
             "not-confirmed",
-            "nothing was deleted: there is no terminal to ask at",
+            f"nothing was deleted: {what} would be gone for ever",
+            why="there is no terminal to ask at",
             fix="`planodev down --delete-data --yes`",
         )
     if not answer:
