@@ -24,7 +24,7 @@ from planodev.engines import (
     endpoint,
 )
 from planodev.engines.docker_labels import mount_of, mounted_by, owner_of, volume_of
-from planodev.engines.docker_terms import INSIDE_PORT, LABEL, READY_MARK, TERMS, WITNESS_LABEL
+from planodev.engines.docker_terms import INSIDE_PORT, LABEL, NOT_FOUND, READY_MARK, TERMS, WITNESS_LABEL, Refused
 from planodev.errors import Conflict
 from planodev.plano import proof
 from planodev.project import Project, original_still_there, relation
@@ -114,7 +114,12 @@ class DockerEngine:
             elif related == "namesake":
                 namesakes.append(found)
         self._projects = frozenset(projects)
-        container = self._inspect(ours["Id"]) if ours else None
+        try:
+            container = self._inspect(ours["Id"]) if ours else None
+        except Refused as error:
+            if error.status != NOT_FOUND:
+                raise
+            container = None  # gone since it was listed: an interrupted `up` may just be ending
         return Observed(container, volume, tuple(namesakes), taken)
 
     def disk(self) -> str | None:

@@ -156,7 +156,7 @@ def all_places() -> Iterator[Place]:
     """Yield every place that is there."""
     try:
         names = sorted(entry.name for entry in os.scandir(databases()))
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):  # what cannot be looked into is not ours
         return
     yield from (Place(databases() / name) for name in names if re.fullmatch("[0-9a-f]{16}", name))
 

@@ -163,7 +163,10 @@ class StartPostgres:
                 name = planning.choose_name(work.settings.name, work.project.slug, work.project_id, work.observed.taken)
             except PortTaken as taken:
                 self._refuse_asked("port", port, work.settings.port, taken)
-                port = self._free_port(work, Setting(port, work.settings.port.source), desired.addresses)
+                lost, source = port, work.settings.port.source
+                port = self._free_port(work, Setting(lost, source), desired.addresses)
+                if port == lost:  # an engine elsewhere knows who has it, and this machine does not
+                    port = self._free_port(work, Setting(lost + 1, source), desired.addresses)
             else:
                 work.port = port
                 self._look_again(work)
