@@ -119,7 +119,9 @@ def test_no_acknowledged_row_is_lost_when_postgres_is_killed_while_rows_are_writ
             api.kill(name)
         else:
             kill = "for p in /proc/[0-9]*; do grep -q 'postgres: [p]lano' $p/cmdline && kill -9 ${p#/proc/}; done; true"
-            script = f"until grep -lq 'postgres: [p]lano' /proc/[0-9]*/cmdline 2>/dev/null; do :; done; {kill} 2>/dev/null"
+            script = (
+                f"until grep -lq 'postgres: [p]lano' /proc/[0-9]*/cmdline 2>/dev/null; do :; done; {kill} 2>/dev/null"
+            )
             api.exec_start(api.exec_create(name, ["sh", "-c", script], user="root")["Id"])
     assert evidence.PROVED in filled("up").out
     assert acknowledged | {"a", "b"} <= read(filled)
