@@ -7,10 +7,10 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
+from planodev import env_file
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-
-_PLAIN = re.compile(r"[A-Za-z0-9._%+/=:@-]*")
 
 
 def dotenv(values: Mapping[str, str]) -> str:
@@ -53,7 +53,7 @@ def _lines(lines: Iterable[str]) -> str:
 
 
 def _dotenv(value: str) -> str:
-    return value if _PLAIN.fullmatch(value) else _escaped(value)
+    return value if env_file.is_plain(value) else _escaped(value)
 
 
 def _escaped(value: str) -> str:

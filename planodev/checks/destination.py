@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from planodev import env_file
 from planodev.connection import CONNECTION_STRING
 from planodev.errors import BadInput, VerificationFailed
-from planodev.plano import driver_url
+from planodev.plano import driver_url, storage
 from planodev.production import PLACEHOLDER
 from planodev.result import Notice
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from planodev.plano.driver_url import Target
     from planodev.progress import Progress
 
-_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 # What `sh`, docker, planoai and python-dotenv read as it stands.
 _PLAIN = re.compile(r"[A-Za-z0-9._%+/=:@,-]+|\[[0-9A-Fa-f:.]+\]")
 # What skeletons, providers' pages and habit leave where a value belongs.
@@ -50,9 +49,8 @@ def read(path: Path, config: ConfigFile, progress: Progress) -> Target:
     if not env.exists:
         raise BadInput("env-file-missing", f"`{path}` is not there", fix="`planodev production PROVIDER` writes one")
     text = _connection_string(config)
-    _check_lines(env, [*_names(text), *(key.name for key in config.keys if key.name)], config)
-    values = env.values
-    full = _VARIABLE.sub(lambda found: values[found[1] or found[2]], text)
+    _check_lines(env, [*storage.variables(text), *(key.name for key in config.keys if key.name)], config)
+    full = storage.substitute(text, env.values, "native")
     if PLACEHOLDER in full:
         raise VerificationFailed(
             "connection-string-placeholder",
@@ -87,12 +85,7 @@ def _connection_string(config: ConfigFile) -> str:
             why=f"`{config.path}`: {config.lacks}",
             fix=f"put this into `{config.path}`:\n{_STORAGE}",
         )
-    assert config.content is not None  # noqa: S101  `lacks` has looked into it
-    return str(config.content["state_storage"]["connection_string"])
-
-
-def _names(text: str) -> list[str]:
-    return list(dict.fromkeys(braced or bare for braced, bare in _VARIABLE.findall(text)))
+    return config.connection_string or ""  # `lacks` has looked into it
 
 
 def _check_lines(env: env_file.EnvFile, names: list[str], config: ConfigFile) -> None:

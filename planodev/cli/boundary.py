@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import click
 
 from planodev.cli.console import Console
 from planodev.cli.group import planodev
 from planodev.errors import BadInput, Interrupted, PlanodevError
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -25,7 +21,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         arguments: without the program's name; default what was typed.
 
     """
-    signal.signal(signal.SIGTERM, _terminated)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started us
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  until the process ends
@@ -107,11 +102,6 @@ def _command(arguments: list[str]) -> str:
             continue
         return argument
     return "planodev"
-
-
-def _terminated(number: int, frame: FrameType | None) -> None:
-    del number, frame
-    raise KeyboardInterrupt
 
 
 def _quiet_pipe() -> int:

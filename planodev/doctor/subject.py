@@ -37,10 +37,13 @@ class Subject:
 
     def env(self) -> EnvFile:
         """Return `.env`."""
-        return load(self.project.env_path)
+        return self._once("env", lambda: load(self.project.env_path))
 
     def config(self) -> config_file.ConfigFile:
         """Return Plano's configuration."""
+        return self._once("config", self._load_config)
+
+    def _load_config(self) -> config_file.ConfigFile:
         chosen = settings.resolve({}, self.environment, self.project.path, {})
         return config_file.load(config_file.find(self.project.path, chosen.config.value))
 

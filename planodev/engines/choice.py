@@ -113,7 +113,7 @@ def _first_that_answers(environment: Mapping[str, str], project: Project, env_id
         from planodev.engines import embedded, embedded_program
 
         if embedded_program.find() is None:
-            raise _both_ways_out(error, embedded.INSTALL) from error
+            raise _both_ways_out(error, embedded.INSTALL, named=bool(named)) from error
         if named:
             raise
         if env_id and not sure and not records.is_of_another(project, env_id):
@@ -127,8 +127,9 @@ def _first_that_answers(environment: Mapping[str, str], project: Project, env_id
     return engine
 
 
-def _both_ways_out(error: NoEngine, install: str) -> NoEngine:
-    fix = f"{error.fix}; or {install}, which needs no Docker, then `planodev up`"
+def _both_ways_out(error: NoEngine, install: str, *, named: bool) -> NoEngine:
+    then = "`planodev up --engine embedded`" if named else "`planodev up`"
+    fix = f"{error.fix}; or {install}, which needs no Docker, then {then}"
     return NoEngine(error.code, error.message, why=error.why, fix=fix)
 
 

@@ -6,11 +6,10 @@ volume of planodev's own; the old container and its volume stay as they were, un
 
 from __future__ import annotations
 
-import io
-import tarfile
 from typing import Any
 
-from planodev.engines import Foreign, Server
+from planodev.engines import Foreign, Server, docker_files
+from planodev.engines.docker_labels import owner_of, variables_of
 from planodev.engines.docker_terms import LABEL, NOT_FOUND, READY_MARK, Refused
 from planodev.errors import Conflict
 
@@ -39,15 +38,16 @@ def find(api: Any, name: str) -> Foreign | None:  # noqa: ANN401  QuickClient or
             return None
         raise
     config = item["Config"]
-    variables = dict(v.split("=", 1) for v in config.get("Env") or [] if "=" in v)
+    variables = variables_of(config)
     data = variables.get("PGDATA", _PGDATA)
-    version = (
-        None if LABEL + "project" in (config.get("Labels") or {}) else _read(api, item["Id"], f"{data}/PG_VERSION")
-    )
+    if owner_of(config.get("Labels")):
+        return None
+    version = docker_files.read(api, item["Id"], f"{data}/PG_VERSION")
     if version is None or not version.strip().isdigit():
         return None
-    file = variables.get("POSTGRES_PASSWORD_FILE")
-    password = variables.get("POSTGRES_PASSWORD") or ((_read(api, item["Id"], file) or "").strip() if file else "")
+    password = variables.get("POSTGRES_PASSWORD")
+    if not password and "POSTGRES_PASSWORD_FILE" in variables:
+        password = (docker_files.read(api, item["Id"], variables["POSTGRES_PASSWORD_FILE"]) or "").strip()
     user = variables.get("POSTGRES_USER") or "postgres"
     bindings = (item["HostConfig"].get("PortBindings") or {}).get("5432/tcp") or []
     return Foreign(
@@ -121,13 +121,3 @@ def put_aside(api: Any, foreign: Foreign) -> None:  # noqa: ANN401
 def aside(foreign: Foreign) -> str:
     """Return the name that an adopted container gets."""
     return f"{foreign.name}-before-planodev-{foreign.id[:6]}"
-
-
-def _read(api: Any, container: str, path: str) -> str | None:  # noqa: ANN401
-    try:
-        chunks, _ = api.get_archive(container, path)
-    except Refused:
-        return None
-    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
-        member = archive.extractfile(archive.getmembers()[0])
-        return member.read().decode(errors="replace") if member else None

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import sys
-import tarfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from planodev.engines import Container, Foreign, NameTaken, PortTaken, Server, Volume, planning, ports
-from planodev.engines.docker_labels import is_of, labels_of
+from planodev.engines import Container, Foreign, NameTaken, PortTaken, Server, Volume, docker_files, planning, ports
+from planodev.engines.docker_labels import is_of, labels_of, variables_of
 from planodev.engines.docker_terms import CONFLICT, INSIDE_PORT, NOT_FOUND, READY_MARK, Refused
 from planodev.errors import Conflict
 
@@ -37,7 +35,7 @@ class Changes:
         self._where = where
 
     def image_major(self, image: str) -> int | None:
-        variables = _variables(self._api.find_image(image))
+        variables = variables_of(self._api.find_image(image)["Config"])
         if variables.get("PG_MAJOR", "").isdigit():
             return int(variables["PG_MAJOR"])
         # No official image: ask the program itself.
@@ -84,7 +82,7 @@ class Changes:
         self._remove_reader(volume)
         container = self._api.make_container(config, _READER.format(volume.name))
         try:
-            contents = (self._read(container, f"{_DATA}/{name}") for name in names)
+            contents = (docker_files.read(self._api, container, f"{_DATA}/{name}") for name in names)
             return next((content for content in contents if content is not None), None)
         finally:
             self._api.remove_container(container, force=True, v=True)
@@ -125,7 +123,7 @@ class Changes:
         return any(number.isdigit() and int(number) >= FIRST_OWN for number in numbers)
 
     def kept_password(self, container: Container) -> str | None:
-        return self._read(container.id, PASSWORD_FILE)
+        return docker_files.read(self._api, container.id, PASSWORD_FILE)
 
     def log(self, container: Container, lines: int) -> str:
         text: bytes = self._api.logs(container.id, tail=lines)
@@ -175,7 +173,7 @@ class Changes:
                 raise NameTaken(error.text) from error
             raise
         # A file instead of a variable: the password stays out of what `docker inspect` shows.
-        self._api.put_files(container, "/etc", _tar(PASSWORD_FILE.rsplit("/", 1)[1], server.password))
+        self._api.put_files(container, "/etc", docker_files.packed(PASSWORD_FILE.rsplit("/", 1)[1], server.password))
         try:
             self.start(Container.planned(container, server))
         except PortTaken:
@@ -223,27 +221,3 @@ class Changes:
                 why=error.text,
                 fix=f"`docker ps -a --filter volume={volume.name}` shows who uses it",
             ) from error
-
-    def _read(self, container_id: str, path: str) -> str | None:
-        try:
-            chunks, _ = self._api.get_archive(container_id, path)
-            with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
-                member = archive.extractfile(archive.getmembers()[0])
-                return member.read().decode() if member else None
-        except Refused as error:
-            if error.status == NOT_FOUND:
-                return None
-            raise
-
-
-def _variables(image: Mapping[str, Any]) -> dict[str, str]:
-    return dict(v.split("=", 1) for v in image["Config"].get("Env") or [] if "=" in v)
-
-
-def _tar(name: str, content: str) -> bytes:
-    member = tarfile.TarInfo(name)
-    member.size, member.mode = len(content.encode()), 0o400
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        archive.addfile(member, io.BytesIO(content.encode()))
-    return buffer.getvalue()

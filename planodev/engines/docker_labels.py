@@ -1,4 +1,4 @@
-"""The labels by which planodev knows its own again: written to containers and volumes, and read back."""
+"""What the engine lists of containers, volumes and images, read; above all the labels of planodev's own."""
 
 from __future__ import annotations
 
@@ -58,3 +58,8 @@ def mounted_by(item: Mapping[str, Any]) -> str | None:
 def mount_of(item: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the mount of the data, empty where there is none."""
     return next((m for m in item["Mounts"] if m["Destination"].startswith("/var/lib/postgresql")), {})
+
+
+def variables_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment that an image or a container is configured with."""
+    return dict(v.split("=", 1) for v in config.get("Env") or [] if "=" in v)

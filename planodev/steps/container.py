@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from planodev import work as works
 from planodev.checks import credentials
-from planodev.engines import Desired, NameTaken, PortTaken, Server, planning
+from planodev.engines import Desired, NameTaken, PortTaken, Server, planning, records
 from planodev.errors import Conflict
 from planodev.project import Owner
 from planodev.result import Notice, Outcome
@@ -33,6 +33,7 @@ class StartPostgres:
             return Outcome("unchanged", observed.container.name, f"on port {work.port}")
         if not observed.volume and observed.namesakes and not work.settings.name.asked:
             raise self._namesake(work)
+        held = observed.volume is not None
         observed = self._without_a_never_ready_volume(work)
         work.container, work.volume = observed.container, observed.volume
         desired = self._desired(work)
@@ -41,7 +42,7 @@ class StartPostgres:
             work.port = desired.port
             self._password(work)
             return Outcome("unchanged", desired.name, f"on port {desired.port}")
-        self._explain(work, decided)
+        self._explain(work, decided, made_anew=held and observed.volume is None)
         self._password(work)
         if work.dry_run:
             would = {"start": "would be started", "create": "would be created", "replace": "would be replaced"}
@@ -54,16 +55,23 @@ class StartPostgres:
         verb = {"start": "started", "create": "created", "replace": "replaced"}[action]
         return Outcome(verb, work.have().name, f"on port {work.port}")
 
-    def _explain(self, work: Work, decided: planning.Plan) -> None:
+    def _explain(self, work: Work, decided: planning.Plan, *, made_anew: bool) -> None:
         if decided.action == "replace":
             for reason in decided.reasons:
                 work.progress.note(f"the {work.engine.terms.server} is replaced, the data kept: {reason}")
         elif decided.action == "create" and decided.reasons:
             work.progress.note(f"the container is made again: {decided.reasons[0]}")
-        elif decided.action == "create" and work.env.project_id == work.project_id and not _moves(work):
+        elif decided.action == "create" and not made_anew and not _moves(work) and self._had_data(work):
             work.progress.note(
                 "this project had a database, and its data is gone from the engine: an empty one is made"
             )
+
+    def _had_data(self, work: Work) -> bool:
+        """Say whether this engine held data of the project that was not deleted by `down --delete-data`."""
+        record = records.find(work.project, work.env.project_id)
+        if record is None:
+            return work.env.project_id == work.project_id
+        return record.engine == work.engine.info.name
 
     def _without_a_never_ready_volume(self, work: Work) -> Observed:
         """Drop what was killed in its first seconds: it looks healthy and would refuse everyone for ever."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from planodev import connection, env_file
 from planodev.checks import git
+from planodev.plano import environment
 from planodev.result import Notice, Outcome
 
 if TYPE_CHECKING:
@@ -41,13 +42,7 @@ class WriteEnvironment:
         way = work.connection()
         old = work.env.values.get("DB_PASS", "")
         kept = connection.is_encoded(old) and work.wanted.password == way.password
-        return {
-            "DB_USER": way.user,
-            "DB_PASS": old if kept else connection.encode_password(way.password),
-            "DB_HOST": way.host,
-            "DB_PORT": str(way.port),
-            "DB_NAME": way.database,
-        }
+        return {**environment.variables(way), **({"DB_PASS": old} if kept else {})}
 
 
 class IgnoreEnvironment:

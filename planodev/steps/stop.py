@@ -81,10 +81,11 @@ def _held(work: Work) -> tuple[int | None, int]:
 def _confirm(work: Work, held: str, *, yes: bool) -> None:
     volume = work.observed.volume
     what = f"{held} in the {work.engine.terms.data} `{volume.name}`" if volume else "the container; it has no volume"
-    work.progress.note(f"this deletes {what}; `.env` and `{work.config.path.name}` stay")
+    says = f"this deletes {what}; `.env` and `{work.config.path.name}` stay"
     if yes:
+        work.progress.note(says)
         return
-    answer = work.progress.confirm("Delete it for ever?")
+    answer = work.progress.confirm(f"{says}. Delete it for ever?")
     if answer is None:
         raise BadInput(
             "not-confirmed",

@@ -146,3 +146,20 @@ def test_a_killed_server_loses_no_committed_row(project, api):
         api.kill(project.status()["container"])
         project("up")
     assert len(project.stored()) == 60
+
+
+def test_data_that_was_deleted_on_purpose_is_not_said_to_be_gone(project):
+    project("up")
+    project("down", "--delete-data", "--yes")
+    assert "gone" not in project("up").err
+    have = project.status()
+    project.api.remove_container(have["container"], force=True)
+    project.api.remove_volume(have["volume"])
+    assert "its data is gone" in project("up").err
+
+
+def test_a_refused_deletion_says_once_what_would_go(project):
+    project("up")
+    said = project("down", "--delete-data", code=2)
+    assert said.err.count("stored conversation turns") == 1
+    assert said.err.count("would be gone for ever") == 1

@@ -14,8 +14,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 # Who may know whom: a module imports from the groups above its own line, or from its own package.
 LAYERS = (
     ("errors",),
-    ("connection", "env_file", "rendering", "result", "progress", "background", "quoting"),
-    ("project", "locking"),
+    ("connection", "env_file", "rendering", "result", "progress", "background"),
+    ("project", "locking", "quoting"),
     ("plano", "production"),
     ("settings", "engines"),
     ("checks",),

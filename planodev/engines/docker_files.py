@@ -1,0 +1,32 @@
+"""Single files into and out of a container, as the tar archives that the engine wants them in."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from typing import Any
+
+from planodev.engines.docker_terms import NOT_FOUND, Refused
+
+
+def read(api: Any, container: str, path: str) -> str | None:  # noqa: ANN401  QuickClient or docker.APIClient
+    """Return a file's text, None where there is no such file; the container need not run."""
+    try:
+        chunks, _ = api.get_archive(container, path)
+    except Refused as error:
+        if error.status == NOT_FOUND:
+            return None
+        raise
+    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+        member = archive.extractfile(archive.getmembers()[0])
+        return member.read().decode(errors="replace") if member else None
+
+
+def packed(name: str, content: str) -> bytes:
+    """Return an archive with one file that only its owner may read."""
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(content.encode()), 0o400
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.addfile(member, io.BytesIO(content.encode()))
+    return buffer.getvalue()
