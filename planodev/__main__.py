@@ -38,8 +38,7 @@ def _interrupted() -> NoReturn:
     message = f"interrupted; {left}"
     if "--json" in sys.argv:
         error = f'{{"code": "interrupted", "message": "{message}", "why": null, "fix": null}}'
-        command = next((word for word in sys.argv[1:] if not word.startswith("-")), "planodev")
-        head = f'"schema_version": 1, "command": "{command}", "ok": false, "data": {{}}, "warnings": []'
+        head = '"schema_version": 1, "command": "planodev", "ok": false, "data": {}, "warnings": []'
         os.write(1, f'{{{head}, "error": {error}}}\n'.encode())
     else:
         os.write(2, f"✗ {message} [interrupted]\n".encode())

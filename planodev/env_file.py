@@ -56,6 +56,11 @@ class EnvFile:
         return {line.key: line.value for line in self.lines if line.key and line.value is not None}
 
     @property
+    def missing(self) -> list[str]:
+        """Return those of the five keys that have no value."""
+        return [key for key in KEYS if not self.values.get(key)]
+
+    @property
     def project_id(self) -> str | None:
         """Return the 16 hexadecimal digits that tie this checkout to its database."""
         found = _PROJECT.search(self.text)

@@ -12,7 +12,6 @@ from planodev.errors import BadInput, VerificationFailed
 from planodev.plano import config_file, planoai, storage
 from planodev.plano import environment as plano_environment
 from planodev.result import Notice
-from planodev.steps import before_plano
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,7 +80,7 @@ def run(
     if start:
         config = config_file.load(start.config)
     own = start and storage.named(config.connection_string, None, {**found.values, **environment}, mode)
-    way = None if own and not all(found.values.get(key) for key in KEYS) else _way(found, wanted, mode)
+    way = None if own and found.missing else _way(found, wanted, mode)
     added = plano_environment.of(way, found, config, environment)
     # The other mode's address is what `env` printed for that.
     fine = {"DB_HOST": (DOCKER_HOST_NAME, LOOPBACK, "localhost")}
@@ -91,9 +90,11 @@ def run(
         text = f"{', '.join(overruled)} {are} set in the shell to something else; the command gets what `.env` says"
         progress.notice(Notice("shell-overruled", text, f"`unset {' '.join(overruled)}`"))
     if start:
+        from planodev.steps import before_plano
+
         run_ = work.prepare(here, {"plano": mode}, environment, progress)
         try:
-            before_plano.look(replace(run_, config=config), start)
+            before_plano.look(replace(run_, config=config))
         finally:
             run_.engine.close()
     return Launch(tuple(command), here.path, {**environment, **added})
@@ -109,7 +110,7 @@ def _if_readable(config: config_file.ConfigFile) -> config_file.ConfigFile:
 
 
 def _way(found: EnvFile, wanted: Credentials, mode: str) -> Connection:
-    missing = [key for key in KEYS if not found.values.get(key)]
+    missing = found.missing
     if missing:
         raise VerificationFailed(
             "env-file-incomplete",

@@ -109,8 +109,8 @@ def _prove_early(run: work.Work) -> Callable[[], proof.Evidence | None] | None:
     have, volume, asked = run.observed.container, run.observed.volume, run.settings
     if have is None or volume is None or have.state != "running" or run.wanted.password is None:
         return None
-    if run.chosen and run.chosen.data_in:
-        return None
+    if run.chosen and (run.chosen.data_in or run.chosen.unfinished):
+        return None  # a move is to be made, or ended
     same = (have.name, have.image, have.port) == (asked.name.value, asked.image.value, asked.port.value)
     if not same or asked.pull.value == "always" or run.wanted.plano != run.mode or have.plano != run.mode:
         return None

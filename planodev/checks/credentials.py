@@ -65,6 +65,11 @@ def read(env: EnvFile) -> Credentials:
     return Credentials(user, password, mode, port, database, foreign_host=host if host and not mode else None)
 
 
+def is_usable_name(name: str) -> bool:
+    """Say whether SQL, the URL and every reader of `.env` take the name of a role or a database as it is."""
+    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name) is not None
+
+
 def generate_password() -> str:
     """Return 32 characters of `[A-Za-z0-9_-]`, 190 bits, safe in URLs, YAML and every reader of `.env`."""
     import secrets
@@ -100,7 +105,7 @@ def _name(env: EnvFile, key: str, value: str | None) -> str | None:
         return None
     if len(value.encode()) > MAX_NAME_BYTES:
         raise _bad(env, key, f"it has {len(value.encode())} bytes, PostgreSQL takes {MAX_NAME_BYTES}")
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", value):
+    if not is_usable_name(value):
         raise _bad(env, key, "letters, digits, `_`, `.` and `-` of ASCII work in SQL, URLs and `.env` alike")
     return value
 

@@ -84,7 +84,11 @@ def volume(subject: Subject) -> Check:
     have, found = run.observed.container, run.observed.volume
     if found is None:
         state = "failed" if have else "ok"
-        gone = "the container's volume is gone" if have else "none yet: no conversation was ever stored"
+        gone = (
+            f"the {run.engine.terms.data} of `{have.name}` is gone"
+            if have
+            else "none yet: no conversation was ever stored"
+        )
         return Check("volume", state, gone, fix=UP if have else None)
     if have and have.volume != found.name:
         return Check("volume", "failed", f"{have.name} uses `{have.volume}`", f"the data is in `{found.name}`", UP)
@@ -96,7 +100,7 @@ def addresses(subject: Subject) -> Check:
     run = subject.work()
     have = run.observed.container
     if have is None:
-        return Check("addresses", "ok", "nothing listens: there is no container")
+        return Check("addresses", "ok", "nothing listens: there is no server")
     said = f"{', '.join(have.addresses) or 'none'}"
     if any(address in ("0.0.0.0", "::", "") for address in have.addresses):  # noqa: S104  what must not be
         why = "everybody in the network can try passwords"

@@ -23,7 +23,7 @@ def env_file(subject: Subject) -> Check:
     env = subject.env()
     if not env.exists and not subject.named():
         return Check("env-file", "failed", "there is no `.env`", fix=UP)
-    missing = [key for key in env_files.KEYS if not env.values.get(key)]
+    missing = env.missing
     if missing and subject.named():
         return Check("env-file", "ok", "no DB_* in it: the configuration names a database of its own")
     if missing:
@@ -37,7 +37,7 @@ def env_file(subject: Subject) -> Check:
     with suppress(NoEngine):
         have = subject.work().observed.container
         if have and not wanted.foreign_host and have.port != wanted.port:
-            return Check("env-file", "failed", f"DB_PORT is {wanted.port}, the container has port {have.port}", fix=UP)
+            return Check("env-file", "failed", f"DB_PORT is {wanted.port}, the server has port {have.port}", fix=UP)
     return _private(subject, env) or Check("env-file", "ok", f"complete, for `--plano {wanted.plano or 'native'}`")
 
 
@@ -87,8 +87,7 @@ def keys(subject: Subject) -> Check:
         return Check("keys", "failed", "unknown, since the configuration cannot be read")
     if not found.keys:
         return Check("keys", "ok", "the configuration names none")
-    places = access_keys.Places(found.path.parent / ".env", env.path, subject.environment, found.path)
-    faults = sorted(access_keys.faults(found.keys, places), key=lambda fault: not fault.fatal)
+    faults = access_keys.faults(found.keys, access_keys.places(found.path, env, subject.environment))
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         state = "failed" if faults[0].fatal else "warning"

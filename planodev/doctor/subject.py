@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from planodev import project, settings
 from planodev.checks import credentials
 from planodev.connection import DOCKER_HOST_NAME, LOOPBACK, Connection
-from planodev.env_file import KEYS, EnvFile, load
+from planodev.env_file import EnvFile, load
 from planodev.errors import BadInput, NoEngine, VerificationFailed
 from planodev.plano import config_file, proof, storage
 from planodev.work import Work, prepare
@@ -60,7 +60,7 @@ class Subject:
     def named(self) -> driver_url.Target | None:
         """Return the database of its own that the configuration names, where that needs none of DB_*."""
         env = self.env()
-        if all(env.values.get(key) for key in KEYS):
+        if not env.missing:
             return None
         with suppress(BadInput):
             text = self.config().connection_string
@@ -75,7 +75,7 @@ class Subject:
 
         """
         env = self.env()
-        missing = [key for key in KEYS if not env.values.get(key)]
+        missing = env.missing
         named = self.named() if missing else None
         if named:
             return storage.way(named)
@@ -84,7 +84,11 @@ class Subject:
         wanted = credentials.read(env)
         seen = DOCKER_HOST_NAME if wanted.plano == "docker" else LOOPBACK
         there = wanted.foreign_host or host or seen
-        return Connection(wanted.user or "", wanted.password or "", there, wanted.port or 0, wanted.database or "")
+        options = ""
+        with suppress(BadInput):  # which `config` tells
+            options = self.config().options
+        user, database = wanted.user or "", wanted.database or ""
+        return Connection(user, wanted.password or "", there, wanted.port or 0, database, options)
 
     def evidence(self) -> proof.Evidence:
         """Return what Plano's own statements met, from this machine."""
@@ -102,7 +106,7 @@ class Subject:
             run = self.work()
             have = run.observed.container
             if not run.wanted.foreign_host and not self.named() and (have is None or have.state != "running"):
-                state = f"the container `{have.name}` is {have.state}" if have else "this project has no container"
+                state = f"`{have.name}` is {have.state}" if have else "this project has no server"
                 raise VerificationFailed("not-running", "Postgres is not running", why=state, fix="`planodev up`")
 
     def _once(self, name: str, ask: Callable[[], T]) -> T:

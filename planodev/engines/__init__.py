@@ -276,6 +276,10 @@ class Engine(Protocol):
         """Remove what was started only for this run."""
 
 
+# Before SQL that holds a password: a failing statement would be logged with it.
+QUIET = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'; SET standard_conforming_strings = on;\n"
+
+
 class PortTaken(Exception):
     """A port was taken between the look and the start."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from planodev.engines import Foreign, Server, docker_files
 from planodev.engines.docker_labels import owner_of, variables_of
-from planodev.engines.docker_terms import LABEL, NOT_FOUND, READY_MARK, Refused
+from planodev.engines.docker_terms import INSIDE_PORT, LABEL, NOT_FOUND, READER, READY_MARK, WITNESS_LABEL, Refused
 from planodev.errors import Conflict
 
 ADOPTS = LABEL + "adopts"
@@ -49,7 +49,7 @@ def find(api: Any, name: str) -> Foreign | None:  # noqa: ANN401  QuickClient or
     if not password and "POSTGRES_PASSWORD_FILE" in variables:
         password = (docker_files.read(api, item["Id"], variables["POSTGRES_PASSWORD_FILE"]) or "").strip()
     user = variables.get("POSTGRES_USER") or "postgres"
-    bindings = (item["HostConfig"].get("PortBindings") or {}).get("5432/tcp") or []
+    bindings = (item["HostConfig"].get("PortBindings") or {}).get(f"{INSIDE_PORT}/tcp") or []
     return Foreign(
         id=item["Id"],
         name=item["Name"].lstrip("/"),
@@ -81,6 +81,7 @@ def take_over(api: Any, foreign: Foreign, server: Server, labels: dict[str, str]
     api.update_container(foreign.id, restart_policy={"Name": "no"})
     api.stop(foreign.id, timeout=round(timeout))
     nested = foreign.data.removeprefix("/var/lib/postgresql/") if foreign.data.endswith("/docker") else ""
+    docker_files.remove_reader(api, server.volume)
     container = api.make_container(
         {
             "Image": foreign.image,
@@ -88,13 +89,14 @@ def take_over(api: Any, foreign: Foreign, server: Server, labels: dict[str, str]
             "Entrypoint": ["sh", "-c", _COPY],
             "Cmd": [],
             "Env": [f"PGDATA={foreign.data}", f"NESTED={nested}"],
-            "Labels": {LABEL + "witness": "adopt"},
+            "Labels": {WITNESS_LABEL: "adopt"},
             "HostConfig": {
                 "NetworkMode": "none",
                 "VolumesFrom": [f"{foreign.id}:ro"],
                 "Binds": [f"{server.volume}:/planodev"],
             },
-        }
+        },
+        READER.format(server.volume),
     )
     try:
         api.start(container)
@@ -109,13 +111,8 @@ def take_over(api: Any, foreign: Foreign, server: Server, labels: dict[str, str]
             why=said.splitlines()[-1] if said else f"the copy ended with exit code {code}",
             fix=f"nothing is lost, `docker start {foreign.name}` brings it back; then `planodev up --adopt` again",
         )
-    put_aside(api, foreign)
-    return int(said.splitlines()[-1]) * 1024
-
-
-def put_aside(api: Any, foreign: Foreign) -> None:  # noqa: ANN401
-    """Give the old container another name, so that planodev's can have this one."""
     api.rename(foreign.id, aside(foreign))
+    return int(said.splitlines()[-1]) * 1024
 
 
 def aside(foreign: Foreign) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from planodev.engines import Container, Foreign, NameTaken, PortTaken, Server, Volume, docker_files, planning, ports
 from planodev.engines.docker_labels import is_of, labels_of, variables_of
-from planodev.engines.docker_terms import CONFLICT, INSIDE_PORT, NOT_FOUND, READY_MARK, Refused
+from planodev.engines.docker_terms import CONFLICT, INSIDE_PORT, NOT_FOUND, READER, READY_MARK, Refused
 from planodev.errors import Conflict
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 PASSWORD_FILE = "/etc/planodev-password"  # noqa: S105  a path, not a secret
 _DATA = "/planodev-data"
-_READER = "planodev-look-into-{}"
 # Where Plano's own container is, with the name that Plano uses: the proof from inside goes the same way round.
 _ON_THE_BRIDGE = {"NetworkMode": "bridge", "ExtraHosts": ["host.docker.internal:host-gateway"]}
 
@@ -79,21 +78,13 @@ class Changes:
     def _read_volume(self, volume: Volume, image: str, names: list[str]) -> str | None:
         """Read the first of these files that a volume has, through a container that is never started."""
         config = {"Image": image, "Entrypoint": ["true"], "HostConfig": {"Binds": [f"{volume.name}:{_DATA}:ro"]}}
-        self._remove_reader(volume)
-        container = self._api.make_container(config, _READER.format(volume.name))
+        docker_files.remove_reader(self._api, volume.name)
+        container = self._api.make_container(config, READER.format(volume.name))
         try:
             contents = (docker_files.read(self._api, container, f"{_DATA}/{name}") for name in names)
             return next((content for content in contents if content is not None), None)
         finally:
             self._api.remove_container(container, force=True, v=True)
-
-    def _remove_reader(self, volume: Volume) -> None:
-        """Remove the one that a planodev left behind which was killed while it looked into the volume."""
-        try:
-            self._api.remove_container(_READER.format(volume.name), force=True, v=True)
-        except Refused as error:
-            if error.status != NOT_FOUND:
-                raise
 
     def was_ready(self, volume: Volume, image: str) -> bool:
         return self._read_volume(volume, image, [READY_MARK]) is not None or self._has_tables(volume, image)
@@ -103,7 +94,7 @@ class Changes:
 
         PostgreSQL numbers the files of its own catalogues below 16384 (`FirstNormalObjectId`), everything else above.
         """
-        self._remove_reader(volume)
+        docker_files.remove_reader(self._api, volume.name)
         command = ["find", _DATA, "-type", "f", "-path", "*/base/*", "-name", "[1-9]*"]
         config = {
             "Image": image,
@@ -112,7 +103,7 @@ class Changes:
             "Cmd": [],
             "HostConfig": {"Binds": [f"{volume.name}:{_DATA}:ro"], "NetworkMode": "none"},
         }
-        container = self._api.make_container(config, _READER.format(volume.name))
+        container = self._api.make_container(config, READER.format(volume.name))
         try:
             self._api.start(container)
             self._api.wait(container, timeout=60)
@@ -209,7 +200,7 @@ class Changes:
                 raise
 
     def remove_volume(self, volume: Volume) -> None:
-        self._remove_reader(volume)
+        docker_files.remove_reader(self._api, volume.name)
         try:
             self._api.remove_volume(volume.name)
         except Refused as error:

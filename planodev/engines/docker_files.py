@@ -1,4 +1,4 @@
-"""Single files into and out of a container, as the tar archives that the engine wants them in."""
+"""Looking into containers and volumes: single files, as the tar archives that the engine wants them in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import tarfile
 from typing import Any
 
-from planodev.engines.docker_terms import NOT_FOUND, Refused
+from planodev.engines.docker_terms import NOT_FOUND, READER, Refused
 
 
 def read(api: Any, container: str, path: str) -> str | None:  # noqa: ANN401  QuickClient or docker.APIClient
@@ -20,6 +20,15 @@ def read(api: Any, container: str, path: str) -> str | None:  # noqa: ANN401  Qu
     with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
         member = archive.extractfile(archive.getmembers()[0])
         return member.read().decode(errors="replace") if member else None
+
+
+def remove_reader(api: Any, volume: str) -> None:  # noqa: ANN401
+    """Remove the throw-away container that a planodev left at a volume which was killed meanwhile."""
+    try:
+        api.remove_container(READER.format(volume), force=True, v=True)
+    except Refused as error:
+        if error.status != NOT_FOUND:
+            raise
 
 
 def packed(name: str, content: str) -> bytes:

@@ -8,6 +8,9 @@ LABEL = "dev.planodev."
 WITNESS_LABEL = f"{LABEL}witness"
 READY_MARK = "planodev-ready"
 INSIDE_PORT = 5432
+# The throw-away container that looks into a volume or fills it: one at a time, so that what a killed run has left
+# is found by its name, and removed before the next one begins.
+READER = "planodev-look-into-{}"
 NOT_FOUND, CONFLICT = 404, 409
 TERMS = Terms(
     server="container",

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from planodev.engines import AdminFailed, embedded_place, embedded_program, embedded_server
+from planodev.engines import QUIET, AdminFailed, embedded_place, embedded_program, embedded_server
 from planodev.engines.embedded_place import Labels, Place
 from planodev.errors import BadInput, Conflict, NotReady
 
@@ -88,8 +88,7 @@ def _first(server: Server) -> str:
     """Return the SQL that makes Plano's role and database; a failing statement would be logged with the password."""
     password = server.password.replace("'", "''")
     return f"""\
-SET log_statement = 'none'; SET log_min_error_statement = 'panic'; SET standard_conforming_strings = on;
-CREATE ROLE "{server.superuser}" LOGIN PASSWORD '{password}';
+{QUIET}CREATE ROLE "{server.superuser}" LOGIN PASSWORD '{password}';
 SELECT 'CREATE DATABASE "{server.database}" OWNER "{server.superuser}"'
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{server.database}') \\gexec
 SELECT 'ALTER DATABASE "{server.database}" OWNER TO "{server.superuser}"' WHERE '{server.database}' = 'postgres' \\gexec

@@ -17,6 +17,8 @@ from planodev import env_file
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from planodev.env_file import EnvFile
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLACEHOLDER = re.compile(
     r"<.*>|y|n|yes|no|none|null|true|false|\$.*|\.{3}|x{3,}|todo|tbd|placeholder|change[-_ ]?me"
@@ -100,6 +102,22 @@ class Places:
         return ".env" if path == Path.cwd() / ".env" else shlex.quote(str(path))
 
 
+def places(config: Path, env: EnvFile, shell: Mapping[str, str], option: str = "") -> Places:
+    """Return where planoai will look once it is started by `planodev run`.
+
+    Args:
+        config: the configuration.
+        env: the project's `.env`.
+        shell: the environment that `run` is called in.
+        option: what `up` needs to see that configuration.
+
+    """
+    beside = config.parent / ".env"
+    if not beside.is_file():  # then it takes what `run` gives it
+        shell = {**shell, **{name: value for name, value in env.values.items() if value}}
+    return Places(beside, env.path, shell, config, option)
+
+
 def named_in(content: Mapping[str, Any]) -> list[AccessKey]:
     """Return the keys that planoai looks for in a parsed configuration, each once, in their order."""
     return list(dict.fromkeys(_key(text) for text in _written(content)))
@@ -115,11 +133,12 @@ def can_be_saved(value: str) -> bool:
     return len(value) >= SHORTEST and env_file.is_plain(value) and not is_placeholder(value)
 
 
-def faults(keys: Iterable[AccessKey], places: Places) -> list[Fault]:
-    """Return what planoai will stumble over, nothing where it gets every key."""
-    text = places.text
-    values = places.shell if text is None else env_file.read_as_planoai(text)
-    return [fault for key in keys if (fault := _fault(key, values, places))]
+def faults(keys: Iterable[AccessKey], where: Places) -> list[Fault]:
+    """Return what planoai will stumble over, the fatal ones first; nothing where it gets every key."""
+    text = where.text
+    values = where.shell if text is None else env_file.read_as_planoai(text)
+    found = [fault for key in keys if (fault := _fault(key, values, where))]
+    return sorted(found, key=lambda fault: not fault.fatal)
 
 
 def _fault(key: AccessKey, values: Mapping[str, str], places: Places) -> Fault | None:

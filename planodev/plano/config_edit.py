@@ -6,7 +6,6 @@ anchors, indentation and line ends cannot change, because they are not written a
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +57,8 @@ def with_storage(text: str) -> str:
 
 def diff(old: str, new: str, name: str) -> list[str]:
     """Return the change as lines of a unified diff, without line ends."""
+    import difflib
+
     lines = difflib.unified_diff(old.splitlines(), new.splitlines(), name, f"{name} (planodev)", n=2, lineterm="")
     return list(lines)
 

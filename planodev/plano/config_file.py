@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from planodev.errors import BadInput
 from planodev.plano import access_keys
@@ -53,8 +51,12 @@ class ConfigFile:
         """Return the `options` parameter of its connection string, such as `-c search_path=app`, decoded."""
         if "options" not in (self.text or ""):
             return ""  # as nearly every file, and then it need not be parsed yet
-        found = re.search(r"[?&]options=([^&]*)", self.connection_string or "")
-        return unquote(found[1]) if found else ""
+        from planodev.plano import driver_url, storage
+
+        try:
+            return storage.way(driver_url.parse(storage.with_stand_ins(self.connection_string or ""))).options
+        except driver_url.Refused:
+            return ""
 
     @property
     def lacks(self) -> str | None:

@@ -205,7 +205,7 @@ def verdict(evidence: Evidence, connection: Connection) -> Verdict:
     return Verdict(
         "store-failed",
         evidence.error or "the row that was written could not be read back",
-        "read the server's log: `planodev status` names the container",
+        "read the server's log; `planodev status` says where it runs",
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from planodev.plano import driver_url
 
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
+STAND_INS = {"DB_USER": "user", "DB_PASS": "secret", "DB_HOST": "host", "DB_PORT": "1", "DB_NAME": "database"}
 _LOOPBACKS = (LOOPBACK, "localhost", "::1")
 
 
@@ -29,9 +30,8 @@ def names_ours(text: str) -> bool:
         return True
     from planodev.plano import driver_url
 
-    marked = {"DB_USER": "user", "DB_PASS": "secret", "DB_HOST": "host", "DB_PORT": "1", "DB_NAME": "database"}
     try:
-        target = driver_url.parse(substitute(text, marked, "native"))
+        target = driver_url.parse(with_stand_ins(text))
     except driver_url.Refused:
         # One that cannot work leads nowhere else: the fault in it is told as that.
         return {"DB_USER", "DB_PASS", "DB_HOST", "DB_PORT", "DB_NAME"} <= set(variables(text))
@@ -41,6 +41,11 @@ def names_ours(text: str) -> bool:
         (("host", 1),),
         "database",
     )
+
+
+def with_stand_ins(text: str) -> str:
+    """Return a connection string with a stand-in for each DB_* variable, to see what the text around them does."""
+    return substitute(text, STAND_INS, "native")
 
 
 def named(

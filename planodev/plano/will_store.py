@@ -139,8 +139,7 @@ def _connection(config: ConfigFile, environment: Mapping[str, str] | None, mode:
     if text is None:
         return
     # What the five variables hold is planodev's own business; stand-ins show what the text around them does.
-    ours = {"DB_USER": "user", "DB_PASS": "secret", "DB_HOST": "host", "DB_PORT": "5432", "DB_NAME": "database"}
-    values = ours if environment is None else {**ours, **environment}
+    values = {**storage.STAND_INS, **(environment or {})}
     unset = [variable for variable in storage.variables(text) if not values.get(variable)]
     for variable in unset if environment is not None else ():
         said = f"the connection string in `{name}` names ${variable}, which is not set where planoai starts"

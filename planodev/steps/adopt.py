@@ -77,6 +77,7 @@ def take_over(work: Work) -> bool:
             fix="`docker ps -a` lists the containers; then `planodev up --adopt --name NAME`",
         )
     _check_version(work, foreign)
+    _check_names(foreign)
     work.progress.begin(f"Taking over {foreign.name}")
     if work.dry_run:
         work.progress.done(Outcome("would be adopted", foreign.name, f"PostgreSQL {foreign.major}"))
@@ -114,6 +115,17 @@ def _check_version(work: Work, foreign: Foreign) -> None:
             why="PostgreSQL starts only over data of its own major version; nothing was changed",
             fix=f"`docker exec {foreign.name} pg_dumpall -U {foreign.superuser}` writes the data out",
         )
+
+
+def _check_names(foreign: Foreign) -> None:
+    for what, name in (("POSTGRES_USER", foreign.superuser), ("POSTGRES_DB", foreign.database)):
+        if not credentials.is_usable_name(name):
+            raise Conflict(
+                "adopt-unusual-name",
+                f"`{foreign.name}` was not taken over: its {what} is `{name}`",
+                why="letters, digits, `_`, `.` and `-` work in SQL, URLs and `.env` alike; nothing was changed",
+                fix=f"`docker exec {foreign.name} pg_dumpall -U '{foreign.superuser}'` writes the data out",
+            )
 
 
 def _write_credentials(work: Work, foreign: Foreign) -> None:

@@ -11,18 +11,16 @@ from planodev.steps import fit, plano_running, prove
 
 if TYPE_CHECKING:
     from planodev.engines import Container
-    from planodev.plano.planoai import Start
     from planodev.work import Work
 
 MODE_OPTION = {"docker": "planoai up --docker", "native": "planoai up"}
 
 
-def look(work: Work, start: Start) -> None:
+def look(work: Work) -> None:
     """Prove that the Plano which is about to start will store; nothing is changed.
 
     Args:
         work: with the configuration that planoai will take, and the mode that it will have.
-        start: the command as planoai will understand it.
 
     Raises:
         VerificationFailed: it would not start, or would not store; with the true cause.
@@ -44,7 +42,7 @@ def look(work: Work, start: Start) -> None:
         text = f"DB_HOST in `.env` is for `{MODE_OPTION[work.wanted.plano]}`; this command gets {host} instead"
         work.progress.notice(Notice("host-for-other-mode", text, f"`planodev up --plano {work.mode}` makes that stick"))
     prove.alone(work)
-    faults = sorted(_faults(work, start), key=lambda fault: not fault.fatal)
+    faults = _faults(work)
     for fault in faults[1:] if faults and faults[0].fatal else faults:
         work.progress.notice(Notice(fault.code, fault.message, fault.fix))
     if faults and faults[0].fatal:
@@ -63,6 +61,6 @@ def _out_of_reach(work: Work, have: Container) -> bool:
     return not set(work.engine.addresses(work.mode, have.image)) <= set(have.addresses)
 
 
-def _faults(work: Work, start: Start) -> list[access_keys.Fault]:
-    places = access_keys.Places(start.env_path, work.env.path, prove.given(work), work.config.path, prove.option(work))
+def _faults(work: Work) -> list[access_keys.Fault]:
+    places = access_keys.places(work.config.path, work.env, prove.given(work), prove.option(work))
     return access_keys.faults(work.config.keys, places)

@@ -60,7 +60,7 @@ class StartPostgres:
             for reason in decided.reasons:
                 work.progress.note(f"the {work.engine.terms.server} is replaced, the data kept: {reason}")
         elif decided.action == "create" and decided.reasons:
-            work.progress.note(f"the container is made again: {decided.reasons[0]}")
+            work.progress.note(f"the {work.engine.terms.server} is made again: {decided.reasons[0]}")
         elif decided.action == "create" and not made_anew and not _moves(work) and self._had_data(work):
             work.progress.note(
                 "this project had a database, and its data is gone from the engine: an empty one is made"
@@ -134,7 +134,8 @@ class StartPostgres:
                 work.engine.start(have)
             except PortTaken:
                 action = "replace"
-                work.progress.note(f"the container is replaced, the data kept: port {desired.port} was lost to another")
+                lost = f"port {desired.port} was lost to another"
+                work.progress.note(f"the {work.engine.terms.server} is replaced, the data kept: {lost}")
             else:
                 work.port = desired.port
                 self._look_again(work)

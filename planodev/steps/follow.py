@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planodev.checks.inside import stored
-from planodev.engines import AdminFailed
+from planodev.engines import QUIET, AdminFailed
 from planodev.engines.terms import fill
 from planodev.errors import CredentialsRefused
 from planodev.plano import state_table
@@ -13,9 +13,6 @@ from planodev.plano import state_table
 if TYPE_CHECKING:
     from planodev.plano.proof import Verdict
     from planodev.work import Work
-
-# A failing statement would be logged with the password in it.
-_QUIET = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'; SET standard_conforming_strings = on;\n"
 
 
 def follow(work: Work, verdict: Verdict) -> None:
@@ -30,12 +27,8 @@ def follow(work: Work, verdict: Verdict) -> None:
 
     """
     role, name = _quoted(work.user), _quoted(work.database)
-    password = "'" + (work.password or "").replace("'", "''") + "'"
+    password = _literal(work.password or "")
     make_role = f"SELECT 'CREATE ROLE {role}' WHERE to_regrole('{role}') IS NULL \\gexec\n"
-    make_database = (
-        f"SELECT 'CREATE DATABASE {name} OWNER {role}' "
-        f"WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{work.database}') \\gexec\n"
-    )
     grants = f"""\
 GRANT CONNECT ON DATABASE {name} TO {role};
 GRANT USAGE, CREATE ON SCHEMA public TO {role};
@@ -45,8 +38,8 @@ WHERE to_regclass('{state_table.NAME}') IS NOT NULL \\gexec
     try:
         say(work, verdict)
         alter = f"ALTER ROLE {role} LOGIN PASSWORD {password};\n"
-        _admin(work, f"{_QUIET}{make_role}{alter}{make_database}", "postgres")
-        _admin(work, _QUIET + grants, work.database)
+        _admin(work, f"{QUIET}{make_role}{alter}{make_database(work.database, work.user)}", "postgres")
+        _admin(work, QUIET + grants, work.database)
     except AdminFailed as error:
         raise CredentialsRefused(
             "cannot-follow",
@@ -54,6 +47,13 @@ WHERE to_regclass('{state_table.NAME}') IS NOT NULL \\gexec
             why=str(error).replace(work.password or "\0", "***"),
             fix=_way_in(work, str(error)),
         ) from error
+
+
+def make_database(name: str, owner: str) -> str:
+    """Return the SQL that makes a database where it is missing, whatever its name is."""
+    make = f"CREATE DATABASE {_quoted(name)} OWNER {_quoted(owner)}"
+    missing = f"NOT EXISTS (SELECT FROM pg_database WHERE datname = {_literal(name)})"
+    return f"SELECT {_literal(make)} WHERE {missing} \\gexec\n"
 
 
 def _way_in(work: Work, error: str) -> str:
@@ -95,6 +95,10 @@ def _admin(work: Work, sql: str, database: str) -> str:
 
 def _superuser(work: Work) -> str:
     return (work.volume.superuser if work.volume else work.superuser) or work.user
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _quoted(name: str) -> str:

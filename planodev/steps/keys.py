@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from planodev import env_file
 from planodev.plano import access_keys
 from planodev.result import Notice, Outcome
+from planodev.steps.prove import option
 
 if TYPE_CHECKING:
     from planodev.work import Work
@@ -59,13 +59,7 @@ class SaveKeys:
 
 def places_of(work: Work) -> access_keys.Places:
     """Return where planoai will look for keys once it is started by `planodev run`."""
-    beside = work.config.path.parent / ".env"
-    shell = work.environment
-    if not beside.is_file():  # then it takes what `run` gives it
-        shell = {**shell, **{name: value for name, value in work.env.values.items() if value}}
-    chosen = work.settings.config.value
-    option = f" --config {shlex.quote(chosen)}" if chosen else ""
-    return access_keys.Places(beside, work.env.path, shell, work.config.path, option)
+    return access_keys.places(work.config.path, work.env, work.environment, option(work))
 
 
 def faults_of(work: Work) -> list[access_keys.Fault]:

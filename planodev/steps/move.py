@@ -7,9 +7,9 @@ says that the data is on the old one, so whatever ends a move in the middle, the
 from __future__ import annotations
 
 import shutil
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from planodev import work as works
 from planodev.checks.inside import stored
@@ -18,10 +18,9 @@ from planodev.engines import AdminFailed, choice, records
 from planodev.errors import BadInput, Conflict, NoEngine
 from planodev.plano import proof, state_table
 from planodev.result import Notice, Outcome, counted
-from planodev.steps import access, container
+from planodev.steps import access, container, follow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from planodev.engines import Engine
@@ -160,7 +159,7 @@ def _copy_out(move: Move, sessions: ExitStack) -> None:
             grant = f'GRANT pg_read_all_data, pg_write_all_data TO "{old.user}"'
             old.engine.admin(old.have(), grant, user=superuser, database="postgres")
         for index, name in enumerate(dict.fromkeys([*counts, old.database])):
-            session = sessions.enter_context(_closing(proof.login(_way(old, name), 10)))
+            session = sessions.enter_context(closing(proof.login(_way(old, name), 10)))
             move.others += [row[0] for row in session.execute(_OTHERS).fetchall()]
             if session.execute(state_table.IS_THERE).fetchone() != (True,):
                 continue
@@ -176,18 +175,9 @@ def _copy_out(move: Move, sessions: ExitStack) -> None:
         raise Conflict(
             "move-failed",
             "the conversations could not be copied",
-            why=" ".join(str(error).split()),
+            why=_told(error),
             fix=f"nothing was changed; `planodev up --engine {old.engine.info.name}` goes on as before",
         ) from error
-
-
-@contextmanager
-def _closing(session: Any) -> Iterator[Any]:  # noqa: ANN401
-    """Close a session whose server may be gone by then."""
-    try:
-        yield session
-    finally:
-        session.close()
 
 
 def _way(work: Work, database: str) -> Connection:
@@ -209,7 +199,7 @@ class Bring:
             for name, (file, count) in self._move.rows.items():
                 if name != work.database:
                     _make_database(work, name)
-                with _closing(proof.login(_way(work, name), 10)) as session:
+                with closing(proof.login(_way(work, name), 10)) as session:
                     session.execute(f"CREATE TEMP TABLE incoming (LIKE {state_table.NAME}) ON COMMIT DROP")
                     with file.open("rb") as source, session.cursor().copy(_IN) as rows:
                         while piece := source.read(1 << 20):
@@ -220,7 +210,7 @@ class Bring:
                         raise _failed(self._move, f"{arrived} of {count} rows of `{name}` arrived")
                     session.commit()
         except (psycopg.Error, AdminFailed, OSError) as error:
-            raise _failed(self._move, " ".join(str(error).split())) from error
+            raise _failed(self._move, _told(error)) from error
         names = ", ".join(f"`{name}`" for name, (_, count) in self._move.rows.items() if count)
         return Outcome("brought", "conversations", counted(self._move.count) + (f" in {names}" if names else ""))
 
@@ -242,12 +232,14 @@ class Bring:
 
 def _make_database(work: Work, name: str) -> None:
     superuser = (work.volume.superuser if work.volume else work.superuser) or work.user
-    make = (
-        f'SELECT \'CREATE DATABASE "{name}" OWNER "{work.user}"\' '
-        f"WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{name}') \\gexec\n"
-    )
-    work.engine.admin(work.have(), make, user=superuser, database="postgres")
+    work.engine.admin(work.have(), follow.make_database(name, work.user), user=superuser, database="postgres")
     work.engine.admin(work.have(), access.GUARDED, user=work.user, database=name)
+
+
+def _told(error: Exception) -> str:
+    """Return what went wrong; the server's context would show the row that it stood at, a conversation."""
+    told = getattr(getattr(error, "diag", None), "message_primary", None)
+    return " ".join(str(told or error).split())
 
 
 def _failed(move: Move, why: str) -> Conflict:

@@ -7,7 +7,7 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from planodev import connection, env_file
+from planodev import connection
 from planodev.errors import Conflict, VerificationFailed
 from planodev.plano import environment, proof, storage, will_store
 from planodev.project import CONFIG_NAMES
@@ -134,7 +134,7 @@ def alone(work: Work) -> proof.Evidence:
         VerificationFailed: Plano could not store, with the true cause.
 
     """
-    missing = [key for key in env_file.KEYS if not work.env.values.get(key)]
+    missing = work.env.missing
     if missing:
         # A configuration with a database of its own needs none of them.
         named = storage.named(work.config.connection_string, None, given(work), work.mode)

@@ -80,7 +80,11 @@ def _held(work: Work) -> tuple[int | None, int]:
 
 def _confirm(work: Work, held: str, *, yes: bool) -> None:
     volume = work.observed.volume
-    what = f"{held} in the {work.engine.terms.data} `{volume.name}`" if volume else "the container; it has no volume"
+    what = (
+        f"{held} in the {work.engine.terms.data} `{volume.name}`"
+        if volume
+        else f"the {work.engine.terms.server}; it has no data"
+    )
     says = f"this deletes {what}; `.env` and `{work.config.path.name}` stay"
     if yes:
         work.progress.note(says)

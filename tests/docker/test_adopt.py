@@ -181,3 +181,13 @@ def test_its_password_may_stand_in_a_file(project, by_hand, api, tmp_path):
         for item in api.containers(all=True):
             if any(n.startswith(f"/{name}") for n in item["Names"]):
                 api.remove_container(item["Id"], force=True, v=True)
+
+
+def test_names_that_env_cannot_take_are_refused_before_anything_is_touched(project, by_hand, snapshot):
+    found = by_hand(POSTGRES_USER="my boss")
+    before = snapshot()
+    refused = project("up", "--adopt", "--name", found.name, "--json", code=4)
+    assert refused.error == "adopt-unusual-name"
+    assert "my boss" in refused.json["error"]["message"]
+    assert snapshot() == before
+    assert list(project.path.iterdir()) == []

@@ -319,3 +319,20 @@ def test_a_plano_that_runs_is_judged_by_its_models(shop, look, tmp_path):
         running.wait()
     with answering(200) as port:
         assert (found(port)["state"], "port" in found(port)["message"]) == ("ok", True)
+
+
+def test_a_search_path_of_the_connection_string_and_a_configuration_elsewhere_are_looked_at_as_plano_does(shop, look):
+    with shop.login() as session:
+        session.execute("CREATE SCHEMA app")
+        session.execute("ALTER TABLE conversation_states SET SCHEMA app")
+    try:
+        shop.change("config.yaml", r"\$\{DB_NAME\}", "${DB_NAME}?options=-c%20search_path%3Dapp")
+        shop("verify")
+        assert {look(shop)[name]["state"] for name in ("login", "table", "proof", "config")} == {"ok"}
+        (shop.path / "sub").mkdir()
+        (shop.path / "config.yaml").rename(shop.path / "sub/plano.yaml")
+        assert look(shop, PLANODEV_CONFIG="sub/plano.yaml")["keys"]["state"] == "ok"
+    finally:
+        with shop.login() as session:
+            session.execute("ALTER TABLE app.conversation_states SET SCHEMA public")
+            session.execute("DROP SCHEMA app")

@@ -188,3 +188,19 @@ def test_data_in_docker_without_a_record_is_found_before_an_empty_database_is_ma
     assert project("up", "--engine", "embedded", "--json", code=2).error == "move-not-confirmed"
     project("up", "--engine", "embedded", "--yes")
     assert project.stored() == ["kept"]
+
+
+def test_old_data_that_a_killed_move_left_goes_with_the_next_up_also_where_nothing_else_is_to_do(project):
+    project("up", "--engine", "docker")
+    project.store("kept")
+    (old,) = volumes(project)
+    labels = project.api.inspect_volume(old)["Labels"]
+    project("up", "--engine", "embedded", "--yes")
+    (record,) = project.base.rglob("planodev/projects/*.json")
+    # As it stands when the kill comes after the proof, and before the old data is gone.
+    record.write_text(json.dumps({**json.loads(record.read_text()), "remains": "docker"}))
+    project.api.create_volume(old, labels=labels)
+    project("up")
+    assert (volumes(project), len(places(project))) == ([], 1)
+    assert project.stored() == ["kept"]
+    assert json.loads(record.read_text())["remains"] == ""

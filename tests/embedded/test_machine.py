@@ -216,7 +216,8 @@ def test_programs_that_the_server_could_not_reach_are_put_where_it_can(base):
                 [placed.path(name), "--version"], user=65534, group=65534, capture_output=True, text=True, check=True
             )
             assert found.version in said.stdout
-    assert embedded_program.placed(found, there) == found or not embedded_program.reachable(found.root)
+    in_place = embedded_program.placed(found, there) == found
+    assert in_place == embedded_program.reachable(found.root)
 
 
 def test_newer_programs_take_the_data_over_and_say_so(project):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -130,3 +131,26 @@ def test_the_same_place_is_the_same_role_and_database_however_it_is_written():
     ):
         assert storage.same_place(here, driver_url.parse(other))
     assert not storage.same_place(here, driver_url.parse(THERE.url))
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("postgresql://${DB_USER}:${DB_PASS}@${DB_HOST}:${DB_PORT}/${DB_NAME}", ""),
+        (
+            "postgresql://${DB_USER}:${DB_PASS}@${DB_HOST}:${DB_PORT}/${DB_NAME}?options=-c%20search_path%3Dapp",
+            "-c search_path=app",
+        ),
+        (
+            "host=${DB_HOST} port=${DB_PORT} user=${DB_USER} password=${DB_PASS} dbname=x options='-c search_path=app'",
+            "-c search_path=app",
+        ),
+        ("mysql://x?options=-c%20search_path%3Dapp", ""),
+    ],
+)
+def test_the_options_of_a_session_are_read_as_the_driver_reads_them(tmp_path, text, options):
+    from planodev.plano import config_file
+
+    storage_block = {"state_storage": {"type": "postgres", "connection_string": text}}
+    (tmp_path / "config.yaml").write_text(json.dumps(storage_block))
+    assert config_file.load(tmp_path / "config.yaml").options == options
