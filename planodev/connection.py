@@ -14,7 +14,6 @@ from urllib.parse import quote, unquote_to_bytes
 CONNECTION_STRING = "postgresql://${DB_USER}:${DB_PASS}@${DB_HOST}:${DB_PORT}/${DB_NAME}"
 DOCKER_HOST_NAME = "host.docker.internal"
 LOOPBACK = "127.0.0.1"
-
 # What planoai, python-dotenv, `docker --env-file` and `sh` read alike, and what a URL takes as it is.
 _ENCODED = re.compile(r"(?:[A-Za-z0-9._-]|%[0-9A-Fa-f]{2})+")
 
@@ -45,10 +44,10 @@ class Connection:
         """The connection string, with the password in it."""
         return f"postgresql://{self.user}:{encode_password(self.password)}@{self.host}:{self.port}/{self.database}"
 
-    @property
-    def masked(self) -> str:
-        """The connection string with the password hidden, for people."""
-        return f"postgresql://{self.user}:***@{self.host}:{self.port}/{self.database}"
+
+def host_of(plano: str | None) -> str:
+    """Return the DB_HOST by which a Plano that runs in `docker` or `native` mode reaches this machine."""
+    return DOCKER_HOST_NAME if plano == "docker" else LOOPBACK
 
 
 def encode_password(raw: str) -> str:

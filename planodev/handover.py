@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from planodev import project, settings, work
-from planodev.connection import DOCKER_HOST_NAME, LOOPBACK, Connection
+from planodev.connection import DOCKER_HOST_NAME, LOOPBACK, Connection, host_of
 from planodev.env_file import KEYS
 from planodev.errors import BadInput, VerificationFailed
 from planodev.plano import config_file, planoai, storage
@@ -118,5 +118,5 @@ def _way(found: EnvFile, wanted: Credentials, mode: str) -> Connection:
             why=f"`{found.path}` is where the database's address and password stand",
             fix="`planodev up`",
         )
-    host = wanted.foreign_host or (DOCKER_HOST_NAME if mode == "docker" else LOOPBACK)
+    host = wanted.foreign_host or host_of(mode)
     return Connection(wanted.user or "", wanted.password or "", host, wanted.port or 0, wanted.database or "")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from planodev import engines, work
 from planodev.checks import credentials
-from planodev.connection import DOCKER_HOST_NAME, LOOPBACK
+from planodev.connection import host_of
 from planodev.plano import proof, state_table, storage
 from planodev.result import Notice, Result, counted
 
@@ -48,31 +48,38 @@ def inside_of(evidence: proof.Evidence | None) -> dict[str, Any]:
     }
 
 
+# What `up`, `status` and `verify` share: the same keys always, None where nothing can be said.
+KEYS = (
+    *("engine", "project", "state", "container", "volume", "image", "postgres_version", "port", "addresses", "plano"),
+    *("user", "database", "host", "env_file", "config_file", "table", "conversations", "data_bytes", "settings"),
+)
+
+
+def _data(project: Project, evidence: proof.Evidence | None, **known: object) -> dict[str, Any]:
+    return dict.fromkeys(KEYS) | {"project": str(project.path)} | inside_of(evidence) | known
+
+
 def data_of(run: Work, evidence: proof.Evidence | None) -> dict[str, Any]:
-    """Return the object that `up`, `status` and `verify` share; its keys are always the same."""
+    """Return what is known of a project whose engine answers."""
     have, volume = run.observed.container, run.observed.volume
-    inside = inside_of(evidence)
-    return {
-        "engine": engines.as_json(run.engine.info),
-        "project": str(run.project.path),
-        "state": state_of(run, evidence),
-        "container": have.name if have else None,
-        "volume": volume.name if volume else None,
-        "image": have.image if have else volume.image if volume else None,
-        "postgres_version": inside["postgres_version"],
-        "port": have.port if have else run.wanted.port,
-        "addresses": list(have.addresses) if have else [],
-        "plano": run.mode,
-        "user": run.user,
-        "database": run.database,
-        "host": DOCKER_HOST_NAME if run.mode == "docker" else LOOPBACK,
-        "env_file": str(run.env.path) if run.env.exists else None,
-        "config_file": str(run.config.path) if run.config.text is not None else None,
-        "table": inside["table"],
-        "conversations": inside["conversations"],
-        "data_bytes": inside["data_bytes"],
-        "settings": run.settings.as_json(),
-    }
+    return _data(
+        run.project,
+        evidence,
+        engine=engines.as_json(run.engine.info),
+        state=state_of(run, evidence),
+        container=have.name if have else None,
+        volume=volume.name if volume else None,
+        image=have.image if have else volume.image if volume else None,
+        port=have.port if have else run.wanted.port,
+        addresses=list(have.addresses) if have else [],
+        plano=run.mode,
+        user=run.user,
+        database=run.database,
+        host=host_of(run.mode),
+        env_file=str(run.env.path) if run.env.exists else None,
+        config_file=str(run.config.path) if run.config.text is not None else None,
+        settings=run.settings.as_json(),
+    )
 
 
 def lines_of(data: Mapping[str, Any]) -> list[str]:
@@ -136,30 +143,23 @@ def verify(run: Work, evidence: proof.Evidence) -> Result:
 
 def verify_elsewhere(seen: Seen) -> Result:
     """Return the end of `verify --env-file`: the same keys, of a server that is not planodev's."""
-    way, inside = seen.way, inside_of(seen.evidence)
-    data = {
-        "engine": None,
-        "project": str(seen.project.path),
-        "state": "running",
-        "container": None,
-        "volume": None,
-        "image": None,
-        "postgres_version": inside["postgres_version"],
-        "port": way.port,
-        "addresses": [seen.address],
-        "plano": seen.settings.plano.value,
-        "user": way.user,
-        "database": way.database,
-        "host": way.host,
-        "env_file": str(seen.env_path),
-        "config_file": str(seen.config_path),
-        "table": inside["table"],
-        "conversations": inside["conversations"],
-        "data_bytes": inside["data_bytes"],
-        "settings": seen.settings.as_json(),
-    }
+    way = seen.way
+    data = _data(
+        seen.project,
+        seen.evidence,
+        state="running",
+        port=way.port,
+        addresses=[seen.address],
+        plano=seen.settings.plano.value,
+        user=way.user,
+        database=way.database,
+        host=way.host,
+        env_file=str(seen.env_path),
+        config_file=str(seen.config_path),
+        settings=seen.settings.as_json(),
+    )
     line = f"Plano can store conversations as {way.user} at {way.host}:{way.port}/{way.database}"
-    return Result("verify", data, [f"{line} (PostgreSQL {inside['postgres_version']})"])
+    return Result("verify", data, [f"{line} (PostgreSQL {data['postgres_version']})"])
 
 
 def production(written: Written) -> Result:
@@ -201,28 +201,20 @@ def status(run: Work, inside: proof.Evidence | None) -> Result:
 def no_engine(project: Project, variables: Mapping[str, str], error: NoEngine) -> Result:
     """Return what can be said without an engine; the state is unknown, which is no failure of `status`."""
     env, wanted, chosen, config = work.read_project(project, {}, variables)
-    user, database = wanted.user or credentials.DEFAULT_USER, wanted.database or credentials.DEFAULT_DATABASE
-    data: dict[str, Any] = {
-        "engine": None,
-        "project": str(project.path),
-        "state": "broken" if env.exists else "absent",
-        "container": None,
-        "volume": None,
-        "image": None,
-        "postgres_version": None,
-        "port": wanted.port,
-        "addresses": [],
-        "plano": chosen.plano.value,
-        "user": user,
-        "database": database,
-        "host": DOCKER_HOST_NAME if chosen.plano.value == "docker" else LOOPBACK,
-        "env_file": str(env.path) if env.exists else None,
-        "config_file": str(config.path) if config.text is not None else None,
-        "table": None,
-        "conversations": None,
-        "data_bytes": None,
-        "settings": chosen.as_json(),
-    }
+    data = _data(
+        project,
+        None,
+        state="broken" if env.exists else "absent",
+        port=wanted.port,
+        addresses=[],
+        plano=chosen.plano.value,
+        user=wanted.user or credentials.DEFAULT_USER,
+        database=wanted.database or credentials.DEFAULT_DATABASE,
+        host=host_of(chosen.plano.value),
+        env_file=str(env.path) if env.exists else None,
+        config_file=str(config.path) if config.text is not None else None,
+        settings=chosen.as_json(),
+    )
     notice = Notice(error.code, f"{error.message}{f': {error.why}' if error.why else ''}", error.fix)
     return Result("status", data, lines_of(data), [notice])
 

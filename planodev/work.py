@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from planodev import env_file, settings
 from planodev.checks import credentials
-from planodev.connection import DOCKER_HOST_NAME, LOOPBACK, Connection
+from planodev.connection import Connection, host_of
 from planodev.engines import choice, records
 from planodev.engines.records import Record
 from planodev.errors import BadInput
@@ -79,8 +79,9 @@ class Work:
     def connection(self, *, host: str | None = None) -> Connection:
         """Return the way in as Plano will see it, or from another place with `host`."""
         assert self.password is not None  # noqa: S101  the container step runs first
-        seen = DOCKER_HOST_NAME if self.mode == "docker" else LOOPBACK
-        return Connection(self.user, self.password, host or seen, self.port, self.database, self.config.options)
+        return Connection(
+            self.user, self.password, host or host_of(self.mode), self.port, self.database, self.config.options
+        )
 
     def have(self) -> Container:
         """Return the container, which the steps after the one that starts it can rely on."""

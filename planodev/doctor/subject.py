@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from planodev import project, settings
 from planodev.checks import credentials
-from planodev.connection import DOCKER_HOST_NAME, LOOPBACK, Connection
+from planodev.connection import LOOPBACK, Connection, host_of
 from planodev.env_file import EnvFile, load
 from planodev.errors import BadInput, NoEngine, VerificationFailed
 from planodev.plano import config_file, proof, storage
@@ -82,8 +82,7 @@ class Subject:
         if missing:
             raise BadInput("env-file-incomplete", f"unknown: `.env` lacks {', '.join(missing)}", fix="`planodev up`")
         wanted = credentials.read(env)
-        seen = DOCKER_HOST_NAME if wanted.plano == "docker" else LOOPBACK
-        there = wanted.foreign_host or host or seen
+        there = wanted.foreign_host or host or host_of(wanted.plano)
         options = ""
         with suppress(BadInput):  # which `config` tells
             options = self.config().options

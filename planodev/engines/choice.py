@@ -61,7 +61,7 @@ def choose(
         name, why = has, "it has this project's data"
     else:
         why = f"from {wanted.source}" if not follow else "it has this project's data"
-    engine = _open(name, environment, project, has)
+    engine = _open(name, environment, project, has, record.place if record else "")
     engine.why = why
     if not has and name == "embedded" and _docker_has(environment, project, env_id):
         has = "docker"
@@ -84,7 +84,7 @@ def _embedded_has(project: Project, env_id: str | None) -> str:
     return "embedded" if embedded.has_data(project, env_id) else ""
 
 
-def _open(name: str, environment: Mapping[str, str], project: Project, has: str) -> Engine:
+def _open(name: str, environment: Mapping[str, str], project: Project, has: str, place: str = "") -> Engine:
     try:
         if name == "embedded":
             from planodev.engines import embedded
@@ -96,7 +96,8 @@ def _open(name: str, environment: Mapping[str, str], project: Project, has: str)
     except NoEngine as error:
         if name != has:
             raise
-        here = f"this project's data is in {NAMES[name]}, and a second database would be empty"
+        there = f"{NAMES[name]}, in `{place}`" if place else NAMES[name]
+        here = f"this project's data is in {there}; a second database would be empty"
         raise NoEngine(error.code, error.message, why=_and(error.why, here), fix=error.fix) from error
 
 

@@ -99,7 +99,7 @@ def refuse_other_database(work: Work) -> None:
     """
     wanted, text, ours = work.wanted, work.config.connection_string, None
     if wanted.user and wanted.password and wanted.port and wanted.database:
-        host = connection.DOCKER_HOST_NAME if work.mode == "docker" else connection.LOOPBACK
+        host = connection.host_of(work.mode)
         ours = connection.Connection(wanted.user, wanted.password, host, wanted.port, wanted.database)
     given = environment.variables(ours) if ours else {}
     named = storage.named(text, ours, {**work.env.values, **work.environment, **given}, work.mode)

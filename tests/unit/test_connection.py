@@ -50,6 +50,5 @@ def test_bytes_that_postgres_cannot_store_are_refused(value):
 
 def test_the_password_is_in_no_text_of_a_connection():
     way = Connection("plano", "hunter2", "db.example", 5432, "plano")
-    assert way.masked == "postgresql://plano:***@db.example:5432/plano"
     for text in (repr(way), str(way), f"{way}", repr([way])):
         assert "hunter2" not in text
