@@ -2,35 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 
-from .conftest import Project, free_port, listening, require
-
-
-def test_a_moved_project_finds_its_conversations(make_project, tmp_path, api):
-    old = make_project("old", "shop")
-    old("up")
-    old.store("kept")
-    shutil.move(old.path, tmp_path / "renamed")
-    moved = Project(tmp_path / "renamed", tmp_path / "state", api)
-    moved("up")
-    assert moved.stored() == ["kept"]
-
-
-def test_a_copy_and_a_namesake_get_databases_of_their_own(make_project, tmp_path):
-    first = make_project("a", "shop")
-    first("up")
-    first.store("first")
-    shutil.copytree(first.path, tmp_path / "b" / "shop")
-    copy = make_project("b", "shop")
-    copy("up")
-    third = make_project("c", "shop")
-    third("up")
-    assert (first.stored(), copy.stored(), third.stored()) == (["first"], [], [])
-    assert len({p.status()["volume"] for p in (first, copy, third)}) == 3
-    assert len({p.status()["port"] for p in (first, copy, third)}) == 3
-    assert first("up").code == 0
+from .conftest import free_port, require
 
 
 def test_a_git_worktree_is_a_checkout_of_its_own(make_project, tmp_path):
@@ -44,16 +18,6 @@ def test_a_git_worktree_is_a_checkout_of_its_own(make_project, tmp_path):
     tree = make_project("tree")
     tree("up")
     assert main.status()["volume"] != tree.status()["volume"]
-
-
-def test_a_lost_env_file_is_written_again_with_the_same_password(project):
-    project("up")
-    project.store("kept")
-    before = project.env
-    (project.path / ".env").unlink()
-    project("up")
-    assert project.env == before
-    assert project.stored() == ["kept"]
 
 
 def test_a_new_checkout_at_the_old_place_neither_shares_nor_hides_the_data(make_project, tmp_path, snapshot):
@@ -97,18 +61,6 @@ def test_a_strangers_container_and_volume_are_never_touched(project, stranger, a
         assert "plano-postgres-taken-shop-data" in {v["Name"] for v in api.volumes()["Volumes"]}
     finally:
         api.remove_volume("plano-postgres-taken-shop-data")
-
-
-def test_a_taken_port_moves_to_the_next_free_one_and_stays_there(project):
-    with listening() as port:
-        project.write(".env", f"DB_PORT={port}\n")
-        done = project("up", "--json").json
-        assert done["data"]["port"] > port
-        assert [w["code"] for w in done["warnings"] if "port" in w["code"]] == ["port-moved"]
-        assert "python" in done["warnings"][0]["message"]
-        refused = project("up", "--port", str(port), "--json", code=4)
-        assert (refused.error, "python" in refused.json["error"]["why"]) == ("port-taken", True)
-    assert project("up", "--json").json["data"]["port"] == done["data"]["port"] == int(project.env["DB_PORT"])
 
 
 def test_a_port_and_a_name_can_be_changed_and_the_data_stays(project):

@@ -54,6 +54,18 @@ def test_a_second_up_changes_nothing_and_says_so(project):
 def test_the_table_is_as_plano_needs_it_and_nothing_is_turned_off(project):
     project("up")
     with project.login() as session:
+        columns = session.execute(
+            "SELECT column_name, data_type, is_nullable FROM information_schema.columns "
+            "WHERE table_name = 'conversation_states' ORDER BY ordinal_position"
+        ).fetchall()
+        assert columns == [
+            ("response_id", "text", "NO"),
+            ("input_items", "jsonb", "NO"),
+            ("created_at", "bigint", "NO"),
+            ("model", "text", "NO"),
+            ("provider", "text", "NO"),
+            ("updated_at", "timestamp without time zone", "YES"),
+        ]
         names = {
             row[0]
             for row in session.execute("SELECT indexname FROM pg_indexes WHERE tablename = 'conversation_states'")
@@ -123,6 +135,13 @@ class TestDown:
         assert (code, "nothing was deleted" in screen) == (2, True), screen
         code, screen = on_terminal(project, "down", answers=[("[y/N]", "n\n")])
         assert (code, "The data is kept" in screen) == (0, True), screen
+        project("up")
+        assert project.stored() == ["a"]
+        code, screen = on_terminal(project, "down", "--keep-data")
+        assert (code, "[y/N]" in screen) == (0, False)
+        code, screen = on_terminal(project, "down", "--delete-data", answers=[("[y/N]", "y\n")])
+        assert code == 0, screen
+        assert project.status()["state"] == "absent"
 
     def test_it_works_when_stopped_or_never_up(self, project):
         assert "Nothing to stop" in project("down", "--delete-data", "--yes").out
@@ -138,6 +157,9 @@ class TestDown:
         (project.path / "planodev.toml").write_text("nonsense")
         project("down", "--keep-data")
         project("down", "--delete-data", "--yes")
+        (project.path / "planodev.toml").unlink()
+        (project.path / ".env").unlink()
+        assert project.status()["state"] == "absent"
 
 
 def test_the_password_appears_nowhere_but_in_env(project):
@@ -149,13 +171,17 @@ def test_the_password_appears_nowhere_but_in_env(project):
     assert not any(password in text for text in seen)
 
 
-@pytest.mark.parametrize("password", ["p@ss:w/o?r#d", """a 'b' "c" $d `e` \\f""", "ümläut€"])
+@pytest.mark.parametrize("password", ["p@ss:w/o?r#d", "100%", """a 'b' "c" $d `e` \\f""", "ümläut€", "~tilde"])
 def test_a_users_own_password_works_and_no_other(project, password):
     quoted = '"' + password.replace("\\", "\\\\").replace('"', '\\"') + '"'
     (project.path / ".env").write_text(f"OTHER=1\nDB_PASS={quoted}\n", encoding="utf-8")
     project("up")
     assert (project.path / ".env").read_text().startswith("OTHER=1\nDB_PASS=")
+    assert re.fullmatch(r"[A-Za-z0-9._%-]+", project.env["DB_PASS"])
     project.login(password=password).close()
+    script = "set -a; . ./.env; printf %s postgresql://$DB_USER:$DB_PASS@127.0.0.1:$DB_PORT/$DB_NAME"
+    url = subprocess.run(["sh", "-c", script], cwd=project.path, capture_output=True, text=True, check=True).stdout
+    psycopg.connect(url, sslmode="disable").close()
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         project.login(password="wrong" + password)
 
