@@ -9,6 +9,7 @@ Source of the statements: Plano 0.4.36, `crates/brightstaff/src/state/postgresql
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -172,6 +173,8 @@ def login(connection: Connection, timeout: float) -> Any:  # noqa: ANN401
     """
     import psycopg
 
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]  # libpq would follow PGSERVICE or PGHOSTADDR elsewhere; Plano's driver knows none of them
     return psycopg.connect(
         host=connection.host,
         port=connection.port,

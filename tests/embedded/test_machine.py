@@ -120,6 +120,10 @@ def test_a_locale_that_is_missing(project, name):
 def test_variables_of_postgres_in_the_shell_mislead_nobody(project):
     variables = {"PGPORT": "1", "PGHOST": "/nowhere", "PGDATA": "/nowhere", "PGUSER": "x", "PGOPTIONS": "-c x=y"}
     project("up", **variables, PGPASSFILE="/nowhere", PGDATABASE="x", PGPASSWORD="x")
+    away = {"PGSERVICE": "nowhere", "PGHOSTADDR": "192.0.2.1", "PGSSLROOTCERT": "/nowhere"}
+    project("verify", **away)
+    project("down", "--keep-data")
+    project("up", **away)
     project.login().close()
 
 
