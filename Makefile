@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NEWEST := .cache/newest
 PLANOAI := .cache/planoai
 
-.PHONY: up down test test-engine test-apart test-faults check format bench clean
+.PHONY: up down test test-engine test-injured test-apart test-faults test-kills test-matrix check format bench clean
 
 up: $(VENV)/.up
 	$(BIN)/planodev -C examples/support-agent up
@@ -17,21 +17,31 @@ down: $(VENV)/.up
 test: $(VENV)/.test $(NEWEST)/.test $(PLANOAI)/.done check
 	PYTHON=$(abspath $(BIN)/python) tests/setup
 	PLANOAI=$(abspath $(PLANOAI)/bin/python) $(NEWEST)/bin/python -m pytest -q tests/unit tests/cli tests/contracts
-	$(MAKE) --jobs 2 --output-sync=target test-engine test-apart
+	$(MAKE) --jobs 3 --output-sync=target test-engine test-injured test-apart
 
-# Two halves that do not share a server: the first waits for the engine most of its time.
+# Three parts at once: the first two wait for the engine most of their time, and look only at what is their own there.
+PYTEST := PLANOAI=$(abspath $(PLANOAI)/bin/python) $(BIN)/python -m pytest -q -p no:cacheprovider
+
 test-engine:
-	PLANOAI=$(abspath $(PLANOAI)/bin/python) $(BIN)/python -m pytest -q -p no:cacheprovider tests/docker tests/engines
+	$(PYTEST) -m "docker and not faults" tests/docker tests/engines
+
+test-injured:
+	$(PYTEST) -m faults tests/docker
 
 test-apart:
-	PLANOAI=$(abspath $(PLANOAI)/bin/python) $(BIN)/python -m pytest -q -p no:cacheprovider --ignore tests/docker \
-		--ignore tests/engines tests
+	$(PYTEST) -m "not docker" tests
 
 # The whole fault matrix, every boundary and 200 kills: 20 minutes at most, and a failure when they do not suffice.
-test-faults: $(VENV)/.test
+test-faults: $(VENV)/.test $(PLANOAI)/.done
 	PYTHON=$(abspath $(BIN)/python) tests/setup
-	PLANODEV_KILLS=$${PLANODEV_KILLS:-200} timeout --signal=INT --kill-after=60 1200 $(BIN)/python -m pytest -q \
-		tests/docker/test_kills.py tests/docker/test_faults.py tests/docker/test_interference.py tests/docker/test_dry_run.py
+	PLANODEV_KILLS=$${PLANODEV_KILLS:-200} timeout --signal=INT --kill-after=60 1200 \
+		$(MAKE) --jobs 2 --output-sync=target test-kills test-matrix
+
+test-kills:
+	$(PYTEST) tests/docker/test_kills.py
+
+test-matrix:
+	$(PYTEST) -m faults --ignore tests/docker/test_kills.py tests/docker
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

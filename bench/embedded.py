@@ -68,7 +68,8 @@ def main() -> None:
         else:
             as_runner("pg_ctl", "-D", f"{bare}/data", "-m", "fast", "stop")
             shutil.rmtree(bare / "data")
-        time.sleep(1)  # what a removal leaves to the disk is neither side's to pay
+        os.sync()  # what a removal leaves to the disk is neither side's to pay
+        time.sleep(0.5)
 
     rows: list[tuple[str, float, list[float], list[float]]] = []
     compose = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]

@@ -58,7 +58,7 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
         fit.refuse(run)
         early = _prove_early(run)
         if not early:
-            _place_witness(run)
+            _begin_ahead(run)
         # The engine takes its time for either: everything else is loaded meanwhile.
         from planodev import locking, report
         from planodev.steps import adopt, plano_running
@@ -132,11 +132,11 @@ def _prove_early(run: work.Work) -> Callable[[], proof.Evidence | None] | None:
 _EARLY = 5.0
 
 
-def _place_witness(run: work.Work) -> None:
-    """Start the container that the proof will run from, as early as can be: it costs next to nothing then."""
+def _begin_ahead(run: work.Work) -> None:
+    """Begin what the engine takes long for, as early as can be: it costs next to nothing then."""
     image_ = run.settings.image.value
-    if run.mode == "docker" and not run.dry_run and run.engine.image_id(image_):
-        run.engine.begin_witness(image_, run.settings.timeout.value + 60)
+    if not run.dry_run and run.engine.image_id(image_):
+        run.engine.begin_ahead(image_, run.mode, run.settings.timeout.value + 60)
 
 
 def down(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, str], progress: Progress) -> Result:

@@ -18,6 +18,8 @@ def engine_answers() -> bool:
 
 def pytest_collection_modifyitems(config, items):
     wanted = [item for item in items if "docker" in item.path.parts]
+    for item in wanted:
+        item.add_marker(pytest.mark.docker)
     if not wanted or engine_answers():
         return
     for item in wanted:

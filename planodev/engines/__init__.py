@@ -243,8 +243,12 @@ class Engine(Protocol):
         With `go`, get everything in place now, and act once `go` has returned True.
         """
 
-    def begin_witness(self, image: str, life: float) -> None:
-        """Start, in the background, the throw-away container for the proof; it lives `life` seconds at most."""
+    def begin_ahead(self, image: str, mode: str, life: float) -> None:
+        """Begin, in the background, what takes long and touches nothing that is there.
+
+        It is the throw-away container for the proof of a Plano in `docker` mode, which lives `life` seconds at most; or
+        the new data of a project that has none.
+        """
 
     def prove_beside_plano(
         self, connection: Connection, image: str, timeout: float, go: Callable[[], bool] | None

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from planodev.connection import Connection
+    from planodev.engines.embedded_ahead import Ahead
     from planodev.engines.embedded_program import Program
     from planodev.progress import Progress
     from planodev.project import Project
@@ -88,7 +89,8 @@ class EmbeddedEngine:
         self._place: Place | None = None
         self._projects: frozenset[str] = frozenset()
         self._child: subprocess.Popen[bytes] | None = None
-        self._sync: subprocess.Popen[bytes] | None = None
+        self._sync: Callable[[], bool | None] | None = None
+        self._ahead: Ahead | None = None
 
     @property
     def info(self) -> EngineInfo:
@@ -231,14 +233,19 @@ class EmbeddedEngine:
         if go and not go():
             raise AdminFailed("nobody has logged in")
         place = self._of(container.id)
-        if self._sync and self._sync.wait():
+        if self._sync and not self._sync():
             raise AdminFailed("the data could not be made durable")
         if not place.ready.exists():
             place.write("ready", "")
             place.sync()
         return self.admin(container, sql, user=user, database=database)
 
-    def begin_witness(self, image: str, life: float) -> None: ...
+    def begin_ahead(self, image: str, mode: str, life: float) -> None:
+        del image, mode, life
+        if self._place is None:
+            from planodev.engines.embedded_ahead import Ahead
+
+            self._ahead = Ahead(self._program, self._project)
 
     def prove_beside_plano(
         self, connection: Connection, image: str, timeout: float, go: Callable[[], bool] | None = None
@@ -260,7 +267,7 @@ class EmbeddedEngine:
     def create(self, server: Server) -> None:
         from planodev.engines import embedded_changes
 
-        self._child, self._sync = embedded_changes.create(self._program, self._project, server)
+        self._child, self._sync = embedded_changes.create(self._program, self._project, server, self._ahead)
 
     def start(self, container: Container) -> None:
         from planodev.engines import embedded_changes
@@ -280,7 +287,9 @@ class EmbeddedEngine:
         embedded_changes.remove(self._of(volume.name))
         self._place = None
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        if self._ahead:
+            self._ahead.drop()
 
     def _of(self, number: str) -> Place:
         return Place(Path(number))

@@ -8,17 +8,21 @@ import shutil
 import sys
 from contextlib import suppress
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from planodev.engines import QUIET, AdminFailed, embedded_place, embedded_program, embedded_server
+from planodev.background import begin
+from planodev.engines import embedded_data, embedded_place, embedded_program, embedded_server
 from planodev.engines.embedded_place import Labels, Place
 from planodev.errors import BadInput, Conflict, NotReady
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Callable
     from pathlib import Path
 
     from planodev.engines import Server
+    from planodev.engines.embedded_ahead import Ahead
     from planodev.engines.embedded_program import Program
     from planodev.project import Project
 
@@ -28,12 +32,12 @@ FIRST = 120.0  # seconds for a first start to take connections
 
 
 def create(
-    program: Program, project: Project, server: Server
-) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes] | None]:
+    program: Program, project: Project, server: Server, ahead: Ahead | None
+) -> tuple[subprocess.Popen[bytes], Callable[[], bool | None] | None]:
     """Make the data where there is none, and start the server.
 
     Returns:
-        The server, and what makes new data durable, where that still goes on.
+        The server, and for new data a function that waits until it is durable, and says whether it is.
 
     Raises:
         PortTaken: somebody else has the port.
@@ -57,42 +61,29 @@ def create(
         place.label(replace(labels, user=first.user, database=first.database))
         return start(program, project, place, server.port), None
     if not (have and (place.data / "PG_VERSION").exists()):
-        _make_place(project, place)
+        make_place(project, place)
         place.label(labels)
         place.write("password", f"{server.password}\n")
     runner = embedded_place.runner(project, place)
-    program = _reached(program)
+    program = reached(program)
     fresh = not place.data.exists()
     if fresh:
-        embedded_server.init(program, place, runner, secrets.token_urlsafe(24))
+        begin(_load)
+        if ahead is None or not ahead.give(place):
+            embedded_data.init(program, place, runner, secrets.token_urlsafe(24))
+        embedded_data.make_database(program, place, runner, server)
     place.label(labels)  # a port that was lost to somebody brings us here again
+    sync = embedded_data.begin_sync(program, place, runner)
     child = embedded_server.start(program, place, runner, server.port, START)
-    sync = embedded_server.begin_sync(program, place, runner)
     if not embedded_server.wait_ready(place, child, FIRST):
         raise _not_up(place)
-    try:
-        embedded_server.psql(
-            program, place, server.port, _first(server), user=embedded_place.SUPERUSER, database="postgres"
-        )
-    except AdminFailed as error:
-        raise NotReady(
-            "database-not-made",
-            f"the role `{server.superuser}` and its database could not be made",
-            why=str(error).replace(server.password, "***"),
-            fix="`planodev up` tries again",
-        ) from error
     return child, sync
 
 
-def _first(server: Server) -> str:
-    """Return the SQL that makes Plano's role and database; a failing statement would be logged with the password."""
-    password = server.password.replace("'", "''")
-    return f"""\
-{QUIET}CREATE ROLE "{server.superuser}" LOGIN PASSWORD '{password}';
-SELECT 'CREATE DATABASE "{server.database}" OWNER "{server.superuser}"'
-WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{server.database}') \\gexec
-SELECT 'ALTER DATABASE "{server.database}" OWNER TO "{server.superuser}"' WHERE '{server.database}' = 'postgres' \\gexec
-"""
+def _load() -> None:
+    """Import what the steps after this one want: it takes a third of the time for which initdb has us wait."""
+    for name in ("psycopg", "jinja2", "ruamel.yaml"):
+        import_module(name)
 
 
 def start(program: Program, project: Project, place: Place, port: int) -> subprocess.Popen[bytes]:
@@ -105,7 +96,7 @@ def start(program: Program, project: Project, place: Place, port: int) -> subpro
     """
     runner = embedded_place.runner(project, place)
     _check_mode(place, runner.uid, runner.name)
-    return embedded_server.start(_reached(program), place, runner, port, START)
+    return embedded_server.start(reached(program), place, runner, port, START)
 
 
 def remove(place: Place) -> None:
@@ -118,7 +109,7 @@ def remove(place: Place) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _make_place(project: Project, place: Place) -> None:
+def make_place(project: Project, place: Place) -> None:
     """Make the directory, private to whoever runs the server.
 
     Raises:
@@ -157,7 +148,7 @@ def _open_ways(directory: Path, name: str) -> None:
         )
 
 
-def _reached(program: Program) -> Program:
+def reached(program: Program) -> Program:
     """Return the programs where whoever runs the server can reach them."""
     return embedded_program.placed(program, embedded_place.root()) if os.geteuid() == 0 else program
 

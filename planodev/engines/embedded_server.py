@@ -80,45 +80,6 @@ def _command(pid: int) -> list[bytes]:
         return []
 
 
-def init(program: Program, place: Place, runner: Runner, password: str) -> None:
-    """Make an empty database cluster; what was written is not durable before `sync` has ended.
-
-    Args:
-        program: PostgreSQL.
-        place: where; there is no `data` in it yet.
-        runner: who.
-        password: of the superuser.
-
-    Raises:
-        NotReady: initdb failed, with its own words.
-
-    """
-    place.write("pgpass", f"*:*:*:{SUPERUSER}:{password}\n")
-    place.write("initdb-password", f"{password}\n")
-    command = [program.path("initdb"), f"--pgdata={place.data}", f"--username={SUPERUSER}", "--no-sync"]
-    command += [f"--pwfile={place.path / 'initdb-password'}", "--auth=scram-sha-256"]
-    # The C locale is in every system: one that a machine does not have, or loses, cannot stop the server.
-    command += ["--encoding=UTF8", "--no-locale", "--no-instructions"]
-    try:
-        done = subprocess.run(command, **_surroundings(runner), capture_output=True, check=False)  # type: ignore[call-overload]
-    finally:
-        (place.path / "initdb-password").unlink(missing_ok=True)
-    if done.returncode:
-        said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
-        raise NotReady(
-            "data-not-made",
-            "PostgreSQL could not make its data directory",
-            why=next((line for line in said if "error" in line or "FATAL" in line), said[-1] if said else "no word"),
-            fix=f"make room and give {runner.name} access to `{place.path}`, then `planodev up`",
-        )
-
-
-def begin_sync(program: Program, place: Place, runner: Runner) -> subprocess.Popen[bytes]:
-    """Begin to make a new data directory durable, which the server need not wait for."""
-    command = [program.path("initdb"), "--sync-only", f"--pgdata={place.data}"]
-    return subprocess.Popen(command, **_surroundings(runner), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # type: ignore[call-overload,no-any-return]
-
-
 def start(program: Program, place: Place, runner: Runner, port: int, timeout: float) -> subprocess.Popen[bytes]:
     """Start the server, and come back when it has its port; it goes on when this process and the terminal are gone.
 
@@ -135,8 +96,8 @@ def start(program: Program, place: Place, runner: Runner, port: int, timeout: fl
         handle = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
         place.give(place.log)
         before = os.fstat(handle).st_size
-        command = [program.path("postgres"), "-D", str(place.data), *_options(port)]
-        server = subprocess.Popen(command, **_surroundings(runner), stdout=handle, stderr=handle)  # type: ignore[call-overload]
+        command = [program.path("postgres"), "-D", str(place.data), *options(port)]
+        server = subprocess.Popen(command, **surroundings(runner), stdout=handle, stderr=handle)  # type: ignore[call-overload]
         os.close(handle)
         while server.poll() is None and time.monotonic() < deadline:
             now = postmaster(place)
@@ -153,7 +114,8 @@ def start(program: Program, place: Place, runner: Runner, port: int, timeout: fl
         return server  # type: ignore[no-any-return]
 
 
-def _options(port: int) -> list[str]:
+def options(port: int) -> list[str]:
+    """Return what its command line says: addresses, and what this machine has of shared memory."""
     settings = {"listen_addresses": LOOPBACK, "port": port, "unix_socket_directories": ""}
     if sys.platform == "linux":  # initdb chose for its own day; files in the data directory work everywhere
         there = os.access("/dev/shm", os.W_OK)  # noqa: S108  a look, nothing is put there
@@ -161,7 +123,7 @@ def _options(port: int) -> list[str]:
     return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
 
-def _surroundings(runner: Runner) -> dict[str, object]:
+def surroundings(runner: Runner) -> dict[str, object]:
     """Return how its programs are started: on their own, with nothing of this shell that could mislead them."""
     kept = {name: os.environ[name] for name in ("PATH", "TZ", "HOME") if name in os.environ}
     return {

@@ -50,7 +50,7 @@ class StartPostgres:
             return Outcome(would[decided.action], desired.name, f"on port {desired.port}")
         if work.mode == "docker":
             # There already, but for an image that had to be pulled first.
-            work.engine.begin_witness(work.settings.image.value, work.settings.timeout.value + 60)
+            work.engine.begin_ahead(work.settings.image.value, work.mode, work.settings.timeout.value + 60)
         action = self._carry_out(work, decided.action, desired)
         verb = {"start": "started", "create": "created", "replace": "replaced"}[action]
         return Outcome(verb, work.have().name, f"on port {work.port}")

@@ -22,6 +22,8 @@ import pytest
 
 from tests.plano.conftest import planoai  # noqa: F401  a fixture
 
+from . import evidence
+
 LABEL = "dev.planodev.project"
 KEY = "sk-ant-of-the-env-file"
 
@@ -39,6 +41,12 @@ class Run:
     @property
     def error(self):
         return self.json["error"]["code"]
+
+
+def usual_signals():
+    """Have a new process end by what `nohup` and a job in the background would have it ignore."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Project:
@@ -80,6 +88,7 @@ class Project:
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
+            preexec_fn=usual_signals,  # noqa: PLW1509  no threads are there yet
         )
 
     @property
@@ -203,16 +212,11 @@ def remove_all(api, prefix):
 
 
 @pytest.fixture
-def snapshot(api):
-    """Return all of the engine that a command could change, to compare before and after."""
+def snapshot(api, tmp_path):
+    """Return all that this test has in the engine, to compare before and after; others are at work there."""
 
-    def take():
-        containers = {
-            c["Id"]: (c["State"], c["Names"])
-            for c in api.containers(all=True)
-            if "dev.planodev.witness" not in c["Labels"]
-        }
-        return containers, sorted(v["Name"] for v in api.volumes()["Volumes"] or [])
+    def take(*strangers):
+        return evidence.engine(api, str(tmp_path)), [api.inspect_container(number)["State"] for number in strangers]
 
     return take
 

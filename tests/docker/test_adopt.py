@@ -81,12 +81,12 @@ def by_hand(api):
 
 def test_up_says_how_and_touches_nothing(project, by_hand, snapshot):
     found = by_hand(POSTGRES_DB="plano")
-    before = snapshot()
+    before = snapshot(found.id)
     refused = project("up", "--json", code=4, PLANODEV_NAME=found.name)
     assert refused.error == "database-made-by-hand"
     assert "--adopt" in refused.json["error"]["fix"]
     assert PASSWORD not in refused.out + refused.err
-    assert snapshot() == before
+    assert snapshot(found.id) == before
     assert list(project.path.iterdir()) == []
 
 
@@ -113,10 +113,10 @@ def test_its_rows_user_and_password_are_taken_over_and_the_old_one_is_kept(proje
 
 def test_a_dry_run_says_it_and_changes_nothing(project, by_hand, snapshot):
     found = by_hand()
-    before = snapshot()
+    before = snapshot(found.id)
     said = project("up", "--adopt", "--dry-run", "--name", found.name)
     assert "would be adopted" in said.err
-    assert snapshot() == before
+    assert snapshot(found.id) == before
     assert list(project.path.iterdir()) == []
 
 
@@ -185,9 +185,9 @@ def test_its_password_may_stand_in_a_file(project, by_hand, api, tmp_path):
 
 def test_names_that_env_cannot_take_are_refused_before_anything_is_touched(project, by_hand, snapshot):
     found = by_hand(POSTGRES_USER="my boss")
-    before = snapshot()
+    before = snapshot(found.id)
     refused = project("up", "--adopt", "--name", found.name, "--json", code=4)
     assert refused.error == "adopt-unusual-name"
     assert "my boss" in refused.json["error"]["message"]
-    assert snapshot() == before
+    assert snapshot(found.id) == before
     assert list(project.path.iterdir()) == []

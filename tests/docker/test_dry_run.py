@@ -9,6 +9,8 @@ from .conftest import free_port, listening
 from .faults import CONFLICTS, DRIFT
 from .gate import changes, gate
 
+pytestmark = pytest.mark.faults
+
 MODEL = ("--model", "anthropic/claude-sonnet-4-5")
 
 

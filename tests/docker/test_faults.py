@@ -15,6 +15,8 @@ from .fault import MATRIX_TEST, Fault
 from .faults import MATRIX, tables
 from .test_image import registry  # noqa: F401  a fixture
 
+pytestmark = pytest.mark.faults
+
 NUMBERS = itertools.count()
 # By PostgreSQL itself, before it gives up.
 CHANGED_BY_STARTING = ("postmaster.pid", "postmaster.opts", "pg_stat/pgstat.stat", "global/pg_control")

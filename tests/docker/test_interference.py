@@ -19,6 +19,8 @@ from .case import until
 from .conftest import Project, as_root, free_port, remove_all, require
 from .machine import Machine, read, written_until
 
+pytestmark = pytest.mark.faults
+
 SEED = int(os.environ.get("PLANODEV_SEED", random.randrange(10**6)))
 MODEL = ("--model", "anthropic/claude-sonnet-4-5")
 
@@ -232,6 +234,24 @@ def machine(api):
         if machine.first:
             machine.off()
         shutil.rmtree(machine.place, ignore_errors=True)
+
+
+def test_nothing_but_our_container_and_volume_is_left_behind(machine, tmp_path):
+    project, api = machine.project("shop", tmp_path / "state"), machine.api()
+
+    def containers():
+        return {item["Id"] for item in api.containers(all=True)}
+
+    project("up", "--port", "70000", code=2)
+    project("up", *MODEL)
+    project("verify")
+    project.write("config.yaml", "version: v0.4.0\n")
+    project("up", "--plano", "native", code=7)
+    project("up", "--plano", "docker", code=7)
+    mine = project.status()
+    until(lambda: containers() == {api.inspect_container(mine["container"])["Id"]}, "the end of every other container")
+    assert [volume["Name"] for volume in api.volumes()["Volumes"]] == [mine["volume"]]
+    assert {item["Name"] for item in api.networks()} == {"bridge", "host", "none"}
 
 
 def test_the_engine_stopped_and_started_and_the_power_cut_while_rows_are_written(machine, tmp_path):

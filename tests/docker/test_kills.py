@@ -16,6 +16,8 @@ from . import boundaries, evidence
 from .case import until
 from .conftest import Project, free_port, remove_all
 
+pytestmark = pytest.mark.faults
+
 KILLS = int(os.environ.get("PLANODEV_KILLS", "20"))
 SEED = int(os.environ.get("PLANODEV_SEED", random.randrange(10**6)))
 MODEL = ("--model", "anthropic/claude-sonnet-4-5")

@@ -65,30 +65,6 @@ def test_commands_that_are_named_act_on_the_project_that_was_named(project):
     assert f"Next: planodev -C {project.path} run -- planoai up --docker\n" in project("up").out
 
 
-def test_nothing_but_our_container_and_volume_is_left_behind(project, api):
-    import time
-
-    def witnesses():
-        return {c["Id"] for c in api.containers(all=True, filters={"label": "dev.planodev.witness"})} - others
-
-    others = set()
-    others = witnesses()
-    volumes = {v["Name"] for v in api.volumes()["Volumes"] or []}
-    project("up", "--port", "70000", code=2)
-    project("up")
-    project("verify")
-    project.write("config.yaml", "version: v0.4.0\n")
-    project("up", "--plano", "native", code=7)
-    project("up", "--plano", "docker", code=7)
-    end = time.monotonic() + 10
-    while witnesses() and time.monotonic() < end:
-        time.sleep(0.1)
-    assert witnesses() == set()
-    new = [v for v in api.volumes()["Volumes"] or [] if v["Name"] not in volumes]
-    mine = [v for v in new if (v["Labels"] or {}).get("dev.planodev.path", str(project.path)) == str(project.path)]
-    assert [v["Name"] for v in mine] == [project.status()["volume"]]
-
-
 def test_quiet_says_only_the_result_and_no_color_is_obeyed(project):
     quiet = project("-q", "up")
     assert quiet.out

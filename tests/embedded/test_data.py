@@ -253,3 +253,19 @@ def test_a_port_that_is_lost_between_look_and_start(project, monkeypatch):
     with listening() as port, pytest.raises(PortTaken):
         embedded_server.start(embedded_program.find(), place, runner(here, place), port, 10)
     project("up", "--port", str(free_port()))
+
+
+def test_data_that_was_begun_ahead_and_is_not_needed_is_removed(project):
+    place = project.base / "data/planodev/postgres"
+    project.write(".env", "DB_HOST=db.example.com\nDB_PASS=secret\n")
+    assert project("up", "--json", code=4).error
+    assert list(place.iterdir()) == []
+    (project.path / ".env").unlink()
+    running = project.start("up")
+    while not list(place.glob(".ahead-*/data")):
+        assert running.poll() is None
+    running.kill()
+    running.communicate()
+    project("up")
+    assert project.stored() == []
+    assert [entry.name for entry in place.iterdir()] == [project.place().name]

@@ -10,7 +10,7 @@ from tests.docker.conftest import remove_all
 from .place import ENGINES, OnEngine, base_directory, clean, require_engine
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.docker if name == "docker" else ()) for name in ENGINES])
 def engine(request):
     require_engine(request.param)
     return request.param

@@ -1,0 +1,73 @@
+"""New data, made ahead in a directory of its own while the rest of planodev is loaded: initdb takes long."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from planodev.background import begin
+from planodev.engines import embedded_changes, embedded_data, embedded_place
+from planodev.engines.embedded_place import Place
+
+if TYPE_CHECKING:
+    from planodev.engines.embedded_program import Program
+    from planodev.project import Project
+
+_NAME = ".ahead-"
+
+
+class Ahead:
+    """Data that nobody needs yet; what goes wrong with it is told by whoever makes it again, in its place."""
+
+    def __init__(self, program: Program, project: Project) -> None:
+        self._program, self._project = program, project
+        self._place: Place | None = Place(embedded_place.databases() / f"{_NAME}{os.getpid()}")
+        self._made = begin(self._make)
+
+    def _make(self) -> Place:
+        assert self._place is not None  # noqa: S101
+        place = self._place
+        _sweep(place)
+        embedded_changes.make_place(self._project, place)
+        runner = embedded_place.runner(self._project, place)
+        program = embedded_changes.reached(self._program)
+        embedded_data.init(program, place, runner, secrets.token_urlsafe(24))
+        return place
+
+    def give(self, place: Place) -> bool:
+        """Wait for it, and put it in its place; False where there is none."""
+        made = self._made()
+        if made is None or self._place is None or made.path.stat().st_uid != place.path.stat().st_uid:
+            return False
+        self._place = None
+        for file in (made.pgpass, made.data):
+            file.rename(place.path / file.name)
+        shutil.rmtree(made.path, ignore_errors=True)
+        return True
+
+    def drop(self) -> None:
+        """Remove what was not given away, without waiting for it."""
+        if self._place:
+            with suppress(OSError):
+                embedded_changes.remove(self._place)
+
+
+def _sweep(place: Place) -> None:
+    """Remove what a planodev left that was killed meanwhile."""
+    for left in place.path.parent.glob(f"{_NAME}*"):
+        with suppress(ValueError):
+            if not _runs(int(left.name.removeprefix(_NAME))):
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return pid != os.getpid()
