@@ -246,8 +246,7 @@ class Engine(Protocol):
     def begin_ahead(self, image: str, mode: str, life: float) -> None:
         """Begin, in the background, what takes long and touches nothing that is there.
 
-        It is the throw-away container for the proof of a Plano in `docker` mode, which lives `life` seconds at most; or
-        the new data of a project that has none.
+        The throw-away container for the proof, in `docker` mode, lives `life` seconds; or new data where there is none.
         """
 
     def prove_beside_plano(
