@@ -56,7 +56,7 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     config = config_file.load(config_file.find(here.path, chosen.config.value))
     force = bool(options.get("force"))
     provider = production.load(name)
-    kept = _kept(directory, provider) if force else {}
+    kept, left = _kept(directory, provider) if force else ({}, {})
     if options.get("generate_password"):
         kept.setdefault("DB_PASS", credentials.generate_password())
     if not provider.sidecar:
@@ -68,6 +68,10 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     progress.begin(TITLE)
     _refuse(directory, files, force=force)
     done = {file: _put(directory / file, text) for file, text in files.items()}
+    if left:
+        said = ", ".join(f"{key}={value}" for key, value in left.items())
+        fix = f"`planodev verify --env-file {skeleton_text.ENV_NAME}` says what is still to be filled in"
+        progress.notice(Notice("values-replaced", f"another provider's {said} no longer hold, and were replaced", fix))
     for file, verb in done.items():
         progress.done(Outcome(verb, file))
     progress.done(environment.ignore(directory, skeleton_text.ENV_NAME, progress))
@@ -93,13 +97,14 @@ def _host(typed: str | None) -> str | None:
     )
 
 
-def _kept(directory: Path, provider: Provider) -> dict[str, str]:
-    """Return the values that somebody has filled in; a placeholder is none, and a place at another provider neither."""
+def _kept(directory: Path, provider: Provider) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the values that somebody has filled in, and of those the ones that hold at another provider only."""
     env = env_file.load(directory / skeleton_text.ENV_NAME)
     moved = provider.title not in env.text.partition("\n")[0]
     gone = ("DB_USER", "DB_HOST", "DB_PORT", "DB_NAME") if moved else ()
     filled = {key: value for key, value in env.values.items() if value and not value.startswith(production.PLACEHOLDER)}
-    return {key: value for key, value in filled.items() if key not in gone}
+    left = {key: value for key, value in filled.items() if key in gone}
+    return {key: value for key, value in filled.items() if key not in left}, left
 
 
 def _facts(config: ConfigFile, directory: Path) -> dict[str, Any]:

@@ -166,7 +166,10 @@ def test_force_keeps_what_was_filled_in(project):
 def test_another_provider_keeps_the_secrets_and_not_the_place(project):
     project("production", "cloud-sql", "--host", "10.0.0.7", "--generate-password")
     password = re.search("DB_PASS=.*", project.read(".env.production"))[0]
-    project("production", "neon", "--force")
+    warnings = project("production", "neon", "--force", "--json").json["warnings"]
+    assert [w["code"] for w in warnings] == ["values-replaced"]
+    assert "DB_HOST=10.0.0.7" in warnings[0]["message"]
+    assert "DB_PASS" not in warnings[0]["message"]
     text = project.read(".env.production")
     assert password in text
     assert "DB_HOST=127.0.0.1\nDB_PORT=6432\n" in text
