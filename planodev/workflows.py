@@ -135,7 +135,8 @@ _EARLY = 5.0
 def _begin_ahead(run: work.Work) -> None:
     """Begin what the engine takes long for, as early as can be: it costs next to nothing then."""
     image_ = run.settings.image.value
-    if not run.dry_run and run.engine.image_id(image_):
+    moves = run.chosen is not None and run.chosen.data_in  # which has to be agreed to first
+    if not run.dry_run and not moves and run.engine.image_id(image_):
         run.engine.begin_ahead(image_, run.mode, run.settings.timeout.value + 60)
 
 

@@ -29,7 +29,9 @@ class Refused(Exception):
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
-        self.status = status
+        # Of a container that is being removed at this moment dockerd says 500 and this; a moment later it says 404.
+        half_gone = "RWLayer of container" in text and "unexpectedly nil" in text
+        self.status = NOT_FOUND if half_gone else status
         self.text = text
 
 

@@ -8,53 +8,28 @@ from __future__ import annotations
 
 import shutil
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev import work as works
 from planodev.checks.inside import stored
-from planodev.connection import LOOPBACK, Connection
 from planodev.engines import AdminFailed, choice, records
 from planodev.errors import BadInput, Conflict, NoEngine
 from planodev.plano import proof, state_table
 from planodev.result import Notice, Outcome, counted
 from planodev.steps import access, container, follow
+from planodev.steps.move_out import COLUMNS, Move, copy_out, told, way
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from planodev.engines import Engine
     from planodev.work import Work
 
-_COLUMNS = "response_id, input_items, created_at, model, provider, updated_at"
-_OUT = f"COPY (SELECT {_COLUMNS} FROM {state_table.NAME}) TO STDOUT"
-_IN = f"COPY incoming ({_COLUMNS}) FROM STDIN"
+_IN = f"COPY incoming ({COLUMNS}) FROM STDIN"
 _MERGE = f"""\
-INSERT INTO {state_table.NAME} ({_COLUMNS}) SELECT {_COLUMNS} FROM incoming
+INSERT INTO {state_table.NAME} ({COLUMNS}) SELECT {COLUMNS} FROM incoming
 ON CONFLICT (response_id) DO UPDATE SET input_items = EXCLUDED.input_items, created_at = EXCLUDED.created_at,
 model = EXCLUDED.model, provider = EXCLUDED.provider, updated_at = EXCLUDED.updated_at"""
 _ARRIVED = f"SELECT count(*) FROM incoming JOIN {state_table.NAME} USING (response_id)"
-# Whatever else a user has put there; extensions' own tables do not count.
-_OTHERS = f"""\
-SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-AND c.relname <> '{state_table.NAME}' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
-ORDER BY 1"""
-
-
-@dataclass
-class Move:
-    """A move that was begun: the old side, and its rows by database, each in a file with their number."""
-
-    old: Work
-    directory: Path
-    rows: dict[str, tuple[Path, int]] = field(default_factory=dict)
-    others: list[str] = field(default_factory=list)
-
-    @property
-    def count(self) -> int:
-        """The number of stored turns that are on their way."""
-        return sum(count for _, count in self.rows.values())
 
 
 def begin(work: Work) -> Bring | None:
@@ -96,7 +71,7 @@ def begin(work: Work) -> Bring | None:
     _note(work, old, moving_to=work.engine.info.name)
     with ExitStack() as sessions:
         # Nobody can store a turn between the copy and the stop: it would be lost on the way.
-        _copy_out(move, sessions)
+        copy_out(move, sessions)
         old.engine.stop(old.have(), work.settings.timeout.value)
     old.engine.close()
     wanted = work.wanted  # `.env` may be gone: then these are what it has had
@@ -148,42 +123,6 @@ def _count(old: Work) -> int | None:
         return None
 
 
-def _copy_out(move: Move, sessions: ExitStack) -> None:
-    import psycopg
-
-    old = move.old
-    try:
-        counts = stored(old, old.have())
-        if len(counts) > 1:  # the role need not see what other roles have stored
-            superuser = old.volume.superuser if old.volume else old.user
-            grant = f'GRANT pg_read_all_data, pg_write_all_data TO "{old.user}"'
-            old.engine.admin(old.have(), grant, user=superuser, database="postgres")
-        for index, name in enumerate(dict.fromkeys([*counts, old.database])):
-            session = sessions.enter_context(closing(proof.login(_way(old, name), 10)))
-            move.others += [row[0] for row in session.execute(_OTHERS).fetchall()]
-            if session.execute(state_table.IS_THERE).fetchone() != (True,):
-                continue
-            session.execute(f"LOCK TABLE {state_table.NAME} IN EXCLUSIVE MODE")
-            file = move.directory / f"{index}.copy"
-            with file.open("wb") as target, session.cursor().copy(_OUT) as rows:
-                for piece in rows:
-                    target.write(piece)
-            count = session.execute(f"SELECT count(*) FROM {state_table.NAME}").fetchone()[0]
-            if count or name == old.database:
-                move.rows[name] = file, count
-    except (psycopg.Error, AdminFailed, OSError) as error:
-        raise Conflict(
-            "move-failed",
-            "the conversations could not be copied",
-            why=_told(error),
-            fix=f"nothing was changed; `planodev up --engine {old.engine.info.name}` goes on as before",
-        ) from error
-
-
-def _way(work: Work, database: str) -> Connection:
-    return Connection(work.user, work.password or "", LOOPBACK, work.port, database)
-
-
 class Bring:
     """Put the rows into the new server's table, and count them there."""
 
@@ -199,7 +138,7 @@ class Bring:
             for name, (file, count) in self._move.rows.items():
                 if name != work.database:
                     _make_database(work, name)
-                with closing(proof.login(_way(work, name), 10)) as session:
+                with closing(proof.login(way(work, name), 10)) as session:
                     session.execute(f"CREATE TEMP TABLE incoming (LIKE {state_table.NAME}) ON COMMIT DROP")
                     with file.open("rb") as source, session.cursor().copy(_IN) as rows:
                         while piece := source.read(1 << 20):
@@ -210,7 +149,7 @@ class Bring:
                         raise _failed(self._move, f"{arrived} of {count} rows of `{name}` arrived")
                     session.commit()
         except (psycopg.Error, AdminFailed, OSError) as error:
-            raise _failed(self._move, _told(error)) from error
+            raise _failed(self._move, told(error)) from error
         names = ", ".join(f"`{name}`" for name, (_, count) in self._move.rows.items() if count)
         return Outcome("brought", "conversations", counted(self._move.count) + (f" in {names}" if names else ""))
 
@@ -234,12 +173,6 @@ def _make_database(work: Work, name: str) -> None:
     superuser = (work.volume.superuser if work.volume else work.superuser) or work.user
     work.engine.admin(work.have(), follow.make_database(name, work.user), user=superuser, database="postgres")
     work.engine.admin(work.have(), access.GUARDED, user=work.user, database=name)
-
-
-def _told(error: Exception) -> str:
-    """Return what went wrong; the server's context would show the row that it stood at, a conversation."""
-    told = getattr(getattr(error, "diag", None), "message_primary", None)
-    return " ".join(str(told or error).split())
 
 
 def _failed(move: Move, why: str) -> Conflict:

@@ -142,10 +142,10 @@ def test_rows_that_are_stored_during_the_move_are_there_or_were_refused(project)
     project("up", "--engine", "embedded")
     stored, stop = [], threading.Event()
 
-    def store():
+    def store(worker):
         with contextlib.suppress(psycopg.Error), project.login() as session:
             while not stop.is_set():
-                key = f"row-{len(stored)}"
+                key = f"row-{worker}-{len(stored)}"
                 session.execute(
                     "INSERT INTO conversation_states (response_id, input_items, created_at, model, provider)"
                     " VALUES (%s, '[]', 1, 'm', 'p')",
@@ -153,12 +153,14 @@ def test_rows_that_are_stored_during_the_move_are_there_or_were_refused(project)
                 )
                 stored.append(key)
 
-    worker = threading.Thread(target=store)
-    worker.start()
+    workers = [threading.Thread(target=store, args=(number,)) for number in range(8)]
+    for worker in workers:
+        worker.start()
     time.sleep(0.3)
     project("up", "--engine", "docker", "--yes")
     stop.set()
-    worker.join(20)
+    for worker in workers:
+        worker.join(20)
     assert len(stored) > 20
     assert set(stored) == set(project.stored())
 

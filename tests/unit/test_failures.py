@@ -13,7 +13,7 @@ import requests
 from planodev.cli import boundary
 from planodev.engines import Container, PortTaken, docker_client, endpoint, failures
 from planodev.engines.docker_changes import Changes
-from planodev.engines.docker_terms import Refused
+from planodev.engines.docker_terms import NOT_FOUND, Refused
 from planodev.engines.endpoint import Endpoint
 from planodev.errors import NoEngine
 from planodev.project import Owner
@@ -263,3 +263,7 @@ def test_a_proxy_that_answers_in_the_engines_place_is_named():
         server.shutdown()
     assert (error.code, "NO_PROXY=127.0.0.1" in error.fix) == ("engine-error", True)
     assert error.why.endswith("403 Blocked by the proxy")
+
+
+def test_a_container_that_is_being_removed_counts_as_gone():
+    assert Refused(500, "RWLayer of container ccd2e75268fb is unexpectedly nil").status == NOT_FOUND
