@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from planodev.background import begin
-from planodev.engines import embedded_changes, embedded_data, embedded_place
+from planodev.engines import embedded_changes, embedded_data, embedded_place, embedded_server
 from planodev.engines.embedded_place import Place
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class Ahead:
     def __init__(self, program: Program, project: Project) -> None:
         self._program, self._project = program, project
         self._place: Place | None = Place(embedded_place.databases() / f"{_NAME}{os.getpid()}")
+        self._unwanted = False
         self._made = begin(self._make)
 
     def _make(self) -> Place:
@@ -34,6 +35,8 @@ class Ahead:
         embedded_changes.make_place(self._project, place)
         runner = embedded_place.runner(self._project, place)
         program = embedded_changes.reached(self._program)
+        if self._unwanted:
+            raise InterruptedError
         embedded_data.init(program, place, runner, secrets.token_urlsafe(24))
         return place
 
@@ -49,8 +52,11 @@ class Ahead:
         return True
 
     def drop(self) -> None:
-        """Remove what was not given away, without waiting for it."""
+        """Remove what was not given away, and do not let it come to its end before."""
         if self._place:
+            self._unwanted = True
+            embedded_server.end_everything(self._place)
+            self._made()
             with suppress(OSError):
                 embedded_changes.remove(self._place)
 
@@ -60,7 +66,7 @@ def _sweep(place: Place) -> None:
     for left in place.path.parent.glob(f"{_NAME}*"):
         with suppress(ValueError):
             if not _runs(int(left.name.removeprefix(_NAME))):
-                shutil.rmtree(left, ignore_errors=True)
+                embedded_changes.remove(Place(left))
 
 
 def _runs(pid: int) -> bool:

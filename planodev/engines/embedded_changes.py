@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import sys
+import time
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from planodev.project import Project
 
 _REMOVED = ".removed-"
+_TRIES = 20
 START = 60.0  # seconds for a server to get its port
 FIRST = 120.0  # seconds for a first start to take connections
 
@@ -106,7 +108,11 @@ def remove(place: Place) -> None:
     with suppress(FileNotFoundError):
         place.path.rename(aside)
     for left in place.path.parent.glob(f"{_REMOVED}*"):
-        shutil.rmtree(left, ignore_errors=True)
+        for _ in range(_TRIES):  # what initdb has started dies of its end, and may write a last file on the way
+            shutil.rmtree(left, ignore_errors=True)
+            if not left.exists():
+                break
+            time.sleep(0.05)
 
 
 def make_place(project: Project, place: Place) -> None:
