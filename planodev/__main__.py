@@ -18,6 +18,7 @@ gc.disable()
 def main() -> None:
     """Run the command line; an interruption while it is still being loaded ends it as any other does."""
     try:
+        sys.unraisablehook = _not_raised
         signal.signal(signal.SIGTERM, _stop)
         from planodev.cli import main as run
 
@@ -29,6 +30,13 @@ def main() -> None:
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
     del number, frame
     raise KeyboardInterrupt
+
+
+def _not_raised(seen: sys.UnraisableHookArgs) -> None:
+    """End also where Python drops the exception: in a finalizer, or a callback such as importing a module has."""
+    if isinstance(seen.exc_value, KeyboardInterrupt):
+        _interrupted()
+    sys.__unraisablehook__(seen)
 
 
 def _interrupted() -> NoReturn:

@@ -193,6 +193,8 @@ def test_a_read_only_project_directory_is_refused_before_anything_is_touched(tmp
 
 def test_a_full_volume_is_said_with_the_servers_log_and_mended_by_room(filled, tmp_path, api):
     """Move the data to a small disk under a volume of the same name and labels, and fill that."""
+    filled.environment["PLANODEV_NAME"] = filled.status()["container"] + "-full"  # nobody takes it meanwhile
+    filled("up")
     rows, names = evidence.content(filled), filled.status()
     labels = api.inspect_volume(names["volume"])["Labels"]
     old = Path(api.inspect_volume(names["volume"])["Mountpoint"])
