@@ -34,14 +34,13 @@ def test_json_is_one_object_with_the_same_keys_in_every_state(project):
 
 
 class TestDown:
-    def test_delete_data_with_yes_removes_container_and_volume_and_no_file(self, project, api):
+    def test_delete_data_with_yes_removes_container_and_volume_and_no_file(self, project):
         project("up")
         project.store("a")
-        names = project.status()
+        assert project.engine()[0]
         done = project("down", "--delete-data", "--yes")
         assert "Deleted 1 stored conversation turn" in done.out
-        assert names["volume"] not in {v["Name"] for v in api.volumes()["Volumes"] or []}
-        assert f"/{names['container']}" not in {n for c in api.containers(all=True) for n in c["Names"]}
+        assert project.engine() == ({}, [])
         assert {p.name for p in project.path.iterdir()} == {".env", "config.yaml"}
         assert project.status()["state"] == "absent"
 
