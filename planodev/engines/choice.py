@@ -68,14 +68,15 @@ def choose(
     return Choice(engine, has if has and has != name else "", unfinished)
 
 
-def other(name: str, environment: Mapping[str, str], project: Project) -> Engine:
+def other(name: str, environment: Mapping[str, str], project: Project, env_id: str | None) -> Engine:
     """Return the engine that has the data which is to be moved.
 
     Raises:
         NoEngine: it does not answer.
 
     """
-    return _open(name, environment, project, name)
+    record = records.find(project, env_id)
+    return _open(name, environment, project, name, record.place if record else "")
 
 
 def _embedded_has(project: Project, env_id: str | None) -> str:
@@ -84,7 +85,7 @@ def _embedded_has(project: Project, env_id: str | None) -> str:
     return "embedded" if embedded.has_data(project, env_id) else ""
 
 
-def _open(name: str, environment: Mapping[str, str], project: Project, has: str, place: str = "") -> Engine:
+def _open(name: str, environment: Mapping[str, str], project: Project, has: str, place: str) -> Engine:
     try:
         if name == "embedded":
             from planodev.engines import embedded

@@ -202,8 +202,10 @@ class DockerEngine:
         return out.strip()
 
     def begin_ahead(self, image: str, mode: str, life: float) -> None:
-        if mode != "docker":
-            return
+        if mode == "docker":
+            self._begin_witness(image, life)
+
+    def _begin_witness(self, image: str, life: float) -> None:
         if self._witness is None:
             self._witness = docker_witness.Witness(self._api, image, life, docker_witness.leftovers(self._published))
             # Whoever places a witness asks for addresses next, and the engine takes its time to tell of itself.
@@ -212,7 +214,7 @@ class DockerEngine:
     def prove_beside_plano(
         self, connection: Connection, image: str, timeout: float, go: Callable[[], bool] | None = None
     ) -> proof.Evidence:
-        self.begin_ahead(image, "docker", 2 * timeout + 60)
+        self._begin_witness(image, 2 * timeout + 60)
         assert self._witness  # noqa: S101  set by the line above
         return self._prove(self._witness.wait(), connection, timeout, go)
 
@@ -247,7 +249,7 @@ class DockerEngine:
 
     def addresses(self, plano: str, image: str) -> tuple[str, ...]:
         def resolve() -> str | None:
-            self.begin_ahead(image, "docker", 120)
+            self._begin_witness(image, 120)
             assert self._witness  # noqa: S101  set by the line above
             _, out, _ = self._api.exec_run(self._witness.wait(), ["getent", "hosts", "host.docker.internal"], {})
             return next(iter(out.decode().split()), None)

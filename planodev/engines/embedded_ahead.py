@@ -24,36 +24,38 @@ class Ahead:
 
     def __init__(self, program: Program, project: Project) -> None:
         self._program, self._project = program, project
-        self._place: Place | None = Place(embedded_place.databases() / f"{_NAME}{os.getpid()}")
-        self._unwanted = False
+        self._place = Place(embedded_place.databases() / f"{_NAME}{os.getpid()}")
+        self._given = self._unwanted = False
         self._made = begin(self._make)
 
-    def _make(self) -> Place:
-        assert self._place is not None  # noqa: S101
-        place = self._place
-        _sweep(place)
-        embedded_changes.make_place(self._project, place)
-        runner = embedded_place.runner(self._project, place)
+    def _make(self) -> bool:
+        _sweep(self._place)
+        embedded_changes.make_place(self._project, self._place)
+        runner = embedded_place.runner(self._project, self._place)
         program = embedded_changes.reached(self._program)
         if self._unwanted:
             raise InterruptedError
-        embedded_data.init(program, place, runner, secrets.token_urlsafe(24))
-        return place
+        embedded_data.init(program, self._place, runner, secrets.token_urlsafe(24))
+        return True
 
     def give(self, place: Place) -> bool:
         """Wait for it, and put it in its place; False where there is none."""
-        made = self._made()
-        if made is None or self._place is None or made.path.stat().st_uid != place.path.stat().st_uid:
+        if self._given or not self._made():
             return False
-        self._place = None
-        for file in (made.pgpass, made.data):
-            file.rename(place.path / file.name)
-        shutil.rmtree(made.path, ignore_errors=True)
+        try:
+            if self._place.path.stat().st_uid != place.path.stat().st_uid:
+                return False
+            for file in (self._place.pgpass, self._place.data):
+                file.rename(place.path / file.name)
+        except OSError:  # removed by somebody: it is made again, in its place
+            return False
+        self._given = True
+        shutil.rmtree(self._place.path, ignore_errors=True)
         return True
 
     def drop(self) -> None:
         """Remove what was not given away, and do not let it come to its end before."""
-        if self._place:
+        if not self._given:
             self._unwanted = True
             embedded_server.end_everything(self._place)
             self._made()

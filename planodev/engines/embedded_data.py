@@ -111,7 +111,7 @@ def begin_sync(program: Program, place: Place, runner: Runner) -> Callable[[], b
         done = subprocess.run(command, **surroundings(runner), capture_output=True, check=False)  # type: ignore[call-overload]
         return bool(done.returncode == 0)
 
-    return begin(lambda: (_little_waits_for_the_disk() and _whole_file_system(place)) or one_by_one())
+    return begin(lambda: (_all_may_be_written() and _whole_file_system(place)) or one_by_one())
 
 
 def _whole_file_system(place: Place) -> bool:
@@ -121,16 +121,25 @@ def _whole_file_system(place: Place) -> bool:
     return False
 
 
-def _little_waits_for_the_disk() -> bool:
-    """Say whether other programs have so little unwritten that writing all of it is soon done.
-
-    Only on Linux from 5.8 on: before, `syncfs` did not report every error. Source: PostgreSQL 16, documentation of
-    `recovery_init_sync_method`.
-    """
-    if sys.platform != "linux" or tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) < (5, 8):
-        return False
+def _all_may_be_written() -> bool:
     try:
-        waits = re.findall(r"^(?:Dirty|Writeback): +(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
+        memory = Path("/proc/meminfo").read_text()
     except OSError:
         return False
-    return len(waits) == 2 and sum(map(int, waits)) < _LITTLE  # noqa: PLR2004  there are two
+    return sys.platform == "linux" and is_little(os.uname().release, memory)
+
+
+def is_little(kernel: str, memory: str) -> bool:
+    """Say whether what all programs have unwritten is soon written, and every error of that would be told.
+
+    Before Linux 5.8 `syncfs` did not report every error. Source: PostgreSQL 16, documentation of
+    `recovery_init_sync_method`.
+
+    Args:
+        kernel: the release of Linux.
+        memory: the text of `/proc/meminfo`.
+
+    """
+    version = tuple(map(int, re.findall(r"\d+", kernel)[:2]))
+    waits = re.findall(r"^(?:Dirty|Writeback): +(\d+) kB$", memory, re.MULTILINE)
+    return version >= (5, 8) and len(waits) == 2 and sum(map(int, waits)) < _LITTLE  # noqa: PLR2004  there are two

@@ -213,7 +213,7 @@ def mend(work: Work) -> None:
 
 
 def _open(work: Work, name: str) -> Engine:
-    return choice.other(name, work.environment, work.project)
+    return choice.other(name, work.environment, work.project, work.env.project_id)
 
 
 def _note(work: Work, at: Work, *, moving_to: str = "", remains: str = "") -> None:

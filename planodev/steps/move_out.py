@@ -27,7 +27,7 @@ SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.re
 WHERE c.relkind IN ('r', 'p', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 AND c.relname <> '{state_table.NAME}' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
 ORDER BY 1"""
-# How often others are looked for again; who comes back that often finds a server that shuts down.
+# A client that comes back at once is ended as often; after that its session is newer than the locks, and goes first.
 _ROUNDS = 20
 _OTHER_SESSIONS = """\
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
@@ -62,9 +62,7 @@ def copy_out(move: Move, sessions: ExitStack) -> None:
     try:
         counts = stored(old, old.have())
         if len(counts) > 1:  # the role need not see what other roles have stored
-            superuser = old.volume.superuser if old.volume else old.user
-            grant = f'GRANT pg_read_all_data, pg_write_all_data TO "{old.user}"'
-            old.engine.admin(old.have(), grant, user=superuser, database="postgres")
+            _as_superuser(old, f'GRANT pg_read_all_data, pg_write_all_data TO "{old.user}"')
         for index, name in enumerate(dict.fromkeys([*counts, old.database])):
             session = sessions.enter_context(closing(proof.login(way(old, name), 10)))
             move.others += [row[0] for row in session.execute(_OTHERS).fetchall()]
@@ -94,11 +92,15 @@ def _end_other_sessions(old: Work) -> None:
     A server that shuts down ends its sessions one after another, the newest first: with the locks, those that wait for
     them could still store a turn, and be told that it is stored. Source: PostgreSQL 16, postmaster.c, `BackendList`.
     """
-    superuser = old.volume.superuser if old.volume else old.user
     for _ in range(_ROUNDS):
-        if old.engine.admin(old.have(), _OTHER_SESSIONS, user=superuser, database="postgres").strip() == "0":
+        if _as_superuser(old, _OTHER_SESSIONS).strip() == "0":
             return
         time.sleep(0.05)
+
+
+def _as_superuser(old: Work, sql: str) -> str:
+    superuser = old.volume.superuser if old.volume else old.user
+    return old.engine.admin(old.have(), sql, user=superuser, database="postgres")
 
 
 def way(work: Work, database: str) -> Connection:

@@ -88,7 +88,7 @@ class Project:
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
-            preexec_fn=usual_signals,  # noqa: PLW1509  no threads are there yet
+            preexec_fn=usual_signals,  # noqa: PLW1509  it takes no lock
         )
 
     @property

@@ -245,6 +245,12 @@ def test_nothing_but_our_container_and_volume_is_left_behind(machine, tmp_path):
         return {item["Id"] for item in api.containers(all=True)}
 
     project("up", "--port", "70000", code=2)
+    project("up", "--model", "gpt-4o", code=2)
+    project.write(".env", "DB_HOST=db.example.com\nDB_PASS=x\n")
+    project("up", *MODEL, code=4)
+    until(lambda: containers() == set(), "the end of every container")
+    assert not api.volumes()["Volumes"]
+    (project.path / ".env").unlink()
     project("up", *MODEL)
     project("verify")
     project.write("config.yaml", "version: v0.4.0\n")

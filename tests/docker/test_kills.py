@@ -122,7 +122,7 @@ def test_killed_at_any_request_of_a_first_up(fresh, place, number, when):
     mended(project, [], *MODEL)
 
 
-@pytest.mark.parametrize("after", some([0.05, 0.2, 0.45, 0.7, 1.0, 1.5], 0.5))
+@pytest.mark.parametrize("after", [0.02, 0.05, 0.2, 0.45, 0.7, 1.0, 1.5])
 def test_the_server_killed_after_its_first_start(fresh, api, after):
     """Count from the moment at which the engine has started it, and kill the server alone."""
     project = fresh()
@@ -145,6 +145,18 @@ def test_the_server_killed_after_its_first_start(fresh, api, after):
     rows = []
     mended(project, rows, *MODEL)
     evidence.store(project, "a")
+    assert len(evidence.content(project)) == 1
+
+
+def test_killed_again_and_again_before_it_was_ever_up(fresh):
+    moments, project = random.Random(SEED), fresh()
+    for _ in range(5):
+        running = project.start("up", *MODEL)
+        time.sleep(moments.uniform(0.05, 2.0))  # the moment is the fault
+        running.kill()
+        running.communicate()
+    mended(project, [], *MODEL)
+    assert evidence.store(project, "a")
     assert len(evidence.content(project)) == 1
 
 

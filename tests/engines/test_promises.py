@@ -109,7 +109,8 @@ class TestDown:
         project("up")
         project.store("kept")
         done = project("down")
-        assert "The data is kept in the" in done.out
+        kept_in = {"docker": "volume", "embedded": "data directory"}[project.engine]
+        assert f"The data is kept in the {kept_in}" in done.out
         assert "down --delete-data`" in done.out
         project("up")
         assert project.stored() == ["kept"]
@@ -117,10 +118,12 @@ class TestDown:
     def test_delete_data_names_what_goes_and_needs_yes(self, project):
         project("up")
         project.store("a", "b", "c")
+        before = project.server()
         refused = project("down", "--delete-data", "--json", code=2)
         assert refused.error == "not-confirmed"
         assert "3 stored conversation turns" in refused.json["error"]["message"]
         assert project.status()["volume"] in refused.json["error"]["message"]
+        assert project.server() == before
         assert project.stored() == ["a", "b", "c"]
         assert "Deleted 3 stored conversation turns" in project("down", "--delete-data", "--yes").out
         assert {p.name for p in project.path.iterdir()} == {".env", "config.yaml"}
@@ -171,7 +174,7 @@ def test_the_password_appears_nowhere_but_in_env(project):
     assert not any(password in text for text in seen)
 
 
-@pytest.mark.parametrize("password", ["p@ss:w/o?r#d", "100%", """a 'b' "c" $d `e` \\f""", "ümläut€", "~tilde"])
+@pytest.mark.parametrize("password", ["p@ss:w/o?r#d", "100%", """a 'b' "c" $d `e` \\f""", "ümläut€", "~tilde", "x=y&z"])
 def test_a_users_own_password_works_and_no_other(project, password):
     quoted = '"' + password.replace("\\", "\\\\").replace('"', '\\"') + '"'
     (project.path / ".env").write_text(f"OTHER=1\nDB_PASS={quoted}\n", encoding="utf-8")
@@ -211,7 +214,9 @@ class TestFollow:
         text = (project.path / ".env").read_text()
         (project.path / ".env").write_text(re.sub("DB_USER=.*", "DB_USER=somebody.else", text))
         assert "this role is made" in project("up").err
-        assert project.stored() == ["kept"]
+        assert project.env["DB_USER"] == "somebody.else"
+        project.store("new")
+        assert project.stored() == ["kept", "new"]
         project("verify")
 
     def test_another_database_is_made_beside_the_first_and_nothing_is_dropped(self, project):
@@ -220,7 +225,9 @@ class TestFollow:
         text = (project.path / ".env").read_text()
         (project.path / ".env").write_text(re.sub("DB_NAME=.*", "DB_NAME=other-db", text))
         assert "keeps 1 stored turn" in project("up").err
-        assert project.stored() == []
+        assert (project.env["DB_NAME"], project.stored()) == ("other-db", [])
+        project.store("new")
+        assert project.stored() == ["new"]
         (project.path / ".env").write_text(text)
         project("up")
         assert project.stored() == ["kept"]
@@ -255,6 +262,7 @@ class TestIdentity:
         assert (first.stored(), copy.stored(), third.stored()) == (["first"], [], [])
         assert len({p.status()["volume"] for p in (first, copy, third)}) == 3
         assert len({p.status()["port"] for p in (first, copy, third)}) == 3
+        assert first("up").code == 0
 
     def test_a_new_checkout_at_the_old_place_neither_shares_nor_hides_the_data(self, make_project):
         old = make_project("shop")

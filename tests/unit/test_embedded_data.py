@@ -1,0 +1,45 @@
+"""What makes new data durable, and that nothing is called ready before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from planodev.engines import AdminFailed
+from planodev.engines.embedded import EmbeddedEngine
+from planodev.engines.embedded_data import is_little
+
+MEMORY = "MemTotal:       49368172 kB\nDirty:          {} kB\nWriteback:      {} kB\nWritebackTmp:          0 kB\n"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "dirty", "writeback", "little"),
+    [
+        ("6.1.0-18-amd64", 45_000, 12, True),
+        ("5.8", 0, 0, True),
+        ("5.15.167.4-microsoft-standard-WSL2", 60_000, 0, True),
+        ("6.1.0-18-amd64", 2_000_000, 0, False),
+        ("6.1.0-18-amd64", 0, 2_000_000, False),
+        ("5.7.19", 45_000, 12, False),
+        ("4.18.0-553.el8_10.x86_64", 45_000, 12, False),
+    ],
+)
+def test_the_whole_file_system_is_written_only_where_that_is_soon_done_and_errors_are_told(
+    kernel, dirty, writeback, little
+):
+    assert is_little(kernel, MEMORY.format(dirty, writeback)) is little
+
+
+def test_a_system_that_does_not_tell_is_not_asked():
+    assert is_little("6.1.0", "MemTotal: 1 kB\n") is False
+
+
+@pytest.mark.parametrize("durable", [False, None])
+def test_data_that_could_not_be_made_durable_is_never_called_ready(tmp_path, durable):
+    engine = EmbeddedEngine(SimpleNamespace(), SimpleNamespace(path=Path(tmp_path)))
+    engine._sync = lambda: durable
+    with pytest.raises(AdminFailed, match="durable"):
+        engine.make_ready(SimpleNamespace(id=str(tmp_path)), "SELECT 1", user="plano", database="plano")
+    assert list(tmp_path.iterdir()) == []
