@@ -4,7 +4,8 @@ PYTHON ?= $(shell bash tests/pythons | head -n 1)
 VENV := .venv
 BIN := $(VENV)/bin
 NEWEST := .cache/newest
-PLANOAI := .cache/planoai
+PLANOAI_VENV := .cache/planoai
+export PLANOAI := $(abspath $(PLANOAI_VENV)/bin/python)
 
 .PHONY: up down test test-engine test-injured test-apart test-faults test-kills test-matrix check format bench clean
 
@@ -14,31 +15,33 @@ up: $(VENV)/.up
 down: $(VENV)/.up
 	$(BIN)/planodev -C examples/support-agent down --keep-data
 
-test: $(VENV)/.test $(NEWEST)/.test $(PLANOAI)/.done check
+test: $(VENV)/.test $(NEWEST)/.test $(PLANOAI_VENV)/.done check
 	PYTHON=$(abspath $(BIN)/python) tests/setup
-	PLANOAI=$(abspath $(PLANOAI)/bin/python) $(NEWEST)/bin/python -m pytest -q tests/unit tests/cli tests/contracts
-	$(MAKE) --jobs 3 --output-sync=target test-engine test-injured test-apart
+	$(NEWEST)/bin/python -m pytest -q tests/unit tests/cli tests/contracts
+	$(MAKE) $(AT_ONCE) test-engine test-injured test-apart
 
-# Three parts at once: the first two wait for the engine most of their time, and look only at what is their own there.
-PYTEST := PLANOAI=$(abspath $(PLANOAI)/bin/python) $(BIN)/python -m pytest -q -p no:cacheprovider
+# Parts wait for an engine most of their time, so they run at once, where each can have a machine of its own.
+AT_ONCE = --jobs $$(tests/alone --can && echo 3 || echo 1) --output-sync=target
+ALONE = $(shell tests/alone --can && echo tests/alone)
+PYTEST := $(BIN)/python -m pytest -q -p no:cacheprovider
 
 test-engine:
 	$(PYTEST) -m "docker and not faults" tests/docker tests/engines
 
 test-injured:
-	$(PYTEST) -m faults tests/docker
+	$(ALONE:%=% --engine injured) $(PYTEST) -m faults tests/docker
 
 test-apart:
-	$(PYTEST) -m "not docker" tests
+	$(ALONE) $(PYTEST) -m "not docker" tests
 
 # The whole fault matrix, every boundary and 200 kills: 20 minutes at most, and a failure when they do not suffice.
-test-faults: $(VENV)/.test $(PLANOAI)/.done
+test-faults: $(VENV)/.test $(PLANOAI_VENV)/.done
 	PYTHON=$(abspath $(BIN)/python) tests/setup
 	PLANODEV_KILLS=$${PLANODEV_KILLS:-200} timeout --signal=INT --kill-after=60 1200 \
-		$(MAKE) --jobs 2 --output-sync=target test-kills test-matrix
+		$(MAKE) $(AT_ONCE) test-kills test-matrix
 
 test-kills:
-	$(PYTEST) tests/docker/test_kills.py
+	$(ALONE:%=% --engine kills) $(PYTEST) tests/docker/test_kills.py
 
 test-matrix:
 	$(PYTEST) -m faults --ignore tests/docker/test_kills.py tests/docker
@@ -52,8 +55,8 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.test $(PLANOAI)/.done
-	$(BIN)/python bench/bench.py --planoai $(PLANOAI)/bin/planoai
+bench: $(VENV)/.test $(PLANOAI_VENV)/.done
+	$(BIN)/python bench/bench.py --planoai $(PLANOAI_VENV)/bin/planoai
 	$(BIN)/python bench/embedded.py
 
 clean:
@@ -74,6 +77,6 @@ $(NEWEST)/.test: pyproject.toml
 	touch $@
 
 # The real planoai, in an environment of its own: it judges what planodev writes.
-$(PLANOAI)/.done:
-	tests/venv $$(bash tests/pythons | head -n 2 | tail -n 1) $(PLANOAI) planoai==0.4.39
+$(PLANOAI_VENV)/.done:
+	tests/venv $$(bash tests/pythons | head -n 2 | tail -n 1) $(PLANOAI_VENV) planoai==0.4.39
 	touch $@

@@ -140,6 +140,17 @@ def test_links_between_documents_lead_somewhere():
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_every_row_of_a_table_has_as_many_cells_as_its_head():
+    for page in ROOT.rglob("*.md"):
+        if {".cache", ".venv"} & set(page.parts):
+            continue
+        head = None
+        for number, line in enumerate(re.sub(r"(?ms)^```.*?^```", "", page.read_text()).splitlines(), 1):
+            bars = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else None
+            assert bars is None or head is None or bars == head, f"{page.name}, table row near line {number}: {line}"
+            head = bars
+
+
 def test_the_example_of_env_is_read_by_all_and_holds_no_password():
     from planodev.env_file import KEYS, load
 
