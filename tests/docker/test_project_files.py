@@ -96,7 +96,8 @@ def test_an_existing_configuration_is_left_byte_for_byte(project):
     done = project("up", "--model", "openai/gpt-4o", "--json")
     assert (project.path / "plano_config.yaml").read_text() == text
     assert not (project.path / "config.yaml").exists()
-    assert [w["code"] for w in done.json["warnings"]] == ["config-kept"]
+    about_files = [w["code"] for w in done.json["warnings"] if w["code"] != "port-moved"]  # whoever has 5432 here
+    assert about_files == ["config-kept"]
     assert done.json["data"]["config_file"].endswith("plano_config.yaml")
 
 
