@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 
 import docker
 
-from .conftest import free_port
-
-AS_IT_WAS = ('ENTRYPOINT ["docker-entrypoint.sh"]', 'CMD ["postgres"]')
+from .conftest import free_port, make_image
 
 
 @dataclass
@@ -66,13 +64,8 @@ class Case:
         return self.api.inspect_container(self.name)["State"]
 
     def variant(self, tag, *changes):
-        """Make an image of the same PostgreSQL with another id; it is removed at the end."""
-        number = self.api.create_container("postgres:16", entrypoint=["true"])["Id"]
-        repository = f"planodev-faults/{os.getpid()}"
-        self.api.commit(number, repository, tag, changes=[*AS_IT_WAS, *changes])
-        self.api.remove_container(number, v=True)
-        self.undo.callback(remove_image, self.api, f"{repository}:{tag}")
-        return f"{repository}:{tag}"
+        """Make an image of the same PostgreSQL with another id."""
+        return make_image(self.api, f"planodev-faults/{os.getpid()}", tag, *changes)
 
     def stranger(self, name):
         """Make somebody else's container, unless the name is taken anyway."""
@@ -90,8 +83,3 @@ def until(holds, what, seconds=30):
     while not holds():
         assert time.monotonic() < end, f"not within {seconds} seconds: {what}"
         time.sleep(0.01)
-
-
-def remove_image(api, name):
-    with contextlib.suppress(docker.errors.APIError):
-        api.remove_image(name, force=True)

@@ -25,6 +25,7 @@ from tests.plano.conftest import planoai  # noqa: F401  a fixture
 from . import evidence
 
 LABEL = "dev.planodev.project"
+MADE_HERE = "planodev-tests"  # a label of images, with the number of the process
 KEY = "sk-ant-of-the-env-file"
 
 
@@ -156,7 +157,31 @@ class Project:
 
 @pytest.fixture(scope="session")
 def api():
-    return docker.APIClient(version="auto", timeout=60)
+    client = docker.APIClient(version="auto", timeout=60)
+    yield client
+    for image in client.images(filters={"label": f"{MADE_HERE}={os.getpid()}"}):  # no container has them any more
+        with contextlib.suppress(docker.errors.APIError):
+            client.remove_image(image["Id"], force=True)
+
+
+def make_image(api, name, tag, *changes, content=b""):
+    """Make an image of the same PostgreSQL with another id, which is removed when all tests have ended.
+
+    Args:
+        api: the engine.
+        name: its repository.
+        tag: its tag.
+        changes: instructions of a Dockerfile.
+        content: a tar archive to unpack in /opt.
+
+    """
+    usual = ['ENTRYPOINT ["docker-entrypoint.sh"]', 'CMD ["postgres"]', f"LABEL {MADE_HERE}={os.getpid()}"]
+    number = api.create_container("postgres:16", entrypoint=["true"])["Id"]
+    if content:
+        api.put_archive(number, "/opt", content)
+    api.commit(number, name, tag, changes=[*usual, *changes])
+    api.remove_container(number, v=True)
+    return f"{name}:{tag}"
 
 
 @pytest.fixture

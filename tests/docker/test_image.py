@@ -14,9 +14,7 @@ import time
 import docker
 import pytest
 
-from .conftest import free_port, on_terminal, require
-
-AS_IT_WAS = ['ENTRYPOINT ["docker-entrypoint.sh"]', 'CMD ["postgres"]']
+from .conftest import free_port, make_image, on_terminal, require
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +41,15 @@ def registry(tmp_path_factory, api):
     finally:
         server.kill()
         server.wait()
-        with contextlib.suppress(docker.errors.APIError):
-            api.remove_image(f"{address}/demo/postgres:16", force=True)
+        for name in names_of(api, address):
+            with contextlib.suppress(docker.errors.APIError):
+                api.remove_image(name, force=True)
+
+
+def names_of(api, address):
+    """Return each name that the engine has from a registry: a digest stays when its tag is removed."""
+    names = [name for image in api.images() for key in ("RepoTags", "RepoDigests") for name in image[key] or []]
+    return [name for name in names if name.startswith(address)]
 
 
 @pytest.fixture
@@ -55,16 +60,10 @@ def unpulled(registry, api):
         member = tarfile.TarInfo("filler")
         member.size = 3_000_000
         archive.addfile(member, io.BytesIO(os.urandom(member.size)))
-    name = f"{registry}/demo/fresh"
-    container = api.create_container("postgres:16", entrypoint=["true"])["Id"]
-    api.put_archive(container, "/opt", filler.getvalue())
-    api.commit(container, name, "16", changes=AS_IT_WAS)
-    api.remove_container(container, v=True)
-    list(api.push(name, "16", stream=True))
-    api.remove_image(f"{name}:16", force=True)
-    yield f"{name}:16"
-    with contextlib.suppress(docker.errors.APIError):
-        api.remove_image(f"{name}:16", force=True)
+    image = make_image(api, f"{registry}/demo/fresh", "16", content=filler.getvalue())
+    list(api.push(f"{registry}/demo/fresh", "16", stream=True))
+    api.remove_image(image, force=True)
+    return image
 
 
 def test_a_missing_image_is_pulled_with_plain_lines_where_there_is_no_terminal(project, unpulled):
@@ -146,36 +145,19 @@ def test_an_image_that_cannot_be_had_says_why_and_what_to_do(project, registry, 
     assert (snapshot(), list(project.path.iterdir())) == (before, [])
 
 
-@pytest.fixture
-def changed_image(api):
-    made = []
-
-    def make(name, *changes):
-        container = api.create_container("postgres:16", entrypoint=["true"])["Id"]
-        api.commit(container, name, "test", changes=[*AS_IT_WAS, *changes])
-        api.remove_container(container, v=True)
-        made.append(f"{name}:test")
-        return made[-1]
-
-    yield make
-    for name in made:
-        with contextlib.suppress(docker.errors.APIError):
-            api.remove_image(name, force=True)
-
-
-def test_an_image_with_an_old_or_no_postgres_is_refused(project, changed_image, snapshot):
+def test_an_image_with_an_old_or_no_postgres_is_refused(project, api, snapshot):
     before = snapshot()
-    old = changed_image("planodev-test/old", "ENV PG_MAJOR=11")
+    old = make_image(api, "planodev-test/old", "test", "ENV PG_MAJOR=11")
     failed = project("up", "--image", old, "--json", code=2)
     assert (failed.error, "PostgreSQL 11" in failed.json["error"]["why"]) == ("image-not-usable", True)
-    none = changed_image("planodev-test/none", "ENV PG_MAJOR=", "ENV PATH=/bin")
+    none = make_image(api, "planodev-test/none", "test", "ENV PG_MAJOR=", "ENV PATH=/bin")
     failed = project("up", "--image", none, "--json", code=2)
     assert (failed.error, failed.json["error"]["why"]) == ("image-not-usable", "it holds no PostgreSQL")
     assert (snapshot(), list(project.path.iterdir())) == (before, [])
 
 
-def test_an_image_that_does_not_say_its_version_is_asked(project, changed_image):
-    project("up", "--image", changed_image("planodev-test/silent", "ENV PG_MAJOR="))
+def test_an_image_that_does_not_say_its_version_is_asked(project, api):
+    project("up", "--image", make_image(api, "planodev-test/silent", "test", "ENV PG_MAJOR="))
     assert project.status()["postgres_version"].startswith("16.")
 
 
