@@ -35,13 +35,28 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that `doctor` looked at; `state` is `ok`, `warning` or `failed`."""
+    """One thing that `doctor` looked at.
+
+    Args:
+        name: of the check.
+        state: `ok`, `warning` or `failed`.
+        message: what was found, the worst first.
+        why: its cause.
+        fix: what mends it.
+        others: whatever else was found there, each with its own fix.
+
+    """
 
     name: str
     state: str
     message: str
     why: str | None = None
     fix: str | None = None
+    others: tuple[Notice, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return one entry of `checks` of `doctor --json`."""
+        return {**vars(self), "others": [other.as_json() for other in self.others]}
 
 
 @dataclass(frozen=True)

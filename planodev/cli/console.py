@@ -154,7 +154,9 @@ class Console:
             self._layers = {}
 
     def _json(self, value: dict[str, Any]) -> None:
-        for entry in [*value["warnings"], *value["data"].get("checks", []), value["error"] or {}]:
+        checks = value["data"].get("checks", [])
+        others = [other for check in checks for other in check["others"]]
+        for entry in [*value["warnings"], *checks, *others, value["error"] or {}]:
             if entry.get("fix"):
                 entry["fix"] = self._aimed(entry["fix"])
         click.echo(json.dumps(value, indent=2, ensure_ascii=False))

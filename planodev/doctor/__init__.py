@@ -89,7 +89,7 @@ def _result(checks: list[Check]) -> Result:
     if count["failed"]:
         first = next(check for check in checks if check.state == "failed")
         error = VerificationFailed("checks-failed", said, why=f"{first.name}: {first.message}", fix=first.fix)
-    data = {"checks": [vars(check).copy() for check in checks], **count}
+    data = {"checks": [check.as_json() for check in checks], **count}
     lines = [line for check in checks for line in _lines(check)]
     return Result("doctor", data, [*lines, "", said], error=error)
 
@@ -99,4 +99,6 @@ def _lines(check: Check) -> list[str]:
     lines = [f"{mark} {check.name:<11}{check.message}"]
     lines += ["\n".join(f"{'':<13}{line}" for line in f"why: {check.why}".splitlines())] if check.why else []
     lines += [f"{'':<13}fix: {check.fix}"] if check.fix else []
+    for other in check.others:
+        lines += [f"{'':<13}also: {other.message}", *([f"{'':<13}fix: {other.fix}"] if other.fix else [])]
     return lines

@@ -10,7 +10,7 @@ from planodev.checks import credentials, git
 from planodev.connection import DOCKER_HOST_NAME
 from planodev.errors import BadInput, NoEngine
 from planodev.plano import access_keys, environment, storage, will_store
-from planodev.result import Check
+from planodev.result import Check, Notice
 
 if TYPE_CHECKING:
     from planodev.doctor.subject import Subject
@@ -61,20 +61,19 @@ def config(subject: Subject) -> Check:
     mode = "docker" if way.host == DOCKER_HOST_NAME else "native"
     given = {**subject.environment, **environment.of(way, subject.env(), found, subject.environment)}
     findings = sorted(will_store.findings(found, given, mode), key=lambda finding: not finding.fatal)
+    remarks = tuple(Notice(finding.code, finding.message, finding.fix) for finding in findings)
     if findings and findings[0].fatal:
-        return Check("config", "failed", findings[0].message, fix=findings[0].fix)
+        return Check("config", "failed", findings[0].message, fix=findings[0].fix, others=remarks[1:])
     if found.lacks:
+        said = f"Plano would not use this database with `{found.path.name}`"
         fix = "`planodev up --yes` adds what is missing, and nothing else"
-        return Check(
-            "config", "failed", f"Plano would not use this database with `{found.path.name}`", found.lacks, fix
-        )
+        return Check("config", "failed", said, found.lacks, fix, remarks)
     named = subject.named() or storage.named(found.connection_string, way, given, mode)
     if named:
         said = f"`{found.path.name}` names a database of its own: {named.masked}"
-        return Check("config", "warning", said, fix="`planodev verify` proves that one")
+        return Check("config", "warning", said, fix="`planodev verify` proves that one", others=remarks)
     if findings:
-        more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-        return Check("config", "warning", findings[0].message + more, fix=findings[0].fix)
+        return Check("config", "warning", findings[0].message, fix=findings[0].fix, others=remarks[1:])
     return Check("config", "ok", f"{found.path.name} stores in this project's database")
 
 
@@ -89,7 +88,8 @@ def keys(subject: Subject) -> Check:
         return Check("keys", "ok", "the configuration names none")
     faults = access_keys.faults(found.keys, access_keys.places(found.path, env, subject.environment))
     if faults:
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        faults = sorted(faults, key=lambda fault: not fault.fatal)
         state = "failed" if faults[0].fatal else "warning"
-        return Check("keys", state, faults[0].message + more, fix=faults[0].fix)
+        others = tuple(Notice(fault.code, fault.message, fault.fix) for fault in faults[1:])
+        return Check("keys", state, faults[0].message, fix=faults[0].fix, others=others)
     return Check("keys", "ok", ", ".join(key.name for key in found.keys))

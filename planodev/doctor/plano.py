@@ -47,9 +47,9 @@ def installed(subject: Subject) -> Check:
         return Check(
             "planoai", "failed", f"{version} cannot run Plano natively here", why, "`planodev up --plano docker`"
         )
-    if version != planoai.CHECKED:
-        return Check("planoai", "ok", f"{version}; planodev was checked with {planoai.CHECKED}")
-    return Check("planoai", "ok", version)
+    way = f"would run Plano on this machine ({'/'.join(here)})" if native else "would run Plano in Docker"
+    known = "" if version == planoai.CHECKED else f"; planodev was checked with {planoai.CHECKED}"
+    return Check("planoai", "ok", f"{version}, {way}{known}")
 
 
 def running(subject: Subject) -> Check:

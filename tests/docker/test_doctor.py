@@ -44,7 +44,7 @@ def look(tmp_path):
         }
         assert (done.code, done.json["ok"]) == ((7, False) if data["failed"] else (0, True))
         for check in data["checks"]:
-            assert list(check) == ["name", "state", "message", "why", "fix"]
+            assert list(check) == ["name", "state", "message", "why", "fix", "others"]
             told = check["why"] or check["fix"] or check["message"].startswith("unknown, since")
             assert check["state"] == "ok" or (check["message"] and told), check
         return {check["name"]: check for check in data["checks"]}
@@ -66,7 +66,7 @@ def test_everything_is_fine_and_nothing_is_changed(shop, look, planoai):
     mine_too = {name: planoai.environment[name] for name in ("PATH", "HOME", "PLANO_RECORD")}
     checks = look(shop, 0, **mine_too)
     assert bad(checks) == {}
-    assert checks["planoai"]["message"] == "0.4.39"
+    assert checks["planoai"]["message"] == "0.4.39, would run Plano in Docker"
     assert "read back and rolled back from Plano's bridge" in checks["proof"]["message"]
     text = shop("doctor", **mine_too)
     lines = text.out.splitlines()
@@ -223,6 +223,22 @@ def test_a_line_that_is_wrong_is_told_by_its_check(shop, look, name):
     assert found["fix"]
 
 
+def test_everything_that_is_wrong_with_a_configuration_is_told_each_with_its_fix(shop, look):
+    anthropic = r"- model: anthropic/[a-z0-9-]+"
+    three = "- model: vercel/a\n    access_key: $V_KEY\n  - model: xai/b\n    access_key: $X_KEY\n  - model: openai/c"
+    shop.change("config.yaml", anthropic, three)
+    shop.change("config.yaml", r"\$ANTHROPIC_API_KEY", "$O_KEY")
+    shop.change("config.yaml", r"\$\{DB_NAME\}", "other/#x?sslmode=prefer")
+    checks, wanted = look(shop, 7), shop("verify", "--json", code=None).json["warnings"]
+    assert {"provider-keeps-history", "connection-string-fragment"} <= {warning["code"] for warning in wanted}
+    assert "database of its own" in checks["config"]["message"]
+    assert checks["config"]["others"] == [warning for warning in wanted if not warning["code"].startswith("key-")]
+    told = [checks["keys"], *checks["keys"]["others"]]
+    assert all(any(key in one["message"] and one["fix"] for one in told) for key in ("V_KEY", "X_KEY", "O_KEY"))
+    text = shop("doctor", code=7).out
+    assert all(part in text for one in (*told, *checks["config"]["others"]) for part in (one["message"], one["fix"]))
+
+
 def test_a_private_file_that_others_may_read_or_git_would_take(project, look):
     require("git")
 
@@ -260,7 +276,7 @@ PROGRAMS = {
     "#!/bin/sh\nexit 1\n": ("failed", "does not run"),
     "#!/nowhere\n": ("failed", "does not run"),
     "#!/bin/sh\nsleep 20\n": ("failed", "no answer|does not run"),
-    "#!/bin/sh\necho planoai, version 9.8.7\n": ("ok", "9.8.7; planodev was checked with 0.4.39"),
+    "#!/bin/sh\necho planoai, version 9.8.7\n": ("ok", "9.8.7, .*; planodev was checked with 0.4.39"),
     None: ("warning", "not on the PATH"),
 }
 
