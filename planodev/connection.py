@@ -18,6 +18,11 @@ LOOPBACK = "127.0.0.1"
 _ENCODED = re.compile(r"(?:[A-Za-z0-9._-]|%[0-9A-Fa-f]{2})+")
 
 
+def is_loopback(host: str) -> bool:
+    """Say whether a name or an address is whoever uses it: another one for a container than for its machine."""
+    return host.startswith(("127.", "/")) or host in ("::1", "localhost")
+
+
 @dataclass(frozen=True)
 class Connection:
     """One way to the database.

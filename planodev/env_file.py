@@ -6,6 +6,7 @@ means the same to planoai, python-dotenv, `docker --env-file` and `sh`. That is 
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -118,7 +119,7 @@ class EnvFile:
                 "env-file-unwritable",
                 f"`{self.path}` cannot be written",
                 why=error.strerror,
-                fix=f"make `{target.parent}` writable for you, then run `planodev up` again",
+                fix=f"{make_way(error, target.parent)}, then run `planodev up` again",
             ) from error
 
     @property
@@ -147,6 +148,8 @@ def load(path: Path) -> EnvFile:
             why="Docker creates one when a missing file is mounted",
             fix=f"remove it: `rmdir {path}`" if path.name.startswith(".env") else "name a file",
         )
+    if is_stream(path):
+        raise BadInput("env-file-unreadable", f"`{path}` is a pipe or a device", fix="name a file, or put one there")
     try:
         text = path.read_bytes().decode()
     except FileNotFoundError:
@@ -156,7 +159,7 @@ def load(path: Path) -> EnvFile:
             "env-file-not-utf8",
             f"`{path}` is not UTF-8",
             why=f"byte {error.start} is 0x{error.object[error.start]:02x}",
-            fix=f"`iconv -f {_charset(error.object)} -t UTF-8 {path} > {path}.new && mv {path}.new {path}`",
+            fix=f"`(umask 077; iconv -f {_charset(error.object)} -t UTF-8 {path} >{path}.new && mv {path}.new {path})`",
         ) from error
     except OSError as error:
         raise BadInput(
@@ -165,8 +168,24 @@ def load(path: Path) -> EnvFile:
     return EnvFile(path, exists=True, lines=_cut(text))
 
 
+def is_stream(path: Path) -> bool:
+    """Say whether reading could wait for ever: a pipe, but for one that a shell has made (`<(…)`), or a device."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode) and not str(path).startswith("/dev/fd/")
+
+
 def _charset(content: bytes) -> str:
     return "UTF-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "LATIN1"
+
+
+def make_way(error: OSError, directory: Path) -> str:
+    """Return what lets a file be written that could not be."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"make room on the disk of `{directory}`"
+    return f"make `{directory}` writable for you"
 
 
 def is_plain(value: str) -> bool:

@@ -117,7 +117,7 @@ def up(run: Work) -> Result:
     version = data["postgres_version"]
     summary = [f"Postgres {version} is running, and it is proved that Plano can store conversations in it", ""]
     summary += lines_of(data)
-    summary += ["", *([f"First: {run.first}"] if run.first else []), f"Next: {next_command(run)}"]
+    summary += ["", *(f"First: {fix}" for fix in dict.fromkeys(run.first)), f"Next: {next_command(run)}"]
     if not shutil.which("planoai"):
         summary += ["      (planoai is not on your PATH yet: pip install planoai)"]
     return Result("up", data, summary)
@@ -195,6 +195,11 @@ def status(run: Work, inside: proof.Evidence | None) -> Result:
     lacks = run.config.lacks if run.config.text is not None else None
     fix = "`planodev up --yes` adds what is missing to it, and nothing else"
     notices = [Notice("config-without-storage", f"Plano would not use this database: {lacks}", fix)] if lacks else []
+    if run.lost_data and not run.observed.container:
+        data["engine"]["why"] = data["engine"]["why"].replace("it has this", "it had this")
+        gone = "this project had a database here, and its data is gone from the engine"
+        fix = "bring it back from a backup, or have an empty one made: `planodev up`"
+        notices.append(Notice("data-gone", gone, fix))
     return Result("status", data, lines_of(data) + (["", f"Next: {hint}"] if hint else []), notices)
 
 

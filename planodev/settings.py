@@ -141,8 +141,17 @@ def _name(raw: Any) -> str:  # noqa: ANN401
     return raw
 
 
+# https://github.com/distribution/reference, a registry's host, a path, a tag, a digest
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_REFERENCE = re.compile(
+    rf"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?{_PART}(?:/{_PART})*(?::\w[\w.-]{{0,127}})?(?:@[a-z0-9+._-]+:[0-9a-fA-F]{{32,}})?",
+    re.ASCII,
+)
+_LONGEST = 255
+
+
 def _image(raw: Any) -> str:  # noqa: ANN401
-    if not isinstance(raw, str) or not re.fullmatch(r"[a-z0-9][a-zA-Z0-9._:/@-]{0,254}", raw):
+    if not isinstance(raw, str) or len(raw) > _LONGEST or not _REFERENCE.fullmatch(raw):
         raise ValueError("an image reference such as `postgres:16`, `mirror.example/postgres:16` or one with a digest")
     return raw
 
@@ -209,7 +218,7 @@ def _read_file(path: Path) -> dict[str, Any]:
         import tomli as tomllib
     try:
         values = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput("bad-settings-file", f"`{path}` is not TOML", why=str(error), fix=f"mend `{path}`") from error
     unknown = sorted(set(values) - set(_KNOWN))
     if unknown:

@@ -56,7 +56,7 @@ class Work:
     ahead: Ahead | None = None
     proved: Evidence | None = None
     elsewhere: Connection | None = None
-    first: str = ""
+    first: list[str] = field(default_factory=list)
     dry_run: bool = False
     chosen: Choice | None = None
 
@@ -75,6 +75,16 @@ class Work:
     def mode(self) -> str:
         """Where Plano will run: `docker` or `native`."""
         return self.settings.plano.value
+
+    @property
+    def lost_data(self) -> bool:
+        """Whether this engine has no data of the project any more that `down --delete-data` did not delete."""
+        if self.observed.volume or self.wanted.foreign_host:
+            return False
+        record = records.find(self.project, self.env.project_id)
+        if record is None:
+            return self.env.project_id == self.project_id
+        return record.engine == self.engine.info.name
 
     def connection(self, *, host: str | None = None) -> Connection:
         """Return the way in as Plano will see it, or from another place with `host`."""

@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 from planodev import env_file
-from planodev.connection import CONNECTION_STRING
+from planodev.connection import CONNECTION_STRING, is_loopback
 from planodev.errors import BadInput, VerificationFailed
 from planodev.plano import driver_url, storage
-from planodev.production import PLACEHOLDER
+from planodev.production import COMPOSE, PLACEHOLDER, SIDECAR
 from planodev.result import Notice
 
 if TYPE_CHECKING:
@@ -67,7 +67,12 @@ def read(path: Path, config: ConfigFile, progress: Progress) -> Target:
             why=remark.message,
             fix=remark.fix,
         )
-    return driver_url.parse(full)
+    target = driver_url.parse(full)
+    if is_loopback(target.hosts[0][0]) and (path.parent / COMPOSE).exists() and not (path.parent / SIDECAR).exists():
+        said = f"{target.hosts[0][0]} is this machine; in the container of `{COMPOSE}` it is that container itself"
+        fix = "set DB_HOST to an address of this machine that a container reaches, such as the one in its own network"
+        progress.notice(Notice("loopback-host", said, fix))
+    return target
 
 
 def _connection_string(config: ConfigFile) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from planodev import settings
 from planodev.checks import destination, server_faults
-from planodev.connection import Connection
+from planodev.connection import Connection, is_loopback
 from planodev.errors import CredentialsRefused, NotReady, PlanodevError
 from planodev.plano import config_file, proof, sessions, wire
 from planodev.result import Notice, Outcome
@@ -249,8 +249,11 @@ class _Attempt:
 
     def _look_at_silence(self, numeric: Connection, keepalive: int) -> None:
         mine = self.target.parameters.get("keepalives_idle", "")
-        local = numeric.host.startswith(("127.", "/")) or numeric.host == "::1"
-        if local or 0 < keepalive <= _FORGOTTEN_AFTER or (mine.isdigit() and int(mine) <= _FORGOTTEN_AFTER):
+        if (
+            is_loopback(numeric.host)
+            or 0 < keepalive <= _FORGOTTEN_AFTER
+            or (mine.isdigit() and int(mine) <= _FORGOTTEN_AFTER)
+        ):
             return
         self.progress.notice(
             Notice(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -32,7 +33,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except (PlanodevError, click.exceptions.Exit) as error:
         code = error.exit_code
         if isinstance(error, PlanodevError):
-            console.fail(_command(arguments), error)
+            try:
+                console.fail(_command(arguments), error)
+            except OSError as unwritten:
+                _say_unwritten(unwritten)
     except BrokenPipeError:
         code = _quiet_pipe()
     try:
@@ -41,10 +45,14 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         code = code or _quiet_pipe()
     except OSError as error:  # a full disk behind a redirection
-        os.write(2, f"✗ the output could not be written: {error.strerror} [unexpected]\n".encode())
+        _say_unwritten(error)
         code = code or 1
     # Nothing is left to clean up, and tearing the interpreter down takes longer than some commands.
     os._exit(code)
+
+
+def _say_unwritten(error: OSError) -> None:
+    os.write(2, f"✗ the output could not be written: {error.strerror} [unexpected]\n".encode())
 
 
 def _run(arguments: list[str], console: Console) -> int:
@@ -65,7 +73,7 @@ def _run(arguments: list[str], console: Console) -> int:
         option = getattr(error, "option_name", "")
         early = option in ("-C", "-q", "--quiet") and " " in context
         fix = f"`planodev {option} …` goes before the command; `planodev --help`" if early else f"`{context} --help`"
-        raise BadInput("usage", error.format_message().rstrip("."), fix=fix) from error
+        raise BadInput("usage", " ".join(error.format_message().split()).rstrip("."), fix=fix) from error
     except SystemExit as error:  # click's answer to a pipe that closed, and nothing else
         raise BrokenPipeError from error
     except (KeyboardInterrupt, click.Abort) as error:
@@ -80,6 +88,9 @@ def _run(arguments: list[str], console: Console) -> int:
 
 def _unexpected(error: Exception) -> PlanodevError:
     text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
+        fix = "make room where the output goes"
+        return PlanodevError("unexpected", "the output could not be written", why=error.strerror, fix=fix)
     if type(error).__module__.startswith(("docker", "planodev.engines.docker")):
         from planodev.engines import failures
 

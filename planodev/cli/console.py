@@ -26,6 +26,7 @@ class Console:
         self.quiet = quiet
         self.json = False
         self.directory: str | None = None
+        self.typed: dict[str, str] = {}
         self.notices: list[Notice] = []
         self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._color = False if os.environ.get("NO_COLOR") else None
@@ -133,9 +134,15 @@ class Console:
         click.echo(f"  fix: {self._aimed(fix)}", err=True)
 
     def _aimed(self, text: str) -> str:
-        """Name the project in commands, where it was named: without it they would act on another one."""
+        """Have commands act on what was named: this project, and for `up` all that was typed and is not replaced."""
         aim = f" -C {shlex.quote(self.directory)}" if self.directory else ""
+        text = re.sub(r"`planodev up( [^`]*)?`", lambda found: f"`{self._typed_again(found[0][1:-1])}`", text)
         return re.sub(r"(`|Next: )planodev(?= )", lambda found: found[1] + _program() + aim, text)
+
+    def _typed_again(self, command: str) -> str:
+        if " --help" in command:
+            return command
+        return command + "".join(text for flag, text in self.typed.items() if f"{flag} " not in f"{command} ")
 
     def _line(self, mark: str, color: str, text: str) -> None:
         if self.quiet:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from planodev import __version__
+from planodev.cli import common
 
 COMMANDS = {
     "up": "Start Postgres, write .env and config.yaml, prove that Plano can store",
@@ -54,11 +55,11 @@ class _Late(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="A first day: `planodev up`. The end of it: `planodev down --keep-data`.",
 )
-@click.option("-C", "directory", type=click.Path(path_type=Path), default=Path(), help="The project, instead of here.")
+@click.option("-C", "directory", type=click.Path(), default=".", help="The project, instead of here.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only the result, warnings and errors.")
 @click.version_option(__version__, prog_name="planodev")
 @click.pass_context
-def planodev(ctx: click.Context, directory: Path, quiet: bool) -> None:  # noqa: FBT001
+def planodev(ctx: click.Context, directory: str, quiet: bool) -> None:  # noqa: FBT001
     """From a fresh checkout to a Plano that remembers conversations.
 
     Plano keeps multi-turn conversations in one PostgreSQL table. planodev starts that
@@ -66,5 +67,7 @@ def planodev(ctx: click.Context, directory: Path, quiet: bool) -> None:  # noqa:
     """
     console = ctx.obj
     console.quiet = quiet
-    console.directory = None if directory == Path() else str(directory)
-    ctx.obj = (directory, console)
+    if not directory:
+        common.refuse_empty("-C")
+    console.directory = None if Path(directory) == Path() else directory
+    ctx.obj = (Path(directory), console)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -57,11 +58,18 @@ def _become(launch: Launch) -> NoReturn:
 
             os._exit(subprocess.run(launch.command, env=environment, check=False).returncode)
         os.execvpe(launch.command[0], launch.command, environment)  # noqa: S606  the command is what was asked for
-    except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        fix = "`pip install planoai`" if missing and launch.command[0] == "planoai" else "check its name, and your PATH"
+    except (OSError, ValueError) as error:  # the second for an empty name
+        missing = isinstance(error, (FileNotFoundError, ValueError))
+        fix = "check its name, and your PATH"
+        if missing and launch.command[0] == "planoai":
+            fix = "`pip install planoai`"
+        elif isinstance(error, PermissionError) and os.path.isfile(launch.command[0]):  # noqa: PTH113  as typed
+            fix = f"`chmod +x {shlex.quote(launch.command[0])}`"
         problem = CommandNotStarted(
-            "command-not-started", f"`{launch.command[0]}` could not be started", why=error.strerror, fix=fix
+            "command-not-started",
+            f"`{launch.command[0]}` could not be started",
+            why=getattr(error, "strerror", None),
+            fix=fix,
         )
         problem.exit_code = 127 if missing else 126
         raise problem from error

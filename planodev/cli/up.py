@@ -38,4 +38,5 @@ def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401
 
     Every step looks first: a second `up` changes nothing, and an `up` that was killed is mended by the next.
     """
+    common.repeat(ctx, options)
     common.run(ctx, lambda place, variables, console: workflows.up(place, common.given(options), variables, console))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SCARCE, FULL = 2e9, 2e8  # bytes; a first start of Postgres writes 40 MB, the image takes 450 MB
 UP = "`planodev up`"
+LOST = "bring it back from a backup, or have an empty one made: `planodev up`"
 
 
 def answers(subject: Subject) -> Check:
@@ -82,14 +83,13 @@ def volume(subject: Subject) -> Check:
     """Whether the data is there."""
     run = subject.work()
     have, found = run.observed.container, run.observed.volume
+    if found is None and have:
+        return Check("volume", "failed", f"the {run.engine.terms.data} of `{have.name}` is gone", fix=UP)
+    if found is None and run.lost_data and not subject.named():
+        why = "something else than planodev removed it"
+        return Check("volume", "failed", "this project's data is gone from the engine", why, LOST)
     if found is None:
-        state = "failed" if have else "ok"
-        gone = (
-            f"the {run.engine.terms.data} of `{have.name}` is gone"
-            if have
-            else "none yet: no conversation was ever stored"
-        )
-        return Check("volume", state, gone, fix=UP if have else None)
+        return Check("volume", "ok", "none: this project has no data in this engine")
     if have and have.volume != found.name:
         return Check("volume", "failed", f"{have.name} uses `{have.volume}`", f"the data is in `{found.name}`", UP)
     return Check("volume", "ok", f"{found.name}, made with {found.image}")

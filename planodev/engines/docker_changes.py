@@ -23,9 +23,6 @@ _DATA = "/planodev-data"
 _ON_THE_BRIDGE = {"NetworkMode": "bridge", "ExtraHosts": ["host.docker.internal:host-gateway"]}
 
 
-FIRST_OWN = 16384
-
-
 class Changes:
     """The half of `DockerEngine` that creates, starts, stops and removes."""
 
@@ -90,10 +87,7 @@ class Changes:
         return self._read_volume(volume, image, [READY_MARK]) is not None or self._has_tables(volume, image)
 
     def _has_tables(self, volume: Volume, image: str) -> bool:
-        """Say whether somebody made a table in it, whatever became of the mark.
-
-        PostgreSQL numbers the files of its own catalogues below 16384 (`FirstNormalObjectId`), everything else above.
-        """
+        """Say whether somebody made a table in it, whatever became of the mark."""
         docker_files.remove_reader(self._api, volume.name)
         command = ["find", _DATA, "-type", "f", "-path", "*/base/*", "-name", "[1-9]*"]
         config = {
@@ -111,7 +105,7 @@ class Changes:
         finally:
             self._api.remove_container(container, force=True, v=True)
         numbers = (name.rsplit("/", 1)[1] for name in names if "/" in name)
-        return any(number.isdigit() and int(number) >= FIRST_OWN for number in numbers)
+        return any(number.isdigit() and int(number) >= planning.FIRST_OWN for number in numbers)
 
     def kept_password(self, container: Container) -> str | None:
         return docker_files.read(self._api, container.id, PASSWORD_FILE)

@@ -55,7 +55,7 @@ def has_data(project: Project, env_id: str | None) -> bool:
                 return True
             continue
         if labels and relation(project, env_id, shown.owner(labels), original_still_there) == "ours":
-            return place.ready.exists()
+            return place.was_ready
     return False
 
 
@@ -138,7 +138,7 @@ class EmbeddedEngine:
                 if place.path.name == env_id:
                     raise shown.denied(place) from error
                 continue
-            if labels is None and place.path.name == env_id and place.ready.exists():
+            if labels is None and place.path.name == env_id and place.was_ready:
                 labels = self._lost_labels(place, project)
             if labels is None:
                 continue
@@ -186,7 +186,7 @@ class EmbeddedEngine:
 
     def was_ready(self, volume: Volume, image: str) -> bool:
         del image
-        return self._of(volume.name).ready.exists()
+        return self._of(volume.name).was_ready
 
     def kept_password(self, container: Container) -> str | None:
         try:

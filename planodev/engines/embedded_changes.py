@@ -58,7 +58,7 @@ def create(
         server.port,
     )
     have = place.labels() if place.path.is_dir() else None
-    if place.ready.exists():
+    if place.was_ready:
         first = have or Labels("", "", "", "", "plano", "plano", "", 0)  # where they were removed by hand
         place.label(replace(labels, user=first.user, database=first.database))
         return start(program, project, place, server.port), None

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from planodev.engines.planning import FIRST_OWN
 from planodev.env_file import write_atomically
 from planodev.errors import Conflict
 
@@ -61,6 +62,15 @@ class Place:
     def ready(self) -> Path:
         """The mark that a login has succeeded once."""
         return self.path / "ready"
+
+    @property
+    def was_ready(self) -> bool:
+        """Whether it may hold conversations: by the mark, or by somebody's table, whatever became of the mark.
+
+        The mark can be lost, as by a backup that was brought back in part; a table is not made before it.
+        """
+        names = (file.name for file in self.data.glob("base/*/[1-9]*"))
+        return self.ready.exists() or any(name.isdigit() and int(name) >= FIRST_OWN for name in names)
 
     @property
     def password(self) -> Path:

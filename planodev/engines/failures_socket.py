@@ -46,7 +46,7 @@ _STARTS = (
     # https://docs.docker.com/reference/cli/docker/container/run, "Mount volume"
     (
         r" on container ",
-        "planodev runs in a container, and no engine runs in here",
+        "planodev runs in a container, which has an engine only where it was given one",
         (
             "start the container with `-v /var/run/docker.sock:/var/run/docker.sock`; "
             "or `sudo systemctl start docker`, `sudo service docker start` where it has an engine of its own"
@@ -71,7 +71,7 @@ _STATES = (
     (
         "^missing$",
         "no-socket",
-        "{cause}; {{source}} names this socket, and no engine has made it",
+        "{{source}} names this socket, and no engine has made it; {cause}",
         "; or choose another engine: `unset DOCKER_HOST` where that names this one, else `docker context use NAME`",
     ),
     (

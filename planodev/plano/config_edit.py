@@ -19,6 +19,11 @@ _TYPE = "postgres"
 _STRING = f'"{CONNECTION_STRING}"'
 _NULL = "tag:yaml.org,2002:null"
 _JSON = f'"{KEY}": {{"type": "{_TYPE}", "connection_string": {_STRING}}}'
+# What a value is called that nobody else may see, and the password of a URL; names of variables and plain words stay.
+_HIDDEN = re.compile(
+    r"(?i)((?:key|token|secret|passw|auth|credential)[\w-]*[\"']?\s*[:=]\s*[\"']?(?:bearer\s+|basic\s+)?)"
+    r"(?!\$|true\b|false\b|null\b|\d+\b)[^\s\"',}&]+|(://[^:/@\s]*:)(?!\$)[^@\s]+(?=@)"
+)
 _FLOW = f"{{type: {_TYPE}, connection_string: {_STRING}}}"
 
 
@@ -56,11 +61,11 @@ def with_storage(text: str) -> str:
 
 
 def diff(old: str, new: str, name: str) -> list[str]:
-    """Return the change as lines of a unified diff, without line ends."""
+    """Return the change as lines of a unified diff, without line ends, and without what is secret in them."""
     import difflib
 
     lines = difflib.unified_diff(old.splitlines(), new.splitlines(), name, f"{name} (planodev)", n=2, lineterm="")
-    return list(lines)
+    return [_HIDDEN.sub(lambda found: f"{found[1] or found[2]}***", line) for line in lines]
 
 
 def _stores(storage: Any) -> bool:  # noqa: ANN401

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from planodev.env_file import is_stream
 from planodev.errors import BadInput
 from planodev.plano import access_keys
 from planodev.project import CONFIG_NAMES
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_LIST = "a key in it is a list or a mapping"
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,13 @@ class ConfigFile:
     def connection_string(self) -> str | None:
         """Return the connection string as it is written, None where conversations are not stored in postgres."""
         storage = (self.content or {}).get("state_storage")
-        if not isinstance(storage, dict) or storage.get("type") != "postgres":
-            return None
-        return str(storage.get("connection_string") or "") or None
+        return self.written_string if isinstance(storage, dict) and storage.get("type") == "postgres" else None
+
+    @property
+    def written_string(self) -> str | None:
+        """Return the connection string as it is written, also where the type is still another one."""
+        storage = (self.content or {}).get("state_storage")
+        return str(storage.get("connection_string") or "") or None if isinstance(storage, dict) else None
 
     @cached_property
     def options(self) -> str:
@@ -101,6 +109,8 @@ def load(path: Path) -> ConfigFile:
         raise _bad(path, f"it is a link to `{path.readlink()}`, which does not exist", f"`rm {path}`")
     if path.is_dir():
         raise _bad(path, "it is a directory; Docker creates one when a missing file is mounted", f"`rmdir {path}`")
+    if is_stream(path):
+        raise _bad(path, "it is a pipe or a device", "name a file")
     try:
         text = path.read_bytes().decode()
     except FileNotFoundError:
@@ -125,9 +135,25 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         # A duplicate key is shown with its values, of which one may be a secret.
         why = where + (getattr(error, "problem", None) or str(error).splitlines()[0]).partition(" with value ")[0]
         raise _bad(path, why, f"mend `{path}`; planodev leaves it as it is") from error
+    except (TypeError, RecursionError) as error:
+        why = _LIST if isinstance(error, TypeError) else "it is nested too deeply"
+        raise _bad(path, why, f"mend `{path}`; planodev leaves it as it is") from error
+    odd = _odd(content)
+    if odd:
+        raise _bad(path, odd, f"mend `{path}`; planodev leaves it as it is")
     if not isinstance(content, dict):
         raise _bad(path, "it holds no mapping of keys", f"mend `{path}`, or move it away to have one written")
     return content
+
+
+def _odd(content: object, within: tuple[int, ...] = ()) -> str | None:
+    """Say what YAML takes and nobody could use: a key that is a list, an alias for what it is itself a part of."""
+    if isinstance(content, dict) and any(isinstance(key, (tuple, list, dict)) for key in content):
+        return _LIST
+    if id(content) in within:
+        return "an alias in it stands for what it is itself a part of"
+    parts = content.values() if isinstance(content, dict) else content if isinstance(content, list) else ()
+    return next((odd for part in parts if (odd := _odd(part, (*within, id(content))))), None)
 
 
 def _place(text: str, position: int | None) -> tuple[int, int] | None:

@@ -105,8 +105,9 @@ def judge(facts: dict[str, Any]) -> Fault | None:
         why = f"the server is PostgreSQL {facts['server_version']}, Plano needs 12 or newer"
         return Fault("server-too-old", why, "upgrade it")
     if facts["read_only"]:
-        why = "the server takes no writes (a replica, or read-only by setting)"
-        return Fault("server-read-only", why, "use the primary, or `SET default_transaction_read_only = off`")
+        why = "the session takes no writes (a replica, or read-only by a setting of server, database or role)"
+        fix = "use the primary, or end the setting, as by `ALTER ROLE … RESET default_transaction_read_only`"
+        return Fault("server-read-only", why, fix)
     if facts["table"] is None:
         return _absent(facts)
     if facts["table"]["kind"] not in ("r", "p"):

@@ -126,9 +126,13 @@ def _listeners(content: Mapping[str, Any], name: str) -> Iterator[Finding]:
 def _models(config: ConfigFile, name: str) -> Iterator[Finding]:
     models = config.models
     if models and not any(providers.stored_by_plano(model) for model in models):
+        said = f"`{models[0]}` keeps the history itself, and Plano stores nothing for it"
+        if len(models) > 1:
+            named = ", ".join(f"`{model}`" for model in models)
+            said = f"the providers of {named} keep the history themselves, and Plano stores nothing for them"
         yield Finding(
             "provider-keeps-history",
-            f"`{models[0]}` keeps the history itself, and Plano stores nothing for it",
+            said,
             f"name a model of another provider in `{name}`, such as anthropic/claude-sonnet-4-5; "
             f"or move `{name}` away, then `planodev up --model anthropic/claude-sonnet-4-5`",
         )

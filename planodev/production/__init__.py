@@ -15,6 +15,7 @@ PLANO_IMAGE = "katanemo/plano:0.4.39"
 ROLE = "plano_prod"
 # How a value begins that a person has to replace: plain text to sh, docker and planoai alike, and refused by `verify`.
 PLACEHOLDER = "FILL-IN"
+COMPOSE, SIDECAR = "compose.production.yaml", "pgbouncer.ini"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Provider:
         ca_source: where that is documented.
         checked: the day on which the facts were gathered, ISO 8601; not every page could be opened then.
         shares_public: whether the provider serves the schema `public` to the web, so that rows need a policy.
+        pooler: how the host names of its session pooler end, where each user is written with the project's reference
+            behind, as `plano_prod.REF`; None where there is no such thing.
         plain_password: whether it refuses a password that the client has hashed, as `psql` does when it asks for one.
 
     """
@@ -67,6 +70,7 @@ class Provider:
     ca: str | None = None
     ca_source: str | None = None
     shares_public: bool = False
+    pooler: str | None = None
     plain_password: bool = False
 
     @property

@@ -15,8 +15,8 @@ PROVIDER = Provider(
     database="plano",
     sidecar=True,
     plaintext=Fact(
-        "Refused by default from PostgreSQL 15 on; `rds.force_ssl` in the parameter group rules it. Aurora's pages give"
-        " 0, plaintext accepted, as its default.",
+        "Refused by default from PostgreSQL 15 on; `rds.force_ssl` in the parameter group rules it. Aurora refuses it"
+        " by default from PostgreSQL 17 on.",
         f"{_GUIDE}/PostgreSQL.Concepts.General.SSL.html",
     ),
     poolers=Fact(

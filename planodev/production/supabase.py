@@ -26,7 +26,8 @@ PROVIDER = Provider(
     ),
     network=Fact(
         "The direct host `db.REF.supabase.co` has an IPv6 address only, without the IPv4 add-on. From an IPv4 network"
-        " take the session pooler, `aws-0-REGION.pooler.supabase.com`, where the user is `plano_prod.REF`.",
+        " take the session pooler, `aws-0-REGION.pooler.supabase.com`, where each user is written with the project's"
+        " reference: `plano_prod.REF`.",
         f"{_DOCS}/database/connecting-to-postgres",
     ),
     password=Fact(
@@ -45,4 +46,5 @@ PROVIDER = Provider(
     ca_source=f"{_DOCS}/database/psql",
     checked="2026-11-22",
     shares_public=True,
+    pooler=".pooler.supabase.com",
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev.errors import VerificationFailed
-from planodev.plano import access_keys
+from planodev.errors import BadInput, VerificationFailed
+from planodev.plano import access_keys, storage
 from planodev.result import Notice
 from planodev.steps import fit, plano_running, prove
 
@@ -29,7 +29,7 @@ def look(work: Work) -> None:
     work.password, work.port = work.wanted.password, work.wanted.port or 0
     have = work.observed.container
     if not work.wanted.foreign_host:
-        fit.refuse(work)
+        _refuse_docker(work)
     if have and not work.wanted.foreign_host and _out_of_reach(work, have):
         raise VerificationFailed(
             "wrong-mode",
@@ -37,7 +37,7 @@ def look(work: Work) -> None:
             why=f"it listens on {', '.join(have.addresses)} alone, as it was asked to by `--plano native`",
             fix="`planodev up --plano docker`, or start Plano by `planodev run -- planoai up`",
         )
-    if work.wanted.plano and work.wanted.plano != work.mode:
+    if work.wanted.plano and work.wanted.plano != work.mode and not _names_another(work):
         host = work.connection().host
         text = f"DB_HOST in `.env` is for `{MODE_OPTION[work.wanted.plano]}`; this command gets {host} instead"
         work.progress.notice(Notice("host-for-other-mode", text, f"`planodev up --plano {work.mode}` makes that stick"))
@@ -52,6 +52,24 @@ def look(work: Work) -> None:
     older = plano_running.older_than(work)
     if older:
         work.progress.notice(older)
+
+
+def _names_another(work: Work) -> bool:
+    ours = work.connection() if work.password is not None else None
+    return storage.named(work.config.connection_string, ours, prove.given(work), work.mode) is not None
+
+
+def _refuse_docker(work: Work) -> None:
+    """Say it where Plano in Docker would not reach this engine; here it is planoai's own option that asks for it."""
+    try:
+        fit.refuse(work)
+    except BadInput as error:
+        raise VerificationFailed(
+            error.code,
+            error.message,
+            why="it listens on 127.0.0.1 alone, and a container has one of its own",
+            fix="`planodev run -- planoai up`, without `--docker`; or `planodev up --engine docker`",
+        ) from error
 
 
 def _out_of_reach(work: Work, have: Container) -> bool:

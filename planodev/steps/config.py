@@ -87,5 +87,5 @@ def _store(path: Path, text: str, mode: int) -> None:
             "config-file-unwritable",
             f"`{path}` cannot be written",
             why=error.strerror,
-            fix=f"make `{path.parent}` writable for you, then `planodev up`",
+            fix=f"{env_file.make_way(error, path.parent)}, then `planodev up`",
         ) from error

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from planodev import work as works
 from planodev.checks import credentials
-from planodev.engines import Desired, NameTaken, PortTaken, Server, planning, records
+from planodev.engines import Desired, NameTaken, PortTaken, Server, planning
 from planodev.errors import Conflict
 from planodev.project import Owner
 from planodev.result import Notice, Outcome
@@ -59,19 +59,12 @@ class StartPostgres:
         if decided.action == "replace":
             for reason in decided.reasons:
                 work.progress.note(f"the {work.engine.terms.server} is replaced, the data kept: {reason}")
-        elif decided.action == "create" and decided.reasons:
+        elif decided.action == "create" and decided.reasons and not work.options.get("adopt"):
             work.progress.note(f"the {work.engine.terms.server} is made again: {decided.reasons[0]}")
-        elif decided.action == "create" and not made_anew and not _moves(work) and self._had_data(work):
+        elif decided.action == "create" and not made_anew and not _moves(work) and work.lost_data:
             work.progress.note(
                 "this project had a database, and its data is gone from the engine: an empty one is made"
             )
-
-    def _had_data(self, work: Work) -> bool:
-        """Say whether this engine held data of the project that was not deleted by `down --delete-data`."""
-        record = records.find(work.project, work.env.project_id)
-        if record is None:
-            return work.env.project_id == work.project_id
-        return record.engine == work.engine.info.name
 
     def _without_a_never_ready_volume(self, work: Work) -> Observed:
         """Drop what was killed in its first seconds: it looks healthy and would refuse everyone for ever."""

@@ -32,7 +32,7 @@ class SaveKeys:
         for fault in faults:
             if fault.key not in found:
                 work.progress.notice(Notice(fault.code, fault.message, fault.fix))
-        work.first = next((fault.fix for fault in faults if fault.fatal and fault.key not in found), "")
+        work.first = [fault.fix for fault in faults if fault.fatal and fault.key not in found]
         if found:
             return Outcome("would be saved" if work.dry_run else "saved", "keys", f"{', '.join(found)} in `.env`")
         missing = [fault.key for fault in faults if fault.absent]

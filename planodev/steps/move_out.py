@@ -21,11 +21,18 @@ if TYPE_CHECKING:
 
 COLUMNS = "response_id, input_items, created_at, model, provider, updated_at"
 _OUT = f"COPY (SELECT {COLUMNS} FROM {state_table.NAME}) TO STDOUT"
-# Whatever else a user has put there; extensions' own tables do not count.
+# Whatever else a user has put there: relations, functions, further columns of the table; not what extensions own.
 _OTHERS = f"""\
-SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-AND c.relname <> '{state_table.NAME}' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
+WITH ours AS (SELECT to_regclass('{state_table.NAME}') AS number), found AS (
+SELECT c.oid, c.relnamespace AS space, c.oid::regclass::text AS name FROM pg_class c
+WHERE c.relkind IN ('r', 'p', 'm', 'f', 'v', 'S') AND c.oid IS DISTINCT FROM (SELECT number FROM ours)
+UNION ALL SELECT p.oid, p.pronamespace, p.oid::regprocedure::text FROM pg_proc p)
+SELECT name FROM found JOIN pg_namespace n ON n.oid = space
+WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = found.oid AND d.deptype IN ('e', 'i', 'a'))
+UNION ALL SELECT 'column ' || quote_ident(a.attname) || ' of {state_table.NAME}' FROM pg_attribute a
+WHERE a.attrelid = (SELECT number FROM ours) AND a.attnum > 0 AND NOT a.attisdropped
+AND a.attname <> ALL (string_to_array('{COLUMNS}', ', '))
 ORDER BY 1"""
 # A client that comes back at once is ended as often; after that its session is newer than the locks, and goes first.
 _ROUNDS = 20

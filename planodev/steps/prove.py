@@ -61,7 +61,7 @@ def _refuse_unusable(work: Work) -> None:
                 "config-without-storage",
                 f"Plano would not use the database: `{name}` does not say so",
                 why=work.config.lacks,
-                fix="`planodev up --yes` adds what is missing to it, and nothing else",
+                fix=f"`planodev up{option(work)} --yes` adds what is missing to it, and nothing else",
             )
         )
     for error in errors[1:]:
@@ -97,7 +97,7 @@ def refuse_other_database(work: Work) -> None:
         BadInput: the configuration cannot be read.
 
     """
-    wanted, text, ours = work.wanted, work.config.connection_string, None
+    wanted, text, ours = work.wanted, work.config.written_string, None
     if wanted.user and wanted.password and wanted.port and wanted.database:
         host = connection.host_of(work.mode)
         ours = connection.Connection(wanted.user, wanted.password, host, wanted.port, wanted.database)
@@ -116,7 +116,7 @@ def other_database(work: Work, named: Target) -> VerificationFailed:
         f"Plano would not use this project's database: `{name}` names another one",
         why=f"its connection_string is {named.masked}",
         fix=f"`planodev verify` proves that one; for this project's own remove the connection_string line "
-        f"from `{name}`, then `planodev up --yes`",
+        f"from `{name}`, then `planodev up{option(work)} --yes`",
     )
 
 

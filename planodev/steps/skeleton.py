@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from planodev import env_file, production, settings
 from planodev.checks import credentials, git
+from planodev.connection import is_loopback
 from planodev.errors import BadInput, Conflict
 from planodev.plano import config_file
 from planodev.result import Notice, Outcome
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from planodev.project import Project
 
 TITLE = "Writing the files for production"
-_INI = "pgbouncer.ini"
 _MODE = 0o644
 
 
@@ -56,22 +56,31 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     config = config_file.load(config_file.find(here.path, chosen.config.value))
     force = bool(options.get("force"))
     provider = production.load(name)
+    if host and not provider.sidecar and is_loopback(host):
+        raise BadInput(
+            "bad-host",
+            f"Plano's container would not reach `{host}`",
+            why="in there that is the container itself",
+            fix="`--host` with an address of this machine that a container reaches, such as the one in its own network",
+        )
     kept, left = _kept(directory, provider) if force else ({}, {})
     if options.get("generate_password"):
         kept.setdefault("DB_PASS", credentials.generate_password())
     if not provider.sidecar:
         host = host or kept.get("DB_HOST")
         kept.update({"DB_HOST": host} if host else {})
-    elif force and host is None and "DB_HOST" in kept and (directory / _INI).is_file():
-        host = skeleton_text.host_of((directory / _INI).read_text())
+    elif force and host is None and "DB_HOST" in kept and (directory / production.SIDECAR).is_file():
+        host = skeleton_text.host_of((directory / production.SIDECAR).read_text())
     files = skeleton_text.render(name, _facts(config, directory), kept, host)
     progress.begin(TITLE)
     _refuse(directory, files, force=force)
     done = {file: _put(directory / file, text) for file, text in files.items()}
-    if left:
-        said = ", ".join(f"{key}={value}" for key, value in left.items())
-        fix = f"`planodev verify --env-file {skeleton_text.ENV_NAME}` says what is still to be filled in"
-        progress.notice(Notice("values-replaced", f"another provider's {said} no longer hold, and were replaced", fix))
+    now = env_file.read_as_planoai(files[skeleton_text.ENV_NAME])
+    changed = [f"{key}={value}" for key, value in left.items() if now.get(key) != value]
+    if changed:
+        fix = f"`planodev verify --env-file {skeleton_text.ENV_NAME}` proves what is there now"
+        said = f"what held at another provider was replaced: {', '.join(changed)}"
+        progress.notice(Notice("values-replaced", said, fix))
     for file, verb in done.items():
         progress.done(Outcome(verb, file))
     progress.done(environment.ignore(directory, skeleton_text.ENV_NAME, progress))
@@ -131,7 +140,8 @@ def _refuse(directory: Path, files: Mapping[str, str], *, force: bool) -> None:
                 "file-exists",
                 f"`{path}` is there already, and nothing was written",
                 why="it may hold what you have filled in",
-                fix="`--force` writes over it and keeps the values you have filled in; `--output DIR` writes elsewhere",
+                fix="`--force` with the same command writes over it and keeps what you have filled in; `--output DIR` "
+                "writes elsewhere",
             )
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 ENV_NAME = ".env.production"
 _PGBOUNCER_PORT = "6432"
 _MODEL_PORT = 12000
-_TEXTS = ("conversation_states.sql", "PRODUCTION.md", "compose.production.yaml")
-_SIDECAR = ("pgbouncer.ini", "pgbouncer.Dockerfile")
+_TEXTS = ("conversation_states.sql", "PRODUCTION.md", production.COMPOSE)
+_SIDECAR = (production.SIDECAR, "pgbouncer.Dockerfile")
 
 
 def render(name: str, config: Mapping[str, Any], kept: Mapping[str, str], host: str | None) -> dict[str, str]:
@@ -31,8 +31,10 @@ def render(name: str, config: Mapping[str, Any], kept: Mapping[str, str], host: 
     """
     provider = production.load(name)
     server = host or f"{production.PLACEHOLDER}-host"
+    user = _user(provider, server, kept.get("DB_USER", production.ROLE))
+    kept = {**kept, "DB_USER": user}
     known = {
-        "DB_USER": production.ROLE,
+        "DB_USER": user,
         "DB_PASS": f"{production.PLACEHOLDER}-password",
         "DB_HOST": "127.0.0.1" if provider.sidecar else server,
         "DB_PORT": _PGBOUNCER_PORT if provider.sidecar else str(provider.port),
@@ -45,6 +47,7 @@ def render(name: str, config: Mapping[str, Any], kept: Mapping[str, str], host: 
         "provider": provider,
         "role": production.ROLE,
         "host": server,
+        "owner": provider.owner + ("." + _reference(user) if _pooled(provider, server) else ""),
         "database": kept.get("DB_NAME", provider.database),
         "create": state_table.CREATE,
         "image": production.PLANO_IMAGE,
@@ -66,6 +69,24 @@ def render(name: str, config: Mapping[str, Any], kept: Mapping[str, str], host: 
     return files
 
 
+def _pooled(provider: production.Provider, server: str) -> bool:
+    return provider.pooler is not None and server.endswith(provider.pooler)
+
+
+def _user(provider: production.Provider, server: str, user: str) -> str:
+    """Return the user as this server wants it: with the project's reference behind at a pooler, alone elsewhere."""
+    if provider.pooler is None or server.startswith(production.PLACEHOLDER):
+        return user
+    name, _, reference = user.partition(".")
+    if not _pooled(provider, server):
+        return name
+    return user if reference else f"{production.PLACEHOLDER}-{name}.REF"
+
+
+def _reference(user: str) -> str:
+    return user.partition(".")[2]
+
+
 def _environment(words: dict[str, Any], values: dict[str, str], kept: Mapping[str, str] | None) -> str:
     more = {key: value for key, value in (kept or {}).items() if key not in values}
     return rendering.render("production/env.production.j2", **words, values=values, more=more, example=kept is None)
@@ -81,6 +102,6 @@ def to_fill_in(files: Mapping[str, str]) -> list[str]:
     """Return what still has a placeholder, as `NAME in FILE`."""
     found = []
     for file, text in files.items():
-        if file in (ENV_NAME, "pgbouncer.ini"):
+        if file in (ENV_NAME, production.SIDECAR):
             found += [f"{key} in {file}" for key in re.findall(rf"(\w+)={production.PLACEHOLDER}", text)]
     return found

@@ -81,7 +81,7 @@ def test_every_code_is_in_the_reference_with_what_it_means():
 def test_every_check_of_doctor_is_in_the_reference_in_its_order():
     from planodev.doctor import CHECKS
 
-    section = REFERENCE.split("### doctor\n")[1].split("\n## ")[0]
+    section = re.split("\n##+ ", REFERENCE.split("### doctor\n")[1])[0]
     assert re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE) == list(CHECKS)
     text = "\n".join(path.read_text() for path in (ROOT / "planodev/doctor").glob("*.py"))
     assert set(re.findall(r"Check\(\s*\"([a-z-]+)\"", text)) == set(CHECKS)
@@ -138,6 +138,12 @@ def test_links_between_documents_lead_somewhere():
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_no_code_is_explained_twice():
+    for section in re.split("\n##+ ", REFERENCE):
+        codes = re.findall(r"^\| (`[a-z][a-z0-9-]*`|\d+) \|", section, re.MULTILINE)
+        assert len(codes) == len(set(codes)), sorted(code for code in codes if codes.count(code) > 1)
 
 
 def test_every_row_of_a_table_has_as_many_cells_as_its_head():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 
@@ -20,6 +21,7 @@ OPTIONS = [
     (["--name", "x" * 64], "bad-name"),
     (["--name", "; DROP TABLE x"], "bad-name"),
     (["--image", "Not An Image"], "bad-image"),
+    (["--image", "a:b:c"], "bad-image"),
     (["--template", "nope"], "bad-template"),
     (["--engine", "podman"], "bad-engine"),
     (["--plano", "kubernetes"], "bad-plano"),
@@ -134,3 +136,101 @@ def test_no_command_and_help_are_kind(project):
     assert (done.returncode, "Usage: planodev" in done.stderr) == (2, True)
     for arguments in (["-h"], ["--help"], ["up", "-h"], ["--version"]):
         assert project(*arguments).out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-C", "", "up"],
+        ["-C", "", "down", "--delete-data", "--yes"],
+        ["verify", "--env-file", ""],
+        ["verify", "--config", ""],
+        ["up", "--config", ""],
+        ["production", "rds", "--output", ""],
+    ],
+)
+def test_an_empty_name_is_not_taken_for_none(shop, arguments):
+    """As a variable gives it that nobody has set."""
+    command = shop.command(*arguments, "--json")
+    if "-C" in arguments:
+        command = [*command[:3], *arguments, "--json"]
+    before = shop.engine()
+    done = subprocess.run(command, env=shop.environment, cwd=shop.path, capture_output=True, text=True, check=False)
+    assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (2, "usage")
+    assert shop.engine() == before
+
+
+STREAMS = {
+    "a pipe as .env": (".env", ["up"]),
+    "a pipe as configuration": ("config.yaml", ["up"]),
+    "a pipe for verify": ("ff", ["verify", "--env-file", "ff"]),
+    "a device for verify": (None, ["verify", "--env-file", "/dev/full"]),
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_what_could_be_read_for_ever_is_refused(project, name):
+    file, arguments = STREAMS[name]
+    if file:
+        os.mkfifo(project.path / file)
+    assert project(*arguments, "--json", code=2).error in ("env-file-unreadable", "bad-config-file")
+
+
+CONFIGS = {
+    "a list as a key": "? [a, b]\n: 1\n",
+    "a part of itself": "listeners: &a [*a]\n",
+    "its own type": "state_storage: &a\n  type: *a\n",
+    "deep": "a: " + "[" * 3000 + "]" * 3000 + "\n",
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_configuration_that_yaml_takes_and_nobody_could_use(project, name):
+    project.write("config.yaml", CONFIGS[name])
+    for command in ("up", "verify", "status"):
+        assert project(command, "--json", code=2).error == "bad-config-file", command
+
+
+def test_settings_that_are_nested_too_deeply(project):
+    project.write("planodev.toml", "x=" + "[" * 5000)
+    assert project("up", "--json", code=2).error == "bad-settings-file"
+
+
+def test_a_directory_whose_name_is_not_utf8(project):
+    directory = os.fsencode(project.path) + b"\xff"
+    os.mkdir(directory)
+    command = [*project.command()[:3], "-C", directory, "up", "--json"]
+    done = subprocess.run(command, env=project.environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (2, "no-directory")
+
+
+@pytest.mark.parametrize("command", [["status", "--json"], ["status"], ["up", "--port", "x", "--json"]])
+def test_an_output_that_takes_nothing_is_said_without_a_traceback(project, command):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            project.command(*command),
+            env=project.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert "could not be written" in done.stderr
+
+
+def test_no_secret_of_a_configuration_is_shown_with_the_change_to_it(project):
+    config = (
+        "version: v0.4.0\nlisteners: [{type: model, name: m, port: 12000}]\nmodel_providers:\n"
+        "  - model: anthropic/claude-sonnet-4-5\n    access_key: sk-TopSecret1\nstate_storage:\n  type: memory\n"
+        "  connection_string: 'postgresql://u:TopSecret2@127.0.0.1:1/db'\n"
+    )
+    project.write("config.yaml", config)
+    done = project("up", "--dry-run", code=None)
+    assert "TopSecret" not in done.out + done.err
+    assert "other-database" in done.err  # for which `type: memory` is no reason to switch it on
+    project.write("config.yaml", config.partition("state_storage")[0])
+    done = project("up", "--dry-run")
+    assert "access_key: ***" in done.err
+    assert "TopSecret" not in done.out + done.err

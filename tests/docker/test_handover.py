@@ -201,12 +201,12 @@ REFUSED = {
 }
 
 
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_would_not_work_is_refused_with_the_fix_and_planoai_is_not_started(shop, hand, name):
+def test_what_would_not_work_is_refused_with_the_fix_and_planoai_is_not_started(shop, hand, name, mode):
     case, code, fix = REFUSED[name]
     case.prepare(shop)
-    mode = list(MODES.values())[len(name) % 2]
-    done, seen = hand("planoai", "up", *case.arguments, *mode, code=7, **case.shell)
+    done, seen = hand("planoai", "up", *case.arguments, *MODES[mode], code=7, **case.shell)
     assert seen is None
     assert (done.out, f"[{code}" in last_error(done)) == ("", True), done.err
     assert fix in done.err.rpartition("  fix: ")[2]

@@ -134,6 +134,43 @@ def test_a_move_that_is_killed_loses_nothing(project, first, second):
     assert (len(volumes(project)), len(places(project))) == ((1, 0) if second == "docker" else (0, 1))
 
 
+OTHERS = {
+    "archive.conversation_states": "CREATE SCHEMA archive; CREATE TABLE archive.conversation_states (id int)",
+    "column note of conversation_states": "ALTER TABLE conversation_states ADD COLUMN note text",
+    "seen": "CREATE VIEW seen AS SELECT response_id FROM conversation_states",
+    "prune()": "CREATE FUNCTION prune() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "numbers": "CREATE SEQUENCE numbers",
+}
+
+
+@pytest.mark.parametrize("first", ["docker", "embedded"])
+def test_old_data_that_has_anything_else_is_kept_and_said_to_be(project, first):
+    second = "embedded" if first == "docker" else "docker"
+    project("up", "--engine", first)
+    project.store("kept")
+    with project.login() as session:
+        for statement in OTHERS.values():
+            session.execute(statement)
+        session.execute("CREATE TABLE plain (id serial)")  # its sequence goes with it
+    done = project("up", "--engine", second, "--plano", "native", "--yes", "--json").json
+    (kept,) = [w["message"] for w in done["warnings"] if w["code"] == "old-data-kept"]
+    assert kept.rpartition(" it has ")[2].split(", ") == sorted([*OTHERS, "plain"])
+    assert (len(volumes(project)), len(places(project))) == (1, 1)
+    assert project.stored() == ["kept"]
+
+
+def test_the_old_data_outlives_a_move_whose_proof_fails(project):
+    project("up", "--engine", "docker")
+    project.store("kept")
+    config = (project.path / "config.yaml").read_text()
+    project.write("config.yaml", config.replace("${DB_NAME}", "${DB_NAME}?sslmode=require"))
+    project("up", "--engine", "embedded", "--yes", code=7)
+    assert len(volumes(project)) == 1
+    project.write("config.yaml", config)
+    project("up", "--engine", "docker", "--yes")
+    assert project.stored() == ["kept"]
+
+
 def test_rows_that_are_stored_during_the_move_are_there_or_were_refused(project):
     import threading
 

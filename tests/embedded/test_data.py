@@ -56,6 +56,8 @@ def test_killed_at_twenty_moments_it_is_mended_by_the_next_up(make_project, base
 @pytest.mark.parametrize("left", ["nothing", "labels", "no version", "no mark"])
 def test_what_a_first_start_left_behind_is_made_anew(project, left):
     project("up")
+    with project.login() as session:
+        session.execute("DROP TABLE conversation_states")  # which is made after the mark alone
     project("down", "--keep-data")
     place = project.place()
     (place / "ready").unlink()
@@ -69,6 +71,18 @@ def test_what_a_first_start_left_behind_is_made_anew(project, left):
     done = project("up")
     assert ("was never ready" in done.err) == (left != "nothing")
     assert project.stored() == []
+
+
+@pytest.mark.parametrize("lost", [["ready"], ["ready", "labels.json"], ["ready", "labels.json", "password"]])
+def test_data_that_holds_a_table_is_never_made_anew_whatever_became_of_its_mark(project, lost):
+    project("up")
+    project.store("kept")
+    project("down", "--keep-data")
+    for name in lost:
+        (project.place() / name).unlink()
+    assert "made anew" not in project("up", "--dry-run").err
+    assert "made anew" not in project("up").err
+    assert project.stored() == ["kept"]
 
 
 def test_data_that_was_ready_is_never_made_anew(project):

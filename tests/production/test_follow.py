@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.server
 import os
 import pty
 import re
@@ -10,6 +11,7 @@ import select
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -46,6 +48,26 @@ def server_of(provider, authority):
     settings = {"ssl": "on", "ssl_key_file": key, "ssl_cert_file": certificate}
     with postgres(f"{entry} all all 127.0.0.1/32 scram-sha-256\n", *settings.items()) as server:
         yield server
+
+
+@contextlib.contextmanager
+def standing_in_for_plano():
+    """Answer where Plano's model listener would be; yields the paths that are asked for."""
+    asked_for = []
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked_for.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"the models")
+
+        def log_message(self, *_): ...
+
+    with http.server.ThreadingHTTPServer((LOOPBACK, 12000), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield asked_for
+        server.shutdown()
 
 
 def type_in(command, environment, directory, answer):
@@ -86,7 +108,8 @@ def test_the_five_steps(project, authority, name, tmp_path):  # noqa: PLR0915  o
         for tool, text in {
             "planodev": f'exec {sys.executable} -m planodev "$@"',
             "docker": f'echo "$@" >>{tmp_path}/docker',
-            "curl": f"cp {authority.certificate} server-ca.pem",
+            "curl": f'case "$*" in *server-ca.pem*) exec /bin/cp {authority.certificate} server-ca.pem; esac\n'
+            f'exec {program("curl")} "$@"',
             "cp": f"exec /bin/cp {authority.certificate} server-ca.pem",
         }.items():
             (tools / tool).write_text(f"#!/bin/sh\n{text}\n")
@@ -153,8 +176,10 @@ def test_the_five_steps(project, authority, name, tmp_path):  # noqa: PLR0915  o
             said = run(proving)
         assert f"Plano can store conversations as plano_prod at {LOOPBACK}:{port}/{provider.database}" in said
         assert password not in said
-        # 5. Start Plano: what is run is Docker's.
-        run(steps[5][0])
+        # 5. Start Plano: what is run is Docker's, and what is asked is Plano's.
+        with standing_in_for_plano() as asked_for:
+            assert "the models" in run(steps[5][0])
+        assert asked_for == ["/v1/models"]
         asked = (tmp_path / "docker").read_text().splitlines()
         assert asked[-1] == "compose -f compose.production.yaml up -d"
         assert PASSWORD not in text

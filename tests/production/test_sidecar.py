@@ -10,6 +10,8 @@ import subprocess
 
 import pytest
 
+from planodev import production
+
 from .conftest import (
     LOOPBACK,
     PASSWORD,
@@ -148,7 +150,7 @@ def test_no_secret_is_in_any_file_but_the_one_that_git_ignores(project):
         assert path.name == ".env.production" or path.is_dir() or password not in path.read_text()
 
 
-@pytest.mark.parametrize("provider", ["rds", "self-hosted"])
+@pytest.mark.parametrize("provider", production.names())
 def test_compose_understands_it_and_everything_stays_on_this_machine(project, provider):
     project("production", provider, "--generate-password", "--force")
     services = composed(project.path)
@@ -158,7 +160,8 @@ def test_compose_understands_it_and_everything_stays_on_this_machine(project, pr
     assert plano["environment"]["DB_USER"] == "plano_prod"
     first = services.get("pgbouncer", plano)
     assert all(str(port).startswith("127.0.0.1:") for port in map(address, first["ports"]))
-    if provider == "rds":
+    assert ("pgbouncer" in services) == production.load(provider).sidecar
+    if "pgbouncer" in services:
         assert plano["network_mode"] == "service:pgbouncer"
         assert plano["depends_on"] == {"pgbouncer": {"condition": "service_healthy"}}
         assert plano["environment"]["DB_HOST"] == LOOPBACK

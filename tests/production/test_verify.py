@@ -334,6 +334,36 @@ def test_the_sql_overrules_a_timeout_of_the_whole_server(project):
         project.env(DB_PORT=strict.port, DB_NAME=database).verify()
 
 
+@pytest.fixture
+def elsewhere():
+    """An address of this machine that looks like another machine's."""
+    if os.geteuid():
+        require(None, "root")
+    ip = require(shutil.which("ip", path=f"{os.environ['PATH']}:/usr/sbin:/sbin"), "iproute2")
+    address = "10.231.77.7"
+    subprocess.run([ip, "addr", "add", f"{address}/32", "dev", "lo"], check=True)
+    yield address
+    subprocess.run([ip, "addr", "del", f"{address}/32", "dev", "lo"], check=True)
+
+
+def test_a_network_that_may_forget_a_silent_connection_is_a_warning(project, elsewhere):
+    def codes(host, server, database):
+        run = project.env(DB_HOST=host, DB_PORT=server.port, DB_NAME=database).verify()
+        return [warning["code"] for warning in run.json["warnings"]]
+
+    everywhere = ("listen_addresses", "*")
+    with postgres("host all all all scram-sha-256\n", everywhere) as far:
+        database = prepared(project, far, "self-hosted")
+        assert codes(LOOPBACK, far, database) == []
+        assert codes(elsewhere, far, database) == ["silence-may-cut"]
+        config = project.read("config.yaml")
+        project.write("config.yaml", config.replace("${DB_NAME}", "${DB_NAME}?keepalives_idle=60"))
+        assert codes(elsewhere, far, database) == []
+        project.write("config.yaml", config)
+    with postgres("host all all all scram-sha-256\n", everywhere, ("tcp_keepalives_idle", "120")) as speaks:
+        assert codes(elsewhere, speaks, prepared(project, speaks, "self-hosted")) == []
+
+
 def ini(server, mode, more=""):
     return (
         f"[databases]\n* = host={LOOPBACK} port={server.port}\n[pgbouncer]\nlisten_addr = {LOOPBACK}\n"

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from planodev.engines import AdminFailed
+from planodev.engines import AdminFailed, embedded_data
 from planodev.engines.embedded import EmbeddedEngine
 from planodev.engines.embedded_data import is_little
 
@@ -34,6 +34,23 @@ def test_the_whole_file_system_is_written_only_where_that_is_soon_done_and_error
 
 def test_a_system_that_does_not_tell_is_not_asked():
     assert is_little("6.1.0", "MemTotal: 1 kB\n") is False
+
+
+@pytest.mark.parametrize(("whole", "one_by_one"), [(0, 1), (1, 0), (1, 1)])
+def test_data_is_durable_once_a_program_has_said_so(tmp_path, monkeypatch, whole, one_by_one):
+    """`sync -f` first, and `initdb --sync-only` where that has failed."""
+    for name, code in (("sync", whole), ("initdb", one_by_one)):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@" >>{tmp_path}/asked\nexit {code}\n')
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(embedded_data, "_all_may_be_written", lambda: True)
+    place = SimpleNamespace(data=tmp_path / "data", path=tmp_path)
+    program = SimpleNamespace(path=lambda name: tmp_path / name, directory=tmp_path)
+    runner = SimpleNamespace(arguments={}, name="x", uid=0, gid=0)
+    assert embedded_data.begin_sync(program, place, runner)() is (0 in (whole, one_by_one))
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked[0] == f"sync -f {place.data}"
+    assert len(asked) == (1 if whole == 0 else 2)
 
 
 @pytest.mark.parametrize("durable", [False, None])
