@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # `signal` itself would cost a millisecond of this
+
+# Until `main` can say it properly an interruption ends the process at once, without Python's traceback.
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+
 import gc
 import os
 import signal
@@ -19,6 +25,8 @@ def main() -> None:
     """Run the command line; an interruption while it is still being loaded ends it as any other does."""
     try:
         sys.unraisablehook = _not_raised
+        if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, _stop)
         from planodev.cli import main as run
 

@@ -36,6 +36,14 @@ _TYPES = {
     "provider": ("text", "varchar", "name"),
     "updated_at": ("timestamp", "timestamptz"),
 }
+# What a column is given for rows that are there already: Plano's driver reads no NULL from it.
+_FILLED = {
+    "input_items": " NOT NULL DEFAULT '[]'",
+    "created_at": " NOT NULL DEFAULT 0",
+    "model": " NOT NULL DEFAULT ''",
+    "provider": " NOT NULL DEFAULT ''",
+    "updated_at": " DEFAULT CURRENT_TIMESTAMP",
+}
 OLDEST_SERVER = 120000
 NEEDED_PRIVILEGES = ("SELECT", "INSERT", "UPDATE")
 
@@ -133,7 +141,7 @@ def _absent(facts: dict[str, Any]) -> Fault:
 def _column_fault(column: str, found: dict[str, Any] | None, types: tuple[str, ...]) -> Fault | None:
     wanted = _spelled(types[0])
     if found is None:
-        fix = f"`ALTER TABLE {NAME} ADD COLUMN {column} {wanted};`"
+        fix = f"`ALTER TABLE {NAME} ADD COLUMN {column} {wanted}{_FILLED.get(column, '')};`"
         return Fault("column-missing", f"`{NAME}` has no column `{column}`", fix)
     if found["type"] not in types:
         why = f"`{NAME}.{column}` is {_spelled(found['type'])}, Plano's driver needs {wanted}"

@@ -199,7 +199,7 @@ class StartPostgres:
         if work.wanted.password is not None:
             work.password, work.password_is = work.wanted.password, "kept"
         elif work.observed.container and (kept := work.engine.kept_password(work.observed.container)):
-            work.password, work.password_is = kept, "recovered, as the container was made with"
+            work.password, work.password_is = kept, "recovered (what the server was made with)"
         else:
             work.password, work.password_is = credentials.generate_password(), "generated"
 

@@ -31,6 +31,8 @@ class WriteEnvironment:
         verb = "updated" if work.env.exists else "created"
         detail = f"DB_PASS {work.password_is}"
         if verb == "updated":
+            if "DB_PASS" in changed and work.wanted.password is None:
+                changed[changed.index("DB_PASS")] = f"DB_PASS {work.password_is}"
             detail = ", ".join(changed) or ("mode 0600" if loose else "the project's number")
         if work.dry_run:
             return Outcome(f"would be {verb}", ".env", detail)

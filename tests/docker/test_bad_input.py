@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 
 import pytest
 
-from .conftest import as_root
+from .conftest import as_root, listening
 
 OPTIONS = [
     (["--port", "0"], "bad-port"),
@@ -234,3 +235,25 @@ def test_no_secret_of_a_configuration_is_shown_with_the_change_to_it(project):
     done = project("up", "--dry-run")
     assert "access_key: ***" in done.err
     assert "TopSecret" not in done.out + done.err
+
+
+def test_a_fix_repeats_what_was_typed_and_is_not_replaced(project):
+    (project.path / "etc").mkdir()
+    project.write("etc/my.yaml", "version: v0.4.0\nlisteners: [{type: model, name: m, port: 12000}]\n")
+    name = f"plano-typed-{os.getpid()}"
+    options = ["--config", "etc/my.yaml", "--name", name, "--plano", "native"]
+    failed = project("up", *options, "--json", code=7).json["error"]
+    assert failed["code"] == "config-without-storage"
+    command = failed["fix"].split("`")[1]
+    assert all(f"{flag} {value}" in command for flag, value in zip(options[::2], options[1::2], strict=True))
+    assert command.count("--config") == 1
+    subprocess.run(
+        [*project.command()[:3], *shlex.split(command)[1:]], env=project.environment, check=True, capture_output=True
+    )
+    assert sorted(path.name for path in project.path.iterdir()) == [".env", "etc"]
+    assert "type: postgres" in (project.path / "etc/my.yaml").read_text()
+    assert project.status()["container"] == name
+    with listening() as port:
+        failed = project("up", "--plano", "native", "--port", str(port), "--json", code=4).json["error"]
+    assert failed["fix"].count("--port") == 1
+    assert "--plano native" in failed["fix"]

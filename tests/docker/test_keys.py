@@ -91,6 +91,18 @@ class TestWithoutATerminal:
         assert codes(bare("up", "--save-keys", "--json", **variables)) == ["key-not-in-env-file"]
         assert (bare.path / ".env").read_bytes() == before
 
+    def test_each_key_that_is_missing_is_told_at_the_end(self, bare):
+        text = (bare.path / "config.yaml").read_text()
+        more = (
+            "  - model: groq/x\n    access_key: $GROQ_API_KEY\n  - model: mistral/y\n    access_key: $MISTRAL_API_KEY\n"
+        )
+        bare.write("config.yaml", text.replace("model_providers:\n", f"model_providers:\n{more}"))
+        first = [line for line in bare("up", **SHELL).out.splitlines() if line.startswith("First: ")]
+        assert len(first) == 3
+        for name in ("GROQ_API_KEY", "MISTRAL_API_KEY"):
+            assert sum(name in line for line in first) == 1
+        assert sum("--save-keys" in line for line in first) == 1
+
     def test_no_save_keys_and_a_dry_run_write_nothing(self, bare):
         before = (bare.path / ".env").read_bytes()
         for options in (["--no-save-keys"], ["--save-keys", "--dry-run"], ["--yes"]):

@@ -132,7 +132,7 @@ def test_the_five_steps(project, authority, name, tmp_path):  # noqa: PLR0915  o
         # 1. Fill in.
         project("production", name)
         fill, *authority_line = blocks(project.read("PRODUCTION.md"))[1]
-        host = "localhost" if provider.sidecar else LOOPBACK
+        host = "localhost" if provider.sidecar else "db.example.com"
         assert f"--host {provider.endpoint} " in fill
         run(fill.replace(provider.endpoint, host))
         for line in authority_line:
@@ -147,7 +147,9 @@ def test_the_five_steps(project, authority, name, tmp_path):  # noqa: PLR0915  o
         # The place of this server, and its owner.
         (making,) = steps[2]
         making = making.replace(f"port={provider.port}", f"port={server.port}")
-        making = making.replace(f"user={provider.owner}", "user=owner")
+        making = making.replace(f"user={provider.owner}", "user=owner").replace(
+            "host=db.example.com", f"host={LOOPBACK}"
+        )
         owner = making.splitlines()[0]
         # 2. Make the role and the table; the second time `CREATE DATABASE` alone says that it is there.
         run(making)
@@ -171,6 +173,7 @@ def test_the_five_steps(project, authority, name, tmp_path):  # noqa: PLR0915  o
         else:
             port, beside = server.port, contextlib.nullcontext()
         values = re.sub("DB_PORT=.*", f"DB_PORT={port}", project.read(".env.production"))
+        values = re.sub("DB_HOST=.*", f"DB_HOST={LOOPBACK}", values)
         project.write(".env.production", values)
         with beside:
             said = run(proving)

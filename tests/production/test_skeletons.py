@@ -199,6 +199,42 @@ def test_the_host_goes_where_plano_or_pgbouncer_reads_it(project):
         assert "u:p" not in failed.out
 
 
+def test_the_machine_itself_is_no_host_for_what_runs_in_a_container(project):
+    for host in ("127.0.0.1", "localhost", "127.9.9.9"):
+        assert project("production", "self-hosted", "--json", "--host", host, code=2).error == "bad-host"
+    assert sorted(path.name for path in project.path.iterdir()) == ["config.yaml"]
+    project("production", "rds", "--host", "localhost")  # PgBouncer is told so, and may be anywhere
+
+
+def test_a_session_pooler_wants_the_reference_of_the_project_behind_each_user(project):
+    def owner():
+        return re.search(r'owner="(.*?)"', project.read("PRODUCTION.md"))[1]
+
+    pooler = "aws-0-eu-central-1.pooler.supabase.com"
+    data = project("production", "supabase", "--host", pooler, "--json").json["data"]
+    assert "DB_USER in .env.production" in data["to_fill_in"]
+    assert f"host={pooler} port=5432 user=postgres.REF " in owner()
+    assert "| `REF` | step 2 |" in project.read("PRODUCTION.md")
+    project.write(
+        ".env.production", project.read(".env.production").replace("FILL-IN-plano_prod.REF", "plano_prod.abc")
+    )
+    project("production", "supabase", "--force")
+    assert "user=postgres.abc " in owner()
+    assert "| `REF` |" not in project.read("PRODUCTION.md")
+    assert "DB_USER=plano_prod.abc\n" in project.read(".env.production")
+    assert "\\password plano_prod'" in project.read("PRODUCTION.md")
+    project("production", "supabase", "--force", "--host", "db.abc.supabase.co")
+    assert "user=postgres " in owner()
+    assert "DB_USER=plano_prod\n" in project.read(".env.production")
+
+
+def test_what_two_providers_have_alike_is_not_said_to_be_replaced(project):
+    project("production", "supabase", "--host", "db.abc.supabase.co")
+    (warning,) = project("production", "azure", "--force", "--json").json["warnings"]
+    assert "replaced: DB_NAME=postgres" in warning["message"]
+    assert "DB_PORT" not in warning["message"]
+
+
 def test_another_directory_names_the_configuration_from_there(project):
     project("production", "rds", "--output", "deploy/prod")
     there = project.path / "deploy/prod"

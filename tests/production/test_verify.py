@@ -334,6 +334,15 @@ def test_the_sql_overrules_a_timeout_of_the_whole_server(project):
         project.env(DB_PORT=strict.port, DB_NAME=database).verify()
 
 
+def test_the_machine_itself_is_no_host_for_plano_in_a_container(ready):
+    project, _ = ready
+    assert project.verify().json["warnings"] == []
+    project.write("compose.production.yaml", "services: {}\n")
+    assert [warning["code"] for warning in project.verify().json["warnings"]] == ["loopback-host"]
+    project.write("pgbouncer.ini", "")
+    assert project.verify().json["warnings"] == []
+
+
 @pytest.fixture
 def elsewhere():
     """An address of this machine that looks like another machine's."""
