@@ -183,7 +183,7 @@ def _text(raw: Any) -> str:  # noqa: ANN401
 
 def _seconds(raw: Any) -> float:  # noqa: ANN401
     try:
-        seconds = float(raw)
+        seconds = 0 if isinstance(raw, bool) else float(raw)
     except (TypeError, ValueError):
         seconds = 0
     if not 0 < seconds <= 3600:  # noqa: PLR2004

@@ -14,6 +14,8 @@ import time
 import docker
 import pytest
 
+from planodev.engines.docker_terms import READY_MARK
+
 from .conftest import free_port, make_image, on_terminal, require
 
 
@@ -154,6 +156,23 @@ def test_an_image_with_an_old_or_no_postgres_is_refused(project, api, snapshot):
     failed = project("up", "--image", none, "--json", code=2)
     assert (failed.error, failed.json["error"]["why"]) == ("image-not-usable", "it holds no PostgreSQL")
     assert (snapshot(), list(project.path.iterdir())) == (before, [])
+
+
+def test_the_mark_that_data_was_ready_is_durable_before_there_is_a_table(project, api):
+    """Seen from the program that makes it so."""
+    table = "SELECT count(*) FROM pg_class WHERE relname = 'conversation_states'"
+    tool = f'#!/bin/sh\necho "$@" "$(psql -Atc "{table}")" >>/tmp/synced\nexec /bin/sync "$@"\n'.encode()
+    filler = io.BytesIO()
+    with tarfile.open(fileobj=filler, mode="w") as archive:
+        member = tarfile.TarInfo("sync")
+        member.size, member.mode = len(tool), 0o755
+        archive.addfile(member, io.BytesIO(tool))
+    path = next(v for v in api.inspect_image("postgres:16")["Config"]["Env"] if v.startswith("PATH="))[5:]
+    image = make_image(api, "planodev-test/synced", "test", f"ENV PATH=/opt:{path}", content=filler.getvalue())
+    project("up", "--image", image)
+    read = api.exec_create(project.status()["container"], ["cat", "/tmp/synced"])["Id"]
+    lines = api.exec_start(read).decode().splitlines()
+    assert any(line.split() == [f"/var/lib/postgresql/data/{READY_MARK}", "0"] for line in lines), lines
 
 
 def test_an_image_that_does_not_say_its_version_is_asked(project, api):

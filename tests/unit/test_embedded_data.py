@@ -7,9 +7,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from planodev.engines import AdminFailed, embedded_data
+from planodev.engines import (
+    AdminFailed,
+    Server,
+    embedded_changes,
+    embedded_data,
+    embedded_place,
+    embedded_server,
+)
 from planodev.engines.embedded import EmbeddedEngine
 from planodev.engines.embedded_data import is_little
+from planodev.engines.embedded_place import Place
+from planodev.project import Owner
 
 MEMORY = "MemTotal:       49368172 kB\nDirty:          {} kB\nWriteback:      {} kB\nWritebackTmp:          0 kB\n"
 
@@ -51,6 +60,32 @@ def test_data_is_durable_once_a_program_has_said_so(tmp_path, monkeypatch, whole
     asked = (tmp_path / "asked").read_text().splitlines()
     assert asked[0] == f"sync -f {place.data}"
     assert len(asked) == (1 if whole == 0 else 2)
+
+
+def test_the_mark_is_durable_before_the_table_is_made(tmp_path, monkeypatch):
+    engine, seen = EmbeddedEngine(SimpleNamespace(), SimpleNamespace(path=Path(tmp_path))), []
+    engine._sync = lambda: seen.append("data") or True
+    monkeypatch.setattr(Place, "sync", lambda place: seen.append(("mark", place.ready.exists())))
+    monkeypatch.setattr(EmbeddedEngine, "admin", lambda *_, **__: seen.append("table") or "")
+    engine.make_ready(SimpleNamespace(id=str(tmp_path)), "SELECT 1", user="plano", database="plano")
+    assert seen == ["data", ("mark", True), "table"]
+
+
+def test_new_data_comes_with_what_says_that_it_is_durable(open_place, monkeypatch):
+    said, child = (lambda: True), SimpleNamespace()
+    monkeypatch.setattr(embedded_place, "databases", lambda: open_place)
+    monkeypatch.setattr(embedded_data, "init", lambda _, place, *__: place.data.mkdir())
+    monkeypatch.setattr(embedded_data, "make_database", lambda *_: None)
+    monkeypatch.setattr(embedded_data, "begin_sync", lambda *_: said)
+    monkeypatch.setattr(embedded_changes, "reached", lambda program: program)
+    monkeypatch.setattr(embedded_server, "start", lambda *_: child)
+    monkeypatch.setattr(embedded_server, "wait_ready", lambda *_: True)
+    project = SimpleNamespace(path=open_place)
+    owner = Owner("0123456789abcdef", str(open_place), "1")
+    server = Server("n", "v", "", 1, (), owner, "plano", "plano", "native", "secret")
+    made = embedded_changes.create(SimpleNamespace(version="16.1"), project, server, None)
+    assert made == (child, said)
+    assert not (open_place / owner.id / "ready").exists()
 
 
 @pytest.mark.parametrize("durable", [False, None])
