@@ -128,6 +128,10 @@ class EnvFile:
         return stat.S_IMODE(self.path.stat().st_mode) if self.exists else None
 
 
+# Of `<(…)` and `|`, which end.
+_OF_A_SHELL = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
+
+
 def load(path: Path) -> EnvFile:
     """Read a `.env`; a missing one is empty.
 
@@ -169,12 +173,12 @@ def load(path: Path) -> EnvFile:
 
 
 def is_stream(path: Path) -> bool:
-    """Say whether reading could wait for ever: a pipe, but for one that a shell has made (`<(…)`), or a device."""
+    """Say whether reading could wait for ever: a device, or a pipe that no shell has made."""
     try:
         mode = path.stat().st_mode
     except OSError:
         return False
-    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode) and not str(path).startswith("/dev/fd/")
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode) and not str(path).startswith(_OF_A_SHELL)
 
 
 def _charset(content: bytes) -> str:

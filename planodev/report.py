@@ -197,7 +197,7 @@ def status(run: Work, inside: proof.Evidence | None) -> Result:
     notices = [Notice("config-without-storage", f"Plano would not use this database: {lacks}", fix)] if lacks else []
     if run.lost_data and not run.observed.container:
         data["engine"]["why"] = data["engine"]["why"].replace("it has this", "it had this")
-        gone = "this project had a database here, and its data is gone from the engine"
+        gone = "this project had a database, and its data is not in this engine"
         fix = "bring it back from a backup, or have an empty one made: `planodev up`"
         notices.append(Notice("data-gone", gone, fix))
     return Result("status", data, lines_of(data) + (["", f"Next: {hint}"] if hint else []), notices)

@@ -142,7 +142,10 @@ class Console:
     def _typed_again(self, command: str) -> str:
         if " --help" in command:
             return command
-        return command + "".join(text for flag, text in self.typed.items() if f"{flag} " not in f"{command} ")
+        # These two go with a configuration that is there already, which a model or a template would not change.
+        left = ("--model", "--template") if {"--save-keys", "--yes"} & set(command.split()) else ()
+        again = (text for flag, text in self.typed.items() if f"{flag} " not in f"{command} " and flag not in left)
+        return command + "".join(again)
 
     def _line(self, mark: str, color: str, text: str) -> None:
         if self.quiet:

@@ -86,8 +86,8 @@ def volume(subject: Subject) -> Check:
     if found is None and have:
         return Check("volume", "failed", f"the {run.engine.terms.data} of `{have.name}` is gone", fix=UP)
     if found is None and run.lost_data and not subject.named():
-        why = "something else than planodev removed it"
-        return Check("volume", "failed", "this project's data is gone from the engine", why, LOST)
+        why = "something else than planodev removed it, or it was never here and `.env` comes from elsewhere"
+        return Check("volume", "failed", "this project had a database, and its data is not in this engine", why, LOST)
     if found is None:
         return Check("volume", "ok", "none: this project has no data in this engine")
     if have and have.volume != found.name:

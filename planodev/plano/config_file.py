@@ -138,7 +138,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
     except (TypeError, RecursionError) as error:
         why = _LIST if isinstance(error, TypeError) else "it is nested too deeply"
         raise _bad(path, why, f"mend `{path}`; planodev leaves it as it is") from error
-    odd = _odd(content)
+    odd = _odd(content, (), set())
     if odd:
         raise _bad(path, odd, f"mend `{path}`; planodev leaves it as it is")
     if not isinstance(content, dict):
@@ -146,14 +146,25 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
     return content
 
 
-def _odd(content: object, within: tuple[int, ...] = ()) -> str | None:
-    """Say what YAML takes and nobody could use: a key that is a list, an alias for what it is itself a part of."""
+def _odd(content: object, within: tuple[int, ...], fine: set[int]) -> str | None:
+    """Say what YAML takes and nobody could use: a key that is a list, an alias for what it is itself a part of.
+
+    Args:
+        content: a part of what was read.
+        within: what it is a part of, by `id`.
+        fine: what was looked at already; aliases can name one thing very often. It is added to.
+
+    """
+    parts = content.values() if isinstance(content, dict) else content if isinstance(content, list) else ()
+    if not parts or id(content) in fine:
+        return None
     if isinstance(content, dict) and any(isinstance(key, (tuple, list, dict)) for key in content):
         return _LIST
     if id(content) in within:
         return "an alias in it stands for what it is itself a part of"
-    parts = content.values() if isinstance(content, dict) else content if isinstance(content, list) else ()
-    return next((odd for part in parts if (odd := _odd(part, (*within, id(content))))), None)
+    odd = next((odd for part in parts if (odd := _odd(part, (*within, id(content)), fine))), None)
+    fine.add(id(content))
+    return odd
 
 
 def _place(text: str, position: int | None) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import subprocess
+import time
 
 import pytest
 
@@ -161,6 +162,14 @@ def test_an_empty_name_is_not_taken_for_none(shop, arguments):
     assert shop.engine() == before
 
 
+def test_aliases_that_name_one_thing_a_billion_times_are_read_at_once(project):
+    lines = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10))]
+    project.write("config.yaml", "version: v0.4.0\nlisteners: []\n" + "\n".join(lines) + "\n")
+    began = time.monotonic()
+    project("status", "--json")
+    assert time.monotonic() - began < 10
+
+
 STREAMS = {
     "a pipe as .env": (".env", ["up"]),
     "a pipe as configuration": ("config.yaml", ["up"]),
@@ -257,3 +266,9 @@ def test_a_fix_repeats_what_was_typed_and_is_not_replaced(project):
         failed = project("up", "--plano", "native", "--port", str(port), "--json", code=4).json["error"]
     assert failed["fix"].count("--port") == 1
     assert "--plano native" in failed["fix"]
+
+
+def test_a_model_is_not_repeated_where_a_configuration_is_there(project):
+    options = ["--model", "anthropic/claude-sonnet-4-5", "--plano", "native"]
+    (told,) = project("up", *options, "--json", ANTHROPIC_API_KEY="sk-of-the-shell").json["warnings"][-1:]
+    assert told["fix"] == f"`planodev -C {project.path} up --save-keys --plano native`"

@@ -181,7 +181,7 @@ def test_what_can_happen_to_a_database_is_told_and_its_fix_mends_it(project, loo
     lost = project.status()
     assert (lost["state"], "it had this project's data" in lost["engine"]["why"]) == ("absent", True)
     assert [w["code"] for w in project("status", "--json").json["warnings"]] == ["data-gone"]
-    assert "is gone from the engine" in told("container", "volume", "login", "table", "proof")["volume"]["message"]
+    assert "is not in this engine" in told("container", "volume", "login", "table", "proof")["volume"]["message"]
     project("down", "--delete-data", "--yes")
     assert project("status", "--json").json["warnings"] == []  # for that was wished
     assert "has no data" in look(project, 7)["volume"]["message"]

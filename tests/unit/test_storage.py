@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 import pytest
 from hypothesis import assume, given
@@ -110,7 +111,8 @@ def test_what_plano_reads(text, native, docker):
     )
 )
 def test_plano_reads_what_those_do_that_substitute_for_it(text):
-    assume("${" not in text.replace("${A", "").replace("${E}", "").replace("${NONE}", ""))  # nobody nests them
+    assume("${" not in text.replace("${A", "").replace("${E}", "").replace("${NONE}", ""))
+    assume(not re.search(r"\$\{[^}]*\$", text))  # nobody nests them
     values = {"A": "one $B", "A1": "two", "_": "three", "b": "", "E": ""}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "environ", values)
