@@ -26,10 +26,10 @@ ALONE = $(shell tests/alone --can && echo tests/alone)
 PYTEST := $(BIN)/python -m pytest -q -p no:cacheprovider
 
 test-engine:
-	$(PYTEST) -m "docker and not faults" tests/docker tests/engines
+	$(PYTEST) -m "docker and not faults" tests/docker
 
 test-injured:
-	$(ALONE:%=% --engine injured) $(PYTEST) -m faults tests/docker
+	$(ALONE:%=% --engine injured) $(PYTEST) -m "faults or both" tests/docker tests/engines
 
 test-apart:
 	$(ALONE) $(PYTEST) -m "not docker" tests

@@ -9,8 +9,10 @@ from tests.docker.conftest import remove_all
 
 from .place import ENGINES, OnEngine, base_directory, clean, require_engine
 
+MARKS = {"docker": (pytest.mark.docker, pytest.mark.both)}
 
-@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.docker if name == "docker" else ()) for name in ENGINES])
+
+@pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, ())) for name in ENGINES])
 def engine(request):
     require_engine(request.param)
     return request.param
