@@ -26,10 +26,10 @@ ALONE = $(shell tests/alone --can && echo tests/alone)
 PYTEST := $(BIN)/python -m pytest -q -p no:cacheprovider
 
 test-engine:
-	$(PYTEST) -m "docker and not faults" tests/docker
+	$(PYTEST) -m "docker and not faults and not both" tests
 
 test-injured:
-	$(ALONE:%=% --engine injured) $(PYTEST) -m "faults or both" tests/docker tests/engines
+	$(ALONE:%=% --engine injured) $(PYTEST) -m "faults or both" tests
 
 test-apart:
 	$(ALONE) $(PYTEST) -m "not docker" tests
