@@ -70,6 +70,15 @@ def test_an_engine_on_another_machine_is_proved_from_a_container_there(project):
         assert refused.error == "native-needs-local-engine"
 
 
+def answer(lane, name, command, **more):
+    """Return what a command gives; once in thousands the engine (20.10) loses all that one says which ends at once."""
+    for _ in range(3):
+        code, out, err = lane.exec_run(name, command, {"A": "b"}, **more)
+        if out or err:
+            break
+    return code, out, err
+
+
 def test_both_lanes_give_the_same_answers(project):
     from planodev.engines import docker_client, docker_quick, docker_terms, endpoint
 
@@ -91,8 +100,8 @@ def test_both_lanes_give_the_same_answers(project):
     assert quick.version()["Version"] == sdk.version()["Version"]
     command = ["sh", "-c", "echo $A; echo err >&2; exit 3"]
     for lane in (quick, sdk):
-        assert lane.exec_run(name, command, {"A": "b"}) == (3, b"b\n", b"err\n")
-        assert lane.exec_run(name, command, {"A": "b"}, go=lambda: True) == (3, b"b\n", b"err\n")
+        assert answer(lane, name, command) == (3, b"b\n", b"err\n")
+        assert answer(lane, name, command, go=lambda: True) == (3, b"b\n", b"err\n")
         with pytest.raises(docker_terms.NotToldToGo):
             lane.exec_run(name, ["touch", "/tmp/never"], {}, go=lambda: False)
         assert lane.exec_run(name, ["test", "-e", "/tmp/never"], {})[0] == 1
