@@ -48,6 +48,11 @@ def inside_of(evidence: proof.Evidence | None) -> dict[str, Any]:
     }
 
 
+GONE = Notice(
+    "data-gone",
+    "this project had a database, and its data is not in this engine",
+    "bring it back from a backup, or have an empty one made: `planodev up`",
+)
 # What `up`, `status` and `verify` share: the same keys always, None where nothing can be said.
 KEYS = (
     *("engine", "project", "state", "container", "volume", "image", "postgres_version", "port", "addresses", "plano"),
@@ -197,9 +202,7 @@ def status(run: Work, inside: proof.Evidence | None) -> Result:
     notices = [Notice("config-without-storage", f"Plano would not use this database: {lacks}", fix)] if lacks else []
     if run.lost_data and not run.observed.container:
         data["engine"]["why"] = data["engine"]["why"].replace("it has this", "it had this")
-        gone = "this project had a database, and its data is not in this engine"
-        fix = "bring it back from a backup, or have an empty one made: `planodev up`"
-        notices.append(Notice("data-gone", gone, fix))
+        notices.append(GONE)
     return Result("status", data, lines_of(data) + (["", f"Next: {hint}"] if hint else []), notices)
 
 

@@ -21,9 +21,8 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 
 def refuse_empty(option: str) -> NoReturn:
     """Raise `BadInput`: without a name something else than was meant would be taken."""
-    raise BadInput(
-        "usage", f"`{option}` is empty", why="it may come from a variable that is not set", fix="name a file"
-    )
+    why, fix = "it may come from a variable that is not set", f"write a name behind `{option}`, or leave it out"
+    raise BadInput("usage", f"`{option}` is empty", why=why, fix=fix)
 
 
 def run(ctx: click.Context, work: Callable[[Path, dict[str, str], Console], Result]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from planodev.connection import LOOPBACK
 from planodev.engines import endpoint
 from planodev.errors import PlanodevError
+from planodev.report import GONE
 from planodev.result import Check
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 SCARCE, FULL = 2e9, 2e8  # bytes; a first start of Postgres writes 40 MB, the image takes 450 MB
 UP = "`planodev up`"
-LOST = "bring it back from a backup, or have an empty one made: `planodev up`"
 
 
 def answers(subject: Subject) -> Check:
@@ -87,7 +87,7 @@ def volume(subject: Subject) -> Check:
         return Check("volume", "failed", f"the {run.engine.terms.data} of `{have.name}` is gone", fix=UP)
     if found is None and run.lost_data and not subject.named():
         why = "something else than planodev removed it, or it was never here and `.env` comes from elsewhere"
-        return Check("volume", "failed", "this project had a database, and its data is not in this engine", why, LOST)
+        return Check("volume", "failed", GONE.message, why, GONE.fix)
     if found is None:
         return Check("volume", "ok", "none: this project has no data in this engine")
     if have and have.volume != found.name:
