@@ -23,8 +23,8 @@ from pathlib import Path
 import psycopg
 
 from bench import COMPOSE, PLANODEV, PORT, run, timed
-from planodev import project as projects
 from planodev.engines import embedded_place, embedded_program
+from planodev.project import identity as projects
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from planodev import env_file
+from planodev.project import env_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

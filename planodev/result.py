@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from planodev.errors import PlanodevError
+    from planodev.problems import PlanodevError
 
 SCHEMA_VERSION = 1
 

@@ -5,23 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from planodev import env_file, settings
-from planodev.checks import credentials
-from planodev.connection import Connection, host_of
-from planodev.engines import choice, records
-from planodev.engines.records import Record
-from planodev.errors import BadInput
+from planodev.engines import choice
 from planodev.plano import config_file
-from planodev.project import new_id
+from planodev.postgres.connection import Connection, host_of
+from planodev.problems import BadInput
+from planodev.project import credentials, env_file, records, settings
+from planodev.project.identity import new_id
+from planodev.project.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from planodev.engines import Container, Engine, Observed, Volume
     from planodev.engines.choice import Choice
-    from planodev.plano.proof import Evidence
+    from planodev.postgres.proof import Evidence
     from planodev.progress import Progress
-    from planodev.project import Project
+    from planodev.project.identity import Project
     from planodev.result import Outcome
     from planodev.steps.access import Ahead
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planodev.engines import AdminFailed
-from planodev.plano import proof, state_table
+from planodev.postgres import proof, state_table
 
 if TYPE_CHECKING:
     from planodev.engines import Container

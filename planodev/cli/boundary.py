@@ -12,7 +12,7 @@ import click
 
 from planodev.cli.console import Console
 from planodev.cli.group import planodev
-from planodev.errors import BadInput, Interrupted, PlanodevError
+from planodev.problems import BadInput, Interrupted, PlanodevError
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

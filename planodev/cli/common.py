@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from planodev.errors import BadInput
+from planodev.problems import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable

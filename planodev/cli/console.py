@@ -16,7 +16,7 @@ import click
 from planodev.result import Notice, Outcome, Result, envelope
 
 if TYPE_CHECKING:
-    from planodev.errors import PlanodevError
+    from planodev.problems import PlanodevError
 
 
 class Console:

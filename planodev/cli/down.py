@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from planodev import workflows
 from planodev.cli import common
+from planodev.commands import workflows
 
 
 @click.command("down", short_help="Stop Postgres; the data stays.")

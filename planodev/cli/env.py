@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from planodev import handover, quoting
+from planodev import quoting
+from planodev.commands import handover
 
 
 @click.command("env", short_help="Print the database's variables.")

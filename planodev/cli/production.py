@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from planodev import production, workflows
+from planodev import production
 from planodev.cli import common
+from planodev.commands import workflows
 
 
 @click.command("production", short_help="Write what moves this set-up to a hosted PostgreSQL.")

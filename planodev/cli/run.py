@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from planodev import handover
-from planodev.errors import CommandNotStarted
+from planodev.commands import handover
+from planodev.problems import CommandNotStarted
 
 if TYPE_CHECKING:
-    from planodev.handover import Launch
+    from planodev.commands.handover import Launch
 
 
 @click.command(

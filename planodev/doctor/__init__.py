@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from planodev.doctor import database, engine, files, plano
 from planodev.doctor.subject import Subject
-from planodev.errors import NoEngine, PlanodevError, VerificationFailed
+from planodev.problems import NoEngine, PlanodevError, VerificationFailed
 from planodev.result import Check, Result
 
 if TYPE_CHECKING:

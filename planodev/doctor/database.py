@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev.checks import credentials
-from planodev.plano import proof, state_table
+from planodev.postgres import proof, state_table
+from planodev.project import credentials
 from planodev.result import Check
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from planodev.connection import LOOPBACK
+from planodev.commands.report import GONE
 from planodev.engines import endpoint
-from planodev.errors import PlanodevError
-from planodev.report import GONE
+from planodev.postgres.connection import LOOPBACK
+from planodev.problems import PlanodevError
 from planodev.result import Check
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from planodev import env_file as env_files
-from planodev.checks import credentials, git
-from planodev.connection import DOCKER_HOST_NAME
-from planodev.errors import BadInput, NoEngine
-from planodev.plano import access_keys, environment, storage, will_store
+from planodev.plano import access_keys, environment, judge, storage
+from planodev.postgres.connection import DOCKER_HOST_NAME
+from planodev.problems import BadInput, NoEngine
+from planodev.project import credentials, git
+from planodev.project import env_file as env_files
 from planodev.result import Check, Notice
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def config(subject: Subject) -> Check:
     way = subject.way()
     mode = "docker" if way.host == DOCKER_HOST_NAME else "native"
     given = {**subject.environment, **environment.of(way, subject.env(), found, subject.environment)}
-    findings = sorted(will_store.findings(found, given, mode), key=lambda finding: not finding.fatal)
+    findings = sorted(judge.findings(found, given, mode), key=lambda finding: not finding.fatal)
     remarks = tuple(Notice(finding.code, finding.message, finding.fix) for finding in findings)
     if findings and findings[0].fatal:
         return Check("config", "failed", findings[0].message, fix=findings[0].fix, others=remarks[1:])

@@ -10,8 +10,8 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
 
-from planodev.errors import BadInput
 from planodev.plano import access_keys, planoai
+from planodev.problems import BadInput
 from planodev.result import Check
 from planodev.steps import plano_running
 

@@ -6,12 +6,12 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from planodev import project, settings
-from planodev.checks import credentials
-from planodev.connection import LOOPBACK, Connection, host_of
-from planodev.env_file import EnvFile, load
-from planodev.errors import BadInput, NoEngine, VerificationFailed
-from planodev.plano import config_file, proof, storage
+from planodev.plano import config_file, storage
+from planodev.postgres import proof
+from planodev.postgres.connection import LOOPBACK, Connection, host_of
+from planodev.problems import BadInput, NoEngine, VerificationFailed
+from planodev.project import credentials, identity, settings
+from planodev.project.env_file import EnvFile, load
 from planodev.work import Work, prepare
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Subject:
     """One project under examination; every member may raise what it found instead of an answer."""
 
     def __init__(self, directory: Path, environment: Mapping[str, str], progress: Progress) -> None:
-        self.project = project.at(directory)
+        self.project = identity.at(directory)
         self.environment = environment
         self._progress = progress
         self._lock = threading.Lock()

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from planodev.connection import Connection
     from planodev.engines.terms import Terms
-    from planodev.plano.proof import Evidence
+    from planodev.postgres.connection import Connection
+    from planodev.postgres.proof import Evidence
     from planodev.progress import Progress
-    from planodev.project import Owner, Project
+    from planodev.project.identity import Owner, Project
 
 
 @dataclass(frozen=True)

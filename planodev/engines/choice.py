@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from planodev.engines import records
-from planodev.errors import NoEngine
+from planodev.problems import NoEngine
+from planodev.project import records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from planodev.engines import Engine
-    from planodev.project import Project
-    from planodev.settings import Setting
+    from planodev.project.identity import Project
+    from planodev.project.settings import Setting
 
 NAMES = {"docker": "Docker", "embedded": "the embedded engine"}
 

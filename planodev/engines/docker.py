@@ -25,15 +25,15 @@ from planodev.engines import (
 )
 from planodev.engines.docker_labels import mount_of, mounted_by, owner_of, volume_of
 from planodev.engines.docker_terms import INSIDE_PORT, LABEL, NOT_FOUND, READY_MARK, TERMS, WITNESS_LABEL, Refused
-from planodev.errors import Conflict
-from planodev.plano import proof
-from planodev.project import Project, original_still_there, relation
+from planodev.postgres import proof
+from planodev.problems import Conflict
+from planodev.project.identity import Project, original_still_there, relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from planodev.connection import Connection
     from planodev.engines.docker_changes import Changes
+    from planodev.postgres.connection import Connection
     from planodev.progress import Progress
 
 

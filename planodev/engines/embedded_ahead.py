@@ -14,7 +14,7 @@ from planodev.engines.embedded_place import Place
 
 if TYPE_CHECKING:
     from planodev.engines.embedded_program import Program
-    from planodev.project import Project
+    from planodev.project.identity import Project
 
 _NAME = ".ahead-"
 

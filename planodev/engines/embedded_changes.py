@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from planodev.background import begin
 from planodev.engines import embedded_data, embedded_place, embedded_program, embedded_server
 from planodev.engines.embedded_place import Labels, Place
-from planodev.errors import BadInput, Conflict, NotReady
+from planodev.problems import BadInput, Conflict, NotReady
 
 if TYPE_CHECKING:
     import subprocess
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from planodev.engines import Server
     from planodev.engines.embedded_ahead import Ahead
     from planodev.engines.embedded_program import Program
-    from planodev.project import Project
+    from planodev.project.identity import Project
 
 _REMOVED = ".removed-"
 _TRIES = 20

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from planodev.background import begin
 from planodev.engines.embedded_place import SUPERUSER, Place, Runner
 from planodev.engines.embedded_server import options, surroundings
-from planodev.errors import NotReady
+from planodev.problems import NotReady
 
 if TYPE_CHECKING:
     from collections.abc import Callable

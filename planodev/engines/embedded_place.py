@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planodev.engines.planning import FIRST_OWN
-from planodev.env_file import write_atomically
-from planodev.errors import Conflict
+from planodev.problems import Conflict
+from planodev.project.env_file import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from planodev.project import Project
+    from planodev.project.identity import Project
 
 # A role's name that `.env` cannot have, so the server's own superuser is nobody's DB_USER.
 SUPERUSER = "planodev+admin"

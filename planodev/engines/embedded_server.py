@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from planodev.connection import LOOPBACK
 from planodev.engines import AdminFailed, PortTaken
 from planodev.engines.embedded_place import SUPERUSER, Place, Runner
-from planodev.errors import Conflict, NotReady
-from planodev.plano import proof
+from planodev.postgres import proof
+from planodev.postgres.connection import LOOPBACK
+from planodev.problems import Conflict, NotReady
 
 if TYPE_CHECKING:
-    from planodev.connection import Connection
     from planodev.engines.embedded_program import Program
-    from planodev.plano.proof import Evidence
+    from planodev.postgres.connection import Connection
+    from planodev.postgres.proof import Evidence
 
 _POLL = 0.005  # seconds
 _LONGEST_LOG = 4_000_000  # bytes; a longer one is put aside at the next start

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev.connection import LOOPBACK
 from planodev.engines import Container, Volume, embedded_place, embedded_server
 from planodev.engines.embedded_place import SUPERUSER
-from planodev.errors import Conflict
-from planodev.project import Owner
+from planodev.postgres.connection import LOOPBACK
+from planodev.problems import Conflict
+from planodev.project.identity import Owner
 
 if TYPE_CHECKING:
     from planodev.engines.embedded_place import Labels, Place

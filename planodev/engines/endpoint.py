@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from planodev.errors import NoEngine
+from planodev.problems import NoEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 from planodev.engines.failures_connecting import CONNECTING
 from planodev.engines.failures_running import RUNNING
 from planodev.engines.failures_socket import SOCKET
-from planodev.errors import BadInput, Conflict, CredentialsRefused, NoEngine, NotReady, PlanodevError
+from planodev.problems import BadInput, Conflict, CredentialsRefused, NoEngine, NotReady, PlanodevError
 
 if TYPE_CHECKING:
     from planodev.engines.endpoint import Endpoint

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from planodev.connection import LOOPBACK
-from planodev.errors import Conflict
+from planodev.postgres.connection import LOOPBACK
+from planodev.problems import Conflict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from planodev.engines import Container, Desired, Observed, Volume
-    from planodev.settings import Setting
+    from planodev.project.settings import Setting
 
 # Ports that Plano and its parts take, so that the database never gets in their way.
 # Source: planoai 0.4.39 `native_runner.py` and `docker_cli.py`; 8000 is the default template's agent listener.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from planodev.connection import CONNECTION_STRING
+from planodev.postgres.connection import CONNECTION_STRING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

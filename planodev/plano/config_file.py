@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from planodev.env_file import is_stream
-from planodev.errors import BadInput
 from planodev.plano import access_keys
-from planodev.project import CONFIG_NAMES
+from planodev.problems import BadInput
+from planodev.project.env_file import is_stream
+from planodev.project.identity import CONFIG_NAMES
 
 if TYPE_CHECKING:
     from pathlib import Path

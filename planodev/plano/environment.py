@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev import connection
 from planodev.plano import providers, storage
+from planodev.postgres import connection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from planodev.connection import Connection
-    from planodev.env_file import EnvFile
     from planodev.plano.config_file import ConfigFile
+    from planodev.postgres.connection import Connection
+    from planodev.project.env_file import EnvFile
 
 URL = "DATABASE_URL"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from planodev.project import CONFIG_NAMES
+from planodev.project.identity import CONFIG_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

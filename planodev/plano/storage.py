@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from planodev.connection import CONNECTION_STRING, DOCKER_HOST_NAME, LOOPBACK, Connection
+from planodev.postgres.connection import CONNECTION_STRING, DOCKER_HOST_NAME, LOOPBACK, Connection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

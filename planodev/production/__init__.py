@@ -1,13 +1,12 @@
-"""Hosted PostgreSQL, one file per provider: a record of facts, each with the page that states it.
+"""Hosted PostgreSQL: one file of facts per provider in `providers/`, each fact with the page that states it.
 
-A provider is found by its file's name, so adding one is adding a file with a `PROVIDER` in it.
+A provider is found by its file's name, so adding one is adding a file.
 """
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 # What planoai 0.4.39 itself starts (`planoai/consts.py`, PLANO_DOCKER_IMAGE); it has curl, which the health check uses.
@@ -85,14 +84,18 @@ class Provider:
         }
 
 
+_PROVIDERS = Path(__file__).parent / "providers"
+
+
 def names() -> tuple[str, ...]:
-    """Return what the command takes, one name for each file here; none of them is loaded."""
-    return tuple(sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__)))
+    """Return what the command accepts, one name for each file in `providers/`; none of them is read."""
+    return tuple(sorted(file.stem for file in _PROVIDERS.glob("*.toml")))
 
 
 def load(name: str) -> Provider:
     """Return a provider's record by one of `names()`."""
-    module: Any = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
-    provider = module.PROVIDER
-    assert isinstance(provider, Provider)  # noqa: S101  a file here that is no provider
-    return provider
+    from planodev.project.toml_file import parse
+
+    values = parse((_PROVIDERS / f"{name}.toml").read_text(encoding="utf-8"))
+    record: dict[str, Any] = {key: Fact(**value) if isinstance(value, dict) else value for key, value in values.items()}
+    return Provider(**record)

@@ -9,19 +9,19 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from planodev.background import begin
-from planodev.connection import LOOPBACK
 from planodev.engines import AdminFailed
 from planodev.engines.terms import fill
-from planodev.errors import CredentialsRefused, NotReady
-from planodev.plano import proof, state_table
+from planodev.postgres import proof, state_table
+from planodev.postgres.connection import LOOPBACK
+from planodev.problems import CredentialsRefused, NotReady
 from planodev.result import Outcome
 from planodev.steps.follow import follow, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from planodev.connection import Connection
-    from planodev.plano.proof import Evidence, Verdict
+    from planodev.postgres.connection import Connection
+    from planodev.postgres.proof import Evidence, Verdict
     from planodev.work import Work
 
 POLL = 0.025  # seconds

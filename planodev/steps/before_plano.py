@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev.errors import BadInput, VerificationFailed
 from planodev.plano import access_keys, storage
+from planodev.problems import BadInput, VerificationFailed
 from planodev.result import Notice
-from planodev.steps import fit, plano_running, prove
+from planodev.steps import fit, plano_running, verify
 
 if TYPE_CHECKING:
     from planodev.engines import Container
@@ -41,7 +41,7 @@ def look(work: Work) -> None:
         host = work.connection().host
         text = f"DB_HOST in `.env` is for `{MODE_OPTION[work.wanted.plano]}`; this command gets {host} instead"
         work.progress.notice(Notice("host-for-other-mode", text, f"`planodev up --plano {work.mode}` makes that stick"))
-    prove.alone(work)
+    verify.alone(work)
     faults = _faults(work)
     for fault in faults[1:] if faults and faults[0].fatal else faults:
         work.progress.notice(Notice(fault.code, fault.message, fault.fix))
@@ -56,7 +56,7 @@ def look(work: Work) -> None:
 
 def _names_another(work: Work) -> bool:
     ours = work.connection() if work.password is not None else None
-    return storage.named(work.config.connection_string, ours, prove.given(work), work.mode) is not None
+    return storage.named(work.config.connection_string, ours, verify.given(work), work.mode) is not None
 
 
 def _refuse_docker(work: Work) -> None:
@@ -80,5 +80,5 @@ def _out_of_reach(work: Work, have: Container) -> bool:
 
 
 def _faults(work: Work) -> list[access_keys.Fault]:
-    places = access_keys.places(work.config.path, work.env, prove.given(work), prove.option(work))
+    places = access_keys.places(work.config.path, work.env, verify.given(work), verify.option(work))
     return access_keys.faults(work.config.keys, places)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING
 
-from planodev import connection, env_file, rendering
-from planodev.errors import BadInput
-from planodev.plano import config_edit, config_file, config_keys, providers, will_store
+from planodev import rendering
+from planodev.plano import config_edit, config_file, config_keys, judge, providers
+from planodev.postgres import connection
+from planodev.problems import BadInput
+from planodev.project import env_file
 from planodev.result import Notice, Outcome
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ class WriteConfig:
 
     def run(self, work: Work) -> Outcome:
         outcome = self._edit(work) if work.config.content is not None else self._write(work)
-        for finding in will_store.findings(work.config, None, work.mode):
+        for finding in judge.findings(work.config, None, work.mode):
             if not finding.fatal:  # the rest is what the proof fails with
                 work.progress.notice(Notice(finding.code, finding.message, finding.fix))
         return outcome

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from planodev.errors import BadInput
+from planodev.problems import BadInput
+from planodev.project.settings import Setting
 from planodev.result import Notice
-from planodev.settings import Setting
 
 if TYPE_CHECKING:
-    from planodev.steps.move import Bring
+    from planodev.takeover.move import Bring
     from planodev.work import Work
 
 
@@ -56,7 +56,8 @@ def begin_move(work: Work) -> Bring | None:
     chosen = work.chosen
     if not chosen or not (chosen.data_in or chosen.unfinished):
         return None
-    from planodev.steps import move
+
+    from planodev.takeover import move
 
     if chosen.data_in:
         return move.begin(work)

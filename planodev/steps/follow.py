@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from planodev.checks.inside import stored
 from planodev.engines import QUIET, AdminFailed
 from planodev.engines.terms import fill
-from planodev.errors import CredentialsRefused
-from planodev.plano import state_table
+from planodev.postgres import state_table
+from planodev.problems import CredentialsRefused
 
 if TYPE_CHECKING:
-    from planodev.plano.proof import Verdict
+    from planodev.postgres.proof import Verdict
     from planodev.work import Work
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev.errors import BadInput, Conflict
+from planodev.problems import BadInput, Conflict
 from planodev.result import Outcome
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev import env_file
 from planodev.plano import access_keys
+from planodev.project import env_file
 from planodev.result import Notice, Outcome
-from planodev.steps.prove import option
+from planodev.steps.verify import option
 
 if TYPE_CHECKING:
     from planodev.work import Work

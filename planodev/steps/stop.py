@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from planodev import settings
 from planodev.checks import inside
 from planodev.engines import AdminFailed
-from planodev.errors import BadInput
+from planodev.problems import BadInput
+from planodev.project import settings
 from planodev.result import Outcome, counted
 from planodev.work import forget
 

@@ -101,9 +101,9 @@ def test_the_exit_code_of_a_failure_of_the_engine_is_in_the_reference(code):
 
 
 def test_every_key_of_the_json_is_in_the_reference():
-    from planodev.report import KEYS
+    from planodev.commands.report import KEYS
 
-    others = re.findall(r"^        \"([a-z_]+)\":", (ROOT / "planodev/report.py").read_text(), re.MULTILINE)
+    others = re.findall(r"^        \"([a-z_]+)\":", (ROOT / "planodev/commands/report.py").read_text(), re.MULTILINE)
     keys = {*KEYS, *others}
     assert {"engine", "deleted", "data_bytes"} < keys
     assert not sorted(key for key in keys if f"`{key}`" not in REFERENCE)
@@ -123,7 +123,7 @@ def test_every_key_of_doctors_json_is_in_the_reference():
 
 
 def test_the_line_that_starts_plano_is_the_one_that_up_ends_with():
-    from planodev.report import next_command
+    from planodev.commands.report import next_command
 
     pages = [ROOT / "README.md", ROOT / "docs/reference.md", *(ROOT / "examples").rglob("README.md")]
     for mode in ("docker", "native"):
@@ -158,7 +158,7 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head():
 
 
 def test_the_example_of_env_is_read_by_all_and_holds_no_password():
-    from planodev.env_file import KEYS, load
+    from planodev.project.env_file import KEYS, load
 
     values = load(ROOT / ".env.example").values
     assert set(KEYS) - {"DB_PASS"} <= set(values)

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from planodev import connection, rendering
+from planodev import rendering
 from planodev.cli.group import COMMANDS
 from planodev.engines import Engine
 from planodev.engines.docker import DockerEngine
 from planodev.engines.embedded import EmbeddedEngine
-from planodev.plano import config_file, providers, state_table
+from planodev.plano import config_file, providers
+from planodev.postgres import connection, state_table
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = rendering.config_templates()

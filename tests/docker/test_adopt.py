@@ -11,7 +11,7 @@ import docker
 import psycopg
 import pytest
 
-from planodev.plano import state_table
+from planodev.postgres import state_table
 
 from .conftest import free_port
 

@@ -184,7 +184,7 @@ def test_a_socket_without_permission_is_not_called_absent(project, tmp_path):
     with fake_engine(tmp_path / "denied.sock", answer=200) as url:
         (tmp_path / "denied.sock").chmod(0o600)
         code = (
-            "from planodev.engines import endpoint as e; from planodev.errors import NoEngine\n"
+            "from planodev.engines import endpoint as e; from planodev.problems import NoEngine\n"
             f"try: e.check_socket(e.Endpoint({url!r}, 'DOCKER_HOST'))\n"
             "except NoEngine as error: print(error.code, error.exit_code, error.fix)"
         )

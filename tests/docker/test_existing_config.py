@@ -10,8 +10,8 @@ import docker
 import psycopg
 import pytest
 
-from planodev.connection import CONNECTION_STRING
-from planodev.plano import state_table
+from planodev.postgres import state_table
+from planodev.postgres.connection import CONNECTION_STRING
 
 from .conftest import free_port, on_terminal
 

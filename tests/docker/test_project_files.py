@@ -150,7 +150,7 @@ class TestGit:
 def test_four_readers_read_the_five_keys_alike(project):
     from dotenv import dotenv_values
 
-    from planodev.env_file import KEYS, read_as_planoai
+    from planodev.project.env_file import KEYS, read_as_planoai
 
     from .conftest import require
 

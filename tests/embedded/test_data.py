@@ -257,7 +257,7 @@ def test_two_projects_share_nothing(make_project):
 def test_a_port_that_is_lost_between_look_and_start(project, monkeypatch):
     from planodev.engines import PortTaken, embedded_program, embedded_server
     from planodev.engines.embedded_place import Place, runner
-    from planodev.project import at
+    from planodev.project.identity import at
     from tests.docker.conftest import listening
 
     project("up")

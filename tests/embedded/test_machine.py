@@ -65,7 +65,7 @@ def test_an_ordinary_user_needs_no_other(base):
 
 
 def test_nobody_gets_a_second_database_beside_that_of_another_user(base, monkeypatch):
-    from planodev.errors import Conflict
+    from planodev.problems import Conflict
 
     (base / "of-root/postgres/0123456789abcdef").mkdir(parents=True)
     monkeypatch.setattr(embedded_place, "OF_ROOT", base / "of-root")

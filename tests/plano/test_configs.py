@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from planodev.connection import CONNECTION_STRING
-from planodev.errors import BadInput
 from planodev.plano import config_file, config_keys
 from planodev.plano.config_edit import NotEditable, with_storage
+from planodev.postgres.connection import CONNECTION_STRING
+from planodev.problems import BadInput
 
 HERE = Path(__file__).parent
 CONFIGS, MENDED, REFUSED = (

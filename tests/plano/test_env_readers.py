@@ -14,7 +14,7 @@ from dotenv import dotenv_values
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from planodev import env_file
+from planodev.project import env_file
 
 
 class File(NamedTuple):

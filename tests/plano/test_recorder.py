@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from planodev.connection import CONNECTION_STRING
+from planodev.postgres.connection import CONNECTION_STRING
 from tests.plano.recorder import envsubst
 
 CONFIG = f"""\

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import planodev.postgres.state_table
 from planodev import production
 
 from .conftest import CONFIG, PASSWORD, own_directory, postgres, require
@@ -325,11 +326,10 @@ FROM pg_class c WHERE relname LIKE '%conversation_states%' ORDER BY 1"""
 
 @pytest.mark.parametrize("provider", ["rds", "supabase"])
 def test_the_sql_takes_a_table_that_is_there_and_its_rows(project, empty, provider):
-    from planodev.plano import state_table
 
     project("production", provider)
     database = empty.database()
-    empty.sql(f"SET ROLE owner; {state_table.CREATE}", database=database)
+    empty.sql(f"SET ROLE owner; {planodev.postgres.state_table.CREATE}", database=database)
     empty.sql(
         "INSERT INTO conversation_states VALUES ('r', '[]', 1, 'm', 'p', now() - interval '91 days'),"
         " ('s', '[]', 1, 'm', 'p', now())",

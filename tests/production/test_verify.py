@@ -16,6 +16,9 @@ import threading
 import psycopg
 import pytest
 
+import planodev.commands.report
+import planodev.postgres.state_table
+
 from .conftest import CONFIG, LOOPBACK, PASSWORD, free_port, own_directory, pgbouncer, postgres, prepared, require
 
 
@@ -33,9 +36,8 @@ LOOK = "SELECT (SELECT count(*) FROM conversation_states), (SELECT array_agg(rel
 
 def test_the_keys_are_those_of_every_verify(ready):
     project, _ = ready
-    from planodev import report
 
-    assert tuple(project.verify().json["data"]) == report.KEYS
+    assert tuple(project.verify().json["data"]) == planodev.commands.report.KEYS
 
 
 # What the file says
@@ -440,10 +442,9 @@ def test_a_schema_in_the_options_of_the_connection_string_is_looked_into(ready, 
 
 def test_a_server_of_too_old_a_version_is_named(ready):
     """No PostgreSQL 11 can be had; the judgement is that of the facts, which unit tests hold."""
-    from planodev.plano import state_table
 
     facts = {"server_version_num": 110022, "server_version": "11.22"}
-    assert state_table.judge(facts).code == "server-too-old"
+    assert planodev.postgres.state_table.judge(facts).code == "server-too-old"
 
 
 def test_a_lock_that_is_held_does_not_hold_up_the_answer(ready, server):

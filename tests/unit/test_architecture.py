@@ -1,8 +1,9 @@
-"""The shape of the house: imports point one way, heavy libraries load late, and no file grows too long."""
+"""The shape of the house: no circle of imports, and heavy libraries load late."""
 
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,21 +12,6 @@ import planodev
 
 ROOT = Path(planodev.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-# Who may know whom: a module imports from the groups above its own line, or from its own package.
-LAYERS = (
-    ("errors",),
-    ("connection", "env_file", "rendering", "result", "progress", "background"),
-    ("project", "locking", "quoting"),
-    ("plano", "production"),
-    ("settings", "engines"),
-    ("checks",),
-    ("work",),
-    ("steps", "report"),
-    ("workflows", "handover", "doctor"),
-    ("cli",),
-    ("__main__",),
-)
-RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 
 def module_of(file):
@@ -74,16 +60,35 @@ def users_of(library, *, at_top=None):
     }
 
 
-def test_every_module_has_its_place():
-    assert {group_of(module) for module in MODULES} - {""} <= set(RANK)
+def needed_by(file):
+    """Return what a module imports, for types alone too: whoever reads it has to know those as well."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            # `from package import module` needs the module, and the package only for names of its own.
+            found |= {
+                f"{node.module}.{a.name}" if f"{node.module}.{a.name}" in MODULES else node.module for a in node.names
+            }
+    return found & MODULES
 
 
-@pytest.mark.parametrize("module", sorted(MODULES - {"planodev"}))
-def test_imports_point_one_way(module):
-    group = group_of(module)
-    for name, _ in IMPORTS[module]:
-        target = group_of(name) if name.split(".")[0] == "planodev" else ""
-        assert not target or target == group or RANK[target] < RANK[group], f"{module} imports {name}"
+# Imports that close a circle and are still to be removed.
+TO_BE_REMOVED = {
+    ("planodev.engines.terms", "planodev.engines"),
+    ("planodev.engines.embedded_ahead", "planodev.engines.embedded_changes"),
+    ("planodev.engines.failures", "planodev.engines.endpoint"),
+    ("planodev.work", "planodev.steps.access"),
+    ("planodev.checks.inside", "planodev.work"),
+}
+
+
+def test_no_modules_import_each_other():
+    needs = {module_of(file): needed_by(file) for file in FILES}
+    for module, needed in TO_BE_REMOVED:
+        needs[module].remove(needed)
+    TopologicalSorter(needs).prepare()  # which raises where there is a circle, and names it
 
 
 def test_only_the_command_line_knows_click_and_only_main_knows_the_command_line():
@@ -113,11 +118,6 @@ def test_the_table_of_failures_is_loaded_once_something_has_failed():
 
 def test_planoai_is_never_imported():
     assert users_of("planoai") == set()
-
-
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_no_module_is_longer_than_300_lines(file):
-    assert len(file.read_text().splitlines()) <= 300
 
 
 def test_help_loads_none_of_the_heavy_libraries():

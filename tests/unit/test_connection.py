@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 
-from planodev.connection import Connection, decode_password, encode_password, is_encoded
+from planodev.postgres.connection import Connection, decode_password, encode_password, is_encoded
 
 RAW = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
 

@@ -4,9 +4,8 @@ import re
 
 import pytest
 
-from planodev import env_file
-from planodev.checks import credentials
-from planodev.errors import BadInput, Conflict
+from planodev.problems import BadInput, Conflict
+from planodev.project import credentials, env_file
 
 
 def read(tmp_path, text):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from planodev.connection import CONNECTION_STRING, encode_password
 from planodev.plano.driver_url import Refused, Target, parse, remarks
+from planodev.postgres.connection import CONNECTION_STRING, encode_password
 
 WELL = "postgresql://u:p@h:5433/d"
 RAW = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)

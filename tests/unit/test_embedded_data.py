@@ -18,7 +18,7 @@ from planodev.engines import (
 from planodev.engines.embedded import EmbeddedEngine
 from planodev.engines.embedded_data import is_little
 from planodev.engines.embedded_place import Place
-from planodev.project import Owner
+from planodev.project.identity import Owner
 
 MEMORY = "MemTotal:       49368172 kB\nDirty:          {} kB\nWriteback:      {} kB\nWritebackTmp:          0 kB\n"
 

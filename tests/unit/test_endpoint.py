@@ -14,7 +14,7 @@ from planodev.engines import docker_client, docker_quick, endpoint, failures
 from planodev.engines.docker_quick import QuickClient, check_version
 from planodev.engines.docker_terms import NotToldToGo, Refused
 from planodev.engines.endpoint import Endpoint
-from planodev.errors import NoEngine
+from planodev.problems import NoEngine
 
 DEFAULT = "/var/run/docker.sock"
 

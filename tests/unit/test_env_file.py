@@ -14,8 +14,8 @@ from dotenv import dotenv_values
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from planodev import env_file
-from planodev.errors import BadInput
+from planodev.problems import BadInput
+from planodev.project import env_file
 
 PROJECT = "0123456789abcdef"
 WANTED = {

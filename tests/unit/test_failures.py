@@ -15,8 +15,8 @@ from planodev.engines import Container, PortTaken, docker_client, endpoint, fail
 from planodev.engines.docker_changes import Changes
 from planodev.engines.docker_terms import NOT_FOUND, Refused
 from planodev.engines.endpoint import Endpoint
-from planodev.errors import NoEngine
-from planodev.project import Owner
+from planodev.problems import NoEngine
+from planodev.project.identity import Owner
 
 LINUX, WSL, CONTAINER, MACOS, WINDOWS = "linux", "wsl", "container", "macos", "windows"
 DEFAULT = "unix:///var/run/docker.sock"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from planodev import env_file, project
-from planodev.errors import BadInput
-from planodev.project import Owner, Project, original_still_there, relation
+from planodev.problems import BadInput
+from planodev.project import env_file, identity
+from planodev.project.identity import Owner, Project, original_still_there, relation
 
 ID, OTHER = "a" * 16, "b" * 16
 OWNER = Owner(ID, "/home/me/shop", "1:10")
@@ -41,12 +41,12 @@ def checkout(path, number=None):
     path.mkdir(parents=True)
     if number:
         env_file.load(path / ".env").with_values({"DB_USER": "plano"}, number).write()
-    here = project.at(path)
+    here = identity.at(path)
     return Owner(number or "", str(here.path), here.inode)
 
 
 def seen_from(path, owner):
-    here = project.at(path)
+    here = identity.at(path)
     return relation(here, env_file.load(here.env_path).project_id, owner, original_still_there)
 
 
@@ -97,8 +97,8 @@ def test_a_new_checkout_where_one_was_deleted_is_a_namesake(tmp_path):
         (tmp_path / "shop" / ".git" / "description").write_text("as git writes it, once")
 
     clone(ID)
-    here = project.at(tmp_path / "shop")
-    owner = project.Owner(ID, str(here.path), here.inode)
+    here = identity.at(tmp_path / "shop")
+    owner = identity.Owner(ID, str(here.path), here.inode)
     shutil.rmtree(tmp_path / "shop")
     time.sleep(0.02)  # two people's clones are further apart than one tick of the file system's clock
     clone()
@@ -116,7 +116,7 @@ def test_another_checkouts_env_file_brings_its_number_but_not_its_data(tmp_path)
 def test_a_project_is_a_directory_that_is_there(tmp_path, make):
     make(tmp_path / "shop")
     with pytest.raises(BadInput) as caught:
-        project.at(tmp_path / "shop")
+        identity.at(tmp_path / "shop")
     assert (caught.value.code, caught.value.exit_code) == ("no-directory", 2)
 
 
@@ -129,6 +129,6 @@ def test_the_slug_fits_into_a_container_name(name, slug):
 
 
 def test_numbers_are_16_digits_and_never_the_same():
-    numbers = {project.new_id() for _ in range(100)}
+    numbers = {identity.new_id() for _ in range(100)}
     assert len(numbers) == 100
     assert all(env_file._PROJECT.search(f"# planodev project: {number}")[1] == number for number in numbers)

@@ -6,9 +6,9 @@ import pytest
 
 from planodev.engines import Container, Desired, Observed, Volume
 from planodev.engines.planning import PLANO_PORTS, choose_name, choose_port, plan, published_addresses
-from planodev.errors import Conflict
-from planodev.project import Owner
-from planodev.settings import Setting
+from planodev.problems import Conflict
+from planodev.project.identity import Owner
+from planodev.project.settings import Setting
 
 OWNER = Owner("a" * 16, "/p", "1:1")
 IMAGE_ID = "sha256:" + "0" * 64

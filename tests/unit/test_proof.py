@@ -9,9 +9,9 @@ import threading
 import pytest
 from test_state_table import GOOD
 
-from planodev.connection import Connection
-from planodev.plano import proof
-from planodev.plano.proof import Evidence
+from planodev.postgres import proof
+from planodev.postgres.connection import Connection
+from planodev.postgres.proof import Evidence
 
 PASSWORD = "hunter2"
 WAY = Connection("plano", PASSWORD, "host.docker.internal", 5432, "plano")

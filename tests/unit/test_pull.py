@@ -4,7 +4,7 @@ import pytest
 
 from planodev.engines import docker_pull
 from planodev.engines.docker_terms import Refused
-from planodev.errors import PlanodevError
+from planodev.problems import PlanodevError
 from planodev.progress import Silent
 
 

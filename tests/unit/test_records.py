@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from planodev.engines import records
-from planodev.engines.records import Record
-from planodev.project import Project, at
+from planodev.project import records
+from planodev.project.identity import Project, at
+from planodev.project.records import Record
 
 
 @pytest.fixture

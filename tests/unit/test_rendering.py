@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from planodev import rendering
-from planodev.connection import CONNECTION_STRING
 from planodev.plano import config_file, providers
+from planodev.postgres.connection import CONNECTION_STRING
 
 TEMPLATES = rendering.config_templates()
 MODELS = ["anthropic/claude-sonnet-4-5", "ollama/llama3.1:8b", "openai/gpt-4o"]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from planodev import settings
-from planodev.errors import BadInput
+from planodev.problems import BadInput
+from planodev.project import settings
 
 
 def resolve(directory, options=None, environment=None, had=None, file=None):

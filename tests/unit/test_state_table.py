@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from planodev.plano import state_table
+from planodev.postgres import state_table
 
 # Recorded on PostgreSQL 15.18, on the table that `state_table.CREATE` makes.
 GOOD = {

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from planodev.connection import CONNECTION_STRING, Connection
 from planodev.plano import driver_url, storage
+from planodev.postgres.connection import CONNECTION_STRING, Connection
 from tests.plano.recorder import envsubst
 
 OURS = Connection("plano", "p@ss", "127.0.0.1", 5433, "plano")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from planodev import connection, rendering
-from planodev.plano import config_file, providers, will_store
+from planodev import rendering
+from planodev.plano import config_file, judge, providers
+from planodev.postgres import connection
 
 STORAGE = f'state_storage: {{type: postgres, connection_string: "{connection.CONNECTION_STRING}"}}\n'
 MODEL = "  - {type: model, name: m, port: 12000}\n"
@@ -18,7 +19,7 @@ SET = {"DB_USER": "plano", "DB_PASS": "p%40ss", "DB_HOST": "127.0.0.1", "DB_PORT
 
 def found(tmp_path, text, environment=None, mode="docker"):
     (tmp_path / "config.yaml").write_text(text)
-    return will_store.findings(config_file.load(tmp_path / "config.yaml"), environment, mode)
+    return judge.findings(config_file.load(tmp_path / "config.yaml"), environment, mode)
 
 
 def with_string(string, more=""):
@@ -127,5 +128,5 @@ def test_no_secret_is_in_a_finding(tmp_path):
 
 
 def test_no_file_and_no_storage_are_said_elsewhere(tmp_path):
-    assert will_store.findings(config_file.load(tmp_path / "config.yaml"), None, "docker") == []
+    assert judge.findings(config_file.load(tmp_path / "config.yaml"), None, "docker") == []
     assert found(tmp_path, GOOD.replace(STORAGE, "")) == []

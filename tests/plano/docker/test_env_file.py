@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from planodev import env_file
+from planodev.project import env_file
 from tests.docker.conftest import require
 
 VALUES = {"DB_USER": "plano", "DB_PASS": "p%40ss-_.x", "DB_HOST": "127.0.0.1", "DB_PORT": "5433", "DB_NAME": "plano"}

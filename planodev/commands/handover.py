@@ -1,0 +1,123 @@
+"""What hands the database on: `env` prints the variables, `run` starts a command with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from planodev import work
+from planodev.plano import config_file, planoai, storage
+from planodev.plano import environment as plano_environment
+from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK, Connection, host_of
+from planodev.problems import BadInput, VerificationFailed
+from planodev.project import identity, settings
+from planodev.project.env_file import KEYS
+from planodev.result import Notice
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from planodev.progress import Progress
+    from planodev.project.credentials import Credentials
+    from planodev.project.env_file import EnvFile
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A command, ready to be started: where, and with which environment."""
+
+    command: tuple[str, ...]
+    directory: Path
+    environment: dict[str, str] = field(repr=False)
+
+
+def env(directory: Path, options: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables, for `--plano`'s place, else for the one that the project has.
+
+    Args:
+        directory: the project.
+        options: `plano`.
+        environment: the process's environment.
+
+    Raises:
+        PlanodevError: `.env` is not complete, or says something that cannot be right.
+
+    """
+    here = identity.at(directory)
+    found, wanted, chosen, config = work.read_project(here, options, environment)
+    way = _way(found, wanted, chosen.plano.value)
+    return plano_environment.of(way, found, _if_readable(config), environment)
+
+
+def run(
+    directory: Path,
+    options: Mapping[str, Any],
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    progress: Progress,
+) -> Launch:
+    """Get a command ready, and look at what `planoai up` would stumble over.
+
+    Args:
+        directory: the project; the command runs there.
+        options: `plano`.
+        command: program and arguments.
+        environment: the process's environment.
+        progress: who is told.
+
+    Raises:
+        PlanodevError: Plano would not start, or would not store; or `.env` is not complete.
+
+    """
+    here = identity.at(directory)
+    start = planoai.start(command, here.path)
+    found, wanted, _, config = work.read_project(here, {}, environment)
+    if not start:
+        config = _if_readable(config)
+    # A process here reaches the database here; only `planoai up --docker` puts Plano into a container.
+    asked = options.get("plano") and settings.resolve(options, {}, None, {}).plano.value
+    mode = asked or (start.mode if start else "native")
+    if start:
+        config = config_file.load(start.config)
+    own = start and storage.named(config.connection_string, None, {**found.values, **environment}, mode)
+    way = None if own and found.missing else _way(found, wanted, mode)
+    added = plano_environment.of(way, found, config, environment)
+    # The other mode's address is what `env` printed for that.
+    fine = {"DB_HOST": (DOCKER_HOST_NAME, LOOPBACK, "localhost")}
+    overruled = [name for name in KEYS if environment.get(name) not in (None, "", added.get(name), *fine.get(name, ()))]
+    if overruled:
+        are = "is" if len(overruled) == 1 else "are"
+        text = f"{', '.join(overruled)} {are} set in the shell to something else; the command gets what `.env` says"
+        progress.notice(Notice("shell-overruled", text, f"`unset {' '.join(overruled)}`"))
+    if start:
+        from planodev.steps import before_plano
+
+        run_ = work.prepare(here, {"plano": mode}, environment, progress)
+        try:
+            before_plano.look(replace(run_, config=config))
+        finally:
+            run_.engine.close()
+    return Launch(tuple(command), here.path, {**environment, **added})
+
+
+def _if_readable(config: config_file.ConfigFile) -> config_file.ConfigFile:
+    """Return a configuration, or an absent one for one that cannot be read: only Plano itself needs it."""
+    try:
+        _ = config.content
+    except BadInput:
+        return replace(config, text=None)
+    return config
+
+
+def _way(found: EnvFile, wanted: Credentials, mode: str) -> Connection:
+    missing = found.missing
+    if missing:
+        raise VerificationFailed(
+            "env-file-incomplete",
+            f"`.env` lacks {', '.join(missing)}" if found.exists else "there is no `.env` yet",
+            why=f"`{found.path}` is where the database's address and password stand",
+            fix="`planodev up`",
+        )
+    host = wanted.foreign_host or host_of(mode)
+    return Connection(wanted.user or "", wanted.password or "", host, wanted.port or 0, wanted.database or "")

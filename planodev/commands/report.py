@@ -1,0 +1,252 @@
+"""What the commands say at their end: the data for machines and the lines for people."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from planodev import engines, work
+from planodev.plano import storage
+from planodev.postgres import proof, state_table
+from planodev.postgres.connection import host_of
+from planodev.project import credentials
+from planodev.result import Notice, Result, counted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from planodev.problems import NoEngine
+    from planodev.production.files import Written
+    from planodev.production.verify import Seen
+    from planodev.project.identity import Project
+    from planodev.work import Work
+
+
+def state_of(run: Work, inside: proof.Evidence | None) -> str:
+    """Return running, stopped, absent or broken; what runs and answers nothing is broken."""
+    have, volume = run.observed.container, run.observed.volume
+    if have is None:
+        return "stopped" if volume else "absent"
+    if volume is None or have.oom_killed or have.state in ("restarting", "dead", "removing"):
+        return "broken"
+    if have.state == "running":
+        return "running" if inside and inside.facts else "broken"
+    return "stopped"
+
+
+def inside_of(evidence: proof.Evidence | None) -> dict[str, Any]:
+    """Return postgres_version, table, conversations and data_bytes, each None where it can't be known."""
+    facts = evidence.facts if evidence else None
+    if evidence is None or facts is None:
+        return {"postgres_version": None, "table": None, "conversations": None, "data_bytes": None}
+    fault = state_table.judge(facts)
+    return {
+        "postgres_version": facts["server_version"].split()[0],
+        "table": "ready" if fault is None else "missing" if fault.code == "table-missing" else "wrong",
+        "conversations": evidence.conversations,
+        "data_bytes": facts["data_bytes"],
+    }
+
+
+GONE = Notice(
+    "data-gone",
+    "this project had a database, and its data is not in this engine",
+    "bring it back from a backup, or have an empty one made: `planodev up`",
+)
+# What `up`, `status` and `verify` share: the same keys always, None where nothing can be said.
+KEYS = (
+    *("engine", "project", "state", "container", "volume", "image", "postgres_version", "port", "addresses", "plano"),
+    *("user", "database", "host", "env_file", "config_file", "table", "conversations", "data_bytes", "settings"),
+)
+
+
+def _data(project: Project, evidence: proof.Evidence | None, **known: object) -> dict[str, Any]:
+    return dict.fromkeys(KEYS) | {"project": str(project.path)} | inside_of(evidence) | known
+
+
+def data_of(run: Work, evidence: proof.Evidence | None) -> dict[str, Any]:
+    """Return what is known of a project whose engine answers."""
+    have, volume = run.observed.container, run.observed.volume
+    return _data(
+        run.project,
+        evidence,
+        engine=engines.as_json(run.engine.info),
+        state=state_of(run, evidence),
+        container=have.name if have else None,
+        volume=volume.name if volume else None,
+        image=have.image if have else volume.image if volume else None,
+        port=have.port if have else run.wanted.port,
+        addresses=list(have.addresses) if have else [],
+        plano=run.mode,
+        user=run.user,
+        database=run.database,
+        host=host_of(run.mode),
+        env_file=str(run.env.path) if run.env.exists else None,
+        config_file=str(run.config.path) if run.config.text is not None else None,
+        settings=run.settings.as_json(),
+    )
+
+
+def lines_of(data: Mapping[str, Any]) -> list[str]:
+    """Return the same as lines of two columns."""
+    rows = [("state", data["state"])]
+    if data["volume"] and data["engine"]["name"] == "embedded":
+        rows.append(("data", data["volume"]))
+    elif data["container"] or data["volume"]:
+        rows.append(("container", f"{data['container'] or 'none'}, volume {data['volume'] or 'none'}"))
+    if data["postgres_version"]:
+        rows.append(("postgres", f"{data['postgres_version']} ({data['image']})"))
+    if data["addresses"]:
+        rows.append(("listens on", ", ".join(f"{address}:{data['port']}" for address in data["addresses"])))
+    if data["env_file"]:
+        way = f"postgresql://{data['user']}:***@{data['host']}:{data['port']}/{data['database']}"
+        rows.append((f"plano ({data['plano']})", way))
+    rows.append((".env", data["env_file"] or "none"))
+    rows.append(("config", data["config_file"] or "none"))
+    if data["table"]:
+        stored = "" if data["conversations"] is None else f", {counted(data['conversations'])}"
+        size = "" if data["data_bytes"] is None else f", {data['data_bytes'] / 1e6:.1f} MB"
+        rows.append(("table", f"{data['table']}{stored}{size}"))
+    if data["engine"]:
+        engine = data["engine"]
+        reason = f"{engine['source']}; {engine['why']}" if engine["why"] else engine["source"]
+        rows.append(("engine", f"{engine['name']} {engine['version']} at {engine['endpoint']} ({reason})"))
+    return [f"  {name:<16}{value}" for name, value in rows]
+
+
+def up(run: Work) -> Result:
+    """Return the end of `up`."""
+    data = data_of(run, run.proved)
+    if run.dry_run:
+        return Result("up", data, ["Nothing was changed (dry run)"])
+    version = data["postgres_version"]
+    summary = [f"Postgres {version} is running, and it is proved that Plano can store conversations in it", ""]
+    summary += lines_of(data)
+    summary += ["", *(f"First: {fix}" for fix in dict.fromkeys(run.first)), f"Next: {next_command(run)}"]
+    if not shutil.which("planoai"):
+        summary += ["      (planoai is not on your PATH yet: pip install planoai)"]
+    return Result("up", data, summary)
+
+
+def next_command(run: Work) -> str:
+    """Return the line that starts Plano with this database."""
+    docker = " --docker" if run.mode == "docker" else ""
+    chosen = run.settings.config.value
+    file = f" {shlex.quote(chosen)}" if chosen else ""
+    # planoai does not take DB_* from `.env`, so `run` puts them into its environment.
+    return f"planodev run -- planoai up{file}{docker}"
+
+
+def verify(run: Work, evidence: proof.Evidence) -> Result:
+    """Return the end of `verify`."""
+    data = data_of(run, evidence)
+    way = run.elsewhere or run.connection()
+    return Result(
+        "verify", data, [f"Plano can store conversations as {way.user} at {way.host}:{way.port}/{way.database}"]
+    )
+
+
+def verify_elsewhere(seen: Seen) -> Result:
+    """Return the end of `verify --env-file`: the same keys, of a server that is not planodev's."""
+    way = seen.way
+    data = _data(
+        seen.project,
+        seen.evidence,
+        state="running",
+        port=way.port,
+        addresses=[seen.address],
+        plano=seen.settings.plano.value,
+        user=way.user,
+        database=way.database,
+        host=way.host,
+        env_file=str(seen.env_path),
+        config_file=str(seen.config_path),
+        settings=seen.settings.as_json(),
+    )
+    line = f"Plano can store conversations as {way.user} at {way.host}:{way.port}/{way.database}"
+    return Result("verify", data, [f"{line} (PostgreSQL {data['postgres_version']})"])
+
+
+def production(written: Written) -> Result:
+    """Return the end of `production`."""
+    data = {
+        "provider": written.provider,
+        "directory": str(written.directory),
+        "files": [{"path": name, "done": done} for name, done in written.files.items()],
+        "to_fill_in": written.to_fill_in,
+    }
+    summary = [f"Next: `{written.directory / 'PRODUCTION.md'}` has the five steps"]
+    if written.to_fill_in:
+        summary.insert(0, f"To be filled in: {', '.join(written.to_fill_in)}")
+    return Result("production", data, summary)
+
+
+def status(run: Work, inside: proof.Evidence | None) -> Result:
+    """Return what is there; `inside` is what the server says of itself."""
+    data = data_of(run, inside)
+    hint = {
+        "absent": "`planodev up` makes the database",
+        "stopped": "`planodev up` starts it; the data is kept",
+        "broken": "`planodev up` mends it",
+    }.get(data["state"])
+    if data["state"] == "running" and (data["table"] != "ready" or not run.env.exists or run.config.text is None):
+        hint = "`planodev up` completes it"
+    if data["state"] == "absent" and run.settings.name.value in run.observed.taken:
+        made = run.engine.foreign(run.settings.name.value)
+        hint = f"`planodev up --adopt` takes over `{made.name}`, which was made by hand" if made else hint
+    own = run.config.connection_string if run.config.text is not None else None
+    if data["state"] == "absent" and own and not storage.names_ours(own):
+        hint = f"`planodev verify` proves the database that `{run.config.path.name}` names"
+    lacks = run.config.lacks if run.config.text is not None else None
+    fix = "`planodev up --yes` adds what is missing to it, and nothing else"
+    notices = [Notice("config-without-storage", f"Plano would not use this database: {lacks}", fix)] if lacks else []
+    if run.lost_data and not run.observed.container:
+        data["engine"]["why"] = data["engine"]["why"].replace("it has this", "it had this")
+        notices.append(GONE)
+    return Result("status", data, lines_of(data) + (["", f"Next: {hint}"] if hint else []), notices)
+
+
+def no_engine(project: Project, variables: Mapping[str, str], error: NoEngine) -> Result:
+    """Return what can be said without an engine; the state is unknown, which is no failure of `status`."""
+    env, wanted, chosen, config = work.read_project(project, {}, variables)
+    data = _data(
+        project,
+        None,
+        state="broken" if env.exists else "absent",
+        port=wanted.port,
+        addresses=[],
+        plano=chosen.plano.value,
+        user=wanted.user or credentials.DEFAULT_USER,
+        database=wanted.database or credentials.DEFAULT_DATABASE,
+        host=host_of(chosen.plano.value),
+        env_file=str(env.path) if env.exists else None,
+        config_file=str(config.path) if config.text is not None else None,
+        settings=chosen.as_json(),
+    )
+    notice = Notice(error.code, f"{error.message}{f': {error.why}' if error.why else ''}", error.fix)
+    return Result("status", data, lines_of(data), [notice])
+
+
+def down(run: Work, *, stopped: bool, deleted: bool, count: int | None = None) -> Result:
+    """Return the end of `down`."""
+    have, volume = run.observed.container, run.observed.volume
+    data = {
+        "stopped": stopped,
+        "deleted": deleted,
+        "container": have.name if have else None,
+        "volume": volume.name if volume else None,
+        "conversations": count,
+    }
+    if have is None and volume is None:
+        return Result("down", data, ["Nothing to stop: this project has no database"])
+    if deleted:
+        kept = f"`.env` and `{run.config.path.name}` are kept" if run.env.exists else "no file was changed"
+        return Result("down", data, [f"Deleted {counted(count)}; {kept}"])
+    lines = ["Postgres is stopped" if stopped else "Postgres was not running"]
+    if volume:
+        lines += [
+            f"The data is kept in the {run.engine.terms.data} `{volume.name}`; `planodev up` brings it back",
+            "To delete it: `planodev down --delete-data`",
+        ]
+    return Result("down", data, lines)

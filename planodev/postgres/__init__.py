@@ -1,0 +1,1 @@
+"""PostgreSQL as Plano uses it: the connection, the table, the proof."""

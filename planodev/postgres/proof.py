@@ -1,0 +1,276 @@
+"""The proof that Plano can store: Plano's own statements, run as Plano will run them, and rolled back.
+
+It has two drivers, because it must run where Plano runs: a script for `psql`, for a container placed beside
+Plano's, and psycopg, for this machine. Both report the same `Evidence`, and `verdict` judges it.
+
+Source of the statements: Plano 0.4.36, `crates/brightstaff/src/state/postgresql.rs:39-160`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from planodev.postgres import state_table
+from planodev.postgres.connection import DOCKER_HOST_NAME
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from planodev.postgres.connection import Connection
+
+_PUT = f"""\
+INSERT INTO {state_table.NAME} (response_id, input_items, created_at, model, provider, updated_at)
+VALUES ($1, $2, $3, $4, $5, NOW())
+ON CONFLICT (response_id) DO UPDATE SET input_items = EXCLUDED.input_items, model = EXCLUDED.model,
+provider = EXCLUDED.provider, updated_at = NOW()"""
+_GET = f"SELECT response_id, input_items, created_at, model, provider FROM {state_table.NAME} WHERE response_id = $1"
+_DELETE = f"DELETE FROM {state_table.NAME} WHERE response_id = $1"
+_ITEMS = '[{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "planodev"}]}]'
+_CREATED_AT = 1234567890
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one run of the proof saw.
+
+    Args:
+        facts: the object of `state_table.FACTS`, None when no query succeeded.
+        conversations: the number of rows, None where they could not be counted.
+        stored: whether a row was written, changed, read back and deleted.
+        error: the server's or the client library's message, None when there was none.
+        sqlstate: the five characters of the server's error, if it came to that.
+        address: what the host name resolved to, where that is known.
+
+    """
+
+    facts: dict[str, Any] | None
+    stored: bool
+    error: str | None = None
+    sqlstate: str | None = None
+    address: str | None = None
+    conversations: int | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The judgement: `code` is `proved`, or names the true cause."""
+
+    code: str
+    why: str = ""
+    fix: str = ""
+
+    @property
+    def proved(self) -> bool:
+        """Say whether Plano can store."""
+        return self.code == "proved"
+
+
+def psql_environment(connection: Connection, timeout: float) -> dict[str, str]:
+    """Return the variables that make `psql` enter as Plano will: without TLS, with this user and password."""
+    return {
+        "PGHOST": connection.host,
+        "PGPORT": str(connection.port),
+        "PGUSER": connection.user,
+        "PGPASSWORD": connection.password,
+        "PGDATABASE": connection.database,
+        "PGSSLMODE": "disable",
+        "PGGSSENCMODE": "disable",
+        "PGCONNECT_TIMEOUT": str(max(2, round(timeout))),
+        "PGAPPNAME": "planodev",
+        "PGOPTIONS": connection.options,
+        "PGCLIENTENCODING": "UTF8",
+        "LC_ALL": "C",
+    }
+
+
+def psql_script() -> str:
+    """Return the script for `psql -XAtq`: it prints the facts, the row that was read back, and `end`."""
+    key = _key()
+    return f"""\
+\\set ON_ERROR_STOP 1
+\\set VERBOSITY verbose
+{state_table.LOOK}
+BEGIN;
+PREPARE planodev_put (text, jsonb, bigint, text, text) AS {_PUT};
+PREPARE planodev_get (text) AS {_GET};
+EXECUTE planodev_put ('{key}', '[]', {_CREATED_AT}, 'model', 'provider');
+EXECUTE planodev_put ('{key}', '{_ITEMS}', {_CREATED_AT}, 'model', 'provider');
+EXECUTE planodev_get ('{key}');
+\\echo stored
+{_DELETE.replace("$1", f"'{key}'")};
+ROLLBACK;
+"""
+
+
+def read_psql(stdout: str, stderr: str) -> Evidence:
+    """Turn what `psql` printed into evidence."""
+    lines = stdout.splitlines()
+    facts = json.loads(lines[0]) if lines and lines[0].startswith("{") else None
+    count = int(lines[1]) if facts and len(lines) > 1 and lines[1].isdigit() else None
+    stored = any(f"|{_CREATED_AT}|model|provider" in line for line in lines) and "stored" in lines
+    found = re.search(r"(?:ERROR|FATAL|PANIC): +(?:([0-9A-Z]{5}): )?(.*)", stderr)
+    error, sqlstate = (found[2].strip(), found[1]) if found else (stderr.strip() or None, None)
+    address = re.search(r'connection to server at "[^"]*" \(([^)]+)\)', stderr)
+    return Evidence(facts, stored, error, sqlstate, address[1] if address else None, count)
+
+
+def run_here(connection: Connection, timeout: float) -> Evidence:
+    """Run the proof from this machine, with named prepared statements on one connection, as Plano does.
+
+    Args:
+        connection: where and as whom.
+        timeout: seconds for each of connecting and the statements.
+
+    """
+    import psycopg
+
+    facts: dict[str, Any] | None = None
+    stored, count = False, None
+    try:
+        with login(connection, timeout) as session:
+            facts = json.loads(_one(session.execute(state_table.FACTS)))
+            if facts["table"]:
+                count = _one(session.execute(state_table.COUNT))
+            key = _key()
+            put, get = (statement.replace("$1", "%s", 1) for statement in (_PUT, _GET))
+            for place in ("$2", "$3", "$4", "$5"):
+                put = put.replace(place, "%s", 1)
+            try:
+                for items in ("[]", _ITEMS):
+                    session.execute(put, (key, items, _CREATED_AT, "model", "provider"), prepare=True)
+                row = session.execute(get, (key,), prepare=True).fetchone()
+                stored = row is not None and tuple(row[2:]) == (_CREATED_AT, "model", "provider")
+                session.execute(_DELETE.replace("$1", "%s"), (key,), prepare=True)
+            finally:
+                session.rollback()
+    except psycopg.Error as error:
+        return replace(refusal(error), facts=facts, stored=stored, conversations=count)
+    return Evidence(facts, stored, conversations=count)
+
+
+def refusal(error: psycopg.Error) -> Evidence:
+    """Turn an error of psycopg into evidence; its text never holds the password, which libpq does not repeat."""
+    message = " ".join(str(error).split())
+    address = re.search(r'connection to server at "[^"]*" \(([^)]+)\)|connection to server at "([0-9.:a-f]+)"', message)
+    return Evidence(
+        None, stored=False, error=message, sqlstate=error.sqlstate, address=address and (address[1] or address[2])
+    )
+
+
+def login(connection: Connection, timeout: float) -> Any:  # noqa: ANN401
+    """Open a connection as Plano does: no TLS, no fallback to another password.
+
+    Returns:
+        A `psycopg.Connection[tuple[Any, ...]]`.
+
+    Raises:
+        psycopg.Error: no login within `timeout` seconds.
+
+    """
+    import psycopg
+
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]  # libpq would follow PGSERVICE or PGHOSTADDR elsewhere; Plano's driver knows none of them
+    return psycopg.connect(
+        host=connection.host,
+        port=connection.port,
+        user=connection.user,
+        password=connection.password,
+        dbname=connection.database,
+        options=connection.options,
+        sslmode="disable",
+        gssencmode="disable",
+        connect_timeout=max(2, round(timeout)),
+        application_name="planodev",
+        passfile="/dev/null" if _posix() else "NUL",
+    )
+
+
+def verdict(evidence: Evidence, connection: Connection) -> Verdict:
+    """Judge the evidence; pure.
+
+    Args:
+        evidence: from either driver.
+        connection: what was tried, for the words.
+
+    """
+    if evidence.facts is None:
+        return _no_login(evidence, connection)
+    fault = state_table.judge(evidence.facts)
+    if fault:
+        return Verdict(fault.code, fault.why, fault.fix)
+    if evidence.stored:
+        return Verdict("proved")
+    return Verdict(
+        "store-failed",
+        evidence.error or "the row that was written could not be read back",
+        "read the server's log; `planodev status` says where it runs",
+    )
+
+
+# Texts of libpq 12 to 17 and of the server's FATAL messages; the order matters, the first that fits wins.
+_LOGIN_FAILURES = (
+    (
+        r"could not translate host name|failed to resolve host|Name or service not known|nodename nor servname",
+        "name-not-found",
+    ),
+    (r"starting up|shutting down|in recovery mode|not yet accepting", "not-ready"),
+    (
+        r"(?:password|SASL) authentication failed|SCRAM|no password supplied|authentication method .* failed",
+        "password-refused",
+    ),
+    (r"role \".*\" does not exist", "password-refused"),
+    (r"no pg_hba.conf entry|pg_hba.conf rejects connection", "pg-hba"),
+    (r"database \".*\" does not exist", "database-missing"),
+    (r"permission denied for database|does not have CONNECT", "connect-privilege-missing"),
+    (r"not permitted to log in", "login-privilege-missing"),
+    (r"too many (clients|connections)|remaining connection slots", "too-many-connections"),
+    (r"Connection refused", "connection-refused"),
+    (r"timeout expired|timed out|No route to host|unreachable", "unreachable"),
+    (r"closed the connection unexpectedly|invalid response|expected authentication|Connection reset", "not-postgres"),
+)
+
+
+def _no_login(evidence: Evidence, connection: Connection) -> Verdict:
+    text = evidence.error or "no answer"
+    code = next((code for pattern, code in _LOGIN_FAILURES if re.search(pattern, text)), "login-failed")
+    at = f"{connection.host}:{connection.port}" + (f" ({evidence.address})" if evidence.address else "")
+    why = {
+        "name-not-found": f"the name `{connection.host}` does not resolve{_where(connection)}",
+        "not-ready": f"the server at {at} is starting or stopping",
+        "password-refused": f"the server at {at} refuses the password for {connection.user}",
+        "pg-hba": f"the server at {at} has no pg_hba.conf entry for {connection.user} without TLS",
+        "database-missing": f"there is no database `{connection.database}` at {at}",
+        "connect-privilege-missing": f"{connection.user} may not CONNECT to database `{connection.database}`",
+        "login-privilege-missing": f"{connection.user} may not log in",
+        "too-many-connections": f"the server at {at} has no connection left",
+        "connection-refused": f"nothing listens at {at}",
+        "unreachable": f"{at} does not answer",
+        "not-postgres": f"what listens at {at} is not PostgreSQL, or closes at once",
+    }.get(code, text)
+    return Verdict(code, why, "planodev up")
+
+
+def _where(connection: Connection) -> str:
+    return " where Plano runs" if connection.host == DOCKER_HOST_NAME else ""
+
+
+def _one(cursor: Any) -> Any:  # noqa: ANN401
+    row = cursor.fetchone()
+    return row[0]
+
+
+def _key() -> str:
+    import os
+
+    return f"planodev_proof_{os.urandom(8).hex()}"
+
+
+def _posix() -> bool:
+    import os
+
+    return os.name == "posix"

@@ -1,0 +1,1 @@
+"""The project in a directory: its files, its settings, its identity."""

@@ -1,0 +1,120 @@
+"""What `.env` says about the database, checked before anything is touched."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from planodev.postgres import connection
+from planodev.problems import BadInput, Conflict
+from planodev.project import settings
+
+if TYPE_CHECKING:
+    from planodev.project.env_file import EnvFile
+
+DEFAULT_USER = "plano"
+DEFAULT_DATABASE = "plano"
+# NAMEDATALEN - 1 of PostgreSQL: longer names are cut in silence.
+MAX_NAME_BYTES = 63
+PASSWORD_LENGTH = 32
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The five values as far as `.env` has them; None where it says nothing. The password is raw.
+
+    `plano` is the mode that DB_HOST speaks for; `foreign_host` is a DB_HOST that is no address of ours.
+    """
+
+    user: str | None
+    password: str | None = field(repr=False)
+    plano: str | None
+    port: int | None
+    database: str | None
+    foreign_host: str | None = None
+
+
+def read(env: EnvFile) -> Credentials:
+    """Read and check the DB_* values.
+
+    Raises:
+        BadInput: a value cannot work; names the line to change.
+
+    """
+    values = env.values
+    user = _name(env, "DB_USER", values.get("DB_USER"))
+    if user and (user.startswith("pg_") or user in ("public", "none")):
+        raise _bad(env, "DB_USER", f"`{user}` is reserved by PostgreSQL")
+    database = _name(env, "DB_NAME", values.get("DB_NAME"))
+    if database in ("template0", "template1"):
+        raise _bad(env, "DB_NAME", f"`{database}` is reserved by PostgreSQL")
+    port: int | None = None
+    if values.get("DB_PORT"):
+        try:
+            port = settings.port(values["DB_PORT"])
+        except ValueError as error:
+            raise _bad(env, "DB_PORT", f"`{values['DB_PORT']}` will not do: {error}") from None
+    password: str | None = None
+    if values.get("DB_PASS"):
+        try:
+            password = connection.decode_password(values["DB_PASS"])
+        except ValueError as error:
+            raise _bad(env, "DB_PASS", str(error)) from None
+    host = values.get("DB_HOST")
+    mode = _mode(host)
+    return Credentials(user, password, mode, port, database, foreign_host=host if host and not mode else None)
+
+
+def is_usable_name(name: str) -> bool:
+    """Say whether SQL, the URL and every reader of `.env` take the name of a role or a database as it is."""
+    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name) is not None
+
+
+def generate_password() -> str:
+    """Return 32 characters of `[A-Za-z0-9_-]`, 190 bits, safe in URLs, YAML and every reader of `.env`."""
+    import secrets
+
+    return secrets.token_urlsafe(PASSWORD_LENGTH * 3 // 4)
+
+
+def _mode(host: str | None) -> str | None:
+    if host == connection.DOCKER_HOST_NAME or re.fullmatch(r"172\.\d+\.\d+\.\d+|0\.0\.0\.0", host or ""):
+        return "docker"
+    return "native" if host in (connection.LOOPBACK, "localhost", "::1", "[::1]") else None
+
+
+def refuse_foreign(env: EnvFile, wanted: Credentials) -> None:
+    """Refuse to replace the address of somebody else's server.
+
+    Raises:
+        Conflict: DB_HOST names a server that planodev does not run.
+
+    """
+    if wanted.foreign_host:
+        raise Conflict(
+            "foreign-host",
+            f"DB_HOST in `{env.path}` is `{wanted.foreign_host}`, a server that planodev does not run",
+            why="`up` would replace it by an address on this machine, and Plano would lose sight of that server",
+            fix="`planodev verify` proves that server; for one of your own remove the DB_HOST line, then `planodev up`",
+        )
+
+
+def _name(env: EnvFile, key: str, value: str | None) -> str | None:
+    """Check a role or database name: what SQL, the URL and every reader of `.env` take as it is."""
+    if not value:
+        return None
+    if len(value.encode()) > MAX_NAME_BYTES:
+        raise _bad(env, key, f"it has {len(value.encode())} bytes, PostgreSQL takes {MAX_NAME_BYTES}")
+    if not is_usable_name(value):
+        raise _bad(env, key, "letters, digits, `_`, `.` and `-` of ASCII work in SQL, URLs and `.env` alike")
+    return value
+
+
+def _bad(env: EnvFile, key: str, why: str) -> BadInput:
+    return BadInput(
+        f"bad-{key.lower().replace('_', '-')}",
+        f"{key} in `{env.path}` cannot be used",
+        why=why,
+        fix=f"change the line {key}=… in `{env.path}`, then `planodev up`",
+    )

@@ -1,0 +1,148 @@
+"""The user's project: its directory, and which database in the engine belongs to it.
+
+Identity is a random number in `.env`, repeated in the labels of the container and the volume together
+with the directory they were made for. So a moved project finds its data, and a copy does not share it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from planodev.problems import BadInput
+from planodev.project import env_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CONFIG_NAMES = ("config.yaml", "plano_config.yaml")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A directory that holds, or will hold, `.env` and `config.yaml`."""
+
+    path: Path
+    inode: str
+
+    @property
+    def env_path(self) -> Path:
+        """Return where `.env` is."""
+        return self.path / ".env"
+
+    @property
+    def slug(self) -> str:
+        """Return the directory's name in the form that container names take, at most 40 characters."""
+        slug = re.sub(r"[^a-z0-9]+", "-", self.path.name.lower()).strip("-")[:40].strip("-")
+        return slug or "project"
+
+
+def at(directory: Path) -> Project:
+    """Return the project in a directory.
+
+    Raises:
+        BadInput: there is no such directory.
+
+    """
+    try:
+        path = directory.resolve(strict=True)
+        stat = path.stat()
+    except OSError as error:
+        raise BadInput(
+            "no-directory", f"`{directory}` is not there", why=error.strerror, fix=f"`mkdir -p {directory}`"
+        ) from error
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        said = f"the name `{directory!r}` is not UTF-8"
+        raise BadInput("no-directory", said, why="engines take no other", fix="rename it") from error
+    if not path.is_dir():
+        raise BadInput("no-directory", f"`{directory}` is not a directory", fix="name a directory with `-C`")
+    return Project(path, _fingerprint(path, stat))
+
+
+def _fingerprint(path: Path, stat: os.stat_result) -> str:
+    """Tell this directory from one that stood at the same place before.
+
+    Systems hand the number of a removed directory to the next one, so a checkout also counts by the moment it
+    was made: git writes `.git/description` (in a worktree the file `.git`) once and never again.
+    """
+    born = ""
+    for witness in (path / ".git" / "description", path / ".git"):
+        if witness.is_file():
+            born = str(witness.stat().st_mtime_ns)
+            break
+    return f"{stat.st_dev}:{stat.st_ino}:{born}"
+
+
+def check_writable(project: Project) -> None:
+    """Look whether the files can be written, before a database is made for them.
+
+    Raises:
+        BadInput: the directory is read-only for this user.
+
+    """
+    if not os.access(project.path, os.W_OK):
+        raise BadInput(
+            "directory-unwritable",
+            f"`{project.path}` cannot be written",
+            why="`.env` and the configuration belong there",
+            fix=f"`chmod u+w {project.path}`, or run planodev as its owner",
+        )
+
+
+def new_id() -> str:
+    """Return 16 random hexadecimal digits."""
+    return os.urandom(8).hex()
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose a database is, as its labels say: `id` of the project, and the directory at that time."""
+
+    id: str
+    path: str
+    inode: str
+
+
+Relation = Literal["ours", "copy", "namesake", "other"]
+
+
+def relation(project: Project, env_id: str | None, owner: Owner, still_there: Callable[[Owner], bool]) -> Relation:
+    """Decide whether a labelled database belongs to this project; pure but for `still_there`.
+
+    Args:
+        project: where we are.
+        env_id: the number in this project's `.env`, if any.
+        owner: what the database's labels say.
+        still_there: says whether the owner's directory still holds that same project.
+
+    Returns:
+        `ours`; `copy` (same number, but the original is still where it was); `namesake` (same path, but
+        another checkout stood there then, and nothing ties this one to the data); `other`.
+
+    """
+    same_path = str(project.path) == owner.path
+    if env_id == owner.id:
+        # Moved or renamed, unless the directory that the labels name is still the same project.
+        return "ours" if same_path or not still_there(owner) else "copy"
+    if not same_path:
+        return "other"
+    # The number is gone or foreign: the directory itself tells `.env` was deleted or replaced (same
+    # directory) from a new checkout at the old place (another one).
+    return "ours" if project.inode == owner.inode else "namesake"
+
+
+def original_still_there(owner: Owner) -> bool:
+    """Say whether the directory in the labels still holds the project with that number."""
+    path = Path(owner.path)
+    try:
+        if env_file.load(path / ".env").project_id == owner.id:
+            return True
+        stat = os.stat(path)  # noqa: PTH116
+    except (OSError, BadInput):
+        return False
+    return _fingerprint(path, stat) == owner.inode

@@ -1,0 +1,55 @@
+"""One planodev at a time in a project, so that eight terminals end with one database."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from planodev.problems import BadInput, NotReady
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from planodev.project.identity import Project
+
+
+@contextmanager
+def hold(project: Project, timeout: float) -> Iterator[None]:
+    """Hold the project's lock; the system frees it when the process dies, however that happens.
+
+    Args:
+        project: the directory; the lock lives outside it, so nothing there has to be ignored by git.
+        timeout: seconds to wait for another planodev.
+
+    Raises:
+        NotReady: another planodev still works in the project after `timeout`.
+
+    """
+    from filelock import FileLock, Timeout
+    from platformdirs import user_state_path
+
+    directory = user_state_path("planodev") / "locks"
+    name = hashlib.sha256(str(project.path).encode()).hexdigest()[:16]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(directory / f"{name}.lock", timeout=timeout, poll_interval=0.02)
+        lock.acquire()
+    except Timeout:
+        raise NotReady(
+            "locked",
+            "another planodev is working in this project",
+            why=f"it still holds the lock after {timeout:g} seconds",
+            fix="wait for it, then run the command again",
+        ) from None
+    except OSError as error:
+        raise BadInput(
+            "state-directory-unwritable",
+            f"`{directory}` cannot be written",
+            why=error.strerror,
+            fix="set XDG_STATE_HOME to a directory of yours",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,93 @@
+"""Which engine has a project's data, kept outside every engine: one that is down cannot say that it has it.
+
+A record is a small file by the project's number in the user's state directory. Losing one loses no data: the engines
+still know their own. It only tells that data exists where nobody answers now.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from planodev.project.env_file import write_atomically
+from planodev.project.identity import Owner, original_still_there, relation
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from planodev.project.identity import Project
+
+
+@dataclass(frozen=True)
+class Record:
+    """Where the data of a project is.
+
+    Args:
+        project: the number; with `path` and `inode` as in `planodev.project.Owner`.
+        path: the directory.
+        inode: its fingerprint.
+        engine: `docker` or `embedded`; "" once the data was deleted.
+        place: the volume, or the directory.
+        moving_to: the engine that the data was on its way to when this was written, "" for none.
+        remains: the engine where data is left that has moved away from there, "" for none.
+
+    """
+
+    project: str
+    path: str
+    inode: str
+    engine: str
+    place: str
+    moving_to: str = ""
+    remains: str = ""
+
+
+def find(project: Project, env_id: str | None) -> Record | None:
+    """Return the record of a project, one with data before one of data that was deleted; None where there is none."""
+    ours = [record for record in _all() if _related(project, env_id, record) == "ours"]
+    return max(ours, key=lambda record: (bool(record.engine), record.project == env_id), default=None)
+
+
+def is_of_another(project: Project, number: str | None) -> bool:
+    """Say whether a number belongs to another checkout, of which this one is a copy."""
+    return number is not None and any(_related(project, number, record) == "copy" for record in _all())
+
+
+def write(record: Record) -> None:
+    """Write a record durably, where it is not there already; one that cannot be written is no reason to fail."""
+    file = _directory() / f"{record.project}.json"
+    text = (json.dumps(asdict(record), indent=2) + "\n").encode()
+    with suppress(OSError):
+        if file.is_file() and file.read_bytes() == text:
+            return
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, text, 0o600)
+
+
+def path_of(number: str) -> Path:
+    """Return the file of a record."""
+    return _directory() / f"{number}.json"
+
+
+def _related(project: Project, env_id: str | None, record: Record) -> str:
+    return relation(project, env_id, Owner(record.project, record.path, record.inode), original_still_there)
+
+
+def _all() -> list[Record]:
+    try:
+        files = sorted(_directory().glob("*.json"))
+    except OSError:
+        return []
+    found = []
+    for file in files:
+        with suppress(OSError, ValueError, TypeError):
+            found.append(Record(**json.loads(file.read_bytes())))
+    return found
+
+
+def _directory() -> Path:
+    from platformdirs import user_state_path
+
+    return user_state_path("planodev") / "projects"

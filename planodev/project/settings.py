@@ -1,0 +1,228 @@
+"""The settings of a run, each with the place it came from.
+
+Order: option, `PLANODEV_*` variable, `planodev.toml`, what the project already has, default.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from planodev.problems import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+T = TypeVar("T")
+PREFIX = "PLANODEV_"
+FILE_NAME = "planodev.toml"
+DEFAULT_IMAGE = "postgres:16"
+DEFAULT_PORT = 5432
+DEFAULT_NAME = "plano-postgres"
+DEFAULT_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True)
+class Setting(Generic[T]):
+    """A value and its source: `--port`, `PLANODEV_PORT`, `planodev.toml`, `.env`, a label, or `default`."""
+
+    value: T
+    source: str
+
+    @property
+    def asked(self) -> bool:
+        """Say whether the user asked for this value in this run, so that it may not be replaced by another."""
+        return self.source.startswith(("--", PREFIX)) or self.source == FILE_NAME
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings; what the engine already has (name, port, image) is laid under them by `with_project`."""
+
+    engine: Setting[str]
+    plano: Setting[str]
+    port: Setting[int]
+    name: Setting[str]
+    image: Setting[str]
+    pull: Setting[str]
+    template: Setting[str]
+    model: Setting[tuple[str, ...]]
+    config: Setting[str]
+    timeout: Setting[float]
+
+    def as_json(self) -> dict[str, dict[str, Any]]:
+        """Return `{name: {value, source}}`."""
+        return {
+            name: {"value": list(s.value) if isinstance(s.value, tuple) else s.value, "source": s.source}
+            for name, s in vars(self).items()
+        }
+
+
+def resolve(
+    options: Mapping[str, Any],
+    environment: Mapping[str, str],
+    directory: Path | None,
+    had: Mapping[str, tuple[Any, str]],
+) -> Settings:
+    """Resolve every setting; nothing outside `directory/planodev.toml` is read.
+
+    Args:
+        options: what was typed, by name; None or an empty tuple for an option that was not given.
+        environment: the process's environment.
+        directory: the project, None to leave its file out.
+        had: what the project already has, by name, as (value, source).
+
+    Raises:
+        BadInput: a value cannot be right, or the file has an unknown key; names the source.
+
+    """
+    file = _read_file(directory / FILE_NAME) if directory else {}
+    found: dict[str, Setting[Any]] = {}
+    for name, (default, check) in _KNOWN.items():
+        raw, source = default, "default"
+        if options.get(name) not in (None, ()):
+            raw, source = options[name], f"--{name}"
+        elif environment.get(PREFIX + name.upper()):
+            raw, source = environment[PREFIX + name.upper()], PREFIX + name.upper()
+        elif name in file:
+            raw, source = file[name], FILE_NAME
+        elif name in had:
+            raw, source = had[name]
+        try:
+            found[name] = Setting(check(raw), source)
+        except ValueError as error:
+            shown = ", ".join(map(str, raw)) if isinstance(raw, (list, tuple)) else raw
+            raise BadInput(
+                f"bad-{name}",
+                f"`{shown}` cannot be used for the {name}",
+                why=f"{error} (from {source})",
+                fix=_mend(name, source),
+            ) from None
+    return Settings(**found)
+
+
+def _mend(name: str, source: str) -> str:
+    if source.startswith(PREFIX):
+        return f"`unset {source}`, or give it another value"
+    if source == FILE_NAME:
+        return f"change `{name}` in `{FILE_NAME}`"
+    return f"`planodev up --help` says what `--{name}` takes"
+
+
+def port(raw: Any) -> int:  # noqa: ANN401
+    """Check a TCP port.
+
+    Raises:
+        ValueError: it is not a whole number from 1 to 65535.
+
+    """
+    text = str(raw).strip()
+    if isinstance(raw, bool) or not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:  # noqa: PLR2004
+        raise ValueError("a port is a whole number from 1 to 65535")
+    return int(text)
+
+
+def _choice(*allowed: str) -> Callable[[Any], str]:
+    def check(raw: Any) -> str:  # noqa: ANN401
+        if raw not in allowed:
+            raise ValueError(f"one of {', '.join(allowed)}")
+        return str(raw)
+
+    return check
+
+
+def _name(raw: Any) -> str:  # noqa: ANN401
+    # Docker's own rule for container names; 63 bytes is also what a DNS label takes.
+    if not isinstance(raw, str) or not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,62}", raw):
+        raise ValueError("2 to 63 letters, digits, `_`, `.` or `-`, a letter or digit first")
+    return raw
+
+
+# https://github.com/distribution/reference, a registry's host, a path, a tag, a digest
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_REFERENCE = re.compile(
+    rf"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?{_PART}(?:/{_PART})*(?::\w[\w.-]{{0,127}})?(?:@[a-z0-9+._-]+:[0-9a-fA-F]{{32,}})?",
+    re.ASCII,
+)
+_LONGEST = 255
+
+
+def _image(raw: Any) -> str:  # noqa: ANN401
+    if not isinstance(raw, str) or len(raw) > _LONGEST or not _REFERENCE.fullmatch(raw):
+        raise ValueError("an image reference such as `postgres:16`, `mirror.example/postgres:16` or one with a digest")
+    return raw
+
+
+def _template(raw: Any) -> str:  # noqa: ANN401
+    from planodev import rendering
+
+    return _choice(*rendering.config_templates())(raw)
+
+
+def _models(raw: Any) -> tuple[str, ...]:  # noqa: ANN401
+    from planodev.plano import providers
+
+    items = raw.split(",") if isinstance(raw, str) else raw
+    if not isinstance(items, (list, tuple)):
+        raise ValueError("a list of PROVIDER/MODEL")  # noqa: TRY004
+    models = tuple(dict.fromkeys(providers.check_model(str(item).strip()) for item in items))
+    names = [model.partition("/")[2] for model in models]
+    if len(set(names)) < len(names):
+        raise ValueError("planoai refuses two providers' models of the same name")
+    return models
+
+
+def _text(raw: Any) -> str:  # noqa: ANN401
+    if not isinstance(raw, str) or "\0" in raw:
+        raise ValueError("a path")
+    return raw
+
+
+def _seconds(raw: Any) -> float:  # noqa: ANN401
+    try:
+        seconds = 0 if isinstance(raw, bool) else float(raw)
+    except (TypeError, ValueError):
+        seconds = 0
+    if not 0 < seconds <= 3600:  # noqa: PLR2004
+        raise ValueError("seconds, more than 0 and at most 3600")
+    return seconds
+
+
+_KNOWN: dict[str, tuple[Any, Callable[[Any], Any]]] = {
+    "engine": ("auto", _choice("auto", "docker", "embedded")),
+    "plano": ("docker", _choice("docker", "native")),
+    "port": (DEFAULT_PORT, port),
+    "name": (DEFAULT_NAME, _name),
+    "image": (DEFAULT_IMAGE, _image),
+    "pull": ("missing", _choice("missing", "always", "never")),
+    "template": ("support-agent", _template),
+    "model": ((), _models),
+    "config": ("", _text),
+    "timeout": (DEFAULT_TIMEOUT, _seconds),
+}
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise BadInput("bad-settings-file", f"`{path}` cannot be read", why=error.strerror) from error
+    from planodev.project import toml_file
+
+    try:
+        values = toml_file.parse(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise BadInput("bad-settings-file", f"`{path}` is not TOML", why=str(error), fix=f"mend `{path}`") from error
+    unknown = sorted(set(values) - set(_KNOWN))
+    if unknown:
+        raise BadInput(
+            "bad-settings-file",
+            f"`{unknown[0]}` in `{path}` is not a setting",
+            why=f"settings are {', '.join(_KNOWN)}",
+            fix=f"remove the line from `{path}`",
+        )
+    return values

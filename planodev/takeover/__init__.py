@@ -1,0 +1,1 @@
+"""Data that comes from elsewhere: a container made by hand, another engine."""

@@ -1,0 +1,121 @@
+"""The old side of a move between engines: its rows go into files, and nobody stores another one there."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from planodev.checks.inside import stored
+from planodev.engines import AdminFailed
+from planodev.postgres import proof, state_table
+from planodev.postgres.connection import LOOPBACK, Connection
+from planodev.problems import Conflict
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    from planodev.work import Work
+
+COLUMNS = "response_id, input_items, created_at, model, provider, updated_at"
+_OUT = f"COPY (SELECT {COLUMNS} FROM {state_table.NAME}) TO STDOUT"
+# Whatever else a user has put there: relations, functions, further columns of the table; not what extensions own.
+_OTHERS = f"""\
+WITH ours AS (SELECT to_regclass('{state_table.NAME}') AS number), found AS (
+SELECT c.oid, c.relnamespace AS space, c.oid::regclass::text AS name FROM pg_class c
+WHERE c.relkind IN ('r', 'p', 'm', 'f', 'v', 'S') AND c.oid IS DISTINCT FROM (SELECT number FROM ours)
+UNION ALL SELECT p.oid, p.pronamespace, p.oid::regprocedure::text FROM pg_proc p)
+SELECT name FROM found JOIN pg_namespace n ON n.oid = space
+WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = found.oid AND d.deptype IN ('e', 'i', 'a'))
+UNION ALL SELECT 'column ' || quote_ident(a.attname) || ' of {state_table.NAME}' FROM pg_attribute a
+WHERE a.attrelid = (SELECT number FROM ours) AND a.attnum > 0 AND NOT a.attisdropped
+AND a.attname <> ALL (string_to_array('{COLUMNS}', ', '))
+ORDER BY 1"""
+# A client that comes back at once is ended as often; after that its session is newer than the locks, and goes first.
+_ROUNDS = 20
+_OTHER_SESSIONS = """\
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND application_name <> 'planodev' AND pid <> pg_backend_pid()"""
+
+
+@dataclass
+class Move:
+    """A move that was begun: the old side, and its rows by database, each in a file with their number."""
+
+    old: Work
+    directory: Path
+    rows: dict[str, tuple[Path, int]] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """The number of stored turns that are on their way."""
+        return sum(count for _, count in self.rows.values())
+
+
+def copy_out(move: Move, sessions: ExitStack) -> None:
+    """Copy every row into the move's directory, and hold the sessions that keep others from storing more.
+
+    Raises:
+        Conflict: the rows could not be copied.
+
+    """
+    import psycopg
+
+    old = move.old
+    try:
+        counts = stored(old, old.have())
+        if len(counts) > 1:  # the role need not see what other roles have stored
+            _as_superuser(old, f'GRANT pg_read_all_data, pg_write_all_data TO "{old.user}"')
+        for index, name in enumerate(dict.fromkeys([*counts, old.database])):
+            session = sessions.enter_context(closing(proof.login(way(old, name), 10)))
+            move.others += [row[0] for row in session.execute(_OTHERS).fetchall()]
+            if session.execute(state_table.IS_THERE).fetchone() != (True,):
+                continue
+            session.execute(f"LOCK TABLE {state_table.NAME} IN EXCLUSIVE MODE")
+            file = move.directory / f"{index}.copy"
+            with file.open("wb") as target, session.cursor().copy(_OUT) as rows:
+                for piece in rows:
+                    target.write(piece)
+            count = session.execute(f"SELECT count(*) FROM {state_table.NAME}").fetchone()[0]
+            if count or name == old.database:
+                move.rows[name] = file, count
+        _end_other_sessions(old)
+    except (psycopg.Error, AdminFailed, OSError) as error:
+        raise Conflict(
+            "move-failed",
+            "the conversations could not be copied",
+            why=told(error),
+            fix=f"nothing was changed; `planodev up --engine {old.engine.info.name}` goes on as before",
+        ) from error
+
+
+def _end_other_sessions(old: Work) -> None:
+    """End every session that is older than those which hold the locks.
+
+    A server that shuts down ends its sessions one after another, the newest first: with the locks, those that wait for
+    them could still store a turn, and be told that it is stored. Source: PostgreSQL 16, postmaster.c, `BackendList`.
+    """
+    for _ in range(_ROUNDS):
+        if _as_superuser(old, _OTHER_SESSIONS).strip() == "0":
+            return
+        time.sleep(0.05)
+
+
+def _as_superuser(old: Work, sql: str) -> str:
+    superuser = old.volume.superuser if old.volume else old.user
+    return old.engine.admin(old.have(), sql, user=superuser, database="postgres")
+
+
+def way(work: Work, database: str) -> Connection:
+    """Return the way into one of the server's databases."""
+    return Connection(work.user, work.password or "", LOOPBACK, work.port, database)
+
+
+def told(error: Exception) -> str:
+    """Return what went wrong; the server's context would show the row that it stood at, a conversation."""
+    message = getattr(getattr(error, "diag", None), "message_primary", None)
+    return " ".join(str(message or error).split())
