@@ -1,34 +1,137 @@
-"""The errors that a user can meet: each has a code, what, why, and a command that mends it.
+"""What can be wrong: one type for errors, warnings and the findings of `doctor`, and the fix as a structure.
 
-They are raised anywhere and printed in one place, `planodev.cli.boundary`.
+A `Problem` is judged in one place, and shown by every command that meets it. One that stops a command is carried by a
+`PlanodevError`, which is raised anywhere and printed in one place, `planodev.cli.main`.
 """
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import dataclass
+from string import Formatter
+from typing import TYPE_CHECKING, Literal
 
-class PlanodevError(Exception):
-    """A failure that planodev can explain.
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Level = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A planodev command to type, such as `Command("up", "--port", "5433")`.
+
+    The console adds `-C` and, for `up`, the options that were typed, so that it does what its reader means.
+    """
+
+    name: str
+    arguments: tuple[str, ...] = ()
+
+    def __init__(self, name: str, *arguments: object) -> None:
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "arguments", tuple(str(argument) for argument in arguments))
+
+    def __str__(self) -> str:
+        """Return it as it is typed in the project's directory, in backticks."""
+        return f"`{shlex.join(('planodev', self.name, *self.arguments))}`"
+
+
+@dataclass(frozen=True)
+class Fix:
+    """What to do about a problem: text, and the planodev commands in it."""
+
+    parts: tuple[str | Command, ...]
+
+    def __init__(self, *parts: str | Command) -> None:
+        object.__setattr__(self, "parts", parts)
+
+    @classmethod
+    def template(cls, text: str) -> Fix:
+        """Return the fix that a text in a data file describes: `{up --port 5433}` stands for that command."""
+        parts: list[str | Command] = []
+        for before, command, _, _ in Formatter().parse(text):
+            parts += [before] if before else []
+            parts += [Command(*shlex.split(command))] if command else []
+        return cls(*parts)
+
+    def render(self, show: Callable[[Command], str] = str) -> str:
+        """Return the text, with each command as `show` gives it."""
+        return "".join(part if isinstance(part, str) else show(part) for part in self.parts)
+
+    def __str__(self) -> str:
+        """Return the text, with each command as it is typed in the project's directory."""
+        return self.render()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong.
 
     Args:
         code: stable, lower case, with hyphens; scripts may depend on it.
-        message: what happened, one sentence without a full stop.
+        message: what is wrong, one sentence without a full stop.
+        fix: what to do about it.
         why: the cause, as far as it is known.
-        fix: what mends it, a command where there is one.
+        level: `error` where Plano would not start, or would not store; `warning` otherwise.
 
     """
 
+    code: str
+    message: str
+    fix: Fix | str | None = None
+    why: str | None = None
+    level: Level = "warning"
+
+    @property
+    def fatal(self) -> bool:
+        """Say whether Plano would not start, or would not store."""
+        return self.level == "error"
+
+    def as_json(self) -> dict[str, str | None]:
+        """Return the `error` object of `--json`; a warning has no `why`."""
+        entry = {
+            "code": self.code,
+            "message": self.message,
+            "why": self.why,
+            "fix": str(self.fix) if self.fix else None,
+        }
+        if self.level == "warning":
+            del entry["why"]
+        return entry
+
+
+class PlanodevError(Exception):
+    """A problem that stops the command; its class gives the exit code."""
+
     exit_code = 1
 
-    def __init__(self, code: str, message: str, *, why: str | None = None, fix: str | None = None) -> None:
+    def __init__(self, code: str, message: str, *, why: str | None = None, fix: Fix | str | None = None) -> None:
         super().__init__(message)
-        self.code = code
-        self.message = message
-        self.why = why
-        self.fix = fix
+        self.problem = Problem(code, message, fix, why, level="error")
+
+    @property
+    def code(self) -> str:
+        """The problem's code."""
+        return self.problem.code
+
+    @property
+    def message(self) -> str:
+        """The problem's message."""
+        return self.problem.message
+
+    @property
+    def why(self) -> str | None:
+        """The problem's cause."""
+        return self.problem.why
+
+    @property
+    def fix(self) -> Fix | str | None:
+        """What to do about the problem."""
+        return self.problem.fix
 
     def as_json(self) -> dict[str, str | None]:
         """Return the `error` object of `--json`."""
-        return {"code": self.code, "message": self.message, "why": self.why, "fix": self.fix}
+        return self.problem.as_json()
 
 
 class BadInput(PlanodevError):

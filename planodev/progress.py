@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from planodev.result import Notice, Outcome
+    from planodev.problems import Problem
+    from planodev.result import Outcome
 
 
 class Progress(Protocol):
@@ -17,7 +18,7 @@ class Progress(Protocol):
     def done(self, outcome: Outcome) -> None:
         """Say how the step that began last has ended."""
 
-    def notice(self, notice: Notice) -> None:
+    def notice(self, notice: Problem) -> None:
         """Say something the user must know; each code and message is shown once."""
 
     def note(self, text: str) -> None:
@@ -37,13 +38,13 @@ class Silent:
     """A listener that drops everything but remembers the notices."""
 
     def __init__(self) -> None:
-        self.notices: list[Notice] = []
+        self.notices: list[Problem] = []
 
     def begin(self, title: str) -> None: ...
 
     def done(self, outcome: Outcome) -> None: ...
 
-    def notice(self, notice: Notice) -> None:
+    def notice(self, notice: Problem) -> None:
         if notice not in self.notices:
             self.notices.append(notice)
 

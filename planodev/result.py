@@ -6,22 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from planodev.problems import PlanodevError
+    from planodev.problems import Fix, PlanodevError, Problem
 
 SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Something that does not stop the command and that the user must know."""
-
-    code: str
-    message: str
-    fix: str | None = None
-
-    def as_json(self) -> dict[str, str | None]:
-        """Return one entry of the `warnings` list of `--json`."""
-        return {"code": self.code, "message": self.message, "fix": self.fix}
 
 
 @dataclass(frozen=True)
@@ -51,12 +38,13 @@ class Check:
     state: str
     message: str
     why: str | None = None
-    fix: str | None = None
-    others: tuple[Notice, ...] = ()
+    fix: Fix | str | None = None
+    others: tuple[Problem, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return one entry of `checks` of `doctor --json`."""
-        return {**vars(self), "others": [other.as_json() for other in self.others]}
+        fix = str(self.fix) if self.fix else None
+        return {**vars(self), "fix": fix, "others": [other.as_json() for other in self.others]}
 
 
 @dataclass(frozen=True)
@@ -75,7 +63,7 @@ class Result:
     command: str
     data: dict[str, Any]
     summary: list[str] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
+    notices: list[Problem] = field(default_factory=list)
     error: PlanodevError | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -88,7 +76,7 @@ def envelope(
     command: str,
     *,
     data: dict[str, Any],
-    notices: list[Notice],
+    notices: list[Problem],
     error: dict[str, str | None] | None = None,
 ) -> dict[str, Any]:
     """Return the one object that `--json` prints, for success and failure alike."""

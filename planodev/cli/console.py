@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from planodev.result import Notice, Outcome, Result, envelope
+from planodev.result import Outcome, Result, envelope
 
 if TYPE_CHECKING:
-    from planodev.problems import PlanodevError
+    from planodev.problems import Fix, PlanodevError, Problem
 
 
 class Console:
@@ -27,7 +27,7 @@ class Console:
         self.json = False
         self.directory: str | None = None
         self.typed: dict[str, str] = {}
-        self.notices: list[Notice] = []
+        self.notices: list[Problem] = []
         self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._color = False if os.environ.get("NO_COLOR") else None
         self._title: str | None = None
@@ -50,7 +50,7 @@ class Console:
     def note(self, text: str) -> None:
         self._line("→", "cyan", "\n  ".join(text.splitlines()))
 
-    def notice(self, notice: Notice) -> None:
+    def notice(self, notice: Problem) -> None:
         if notice not in self.notices:
             self.notices.append(notice)
 
@@ -119,19 +119,19 @@ class Console:
         self._clear()
         self._warn(self.notices)
 
-    def _all(self, more: list[Notice]) -> list[Notice]:
+    def _all(self, more: list[Problem]) -> list[Problem]:
         return [*self.notices, *(notice for notice in more if notice not in self.notices)]
 
-    def _warn(self, notices: list[Notice]) -> None:
+    def _warn(self, notices: list[Problem]) -> None:
         for notice in notices:
             mark = click.style("!", fg="yellow")
             click.echo(f"{mark} {notice.message} [{notice.code}]", err=True, color=self._color)
             if notice.fix:
                 self._fix(notice.fix)
 
-    def _fix(self, fix: str) -> None:
+    def _fix(self, fix: Fix | str) -> None:
         # What follows the first line is to be pasted, so it stands as it has to.
-        click.echo(f"  fix: {self._aimed(fix)}", err=True)
+        click.echo(f"  fix: {self._aimed(str(fix))}", err=True)
 
     def _aimed(self, text: str) -> str:
         """Have commands act on what was named: this project, and for `up` all that was typed and is not replaced."""

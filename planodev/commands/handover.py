@@ -9,10 +9,9 @@ from planodev import work
 from planodev.plano import config_file, planoai, storage
 from planodev.plano import environment as plano_environment
 from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK, Connection, host_of
-from planodev.problems import BadInput, VerificationFailed
+from planodev.problems import BadInput, Problem, VerificationFailed
 from planodev.project import identity, settings
 from planodev.project.env_file import KEYS
-from planodev.result import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,7 +88,7 @@ def run(
     if overruled:
         are = "is" if len(overruled) == 1 else "are"
         text = f"{', '.join(overruled)} {are} set in the shell to something else; the command gets what `.env` says"
-        progress.notice(Notice("shell-overruled", text, f"`unset {' '.join(overruled)}`"))
+        progress.notice(Problem("shell-overruled", text, f"`unset {' '.join(overruled)}`"))
     if start:
         from planodev.steps import before_plano
 

@@ -10,8 +10,9 @@ from planodev import engines, work
 from planodev.plano import storage
 from planodev.postgres import proof, state_table
 from planodev.postgres.connection import host_of
+from planodev.problems import Problem
 from planodev.project import credentials
-from planodev.result import Notice, Result, counted
+from planodev.result import Result, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +50,7 @@ def inside_of(evidence: proof.Evidence | None) -> dict[str, Any]:
     }
 
 
-GONE = Notice(
+GONE = Problem(
     "data-gone",
     "this project had a database, and its data is not in this engine",
     "bring it back from a backup, or have an empty one made: `planodev up`",
@@ -200,7 +201,7 @@ def status(run: Work, inside: proof.Evidence | None) -> Result:
         hint = f"`planodev verify` proves the database that `{run.config.path.name}` names"
     lacks = run.config.lacks if run.config.text is not None else None
     fix = "`planodev up --yes` adds what is missing to it, and nothing else"
-    notices = [Notice("config-without-storage", f"Plano would not use this database: {lacks}", fix)] if lacks else []
+    notices = [Problem("config-without-storage", f"Plano would not use this database: {lacks}", fix)] if lacks else []
     if run.lost_data and not run.observed.container:
         data["engine"]["why"] = data["engine"]["why"].replace("it has this", "it had this")
         notices.append(GONE)
@@ -224,7 +225,7 @@ def no_engine(project: Project, variables: Mapping[str, str], error: NoEngine) -
         config_file=str(config.path) if config.text is not None else None,
         settings=chosen.as_json(),
     )
-    notice = Notice(error.code, f"{error.message}{f': {error.why}' if error.why else ''}", error.fix)
+    notice = Problem(error.code, f"{error.message}{f': {error.why}' if error.why else ''}", error.fix)
     return Result("status", data, lines_of(data), [notice])
 
 

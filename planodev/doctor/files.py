@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from planodev.plano import access_keys, environment, judge, storage
 from planodev.postgres.connection import DOCKER_HOST_NAME
-from planodev.problems import BadInput, NoEngine
+from planodev.problems import BadInput, NoEngine, Problem
 from planodev.project import credentials, git
 from planodev.project import env_file as env_files
-from planodev.result import Check, Notice
+from planodev.result import Check
 
 if TYPE_CHECKING:
     from planodev.doctor.subject import Subject
@@ -61,7 +61,7 @@ def config(subject: Subject) -> Check:
     mode = "docker" if way.host == DOCKER_HOST_NAME else "native"
     given = {**subject.environment, **environment.of(way, subject.env(), found, subject.environment)}
     findings = sorted(judge.findings(found, given, mode), key=lambda finding: not finding.fatal)
-    remarks = tuple(Notice(finding.code, finding.message, finding.fix) for finding in findings)
+    remarks = tuple(Problem(finding.code, finding.message, finding.fix) for finding in findings)
     if findings and findings[0].fatal:
         return Check("config", "failed", findings[0].message, fix=findings[0].fix, others=remarks[1:])
     if found.lacks:
@@ -90,6 +90,6 @@ def keys(subject: Subject) -> Check:
     if faults:
         faults = sorted(faults, key=lambda fault: not fault.fatal)
         state = "failed" if faults[0].fatal else "warning"
-        others = tuple(Notice(fault.code, fault.message, fault.fix) for fault in faults[1:])
+        others = tuple(Problem(fault.code, fault.message, fault.fix) for fault in faults[1:])
         return Check("keys", state, faults[0].message, fix=faults[0].fix, others=others)
     return Check("keys", "ok", ", ".join(key.name for key in found.keys))

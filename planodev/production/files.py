@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from planodev import production
 from planodev.plano import config_file
 from planodev.postgres.connection import is_loopback
-from planodev.problems import BadInput, Conflict
+from planodev.problems import BadInput, Conflict, Problem
 from planodev.production import wording
 from planodev.project import credentials, env_file, git, settings
-from planodev.result import Notice, Outcome
+from planodev.result import Outcome
 from planodev.steps.env_file import ignore
 
 if TYPE_CHECKING:
@@ -81,13 +81,13 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     if changed:
         fix = f"`planodev verify --env-file {wording.ENV_NAME}` proves what is there now"
         said = f"what held at another provider was replaced: {', '.join(changed)}"
-        progress.notice(Notice("values-replaced", said, fix))
+        progress.notice(Problem("values-replaced", said, fix))
     for file, verb in done.items():
         progress.done(Outcome(verb, file))
     progress.done(ignore(directory, wording.ENV_NAME, progress))
     if git.state(directory, f"{wording.ENV_NAME}.example") == "ignored":
         fix = f"`git add -f {wording.ENV_NAME}.example`"
-        progress.notice(Notice("example-ignored", f"git ignores `{wording.ENV_NAME}.example`", fix))
+        progress.notice(Problem("example-ignored", f"git ignores `{wording.ENV_NAME}.example`", fix))
     return Written(name, directory, done, wording.to_fill_in(files))
 
 

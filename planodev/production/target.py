@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from planodev.plano import driver_url, storage
 from planodev.postgres.connection import CONNECTION_STRING, is_loopback
-from planodev.problems import BadInput, VerificationFailed
+from planodev.problems import BadInput, Problem, VerificationFailed
 from planodev.production import COMPOSE, PLACEHOLDER, SIDECAR
 from planodev.project import env_file
-from planodev.result import Notice
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +58,7 @@ def read(path: Path, config: ConfigFile, progress: Progress) -> Target:
         )
     for remark in driver_url.remarks(full):
         if remark.code in _HARMLESS:
-            progress.notice(Notice(remark.code, remark.message, remark.fix))
+            progress.notice(Problem(remark.code, remark.message, remark.fix))
             continue
         raise VerificationFailed(
             remark.code,
@@ -71,7 +70,7 @@ def read(path: Path, config: ConfigFile, progress: Progress) -> Target:
     if is_loopback(target.hosts[0][0]) and (path.parent / COMPOSE).exists() and not (path.parent / SIDECAR).exists():
         said = f"{target.hosts[0][0]} is this machine; in the container of `{COMPOSE}` it is that container itself"
         fix = "set DB_HOST to an address of this machine that a container reaches, such as the one in its own network"
-        progress.notice(Notice("loopback-host", said, fix))
+        progress.notice(Problem("loopback-host", said, fix))
     return target
 
 

@@ -15,11 +15,11 @@ from urllib.parse import quote
 from planodev.plano import config_file, wire
 from planodev.postgres import proof, sessions
 from planodev.postgres.connection import Connection, is_loopback
-from planodev.problems import CredentialsRefused, NotReady, PlanodevError
+from planodev.problems import CredentialsRefused, NotReady, PlanodevError, Problem
 from planodev.production import server_faults
 from planodev.production import target as target_file
 from planodev.project import settings
-from planodev.result import Notice, Outcome
+from planodev.result import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -258,7 +258,7 @@ class _Attempt:
         ):
             return
         self.progress.notice(
-            Notice(
+            Problem(
                 "silence-may-cut",
                 f"a silent connection sends nothing for {keepalive or 7200} s, and many firewalls forget it earlier",
                 "add `?keepalives_idle=60` to the connection string in Plano's configuration",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planodev.plano import access_keys, storage
-from planodev.problems import BadInput, VerificationFailed
-from planodev.result import Notice
+from planodev.problems import BadInput, Problem, VerificationFailed
 from planodev.steps import fit, plano_running, verify
 
 if TYPE_CHECKING:
@@ -40,11 +39,13 @@ def look(work: Work) -> None:
     if work.wanted.plano and work.wanted.plano != work.mode and not _names_another(work):
         host = work.connection().host
         text = f"DB_HOST in `.env` is for `{MODE_OPTION[work.wanted.plano]}`; this command gets {host} instead"
-        work.progress.notice(Notice("host-for-other-mode", text, f"`planodev up --plano {work.mode}` makes that stick"))
+        work.progress.notice(
+            Problem("host-for-other-mode", text, f"`planodev up --plano {work.mode}` makes that stick")
+        )
     verify.alone(work)
     faults = _faults(work)
     for fault in faults[1:] if faults and faults[0].fatal else faults:
-        work.progress.notice(Notice(fault.code, fault.message, fault.fix))
+        work.progress.notice(Problem(fault.code, fault.message, fault.fix))
     if faults and faults[0].fatal:
         first = faults[0]
         text = f"planoai would not get {first.key or 'a key'}"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from planodev import rendering
 from planodev.plano import config_edit, config_file, config_keys, judge, providers
 from planodev.postgres import connection
-from planodev.problems import BadInput
+from planodev.problems import BadInput, Problem
 from planodev.project import env_file
-from planodev.result import Notice, Outcome
+from planodev.result import Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ class WriteConfig:
         outcome = self._edit(work) if work.config.content is not None else self._write(work)
         for finding in judge.findings(work.config, None, work.mode):
             if not finding.fatal:  # the rest is what the proof fails with
-                work.progress.notice(Notice(finding.code, finding.message, finding.fix))
+                work.progress.notice(Problem(finding.code, finding.message, finding.fix))
         return outcome
 
     def _edit(self, work: Work) -> Outcome:
@@ -37,7 +37,7 @@ class WriteConfig:
         asked = [f"--{name}" for name in ("model", "template") if getattr(work.settings, name).asked]
         if asked:
             work.progress.notice(
-                Notice(
+                Problem(
                     "config-kept",
                     f"`{path.name}` is there already, so {' and '.join(asked)} changed nothing",
                     f"move `{path.name}` away, then `planodev up` again",

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from planodev.plano import environment
 from planodev.postgres import connection
+from planodev.problems import Problem
 from planodev.project import env_file, git
-from planodev.result import Notice, Outcome
+from planodev.result import Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +62,7 @@ def ignore(directory: Path, name: str, progress: Progress, *, dry_run: bool = Fa
     state = git.state(directory, name)
     if state == "tracked":
         progress.notice(
-            Notice(
+            Problem(
                 "env-file-tracked",
                 f"`{name}` is tracked by git: the database password will be in the repository",
                 f"`git rm --cached {name} && git commit -m 'Stop tracking {name}'`",

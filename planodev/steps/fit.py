@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from planodev.problems import BadInput
+from planodev.problems import BadInput, Problem
 from planodev.project.settings import Setting
-from planodev.result import Notice
 
 if TYPE_CHECKING:
     from planodev.takeover.move import Bring
@@ -42,7 +41,7 @@ def refuse(work: Work) -> None:
         setting = getattr(work.settings, name)
         if setting.asked:
             text = f"`{setting.source}` changed nothing: the embedded engine has PostgreSQL {work.engine.info.version}"
-            work.progress.notice(Notice("no-images", text, "`planodev up --engine docker` runs an image"))
+            work.progress.notice(Problem("no-images", text, "`planodev up --engine docker` runs an image"))
     work.settings = replace(work.settings, image=Setting(*decided["image"]), pull=Setting("missing", "default"))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planodev.plano import access_keys
+from planodev.problems import Problem
 from planodev.project import env_file
-from planodev.result import Notice, Outcome
+from planodev.result import Outcome
 from planodev.steps.verify import option
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class SaveKeys:
             faults = faults_of(work)
         for fault in faults:
             if fault.key not in found:
-                work.progress.notice(Notice(fault.code, fault.message, fault.fix))
+                work.progress.notice(Problem(fault.code, fault.message, fault.fix))
         work.first = [fault.fix for fault in faults if fault.fatal and fault.key not in found]
         if found:
             return Outcome("would be saved" if work.dry_run else "saved", "keys", f"{', '.join(found)} in `.env`")

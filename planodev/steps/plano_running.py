@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev.plano import planoai
-from planodev.result import Notice
+from planodev.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,14 +36,14 @@ class Running:
         """Say whether Postgres was started later, at that time in seconds since 1970."""
         return self.started + SLACK < server_started
 
-    def notice(self) -> Notice:
+    def notice(self) -> Problem:
         """Return what to say of one that outlived its database."""
         text = (
             f"a Plano has been running since before Postgres was started ({self.where}): "
             "it has lost its only connection, and answers without a history"
         )
         docker = " --docker" if self.stop.endswith("--docker") else ""
-        return Notice("plano-outlived-postgres", text, f"`{self.stop}`, then `planodev run -- planoai up{docker}`")
+        return Problem("plano-outlived-postgres", text, f"`{self.stop}`, then `planodev run -- planoai up{docker}`")
 
 
 def find(work: Work) -> list[Running]:
@@ -54,7 +54,7 @@ def find(work: Work) -> list[Running]:
     return [running for running in found if running]
 
 
-def older_than(work: Work) -> Notice | None:
+def older_than(work: Work) -> Problem | None:
     """Return a warning where a Plano runs that was started before the Postgres that was proved in this run."""
     facts = work.proved.facts if work.proved else None
     if facts is None:

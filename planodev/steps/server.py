@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from planodev import work as works
 from planodev.engines import Desired, NameTaken, PortTaken, Server, planning
-from planodev.problems import Conflict
+from planodev.problems import Conflict, Problem
 from planodev.project import credentials
 from planodev.project.identity import Owner
 from planodev.project.settings import Setting
-from planodev.result import Notice, Outcome
+from planodev.result import Outcome
 from planodev.steps import access
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class StartPostgres:
         port, other = planning.choose_port(wanted, holder)
         if other:
             work.progress.notice(
-                Notice(
+                Problem(
                     "port-moved",
                     f"port {wanted.value} is taken by {other}, using {port} instead",
                     f"`planodev up --port {work.settings.port.value}` once it is free",

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from planodev.plano import environment, judge, storage
 from planodev.postgres import connection, proof
-from planodev.problems import Conflict, VerificationFailed
+from planodev.problems import Conflict, Problem, VerificationFailed
 from planodev.project.identity import CONFIG_NAMES
-from planodev.result import Notice, Outcome
+from planodev.result import Outcome
 from planodev.steps import access
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _refuse_unusable(work: Work) -> None:
             )
         )
     for error in errors[1:]:
-        work.progress.notice(Notice(error.code, error.why or error.message, error.fix))
+        work.progress.notice(Problem(error.code, error.why or error.message, error.fix))
     if errors:
         raise errors[0]
 
@@ -157,7 +157,7 @@ def alone(work: Work) -> proof.Evidence:
     work.password, work.port = work.wanted.password, work.wanted.port or 0
     for finding in judge.findings(work.config, given(work), work.mode):
         if not finding.fatal:  # the rest is what the proof fails with
-            work.progress.notice(Notice(finding.code, finding.message, finding.fix))
+            work.progress.notice(Problem(finding.code, finding.message, finding.fix))
     work.progress.begin(Prove.title)
     if work.wanted.foreign_host:
         return _elsewhere(work, work.connection(host=work.wanted.foreign_host))

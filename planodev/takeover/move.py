@@ -15,9 +15,9 @@ from planodev import work as works
 from planodev.checks.inside import stored
 from planodev.engines import AdminFailed, choice
 from planodev.postgres import proof, state_table
-from planodev.problems import BadInput, Conflict, NoEngine
+from planodev.problems import BadInput, Conflict, NoEngine, Problem
 from planodev.project import records
-from planodev.result import Notice, Outcome, counted
+from planodev.result import Outcome, counted
 from planodev.steps import access, follow, server
 from planodev.takeover.move_out import COLUMNS, Move, copy_out, told, way
 
@@ -163,7 +163,7 @@ class Bring:
             return
         if others:
             text = f"the {data} `{volume.name}` is kept, stopped: beside the conversations it has {', '.join(others)}"
-            work.progress.notice(Notice("old-data-kept", text))
+            work.progress.notice(Problem("old-data-kept", text))
             return
         _note(work, work, remains=old.engine.info.name)
         _remove(old)

@@ -45,7 +45,7 @@ def test_every_command_is_listed_and_every_option_explained():
 # Whatever takes a stable code as its first argument.
 CODED = {
     *("PlanodevError", "BadInput", "NoEngine", "Conflict", "CredentialsRefused", "NotReady", "VerificationFailed"),
-    *("Interrupted", "CommandNotStarted", "Notice", "Fault", "Finding", "Remark"),
+    *("Interrupted", "CommandNotStarted", "Problem", "Fault", "Finding", "Remark"),
 }
 
 
