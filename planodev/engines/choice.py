@@ -34,8 +34,14 @@ class Choice:
     unfinished: bool = False
 
 
-def choose(
-    wanted: Setting[str], environment: Mapping[str, str], project: Project, env_id: str | None, *, follow: bool
+def choose(  # noqa: PLR0913  who is asked, for whom, and how
+    wanted: Setting[str],
+    environment: Mapping[str, str],
+    project: Project,
+    env_id: str | None,
+    *,
+    follow: bool,
+    limit: float,
 ) -> Choice:
     """Return the engine to use, connected.
 
@@ -45,6 +51,7 @@ def choose(
         project: whose data counts.
         env_id: the number in its `.env`.
         follow: take the engine that has the data, whatever is wanted; only `up` moves data.
+        limit: seconds for one exchange with an engine.
 
     Raises:
         NoEngine: none answers, or the one that has the data does not; says which fixes fit.
@@ -56,27 +63,27 @@ def choose(
     unfinished = bool(record and (record.moving_to or record.remains))
     name = has or "auto" if follow else wanted.value
     if name == "auto" and not has:
-        return Choice(_first_that_answers(environment, project, env_id, sure=sure))
+        return Choice(_first_that_answers(environment, project, env_id, limit, sure=sure))
     if name == "auto":
         name, why = has, "it has this project's data"
     else:
         why = f"from {wanted.source}" if not follow else "it has this project's data"
-    engine = _open(name, environment, project, has, record.place if record else "")
+    engine = _open(name, environment, project, has, record.place if record else "", limit=limit)
     engine.why = why
-    if not has and name == "embedded" and _docker_has(environment, project, env_id):
+    if not has and name == "embedded" and _docker_has(environment, project, env_id, limit):
         has = "docker"
     return Choice(engine, has if has and has != name else "", unfinished)
 
 
-def other(name: str, environment: Mapping[str, str], project: Project, env_id: str | None) -> Engine:
-    """Return the engine that has the data which is to be moved.
+def other(name: str, environment: Mapping[str, str], project: Project, env_id: str | None, limit: float) -> Engine:
+    """Return the engine that has the data which is to be moved; `limit` is as for `choose`.
 
     Raises:
         NoEngine: it does not answer.
 
     """
     record = records.find(project, env_id)
-    return _open(name, environment, project, name, record.place if record else "")
+    return _open(name, environment, project, name, record.place if record else "", limit=limit)
 
 
 def _embedded_has(project: Project, env_id: str | None) -> str:
@@ -85,7 +92,9 @@ def _embedded_has(project: Project, env_id: str | None) -> str:
     return "embedded" if embedded.has_data(project, env_id) else ""
 
 
-def _open(name: str, environment: Mapping[str, str], project: Project, has: str, place: str) -> Engine:
+def _open(  # noqa: PLR0913  see `choose`
+    name: str, environment: Mapping[str, str], project: Project, has: str, place: str, *, limit: float
+) -> Engine:
     try:
         if name == "embedded":
             from planodev.engines import embedded
@@ -93,7 +102,7 @@ def _open(name: str, environment: Mapping[str, str], project: Project, has: str,
             return embedded.connect(project)
         from planodev.engines import docker
 
-        return docker.connect(environment)
+        return docker.connect(environment, limit)
     except NoEngine as error:
         if name != has:
             raise
@@ -102,13 +111,15 @@ def _open(name: str, environment: Mapping[str, str], project: Project, has: str,
         raise NoEngine(error.code, error.message, why=_and(error.why, here), fix=error.fix) from error
 
 
-def _first_that_answers(environment: Mapping[str, str], project: Project, env_id: str | None, *, sure: bool) -> Engine:
+def _first_that_answers(
+    environment: Mapping[str, str], project: Project, env_id: str | None, limit: float, *, sure: bool
+) -> Engine:
     """Return Docker where it answers, else the embedded engine where it is installed."""
     from planodev.engines import docker
 
     engine: Engine
     try:
-        engine = docker.connect(environment)
+        engine = docker.connect(environment, limit)
     except NoEngine as error:
         # One that was named and cannot be used is an error; no other is taken in its place.
         named = environment.get("DOCKER_HOST") or environment.get("DOCKER_CONTEXT") or error.code == "no-context"
@@ -135,12 +146,12 @@ def _both_ways_out(error: NoEngine, install: str, *, named: bool) -> NoEngine:
     return NoEngine(error.code, error.message, why=error.why, fix=fix)
 
 
-def _docker_has(environment: Mapping[str, str], project: Project, env_id: str | None) -> bool:
+def _docker_has(environment: Mapping[str, str], project: Project, env_id: str | None, limit: float) -> bool:
     """Say whether a Docker that answers has data of this project; one that does not answer was asked to be left out."""
     from planodev.engines import docker
 
     try:
-        return docker.connect(environment).observe(project, env_id).volume is not None
+        return docker.connect(environment, limit).observe(project, env_id).volume is not None
     except NoEngine:
         return False
 

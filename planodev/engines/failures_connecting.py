@@ -116,6 +116,19 @@ CONNECTING = (
         "a web page came in place of the engine's answer, as from a proxy in between: {said}",
         "`export NO_PROXY={host}`; if that changes nothing, the address is another server's",
     ),
+    # https://github.com/Tecnativa/docker-socket-proxy, README: each part of the API is allowed by a variable; 403 and
+    # HAProxy's page where it is not. An engine's own 403 comes from an authorization plugin.
+    (
+        "answer request",
+        r"",
+        r"^403 ",
+        "engine-forbids",
+        "something in front of the engine refuses a request: {said}",
+        (
+            "allow it there (docker-socket-proxy: `CONTAINERS=1 EXEC=1 IMAGES=1 INFO=1 NETWORKS=1 POST=1 VOLUMES=1`), "
+            "or let DOCKER_HOST name the engine's own socket"
+        ),
+    ),
     # https://docs.docker.com/engine/release-notes/20.10: host-gateway, which the proof and Plano itself need
     (
         "answer",
@@ -237,6 +250,26 @@ CONNECTING = (
         "engine-unreachable",
         "the other machine was reached, and no engine behind it: {said}",
         "`ssh {login} docker version` shows why: docker is missing there, is stopped, or that user may not use it",
+    ),
+    # planodev's own words for an engine that was there: `docker_http`, `docker_quick` and `docker_client`
+    (
+        "connect",
+        r"",
+        r"within [\d.]+ seconds",
+        "engine-timed-out",
+        "it is there, and {said}",
+        "restart the engine; `docker ps` shows whether it answers again",
+    ),
+    (
+        "connect",
+        r"",
+        (
+            r"broke off|reset by peer|Broken pipe|closed without an answer|Remote end closed|went away|IncompleteRead|"
+            r"^what came"
+        ),
+        "engine-lost",
+        "it was there, and {said}",
+        "`docker version` shows whether it is back; then the same command again: it goes on where this one stopped",
     ),
     # getaddrinfo of glibc, macOS and Windows
     (

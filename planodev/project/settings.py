@@ -22,6 +22,10 @@ DEFAULT_IMAGE = "postgres:16"
 DEFAULT_PORT = 5432
 DEFAULT_NAME = "plano-postgres"
 DEFAULT_TIMEOUT = 60.0
+# Seconds for one exchange with the engine: where a command has no `--timeout`, and the least where it has. A timeout is
+# about how long Postgres takes; below the least an honest engine that is busy would count as one that hangs.
+ENGINE_LIMIT = 15.0
+LEAST_ENGINE_LIMIT = 5.0
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from planodev.checks.inside import stored
 from planodev.engines import AdminFailed, choice
 from planodev.postgres import proof, state_table
 from planodev.problems import BadInput, Conflict, NoEngine, Problem
-from planodev.project import records
+from planodev.project import records, settings
 from planodev.result import Outcome, counted
 from planodev.steps import access, follow, server
 from planodev.takeover.move_out import COLUMNS, Move, copy_out, told, way
@@ -214,7 +214,8 @@ def mend(work: Work) -> None:
 
 
 def _open(work: Work, name: str) -> Engine:
-    return choice.other(name, work.environment, work.project, work.env.project_id)
+    limit = max(work.settings.timeout.value, settings.LEAST_ENGINE_LIMIT)
+    return choice.other(name, work.environment, work.project, work.env.project_id, limit)
 
 
 def _note(work: Work, at: Work, *, moving_to: str = "", remains: str = "") -> None:

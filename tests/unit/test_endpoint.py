@@ -158,7 +158,7 @@ def test_without_a_socket_the_one_product_that_is_installed_is_named(home, monke
 @pytest.mark.parametrize("host", ["nonsense://x", "http://[", "tcp://host:port"])
 def test_a_docker_host_that_is_no_address_names_the_variable(home, host):
     with pytest.raises(NoEngine) as caught:
-        docker_client.connect(find(home, DOCKER_HOST=host))
+        docker_client.connect(find(home, DOCKER_HOST=host), 15)
     assert (caught.value.code, caught.value.exit_code) == ("bad-endpoint", 3)
     assert "DOCKER_HOST" in caught.value.why
 
@@ -291,7 +291,7 @@ def engine(at):
         server = Engine(at, answers)
         servers.append(server)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        return server, QuickClient(Endpoint(f"unix://{at}", "DOCKER_HOST"))
+        return server, QuickClient(Endpoint(f"unix://{at}", "DOCKER_HOST"), 15)
 
     yield start
     for server in servers:

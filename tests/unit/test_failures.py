@@ -198,7 +198,7 @@ def test_only_a_port_that_is_taken_makes_up_look_for_another(text, raised):
 
 def connecting(url):
     with pytest.raises(NoEngine) as caught:
-        docker_client.connect(Endpoint(url, "context `far`"))
+        docker_client.connect(Endpoint(url, "context `far`"), 15)
     return caught.value
 
 
@@ -235,7 +235,7 @@ def test_a_mistake_of_planodevs_own_stays_one(monkeypatch):
 
     monkeypatch.setattr(docker.api.client, "SSHHTTPAdapter", fail, raising=False)
     with pytest.raises(RuntimeError):
-        docker_client.connect(Endpoint(SSH, "context `far`"))
+        docker_client.connect(Endpoint(SSH, "context `far`"), 15)
 
 
 def test_a_pipe_that_is_not_there_is_an_engine_that_is_not_started(monkeypatch):
