@@ -43,11 +43,11 @@ class Refused(Exception):
     """
 
     def __init__(self, status: int, text: str, request: str = "") -> None:
-        super().__init__(text)
         # Of a container that is being removed at this moment dockerd says 500 and this; a moment later it says 404.
         half_gone = "RWLayer of container" in text and "unexpectedly nil" in text
         self.status = NOT_FOUND if half_gone else status
         self.text = f"{status} {request}: {text}" if status == FORBIDDEN and request else text
+        super().__init__(self.text)
         self.whole = self.text if status == FORBIDDEN else f"{status} {text}"
 
 

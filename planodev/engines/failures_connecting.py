@@ -265,7 +265,7 @@ CONNECTING = (
         r"",
         (
             r"broke off|reset by peer|Broken pipe|closed without an answer|Remote end closed|went away|IncompleteRead|"
-            r"^what came"
+            r"^what came|ended prematurely|Expecting value"
         ),
         "engine-lost",
         "it was there, and {said}",

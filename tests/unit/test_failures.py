@@ -262,7 +262,7 @@ def test_a_proxy_that_answers_in_the_engines_place_is_named():
         error = connecting(f"tcp://127.0.0.1:{server.server_address[1]}")
         server.shutdown()
     assert (error.code, "NO_PROXY=127.0.0.1" in error.fix) == ("engine-error", True)
-    assert error.why.endswith("403 Blocked by the proxy")
+    assert error.why.endswith("403 GET /version: Blocked by the proxy")
 
 
 def test_a_container_that_is_being_removed_counts_as_gone():
