@@ -76,7 +76,7 @@ class Connection(socketserver.StreamRequestHandler):
                 while header := self.rfile.readline().decode().strip():
                     name, value = header.split(": ", 1)
                     headers[name.lower()] = value
-                if not self.answer(Request(line, headers, self.rfile)):
+                if not self.answer(Request(line, headers, self.rfile)) or line.endswith("HTTP/1.0"):
                     break
 
     def answer(self, request):
