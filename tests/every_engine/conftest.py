@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def make_project(tmp_path, api):
         project = Project(tmp_path / name, tmp_path / "state", api)
         # Docker's own variables would lead past the socket that people have.
         project.environment = {k: v for k, v in project.environment.items() if not k.startswith("DOCKER_")}
+        project.environment["PLANODEV_TIMEOUT"] = "20"  # what fails shall say so before this test's patience ends
         made.append(project)
         return project
 
@@ -51,6 +53,24 @@ def make_project(tmp_path, api):
 @pytest.fixture
 def project(make_project):
     return make_project()
+
+
+class TooLong(BaseException):
+    """A test waits for an engine that hangs; nothing catches this by accident."""
+
+
+@pytest.fixture(autouse=True)
+def patience():
+    """End a test that hangs, so that the next has its turn."""
+
+    def end(*_):
+        raise TooLong("no end after 60 seconds")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 def pytest_collection_modifyitems(items):
