@@ -23,6 +23,7 @@ DOCS = HERE / "docs/engines.md"
 BEGIN, END = "<!-- written by make test-engines: begin -->", "<!-- end -->"
 # Seconds for one engine; one that hangs is ended, and what it had shown until then is lost.
 PATIENCE = 600
+NO_ENGINE = 70  # how tests/alone ends where the engine does not start
 
 # The name that tests/engine knows, the root that it needs, and what people call it.
 ENGINES = {
@@ -36,6 +37,14 @@ ENGINES = {
     "podman-forky-rootless": ("forky-podman", "Podman, rootless"),
     "podman-trixie-rootless": ("trixie", "Podman, rootless"),
 }
+
+
+def broken(result: Path, why: str) -> str:
+    """Note that the tests themselves failed, which is another thing than an engine that cannot be had."""
+    promises = {"run_the_tests": f"fails: {why}"}
+    result.write_text(json.dumps({"version": "?", "storage": "?", "when": "?", "promises": promises}))
+    print(why)
+    return ""
 
 
 def run(name: str) -> str:
@@ -57,10 +66,11 @@ def run(name: str) -> str:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return f"it was not done after {PATIENCE} seconds, see {log}"
+            return broken(result, f"it was not done after {PATIENCE} seconds, see {log}")
     if not result.exists() or "version" not in json.loads(result.read_text()):
         lines = log.read_text(errors="replace").splitlines()
-        return f"exit {done.returncode}: {lines[-1] if lines else 'no word'}, see {log}"
+        why = f"exit {done.returncode}: {lines[-1] if lines else 'no word'}, see {log}"
+        return why if done.returncode == NO_ENGINE else broken(result, why)
     seen = json.loads(result.read_text())
     bad = {promise: said for promise, said in seen["promises"].items() if said != "holds"}
     print(f"{ENGINES[name][1]} {seen['version']} ({name}): {len(seen['promises']) - len(bad)} hold, {len(bad)} fail")

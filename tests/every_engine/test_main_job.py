@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from planodev.plano import state_table
+from planodev.postgres import state_table
 from tests.docker.conftest import free_port
 
 # Far above what it takes where nothing goes wrong (0.2 s), and below what waiting for something in vain takes.
