@@ -225,7 +225,7 @@ def test_a_full_volume_is_said_with_the_servers_log_and_mended_by_room(filled, t
 @pytest.fixture
 def machine(api):
     as_root()
-    for program in ("dockerd", "unshare", "nsenter", "ip"):
+    for program in ("unshare", "nsenter", "ip"):
         require(program)
     machine = Machine(Path(tempfile.mkdtemp(prefix="pd")))  # short: the path of a socket takes 107 characters
     try:
