@@ -54,8 +54,12 @@ class Fix:
             parts += [Command(*shlex.split(command))] if command else []
         return cls(*parts)
 
+    def __add__(self, more: Fix | str) -> Fix:
+        """Return both, as text and text are joined."""
+        return Fix(*self.parts, *(more.parts if isinstance(more, Fix) else (more,)))
+
     def __radd__(self, text: str) -> Fix:
-        """Return it behind a text, as text and text are joined."""
+        """Return it behind a text."""
         return Fix(text, *self.parts)
 
     def render(self, show: Callable[[Command], str] = str) -> str:
