@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from planodev.engines import Container, Engine, Observed, Volume
     from planodev.engines.choice import Choice
     from planodev.postgres.proof import Evidence
+    from planodev.problems import Fix
     from planodev.progress import Progress
     from planodev.project.identity import Project
     from planodev.result import Outcome
@@ -55,7 +56,7 @@ class Work:
     ahead: Ahead | None = None
     proved: Evidence | None = None
     elsewhere: Connection | None = None
-    first: list[str] = field(default_factory=list)
+    first: list[Fix | str] = field(default_factory=list)
     dry_run: bool = False
     chosen: Choice | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from planodev.problems import NoEngine
+from planodev.problems import Command, Fix, NoEngine
 from planodev.project import records
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _first_that_answers(
             raise
         if env_id and not sure and not records.is_of_another(project, env_id):
             text = "`.env` has the number of a database that is not an embedded one: it may be in Docker"
-            fix = f"{error.fix}; `planodev up --engine embedded` makes a new, empty one"
+            fix = (error.fix or "") + Fix("; ", Command("up", "--engine", "embedded"), " creates a new, empty one")
             raise NoEngine(error.code, error.message, why=_and(error.why, text), fix=fix) from error
         engine = embedded.connect(project)
         engine.why = f"without Docker: {error.message}"
@@ -141,8 +141,8 @@ def _first_that_answers(
 
 
 def _both_ways_out(error: NoEngine, install: str, *, named: bool) -> NoEngine:
-    then = "`planodev up --engine embedded`" if named else "`planodev up`"
-    fix = f"{error.fix}; or {install}, which needs no Docker, then {then}"
+    then = Command("up", "--engine", "embedded") if named else Command("up")
+    fix = (error.fix or "") + Fix(f"; or {install}, which needs no Docker, then ", then)
     return NoEngine(error.code, error.message, why=error.why, fix=fix)
 
 

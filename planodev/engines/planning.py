@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from planodev.postgres.connection import LOOPBACK
-from planodev.problems import Conflict
+from planodev.problems import Command, Conflict, Fix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,7 +73,7 @@ def choose_name(wanted: Setting[str], slug: str, project_id: str, taken: dict[st
             "name-taken",
             f"the name `{wanted.value}` is taken",
             why=taken[wanted.value],
-            fix=f"`planodev up --name {wanted.value}-{slug}` (the taken one comes from {wanted.source})",
+            fix=Fix(Command("up", "--name", f"{wanted.value}-{slug}"), f" (the taken one comes from {wanted.source})"),
         )
     longer = f"{wanted.value}-{slug}"
     return longer if longer not in taken else f"{longer}-{project_id[:6]}"
@@ -100,7 +100,7 @@ def choose_port(wanted: Setting[int], holder: Callable[[int], str | None]) -> tu
             "port-taken",
             f"port {wanted.value} is taken",
             why=f"held by {first}",
-            fix=f"`planodev up --port {free}`" if free else "`planodev up --port N` with a free port",
+            fix=Fix(Command("up", "--port", free)) if free else Fix(Command("up", "--port", "N"), " with a free port"),
         )
     return free, first
 

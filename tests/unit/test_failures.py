@@ -10,7 +10,7 @@ import docker.errors
 import pytest
 import requests
 
-from planodev.cli import boundary
+from planodev.cli import main
 from planodev.engines import Container, PortTaken, docker_client, endpoint, failures
 from planodev.engines.docker_changes import Changes
 from planodev.engines.docker_terms import NOT_FOUND, Refused
@@ -36,7 +36,7 @@ def said(at, text, url, source="context `x`"):
         return failures.answered_badly(Endpoint(url, source), text)
     if at == "pull":
         return failures.not_pulled("postgres:99", text)
-    return boundary._unexpected(Refused(500, text))
+    return main.unexpected(Refused(500, text))
 
 
 # The sockets of each product as contexts and DOCKER_HOST name them, and what starts it.

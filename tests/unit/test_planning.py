@@ -95,7 +95,7 @@ def test_a_taken_name_that_was_asked_for_is_a_conflict(source):
         choose_name(Setting("db", source), "shop", "abcdef0123456789", {"db": "it was not made by planodev"})
     assert (caught.value.code, caught.value.exit_code) == ("name-taken", 4)
     assert caught.value.why == "it was not made by planodev"
-    assert "--name db-shop" in caught.value.fix
+    assert "--name db-shop" in str(caught.value.fix)
 
 
 def holder_of(*taken):
@@ -132,7 +132,7 @@ def test_a_port_that_was_asked_for_is_never_moved_and_the_fix_can_be_typed(wante
         choose_port(Setting(wanted, source), holder_of(*taken))
     assert (caught.value.code, caught.value.exit_code) == ("port-taken", 4)
     assert f"program {wanted}" in caught.value.why
-    assert fix in caught.value.fix
+    assert fix in str(caught.value.fix)
 
 
 GATEWAY = "172.17.0.1"
