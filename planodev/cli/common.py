@@ -11,9 +11,8 @@ from planodev.problems import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-    from planodev.cli.console import Console
+    from planodev.look import Context
     from planodev.result import Result
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, also on failure.")
@@ -25,15 +24,18 @@ def refuse_empty(option: str) -> NoReturn:
     raise BadInput("usage", f"`{option}` is empty", why=why, fix=fix)
 
 
-def run(ctx: click.Context, work: Callable[[Path, dict[str, str], Console], Result]) -> None:
+def run(ctx: click.Context, options: dict[str, Any], command: Callable[[Context], Result]) -> None:
     """Do a command's work and print its result.
 
     Raises:
         click.exceptions.Exit: the result itself says that something is wrong.
 
     """
+    from planodev.look import Context
+    from planodev.project import identity
+
     directory, console = ctx.obj
-    result = work(directory, dict(os.environ), console)
+    result = command(Context(identity.at(directory), given(options), dict(os.environ), console))
     console.finish(result)
     if result.error:
         raise click.exceptions.Exit(result.error.exit_code)

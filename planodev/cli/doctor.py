@@ -18,5 +18,4 @@ def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401
 
     Changes nothing, and ends within ten seconds whatever is broken. Exit code 7 where a check has failed.
     """
-    del options
-    common.run(ctx, doctor.examine)
+    common.run(ctx, options, doctor.examine)

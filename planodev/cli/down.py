@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from planodev.cli import common
-from planodev.commands import workflows
+from planodev.commands.down import down
 
 
 @click.command("down", short_help="Stop Postgres; the data stays.")
@@ -23,4 +23,4 @@ def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     """
     if options["keep_data"] and options["delete_data"]:
         raise click.UsageError("--keep-data and --delete-data exclude each other", ctx)
-    common.run(ctx, lambda place, variables, console: workflows.down(place, common.given(options), variables, console))
+    common.run(ctx, options, down)

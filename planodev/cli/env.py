@@ -26,6 +26,6 @@ def command(ctx: click.Context, /, form: str, **options: Any) -> None:  # noqa: 
     PowerShell      planodev env --format powershell | Out-String | Invoke-Expression
     """  # noqa: D301  click's mark for lines that stay as they are
     directory, console = ctx.obj
-    values = handover.env(directory, options, dict(os.environ))
+    values = handover.env(directory, options, dict(os.environ), console)
     console.warn()
     click.echo(quoting.FORMATS[form](values), nl=False)

@@ -8,7 +8,7 @@ import click
 
 from planodev import production
 from planodev.cli import common
-from planodev.commands import workflows
+from planodev.commands.production import production as write
 
 
 @click.command("production", short_help="Write what moves this set-up to a hosted PostgreSQL.")
@@ -21,9 +21,7 @@ from planodev.commands import workflows
 @common.as_json
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401
-    common.run(
-        ctx, lambda place, variables, console: workflows.production(place, common.given(options), variables, console)
-    )
+    common.run(ctx, options, write)
 
 
 # Not a docstring, since it names the files that are there.

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from planodev.cli import common
-from planodev.commands import workflows
+from planodev.commands.status import status
 
 
 @click.command("status", short_help="Say what is there.")
@@ -15,5 +15,4 @@ from planodev.commands import workflows
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     """Say what is there: the server, its address, the table, the stored conversations. Starts nothing."""
-    del options
-    common.run(ctx, workflows.status)
+    common.run(ctx, options, status)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from planodev.cli import common
-from planodev.commands import workflows
+from planodev.commands.up import up
 
 
 @click.command("up", short_help="Start Postgres and prove that Plano can store.")
@@ -39,4 +39,4 @@ def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     Every step looks first: a second `up` changes nothing, and an `up` that was killed is mended by the next.
     """
     common.repeat(ctx, options)
-    common.run(ctx, lambda place, variables, console: workflows.up(place, common.given(options), variables, console))
+    common.run(ctx, options, up)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from planodev.cli import common
-from planodev.commands import workflows
+from planodev.commands.verify import verify
 
 
 @click.command("verify", short_help="Prove again that Plano can store.")
@@ -23,6 +23,4 @@ def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     """
     if options["timeout"] and not options["env_file"]:
         raise click.UsageError("--timeout goes with --env-file", ctx)
-    common.run(
-        ctx, lambda place, variables, console: workflows.verify(place, common.given(options), variables, console)
-    )
+    common.run(ctx, options, verify)
