@@ -1,4 +1,4 @@
-"""Work that goes on while something else is loaded or waited for."""
+"""A job that goes on while something else is loaded or waited for."""
 
 from __future__ import annotations
 

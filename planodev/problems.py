@@ -112,6 +112,11 @@ class PlanodevError(Exception):
         super().__init__(message)
         self.problem = Problem(code, message, fix, why, level="error")
 
+    @classmethod
+    def of(cls, problem: Problem) -> PlanodevError:
+        """Return the error of this class that carries a problem."""
+        return cls(problem.code, problem.message, why=problem.why, fix=problem.fix)
+
     @property
     def code(self) -> str:
         """The problem's code."""

@@ -15,4 +15,4 @@ def command(ctx: click.Context) -> int:
 
     Changes nothing, and ends within ten seconds whatever is broken. Exit code 7 if a check fails.
     """
-    return shared.run(ctx, doctor.examine)
+    return shared.run(ctx, {}, doctor.examine)

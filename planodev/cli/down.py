@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from planodev.cli import options as shared
-from planodev.commands import workflows
+from planodev.commands.down import down
 
 
 @shared.command("down")
@@ -22,4 +22,4 @@ def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
     """
     if options["keep_data"] and options["delete_data"]:
         raise click.UsageError("--keep-data and --delete-data exclude each other", ctx)
-    return shared.run(ctx, lambda place, variables, console: workflows.down(place, options, variables, console))
+    return shared.run(ctx, options, down)

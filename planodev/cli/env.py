@@ -32,6 +32,6 @@ def command(ctx: click.Context, /, form: str, **options: Any) -> None:  # noqa: 
     fish            planodev env --format fish | source
     PowerShell      planodev env --format powershell | Out-String | Invoke-Expression
     """  # noqa: D301  click's mark for lines that stay as they are
-    values = handover.env(shared.place(ctx), options, dict(os.environ))
+    values = handover.env(shared.place(ctx), options, dict(os.environ), ctx.obj)
     ctx.obj.warn()
     click.echo(quoting.FORMATS[form](values), nl=False)

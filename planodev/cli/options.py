@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
-    from planodev.cli.console import Console
+    from planodev.look import Context
     from planodev.result import Result
 
 
@@ -156,17 +156,20 @@ def refuse_empty(option: str) -> NoReturn:
     raise BadInput("usage", f"`{option}` is empty", why=why, fix=fix)
 
 
-def run(ctx: click.Context, work: Callable[[Path, dict[str, str], Console], Result]) -> int:
+def run(ctx: click.Context, options: dict[str, Any], command: Callable[[Context], Result]) -> int:
     """Do a command's work, print its result, and return the exit code.
 
     Raises:
         BadInput: a file or a directory was given, and is empty, as a variable is that nobody has set.
 
     """
+    from planodev.look import Context
+    from planodev.project import identity
+
     directory = place(ctx)
     for name in ("env_file", "config", "output"):
-        if ctx.params.get(name) == "":
+        if options.get(name) == "":
             refuse_empty(f"--{name.replace('_', '-')}")
-    result = work(directory, dict(os.environ), ctx.obj)
+    result = command(Context(identity.at(directory), options, dict(os.environ), ctx.obj))
     ctx.obj.finish(result)
     return result.error.exit_code if result.error else 0

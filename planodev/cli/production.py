@@ -8,7 +8,7 @@ import click
 
 from planodev import production
 from planodev.cli import options as shared
-from planodev.commands import workflows
+from planodev.commands.production import production as write
 
 
 @shared.command("production")
@@ -22,7 +22,7 @@ from planodev.commands import workflows
 @click.option("--force", is_flag=True, help="Overwrite existing files; values in .env.production are kept.")
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
-    return shared.run(ctx, lambda place, variables, console: workflows.production(place, options, variables, console))
+    return shared.run(ctx, options, write)
 
 
 # Not a docstring, since it names the files that are there.

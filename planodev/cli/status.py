@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from planodev.cli import options as shared
-from planodev.commands import workflows
+from planodev.commands.status import status
 
 
 @shared.command("status")
 @click.pass_context
 def command(ctx: click.Context) -> int:
     """Show the database's status: server, address, table, stored conversations. Changes nothing."""
-    return shared.run(ctx, workflows.status)
+    return shared.run(ctx, {}, status)

@@ -9,7 +9,7 @@ import click
 
 from planodev import rendering
 from planodev.cli import options as shared
-from planodev.commands import workflows
+from planodev.commands.up import up
 from planodev.project import settings
 
 database = partial(click.option, cls=shared.Option, group="Database")
@@ -55,4 +55,4 @@ def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
       planodev up --plano native --model ollama/llama3.1
       planodev up --engine embedded --port 5433
     """  # noqa: D301  click's mark for lines that stay as they are
-    return shared.run(ctx, lambda place, variables, console: workflows.up(place, options, variables, console))
+    return shared.run(ctx, options, up)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from planodev.cli import options as shared
-from planodev.commands import workflows
+from planodev.commands.verify import verify
 
 
 @shared.command("verify")
@@ -28,4 +28,4 @@ def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
     """
     if options["timeout"] and not options["env_file"]:
         raise click.UsageError("--timeout requires --env-file", ctx)
-    return shared.run(ctx, lambda place, variables, console: workflows.verify(place, options, variables, console))
+    return shared.run(ctx, options, verify)

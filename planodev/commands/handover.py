@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from planodev import work
+from planodev.look import Context, files, look
 from planodev.plano import config_file, planoai, storage
 from planodev.plano import environment as plano_environment
 from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK, Connection, host_of
@@ -31,22 +31,24 @@ class Launch:
     environment: dict[str, str] = field(repr=False)
 
 
-def env(directory: Path, options: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
+def env(
+    directory: Path, options: Mapping[str, Any], environment: Mapping[str, str], progress: Progress
+) -> dict[str, str]:
     """Return the variables, for `--plano`'s place, else for the one that the project has.
 
     Args:
         directory: the project.
         options: `plano`.
         environment: the process's environment.
+        progress: who is told.
 
     Raises:
         PlanodevError: `.env` is not complete, or says something that cannot be right.
 
     """
-    here = identity.at(directory)
-    found, wanted, chosen, config = work.read_project(here, options, environment)
-    way = _way(found, wanted, chosen.plano.value)
-    return plano_environment.of(way, found, _if_readable(config), environment)
+    read = files(Context(identity.at(directory), options, environment, progress))
+    way = _way(read.env, read.wanted, read.settings.plano.value)
+    return plano_environment.of(way, read.env, _if_readable(read.config), environment)
 
 
 def run(
@@ -71,7 +73,8 @@ def run(
     """
     here = identity.at(directory)
     start = planoai.start(command, here.path)
-    found, wanted, _, config = work.read_project(here, {}, environment)
+    read = files(Context(here, {}, environment, progress))
+    found, wanted, config = read.env, read.wanted, read.config
     if not start:
         config = _if_readable(config)
     # A process here reaches the database here; only `planoai up --docker` puts Plano into a container.
@@ -92,11 +95,11 @@ def run(
     if start:
         from planodev.steps import before_plano
 
-        run_ = work.prepare(here, {"plano": mode}, environment, progress)
+        seen = look(Context(here, {"plano": mode}, environment, progress))
         try:
-            before_plano.look(replace(run_, config=config))
+            before_plano.check(replace(seen, config=config))
         finally:
-            run_.engine.close()
+            seen.engine.close()
     return Launch(tuple(command), here.path, {**environment, **added})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from planodev import engines, work
+from planodev import engines
 from planodev.plano import storage
 from planodev.postgres import proof, state_table
 from planodev.postgres.connection import host_of
@@ -16,16 +16,18 @@ from planodev.result import Result, counted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from planodev.database import Database
+    from planodev.look import Files, Seen
     from planodev.problems import NoEngine
     from planodev.production.files import Written
-    from planodev.production.verify import Seen
+    from planodev.production.verify import Seen as Hosted
     from planodev.project.identity import Project
-    from planodev.work import Work
+    from planodev.steps.verify import Verified
 
 
-def state_of(run: Work, inside: proof.Evidence | None) -> str:
+def state_of(seen: Seen, inside: proof.Evidence | None) -> str:
     """Return running, stopped, absent or broken; what runs and answers nothing is broken."""
-    have, volume = run.observed.container, run.observed.volume
+    have, volume = seen.observed.container, seen.observed.volume
     if have is None:
         return "stopped" if volume else "absent"
     if volume is None or have.oom_killed or have.state in ("restarting", "dead", "removing"):
@@ -65,26 +67,26 @@ def _data(project: Project, evidence: proof.Evidence | None, **known: object) ->
     return dict.fromkeys(KEYS) | {"project": str(project.path)} | inside_of(evidence) | known
 
 
-def data_of(run: Work, evidence: proof.Evidence | None) -> dict[str, Any]:
+def data_of(seen: Seen, evidence: proof.Evidence | None) -> dict[str, Any]:
     """Return what is known of a project whose engine answers."""
-    have, volume = run.observed.container, run.observed.volume
+    have, volume = seen.observed.container, seen.observed.volume
     return _data(
-        run.project,
+        seen.project,
         evidence,
-        engine=engines.as_json(run.engine.info),
-        state=state_of(run, evidence),
+        engine=engines.as_json(seen.engine.info),
+        state=state_of(seen, evidence),
         container=have.name if have else None,
         volume=volume.name if volume else None,
         image=have.image if have else volume.image if volume else None,
-        port=have.port if have else run.wanted.port,
+        port=have.port if have else seen.wanted.port,
         addresses=list(have.addresses) if have else [],
-        plano=run.mode,
-        user=run.user,
-        database=run.database,
-        host=host_of(run.mode),
-        env_file=str(run.env.path) if run.env.exists else None,
-        config_file=str(run.config.path) if run.config.text is not None else None,
-        settings=run.settings.as_json(),
+        plano=seen.mode,
+        user=seen.user,
+        database=seen.database,
+        host=host_of(seen.mode),
+        env_file=str(seen.env.path) if seen.env.exists else None,
+        config_file=str(seen.config.path) if seen.config.text is not None else None,
+        settings=seen.settings.as_json(),
     )
 
 
@@ -115,37 +117,39 @@ def lines_of(data: Mapping[str, Any]) -> list[str]:
     return [f"  {name:<16}{value}" for name, value in rows]
 
 
-def up(run: Work) -> Result:
-    """Return the end of `up`."""
-    data = data_of(run, run.proved)
-    if run.dry_run:
-        return Result("up", data, ["Nothing was changed (dry run)"])
-    version = data["postgres_version"]
-    said = f"Postgres {version} is running, and it is proved that Plano can store conversations in it"
-    first = ["First: " + fix for fix in dict.fromkeys(run.first)]
-    summary: list[str | Fix | Command] = [said, "", *lines_of(data), "", *first, next_command(run)]
+def up(database: Database, todo: list[Fix | str]) -> Result:
+    """Return the end of `up`; `todo` is what has to be done before Plano can start."""
+    seen = database.seen
+    data = data_of(seen, database.proved)
+    said = f"Postgres {data['postgres_version']} is running. Verified: Plano can store conversations."
+    first = ["First: " + fix for fix in dict.fromkeys(todo)]
+    summary: list[str | Fix | Command] = [said, "", *lines_of(data), "", *first, next_command(seen)]
     if not shutil.which("planoai"):
         summary += ["      (planoai is not on your PATH yet: pip install planoai)"]
     return Result("up", data, summary)
 
 
-def next_command(run: Work) -> Command:
+def planned(seen: Seen) -> Result:
+    """Return the end of a dry run."""
+    return Result("up", data_of(seen, None), ["Nothing was changed (dry run)"])
+
+
+def next_command(seen: Seen) -> Command:
     """Return what starts Plano with this database."""
-    file, docker = run.settings.config.value, run.mode == "docker"
+    file, docker = seen.settings.config.value, seen.mode == "docker"
     # planoai does not take DB_* from `.env`, so `run` puts them into its environment.
     return Command("run", "--", "planoai", "up", *([file] if file else []), *(["--docker"] if docker else []))
 
 
-def verify(run: Work, evidence: proof.Evidence) -> Result:
+def verify(found: Verified) -> Result:
     """Return the end of `verify`."""
-    data = data_of(run, evidence)
-    way = run.elsewhere or run.connection()
+    data, way = data_of(found.seen, found.evidence), found.way
     return Result(
         "verify", data, [f"Plano can store conversations as {way.user} at {way.host}:{way.port}/{way.database}"]
     )
 
 
-def verify_elsewhere(seen: Seen) -> Result:
+def verify_elsewhere(seen: Hosted) -> Result:
     """Return the end of `verify --env-file`: the same keys, of a server that is not planodev's."""
     way = seen.way
     data = _data(
@@ -180,36 +184,36 @@ def production(written: Written) -> Result:
     return Result("production", data, summary)
 
 
-def status(run: Work, inside: proof.Evidence | None) -> Result:
+def status(seen: Seen, inside: proof.Evidence | None) -> Result:
     """Return what is there; `inside` is what the server says of itself."""
-    data = data_of(run, inside)
+    data = data_of(seen, inside)
     up = Command("up")
     hint = {
         "absent": Fix(up, " creates the database"),
         "stopped": Fix(up, " starts it; the data is kept"),
         "broken": Fix(up, " repairs it"),
     }.get(data["state"])
-    if data["state"] == "running" and (data["table"] != "ready" or not run.env.exists or run.config.text is None):
+    if data["state"] == "running" and (data["table"] != "ready" or not seen.env.exists or seen.config.text is None):
         hint = Fix(up, " completes it")
-    if data["state"] == "absent" and run.settings.name.value in run.observed.taken:
-        made = run.engine.foreign(run.settings.name.value)
+    if data["state"] == "absent" and seen.settings.name.value in seen.observed.taken:
+        made = seen.engine.foreign(seen.settings.name.value)
         hint = Fix(Command("up", "--adopt"), f" takes over `{made.name}`, which was created by hand") if made else hint
-    own = run.config.connection_string if run.config.text is not None else None
+    own = seen.config.connection_string if seen.config.text is not None else None
     if data["state"] == "absent" and own and not storage.names_ours(own):
-        hint = Fix(Command("verify"), f" verifies the database that `{run.config.path.name}` names")
-    lacks = run.config.lacks if run.config.text is not None else None
+        hint = Fix(Command("verify"), f" verifies the database that `{seen.config.path.name}` names")
+    lacks = seen.config.lacks if seen.config.text is not None else None
     fix = Fix(Command("up", "--yes"), " adds what is missing to it, and nothing else")
     notices = [Problem("config-without-storage", f"Plano would not use this database: {lacks}", fix)] if lacks else []
-    if run.lost_data and not run.observed.container:
+    if seen.lost_data and not seen.observed.container:
         data["engine"]["why"] = data["engine"]["why"].replace("it has this", "it had this")
         notices.append(GONE)
     summary: list[str | Fix] = [*lines_of(data), *(("", "Next: " + hint) if hint else ())]
     return Result("status", data, summary, notices)
 
 
-def no_engine(project: Project, variables: Mapping[str, str], error: NoEngine) -> Result:
+def no_engine(project: Project, files: Files, error: NoEngine) -> Result:
     """Return what can be said without an engine; the state is unknown, which is no failure of `status`."""
-    env, wanted, chosen, config = work.read_project(project, {}, variables)
+    env, wanted, chosen, config = files.env, files.wanted, files.settings, files.config
     data = _data(
         project,
         None,
@@ -228,9 +232,9 @@ def no_engine(project: Project, variables: Mapping[str, str], error: NoEngine) -
     return Result("status", data, lines_of(data), [notice])
 
 
-def down(run: Work, *, stopped: bool, deleted: bool, count: int | None = None) -> Result:
+def down(seen: Seen, *, stopped: bool, deleted: bool, count: int | None = None) -> Result:
     """Return the end of `down`."""
-    have, volume = run.observed.container, run.observed.volume
+    have, volume = seen.observed.container, seen.observed.volume
     data = {
         "stopped": stopped,
         "deleted": deleted,
@@ -241,11 +245,11 @@ def down(run: Work, *, stopped: bool, deleted: bool, count: int | None = None) -
     if have is None and volume is None:
         return Result("down", data, ["Nothing to stop: this project has no database"])
     if deleted:
-        kept = f"`.env` and `{run.config.path.name}` are kept" if run.env.exists else "no file was changed"
+        kept = f"`.env` and `{seen.config.path.name}` are kept" if seen.env.exists else "no file was changed"
         return Result("down", data, [f"Deleted {counted(count)}; {kept}"])
     lines: list[str | Fix] = ["Postgres is stopped" if stopped else "Postgres was not running"]
     if volume:
-        kept = f"The data is kept in the {run.engine.terms.data} `{volume.name}`; "
+        kept = f"The data is kept in the {seen.engine.terms.data} `{volume.name}`; "
         lines += [
             Fix(kept, Command("up"), " brings it back"),
             Fix("To delete it: ", Command("down", "--delete-data")),

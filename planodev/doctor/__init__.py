@@ -12,11 +12,10 @@ from planodev.problems import NoEngine, PlanodevError, VerificationFailed
 from planodev.result import Check, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable
 
+    from planodev.look import Context
     from planodev.problems import Fix
-    from planodev.progress import Progress
 
 # In the order in which they are shown: a check is of use once those above it are ok.
 CHECKS: dict[str, Callable[[Subject], Check]] = {
@@ -39,20 +38,15 @@ CHECKS: dict[str, Callable[[Subject], Check]] = {
 LIMIT = 8.0  # seconds for all of them together; whoever asks a doctor has waited enough
 
 
-def examine(directory: Path, environment: Mapping[str, str], progress: Progress, *, limit: float = LIMIT) -> Result:
+def examine(context: Context, *, limit: float = LIMIT) -> Result:
     """Run every check, all at the same time, and none for longer than the limit.
 
     Args:
-        directory: the project.
-        environment: the process's environment.
-        progress: who is told.
+        context: the run.
         limit: seconds; a check that has not ended by then has failed, and says so.
 
-    Raises:
-        BadInput: there is no such directory.
-
     """
-    subject = Subject(directory, environment, progress)
+    subject = Subject(context)
     found: dict[str, Check] = {}
     threads = [
         threading.Thread(target=_run, args=(name, check, subject, found), daemon=True) for name, check in CHECKS.items()

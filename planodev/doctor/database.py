@@ -38,7 +38,7 @@ def table(subject: Subject) -> Check:
 def storing(subject: Subject) -> Check:
     """Whether Plano's own statements store a conversation, over the address that Plano has where that can be had."""
     way, evidence, place = subject.way(), subject.evidence(), "from this machine"
-    run = subject.work()
+    run = subject.seen()
     have = run.observed.container
     if run.mode == "docker" and have and have.state == "running" and not run.wanted.foreign_host:
         # Its own container is on the same bridge as Plano's, and goes the same way round.

@@ -22,13 +22,13 @@ UP = Fix(Command("up"))
 
 def answers(subject: Subject) -> Check:
     """Which engine answers, where, and why that one."""
-    info = subject.work().engine.info
+    info = subject.seen().engine.info
     return Check("engine", "ok", f"{info.name} {info.version} at {info.endpoint} ({info.source})")
 
 
 def may_be_used(subject: Subject) -> Check:
     """Whether this user may open the engine's socket."""
-    if subject.work().engine.info.name == "embedded":
+    if subject.seen().engine.info.name == "embedded":
         return Check("socket", "ok", "none is needed: the embedded engine is a process of this machine")
     where = endpoint.find(subject.environment, Path.home(), endpoint.probe_socket)
     if not where.local_socket:
@@ -41,7 +41,7 @@ def has_room(subject: Subject) -> Check:
     """Whether the disks of the project and of the engine have room."""
     places = {str(subject.project.path)}
     with suppress(PlanodevError):  # `engine` tells what is wrong there
-        places |= {root for root in [subject.work().engine.disk()] if root}
+        places |= {root for root in [subject.seen().engine.disk()] if root}
     free, place = min((shutil.disk_usage(place).free, place) for place in places)
     said = f"{free / 1e9:.1f} GB free at {place}"
     if free < SCARCE:
@@ -52,7 +52,7 @@ def has_room(subject: Subject) -> Check:
 
 def port(subject: Subject) -> Check:
     """Who holds the port that the database has, or would get."""
-    run = subject.work()
+    run = subject.seen()
     number, have = run.settings.port.value, run.observed.container
     if run.wanted.foreign_host:
         return Check("port", "ok", f"{number} at {run.wanted.foreign_host}, which planodev does not run")
@@ -67,7 +67,7 @@ def port(subject: Subject) -> Check:
 
 def container(subject: Subject) -> Check:
     """Whether the container runs."""
-    run = subject.work()
+    run = subject.seen()
     have = run.observed.container
     if have is None:
         if run.wanted.foreign_host or subject.named():
@@ -81,7 +81,7 @@ def container(subject: Subject) -> Check:
 
 def volume(subject: Subject) -> Check:
     """Whether the data is there."""
-    run = subject.work()
+    run = subject.seen()
     have, found = run.observed.container, run.observed.volume
     if found is None and have:
         return Check("volume", "failed", f"the {run.engine.terms.data} of `{have.name}` is gone", fix=UP)
@@ -97,7 +97,7 @@ def volume(subject: Subject) -> Check:
 
 def addresses(subject: Subject) -> Check:
     """Whether Postgres listens where Plano reaches it, and nowhere else."""
-    run = subject.work()
+    run = subject.seen()
     have = run.observed.container
     if have is None:
         return Check("addresses", "ok", "nothing listens: there is no server")

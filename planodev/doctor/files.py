@@ -35,7 +35,7 @@ def env_file(subject: Subject) -> Check:
         why = "planoai keeps quotes, comments and `export` as a part of it"
         return Check("env-file", "failed", f"{', '.join(odd)} in `.env` is not read alike by everybody", why, UP)
     with suppress(NoEngine):
-        have = subject.work().observed.container
+        have = subject.seen().observed.container
         if have and not wanted.foreign_host and have.port != wanted.port:
             return Check("env-file", "failed", f"DB_PORT is {wanted.port}, the server has port {have.port}", fix=UP)
     return _private(subject, env) or Check("env-file", "ok", f"complete, for `--plano {wanted.plano or 'native'}`")

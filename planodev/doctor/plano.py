@@ -56,7 +56,7 @@ def running(subject: Subject) -> Check:
     """Whether a Plano runs, by its models and not by `/healthz`, and whether Postgres was restarted since."""
     port = _model_port(subject.config())
     status = _models(port)
-    found = plano_running.find(subject.work())
+    found = plano_running.find(subject.seen())
     if not found and status is None:
         return Check("plano", "ok", f"none is running (port {port})")
     where = found[0].where if found else f"port {port}"

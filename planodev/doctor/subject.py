@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from planodev.look import look
 from planodev.plano import config_file, storage
 from planodev.postgres import proof
 from planodev.postgres.connection import LOOPBACK, Connection, host_of
 from planodev.problems import BadInput, Command, Fix, NoEngine, VerificationFailed
-from planodev.project import credentials, identity, settings
+from planodev.project import credentials, settings
 from planodev.project.env_file import EnvFile, load
-from planodev.work import Work, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable
 
+    from planodev.look import Context, Seen
     from planodev.plano import driver_url
-    from planodev.progress import Progress
 
 T = TypeVar("T")
 PATIENCE = 5.0  # seconds for one login
@@ -28,10 +28,10 @@ PATIENCE = 5.0  # seconds for one login
 class Subject:
     """One project under examination; every member may raise what it found instead of an answer."""
 
-    def __init__(self, directory: Path, environment: Mapping[str, str], progress: Progress) -> None:
-        self.project = identity.at(directory)
-        self.environment = environment
-        self._progress = progress
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.project = context.project
+        self.environment = context.environment
         self._lock = threading.Lock()
         self._answers: dict[str, tuple[threading.Event, list[Any]]] = {}
 
@@ -47,15 +47,16 @@ class Subject:
         chosen = settings.resolve({}, self.environment, self.project.path, {})
         return config_file.load(config_file.find(self.project.path, chosen.config.value))
 
-    def work(self) -> Work:
+    def seen(self) -> Seen:
         """Return what the engine has, with the project's files as far as they can be read."""
-        return self._once("work", self._prepare)
+        return self._once("seen", self._look)
 
-    def _prepare(self) -> Work:
+    def _look(self) -> Seen:
+        context = replace(self._context, options={})
         try:
-            return prepare(self.project, {}, self.environment, self._progress)
+            return look(context)
         except BadInput:  # which `env-file` and `config` tell
-            return prepare(self.project, {}, self.environment, self._progress, lenient=True)
+            return look(context, lenient=True)
 
     def named(self) -> driver_url.Target | None:
         """Return the database of its own that the configuration names, where that needs none of DB_*."""
@@ -102,7 +103,7 @@ class Subject:
     def _look_whether_it_runs(self) -> None:
         """Raise `VerificationFailed` where it does not: what answers at its port is somebody else then."""
         with suppress(NoEngine):
-            run = self.work()
+            run = self.seen()
             have = run.observed.container
             if not run.wanted.foreign_host and not self.named() and (have is None or have.state != "running"):
                 state = f"`{have.name}` is {have.state}" if have else "this project has no server"

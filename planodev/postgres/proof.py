@@ -31,6 +31,7 @@ _GET = f"SELECT response_id, input_items, created_at, model, provider FROM {stat
 _DELETE = f"DELETE FROM {state_table.NAME} WHERE response_id = $1"
 _ITEMS = '[{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "planodev"}]}]'
 _CREATED_AT = 1234567890
+PATIENCE = 10.0  # seconds to connect
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
         progress.notice(Problem("values-replaced", said, fix))
     for file, verb in done.items():
         progress.done(Outcome(verb, file))
-    progress.done(ignore(directory, wording.ENV_NAME, progress))
+    ignore(directory, wording.ENV_NAME, progress)
     if git.state(directory, f"{wording.ENV_NAME}.example") == "ignored":
         fix = f"`git add -f {wording.ENV_NAME}.example`"
         progress.notice(Problem("example-ignored", f"git ignores `{wording.ENV_NAME}.example`", fix))

@@ -1,84 +1,112 @@
-"""Have a configuration with which Plano stores; one that exists belongs to the user, and is only mended."""
+"""Have a configuration with which Plano stores; one that exists belongs to the user."""
 
 from __future__ import annotations
 
 import stat
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from planodev import rendering
 from planodev.plano import config_edit, config_file, config_keys, judge, providers
 from planodev.postgres import connection
-from planodev.problems import BadInput, Problem
+from planodev.problems import BadInput, Command, Fix, Problem
 from planodev.project import env_file
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from planodev.work import Work
+    from planodev.look import Seen
 
 CONFIG_MODE = 0o644
 
 
-class WriteConfig:
-    """A new file comes from a template; in an existing one only `state_storage` is added or mended."""
+def write(seen: Seen) -> Seen:
+    """Create the configuration from a template; in one that exists only `state_storage` is added or changed.
 
-    title = "Writing Plano's configuration"
+    Raises:
+        BadInput: the file cannot be written.
 
-    def run(self, work: Work) -> Outcome:
-        outcome = self._edit(work) if work.config.content is not None else self._write(work)
-        for finding in judge.findings(work.config, None, work.mode):
-            if not finding.fatal:  # the rest is what the proof fails with
-                work.progress.notice(Problem(finding.code, finding.message, finding.fix))
-        return outcome
+    """
+    seen.progress.begin("Writing Plano's configuration")
+    seen, outcome = _edit(seen) if seen.config.content is not None else _create(seen)
+    warn(seen)
+    seen.progress.done(outcome)
+    return seen
 
-    def _edit(self, work: Work) -> Outcome:
-        path, text = work.config.path, work.config.text or ""
-        asked = [f"--{name}" for name in ("model", "template") if getattr(work.settings, name).asked]
-        if asked:
-            work.progress.notice(
-                Problem(
-                    "config-kept",
-                    f"`{path.name}` is there already, so {' and '.join(asked)} changed nothing",
-                    f"move `{path.name}` away, then `planodev up` again",
-                )
-            )
-        if work.config.lacks is None or config_keys.unknown(work.config.content):
-            return Outcome("unchanged", path.name, "without storage" if work.config.lacks else "")
-        try:
-            new = config_edit.with_storage(text)
-        except config_edit.NotEditable:
-            return Outcome("unchanged", path.name, "without storage; it has to be edited by hand")
-        change = config_edit.diff(text, new, path.name)
-        work.progress.note("\n".join([f"`{path.name}` does not store in postgres; this would change it:", *change]))
-        if work.dry_run:
-            return Outcome("would be updated", path.name, "`state_storage`")
-        if not work.options.get("yes") and not work.progress.confirm(f"Change `{path.name}` like this?", default=True):
-            return Outcome("unchanged", path.name, "the change above was not made")
-        _store(path.resolve(), new, stat.S_IMODE(path.stat().st_mode))
-        work.config = config_file.load(path)
-        return Outcome("updated", path.name, "`state_storage`, and nothing else")
 
-    def _write(self, work: Work) -> Outcome:
-        path = work.config.path
-        models, why = self._models(work)
-        if work.dry_run:
-            return Outcome("would be created", path.name, f"from `{work.settings.template.value}`, {models[0]}")
-        text = rendering.render(
-            f"config/{work.settings.template.value}.yaml.j2",
-            providers=[providers.entry(model) for model in models],
-            connection_string=connection.CONNECTION_STRING,
-        )
-        _store(path, text, CONFIG_MODE)
-        work.config = config_file.load(path)
-        _ = work.config.content  # parsed now, while the server starts
-        return Outcome("created", path.name, f"from `{work.settings.template.value}`, {models[0]} ({why})")
+def warn(seen: Seen) -> None:
+    """Say what is odd about the configuration; what Plano would not start with is what the proof fails with."""
+    for finding in judge.findings(seen.config, None, seen.mode):
+        if not finding.fatal:
+            seen.progress.notice(Problem(finding.code, finding.message, finding.fix))
 
-    def _models(self, work: Work) -> tuple[list[str], str]:
-        if work.settings.model.value:
-            return list(work.settings.model.value), work.settings.model.source
-        model, why = providers.choose([(".env", work.env.values), ("the shell", work.environment)])
-        return [model], why
+
+@dataclass(frozen=True)
+class Change:
+    """What becomes of the configuration: `text` is None where the file is left as it is."""
+
+    verb: str
+    detail: str = ""
+    text: str | None = None
+
+
+def change(seen: Seen) -> Change:
+    """Return what has to become of the configuration; an edit of the user's own file is shown as a diff."""
+    path, text = seen.config.path, seen.config.text or ""
+    if seen.config.content is None:
+        return _from_template(seen)
+    asked = [f"--{name}" for name in ("model", "template") if getattr(seen.settings, name).asked]
+    if asked:
+        ignored = f"`{path.name}` is there already, so {' and '.join(asked)} changed nothing"
+        fix = Fix(f"move `{path.name}` away, then ", Command("up"))
+        seen.progress.notice(Problem("config-kept", ignored, fix))
+    if seen.config.lacks is None or config_keys.unknown(seen.config.content):
+        return Change("unchanged", "without storage" if seen.config.lacks else "")
+    try:
+        new = config_edit.with_storage(text)
+    except config_edit.NotEditable:
+        return Change("unchanged", "without storage; it has to be edited by hand")
+    diff = config_edit.diff(text, new, path.name)
+    seen.progress.note("\n".join([f"`{path.name}` does not store in postgres; this would change it:", *diff]))
+    return Change("updated", "`state_storage`, and nothing else", new)
+
+
+def _edit(seen: Seen) -> tuple[Seen, Outcome]:
+    path, found = seen.config.path, change(seen)
+    if found.text is None:
+        return seen, Outcome(found.verb, path.name, found.detail)
+    yes = seen.context.options.get("yes")
+    if not yes and not seen.progress.confirm(f"Change `{path.name}` like this?", default=True):
+        return seen, Outcome("unchanged", path.name, "the change above was not made")
+    _store(path.resolve(), found.text, stat.S_IMODE(path.stat().st_mode))
+    return replace(seen, config=config_file.load(path)), Outcome(found.verb, path.name, found.detail)
+
+
+def _create(seen: Seen) -> tuple[Seen, Outcome]:
+    path, found = seen.config.path, _from_template(seen)
+    _store(path, found.text or "", CONFIG_MODE)
+    config = config_file.load(path)
+    _ = config.content  # parsed now, while the server starts
+    return replace(seen, config=config), Outcome(found.verb, path.name, found.detail)
+
+
+def _from_template(seen: Seen) -> Change:
+    template = seen.settings.template.value
+    models, why = _models(seen)
+    text = rendering.render(
+        f"config/{template}.yaml.j2",
+        providers=[providers.entry(model) for model in models],
+        connection_string=connection.CONNECTION_STRING,
+    )
+    return Change("created", f"from `{template}`, {models[0]} ({why})", text)
+
+
+def _models(seen: Seen) -> tuple[list[str], str]:
+    if seen.settings.model.value:
+        return list(seen.settings.model.value), seen.settings.model.source
+    model, why = providers.choose([(".env", seen.env.values), ("the shell", seen.environment)])
+    return [model], why
 
 
 def _store(path: Path, text: str, mode: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from planodev.plano import environment
@@ -13,52 +14,72 @@ from planodev.result import Outcome
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from planodev.database import Database
+    from planodev.look import Seen
+    from planodev.postgres.connection import Connection
     from planodev.progress import Progress
-    from planodev.work import Work
 
 
-class WriteEnvironment:
-    """Existing values lead; only what is missing, or what its readers would misread, is written."""
+@dataclass(frozen=True)
+class Change:
+    """What becomes of `.env`: `verb` is `created`, `updated` or `unchanged`, `detail` what of it."""
 
-    title = "Writing .env"
-
-    def run(self, work: Work) -> Outcome:
-        values = self._values(work)
-        new = work.env.with_values(values, work.project_id)
-        changed = [key for key, value in values.items() if env_file.read_as_planoai(work.env.text).get(key) != value]
-        loose = work.env.mode is not None and work.env.mode != env_file.MODE
-        if new.text == work.env.text and not loose:
-            return Outcome("unchanged", ".env")
-        verb = "updated" if work.env.exists else "created"
-        detail = f"DB_PASS {work.password_is}"
-        if verb == "updated":
-            if "DB_PASS" in changed and work.wanted.password is None:
-                changed[changed.index("DB_PASS")] = f"DB_PASS {work.password_is}"
-            detail = ", ".join(changed) or ("mode 0600" if loose else "the project's number")
-        if work.dry_run:
-            return Outcome(f"would be {verb}", ".env", detail)
-        new.write()
-        work.env = env_file.load(work.env.path)
-        return Outcome(verb, ".env", detail)
-
-    def _values(self, work: Work) -> dict[str, str]:
-        way = work.connection()
-        old = work.env.values.get("DB_PASS", "")
-        kept = connection.is_encoded(old) and work.wanted.password == way.password
-        return {**environment.variables(way), **({"DB_PASS": old} if kept else {})}
+    new: env_file.EnvFile
+    verb: str
+    detail: str = ""
 
 
-class IgnoreEnvironment:
-    """Add `.env` to .gitignore in a repository that does not ignore it; warn loudly where it is tracked."""
+def change(seen: Seen, way: Connection, password_is: str) -> Change:
+    """Return what has to be written: existing values lead, only what is missing or would be misread is changed."""
+    values = _values(seen, way)
+    new = seen.env.with_values(values, seen.project_id)
+    changed = [key for key, value in values.items() if env_file.read_as_planoai(seen.env.text).get(key) != value]
+    loose = seen.env.mode is not None and seen.env.mode != env_file.MODE
+    if new.text == seen.env.text and not loose:
+        return Change(new, "unchanged")
+    if not seen.env.exists:
+        return Change(new, "created", f"DB_PASS {password_is}")
+    if "DB_PASS" in changed and seen.wanted.password is None:
+        changed[changed.index("DB_PASS")] = f"DB_PASS {password_is}"
+    return Change(new, "updated", ", ".join(changed) or ("mode 0600" if loose else "the project's number"))
 
-    title = "Looking after .gitignore"
 
-    def run(self, work: Work) -> Outcome:
-        return ignore(work.project.path, ".env", work.progress, dry_run=work.dry_run)
+def write(seen: Seen, database: Database) -> Seen:
+    """Write `.env` where it has to change.
+
+    Raises:
+        BadInput: the directory or the file cannot be written.
+
+    """
+    seen.progress.begin("Writing .env")
+    found = change(seen, database.connection(), database.password_is)
+    if found.verb != "unchanged":
+        found.new.write()
+        seen = replace(seen, env=env_file.load(seen.env.path))
+    seen.progress.done(Outcome(found.verb, ".env", found.detail))
+    return seen
 
 
-def ignore(directory: Path, name: str, progress: Progress, *, dry_run: bool = False) -> Outcome:
-    """Keep git from taking a file with secrets."""
+def _values(seen: Seen, way: Connection) -> dict[str, str]:
+    old = seen.env.values.get("DB_PASS", "")
+    kept = connection.is_encoded(old) and seen.wanted.password == way.password
+    return {**environment.variables(way), **({"DB_PASS": old} if kept else {})}
+
+
+def ignore(directory: Path, name: str, progress: Progress) -> None:
+    """Add a file with secrets to .gitignore in a repository that does not ignore it; warn where it is tracked."""
+    progress.begin("Looking after .gitignore")
+    found = ignoring(directory, name, progress)
+    if found.verb != "unchanged":
+        path = directory / ".gitignore"
+        old = path.read_bytes() if path.exists() else b""
+        line = (b"" if not old or old.endswith(b"\n") else b"\n") + f"{name}\n".encode()
+        env_file.write_atomically(path.resolve(), old + line, path.stat().st_mode & 0o777 if old else 0o644)
+    progress.done(found)
+
+
+def ignoring(directory: Path, name: str, progress: Progress) -> Outcome:
+    """Return what has to become of .gitignore."""
     state = git.state(directory, name)
     if state == "tracked":
         progress.notice(
@@ -71,10 +92,6 @@ def ignore(directory: Path, name: str, progress: Progress, *, dry_run: bool = Fa
         return Outcome("unchanged", ".gitignore", f"`{name}` is tracked")
     if state != "visible":
         return Outcome("unchanged", ".gitignore", "no git repository" if state == "none" else "")
-    if dry_run:
-        return Outcome("would be updated", ".gitignore", f"`{name}` added")
     path = directory / ".gitignore"
-    old = path.read_bytes() if path.exists() else b""
-    line = (b"" if not old or old.endswith(b"\n") else b"\n") + f"{name}\n".encode()
-    env_file.write_atomically(path.resolve(), old + line, path.stat().st_mode & 0o777 if old else 0o644)
-    return Outcome("updated" if old else "created", ".gitignore", f"`{name}` added")
+    there = path.exists() and path.stat().st_size > 0
+    return Outcome("updated" if there else "created", ".gitignore", f"`{name}` added")

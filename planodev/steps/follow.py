@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev.checks.inside import stored
 from planodev.engines import QUIET, AdminFailed
 from planodev.engines.terms import fill
 from planodev.postgres import state_table
-from planodev.problems import CredentialsRefused
+from planodev.postgres.queries import stored
+from planodev.problems import Command, CredentialsRefused, Fix
 
 if TYPE_CHECKING:
+    from planodev.database import Database
+    from planodev.engines import Container
+    from planodev.look import Seen
     from planodev.postgres.proof import Verdict
-    from planodev.work import Work
 
 
-def follow(work: Work, verdict: Verdict) -> None:
+def follow(database: Database, verdict: Verdict) -> None:
     """Make the role, its password and the database what `.env` says, each with a line that says what was otherwise.
 
     Args:
-        work: the run.
+        database: a running server.
         verdict: why the login failed.
 
     Raises:
         CredentialsRefused: the server's own socket refuses too.
 
     """
-    role, name = _quoted(work.user), _quoted(work.database)
-    password = _literal(work.password or "")
+    seen = database.seen
+    role, name, password = _quoted(seen.user), _quoted(seen.database), _literal(database.password)
     make_role = f"SELECT 'CREATE ROLE {role}' WHERE to_regrole('{role}') IS NULL \\gexec\n"
     grants = f"""\
 GRANT CONNECT ON DATABASE {name} TO {role};
@@ -36,16 +38,17 @@ SELECT 'GRANT SELECT, INSERT, UPDATE, DELETE ON {state_table.NAME} TO {role}'
 WHERE to_regclass('{state_table.NAME}') IS NOT NULL \\gexec
 """
     try:
-        say(work, verdict)
+        for note in differences(seen, database.server, verdict):
+            seen.progress.note(note)
         alter = f"ALTER ROLE {role} LOGIN PASSWORD {password};\n"
-        _admin(work, f"{QUIET}{make_role}{alter}{make_database(work.database, work.user)}", "postgres")
-        _admin(work, QUIET + grants, work.database)
+        _admin(seen, database.server, f"{QUIET}{make_role}{alter}{make_database(seen.database, seen.user)}")
+        _admin(seen, database.server, QUIET + grants, seen.database)
     except AdminFailed as error:
         raise CredentialsRefused(
             "cannot-follow",
             "the database could not be made to follow `.env`",
-            why=str(error).replace(work.password or "\0", "***"),
-            fix=_way_in(work, str(error)),
+            why=str(error).replace(database.password or "\0", "***"),
+            fix=_way_in(seen, database.server, str(error)),
         ) from error
 
 
@@ -56,45 +59,47 @@ def make_database(name: str, owner: str) -> str:
     return f"SELECT {_literal(make)} WHERE {missing} \\gexec\n"
 
 
-def _way_in(work: Work, error: str) -> str:
-    terms, superuser = work.engine.terms, _superuser(work)
+def _way_in(seen: Seen, server: Container, error: str) -> Fix:
+    terms = seen.engine.terms
     if "not permitted to log in" not in error:
-        return f"`{fill(terms.console, work.have(), superuser)}` opens the server itself"
+        return Fix(f"`{fill(terms.console, server, seen.superuser)}` opens the server itself")
     # Nobody is left who may log in: PostgreSQL without its server needs no login.
-    return f"`{fill(terms.alone, work.have(), superuser)}`, then `planodev up`"
+    return Fix(f"`{fill(terms.alone, server, seen.superuser)}`, then ", Command("up"))
 
 
-def say(work: Work, verdict: Verdict) -> None:
-    """Say what differs, with both values; of a password only that it does."""
-    can = f"SELECT coalesce((SELECT rolcanlogin::text FROM pg_roles WHERE rolname = '{work.user}'), 'none');"
-    may_log_in, databases = _admin(work, can, "postgres"), stored(work, work.have())
-    dry, volume = work.dry_run, work.volume
-    makes = "would be made" if dry else "is made"
+def differences(seen: Seen, server: Container, verdict: Verdict) -> list[str]:
+    """Return what differs between `.env` and the server, with both values; of a password only that it does.
+
+    Raises:
+        AdminFailed: the server can't be asked.
+
+    """
+    can = f"SELECT coalesce((SELECT rolcanlogin::text FROM pg_roles WHERE rolname = '{seen.user}'), 'none');"
+    may_log_in = _admin(seen, server, can)
+    databases = stored(seen.engine, server, seen.superuser)
+    volume, notes = seen.observed.volume, []
     first_user, first_database = (volume.user or volume.superuser, volume.database) if volume else ("", "")
     if may_log_in == "none":
-        was = f", the database was made for `{first_user}`" if first_user not in ("", work.user) else ""
-        work.progress.note(f"DB_USER in `.env` is `{work.user}`{was}: this role {makes}, and sees what is stored")
+        was = f" (the database was created for `{first_user}`)" if first_user not in ("", seen.user) else ""
+        notes.append(f"DB_USER in `.env`: creating role `{seen.user}` with access to the stored conversations{was}")
     elif may_log_in == "false":
-        work.progress.note(f"the role `{work.user}` was not allowed to log in: it {'would be' if dry else 'is'} again")
+        notes.append(f"allowing the role `{seen.user}` to log in again")
     elif verdict.code == "password-refused":
-        follows = "would follow" if dry else "follows"
-        other = f"the database has another password for `{work.user}` than DB_PASS"
-        work.progress.note(f"{other}: `.env` leads, and it {follows}")
-    if work.database not in databases:
-        was = f", the first one was `{first_database}`" if first_database not in ("", work.database) else ""
-        work.progress.note(f"DB_NAME in `.env` is `{work.database}`{was}: this database {makes}, and is empty")
-        for name, count in databases.items():
-            if count:
-                turns = f"{count} stored turn{'' if count == 1 else 's'}"
-                work.progress.note(f"the database `{name}` keeps {turns}; its name in DB_NAME brings them back")
+        notes.append(f"updating the password of role `{seen.user}` to match DB_PASS in `.env`")
+    if seen.database not in databases:
+        was = f" (the first one was `{first_database}`)" if first_database not in ("", seen.database) else ""
+        notes.append(f"DB_NAME in `.env`: creating an empty database `{seen.database}`{was}")
+        notes += [
+            f"the database `{name}` keeps {count} stored turn{'' if count == 1 else 's'}; "
+            "its name in DB_NAME brings them back"
+            for name, count in databases.items()
+            if count
+        ]
+    return notes
 
 
-def _admin(work: Work, sql: str, database: str) -> str:
-    return work.engine.admin(work.have(), sql, user=_superuser(work), database=database)
-
-
-def _superuser(work: Work) -> str:
-    return (work.volume.superuser if work.volume else work.superuser) or work.user
+def _admin(seen: Seen, server: Container, sql: str, database: str = "postgres") -> str:
+    return seen.engine.admin(server, sql, user=seen.superuser, database=database)
 
 
 def _literal(text: str) -> str:

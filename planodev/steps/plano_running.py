@@ -19,7 +19,9 @@ from planodev.problems import Problem
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from planodev.work import Work
+    from planodev.database import Database
+    from planodev.look import Seen
+    from planodev.postgres.proof import Evidence
 
 SLACK = 2.0  # seconds between two clocks: a file's time and the server's own
 
@@ -46,21 +48,20 @@ class Running:
         return Problem("plano-outlived-postgres", text, f"`{self.stop}`, then `planodev run -- planoai up{docker}`")
 
 
-def find(work: Work) -> list[Running]:
+def find(seen: Seen) -> list[Running]:
     """Return what runs: natively by its PID file, in Docker by its container's name."""
-    found = [_native(work.environment)]
-    started = work.engine.started(planoai.CONTAINER)
+    found = [_native(seen.environment)]
+    started = seen.engine.started(planoai.CONTAINER)
     found.append(Running(f"container `{planoai.CONTAINER}`", started, "planoai down --docker") if started else None)
     return [running for running in found if running]
 
 
-def older_than(work: Work) -> Problem | None:
+def older_than(seen: Seen, proved: Evidence) -> Problem | None:
     """Return a warning where a Plano runs that was started before the Postgres that was proved in this run."""
-    facts = work.proved.facts if work.proved else None
-    if facts is None:
+    if proved.facts is None:
         return None
-    server_started = float(facts["server_started"])
-    return next((one.notice() for one in find(work) if one.outlived(server_started)), None)
+    server_started = float(proved.facts["server_started"])
+    return next((one.notice() for one in find(seen) if one.outlived(server_started)), None)
 
 
 def _native(environment: Mapping[str, str]) -> Running | None:
@@ -74,3 +75,10 @@ def _native(environment: Mapping[str, str]) -> Running | None:
         return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def warn(database: Database) -> None:
+    """Warn of a Plano that was started before the Postgres that was just proved."""
+    older = older_than(database.seen, database.proved) if database.proved else None
+    if older:
+        database.seen.progress.notice(older)

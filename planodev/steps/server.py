@@ -1,218 +1,163 @@
-"""Have the container and its volume as they are wanted, without ever touching what is not ours."""
+"""Have the server as it was decided, without ever touching what is not ours; the data outlives every server."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from planodev import work as works
-from planodev.engines import Desired, NameTaken, PortTaken, Server, planning
-from planodev.problems import Conflict, Problem
-from planodev.project import credentials
-from planodev.project.identity import Owner
-from planodev.project.settings import Setting
+from planodev import look
+from planodev.database import Database, Prepared
+from planodev.engines import NameTaken, PortTaken, planning
+from planodev.postgres import proof, table
+from planodev.problems import Command, Conflict, Fix
 from planodev.result import Outcome
-from planodev.steps import access
 
 if TYPE_CHECKING:
-    from planodev.engines import Observed
-    from planodev.work import Work
+    from planodev.decide import Plan, Survey
+    from planodev.look import Seen
+    from planodev.project.settings import Setting
 
 # A port can be lost between the look and the start; after so many the machine is not one to start on.
 ATTEMPTS = 10
 
 
-class StartPostgres:
-    """Create, start, replace or leave the container; the volume outlives every one of them."""
+def bring_up(seen: Seen, plan: Plan, facts: Survey) -> Database:
+    """Create, start, replace or leave the server.
 
-    title = "Starting Postgres"
+    Raises:
+        Conflict: a name or a port that was asked for was taken meanwhile.
 
-    def run(self, work: Work) -> Outcome:
-        observed = work.observed
-        if work.proved and observed.container:  # and its image is still the one of that name
-            return Outcome("unchanged", observed.container.name, f"on port {work.port}")
-        if not observed.volume and observed.namesakes and not work.settings.name.asked:
-            raise self._namesake(work)
-        held = observed.volume is not None
-        observed = self._without_a_never_ready_volume(work)
-        work.container, work.volume = observed.container, observed.volume
-        desired = self._desired(work)
-        decided = planning.plan(desired, observed)
-        if decided.action == "unchanged":
-            work.port = desired.port
-            self._password(work)
-            return Outcome("unchanged", desired.name, f"on port {desired.port}")
-        self._explain(work, decided, made_anew=held and observed.volume is None)
-        self._password(work)
-        if work.dry_run:
-            would = {"start": "would be started", "create": "would be created", "replace": "would be replaced"}
-            work.port = desired.port
-            return Outcome(would[decided.action], desired.name, f"on port {desired.port}")
-        if work.mode == "docker":
-            # There already, but for an image that had to be pulled first.
-            work.engine.begin_ahead(work.settings.image.value, work.mode, work.settings.timeout.value + 60)
-        action = self._carry_out(work, decided.action, desired)
-        verb = {"start": "started", "create": "created", "replace": "replaced"}[action]
-        return Outcome(verb, work.have().name, f"on port {work.port}")
+    """
+    progress, desired = seen.progress, plan.desired
+    progress.begin("Starting Postgres")
+    for note in explain(seen, plan):
+        progress.note(note)
+    for problem in plan.problems:
+        progress.notice(problem)
+    if plan.discard:
+        seen = _discard(seen)
+    action, port, prepared = plan.action, desired.port, None
+    if action == "start":
+        action = _start(seen, desired.port)
+    if action == "replace" and seen.observed.container:
+        seen.engine.stop(seen.observed.container, seen.settings.timeout.value)
+        seen.engine.remove_container(seen.observed.container)
+    if action in ("create", "replace"):
+        port = _create(seen, plan, facts)
+    if action != "unchanged":
+        fresh, seen = seen.observed.volume is None, _seen_again(seen)
+        if fresh:
+            prepared = prepare(_database(seen, port, plan))
+    database = _database(seen, port, plan, prepared)
+    verb = {"start": "started", "create": "created", "replace": "replaced"}.get(action, "unchanged")
+    progress.done(Outcome(verb, database.server.name, f"on port {port}"))
+    return database
 
-    def _explain(self, work: Work, decided: planning.Plan, *, made_anew: bool) -> None:
-        if decided.action == "replace":
-            for reason in decided.reasons:
-                work.progress.note(f"the {work.engine.terms.server} is replaced, the data kept: {reason}")
-        elif decided.action == "create" and decided.reasons and not work.options.get("adopt"):
-            work.progress.note(f"the {work.engine.terms.server} is made again: {decided.reasons[0]}")
-        elif decided.action == "create" and not made_anew and not _moves(work) and work.lost_data:
-            work.progress.note(
-                "this project had a database, and its data is gone from the engine: an empty one is made"
-            )
 
-    def _without_a_never_ready_volume(self, work: Work) -> Observed:
-        """Drop what was killed in its first seconds: it looks healthy and would refuse everyone for ever."""
-        observed, image = work.observed, work.settings.image.value
-        there = work.engine.image_id(image)  # not in a dry run that would pull it
-        if not there or not observed.volume or work.engine.was_ready(observed.volume, image):
-            return observed
-        data = work.engine.terms.data
-        work.progress.note(f"the {data} `{observed.volume.name}` was never ready and holds nothing: made anew")
-        if work.dry_run:
-            return replace(observed, container=None, volume=None)
-        if observed.container:
-            work.engine.remove_container(observed.container)
-        work.engine.remove_volume(observed.volume)
-        work.observed = work.engine.observe(work.project, work.project_id)  # its port and names are free again
-        return work.observed
+def explain(seen: Seen, plan: Plan) -> list[str]:
+    """Return why the server is not left as it is."""
+    server, data, volume = seen.engine.terms.server, seen.engine.terms.data, seen.observed.volume
+    notes = []
+    if plan.discard and volume:
+        notes.append(f"{data} `{volume.name}` was never ready (an earlier start was interrupted); recreating it")
+    if plan.action == "replace":
+        notes += [f"replacing the {server}, the data is kept: {reason}" for reason in plan.reasons]
+    elif plan.action == "create" and plan.reasons and not seen.context.options.get("adopt"):
+        notes.append(f"recreating the {server}: {plan.reasons[0]}")
+    elif plan.action == "create" and not plan.discard and not seen.moves and seen.lost_data:
+        notes.append("this project had a database, and its data is gone from the engine; creating an empty one")
+    return notes
 
-    def _desired(self, work: Work) -> Desired:
-        observed, chosen = work.observed, work.settings
-        if work.mode == "native" and not work.engine.info.local:
-            endpoint = work.engine.info.endpoint
-            raise Conflict(
-                "native-needs-local-engine",
-                "a native Plano could not reach this database",
-                why=f"the engine at `{endpoint}` is on another machine, and publishes on that one's loopback",
-                fix="`planodev up --plano docker`, or an engine on this machine (`docker context use default`)",
-            )
-        addresses = work.engine.addresses(work.mode, chosen.image.value)
-        image_id = work.engine.image_id(chosen.image.value) or ""
-        have = observed.container
-        name = planning.choose_name(chosen.name, work.project.slug, work.project_id, observed.taken)
-        if have and have.state in ("running", "paused") and have.port == chosen.port.value:
-            return Desired(name, chosen.image.value, image_id, have.port, addresses)
-        port = self._free_port(work, chosen.port, addresses)
-        return Desired(name, chosen.image.value, image_id, port, addresses)
 
-    def _free_port(self, work: Work, wanted: Setting[int], addresses: tuple[str, ...]) -> int:
-        own = work.observed.container.port if work.observed.container else None
-        running = work.observed.container is not None and work.observed.container.state in ("running", "paused")
+def _discard(seen: Seen) -> Seen:
+    """Remove what was killed in its first seconds: it looks healthy and would refuse everyone for ever."""
+    if seen.observed.container:
+        seen.engine.remove_container(seen.observed.container)
+    if seen.observed.volume:
+        seen.engine.remove_volume(seen.observed.volume)
+    return seen.again()
 
-        def holder(port: int) -> str | None:
-            return None if running and port == own else work.engine.port_holder(port, addresses)
 
-        port, other = planning.choose_port(wanted, holder)
-        if other:
-            work.progress.notice(
-                Problem(
-                    "port-moved",
-                    f"port {wanted.value} is taken by {other}, using {port} instead",
-                    f"`planodev up --port {work.settings.port.value}` once it is free",
-                )
-            )
-        return port
+def _start(seen: Seen, port: int) -> str:
+    """Start the server; returns what is to be done after that: `replace` where its port was lost."""
+    assert seen.observed.container  # noqa: S101  what is started was observed
+    try:
+        seen.engine.start(seen.observed.container)
+    except PortTaken:
+        text = f"replacing the {seen.engine.terms.server}, the data is kept: port {port} was lost to another"
+        seen.progress.note(text)
+        return "replace"
+    return "start"
 
-    def _carry_out(self, work: Work, action: str, desired: Desired) -> str:
-        """Do it, and return what was done in the end."""
-        have = work.observed.container
-        if action == "start" and have:
-            try:
-                work.engine.start(have)
-            except PortTaken:
-                action = "replace"
-                lost = f"port {desired.port} was lost to another"
-                work.progress.note(f"the {work.engine.terms.server} is replaced, the data kept: {lost}")
-            else:
-                work.port = desired.port
-                self._look_again(work)
-                return action
-        if action == "replace" and have:
-            work.engine.stop(have, work.settings.timeout.value)
-            work.engine.remove_container(have)
-        self._create(work, desired)
-        return action
 
-    def _create(self, work: Work, desired: Desired) -> None:
-        volume, port, name = work.observed.volume, desired.port, desired.name
-        work.superuser = volume.superuser if volume else work.user
-        for _ in range(ATTEMPTS):
-            server = Server(
-                name=name,
-                volume=volume.name if volume else self._volume_name(work, name),
-                image=desired.image,
-                port=port,
-                addresses=desired.addresses,
-                owner=Owner(work.project_id, str(work.project.path), work.project.inode),
-                superuser=work.superuser,
-                database=volume.database if volume else work.database,
-                plano=work.mode,
-                password=work.password or "",
-            )
-            try:
-                work.engine.create(server)
-            except NameTaken as taken:
-                # Another project was a moment faster.
-                self._refuse_asked("name", name, work.settings.name, taken)
-                self._look_again(work)
-                volume = work.observed.volume
-                name = planning.choose_name(work.settings.name, work.project.slug, work.project_id, work.observed.taken)
-            except PortTaken as taken:
-                self._refuse_asked("port", port, work.settings.port, taken)
-                lost, source = port, work.settings.port.source
-                port = self._free_port(work, Setting(lost, source), desired.addresses)
-                if port == lost:  # an engine elsewhere knows who has it, and this machine does not
-                    port = self._free_port(work, Setting(lost + 1, source), desired.addresses)
-            else:
-                work.port = port
-                self._look_again(work)
-                if volume is None:
-                    work.ahead = access.Ahead(work)
-                return
-        raise Conflict(
-            "port-taken", "no port stayed free", why=f"{ATTEMPTS} were lost to others", fix="`planodev up` again"
-        )
-
-    def _refuse_asked(self, what: str, value: object, wanted: Setting[Any], taken: Exception) -> None:
-        if wanted.asked:
-            text = f"{what} {value} is taken" if what == "port" else f"the {what} `{value}` is taken"
-            fix = f"`planodev up --{what} {'N' if what == 'port' else 'NAME'}` with a free one"
-            raise Conflict(f"{what}-taken", text, why=str(taken), fix=fix) from taken
-
-    def _look_again(self, work: Work) -> None:
-        work.observed = work.engine.observe(work.project, work.project_id)
-        work.container, work.volume = work.observed.container, work.observed.volume
-        if not _moves(work):
-            works.remember(work)
-
-    def _volume_name(self, work: Work, name: str) -> str:
-        wanted = f"{name}-data"
-        return wanted if wanted not in work.observed.taken else f"{wanted}-{work.project_id}"
-
-    def _password(self, work: Work) -> None:
-        if work.wanted.password is not None:
-            work.password, work.password_is = work.wanted.password, "kept"
-        elif work.observed.container and (kept := work.engine.kept_password(work.observed.container)):
-            work.password, work.password_is = kept, "recovered (what the server was made with)"
+def _create(seen: Seen, plan: Plan, facts: Survey) -> int:
+    """Create the server, by another name or at another port where another was a moment faster; returns the port."""
+    port, name = plan.desired.port, plan.desired.name
+    for _ in range(ATTEMPTS):
+        server = plan.server(seen, name=name, port=port, volume=_volume_name(seen, name))
+        try:
+            seen.engine.create(server)
+        except NameTaken as taken:
+            _refuse_asked("name", name, seen.settings.name, taken)
+            seen = seen.again()
+            name = planning.choose_name(seen.settings.name, seen.project.slug, seen.project_id, seen.observed.taken)
+        except PortTaken as taken:
+            _refuse_asked("port", port, seen.settings.port, taken)
+            port = _another_port(port, facts)
         else:
-            work.password, work.password_is = credentials.generate_password(), "generated"
+            return port
+    raise Conflict(
+        "port-taken", "no port stayed free", why=f"{ATTEMPTS} were lost to others", fix=Fix(Command("up"), " again")
+    )
 
-    def _namesake(self, work: Work) -> Conflict:
-        names = ", ".join(f"`{volume.name}`" for volume in work.observed.namesakes)
-        return Conflict(
-            "data-of-another-checkout",
-            f"the {work.engine.terms.data} {names} was made for another checkout at `{work.project.path}`",
-            why="nothing in this checkout says that the data is its own, and two checkouts never share a database",
-            fix=f"`planodev up --name {work.settings.name.value}-{work.project.slug}` makes a new database beside it",
+
+def _another_port(lost: int, facts: Survey) -> int:
+    """Return the next port that looks free; of an engine elsewhere only that engine knows who has the lost one."""
+    candidates = (port for port in range(lost, min(lost + 101, 65536)) if port not in planning.PLANO_PORTS)
+    found = next((port for port in candidates if facts.port_holder(port) is None and port != lost), None)
+    if found is None:
+        raise Conflict(
+            "port-taken", f"port {lost} is taken", fix=Fix(Command("up", "--port", "N"), " with a free port")
         )
+    return found
 
 
-def _moves(work: Work) -> bool:
-    """Say whether the data is still in another engine, and on its way here."""
-    return bool(work.chosen and work.chosen.data_in)
+def _refuse_asked(what: str, value: object, wanted: Setting[Any], taken: Exception) -> None:
+    if wanted.asked:
+        text = f"{what} {value} is taken" if what == "port" else f"the {what} `{value}` is taken"
+        fix = Fix(Command("up", f"--{what}", "N" if what == "port" else "NAME"), " with a free one")
+        raise Conflict(f"{what}-taken", text, why=str(taken), fix=fix) from taken
+
+
+def _volume_name(seen: Seen, name: str) -> str:
+    if seen.observed.volume:
+        return seen.observed.volume.name
+    wanted = f"{name}-data"
+    return wanted if wanted not in seen.observed.taken else f"{wanted}-{seen.project_id}"
+
+
+def _seen_again(seen: Seen) -> Seen:
+    seen = seen.again()
+    if not seen.moves:  # until the data is here the record says where it is
+        look.remember(seen)
+    return seen
+
+
+def _database(seen: Seen, port: int, plan: Plan, prepared: Prepared | None = None) -> Database:
+    assert seen.observed.container  # noqa: S101  it was created or started, or looked as wanted
+    return Database(seen, seen.observed.container, port, plan.password, plan.password_is, prepared=prepared)
+
+
+def prepare(database: Database) -> Prepared:
+    """Put table and proof in place, to run once somebody has logged in."""
+    seen = database.seen
+    return Prepared(
+        lambda go: table.create(seen.engine, database.server, user=seen.user, database=seen.database, go=go),
+        (lambda go: proof_beside_plano(database, go)) if seen.mode == "docker" else None,
+        2 * seen.settings.timeout.value,  # longer than the login is waited for
+    )
+
+
+def proof_beside_plano(database: Database, go: Any = None) -> proof.Evidence:  # noqa: ANN401
+    """Run the proof from a container beside Plano's."""
+    image = database.seen.settings.image.value
+    return database.seen.engine.prove_beside_plano(database.connection(), image, proof.PATIENCE, go)

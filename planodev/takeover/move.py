@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import shutil
 from contextlib import ExitStack, closing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from planodev import work as works
-from planodev.checks.inside import stored
+from planodev.decide import decide, survey
 from planodev.engines import AdminFailed, choice
-from planodev.postgres import proof, state_table
+from planodev.look import look, remember
+from planodev.postgres import proof, queries, state_table, table
 from planodev.problems import BadInput, Command, Conflict, Fix, NoEngine, Problem
 from planodev.project import records, settings
 from planodev.result import Outcome, counted
-from planodev.steps import access, follow, server
-from planodev.takeover.move_out import COLUMNS, Move, copy_out, told, way
+from planodev.steps import follow, login
+from planodev.steps import server as servers
+from planodev.takeover.move_out import COLUMNS, Copy, copy_out, told, way
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from planodev.database import Database
     from planodev.engines import Engine
-    from planodev.work import Work
+    from planodev.look import Seen
 
 _IN = f"COPY incoming ({COLUMNS}) FROM STDIN"
 _MERGE = f"""\
@@ -33,161 +37,200 @@ model = EXCLUDED.model, provider = EXCLUDED.provider, updated_at = EXCLUDED.upda
 _ARRIVED = f"SELECT count(*) FROM incoming JOIN {state_table.NAME} USING (response_id)"
 
 
-def begin(work: Work) -> Bring | None:
-    """Ask, copy the rows out of the old engine, and stop its server.
+@dataclass(frozen=True)
+class Move:
+    """A move that was begun: the new side, the old one, stopped, and its rows.
 
-    Returns:
-        The step that puts them into the new server; None where there is nothing to bring, and in a dry run.
+    Args:
+        seen: the new side, with the credentials of the old one where `.env` has none.
+        old: the old side.
+        directory: of the copied rows.
+        copy: the rows.
+
+    """
+
+    seen: Seen
+    old: Seen
+    directory: Path
+    copy: Copy
+
+    def bring(self, new: Database) -> None:
+        """Put the rows into the new server's tables, and count them there.
+
+        Raises:
+            Conflict: they did not arrive whole.
+
+        """
+        import psycopg
+
+        seen = new.seen
+        seen.progress.begin("Bringing the conversations along")
+        try:
+            for name, (file, count) in self.copy.rows.items():
+                if name != seen.database:
+                    _make_database(new, name)
+                arrived = _bring_rows(new, name, file)
+                if arrived != count:
+                    raise self._failed(f"{arrived} of {count} rows of `{name}` arrived")
+        except (psycopg.Error, AdminFailed, OSError) as error:
+            raise self._failed(told(error)) from error
+        names = ", ".join(f"`{name}`" for name, (_, count) in self.copy.rows.items() if count)
+        detail = counted(self.copy.count) + (f" in {names}" if names else "")
+        seen.progress.done(Outcome("brought", "conversations", detail))
+
+    def finish(self, new: Database) -> None:
+        """Let the new side count as the project's data, and remove the old one where it had nothing else."""
+        seen, volume, data = new.seen, self.old.observed.volume, self.old.engine.terms.data
+        shutil.rmtree(self.directory, ignore_errors=True)
+        if volume is None:
+            return
+        if self.copy.others:
+            others = ", ".join(self.copy.others)
+            text = f"the {data} `{volume.name}` is kept, stopped: beside the conversations it has {others}"
+            seen.progress.notice(Problem("old-data-kept", text))
+        else:
+            _note(seen, seen, remains=self.old.engine.info.name)
+            _remove(self.old)
+            seen.progress.note(f"the {data} `{volume.name}` was removed: all that it had is here now")
+        remember(seen)
+
+    def _failed(self, why: str) -> Conflict:
+        return Conflict(
+            "move-failed",
+            "the conversations did not arrive whole",
+            why=why,
+            fix=Fix(
+                *("nothing is lost: ", Command("up", "--engine", self.old.engine.info.name)),
+                " goes on where they are",
+            ),
+        )
+
+
+def begin(seen: Seen) -> Move | None:
+    """Ask, copy the rows out of the engine that has them, and stop its server; complete what is left of an older move.
 
     Raises:
         BadInput: the user did not agree, or could not be asked.
         Conflict: the rows could not be copied.
 
     """
-    engine = _open(work, _source(work))
-    old = works.prepare(work.project, {}, work.environment, work.progress, engine)
+    if not seen.moves:
+        complete(seen)
+        return None
+    old = _old_side(seen)
+    if old is None:
+        return None
+    _confirm(seen, old)
+    seen.progress.begin("Copying the conversations")
+    # The old server as `up` leaves it: running, with a login that works.
+    facts = survey(old)
+    database = login.log_in(servers.bring_up(old, decide(old, facts), facts))
+    if database.prepared and database.prepared.made():
+        database.prepared.proof()
+    directory = records.path_of(seen.project_id).with_suffix(".moving")
+    with suppress(FileNotFoundError):
+        shutil.rmtree(directory)
+    directory.mkdir(mode=0o700, parents=True)
+    _note(seen, database.seen, moving_to=seen.engine.info.name)
+    with ExitStack() as sessions:
+        # Nobody can store a turn between the copy and the stop: it would be lost on the way.
+        copy = copy_out(database, directory, sessions)
+        old.engine.stop(database.server, seen.settings.timeout.value)
+    old.engine.close()
+    seen.progress.done(Outcome("copied", "conversations", counted(copy.count)))
+    where = choice.NAMES[_source(seen)]
+    seen.progress.note(
+        f"they stay in {where} until the verification has passed; should it fail, `planodev up` goes on there"
+    )
+    wanted = seen.wanted  # `.env` may be gone: then these are what it has had
+    wanted = replace(
+        wanted,
+        user=wanted.user or old.user,
+        password=wanted.password or database.password,
+        database=wanted.database or old.database,
+    )
+    return Move(replace(seen, wanted=wanted), database.seen, directory, copy)
+
+
+def announce(seen: Seen) -> None:
+    """Say what a move would bring, in a dry run."""
+    old = _old_side(seen)
+    if old is not None:
+        seen.progress.note(f"{_what(old)} would move from {choice.NAMES[_source(seen)]} to {_here(seen)}")
+
+
+def _old_side(seen: Seen) -> Seen | None:
+    """Return the side that has the data; None where it was deleted there by hand, and nothing is left to bring."""
+    old = look(replace(seen.context, options={}), _open(seen, _source(seen)))
     if old.observed.volume is None:
-        return None  # it was deleted there by hand: nothing is left to bring
-    for side in (old, work):
+        return None
+    for side in (old, seen):
         if not side.engine.info.local:
             raise Conflict(
                 "move-needs-local-engine",
                 "the conversations cannot be brought along",
                 why=f"the engine at `{side.engine.info.endpoint}` is on another machine",
-                fix=Fix(Command("up", "--engine", _source(work)), " stays where the data is"),
+                fix=Fix(Command("up", "--engine", _source(seen)), " stays where the data is"),
             )
-    _confirm(work, old)
-    if work.dry_run:
-        return None
-    work.progress.begin("Copying the conversations")
-    # The old server as `up` leaves it: running, with a login that works.
-    server.StartPostgres().run(old)
-    access.LogIn().run(old)
-    if old.ahead and old.ahead.made():
-        old.ahead.proof()
-    move = Move(old, records.path_of(work.project_id).with_suffix(".moving"))
-    with suppress(FileNotFoundError):
-        shutil.rmtree(move.directory)
-    move.directory.mkdir(mode=0o700, parents=True)
-    _note(work, old, moving_to=work.engine.info.name)
-    with ExitStack() as sessions:
-        # Nobody can store a turn between the copy and the stop: it would be lost on the way.
-        copy_out(move, sessions)
-        old.engine.stop(old.have(), work.settings.timeout.value)
-    old.engine.close()
-    wanted = work.wanted  # `.env` may be gone: then these are what it has had
-    work.wanted = replace(
-        wanted,
-        user=wanted.user or old.user,
-        password=wanted.password or old.password,
-        database=wanted.database or old.database,
-    )
-    work.progress.done(Outcome("copied", "conversations", counted(move.count)))
-    where = choice.NAMES[_source(work)]
-    work.progress.note(
-        f"they stay in {where} until the proof has passed: should this fail, `planodev up` goes on there"
-    )
-    return Bring(move)
+    return old
 
 
-def _confirm(work: Work, old: Work) -> None:
-    names = choice.NAMES[_source(work)], choice.NAMES[work.engine.info.name]
-    place = f"the {old.engine.terms.data} `{old.observed.volume and old.observed.volume.name}`"
-    what = counted(_count(old))
-    if work.dry_run or work.options.get("yes"):
-        work.progress.note(f"{what} in {place} would move from {names[0]} to {names[1]}" if work.dry_run else
-                           f"{what} in {place} move from {names[0]} to {names[1]}")  # fmt: skip
+def _confirm(seen: Seen, old: Seen) -> None:
+    source, what = choice.NAMES[_source(seen)], _what(old)
+    if seen.context.options.get("yes"):
+        seen.progress.note(f"{what} move from {source} to {_here(seen)}")
         return
-    answer = work.progress.confirm(f"Bring {what} from {names[0]} ({place}) to {names[1]}?")
+    answer = seen.progress.confirm(f"Bring {what} from {source} to {_here(seen)}?")
     if not answer:
         raise BadInput(
             "move-not-confirmed",
-            f"nothing was changed: this project's data is in {names[0]}",
-            why=f"{what} in {place} would move to {names[1]}"
+            f"nothing was changed: this project's data is in {source}",
+            why=f"{what} would move to {_here(seen)}"
             + ("" if answer is False else ", and there is no terminal to ask at"),
             fix=Fix(
-                *(Command("up", "--engine", work.engine.info.name, "--yes"), " brings them along; "),
-                *(Command("up", "--engine", _source(work)), " stays"),
+                *(Command("up", "--engine", seen.engine.info.name, "--yes"), " brings them along; "),
+                *(Command("up", "--engine", _source(seen)), " stays"),
             ),
         )
 
 
-def _source(work: Work) -> str:
-    return work.chosen.data_in if work.chosen else ""
+def _what(old: Seen) -> str:
+    have, volume, count = old.observed.container, old.observed.volume, None
+    if have and have.state == "running":
+        with suppress(AdminFailed):
+            count = sum(queries.stored(old.engine, have, old.superuser).values())
+    return f"{counted(count)} in the {old.engine.terms.data} `{volume and volume.name}`"
 
 
-def _count(old: Work) -> int | None:
-    have = old.observed.container
-    if have is None or have.state != "running":
-        return None
-    try:
-        return sum(stored(old, have).values())
-    except AdminFailed:
-        return None
+def _here(seen: Seen) -> str:
+    return choice.NAMES[seen.engine.info.name]
 
 
-class Bring:
-    """Put the rows into the new server's table, and count them there."""
-
-    title = "Bringing the conversations along"
-
-    def __init__(self, move: Move) -> None:
-        self._move = move
-
-    def run(self, work: Work) -> Outcome:
-        import psycopg
-
-        try:
-            for name, (file, count) in self._move.rows.items():
-                if name != work.database:
-                    _make_database(work, name)
-                with closing(proof.login(way(work, name), 10)) as session:
-                    session.execute(f"CREATE TEMP TABLE incoming (LIKE {state_table.NAME}) ON COMMIT DROP")
-                    with file.open("rb") as source, session.cursor().copy(_IN) as rows:
-                        while piece := source.read(1 << 20):
-                            rows.write(piece)
-                    session.execute(_MERGE)
-                    arrived = session.execute(_ARRIVED).fetchone()[0]
-                    if arrived != count:
-                        raise _failed(self._move, f"{arrived} of {count} rows of `{name}` arrived")
-                    session.commit()
-        except (psycopg.Error, AdminFailed, OSError) as error:
-            raise _failed(self._move, told(error)) from error
-        names = ", ".join(f"`{name}`" for name, (_, count) in self._move.rows.items() if count)
-        return Outcome("brought", "conversations", counted(self._move.count) + (f" in {names}" if names else ""))
-
-    def finish(self, work: Work) -> None:
-        """Let the new side count as the project's data, and remove the old one where it had nothing else."""
-        old, others = self._move.old, self._move.others
-        shutil.rmtree(self._move.directory, ignore_errors=True)
-        volume, data = old.observed.volume, old.engine.terms.data
-        if volume is None:
-            return
-        if others:
-            text = f"the {data} `{volume.name}` is kept, stopped: beside the conversations it has {', '.join(others)}"
-            work.progress.notice(Problem("old-data-kept", text))
-            return
-        _note(work, work, remains=old.engine.info.name)
-        _remove(old)
-        work.progress.note(f"the {data} `{volume.name}` was removed: all that it had is here now")
+def _source(seen: Seen) -> str:
+    return seen.chosen.data_in if seen.chosen else ""
 
 
-def _make_database(work: Work, name: str) -> None:
-    superuser = (work.volume.superuser if work.volume else work.superuser) or work.user
-    work.engine.admin(work.have(), follow.make_database(name, work.user), user=superuser, database="postgres")
-    work.engine.admin(work.have(), access.GUARDED, user=work.user, database=name)
+def _bring_rows(new: Database, name: str, file: Path) -> int:
+    """Put a file's rows into the table of one database, all or none; returns how many are there then."""
+    with closing(proof.login(way(new, name), 10)) as session:
+        session.execute(f"CREATE TEMP TABLE incoming (LIKE {state_table.NAME}) ON COMMIT DROP")
+        with file.open("rb") as source, session.cursor().copy(_IN) as rows:
+            while piece := source.read(1 << 20):
+                rows.write(piece)
+        session.execute(_MERGE)
+        arrived = int(session.execute(_ARRIVED).fetchone()[0])
+        session.commit()
+    return arrived
 
 
-def _failed(move: Move, why: str) -> Conflict:
-    return Conflict(
-        "move-failed",
-        "the conversations did not arrive whole",
-        why=why,
-        fix=Fix("nothing is lost: ", Command("up", "--engine", move.old.engine.info.name), " goes on where they are"),
-    )
+def _make_database(new: Database, name: str) -> None:
+    seen = new.seen
+    sql = follow.make_database(name, seen.user)
+    seen.engine.admin(new.server, sql, user=seen.superuser, database="postgres")
+    seen.engine.admin(new.server, table.GUARDED, user=seen.user, database=name)
 
 
-def _remove(old: Work) -> None:
+def _remove(old: Seen) -> None:
     have, volume = old.observed.container, old.observed.volume
     if have:
         old.engine.remove_container(have)
@@ -195,17 +238,19 @@ def _remove(old: Work) -> None:
         old.engine.remove_volume(volume)
 
 
-def mend(work: Work) -> None:
-    """End what a killed move has left: a server of the new side, or data of the old one."""
-    record = records.find(work.project, work.env.project_id)
-    if record is None or work.dry_run or not (record.moving_to or record.remains):
+def complete(seen: Seen) -> None:
+    """Complete what a killed move has left: a server of the new side, or data of the old one."""
+    if not (seen.chosen and seen.chosen.unfinished):
+        return
+    record = records.find(seen.project, seen.env.project_id)
+    if record is None or not (record.moving_to or record.remains):
         return
     shutil.rmtree(records.path_of(record.project).with_suffix(".moving"), ignore_errors=True)
     name = record.moving_to or record.remains
-    if name == work.engine.info.name:
+    if name == seen.engine.info.name:
         return  # the same move again
     try:
-        old = works.prepare(work.project, {}, work.environment, work.progress, _open(work, name))
+        old = look(replace(seen.context, options={}), _open(seen, name))
     except NoEngine:
         return
     have = old.observed.container
@@ -213,16 +258,18 @@ def mend(work: Work) -> None:
         _remove(old)
     elif have:  # at once: one that still makes its data would not hear; the data stays, whatever it has
         old.engine.remove_container(have)
+    if seen.observed.volume:
+        remember(seen)
 
 
-def _open(work: Work, name: str) -> Engine:
-    limit = max(work.settings.timeout.value, settings.LEAST_ENGINE_LIMIT)
-    return choice.other(name, work.environment, work.project, work.env.project_id, limit)
+def _open(seen: Seen, name: str) -> Engine:
+    limit = max(seen.settings.timeout.value, settings.LEAST_ENGINE_LIMIT)
+    return choice.other(name, seen.environment, seen.project, seen.env.project_id, limit)
 
 
-def _note(work: Work, at: Work, *, moving_to: str = "", remains: str = "") -> None:
-    volume = at.volume or at.observed.volume
-    path, inode, place = str(work.project.path), work.project.inode, volume.name if volume else ""
+def _note(seen: Seen, at: Seen, *, moving_to: str = "", remains: str = "") -> None:
+    volume = at.observed.volume
+    path, inode, place = str(seen.project.path), seen.project.inode, volume.name if volume else ""
     records.write(
-        records.Record(work.project_id, path, inode, at.engine.info.name, place, moving_to=moving_to, remains=remains)
+        records.Record(seen.project_id, path, inode, at.engine.info.name, place, moving_to=moving_to, remains=remains)
     )

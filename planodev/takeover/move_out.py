@@ -7,17 +7,17 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from planodev.checks.inside import stored
 from planodev.engines import AdminFailed
 from planodev.postgres import proof, state_table
 from planodev.postgres.connection import LOOPBACK, Connection
+from planodev.postgres.queries import stored
 from planodev.problems import Command, Conflict, Fix
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
-    from planodev.work import Work
+    from planodev.database import Database
 
 COLUMNS = "response_id, input_items, created_at, model, provider, updated_at"
 _OUT = f"COPY (SELECT {COLUMNS} FROM {state_table.NAME}) TO STDOUT"
@@ -42,22 +42,20 @@ WHERE backend_type = 'client backend' AND application_name <> 'planodev' AND pid
 
 
 @dataclass
-class Move:
-    """A move that was begun: the old side, and its rows by database, each in a file with their number."""
+class Copy:
+    """Every row of the old side by database, each in a file with their number, and what else the old side has."""
 
-    old: Work
-    directory: Path
     rows: dict[str, tuple[Path, int]] = field(default_factory=dict)
     others: list[str] = field(default_factory=list)
 
     @property
     def count(self) -> int:
-        """The number of stored turns that are on their way."""
+        """The number of stored turns."""
         return sum(count for _, count in self.rows.values())
 
 
-def copy_out(move: Move, sessions: ExitStack) -> None:
-    """Copy every row into the move's directory, and hold the sessions that keep others from storing more.
+def copy_out(old: Database, directory: Path, sessions: ExitStack) -> Copy:
+    """Copy every row into a directory, and hold the sessions that keep others from storing more.
 
     Raises:
         Conflict: the rows could not be copied.
@@ -65,35 +63,38 @@ def copy_out(move: Move, sessions: ExitStack) -> None:
     """
     import psycopg
 
-    old = move.old
+    found = Copy()
     try:
-        counts = stored(old, old.have())
+        counts = stored(old.seen.engine, old.server, old.seen.superuser)
         if len(counts) > 1:  # the role need not see what other roles have stored
-            _as_superuser(old, f'GRANT pg_read_all_data, pg_write_all_data TO "{old.user}"')
-        for index, name in enumerate(dict.fromkeys([*counts, old.database])):
+            _as_superuser(old, f'GRANT pg_read_all_data, pg_write_all_data TO "{old.seen.user}"')
+        for index, name in enumerate(dict.fromkeys([*counts, old.seen.database])):
             session = sessions.enter_context(closing(proof.login(way(old, name), 10)))
-            move.others += [row[0] for row in session.execute(_OTHERS).fetchall()]
+            found.others += [row[0] for row in session.execute(_OTHERS).fetchall()]
             if session.execute(state_table.IS_THERE).fetchone() != (True,):
                 continue
             session.execute(f"LOCK TABLE {state_table.NAME} IN EXCLUSIVE MODE")
-            file = move.directory / f"{index}.copy"
+            file = directory / f"{index}.copy"
             with file.open("wb") as target, session.cursor().copy(_OUT) as rows:
                 for piece in rows:
                     target.write(piece)
             count = session.execute(f"SELECT count(*) FROM {state_table.NAME}").fetchone()[0]
-            if count or name == old.database:
-                move.rows[name] = file, count
+            if count or name == old.seen.database:
+                found.rows[name] = file, count
         _end_other_sessions(old)
     except (psycopg.Error, AdminFailed, OSError) as error:
         raise Conflict(
             "move-failed",
             "the conversations could not be copied",
             why=told(error),
-            fix=Fix("nothing was changed; ", Command("up", "--engine", old.engine.info.name), " goes on as before"),
+            fix=Fix(
+                "nothing was changed; ", Command("up", "--engine", old.seen.engine.info.name), " goes on as before"
+            ),
         ) from error
+    return found
 
 
-def _end_other_sessions(old: Work) -> None:
+def _end_other_sessions(old: Database) -> None:
     """End every session that is older than those which hold the locks.
 
     A server that shuts down ends its sessions one after another, the newest first: with the locks, those that wait for
@@ -105,14 +106,13 @@ def _end_other_sessions(old: Work) -> None:
         time.sleep(0.05)
 
 
-def _as_superuser(old: Work, sql: str) -> str:
-    superuser = old.volume.superuser if old.volume else old.user
-    return old.engine.admin(old.have(), sql, user=superuser, database="postgres")
+def _as_superuser(old: Database, sql: str) -> str:
+    return old.seen.engine.admin(old.server, sql, user=old.seen.superuser, database="postgres")
 
 
-def way(work: Work, database: str) -> Connection:
+def way(side: Database, database: str) -> Connection:
     """Return the way into one of the server's databases."""
-    return Connection(work.user, work.password or "", LOOPBACK, work.port, database)
+    return Connection(side.seen.user, side.password, LOOPBACK, side.port, database)
 
 
 def told(error: Exception) -> str:

@@ -100,7 +100,7 @@ def interrupted(project, number, moment, module=""):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminated"])
 def test_an_interrupt_at_any_moment_ends_within_a_second_with_what_finishes_it(filled, number):
     rows, moments = evidence.content(filled), random.Random(SEED)
-    early = [(0.0, module) for module in ("planodev.problems", "click", "planodev.commands.workflows")]
+    early = [(0.0, module) for module in ("planodev.problems", "click", "planodev.commands.up")]
     for moment, module in [*early, *((moments.uniform(0.12, 1.2), "") for _ in range(4))]:
         code, out, err, took = interrupted(filled, number, moment, module)
         told = f"PLANODEV_SEED={SEED}, after {module} {moment:.3f} s, exit {code}\n{err}"

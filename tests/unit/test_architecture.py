@@ -79,8 +79,6 @@ TO_BE_REMOVED = {
     ("planodev.engines.terms", "planodev.engines"),
     ("planodev.engines.embedded_ahead", "planodev.engines.embedded_changes"),
     ("planodev.engines.failures", "planodev.engines.endpoint"),
-    ("planodev.work", "planodev.steps.access"),
-    ("planodev.checks.inside", "planodev.work"),
 }
 
 

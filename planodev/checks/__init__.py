@@ -1,1 +1,0 @@
-"""What planodev looks at and never changes, one file each."""

@@ -1,0 +1,100 @@
+"""`planodev up --dry-run`: what `up` would do; it looks, decides and prints, and nothing is changed."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from planodev.commands import report
+from planodev.database import Database
+from planodev.decide import Plan, decide, survey
+from planodev.engines import AdminFailed, Container
+from planodev.postgres import state_table
+from planodev.result import Outcome, Result
+from planodev.steps import config, env_file, follow, keys, login, server
+from planodev.takeover import adopt, move
+
+if TYPE_CHECKING:
+    from planodev.look import Seen
+
+_WOULD = {
+    "created": "would be created",
+    "updated": "would be updated",
+    "create": "would be created",
+    "start": "would be started",
+    "replace": "would be replaced",
+}
+
+
+def planned(seen: Seen) -> Result:
+    """Print what each step of `up` would do, in its order; what `up` would refuse is refused here as well.
+
+    Raises:
+        PlanodevError: `up` would end with this.
+
+    """
+    foreign = adopt.wanted(seen)
+    if foreign:
+        _say(seen, "would be adopted", foreign.name, f"PostgreSQL {foreign.major}")
+        return report.planned(seen)
+    if seen.moves:
+        move.announce(seen)
+    plan = decide(seen, survey(seen))
+    _server(seen, plan)
+    database = _database(seen, plan)
+    _files(seen, database)
+    _inside(database, running=plan.action == "unchanged")
+    return report.planned(seen)
+
+
+def _server(seen: Seen, plan: Plan) -> None:
+    if plan.pull:
+        _say(seen, "would be pulled", plan.desired.image)
+    for note in server.explain(seen, plan):
+        seen.progress.note(note)
+    for problem in plan.problems:
+        seen.progress.notice(problem)
+    _say(seen, _WOULD.get(plan.action, "unchanged"), plan.desired.name, f"on port {plan.desired.port}")
+
+
+def _database(seen: Seen, plan: Plan) -> Database:
+    spec = plan.server(seen, name=plan.desired.name, port=plan.desired.port, volume="")
+    have = seen.observed.container or Container.planned("", spec)
+    return Database(seen, have, plan.desired.port, plan.password, plan.password_is)
+
+
+def _files(seen: Seen, database: Database) -> None:
+    env = env_file.change(seen, database.connection(), database.password_is)
+    _say(seen, _WOULD.get(env.verb, env.verb), ".env", env.detail)
+    ignored = env_file.ignoring(seen.project.path, ".env", seen.progress)
+    _say(seen, _WOULD.get(ignored.verb, ignored.verb), ".gitignore", ignored.detail)
+    change = config.change(seen)
+    _say(seen, _WOULD.get(change.verb, change.verb), seen.config.path.name, change.detail)
+    config.warn(seen)
+    faults = keys.faults_of(seen)
+    saved = keys.would_save(seen, faults)
+    keys.report(seen, faults, set(saved))
+    if saved:
+        _say(seen, "would be saved", "keys", f"{', '.join(saved)} in `.env`")
+    else:
+        seen.progress.done(keys.outcome(seen, faults))
+
+
+def _inside(database: Database, *, running: bool) -> None:
+    """Log in where that can be done now: it changes nothing, and shows what would have to follow `.env`."""
+    seen, subject, verb = database.seen, f"login as {database.seen.user}", "would be tried"
+    if running:
+        verdict = login.attempt(database)
+        verb = "unchanged" if verdict.proved else verb
+        if verdict.code in login.FOLLOWS:
+            with suppress(AdminFailed):  # what `up` then says with its way out
+                for note in follow.differences(seen, database.server, verdict):
+                    seen.progress.note(f"would be done: {note}")
+                verb = "would be updated"
+    _say(seen, verb, subject)
+    _say(seen, "would be created if missing", state_table.NAME)
+    _say(seen, "would be run", "verification", "from this machine" if seen.mode == "native" else "from Plano's network")
+
+
+def _say(seen: Seen, verb: str, subject: str, detail: str = "") -> None:
+    seen.progress.done(Outcome(verb, subject, detail))

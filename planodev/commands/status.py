@@ -1,0 +1,32 @@
+"""`planodev status`: what is there now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planodev.background import begin
+from planodev.look import Context, files, look
+from planodev.postgres import queries
+from planodev.problems import NoEngine
+
+if TYPE_CHECKING:
+    from planodev.result import Result
+
+
+def status(context: Context) -> Result:
+    """Say what is there now; nothing is started, and an engine that is gone is an answer, not a failure.
+
+    Raises:
+        BadInput: the project's files cannot be read.
+
+    """
+    try:
+        seen = look(context)
+    except NoEngine as error:
+        from planodev.commands import report
+
+        return report.no_engine(context.project, files(context), error)
+    inside = begin(lambda: queries.look(seen.engine, seen.observed.container, user=seen.user, database=seen.database))
+    from planodev.commands import report
+
+    return report.status(seen, inside())

@@ -1,0 +1,80 @@
+"""`planodev up`: from a project to a database in which Plano can store, and the proof of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planodev.look import Context, look
+from planodev.project import lock, settings
+
+if TYPE_CHECKING:
+    from planodev.database import Database
+    from planodev.look import Seen
+    from planodev.result import Result
+    from planodev.takeover.move import Move
+
+
+def up(context: Context) -> Result:
+    """Take a project to a database that Plano can store in, and verify it.
+
+    Raises:
+        PlanodevError: it could not; the exit code says what kind.
+
+    """
+    with lock.hold(context.project, settings.DEFAULT_TIMEOUT):
+        seen = look(context, patient=True)
+        try:
+            from planodev import fast
+            from planodev.decide import refuse
+
+            proof_on_its_way = fast.already_proved(seen)
+            refuse(seen)  # what is wrong whatever is to be done, before anything is touched
+            if context.dry_run:
+                from planodev.commands import dry_run
+
+                return dry_run.planned(seen)
+            database = proof_on_its_way()
+            return finish(database.seen, database) if database else bring_up(seen)
+        finally:
+            seen.engine.close()
+
+
+def bring_up(seen: Seen) -> Result:
+    """Adopt or move what the project has elsewhere, start the server, and go on with its files and the proof."""
+    from planodev.decide import decide, survey
+    from planodev.steps import image, server
+    from planodev.takeover import adopt, move
+
+    seen = adopt.take_over(seen)
+    moving = move.begin(seen)
+    seen = moving.seen if moving else seen
+    facts = survey(seen)
+    plan = decide(seen, facts)
+    if plan.pull:
+        image.pull(seen)
+        facts = survey(seen)
+        plan = decide(seen, facts)
+    database = server.bring_up(seen, plan, facts)
+    return finish(database.seen, database, moving)
+
+
+def finish(seen: Seen, database: Database, moving: Move | None = None) -> Result:
+    """Write the project's files while the server starts, then log in, create the table and verify."""
+    from planodev.commands import report
+    from planodev.steps import config, env_file, keys, login, plano_running, table, verify
+
+    seen = env_file.write(seen, database)
+    env_file.ignore(seen.project.path, ".env", seen.progress)
+    seen = config.write(seen)
+    seen, todo = keys.save(seen)
+    database = database.of(seen)
+    if not database.proved:
+        database = login.log_in(database)
+        table.make(database)
+    if moving:
+        moving.bring(database)
+    database = verify.verify(database)
+    if moving:
+        moving.finish(database)
+    plano_running.warn(database)
+    return report.up(database, todo)

@@ -1,0 +1,37 @@
+"""`planodev verify`: prove again that Plano can store; nothing is changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planodev.commands import report
+from planodev.look import look
+
+if TYPE_CHECKING:
+    from planodev.look import Context
+    from planodev.result import Result
+
+
+def verify(context: Context) -> Result:
+    """Prove again that Plano can store.
+
+    Args:
+        context: with the option `config`; with `env_file` it is about that file and its server, with `timeout`
+            seconds for the proof.
+
+    Raises:
+        PlanodevError: it cannot, with the true cause.
+
+    """
+    if context.options.get("env_file"):
+        from planodev.production import verify as hosted
+
+        seen = hosted.prove(context.project, context.options, context.environment, context.progress)
+        return report.verify_elsewhere(seen)
+    from planodev.steps.verify import verify_alone
+
+    found = look(context)
+    try:
+        return report.verify(verify_alone(found))
+    finally:
+        found.engine.close()

@@ -1,0 +1,306 @@
+"""Decide, from what was seen, what has to change.
+
+`refuse` raises what is wrong whatever is to be done, before anything is touched. `survey` asks the engine what a
+decision needs and a look is too quick for. `decide` is pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from planodev.engines import Desired, Observed, Server, planning
+from planodev.plano import environment, storage
+from planodev.postgres import connection
+from planodev.problems import BadInput, Command, Conflict, Fix, Problem
+from planodev.project import credentials, identity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from planodev.engines import Foreign
+    from planodev.look import Seen
+    from planodev.plano.driver_url import Target
+    from planodev.project.settings import Setting
+
+OLDEST_MAJOR = 12  # Plano's upsert and its driver need no newer one
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a decision needs to know of the engine beside what was observed.
+
+    Args:
+        image_id: of the wanted image, None where it has to be pulled first.
+        image_major: the major version of PostgreSQL in it, None where it has none.
+        data_major: the major version of the data, None where there is none.
+        initialised: whether the data was ever ready, so that there may be rows in it.
+        addresses: where to publish.
+        port_holder: says who listens at a port, None where it is free.
+        password: what the server was made with, None where that cannot be read.
+
+    """
+
+    image_id: str | None
+    image_major: int | None
+    data_major: int | None
+    initialised: bool
+    addresses: tuple[str, ...]
+    port_holder: Callable[[int], str | None]
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `up` will do about the server.
+
+    Args:
+        action: `unchanged`, `start`, `create` or `replace` the server.
+        reasons: why, with both values.
+        desired: the server as it is wanted.
+        pull: whether the image is pulled first; what follows is decided again after that.
+        discard: whether the data was never initialised, and is removed first.
+        password: DB_PASS.
+        password_is: where it comes from: `kept`, `recovered` or `generated`.
+        problems: what the user has to know.
+
+    """
+
+    action: str
+    reasons: tuple[str, ...]
+    desired: Desired
+    pull: bool
+    discard: bool
+    password: str = field(repr=False)
+    password_is: str
+    problems: tuple[Problem, ...] = ()
+
+    def server(self, seen: Seen, *, name: str, port: int, volume: str) -> Server:
+        """Return what is created; name, port and volume may have been lost to others since the decision."""
+        have = None if self.discard else seen.observed.volume
+        return Server(
+            name=name,
+            volume=volume,
+            image=self.desired.image,
+            port=port,
+            addresses=self.desired.addresses,
+            owner=seen.owner,
+            superuser=have.superuser if have else seen.user,
+            database=have.database if have else seen.database,
+            plano=seen.mode,
+            password=self.password,
+        )
+
+
+def refuse(seen: Seen) -> None:
+    """Raise what is wrong whatever is to be done, before anything is touched.
+
+    Raises:
+        BadInput: Plano would not reach this engine's database, or the directory cannot be written.
+        Conflict: the project's files name a database that planodev does not run.
+
+    """
+    refuse_unreachable(seen)
+    if seen.ignored and seen.context.options.get("adopt"):
+        raise _adopt_needs_docker()
+    credentials.refuse_foreign(seen.env, seen.wanted)
+    named = other_database(seen)
+    if named:
+        raise Conflict.of(names_another_database(seen, named))
+    identity.check_writable(seen.project)
+
+
+def refuse_unreachable(seen: Seen) -> None:
+    """Refuse a Plano that would not reach this engine's database.
+
+    Raises:
+        BadInput: it would run in a container, and the engine listens on this machine's loopback alone.
+
+    """
+    decided = seen.engine.decides()
+    plano, asked = decided.get("plano"), seen.settings.plano
+    if plano and asked.value != plano[0]:
+        raise BadInput(
+            "plano-out-of-reach",
+            f"a Plano in Docker would not reach the {seen.engine.info.name} Postgres",
+            why=f"it listens on 127.0.0.1 alone, and a container has one of its own (`docker` is from {asked.source})",
+            fix=Fix(
+                *(Command("up", "--plano", "native"), " and ", Command("run", "--", "planoai", "up")),
+                *("; or ", Command("up", "--engine", "docker")),
+            ),
+        )
+    if "image" in decided and seen.context.options.get("adopt"):
+        raise _adopt_needs_docker()
+
+
+def _adopt_needs_docker() -> BadInput:
+    return BadInput(
+        "adopt-needs-docker",
+        "only a container can be adopted, and the embedded engine has none",
+        fix=Fix(Command("up", "--adopt", "--engine", "docker")),
+    )
+
+
+def other_database(seen: Seen) -> Target | None:
+    """Return the database that the configuration names where that is not this project's, None where it is."""
+    wanted, text, ours = seen.wanted, seen.config.written_string, None
+    if wanted.user and wanted.password and wanted.port and wanted.database:
+        host = connection.host_of(seen.mode)
+        ours = connection.Connection(wanted.user, wanted.password, host, wanted.port, wanted.database)
+    given = environment.variables(ours) if ours else {}
+    return storage.named(text, ours, {**seen.env.values, **seen.environment, **given}, seen.mode)
+
+
+def names_another_database(seen: Seen, named: Target) -> Problem:
+    """Return what is wrong with a configuration whose connection string leads to another database."""
+    name = seen.config.path.name
+    return Problem(
+        "other-database",
+        f"Plano would not use this project's database: `{name}` names another one",
+        Fix(
+            *(Command("verify"), " proves that one; to use this project's own, remove the connection_string line "),
+            *(f"from `{name}`, then ", Command("up", *seen.config_option, "--yes")),
+        ),
+        why=f"its connection_string is {named.masked}",
+        level="error",
+    )
+
+
+def survey(seen: Seen) -> Survey:
+    """Ask the engine what a decision needs; containers may be created to look into a volume, and are removed again.
+
+    Raises:
+        Conflict: a native Plano could not reach the database.
+
+    """
+    engine, observed, image = seen.engine, seen.observed, seen.settings.image.value
+    if seen.mode == "native" and not engine.info.local:
+        raise Conflict(
+            "native-needs-local-engine",
+            "a native Plano could not reach this database",
+            why=f"the engine at `{engine.info.endpoint}` is on another machine, and publishes on that one's loopback",
+            fix=Fix(
+                Command("up", "--plano", "docker"), ", or an engine on this machine (`docker context use default`)"
+            ),
+        )
+    image_id = engine.image_id(image)
+    have, volume = observed.container, observed.volume
+    same = image_id is not None and have is not None and have.image_id == image_id
+    there = image_id is not None
+    addresses = engine.addresses(seen.mode, image)
+    return Survey(
+        image_id=image_id,
+        # What the container runs already needs no second look.
+        image_major=engine.image_major(image) if there and not same else None,
+        data_major=engine.data_major(volume, image) if there and not same and volume else None,
+        initialised=volume is not None and (not there or engine.was_ready(volume, image)),
+        addresses=addresses,
+        port_holder=lambda port: engine.port_holder(port, addresses),
+        password=engine.kept_password(have) if have and seen.wanted.password is None else None,
+    )
+
+
+def decide(seen: Seen, facts: Survey) -> Plan:
+    """Return what to do; pure.
+
+    Raises:
+        BadInput: the image is missing and may not be pulled, or has no PostgreSQL that Plano can use.
+        Conflict: a name, a port, or data belongs to somebody else or to another version.
+
+    """
+    observed, settings = seen.observed, seen.settings
+    pull = facts.image_id is None or settings.pull.value == "always"
+    _refuse_image(seen, facts)
+    if not observed.volume and observed.namesakes and not settings.name.asked:
+        raise _namesake(seen)
+    discard = observed.volume is not None and not facts.initialised
+    if discard:
+        observed = replace(observed, container=None, volume=None)
+    name = planning.choose_name(settings.name, seen.project.slug, seen.project_id, observed.taken)
+    port, problems = _port(observed, settings.port, facts)
+    desired = Desired(name, settings.image.value, facts.image_id or "", port, facts.addresses)
+    decided = planning.plan(desired, observed)
+    if seen.wanted.password is not None:
+        password, password_is = seen.wanted.password, "kept"
+    elif facts.password:
+        password, password_is = facts.password, "recovered (what the server was created with)"
+    else:
+        password, password_is = credentials.generate_password(), "generated"
+    return Plan(decided.action, decided.reasons, desired, pull, discard, password, password_is, problems)
+
+
+def _port(observed: Observed, wanted: Setting[int], facts: Survey) -> tuple[int, tuple[Problem, ...]]:
+    have = observed.container
+    if have and have.state in ("running", "paused") and have.port == wanted.value:
+        return wanted.value, ()
+    own = have.port if have and have.state in ("running", "paused") else None
+    port, other = planning.choose_port(wanted, lambda port: None if port == own else facts.port_holder(port))
+    if other is None:
+        return port, ()
+    text = f"port {wanted.value} is taken by {other}, using {port} instead"
+    return port, (Problem("port-moved", text, Fix(Command("up", "--port", wanted.value), " once it is free")),)
+
+
+def _refuse_image(seen: Seen, facts: Survey) -> None:
+    image, terms, volume = seen.settings.image.value, seen.engine.terms, seen.observed.volume
+    if facts.image_id is None:
+        if seen.settings.pull.value == "never":
+            raise BadInput(
+                "image-missing",
+                f"the image `{image}` is missing, and `--pull never` forbids pulling it",
+                fix=Fix(f"`docker pull {image}`, or ", Command("up", "--pull", "missing")),
+            )
+        return
+    have = seen.observed.container
+    if have and have.image_id == facts.image_id:
+        return
+    major = facts.image_major
+    if major is None or major < OLDEST_MAJOR:
+        raise BadInput(
+            "image-not-usable",
+            f"the image `{image}` can't be used",
+            why=f"it has PostgreSQL {major}, Plano needs {OLDEST_MAJOR} or newer" if major else "it has no PostgreSQL",
+            fix=Fix(Command("up", "--image", "postgres:16")),
+        )
+    if volume and facts.data_major and facts.data_major != major:
+        raise Conflict(
+            "data-of-another-version",
+            f"the {terms.data} `{volume.name}` has data of PostgreSQL {facts.data_major}, "
+            f"`{image}` is PostgreSQL {major}",
+            why="PostgreSQL starts only with data of its own major version; nothing was changed",
+            fix=terms.other_major.format(major=facts.data_major),
+        )
+
+
+def refuse_beside(seen: Seen, foreign: Foreign | None) -> None:
+    """Refuse to create an empty database beside one that may hold the conversations.
+
+    Raises:
+        Conflict: a Postgres that planodev did not create has the wanted name, and this project has none yet.
+
+    """
+    if foreign is None:
+        return
+    name = seen.settings.name.value
+    raise Conflict(
+        "database-made-by-hand",
+        f"the container `{name}` is a PostgreSQL {foreign.major} that planodev did not create",
+        why="it may hold this project's conversations, and a second database beside it would be empty",
+        fix=Fix(
+            *(Command("up", "--adopt"), " takes its data, user and password over; "),
+            *(Command("up", "--name", f"{name}-{seen.project.slug}"), " creates a new one beside it"),
+        ),
+    )
+
+
+def _namesake(seen: Seen) -> Conflict:
+    names = ", ".join(f"`{volume.name}`" for volume in seen.observed.namesakes)
+    return Conflict(
+        "data-of-another-checkout",
+        f"the {seen.engine.terms.data} {names} belongs to another checkout at `{seen.project.path}`",
+        why="nothing in this checkout says that the data is its own, and two checkouts never share a database",
+        fix=Fix(
+            Command("up", "--name", f"{seen.settings.name.value}-{seen.project.slug}"),
+            " creates a new database beside it",
+        ),
+    )

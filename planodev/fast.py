@@ -1,0 +1,72 @@
+"""All that is begun before it is known to be needed: it holds the speed figures, and changes nothing that is there.
+
+`up` and `status` call it at two places each, always while the project's lock is held or nothing is changed at all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planodev.background import begin
+from planodev.database import Database
+from planodev.postgres import proof
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from planodev.look import Seen
+    from planodev.postgres.proof import Evidence
+
+# Seconds for a proof that takes milliseconds where all is well; where it does not, the steps find out why.
+SOON = 5.0
+
+
+def already_proved(seen: Seen) -> Callable[[], Database | None]:
+    """Where everything looks as wanted, begin to prove at once; when that passes, the server needs nothing.
+
+    Returns:
+        A function that waits for the proof, and gives the database where it passed.
+
+    """
+    database = _as_wanted(seen)
+    if database is None:
+        prepare_probe(seen)
+        return lambda: None
+    way, server = database.connection(), database.server
+
+    def prove() -> Evidence | None:
+        # The database's own container is on the same bridge as Plano's, and goes the same way round.
+        # The embedded engine's own program starts in less time than psycopg is loaded, and goes the same way.
+        here = seen.mode == "native" and seen.engine.info.name != "embedded"
+        evidence = proof.run_here(way, SOON) if here else seen.engine.prove_from_inside(server, way, SOON)
+        image = seen.engine.image_id(seen.settings.image.value)
+        same = image == server.image_id  # the name may stand for another image by now
+        return evidence if same and proof.verdict(evidence, way).proved else None
+
+    evidence = begin(prove)
+
+    def wait() -> Database | None:
+        found = evidence()
+        return Database(seen, server, database.port, database.password, "kept", proved=found) if found else None
+
+    return wait
+
+
+def _as_wanted(seen: Seen) -> Database | None:
+    """Return the database as `.env` has it, where nothing that can be seen is different from what is wanted."""
+    have, asked = seen.observed.container, seen.settings
+    if have is None or seen.observed.volume is None or have.state != "running" or seen.wanted.password is None:
+        return None
+    if seen.context.options.get("adopt") or (seen.chosen and (seen.chosen.data_in or seen.chosen.unfinished)):
+        return None
+    same = (have.name, have.image, have.port) == (asked.name.value, asked.image.value, asked.port.value)
+    if not same or asked.pull.value == "always" or seen.wanted.plano != seen.mode or have.plano != seen.mode:
+        return None
+    return Database(seen, have, asked.port.value, seen.wanted.password, "kept")
+
+
+def prepare_probe(seen: Seen) -> None:
+    """Begin to start the container that the proof runs from: it costs next to nothing then."""
+    image = seen.settings.image.value
+    if not seen.context.dry_run and not seen.moves and seen.engine.image_id(image):
+        seen.engine.begin_ahead(image, seen.mode, seen.settings.timeout.value + 60)

@@ -1,0 +1,284 @@
+"""Look once: the project's files, the engine that has or will have its database, and what that engine has now."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from planodev.engines import choice
+from planodev.plano import config_file
+from planodev.postgres.connection import Connection, host_of
+from planodev.problems import BadInput
+from planodev.project import credentials, env_file, records, settings
+from planodev.project.identity import CONFIG_NAMES, Owner, new_id
+from planodev.project.settings import Setting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from planodev.engines import Engine, Observed
+    from planodev.progress import Progress
+    from planodev.project.identity import Project
+
+
+@dataclass(frozen=True)
+class Context:
+    """One run of one command.
+
+    Args:
+        project: the directory.
+        options: what was typed, by name; None for what was not.
+        environment: the process's environment.
+        progress: who is told, and asked.
+
+    """
+
+    project: Project
+    options: Mapping[str, Any]
+    environment: Mapping[str, str] = field(repr=False)
+    progress: Progress
+
+    @property
+    def dry_run(self) -> bool:
+        """Say whether nothing may be changed."""
+        return bool(self.options.get("dry_run"))
+
+
+@dataclass(frozen=True)
+class Files:
+    """What the project's files say; `settings` are those of options, variables, `planodev.toml` and defaults."""
+
+    env: env_file.EnvFile
+    wanted: credentials.Credentials
+    settings: settings.Settings
+    config: config_file.ConfigFile
+
+
+@dataclass(frozen=True)
+class Seen(Files):
+    """What one look has seen.
+
+    Args:
+        context: the run.
+        project_id: the number that ties the project to its database.
+        engine: the open engine.
+        observed: what it has of this project.
+        chosen: why this engine, and which other one has the project's data.
+        ignored: where settings come from that this engine does not have, such as `--image`.
+
+    """
+
+    context: Context
+    project_id: str
+    engine: Engine = field(repr=False)
+    observed: Observed
+    chosen: choice.Choice | None = None
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def project(self) -> Project:
+        """The project."""
+        return self.context.project
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The process's environment."""
+        return self.context.environment
+
+    @property
+    def progress(self) -> Progress:
+        """Who is told."""
+        return self.context.progress
+
+    @property
+    def user(self) -> str:
+        """The role that Plano enters as: `.env`, else what the volume was made with, else `plano`."""
+        volume = self.observed.volume
+        made_with = (volume.user or volume.superuser) if volume else ""
+        return self.wanted.user or made_with or credentials.DEFAULT_USER
+
+    @property
+    def superuser(self) -> str:
+        """The role that initdb made, or will make."""
+        return self.observed.volume.superuser if self.observed.volume else self.user
+
+    @property
+    def database(self) -> str:
+        """The database: `.env`, else what the volume was made with, else `plano`."""
+        made_with = self.observed.volume.database if self.observed.volume else ""
+        return self.wanted.database or made_with or credentials.DEFAULT_DATABASE
+
+    @property
+    def mode(self) -> str:
+        """Where Plano will run: `docker` or `native`."""
+        return self.settings.plano.value
+
+    @property
+    def owner(self) -> Owner:
+        """What the labels of this project's container and volume say."""
+        return Owner(self.project_id, str(self.project.path), self.project.inode)
+
+    @property
+    def config_option(self) -> tuple[str, ...]:
+        """What `up` needs to create or to see this configuration, such as `("--config", "other.yaml")`."""
+        path = self.config.path
+        if path.parent == self.project.path and path.name in CONFIG_NAMES:
+            return ()
+        return ("--config", os.path.relpath(path, self.project.path))
+
+    @property
+    def moves(self) -> bool:
+        """Whether the project's data is still in another engine, and wanted here."""
+        return bool(self.chosen and self.chosen.data_in)
+
+    @property
+    def lost_data(self) -> bool:
+        """Whether this engine has no data of the project any more that `down --delete-data` did not delete."""
+        if self.observed.volume or self.wanted.foreign_host:
+            return False
+        record = records.find(self.project, self.env.project_id)
+        if record is None:
+            return self.env.project_id == self.project_id
+        return record.engine == self.engine.info.name
+
+    def connection(self, *, host: str | None = None) -> Connection:
+        """Return the way in that `.env` names, from where Plano will be, or from another place with `host`."""
+        wanted = self.wanted
+        return Connection(
+            self.user,
+            wanted.password or "",
+            host or host_of(self.mode),
+            wanted.port or 0,
+            self.database,
+            self.config.options,
+        )
+
+    def again(self) -> Seen:
+        """Return what the engine has now; the files were not changed by others meanwhile."""
+        return replace(self, observed=self.engine.observe(self.project, self.project_id))
+
+
+def files(context: Context) -> Files:
+    """Read every file of the project and resolve the settings; the first bad input is raised, nothing is changed.
+
+    Raises:
+        BadInput: a file or a setting says something that cannot be right.
+
+    """
+    env = env_file.load(context.project.env_path)
+    wanted = credentials.read(env)
+    resolved = settings.resolve(context.options, context.environment, context.project.path, {})
+    config = config_file.load(config_file.find(context.project.path, resolved.config.value))
+    return Files(env, wanted, _existing(resolved, wanted, None, {}), config)
+
+
+def files_to_stop(context: Context) -> Files:
+    """Read what is needed to stop a database: a bad line somewhere must not keep it running."""
+    try:
+        return files(context)
+    except BadInput:
+        pass
+    try:
+        env = env_file.load(context.project.env_path)
+    except BadInput:
+        env = env_file.EnvFile(context.project.env_path, exists=False, lines=())
+    nothing = credentials.Credentials(None, None, None, None, None)
+    config = config_file.ConfigFile(context.project.path / "config.yaml", None)
+    return Files(env, nothing, settings.resolve({}, {}, None, {}), config)
+
+
+def look(context: Context, engine: Engine | None = None, *, lenient: bool = False, patient: bool = False) -> Seen:
+    """Read the project's files and ask the engine what it has; nothing is changed.
+
+    Args:
+        context: the run.
+        engine: the engine to look at; default the one that the project's data and settings choose.
+        lenient: take a file that cannot be read for one that is not there.
+        patient: give the engine as long for an answer as the setting `timeout` says.
+
+    Raises:
+        PlanodevError: no engine answers, or a file says something that cannot be right.
+
+    """
+    project = context.project
+    read = files_to_stop(context) if lenient else files(context)
+    chosen = None
+    if engine is None:
+        follow = "engine" not in context.options
+        limit = settings.ENGINE_LIMIT
+        if patient:
+            limit = max(read.settings.timeout.value, settings.LEAST_ENGINE_LIMIT)
+        chosen = choice.choose(
+            read.settings.engine, context.environment, project, read.env.project_id, follow=follow, limit=limit
+        )
+        engine = chosen.engine
+    observed = engine.observe(project, read.env.project_id)
+    decided = engine.decides()
+    # An engine without images brings its own PostgreSQL.
+    images = (read.settings.image, read.settings.pull) if "image" in decided else ()
+    own = {"image": Setting(*decided["image"]), "pull": Setting("missing", "default")} if images else {}
+    return Seen(
+        env=read.env,
+        wanted=read.wanted,
+        settings=replace(_existing(read.settings, read.wanted, observed, decided), **own),
+        config=read.config,
+        context=context,
+        project_id=_number(project, read.env.project_id, engine, observed, chosen),
+        engine=engine,
+        observed=observed,
+        chosen=chosen,
+        ignored=tuple(setting.source for setting in images if setting.asked),
+    )
+
+
+def _number(
+    project: Project, number: str | None, engine: Engine, observed: Observed, chosen: choice.Choice | None
+) -> str:
+    """Return the project's number: of its database, else of `.env`, else a new one."""
+    if chosen and chosen.data_in and (record := records.find(project, number)):
+        return record.project
+    known = observed.volume or observed.container
+    if known:
+        return known.owner.id
+    # A copy of another checkout's `.env` brings that one's number along: this project gets its own.
+    free = number not in engine.projects() and not records.is_of_another(project, number)
+    return number if number and free else new_id()
+
+
+def _existing(
+    resolved: settings.Settings,
+    wanted: credentials.Credentials,
+    observed: Observed | None,
+    decided: Mapping[str, tuple[Any, str]],
+) -> settings.Settings:
+    """Lay what the project already has under what was asked for; what only the engine decides is left to it."""
+    has: dict[str, tuple[Any, str]] = {}
+    if observed and observed.volume and observed.volume.image:
+        has["image"] = (observed.volume.image, "the volume's label")
+    if observed and observed.container:
+        have = observed.container
+        has["name"] = (have.name, "the container")
+        has["image"] = (have.image, "the container's label")
+        if have.port:
+            has["port"] = (have.port, "the container")
+    if wanted.port:
+        has["port"] = (wanted.port, ".env")
+    if wanted.plano:
+        has["plano"] = (wanted.plano, ".env")
+    has |= decided
+    kept = {name: Setting(*value) for name, value in has.items() if getattr(resolved, name).source == "default"}
+    return replace(resolved, **kept)
+
+
+def remember(seen: Seen) -> None:
+    """Note which engine has the project's data, for the day when that engine is down."""
+    volume = seen.observed.volume
+    if volume:
+        path, inode = str(seen.project.path), seen.project.inode
+        records.write(records.Record(seen.project_id, path, inode, seen.engine.info.name, volume.name))
+
+
+def forget(seen: Seen) -> None:
+    """Note that the project's data was deleted, so that the next database may be anywhere."""
+    records.write(records.Record(seen.project_id, str(seen.project.path), seen.project.inode, "", ""))

@@ -1,0 +1,40 @@
+"""Create Plano's table where it is missing; one that exists is never altered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planodev.postgres import state_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from planodev.engines import Container, Engine
+
+# Only where it is missing: IF NOT EXISTS would still try the indexes, on a table that may be another's.
+GUARDED = f"""\
+SELECT to_regclass('{state_table.NAME}') IS NULL AS missing \\gset
+\\if :missing
+SET client_min_messages = warning;
+{state_table.CREATE}
+\\endif
+"""
+
+
+def create(engine: Engine, server: Container, *, user: str, database: str, go: Callable[[], bool] | None = None) -> str:
+    """Create the table where it is missing; returns `t` as the first line where it was there already.
+
+    The role itself creates it, so it owns it; over the server's socket, which works for remote engines too.
+
+    Args:
+        engine: the open engine.
+        server: a running server.
+        user: Plano's role.
+        database: where the table goes.
+        go: waits until a login has succeeded; the command is put in place meanwhile.
+
+    Raises:
+        AdminFailed: the server's message.
+
+    """
+    return engine.make_ready(server, f"{state_table.IS_THERE};\n{GUARDED}", user=user, database=database, go=go)

@@ -1,0 +1,122 @@
+"""Wait until a real login succeeds, and make the database follow `.env` where it does not."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from planodev.engines.terms import fill
+from planodev.postgres import proof
+from planodev.postgres.connection import LOOPBACK
+from planodev.problems import Command, CredentialsRefused, Fix, NotReady
+from planodev.result import Outcome
+from planodev.steps.follow import follow
+from planodev.steps.server import prepare, proof_beside_plano
+
+if TYPE_CHECKING:
+    from planodev.database import Database
+    from planodev.postgres.proof import Verdict
+
+POLL, LOOK = 0.025, 0.25  # seconds between two logins, and between two looks at the server
+LOGIN_TIMEOUT = 5  # seconds
+LOG_LINES = 12
+# A server that is coming up refuses, or its port forwarder closes; anything else will not change by waiting.
+_WAIT = ("connection-refused", "not-ready", "not-postgres", "unreachable", "too-many-connections")
+FOLLOWS = ("password-refused", "database-missing", "login-privilege-missing", "connect-privilege-missing")
+
+
+def log_in(database: Database) -> Database:
+    """Wait for a login with what `.env` says, through the published port.
+
+    Raises:
+        CredentialsRefused: the server refuses, and cannot be made to follow `.env`.
+        NotReady: the server stops, or accepts no login within `--timeout`.
+
+    """
+    seen, followed = database.seen, False
+    seen.progress.begin("Logging in")
+    deadline, next_look = time.monotonic() + seen.settings.timeout.value, 0.0
+    while True:
+        verdict = attempt(database)
+        if verdict.proved:
+            break
+        if verdict.code in FOLLOWS and not followed:
+            follow(database, verdict)
+            followed = True
+            continue
+        if verdict.code not in _WAIT:
+            fix = f"`{fill(seen.engine.terms.log, database.server)}` shows the server's view"
+            raise CredentialsRefused(verdict.code, f"no login as {seen.user}", why=verdict.why, fix=fix)
+        now = time.monotonic()
+        if now > deadline:
+            raise _late(database, verdict)
+        if now >= next_look:
+            _refuse_stopped(database)
+            next_look = now + LOOK
+        time.sleep(POLL)
+    prepared = database.prepared or prepare(database)
+    prepared.go()
+    seen.progress.done(Outcome("updated" if followed else "succeeded", f"login as {seen.user}"))
+    return replace(database, prepared=prepared)
+
+
+def attempt(database: Database) -> Verdict:
+    """Return `proved` for a login; nothing else is asked here."""
+    import psycopg
+
+    if not database.seen.engine.info.local:
+        # Its ports are on another machine; the probe container is the only one beside it.
+        evidence = proof_beside_plano(database)
+        return proof.Verdict("proved") if evidence.facts else proof.verdict(evidence, database.connection())
+    way = database.connection(host=LOOPBACK)
+    try:
+        proof.login(way, LOGIN_TIMEOUT).close()
+    except psycopg.Error as error:
+        return proof.verdict(proof.refusal(error), way)
+    return proof.Verdict("proved")
+
+
+def _refuse_stopped(database: Database) -> None:
+    engine, server = database.seen.engine, database.server
+    state = engine.state(server)
+    if state in ("exited", "dead", "restarting"):
+        log = engine.log(server, LOG_LINES).strip()
+        raise NotReady(
+            "server-stopped",
+            f"Postgres does not stay up: the {engine.terms.server} `{server.name}` is {state}",
+            why=log or "it left no log",
+            fix=_way_out(database, log),
+        )
+
+
+def _late(database: Database, verdict: Verdict) -> NotReady:
+    timeout = database.seen.settings.timeout.value
+    log = database.seen.engine.log(database.server, LOG_LINES).strip()
+    return NotReady(
+        "not-ready-in-time",
+        f"Postgres accepted no login within {timeout:g} seconds",
+        why=f"{verdict.why}; the end of its log:\n{log}",
+        fix=Fix(Command("up", "--timeout", f"{timeout * 2:g}")),
+    )
+
+
+# What PostgreSQL says of data that it will never start over, and no second try mends.
+_DAMAGED = re.compile(
+    r"could not locate a valid checkpoint|invalid (?:primary )?checkpoint|incorrect checksum in control file"
+    r"|control file .* invalid|could not open file \"(?:global|pg_)|not a valid data directory|PANIC:"
+)
+_OTHER_MAJOR = re.compile(r"initialized by PostgreSQL version (\d+)")
+
+
+def _way_out(database: Database, log: str) -> Fix | str:
+    """Return what mends a server that does not stay up, by what its log says."""
+    terms, server = database.seen.engine.terms, database.server
+    other = _OTHER_MAJOR.search(log)
+    if other:
+        return terms.other_major.format(major=other[1])
+    if _DAMAGED.search(log) and database.seen.observed.volume:
+        kept = f"the data is damaged: `{fill(terms.damaged, server)}` keeps it for a repair; then "
+        return Fix(kept, Command("down", "--delete-data"), " begins anew")
+    return Fix(f"`{fill(terms.log, server)}` has the whole log; then ", Command("up"))
