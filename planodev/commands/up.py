@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from planodev.look import Context, look
 from planodev.project import lock, settings
+from planodev.result import Outcome
 
 if TYPE_CHECKING:
     from planodev.database import Database
@@ -34,9 +35,17 @@ def up(context: Context) -> Result:
 
                 return dry_run.planned(seen)
             database = proof_on_its_way()
-            return finish(database.seen, database) if database else bring_up(seen)
+            return finish(_unchanged(database), database) if database else bring_up(seen)
         finally:
             seen.engine.close()
+
+
+def _unchanged(database: Database) -> Seen:
+    """Say of a database that was proved at once that its image and its server are as they were."""
+    seen = database.seen
+    seen.progress.done(Outcome("unchanged", seen.settings.image.value))
+    seen.progress.done(Outcome("unchanged", database.server.name, f"on port {database.port}"))
+    return seen
 
 
 def bring_up(seen: Seen) -> Result:
@@ -54,6 +63,8 @@ def bring_up(seen: Seen) -> Result:
         image.pull(seen)
         facts = survey(seen)
         plan = decide(seen, facts)
+    else:
+        seen.progress.done(Outcome("unchanged", seen.settings.image.value))
     database = server.bring_up(seen, plan, facts)
     return finish(database.seen, database, moving)
 
@@ -61,6 +72,7 @@ def bring_up(seen: Seen) -> Result:
 def finish(seen: Seen, database: Database, moving: Move | None = None) -> Result:
     """Write the project's files while the server starts, then log in, create the table and verify."""
     from planodev.commands import report
+    from planodev.postgres import state_table
     from planodev.steps import config, env_file, keys, login, plano_running, table, verify
 
     seen = env_file.write(seen, database)
@@ -68,7 +80,10 @@ def finish(seen: Seen, database: Database, moving: Move | None = None) -> Result
     seen = config.write(seen)
     seen, todo = keys.save(seen)
     database = database.of(seen)
-    if not database.proved:
+    if database.proved:
+        seen.progress.done(Outcome("unchanged", f"login as {seen.user}"))
+        seen.progress.done(Outcome("unchanged", state_table.NAME))
+    else:
         database = login.log_in(database)
         table.make(database)
     if moving:

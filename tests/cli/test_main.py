@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import pytest
 from planodev.cli.console import Console
 from planodev.cli.main import main
 from planodev.problems import Command, Fix, Interrupted, Problem, VerificationFailed
+from planodev.project import identity
 from planodev.result import Result
 
 
@@ -31,18 +33,15 @@ def work(monkeypatch):
     """Return what `up` and `status` were called with, instead of running them; `result` is what they end with."""
     called = SimpleNamespace(directory=None, options={}, console=None, result=Result("up", {"a": 1}, ["line"]))
 
-    def up(directory, options, environment, console):
-        called.directory, called.options, called.console = str(directory), options, console
+    def up(context):
+        called.directory, called.options, called.console = str(context.project.path), context.options, context.progress
         if isinstance(called.result, BaseException):
             raise called.result
         return called.result
 
-    from planodev.commands import workflows
-
-    monkeypatch.setattr(workflows, "up", up)
-    monkeypatch.setattr(workflows, "down", up)
-    monkeypatch.setattr(workflows, "verify", up)
-    monkeypatch.setattr(workflows, "production", up)
+    for name, attribute in (("up", "up"), ("down", "down"), ("verify", "verify"), ("production", "write")):
+        monkeypatch.setattr(importlib.import_module(f"planodev.cli.{name}"), attribute, up)
+    monkeypatch.setattr("planodev.project.identity.at", lambda directory: identity.Project(Path(directory), ""))
     return called
 
 

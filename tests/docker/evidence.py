@@ -9,7 +9,7 @@ import tarfile
 from urllib.parse import unquote
 
 LABEL = "dev.planodev.path"
-PROVED = "it is proved that Plano can store"
+PROVED = "Verified: Plano can store"
 
 
 def store(project, *keys):

@@ -19,7 +19,7 @@ DRIFT = (
         "password_changed",
         "`DB_PASS` changed in `.env`",
         "the role gets it",
-        said=("password", "`.env` leads"),
+        said=("password", "to match DB_PASS"),
         dry=("would", "password"),
     ),
     Fault(
@@ -40,7 +40,7 @@ DRIFT = (
         "password_emptied_and_container_removed",
         "`DB_PASS` emptied and the container removed: nobody knows the password",
         "a new password is made, and the role gets it",
-        said=("password", "`.env` leads"),
+        said=("password", "to match DB_PASS"),
         dry=("would be created", "on port"),
     ),
     Fault(
@@ -104,7 +104,7 @@ DRIFT = (
         "role_password_changed",
         "the role's password changed by hand in the database",
         "set back to what `.env` says",
-        said=("password", "`.env` leads"),
+        said=("password", "to match DB_PASS"),
         dry=("would", "password"),
     ),
     Fault(
@@ -143,7 +143,7 @@ DRIFT = (
         "container_and_env_removed",
         "container and `.env` removed by hand",
         "the directory finds its volume again; a new password, and the role gets it",
-        said=("password", "`.env` leads"),
+        said=("password", "to match DB_PASS"),
         dry=("would be created", "on port"),
     ),
     Fault(
@@ -158,8 +158,8 @@ DRIFT = (
         "data_removed_inside",
         "everything in the volume deleted from inside, and the server killed",
         "the empty volume is made anew, said in one line",
-        said=("`{volume}`", "made anew"),
-        dry=("`{volume}`", "made anew"),
+        said=("`{volume}`", "recreating it"),
+        dry=("`{volume}`", "recreating it"),
         rows="gone",
     ),
     Fault(

@@ -195,4 +195,4 @@ def test_the_wheel_runs_from_a_clean_environment(project, tmp_path):
     command = [str(tmp_path / "clean/bin/planodev"), "-C", str(project.path), "up"]
     done = subprocess.run(command, cwd=tmp_path, env=project.environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "it is proved that Plano can store" in done.stdout
+    assert "Verified: Plano can store" in done.stdout

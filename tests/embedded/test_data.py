@@ -80,8 +80,8 @@ def test_data_that_holds_a_table_is_never_made_anew_whatever_became_of_its_mark(
     project("down", "--keep-data")
     for name in lost:
         (project.place() / name).unlink()
-    assert "made anew" not in project("up", "--dry-run").err
-    assert "made anew" not in project("up").err
+    assert "recreating it" not in project("up", "--dry-run").err
+    assert "recreating it" not in project("up").err
     assert project.stored() == ["kept"]
 
 
