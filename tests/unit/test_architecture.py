@@ -78,7 +78,6 @@ def needed_by(file):
 TO_BE_REMOVED = {
     ("planodev.engines.terms", "planodev.engines"),
     ("planodev.engines.embedded_ahead", "planodev.engines.embedded_changes"),
-    ("planodev.engines.failures", "planodev.engines.endpoint"),
     ("planodev.work", "planodev.steps.access"),
     ("planodev.checks.inside", "planodev.work"),
 }
