@@ -247,7 +247,7 @@ def down(run: Work, *, stopped: bool, deleted: bool, count: int | None = None) -
     lines = ["Postgres is stopped" if stopped else "Postgres was not running"]
     if volume:
         lines += [
-            f"The data is kept in the {run.engine.terms.data} `{volume.name}`; `planodev up` brings it back",
+            f"The data is kept in the {run.engine.wording.data} `{volume.name}`; `planodev up` brings it back",
             "To delete it: `planodev down --delete-data`",
         ]
     return Result("down", data, lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from planodev.engines.terms import Terms
+from planodev.engines import Wording
 
 LABEL = "dev.planodev."
 WITNESS_LABEL = f"{LABEL}witness"
@@ -12,7 +12,7 @@ INSIDE_PORT = 5432
 # is found by its name, and removed before the next one begins.
 READER = "planodev-look-into-{}"
 NOT_FOUND, CONFLICT = 404, 409
-TERMS = Terms(
+WORDING = Wording(
     server="container",
     data="volume",
     log="docker logs {name}",

@@ -9,8 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from planodev.background import begin
-from planodev.engines import AdminFailed
-from planodev.engines.terms import fill
+from planodev.engines import AdminFailed, hint
 from planodev.postgres import proof, state_table
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import CredentialsRefused, NotReady
@@ -56,7 +55,7 @@ class LogIn:
                 followed = True
                 continue
             if verdict.code not in _WAIT:
-                fix = f"`{fill(work.engine.terms.log, work.have())}` shows the server's view"
+                fix = f"`{hint(work.engine.wording.log, work.have())}` shows the server's view"
                 raise CredentialsRefused(verdict.code, f"no login as {work.user}", why=verdict.why, fix=fix)
             if time.monotonic() > deadline:
                 raise self._late(work, verdict)
@@ -101,7 +100,7 @@ class LogIn:
             log = work.engine.log(work.have(), LOG_LINES).strip()
             raise NotReady(
                 "server-stopped",
-                f"Postgres does not stay up: the {work.engine.terms.server} `{work.have().name}` is {state}",
+                f"Postgres does not stay up: the {work.engine.wording.server} `{work.have().name}` is {state}",
                 why=log or "it left no log",
                 fix=_way_out(work, log),
             )
@@ -133,7 +132,7 @@ class MakeTable:
                 "table-not-made",
                 f"{work.user} could not make the table `{state_table.NAME}`",
                 why=str(error),
-                fix=f"`{fill(work.engine.terms.log, work.have())}` shows the server's view",
+                fix=f"`{hint(work.engine.wording.log, work.have())}` shows the server's view",
             ) from error
         return Outcome("unchanged" if before.splitlines()[:1] == ["t"] else "created", state_table.NAME)
 
@@ -148,14 +147,14 @@ _OTHER_MAJOR = re.compile(r"initialized by PostgreSQL version (\d+)")
 
 def _way_out(work: Work, log: str) -> str:
     """Return what mends a server that does not stay up, by what its log says."""
-    terms = work.engine.terms
+    wording = work.engine.wording
     other = _OTHER_MAJOR.search(log)
     if other:
-        return terms.other_major.format(major=other[1])
+        return wording.other_major.format(major=other[1])
     if _DAMAGED.search(log) and work.volume:
-        kept = fill(terms.damaged, work.have())
+        kept = hint(wording.damaged, work.have())
         return f"the data is damaged: `{kept}` keeps it for a repair; then `planodev down --delete-data` begins anew"
-    return f"`{fill(terms.log, work.have())}` has the whole log; then `planodev up`"
+    return f"`{hint(wording.log, work.have())}` has the whole log; then `planodev up`"
 
 
 def make(work: Work, go: Callable[[], bool] | None = None) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planodev.checks.inside import stored
-from planodev.engines import QUIET, AdminFailed
-from planodev.engines.terms import fill
+from planodev.engines import QUIET, AdminFailed, hint
 from planodev.postgres import state_table
 from planodev.problems import CredentialsRefused
 
@@ -57,11 +56,11 @@ def make_database(name: str, owner: str) -> str:
 
 
 def _way_in(work: Work, error: str) -> str:
-    terms, superuser = work.engine.terms, _superuser(work)
+    wording, superuser = work.engine.wording, _superuser(work)
     if "not permitted to log in" not in error:
-        return f"`{fill(terms.console, work.have(), superuser)}` opens the server itself"
+        return f"`{hint(wording.console, work.have(), superuser)}` opens the server itself"
     # Nobody is left who may log in: PostgreSQL without its server needs no login.
-    return f"`{fill(terms.alone, work.have(), superuser)}`, then `planodev up`"
+    return f"`{hint(wording.alone, work.have(), superuser)}`, then `planodev up`"
 
 
 def say(work: Work, verdict: Verdict) -> None:

@@ -48,12 +48,12 @@ class GetImage:
                 why=f"it holds PostgreSQL {major}, Plano needs 12 or newer" if major else "it holds no PostgreSQL",
                 fix="`planodev up --image postgres:16`",
             )
-        volume, terms = work.observed.volume, work.engine.terms
+        volume, wording = work.observed.volume, work.engine.wording
         data = work.engine.data_major(volume, image) if volume else None
         if volume and data and data != major:
             raise Conflict(
                 "data-of-another-version",
-                f"the {terms.data} `{volume.name}` has data of PostgreSQL {data}, `{image}` is PostgreSQL {major}",
+                f"the {wording.data} `{volume.name}` has data of PostgreSQL {data}, `{image}` is PostgreSQL {major}",
                 why="PostgreSQL starts only over data of its own major version; nothing was changed",
-                fix=terms.other_major.format(major=data),
+                fix=wording.other_major.format(major=data),
             )

@@ -58,9 +58,9 @@ class StartPostgres:
     def _explain(self, work: Work, decided: planning.Plan, *, made_anew: bool) -> None:
         if decided.action == "replace":
             for reason in decided.reasons:
-                work.progress.note(f"the {work.engine.terms.server} is replaced, the data kept: {reason}")
+                work.progress.note(f"the {work.engine.wording.server} is replaced, the data kept: {reason}")
         elif decided.action == "create" and decided.reasons and not work.options.get("adopt"):
-            work.progress.note(f"the {work.engine.terms.server} is made again: {decided.reasons[0]}")
+            work.progress.note(f"the {work.engine.wording.server} is made again: {decided.reasons[0]}")
         elif decided.action == "create" and not made_anew and not _moves(work) and work.lost_data:
             work.progress.note(
                 "this project had a database, and its data is gone from the engine: an empty one is made"
@@ -72,7 +72,7 @@ class StartPostgres:
         there = work.engine.image_id(image)  # not in a dry run that would pull it
         if not there or not observed.volume or work.engine.was_ready(observed.volume, image):
             return observed
-        data = work.engine.terms.data
+        data = work.engine.wording.data
         work.progress.note(f"the {data} `{observed.volume.name}` was never ready and holds nothing: made anew")
         if work.dry_run:
             return replace(observed, container=None, volume=None)
@@ -128,7 +128,7 @@ class StartPostgres:
             except PortTaken:
                 action = "replace"
                 lost = f"port {desired.port} was lost to another"
-                work.progress.note(f"the {work.engine.terms.server} is replaced, the data kept: {lost}")
+                work.progress.note(f"the {work.engine.wording.server} is replaced, the data kept: {lost}")
             else:
                 work.port = desired.port
                 self._look_again(work)
@@ -207,7 +207,7 @@ class StartPostgres:
         names = ", ".join(f"`{volume.name}`" for volume in work.observed.namesakes)
         return Conflict(
             "data-of-another-checkout",
-            f"the {work.engine.terms.data} {names} was made for another checkout at `{work.project.path}`",
+            f"the {work.engine.wording.data} {names} was made for another checkout at `{work.project.path}`",
             why="nothing in this checkout says that the data is its own, and two checkouts never share a database",
             fix=f"`planodev up --name {work.settings.name.value}-{work.project.slug}` makes a new database beside it",
         )

@@ -47,7 +47,7 @@ def stop(work: Work, options: Mapping[str, Any]) -> Stopped:
     if delete:
         _confirm(work, f"{counted(turns)}{more}", yes=bool(options.get("yes")))
     elif not options.get("keep_data") and volume:
-        question = f"Delete {counted(turns)}{more} in the {work.engine.terms.data} `{volume.name}` as well?"
+        question = f"Delete {counted(turns)}{more} in the {work.engine.wording.data} `{volume.name}` as well?"
         delete = bool(work.progress.confirm(question))
     stopped = False
     if have and have.state not in ("exited", "created", "dead"):
@@ -81,9 +81,9 @@ def _held(work: Work) -> tuple[int | None, int]:
 def _confirm(work: Work, held: str, *, yes: bool) -> None:
     volume = work.observed.volume
     what = (
-        f"{held} in the {work.engine.terms.data} `{volume.name}`"
+        f"{held} in the {work.engine.wording.data} `{volume.name}`"
         if volume
-        else f"the {work.engine.terms.server}; it has no data"
+        else f"the {work.engine.wording.server}; it has no data"
     )
     says = f"this deletes {what}; `.env` and `{work.config.path.name}` stay"
     if yes:

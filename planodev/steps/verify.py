@@ -166,7 +166,7 @@ def alone(work: Work) -> proof.Evidence:
         return _elsewhere(work, storage.way(named))
     have = work.observed.container
     if have is None or have.state != "running":
-        server = work.engine.terms.server
+        server = work.engine.wording.server
         state = f"the {server} `{have.name}` is {have.state}" if have else f"this project has no {server}"
         raise VerificationFailed("not-running", "Postgres is not running", why=state, fix="`planodev up`")
     work.container, work.volume = have, work.observed.volume

@@ -92,7 +92,7 @@ def begin(work: Work) -> Bring | None:
 
 def _confirm(work: Work, old: Work) -> None:
     names = choice.NAMES[_source(work)], choice.NAMES[work.engine.info.name]
-    place = f"the {old.engine.terms.data} `{old.observed.volume and old.observed.volume.name}`"
+    place = f"the {old.engine.wording.data} `{old.observed.volume and old.observed.volume.name}`"
     what = counted(_count(old))
     if work.dry_run or work.options.get("yes"):
         work.progress.note(f"{what} in {place} would move from {names[0]} to {names[1]}" if work.dry_run else
@@ -158,7 +158,7 @@ class Bring:
         """Let the new side count as the project's data, and remove the old one where it had nothing else."""
         old, others = self._move.old, self._move.others
         shutil.rmtree(self._move.directory, ignore_errors=True)
-        volume, data = old.observed.volume, old.engine.terms.data
+        volume, data = old.observed.volume, old.engine.wording.data
         if volume is None:
             return
         if others:

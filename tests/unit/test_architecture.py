@@ -76,7 +76,6 @@ def needed_by(file):
 
 # Imports that close a circle and are still to be removed.
 TO_BE_REMOVED = {
-    ("planodev.engines.terms", "planodev.engines"),
     ("planodev.engines.embedded_ahead", "planodev.engines.embedded_changes"),
     ("planodev.work", "planodev.steps.access"),
     ("planodev.checks.inside", "planodev.work"),
