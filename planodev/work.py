@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from planodev.engines import Container, Engine, Observed, Volume
-    from planodev.engines.choice import Choice
+    from planodev.engines.choice import EngineChoice
     from planodev.postgres.proof import Evidence
     from planodev.progress import Progress
     from planodev.project.identity import Project
@@ -32,7 +32,7 @@ class Work:
     `password` is None until a step has found or made one; `ahead` is table and proof on their way; `proved` holds
     the evidence of a proof that has already passed in this run, `elsewhere` the server that `verify` proved instead,
     `first` what is to be done before Plano can start;
-    `chosen` is why this engine, and which other one has the project's data.
+    `engine_choice` is why this engine, and which other one has the project's data.
     """
 
     project: Project
@@ -57,7 +57,7 @@ class Work:
     elsewhere: Connection | None = None
     first: list[str] = field(default_factory=list)
     dry_run: bool = False
-    chosen: Choice | None = None
+    engine_choice: EngineChoice | None = None
 
     @property
     def user(self) -> str:
@@ -191,7 +191,7 @@ def prepare(  # noqa: PLR0913  the three after the project always travel togethe
     # A copy of another checkout's `.env` brings that one's number along: this project gets its own.
     free = not _number_in_use(env.project_id, engine) and not records.is_of_another(project, env.project_id)
     number = known.owner.id if known else (env.project_id if free else None)
-    if opened and opened.data_in and (record := records.find(project, env.project_id)):
+    if opened and opened.data_elsewhere and (record := records.find(project, env.project_id)):
         number = record.project
     mine = had(wanted, observed, engine.decides())
     return Work(
@@ -207,7 +207,7 @@ def prepare(  # noqa: PLR0913  the three after the project always travel togethe
         engine=engine,
         observed=observed,
         dry_run=bool(options.get("dry_run")),
-        chosen=opened,
+        engine_choice=opened,
     )
 
 

@@ -80,9 +80,9 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
                     return report.up(run)
             if not run.proved:
                 # What was seen before the lock was ours may be another planodev's work in the middle.
-                chosen = run.chosen
+                engine_choice = run.engine_choice
                 run = work.prepare(here, options, environment_, progress, run.engine)
-                run.chosen = chosen
+                run.engine_choice = engine_choice
                 fit.refuse(run)
                 adopt.refuse_beside(run)
                 moving = fit.begin_move(run)
@@ -111,7 +111,7 @@ def _prove_early(run: work.Work) -> Callable[[], proof.Evidence | None] | None:
     have, volume, asked = run.observed.container, run.observed.volume, run.settings
     if have is None or volume is None or have.state != "running" or run.wanted.password is None:
         return None
-    if run.chosen and (run.chosen.data_in or run.chosen.unfinished):
+    if run.engine_choice and (run.engine_choice.data_elsewhere or run.engine_choice.move_unfinished):
         return None  # a move is to be made, or ended
     same = (have.name, have.image, have.port) == (asked.name.value, asked.image.value, asked.port.value)
     if not same or asked.pull.value == "always" or run.wanted.plano != run.mode or have.plano != run.mode:
@@ -137,7 +137,7 @@ _EARLY = 5.0
 def _begin_ahead(run: work.Work) -> None:
     """Begin what the engine takes long for, as early as can be: it costs next to nothing then."""
     image_ = run.settings.image.value
-    moves = run.chosen is not None and run.chosen.data_in  # which has to be agreed to first
+    moves = run.engine_choice is not None and run.engine_choice.data_elsewhere  # which has to be agreed to first
     if not run.dry_run and not moves and run.engine.image_id(image_):
         run.engine.begin_ahead(image_, run.mode, run.settings.timeout.value + 60)
 

@@ -52,13 +52,13 @@ def begin_move(work: Work) -> Bring | None:
         The step that brings them.
 
     """
-    chosen = work.chosen
-    if not chosen or not (chosen.data_in or chosen.unfinished):
+    choice = work.engine_choice
+    if not choice or not (choice.data_elsewhere or choice.move_unfinished):
         return None
 
     from planodev.takeover import move
 
-    if chosen.data_in:
+    if choice.data_elsewhere:
         return move.begin(work)
     move.mend(work)
     return None

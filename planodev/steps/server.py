@@ -215,4 +215,4 @@ class StartPostgres:
 
 def _moves(work: Work) -> bool:
     """Say whether the data is still in another engine, and on its way here."""
-    return bool(work.chosen and work.chosen.data_in)
+    return bool(work.engine_choice and work.engine_choice.data_elsewhere)

@@ -83,7 +83,7 @@ def begin(work: Work) -> Bring | None:
         database=wanted.database or old.database,
     )
     work.progress.done(Outcome("copied", "conversations", counted(move.count)))
-    where = choice.NAMES[_source(work)]
+    where = choice.title(_source(work))
     work.progress.note(
         f"they stay in {where} until the proof has passed: should this fail, `planodev up` goes on there"
     )
@@ -91,7 +91,7 @@ def begin(work: Work) -> Bring | None:
 
 
 def _confirm(work: Work, old: Work) -> None:
-    names = choice.NAMES[_source(work)], choice.NAMES[work.engine.info.name]
+    names = choice.title(_source(work)), choice.title(work.engine.info.name)
     place = f"the {old.engine.wording.data} `{old.observed.volume and old.observed.volume.name}`"
     what = counted(_count(old))
     if work.dry_run or work.options.get("yes"):
@@ -111,7 +111,7 @@ def _confirm(work: Work, old: Work) -> None:
 
 
 def _source(work: Work) -> str:
-    return work.chosen.data_in if work.chosen else ""
+    return work.engine_choice.data_elsewhere if work.engine_choice else ""
 
 
 def _count(old: Work) -> int | None:
@@ -214,7 +214,7 @@ def mend(work: Work) -> None:
 
 
 def _open(work: Work, name: str) -> Engine:
-    return choice.other(name, work.environment, work.project, work.env.project_id)
+    return choice.open_engine(name, work.environment, work.project, work.env.project_id)
 
 
 def _note(work: Work, at: Work, *, moving_to: str = "", remains: str = "") -> None:

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
+import psutil
 import pytest
 
-from planodev.engines import Container, Desired, Observed, Volume
+from planodev.engines import Container, Desired, Observed, Volume, ports
 from planodev.engines.planning import PLANO_PORTS, choose_name, choose_port, plan, published_addresses
 from planodev.problems import Conflict
 from planodev.project.identity import Owner
@@ -52,8 +53,8 @@ def test_a_missing_container_is_created_and_kept_data_is_mentioned(volume, reaso
         ({"image_id": "sha256:" + "f" * 64}, ("f" * 12, "0" * 12)),
         ({"port": 5433}, ("5433", "5432")),
         ({"port": None}, ("None", "5432")),
-        ({"addresses": ("127.0.0.1",)}, ("on 127.0.0.1,", "127.0.0.1, 172.17.0.1")),
-        ({"addresses": ()}, ("nothing", "172.17.0.1")),
+        ({"addresses": ("127.0.0.1",)}, ("from 127.0.0.1 to", "127.0.0.1, 172.17.0.1")),
+        ({"addresses": ()}, ("none", "172.17.0.1")),
         ({"volume": None}, ("volume is gone",)),
         ({"volume": "theirs"}, ("theirs",)),
         ({"state": "dead"}, ("dead",)),
@@ -95,7 +96,7 @@ def test_a_taken_name_that_was_asked_for_is_a_conflict(source):
         choose_name(Setting("db", source), "shop", "abcdef0123456789", {"db": "it was not made by planodev"})
     assert (caught.value.code, caught.value.exit_code) == ("name-taken", 4)
     assert caught.value.why == "it was not made by planodev"
-    assert "--name db-shop" in caught.value.fix
+    assert "--name db-shop" in str(caught.value.fix)
 
 
 def holder_of(*taken):
@@ -132,7 +133,7 @@ def test_a_port_that_was_asked_for_is_never_moved_and_the_fix_can_be_typed(wante
         choose_port(Setting(wanted, source), holder_of(*taken))
     assert (caught.value.code, caught.value.exit_code) == ("port-taken", 4)
     assert f"program {wanted}" in caught.value.why
-    assert fix in caught.value.fix
+    assert fix in str(caught.value.fix)
 
 
 GATEWAY = "172.17.0.1"
@@ -164,3 +165,9 @@ def test_nothing_is_ever_published_on_every_interface():
                 addresses = published_addresses(plano, **facts, gateway=gateway)
                 assert addresses[0] == "127.0.0.1"
                 assert set(addresses[1:]) <= {GATEWAY}
+
+
+def test_the_address_of_an_interface_is_found_by_its_name():
+    name = next(name for name, found in psutil.net_if_addrs().items() if any(a.address == "127.0.0.1" for a in found))
+    assert ports.interface_address(name) == "127.0.0.1"
+    assert ports.interface_address("no-such-interface") is None
