@@ -232,7 +232,7 @@ class Engine(Protocol):
         """Return the major version of PostgreSQL in a local image, None where it does not say."""
 
     def pull(self, image: str, progress: Progress) -> None:
-        """Fetch an image; raises an error that says why it can't be had."""
+        """Pull an image; raises an error that says why it cannot be pulled."""
 
     def addresses(self, plano: str, image: str) -> tuple[str, ...]:
         """Return where to publish so that Plano, in `docker` or `native` mode, reaches it and nobody else does.
