@@ -5,9 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 NEWEST := .cache/newest
 PLANOAI_VENV := .cache/planoai
+# The client of the engine that tests/setup has started, where this machine has none.
+export PATH := $(abspath .cache/bin):$(PATH)
 export PLANOAI := $(abspath $(PLANOAI_VENV)/bin/python)
 
-.PHONY: up down test test-engine test-injured test-apart test-faults test-kills test-matrix check format bench clean
+.PHONY: up down test test-engines test-docker test-injured test-apart test-faults test-kills test-matrix check format bench clean
 
 up: $(VENV)/.up
 	$(BIN)/planodev -C examples/support-agent up
@@ -18,14 +20,14 @@ down: $(VENV)/.up
 test: $(VENV)/.test $(NEWEST)/.test $(PLANOAI_VENV)/.done check
 	PYTHON=$(abspath $(BIN)/python) tests/setup
 	$(NEWEST)/bin/python -m pytest -q tests/unit tests/cli tests/contracts
-	$(MAKE) $(AT_ONCE) test-engine test-injured test-apart
+	$(MAKE) $(AT_ONCE) test-docker test-injured test-apart
 
 # Parts wait for an engine most of their time, so they run at once, where each can have a machine of its own.
 AT_ONCE = --jobs $$(tests/alone --can && echo 3 || echo 1) --output-sync=target
 ALONE = $(shell tests/alone --can && echo tests/alone)
 PYTEST := $(BIN)/python -m pytest -q -p no:cacheprovider
 
-test-engine:
+test-docker:
 	$(PYTEST) -m "docker and not faults and not both" tests
 
 test-injured:
@@ -33,6 +35,13 @@ test-injured:
 
 test-apart:
 	$(ALONE) $(PYTEST) -m "not docker" tests
+
+# The main job on every engine that people have, and the tests without an engine on the Python that comes next.
+# ENGINES="docker-forky podman-trixie" runs these alone; docs/engines.md gets its table by WRITE=--write.
+test-engines: $(VENV)/.test
+	PYTHON=$(abspath $(BIN)/python) tests/setup
+	$(BIN)/python -m tests.every_engine.run $(WRITE) $(ENGINES)
+	tests/on-next-python
 
 # The whole fault matrix, every boundary and 200 kills: 20 minutes at most, and a failure when they do not suffice.
 test-faults: $(VENV)/.test $(PLANOAI_VENV)/.done

@@ -2,14 +2,15 @@
 
     python bench/bench.py [--runs 9] [--planoai PATH]
 
-Needs a Docker Engine, an image `postgres:16` and `docker-compose` (or `docker compose`); for the last row
-`planoai`. Each pair runs in turn, so that a machine whose speed drifts slows both sides alike; the ratio is
+Needs a Docker Engine, an image `postgres:16` and Compose 2 or newer, which `tests/engine-root forky` has too; for the
+last row `planoai`. Each pair runs in turn, so that a machine whose speed drifts slows both sides alike; the ratio is
 taken pair by pair. Everything it creates has a name with `planodev-bench` and is removed at the end.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import statistics
@@ -66,13 +67,32 @@ def floor(place: Path) -> None:
             return
 
 
+def compose_of_today() -> list[str]:
+    """Return the Compose to measure against: that of tests/engine-root, else the machine's plugin."""
+    root = subprocess.run(
+        [Path(__file__).parents[1] / "tests/engine-root", "--have", "forky"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    program = Path(root.stdout.strip()) / "usr/libexec/docker/cli-plugins/docker-compose"
+    candidates = [[str(program)]] if root.returncode == 0 else []
+    for command in (*candidates, ["docker", "compose"]):
+        with contextlib.suppress(OSError):
+            done = subprocess.run([*command, "version", "--short"], capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                print(f"Compose {done.stdout.strip()}")
+                return command
+    sys.exit("no Compose of today is here: `tests/engine-root forky` gets one")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--planoai", default=shutil.which("planoai"))
     options = parser.parse_args()
-    compose = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
+    compose = compose_of_today()
     place = Path(tempfile.mkdtemp(prefix=f"{NAME}-"))
     project, other = place / "project", place / "compose"
     project.mkdir()

@@ -17,22 +17,32 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from types import FrameType
 
+    from planodev.cli.console import Console
+
 # Nothing that start-up makes is garbage: collecting while modules load costs a tenth of `status`.
 gc.disable()
 
 
+_console: Console | None = None  # once the command line is loaded
+
+
 def main() -> None:
-    """Run the command line; an interruption while it is still being loaded ends it as any other does."""
+    """Run the command line and end the process, also where an interruption meets it while it is being loaded."""
+    global _console  # noqa: PLW0603
     try:
         sys.unraisablehook = _not_raised
         if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, _stop)
-        from planodev.cli import main as run
+        from planodev.cli.console import Console
+        from planodev.cli.main import main as run
 
-        run()
+        _console = Console()
+        code = run(console=_console)
     except KeyboardInterrupt:
         _interrupted()
+    # Nothing is left to clean up, and tearing the interpreter down takes longer than some commands.
+    os._exit(code)
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
@@ -50,14 +60,12 @@ def _not_raised(seen: sys.UnraisableHookArgs) -> None:
 def _interrupted() -> NoReturn:
     """End at once, by as little code as can be: what should be imported may be loaded by half."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    left = "what was begun is mended by the next `planodev up`" if "up" in sys.argv else "nothing was lost"
-    message = f"interrupted; {left}"
-    if "--json" in sys.argv:
-        error = f'{{"code": "interrupted", "message": "{message}", "why": null, "fix": null}}'
-        head = '"schema_version": 1, "command": "planodev", "ok": false, "data": {}, "warnings": []'
+    if _console and _console.json:
+        error = '{"code": "interrupted", "message": "interrupted", "why": null, "fix": null}'
+        head = f'"schema_version": 1, "command": "{_console.command}", "ok": false, "data": {{}}, "warnings": []'
         os.write(1, f'{{{head}, "error": {error}}}\n'.encode())
     else:
-        os.write(2, f"✗ {message} [interrupted]\n".encode())
+        os.write(2, "✗ interrupted [interrupted]\n".encode())
     os._exit(130)
 
 

@@ -34,3 +34,37 @@ def begin(job: Callable[[], T]) -> Callable[[], T | None]:
         return found[0] if found else None
 
     return wait
+
+
+class NotDone(TimeoutError):
+    """A job has taken longer than it was given, whatever limits it has of its own."""
+
+
+def within(seconds: float, job: Callable[[], T]) -> T:
+    """Do a job that may be left unfinished.
+
+    Args:
+        seconds: how long to wait for it.
+        job: goes on in the background where it takes longer, and ends with the process at the latest.
+
+    Raises:
+        NotDone: it takes longer; else whatever the job raises.
+
+    """
+    found: list[T] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            found.append(job())
+        except BaseException as error:  # noqa: BLE001  raised again below
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failed:
+        raise failed[0]
+    if not found:
+        raise NotDone(f"not done within {seconds:g} seconds")
+    return found[0]

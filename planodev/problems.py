@@ -52,6 +52,14 @@ class Fix:
         parts = [Command(*shlex.split(piece)) if at % 2 else piece for at, piece in enumerate(pieces)]
         return cls(*(part for part in parts if part))
 
+    def __add__(self, more: Fix | str) -> Fix:
+        """Return both, as text and text are joined."""
+        return Fix(*self.parts, *(more.parts if isinstance(more, Fix) else (more,)))
+
+    def __radd__(self, text: str) -> Fix:
+        """Return it behind a text."""
+        return Fix(text, *self.parts)
+
     def render(self, show: Callable[[Command], str] = str) -> str:
         """Return the text, with each command as `show` gives it."""
         return "".join(part if isinstance(part, str) else show(part) for part in self.parts)
@@ -85,14 +93,9 @@ class Problem:
         """Say whether Plano would not start, or would not store."""
         return self.level == "error"
 
-    def as_json(self) -> dict[str, str | None]:
-        """Return the `error` object of `--json`; a warning has no `why`."""
-        entry = {
-            "code": self.code,
-            "message": self.message,
-            "why": self.why,
-            "fix": str(self.fix) if self.fix else None,
-        }
+    def as_json(self) -> dict[str, Fix | str | None]:
+        """Return the `error` object of `--json`, with a `Fix` for the console to render; a warning has no `why`."""
+        entry = {"code": self.code, "message": self.message, "why": self.why, "fix": self.fix or None}
         if self.level == "warning":
             del entry["why"]
         return entry
@@ -127,8 +130,8 @@ class PlanodevError(Exception):
         """What to do about the problem."""
         return self.problem.fix
 
-    def as_json(self) -> dict[str, str | None]:
-        """Return the `error` object of `--json`."""
+    def as_json(self) -> dict[str, Fix | str | None]:
+        """Return the `error` object of `--json`, with a `Fix` for the console to render."""
         return self.problem.as_json()
 
 

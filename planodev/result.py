@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from planodev.problems import Fix, PlanodevError, Problem
+    from collections.abc import Sequence
+
+    from planodev.problems import Command, Fix, PlanodevError, Problem
 
 SCHEMA_VERSION = 1
 
@@ -42,9 +44,8 @@ class Check:
     others: tuple[Problem, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Return one entry of `checks` of `doctor --json`."""
-        fix = str(self.fix) if self.fix else None
-        return {**vars(self), "fix": fix, "others": [other.as_json() for other in self.others]}
+        """Return one entry of `checks` of `doctor --json`, with a `Fix` for the console to render."""
+        return {**vars(self), "fix": self.fix or None, "others": [other.as_json() for other in self.others]}
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Result:
     Args:
         command: its name, such as `up`.
         data: what `--json` shows; its keys never depend on options.
-        summary: the lines that are printed on stdout.
+        summary: the lines that are printed on stdout; a `Command` is what to type next, ready to be pasted.
         notices: the warnings, each once.
         error: what makes the command fail although it has a result.
 
@@ -62,7 +63,7 @@ class Result:
 
     command: str
     data: dict[str, Any]
-    summary: list[str] = field(default_factory=list)
+    summary: Sequence[str | Fix | Command] = field(default_factory=list)
     notices: list[Problem] = field(default_factory=list)
     error: PlanodevError | None = None
 
@@ -77,7 +78,7 @@ def envelope(
     *,
     data: dict[str, Any],
     notices: list[Problem],
-    error: dict[str, str | None] | None = None,
+    error: dict[str, Fix | str | None] | None = None,
 ) -> dict[str, Any]:
     """Return the one object that `--json` prints, for success and failure alike."""
     return {

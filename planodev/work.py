@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from planodev.engines import Container, Engine, Observed, Volume
     from planodev.engines.choice import EngineChoice
     from planodev.postgres.proof import Evidence
+    from planodev.problems import Fix
     from planodev.progress import Progress
     from planodev.project.identity import Project
     from planodev.result import Outcome
@@ -55,7 +56,7 @@ class Work:
     ahead: Ahead | None = None
     proved: Evidence | None = None
     elsewhere: Connection | None = None
-    first: list[str] = field(default_factory=list)
+    first: list[Fix | str] = field(default_factory=list)
     dry_run: bool = False
     engine_choice: EngineChoice | None = None
 
@@ -164,6 +165,7 @@ def prepare(  # noqa: PLR0913  the three after the project always travel togethe
     engine: Engine | None = None,
     *,
     lenient: bool = False,
+    patient: bool = False,
 ) -> Work:
     """Read the project's files, ask the engine what is there, and resolve the settings; nothing is changed.
 
@@ -174,6 +176,7 @@ def prepare(  # noqa: PLR0913  the three after the project always travel togethe
         progress: who is told.
         engine: one that is open already.
         lenient: take a bad line in a file for one that is not there.
+        patient: give the engine as long for an answer as the setting `timeout` says.
 
     Raises:
         PlanodevError: no engine answers, or a file says something that cannot be right.
@@ -184,7 +187,8 @@ def prepare(  # noqa: PLR0913  the three after the project always travel togethe
     opened = None
     if engine is None:
         follow = "engine" not in options
-        opened = choice.choose(chosen.engine, environment, project, env.project_id, follow=follow)
+        limit = max(chosen.timeout.value, settings.LEAST_ENGINE_LIMIT) if patient else settings.ENGINE_LIMIT
+        opened = choice.choose(chosen.engine, environment, project, env.project_id, follow=follow, limit=limit)
         engine = opened.engine
     observed = engine.observe(project, env.project_id)
     known = observed.volume or observed.container

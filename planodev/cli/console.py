@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import shutil
 import sys
@@ -13,20 +12,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from planodev.problems import Command, Fix
 from planodev.result import Outcome, Result, envelope
 
 if TYPE_CHECKING:
-    from planodev.problems import Fix, PlanodevError, Problem
+    from planodev.problems import PlanodevError, Problem
+
+# What `up` is to be given again when it is named as a fix: each means it this way.
+REPEATED = ("--engine", "--port", "--name", "--image", "--plano", "--config", "--template", "--model")
 
 
 class Console:
-    """The `Progress` that prints; the only renderer of results and errors."""
+    """The `Progress` that prints; the only renderer of results and errors.
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self.quiet = quiet
+    The command line tells it what was typed: `-q`, `--json`, `-C`, the command, and the command's own options by flag.
+    """
+
+    def __init__(self) -> None:
+        self.quiet = False
         self.json = False
-        self.directory: str | None = None
-        self.typed: dict[str, str] = {}
+        self.directory = "."
+        self.command = "planodev"
+        self.typed: dict[str, tuple[str, ...]] = {}
         self.notices: list[Problem] = []
         self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._color = False if os.environ.get("NO_COLOR") else None
@@ -97,13 +104,13 @@ class Console:
             return
         self._warn(notices)
         for line in result.summary:
-            click.echo(self._aimed(line), color=self._color)
+            click.echo(self._text(line), color=self._color)
 
-    def fail(self, command: str, error: PlanodevError) -> None:
-        """Print an error: what, why, and the command that mends it."""
+    def fail(self, error: PlanodevError) -> None:
+        """Print an error: what, why, and the fix."""
         self._end_bar()
         if self.json:
-            self._json(envelope(command, data={}, notices=self.notices, error=error.as_json()))
+            self._json(envelope(self.command, data={}, notices=self.notices, error=error.as_json()))
             return
         self._clear()
         self._warn(self.notices)
@@ -131,21 +138,28 @@ class Console:
 
     def _fix(self, fix: Fix | str) -> None:
         # What follows the first line is to be pasted, so it stands as it has to.
-        click.echo(f"  fix: {self._aimed(str(fix))}", err=True)
+        click.echo(f"  fix: {self._text(fix)}", err=True)
 
-    def _aimed(self, text: str) -> str:
-        """Have commands act on what was named: this project, and for `up` all that was typed and is not replaced."""
-        aim = f" -C {shlex.quote(self.directory)}" if self.directory else ""
-        text = re.sub(r"`planodev up( [^`]*)?`", lambda found: f"`{self._typed_again(found[0][1:-1])}`", text)
-        return re.sub(r"(`|Next: )planodev(?= )", lambda found: found[1] + _program() + aim, text)
+    # The one place where a command to type becomes text
 
-    def _typed_again(self, command: str) -> str:
-        if " --help" in command:
-            return command
+    def _text(self, line: str | Fix | Command) -> str:
+        if isinstance(line, Command):
+            return f"Next: {self._command(line)}"
+        return line if isinstance(line, str) else line.render(lambda command: f"`{self._command(command)}`")
+
+    def _command(self, command: Command) -> str:
+        """Return what to type: it acts on this project, and for `up` on all that was typed and is not replaced."""
+        words = [_program(), *(("-C", self.directory) if self.directory != "." else ()), command.name]
+        words += command.arguments
+        if command.name == self.command == "up" and "--help" not in command.arguments:
+            words += self._typed_beside(command.arguments)
+        return shlex.join(words)
+
+    def _typed_beside(self, arguments: tuple[str, ...]) -> list[str]:
         # These two go with a configuration that is there already, which a model or a template would not change.
-        left = ("--model", "--template") if {"--save-keys", "--yes"} & set(command.split()) else ()
-        again = (text for flag, text in self.typed.items() if f"{flag} " not in f"{command} " and flag not in left)
-        return command + "".join(again)
+        left = ("--model", "--template") if {"--save-keys", "--yes"} & set(arguments) else ()
+        again = (self.typed.get(flag, ()) for flag in REPEATED if flag not in (*arguments, *left))
+        return [word for words in again for word in words]
 
     def _line(self, mark: str, color: str, text: str) -> None:
         if self.quiet:
@@ -164,19 +178,14 @@ class Console:
             self._layers = {}
 
     def _json(self, value: dict[str, Any]) -> None:
-        checks = value["data"].get("checks", [])
-        others = [other for check in checks for other in check["others"]]
-        for entry in [*value["warnings"], *checks, *others, value["error"] or {}]:
-            if entry.get("fix"):
-                entry["fix"] = self._aimed(entry["fix"])
-        click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=self._text))
 
 
 def _program() -> str:
     """Return what to type for planodev: its path, where it was called by that and is not found otherwise."""
     called = sys.argv[0]
     by_path = os.path.basename(called) == "planodev" and not shutil.which("planodev")  # noqa: PTH119  as typed
-    return shlex.quote(called) if by_path else "planodev"
+    return called if by_path else "planodev"
 
 
 def _bar() -> Any:  # noqa: ANN401

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from planodev import doctor
-from planodev.cli import common
+from planodev.cli import options as shared
 
 
-@click.command("doctor", short_help="Look at everything that can be wrong.")
-@common.as_json
+@shared.command("doctor")
 @click.pass_context
-def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401
-    """Look at the engine, the database, the files and Plano; say of each whether it is ok, why not, and the fix.
+def command(ctx: click.Context) -> int:
+    """Diagnose problems with the engine, the database, the files and Plano, each with its cause and fix.
 
-    Changes nothing, and ends within ten seconds whatever is broken. Exit code 7 where a check has failed.
+    Changes nothing, and ends within ten seconds whatever is broken. Exit code 7 if a check fails.
     """
-    del options
-    common.run(ctx, doctor.examine)
+    return shared.run(ctx, doctor.examine)

@@ -6,21 +6,20 @@ from typing import Any
 
 import click
 
-from planodev.cli import common
+from planodev.cli import options as shared
 from planodev.commands import workflows
 
 
-@click.command("down", short_help="Stop Postgres; the data stays.")
-@click.option("--keep-data", is_flag=True, help="Stop it, keep the data, ask nothing.")
+@shared.command("down")
+@click.option("--keep-data", is_flag=True, help="Keep the data without asking.")
 @click.option("--delete-data", is_flag=True, help="Delete container, volume and every conversation; asks first.")
-@click.option("--yes", is_flag=True, help="Delete without asking; needed where there is no terminal.")
-@common.as_json
+@click.option("--yes", is_flag=True, help="Delete without asking; required where there is no terminal.")
 @click.pass_context
-def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401
+def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
     """Stop this project's Postgres.
 
     The data is kept unless `--delete-data` is given and confirmed. `.env` and config.yaml are never removed.
     """
     if options["keep_data"] and options["delete_data"]:
         raise click.UsageError("--keep-data and --delete-data exclude each other", ctx)
-    common.run(ctx, lambda place, variables, console: workflows.down(place, common.given(options), variables, console))
+    return shared.run(ctx, lambda place, variables, console: workflows.down(place, options, variables, console))

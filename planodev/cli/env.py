@@ -8,24 +8,30 @@ from typing import Any
 import click
 
 from planodev import quoting
+from planodev.cli import options as shared
 from planodev.commands import handover
+from planodev.project import settings
 
 
-@click.command("env", short_help="Print the database's variables.")
+@shared.command("env", has_json=False)
 @click.option(
-    "--format", "form", type=click.Choice(list(quoting.FORMATS)), default="dotenv", show_default=True, help="For whom."
+    "--format",
+    "form",
+    type=click.Choice(list(quoting.FORMATS)),
+    default="dotenv",
+    show_default=True,
+    help="Output format.",
 )
-@click.option("--plano", metavar="docker|native", help="Whose DB_HOST to print.  [default: the project's]")
+@click.option("--plano", **shared.choice(settings.PLANO), help="Where DB_HOST is used.  [default: as set up]")
 @click.pass_context
 def command(ctx: click.Context, /, form: str, **options: Any) -> None:  # noqa: ANN401
-    """Print DB_*, DATABASE_URL and the provider keys of .env, the password among them.
+    """Print DB_*, DATABASE_URL and the provider keys of .env, including the password.
 
     \b
     sh, bash, zsh   eval "$(planodev env --format shell)"
     fish            planodev env --format fish | source
     PowerShell      planodev env --format powershell | Out-String | Invoke-Expression
     """  # noqa: D301  click's mark for lines that stay as they are
-    directory, console = ctx.obj
-    values = handover.env(directory, options, dict(os.environ))
-    console.warn()
+    values = handover.env(shared.place(ctx), options, dict(os.environ))
+    ctx.obj.warn()
     click.echo(quoting.FORMATS[form](values), nl=False)

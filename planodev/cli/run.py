@@ -6,39 +6,38 @@ import os
 import shlex
 import signal
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from planodev.cli import options as shared
 from planodev.commands import handover
 from planodev.problems import CommandNotStarted
+from planodev.project import settings
 
 if TYPE_CHECKING:
     from planodev.commands.handover import Launch
 
 
-@click.command(
-    "run",
-    short_help="Run a command with the database in its environment.",
-    context_settings={"allow_interspersed_args": False},
-)
-@click.option("--plano", metavar="docker|native", help="Whose DB_HOST to give.  [default: the command's]")
+@shared.command("run", has_json=False, context_settings={"allow_interspersed_args": False})
+@click.option("--plano", **shared.choice(settings.PLANO), help="Where the command runs.  [default: as it needs]")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND [ARGUMENTS]...")
 @click.pass_context
-def command(ctx: click.Context, /, command: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
+def command(ctx: click.Context, /, command: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401
     """Run a command with DB_*, DATABASE_URL and the provider keys of .env in its environment.
 
-    `planodev run -- planoai up --docker` starts a Plano that stores; what planoai would stumble over is said first.
-    Every other command gets an address that works on this machine. The exit code is the command's own.
+    `planodev run -- planoai up --docker` checks what planoai would stumble over, then starts Plano. Every other
+    command gets an address that works on this machine. The exit code is the command's own.
     """
-    directory, console = ctx.obj
-    launch = handover.run(directory, options, command, dict(os.environ), console)
-    console.warn()
-    _become(launch)
+    launch = handover.run(shared.place(ctx), options, command, dict(os.environ), ctx.obj)
+    ctx.obj.warn()
+    return _become(launch)
 
 
-def _become(launch: Launch) -> NoReturn:
+def _become(launch: Launch) -> int:
     """Turn this process into the command, so that signals, terminal and exit code are its own.
+
+    It returns on Windows alone: there exec starts a second process, and the shell comes back before that has ended.
 
     Raises:
         CommandNotStarted: it is not there, or cannot be run.
@@ -53,10 +52,9 @@ def _become(launch: Launch) -> NoReturn:
     sys.stderr.flush()
     try:
         if os.name == "nt":
-            # There exec starts a second process, and the shell comes back before that has ended.
             import subprocess
 
-            os._exit(subprocess.run(launch.command, env=environment, check=False).returncode)
+            return subprocess.run(launch.command, env=environment, check=False).returncode
         os.execvpe(launch.command[0], launch.command, environment)  # noqa: S606  the command is what was asked for
     except (OSError, ValueError) as error:  # the second for an empty name
         missing = isinstance(error, (FileNotFoundError, ValueError))

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from planodev.cli import common
+from planodev.cli import options as shared
 from planodev.commands import workflows
 
 
-@click.command("status", short_help="Say what is there.")
-@common.as_json
+@shared.command("status")
 @click.pass_context
-def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401
-    """Say what is there: the server, its address, the table, the stored conversations. Starts nothing."""
-    del options
-    common.run(ctx, workflows.status)
+def command(ctx: click.Context) -> int:
+    """Show the database's status: server, address, table, stored conversations. Changes nothing."""
+    return shared.run(ctx, workflows.status)

@@ -2,41 +2,57 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
 
-from planodev.cli import common
+from planodev import rendering
+from planodev.cli import options as shared
 from planodev.commands import workflows
+from planodev.project import settings
+
+database = partial(click.option, cls=shared.Option, group="Database")
+plano = partial(click.option, cls=shared.Option, group="Plano")
+behaviour = partial(click.option, cls=shared.Option, group="Behaviour")
 
 
-@click.command("up", short_help="Start Postgres and prove that Plano can store.")
-@click.option("--engine", metavar="auto|docker|embedded", help="Where Postgres runs.  [default: auto]")
-@click.option("--plano", metavar="docker|native", help="Where Plano will run.  [default: docker]")
-@click.option(
-    "--port", metavar="N", help="Port on this machine; an error if it is taken.  [default: 5432 or the next free one]"
+@shared.command("up")
+@database("--engine", **shared.choice(settings.ENGINES), help="Where Postgres runs.  [default: auto]")
+@database(
+    "--port", metavar="N", help=f"Port on this machine.  [default: {settings.DEFAULT_PORT}, or the next free one]"
 )
-@click.option("--name", metavar="NAME", help="Container name.  [default: plano-postgres]")
-@click.option("--image", metavar="REF", help="A mirror, a digest, another tag.  [default: postgres:16]")
-@click.option("--pull", metavar="missing|always|never", help="When to pull the image.  [default: missing]")
-@click.option(
-    "--template", metavar="NAME", help="support-agent or responses, for a first config.yaml.  [default: support-agent]"
+@database("--name", metavar="NAME", help=f"Container name.  [default: {settings.DEFAULT_NAME}]")
+@database("--image", metavar="REF", help=f"Image, tag, mirror or digest.  [default: {settings.DEFAULT_IMAGE}]")
+@database("--pull", **shared.choice(settings.PULL), help="When to pull the image.  [default: missing]")
+@database("--adopt", is_flag=True, help="Take over a plano-postgres container created by hand.")
+@plano("--plano", **shared.choice(settings.PLANO), help="Where Plano will run.  [default: docker]")
+@shared.config(cls=shared.Option, group="Plano")
+@plano(
+    "--template",
+    metavar="NAME",
+    shell_complete=shared.words(rendering.config_templates),
+    help=f"For a first config.yaml: {' or '.join(rendering.config_templates())}.  [default: support-agent]",
 )
-@click.option("--model", metavar="PROVIDER/MODEL", multiple=True, help="For a first config.yaml; may be repeated.")
-@click.option("--config", metavar="FILE", help="Plano's configuration.  [default: config.yaml or plano_config.yaml]")
-@click.option(
-    "--save-keys/--no-save-keys", default=None, help="Copy provider keys from the shell into .env, or never ask to."
+@plano("--model", metavar="PROVIDER/MODEL", multiple=True, help="For a first config.yaml; can be repeated.")
+@plano("--save-keys/--no-save-keys", default=None, help="Copy provider keys from the shell into .env, or never ask to.")
+@behaviour(
+    "--timeout",
+    metavar="SECONDS",
+    help=f"How long to wait for Postgres.  [default: {settings.DEFAULT_TIMEOUT:g}]",
 )
-@click.option("--adopt", is_flag=True, help="Take over a plano-postgres container that was made by hand.")
-@click.option("--timeout", metavar="SECONDS", help="How long to wait for Postgres.  [default: 60]")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
-@click.option("--yes", is_flag=True, help="Never ask; change an existing config.yaml as shown.")
-@common.as_json
+@behaviour("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
+@behaviour("--yes", is_flag=True, help="Never ask; change an existing config.yaml as shown.")
 @click.pass_context
-def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401
-    """Start Postgres, write .env and config.yaml, make Plano's table, and prove that Plano can store.
+def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
+    """Start Postgres, write .env and config.yaml, create Plano's table, and verify that Plano can store.
 
-    Every step looks first: a second `up` changes nothing, and an `up` that was killed is mended by the next.
-    """
-    common.repeat(ctx, options)
-    common.run(ctx, lambda place, variables, console: workflows.up(place, common.given(options), variables, console))
+    Safe to run again: finished steps are skipped, an interrupted run is completed.
+
+    \b
+    Examples:
+      planodev up
+      planodev up --plano native --model ollama/llama3.1
+      planodev up --engine embedded --port 5433
+    """  # noqa: D301  click's mark for lines that stay as they are
+    return shared.run(ctx, lambda place, variables, console: workflows.up(place, options, variables, console))

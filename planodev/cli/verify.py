@@ -6,23 +6,26 @@ from typing import Any
 
 import click
 
-from planodev.cli import common
+from planodev.cli import options as shared
 from planodev.commands import workflows
 
 
-@click.command("verify", short_help="Prove again that Plano can store.")
-@click.option("--config", metavar="FILE", help="Plano's configuration.  [default: config.yaml or plano_config.yaml]")
-@click.option("--env-file", metavar="FILE", help="Prove what this file says instead, from this machine.")
-@click.option("--timeout", metavar="SECONDS", help="How long that may take.  [default: 10]")
-@common.as_json
+@shared.command("verify")
+@shared.config()
+@click.option(
+    "--env-file",
+    metavar="FILE",
+    shell_complete=shared.paths("file"),
+    help="Verify the server that this file names, from this machine.",
+)
+@click.option("--timeout", metavar="SECONDS", help="How long to wait, with --env-file.  [default: 10]")
 @click.pass_context
-def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401
-    """Prove, from where Plano will run, that it can store; nothing is changed, the stored row is rolled back.
+def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
+    """Verify, from where Plano will run, that it can store conversations.
 
-    With `--env-file .env.production` it is the server named there, in the way that Plano would take.
+    Changes nothing: the conversation that it stores is rolled back. `--env-file .env.production` verifies the server
+    named there instead, as Plano would reach it.
     """
     if options["timeout"] and not options["env_file"]:
-        raise click.UsageError("--timeout goes with --env-file", ctx)
-    common.run(
-        ctx, lambda place, variables, console: workflows.verify(place, common.given(options), variables, console)
-    )
+        raise click.UsageError("--timeout requires --env-file", ctx)
+    return shared.run(ctx, lambda place, variables, console: workflows.verify(place, options, variables, console))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from planodev import engines, work
 from planodev.plano import storage
 from planodev.postgres import proof, state_table
 from planodev.postgres.connection import host_of
-from planodev.problems import Problem
+from planodev.problems import Command, Fix, Problem
 from planodev.project import credentials
 from planodev.result import Result, counted
 
@@ -53,7 +52,7 @@ def inside_of(evidence: proof.Evidence | None) -> dict[str, Any]:
 GONE = Problem(
     "data-gone",
     "this project had a database, and its data is not in this engine",
-    "bring it back from a backup, or have an empty one made: `planodev up`",
+    Fix("restore it from a backup, or create an empty one: ", Command("up")),
 )
 # What `up`, `status` and `verify` share: the same keys always, None where nothing can be said.
 KEYS = (
@@ -122,21 +121,19 @@ def up(run: Work) -> Result:
     if run.dry_run:
         return Result("up", data, ["Nothing was changed (dry run)"])
     version = data["postgres_version"]
-    summary = [f"Postgres {version} is running, and it is proved that Plano can store conversations in it", ""]
-    summary += lines_of(data)
-    summary += ["", *(f"First: {fix}" for fix in dict.fromkeys(run.first)), f"Next: {next_command(run)}"]
+    said = f"Postgres {version} is running, and it is proved that Plano can store conversations in it"
+    first = ["First: " + fix for fix in dict.fromkeys(run.first)]
+    summary: list[str | Fix | Command] = [said, "", *lines_of(data), "", *first, next_command(run)]
     if not shutil.which("planoai"):
         summary += ["      (planoai is not on your PATH yet: pip install planoai)"]
     return Result("up", data, summary)
 
 
-def next_command(run: Work) -> str:
-    """Return the line that starts Plano with this database."""
-    docker = " --docker" if run.mode == "docker" else ""
-    chosen = run.settings.config.value
-    file = f" {shlex.quote(chosen)}" if chosen else ""
+def next_command(run: Work) -> Command:
+    """Return what starts Plano with this database."""
+    file, docker = run.settings.config.value, run.mode == "docker"
     # planoai does not take DB_* from `.env`, so `run` puts them into its environment.
-    return f"planodev run -- planoai up{file}{docker}"
+    return Command("run", "--", "planoai", "up", *([file] if file else []), *(["--docker"] if docker else []))
 
 
 def verify(run: Work, evidence: proof.Evidence) -> Result:
@@ -186,26 +183,28 @@ def production(written: Written) -> Result:
 def status(run: Work, inside: proof.Evidence | None) -> Result:
     """Return what is there; `inside` is what the server says of itself."""
     data = data_of(run, inside)
+    up = Command("up")
     hint = {
-        "absent": "`planodev up` makes the database",
-        "stopped": "`planodev up` starts it; the data is kept",
-        "broken": "`planodev up` mends it",
+        "absent": Fix(up, " creates the database"),
+        "stopped": Fix(up, " starts it; the data is kept"),
+        "broken": Fix(up, " repairs it"),
     }.get(data["state"])
     if data["state"] == "running" and (data["table"] != "ready" or not run.env.exists or run.config.text is None):
-        hint = "`planodev up` completes it"
+        hint = Fix(up, " completes it")
     if data["state"] == "absent" and run.settings.name.value in run.observed.taken:
         made = run.engine.foreign(run.settings.name.value)
-        hint = f"`planodev up --adopt` takes over `{made.name}`, which was made by hand" if made else hint
+        hint = Fix(Command("up", "--adopt"), f" takes over `{made.name}`, which was created by hand") if made else hint
     own = run.config.connection_string if run.config.text is not None else None
     if data["state"] == "absent" and own and not storage.names_ours(own):
-        hint = f"`planodev verify` proves the database that `{run.config.path.name}` names"
+        hint = Fix(Command("verify"), f" verifies the database that `{run.config.path.name}` names")
     lacks = run.config.lacks if run.config.text is not None else None
-    fix = "`planodev up --yes` adds what is missing to it, and nothing else"
+    fix = Fix(Command("up", "--yes"), " adds what is missing to it, and nothing else")
     notices = [Problem("config-without-storage", f"Plano would not use this database: {lacks}", fix)] if lacks else []
     if run.lost_data and not run.observed.container:
         data["engine"]["why"] = data["engine"]["why"].replace("it has this", "it had this")
         notices.append(GONE)
-    return Result("status", data, lines_of(data) + (["", f"Next: {hint}"] if hint else []), notices)
+    summary: list[str | Fix] = [*lines_of(data), *(("", "Next: " + hint) if hint else ())]
+    return Result("status", data, summary, notices)
 
 
 def no_engine(project: Project, variables: Mapping[str, str], error: NoEngine) -> Result:
@@ -244,10 +243,11 @@ def down(run: Work, *, stopped: bool, deleted: bool, count: int | None = None) -
     if deleted:
         kept = f"`.env` and `{run.config.path.name}` are kept" if run.env.exists else "no file was changed"
         return Result("down", data, [f"Deleted {counted(count)}; {kept}"])
-    lines = ["Postgres is stopped" if stopped else "Postgres was not running"]
+    lines: list[str | Fix] = ["Postgres is stopped" if stopped else "Postgres was not running"]
     if volume:
+        kept = f"The data is kept in the {run.engine.wording.data} `{volume.name}`; "
         lines += [
-            f"The data is kept in the {run.engine.wording.data} `{volume.name}`; `planodev up` brings it back",
-            "To delete it: `planodev down --delete-data`",
+            Fix(kept, Command("up"), " brings it back"),
+            Fix("To delete it: ", Command("down", "--delete-data")),
         ]
     return Result("down", data, lines)

@@ -53,7 +53,7 @@ def up(directory: Path, options: Mapping[str, Any], environment_: Mapping[str, s
     here = identity.at(directory)
     from planodev.steps import fit
 
-    run = work.prepare(here, options, environment_, progress)
+    run = work.prepare(here, options, environment_, progress, patient=True)
     try:
         fit.refuse(run)
         early = _prove_early(run)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from planodev.problems import Fix
     from planodev.progress import Progress
 
 # In the order in which they are shown: a check is of use once those above it are ok.
@@ -61,7 +62,7 @@ def examine(directory: Path, environment: Mapping[str, str], progress: Progress,
         thread.start()
     for thread in threads:
         thread.join(max(0.0, ends - time.monotonic()))
-    said, why = f"no answer within {limit:g} seconds", "what it asks, or what it waits for, stays silent"
+    said, why = f"timed out after {limit:g} seconds", "the engine, or what it reads, does not answer"
     fix = "`docker version` and `docker ps` show whether the engine answers; restart it if not"
     late = {name: Check(name, "failed", said, why, fix) for name in CHECKS if name not in found}
     return _result([{**found, **late}[name] for name in CHECKS])
@@ -74,11 +75,11 @@ def _run(name: str, check: Callable[[Subject], Check], subject: Subject, found: 
         if name in ("engine", "socket"):
             found[name] = Check(name, "failed", error.message, error.why, error.fix)
         else:
-            found[name] = Check(name, "failed", "unknown, since no engine answers")
+            found[name] = Check(name, "failed", "skipped: no engine answers")
     except PlanodevError as error:
         found[name] = Check(name, "failed", error.message, error.why, error.fix)
     except Exception as error:  # noqa: BLE001  a broken check must not hide the others
-        found[name] = Check(name, "failed", f"it could not be looked at: {type(error).__name__}", str(error) or None)
+        found[name] = Check(name, "failed", f"the check itself failed: {type(error).__name__}", str(error) or None)
 
 
 def _result(checks: list[Check]) -> Result:
@@ -94,11 +95,11 @@ def _result(checks: list[Check]) -> Result:
     return Result("doctor", data, [*lines, "", said], error=error)
 
 
-def _lines(check: Check) -> list[str]:
-    mark = {"ok": "✓", "warning": "!", "failed": "✗"}[check.state]
-    lines = [f"{mark} {check.name:<11}{check.message}"]
-    lines += ["\n".join(f"{'':<13}{line}" for line in f"why: {check.why}".splitlines())] if check.why else []
-    lines += [f"{'':<13}fix: {check.fix}"] if check.fix else []
+def _lines(check: Check) -> list[str | Fix]:
+    mark, indent = {"ok": "✓", "warning": "!", "failed": "✗"}[check.state], " " * 13
+    lines: list[str | Fix] = [f"{mark} {check.name:<11}{check.message}"]
+    lines += [indent + line for line in f"why: {check.why}".splitlines()] if check.why else []
+    lines += [f"{indent}fix: " + check.fix] if check.fix else []
     for other in check.others:
-        lines += [f"{'':<13}also: {other.message}", *([f"{'':<13}fix: {other.fix}"] if other.fix else [])]
+        lines += [f"{indent}also: {other.message}", *([f"{indent}fix: " + other.fix] if other.fix else [])]
     return lines

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from planodev.commands.report import GONE
 from planodev.engines import endpoint
 from planodev.postgres.connection import LOOPBACK
-from planodev.problems import PlanodevError
+from planodev.problems import Command, Fix, PlanodevError
 from planodev.result import Check
 
 if TYPE_CHECKING:
     from planodev.doctor.subject import Subject
 
 SCARCE, FULL = 2e9, 2e8  # bytes; a first start of Postgres writes 40 MB, the image takes 450 MB
-UP = "`planodev up`"
+UP = Fix(Command("up"))
 
 
 def answers(subject: Subject) -> Check:
@@ -61,7 +61,7 @@ def port(subject: Subject) -> Check:
     holder = run.engine.port_holder(number, (LOOPBACK,))
     if holder is None:
         return Check("port", "ok", f"{number} is free")
-    next_one = "`planodev up` takes the next free one, and writes that into `.env`"
+    next_one = Fix(Command("up"), " takes the next free one, and writes that into `.env`")
     return Check("port", "warning", f"{number} is taken", f"held by {holder}", next_one)
 
 
@@ -104,7 +104,7 @@ def addresses(subject: Subject) -> Check:
     said = f"{', '.join(have.addresses) or 'none'}"
     if any(address in ("0.0.0.0", "::", "") for address in have.addresses):  # noqa: S104  what must not be
         why = "everybody in the network can try passwords"
-        return Check("addresses", "failed", said, why, f"`docker rm -f {have.name}`, then `planodev up`")
+        return Check("addresses", "failed", said, why, Fix(f"`docker rm -f {have.name}`, then ", Command("up")))
     if have.plano and have.plano != run.mode:
         why = f"they were chosen for `--plano {have.plano}`, and DB_HOST in `.env` is for {run.mode}"
         return Check("addresses", "warning", said, why, UP)

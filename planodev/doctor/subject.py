@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from planodev.plano import config_file, storage
 from planodev.postgres import proof
 from planodev.postgres.connection import LOOPBACK, Connection, host_of
-from planodev.problems import BadInput, NoEngine, VerificationFailed
+from planodev.problems import BadInput, Command, Fix, NoEngine, VerificationFailed
 from planodev.project import credentials, identity, settings
 from planodev.project.env_file import EnvFile, load
 from planodev.work import Work, prepare
@@ -80,7 +80,7 @@ class Subject:
         if named:
             return storage.way(named)
         if missing:
-            raise BadInput("env-file-incomplete", f"unknown: `.env` lacks {', '.join(missing)}", fix="`planodev up`")
+            raise BadInput("env-file-incomplete", f"skipped: `.env` lacks {', '.join(missing)}", fix=Fix(Command("up")))
         wanted = credentials.read(env)
         there = wanted.foreign_host or host or host_of(wanted.plano)
         options = ""
@@ -106,7 +106,7 @@ class Subject:
             have = run.observed.container
             if not run.wanted.foreign_host and not self.named() and (have is None or have.state != "running"):
                 state = f"`{have.name}` is {have.state}" if have else "this project has no server"
-                raise VerificationFailed("not-running", "Postgres is not running", why=state, fix="`planodev up`")
+                raise VerificationFailed("not-running", "Postgres is not running", why=state, fix=Fix(Command("up")))
 
     def _once(self, name: str, ask: Callable[[], T]) -> T:
         """Ask once for all threads; an error is the answer for all of them, too."""

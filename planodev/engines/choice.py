@@ -38,16 +38,23 @@ class _Kind:
 
     Args:
         title: its name in a sentence.
-        connect: opens it, by the process's environment and the project; raises `NoEngine`.
+        connect: opens it, by the process's environment, the project and the seconds for one exchange with it;
+            raises `NoEngine`.
 
     """
 
     title: str
-    connect: Callable[[Mapping[str, str], Project], Engine]
+    connect: Callable[[Mapping[str, str], Project, float], Engine]
 
 
-def choose(
-    engine_setting: Setting[str], environment: Mapping[str, str], project: Project, env_id: str | None, *, follow: bool
+def choose(  # noqa: PLR0913  who is asked, for whom, and how
+    engine_setting: Setting[str],
+    environment: Mapping[str, str],
+    project: Project,
+    env_id: str | None,
+    *,
+    follow: bool,
+    limit: float,
 ) -> EngineChoice:
     """Return the engine to use, connected.
 
@@ -57,6 +64,7 @@ def choose(
         project: whose data counts.
         env_id: the number in its `.env`.
         follow: use the engine that has the data, whatever the setting is; only `up` moves data.
+        limit: seconds for one exchange with an engine.
 
     Raises:
         NoEngine: none answers, or the one that has the data does not; with the fixes that fit.
@@ -67,25 +75,27 @@ def choose(
     unfinished = bool(record and (record.moving_to or record.remains))
     name = has_data or "auto" if follow else engine_setting.value
     if name == "auto" and not has_data:
-        return EngineChoice(_first_that_answers(environment, project, env_id, recorded=record is not None))
+        return EngineChoice(_first_that_answers(environment, project, env_id, limit, recorded=record is not None))
     by_data = follow or name == "auto"
     name = has_data if name == "auto" else name
-    engine = _open(name, environment, project, has_data, record.place if record else "")
+    engine = _open(name, environment, project, has_data, record.place if record else "", limit=limit)
     engine.why = "it has this project's data" if by_data else f"from {engine_setting.source}"
-    if not has_data and name != "docker" and _docker_has_data(environment, project, env_id):
+    if not has_data and name != "docker" and _docker_has_data(environment, project, env_id, limit):
         has_data = "docker"
     return EngineChoice(engine, has_data if has_data != name else "", unfinished)
 
 
-def open_engine(name: str, environment: Mapping[str, str], project: Project, env_id: str | None) -> Engine:
-    """Return the engine that has the data which is to be moved.
+def open_engine(
+    name: str, environment: Mapping[str, str], project: Project, env_id: str | None, limit: float
+) -> Engine:
+    """Return the engine that has the data which is to be moved; `limit` is as for `choose`.
 
     Raises:
         NoEngine: it does not answer.
 
     """
     record = records.find(project, env_id)
-    return _open(name, environment, project, name, record.place if record else "")
+    return _open(name, environment, project, name, record.place if record else "", limit=limit)
 
 
 def title(name: str) -> str:
@@ -93,13 +103,13 @@ def title(name: str) -> str:
     return _KINDS[name].title
 
 
-def _docker(environment: Mapping[str, str], _project: Project) -> Engine:
+def _docker(environment: Mapping[str, str], _project: Project, limit: float) -> Engine:
     from planodev.engines import docker
 
-    return docker.connect(environment)
+    return docker.connect(environment, limit)
 
 
-def _embedded(_environment: Mapping[str, str], project: Project) -> Engine:
+def _embedded(_environment: Mapping[str, str], project: Project, _limit: float) -> Engine:
     from planodev.engines import embedded
 
     return embedded.connect(project)
@@ -115,17 +125,19 @@ def _embedded_has_data(project: Project, env_id: str | None) -> str:
     return "embedded" if embedded.has_data(project, env_id) else ""
 
 
-def _docker_has_data(environment: Mapping[str, str], project: Project, env_id: str | None) -> bool:
+def _docker_has_data(environment: Mapping[str, str], project: Project, env_id: str | None, limit: float) -> bool:
     """Say whether a Docker that answers has data of this project; one that is down was ruled out by the user."""
     try:
-        return _docker(environment, project).observe(project, env_id).volume is not None
+        return _docker(environment, project, limit).observe(project, env_id).volume is not None
     except NoEngine:
         return False
 
 
-def _open(name: str, environment: Mapping[str, str], project: Project, has_data: str, place: str) -> Engine:
+def _open(  # noqa: PLR0913  see `choose`
+    name: str, environment: Mapping[str, str], project: Project, has_data: str, place: str, *, limit: float
+) -> Engine:
     try:
-        return _KINDS[name].connect(environment, project)
+        return _KINDS[name].connect(environment, project, limit)
     except NoEngine as error:
         if name != has_data:
             raise
@@ -134,21 +146,27 @@ def _open(name: str, environment: Mapping[str, str], project: Project, has_data:
 
 
 def _first_that_answers(
-    environment: Mapping[str, str], project: Project, env_id: str | None, *, recorded: bool
+    environment: Mapping[str, str], project: Project, env_id: str | None, limit: float, *, recorded: bool
 ) -> Engine:
     """Return Docker where it answers, else the embedded engine where it is installed."""
     try:
-        engine = _docker(environment, project)
+        engine = _docker(environment, project, limit)
     except NoEngine as error:
-        engine = _instead_of_docker(error, environment, project, env_id, recorded=recorded)
+        engine = _instead_of_docker(error, environment, project, env_id, limit, recorded=recorded)
         engine.why = f"without Docker: {error.message}"
         return engine
     engine.why = "it answers"
     return engine
 
 
-def _instead_of_docker(
-    error: NoEngine, environment: Mapping[str, str], project: Project, env_id: str | None, *, recorded: bool
+def _instead_of_docker(  # noqa: PLR0913  see `choose`
+    error: NoEngine,
+    environment: Mapping[str, str],
+    project: Project,
+    env_id: str | None,
+    limit: float,
+    *,
+    recorded: bool,
 ) -> Engine:
     """Return the embedded engine, where it may be used without being asked for."""
     from planodev.engines import embedded, embedded_program
@@ -164,11 +182,10 @@ def _instead_of_docker(
         why = "`.env` has the number of a database that is not an embedded one: it may be in Docker"
         new = Command("up", "--engine", "embedded")
         raise _with(error, why, "; ", new, " creates a new, empty one") from error
-    return _embedded(environment, project)
+    return _embedded(environment, project, limit)
 
 
 def _with(error: NoEngine, why: str, *fix: str | Command) -> NoEngine:
     """Return the same error with more behind its cause and its fix."""
-    parts = error.fix.parts if isinstance(error.fix, Fix) else (error.fix or "",)
     cause = "; ".join(text for text in (error.why, why) if text)
-    return NoEngine(error.code, error.message, why=cause, fix=Fix(*parts, *fix))
+    return NoEngine(error.code, error.message, why=cause, fix=(error.fix or "") + Fix(*fix))

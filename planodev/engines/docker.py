@@ -23,8 +23,8 @@ from planodev.engines import (
     docker_witness,
     endpoint,
 )
-from planodev.engines.docker_labels import mount_of, mounted_by, owner_of, volume_of
-from planodev.engines.docker_terms import INSIDE_PORT, LABEL, NOT_FOUND, READY_MARK, WITNESS_LABEL, WORDING, Refused
+from planodev.engines.docker_labels import container_of, mount_of, mounted_by, owner_of, volume_of
+from planodev.engines.docker_terms import NOT_FOUND, READY_MARK, WITNESS_LABEL, WORDING, Refused
 from planodev.postgres import proof
 from planodev.problems import Conflict
 from planodev.project.identity import Project, original_still_there, relation
@@ -37,8 +37,12 @@ if TYPE_CHECKING:
     from planodev.progress import Progress
 
 
-def connect(environment: Mapping[str, str]) -> DockerEngine:
+def connect(environment: Mapping[str, str], limit: float) -> DockerEngine:
     """Find the engine and shake hands with it.
+
+    Args:
+        environment: for DOCKER_HOST and its like.
+        limit: seconds for one exchange with it, from now on.
 
     Raises:
         NoEngine: none answers, one answers with an error, or is too old; with the fix for each.
@@ -47,11 +51,11 @@ def connect(environment: Mapping[str, str]) -> DockerEngine:
     where = endpoint.find(environment, Path.home(), endpoint.probe_socket)
     endpoint.check_socket(where)
     if where.local_socket:
-        client: Any = docker_quick.QuickClient(where)
+        client: Any = docker_quick.QuickClient(where, limit)
     else:
         from planodev.engines import docker_client
 
-        client = docker_client.connect(where)
+        client = docker_client.connect(where, limit)
     docker_quick.check_version(where, client.version())
     return DockerEngine(client, where)
 
@@ -83,6 +87,14 @@ class DockerEngine:
     # Looking
 
     def observe(self, project: Project, env_id: str | None) -> Observed:
+        try:
+            return self._observe(project, env_id)
+        except Refused as error:  # a machine's lists are refused by what stands between, such as a proxy
+            from planodev.engines import failures
+
+            raise failures.refused(error.text, forbidden=error.forbidden) from error
+
+    def _observe(self, project: Project, env_id: str | None) -> Observed:
         self._published = self._api.containers(all=True)
         taken: dict[str, str] = {}
         projects: set[str] = set()
@@ -142,22 +154,7 @@ class DockerEngine:
         owner = owner_of(labels)
         if owner is None:  # we listed it by these labels a moment ago
             raise Conflict("container-changed", f"the container `{item['Name']}` lost its labels")
-        bindings = (item["HostConfig"]["PortBindings"] or {}).get(f"{INSIDE_PORT}/tcp") or []
-        state = item["State"]
-        return Container(
-            id=item["Id"],
-            name=item["Name"].lstrip("/"),
-            state=state["Status"],
-            image=labels.get(LABEL + "image", item["Config"]["Image"]),
-            image_id=item["Image"],
-            port=int(bindings[0]["HostPort"]) if bindings else None,
-            addresses=tuple(b["HostIp"] for b in bindings),
-            volume=mounted_by(item),
-            owner=owner,
-            plano=labels.get(LABEL + "plano", ""),
-            exit_code=state.get("ExitCode", 0),
-            oom_killed=state.get("OOMKilled", False),
-        )
+        return container_of(item, owner)
 
     def image_id(self, image: str) -> str | None:
         found = self._api.find_image(image)

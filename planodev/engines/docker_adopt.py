@@ -11,7 +11,7 @@ from typing import Any
 from planodev.engines import Foreign, Server, docker_files
 from planodev.engines.docker_labels import owner_of, variables_of
 from planodev.engines.docker_terms import INSIDE_PORT, LABEL, NOT_FOUND, READER, READY_MARK, WITNESS_LABEL, Refused
-from planodev.problems import Conflict
+from planodev.problems import Command, Conflict, Fix
 
 ADOPTS = LABEL + "adopts"
 _PGDATA = "/var/lib/postgresql/data"
@@ -109,7 +109,9 @@ def take_over(api: Any, foreign: Foreign, server: Server, labels: dict[str, str]
             "adopt-failed",
             f"the data of `{foreign.name}` could not be copied",
             why=said.splitlines()[-1] if said else f"the copy ended with exit code {code}",
-            fix=f"nothing is lost, `docker start {foreign.name}` brings it back; then `planodev up --adopt` again",
+            fix=Fix(
+                f"nothing is lost, `docker start {foreign.name}` restores it; then ", Command("up", "--adopt"), " again"
+            ),
         )
     api.rename(foreign.id, aside(foreign))
     return int(said.splitlines()[-1]) * 1024

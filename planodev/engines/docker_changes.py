@@ -157,13 +157,21 @@ class Changes:
             if error.status == CONFLICT:
                 raise NameTaken(error.text) from error
             raise
-        # A file instead of a variable: the password stays out of what `docker inspect` shows.
-        self._api.put_files(container, "/etc", docker_files.packed(PASSWORD_FILE.rsplit("/", 1)[1], server.password))
         try:
+            # A file instead of a variable: the password stays out of what `docker inspect` shows.
+            packed = docker_files.packed(PASSWORD_FILE.rsplit("/", 1)[1], server.password)
+            self._api.put_files(container, "/etc", packed)
             self.start(Container.planned(container, server))
-        except PortTaken:
-            self._api.remove_container(container, force=True)
+        except Exception:
+            # One that is in the way of nobody: it may lack its password. Where the engine is gone it stays, as
+            # `created`, and the next `up` replaces it; where it has started after all, it is as good as any.
+            with suppress(Exception):
+                self._remove_unless_running(container)
             raise
+
+    def _remove_unless_running(self, container: str) -> None:
+        if not self._api.inspect_container(container)["State"]["Running"]:
+            self._api.remove_container(container, force=True)
 
     def start(self, container: Container) -> None:
         try:
@@ -174,7 +182,7 @@ class Changes:
         except Refused as error:
             from planodev.engines import failures
 
-            found = failures.refused(error.text)
+            found = failures.refused(error.text, forbidden=error.forbidden)
             # Engines word it differently, so look at the port itself as well.
             held = container.port and ports.holder(container.port, container.addresses)
             if found.code == "port-taken" or held:

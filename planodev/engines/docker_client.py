@@ -1,55 +1,67 @@
-"""The Docker SDK's client, with failures of the connection told apart and explained."""
+"""The Docker SDK's client, every call of which ends within a limit, with failures of the connection explained."""
 
 from __future__ import annotations
 
+import functools
+import queue
+import struct
+import threading
 from typing import TYPE_CHECKING, Any
 
 import docker
 import docker.errors
 import requests.exceptions
+import urllib3.exceptions
 
-from planodev.engines.docker_terms import NOT_FOUND, NotToldToGo, Refused
-from planodev.problems import NoEngine
+from planodev.background import NotDone, within
+from planodev.engines.docker_terms import NOT_FOUND, NOTED, NotToldToGo, Refused, ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from planodev.engines.endpoint import Endpoint
     from planodev.problems import PlanodevError
 
-# Seconds for one request; pulls and logs stream, so this is the longest silence.
-REQUEST_TIMEOUT = 60
+# Seconds without a word of a pull, which has no limit as a whole: engines say every few seconds how far they are.
+SILENCE = 120
+# What the SDK and the libraries below it raise where a connection breaks off, the last one in the middle of a frame.
+_LOST = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError, struct.error)
 
 
-class Client(docker.APIClient):
-    """The low-level client; a lost connection becomes `NoEngine` wherever it happens."""
+class Client:
+    """The SDK's low-level client, under names of its own where the quick lane has the same.
 
-    where: Endpoint
+    Whatever is not here is the SDK's own method. Each raises `Refused` for an error that the engine answers with, and
+    `NoEngine` where the connection is lost, or the limit has passed.
 
-    def request(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        """Send a request, as `requests.Session` does.
+    Args:
+        sdk: the client.
+        where: the engine.
+        limit: seconds for one call; what the call itself says how long to wait for comes on top.
 
-        Raises:
-            NoEngine: the engine cannot be reached, or did not answer in time.
+    """
 
-        """
-        try:
-            return super().request(*args, **kwargs)
-        except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
-            from planodev.engines import failures
+    def __init__(self, sdk: docker.APIClient, where: Endpoint, limit: float) -> None:
+        self._sdk = sdk
+        self._where = where
+        self._limit = limit
 
-            raise failures.lost(self.where, error) from error
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        """Return a method of the SDK."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        method = getattr(self._sdk, name)
 
-    def _raise_for_status(self, response: Any) -> None:  # noqa: ANN401
-        try:
-            super()._raise_for_status(response)  # type: ignore[misc]
-        except docker.errors.APIError as error:
-            raise Refused(error.status_code or 500, str(error.explanation or error)) from error
+        @functools.wraps(method)
+        def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            return self._bounded(kwargs.get("timeout") or 0, lambda: method(*args, **kwargs))
+
+        return call
 
     def find_image(self, image: str) -> Any:  # noqa: ANN401
         """Return what is known of a local image, None where there is none."""
         try:
-            return self.inspect_image(image)  # type: ignore[no-untyped-call]
+            return self.inspect_image(image)
         except Refused as error:
             if error.status == NOT_FOUND:
                 return None
@@ -61,11 +73,15 @@ class Client(docker.APIClient):
 
     def make_container(self, config: dict[str, Any], name: str | None = None) -> str:
         """Create a container from the Engine API's own description of one; returns its id."""
-        return str(self.create_container_from_config(config, name)["Id"])  # type: ignore[no-untyped-call]
+        return str(self.create_container_from_config(config, name)["Id"])
 
     def put_files(self, container: str, directory: str, archive: bytes) -> None:
-        """Unpack a tar archive into a container."""
+        """Unpack a tar archive into a container; it must end with the archive's end mark, see `docker_files.packed`."""
         self.put_archive(container, directory, archive)
+
+    def get_files(self, container: str, path: str) -> bytes:
+        """Return a file or directory of a container as a tar archive."""
+        return bytes(self._bounded(0, lambda: b"".join(self._sdk.get_archive(container, path)[0])))
 
     def signal(self, container: str, name: str) -> None:
         """Send a signal to a container's first process."""
@@ -87,40 +103,114 @@ class Client(docker.APIClient):
             raise NotToldToGo
         started: str = self.exec_create(container, command, environment=environment)["Id"]
         out, err = self.exec_start(started, detach=False, tty=False, stream=False, socket=False, demux=True)
-        return int(self.exec_inspect(started)["ExitCode"]), out or b"", err or b""
+        code = ended(lambda: self.exec_inspect(started), NOTED)
+        if code is None:
+            from planodev.engines import failures
+
+            raise failures.lost(self._where, ConnectionError("a command's output broke off while it was running"))
+        return code, out or b"", err or b""
+
+    def pull(self, name: str, tag: str | None) -> Iterator[dict[str, Any]]:
+        """Pull an image; yields what the engine tells of it. Ends where it tells nothing for `SILENCE` seconds."""
+        said: queue.Queue[Any] = queue.Queue()
+
+        def listen() -> None:
+            try:
+                for event in self._sdk.pull(name, tag=tag, stream=True, decode=True):
+                    said.put(event)
+            except BaseException as error:  # noqa: BLE001  raised again by the one who waits
+                said.put(error)
+            said.put(None)
+
+        threading.Thread(target=listen, daemon=True).start()
+        while True:
+            try:
+                event = said.get(timeout=SILENCE)
+            except queue.Empty:
+                raise self._timed_out(f"nothing came within {SILENCE} seconds") from None
+            if event is None:
+                return
+            if isinstance(event, BaseException):
+                raise self._told(event) from event
+            yield event
+
+    def _bounded(self, more: float, call: Callable[[], Any]) -> Any:  # noqa: ANN401
+        seconds = self._limit + more
+        try:
+            return within(seconds, call)
+        except (TimeoutError, requests.exceptions.ReadTimeout) as error:
+            raise self._timed_out(f"no whole answer within {seconds:g} seconds") from error
+        except Exception as error:
+            told = self._told(error)
+            if told is error:
+                raise
+            raise told from error
+
+    def _told(self, error: BaseException) -> BaseException:
+        """Return an error in the words of this project; others as they are."""
+        if isinstance(error, docker.errors.APIError):
+            return _refusal(error)
+        if not isinstance(error, _LOST):
+            return error
+        from planodev.engines import failures
+
+        return failures.not_connected(self._where, error)
+
+    def _timed_out(self, text: str) -> PlanodevError:
+        from planodev.engines import failures
+
+        return failures.timed_out(self._where, text)
 
 
-def connect(where: Endpoint, version: str = "auto") -> Client:
+def connect(where: Endpoint, limit: float, version: str = "auto") -> Client:
     """Shake hands with the engine at an endpoint; a known API version saves that.
 
     Raises:
-        NoEngine: it does not answer, answers with an error, or its address cannot be used.
+        NoEngine: it does not answer within `limit` seconds, answers with an error, or its address cannot be used.
 
     """
-    # The SDK asks for the version inside the constructor, before an attribute of the object could be set.
-    kind = type("Client", (Client,), {"where": where})
+
+    def made() -> docker.APIClient:
+        # The SDK's own limit is for silence alone. Of a read that it ends, its threads end too.
+        return docker.APIClient(base_url=where.url, tls=where.tls or False, version=version, timeout=round(limit))
+
     try:
-        client: Client = kind(base_url=where.url, tls=where.tls or False, version=version, timeout=REQUEST_TIMEOUT)
+        return Client(within(limit, made), where, limit)
     except Exception as error:
-        if isinstance(error.__cause__, NoEngine):
-            raise error.__cause__ from None
         if found := _explained(where, error):
             raise found from error
         raise
-    return client
 
 
 def _explained(where: Endpoint, error: Exception) -> PlanodevError | None:
     from planodev.engines import failures
 
     cause = error.__cause__
-    if isinstance(cause, Refused):
-        return failures.answered_badly(where, f"{cause.status} {cause.text}")
+    if isinstance(cause, docker.errors.APIError):
+        refusal = _refusal(cause)
+        return failures.answered_badly(where, refusal.whole, forbidden=refusal.forbidden)
+    if isinstance(error, NotDone) or isinstance(cause, requests.exceptions.ReadTimeout):
+        return failures.timed_out(where, str(cause or error))
+    if isinstance(cause, (requests.exceptions.ConnectionError, requests.exceptions.Timeout)):
+        return failures.not_connected(where, cause)
     if "Error while fetching server API version" in str(error):
         return failures.answered_badly(where, str(cause or error))
+    return _not_made(where, error)
+
+
+def _not_made(where: Endpoint, error: Exception) -> PlanodevError | None:
+    """Return the error for a client that could not be constructed, None for a mistake of planodev's own."""
+    from planodev.engines import failures
+
     # Over ssh it connects in the constructor, and paramiko's errors have no class in common with others.
     if isinstance(error, OSError) or type(error).__module__.startswith("paramiko"):
-        return failures.lost(where, error)
+        return failures.not_connected(where, error)
     if isinstance(error, (docker.errors.DockerException, ValueError)):
         return failures.unusable(where.url, where.source, error)
     return None
+
+
+def _refusal(error: docker.errors.APIError) -> Refused:
+    request = getattr(error.response, "request", None)
+    asked = f"{request.method} {request.path_url.partition('?')[0]}" if request else ""
+    return Refused(error.status_code or 500, str(error.explanation or error).strip(), asked)

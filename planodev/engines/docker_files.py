@@ -8,18 +8,23 @@ from typing import Any
 
 from planodev.engines.docker_terms import NOT_FOUND, READER, Refused
 
+_NO_ARCHIVE = 500  # the status under which an answer that can't be read is an error of the engine
+
 
 def read(api: Any, container: str, path: str) -> str | None:  # noqa: ANN401  QuickClient or docker.APIClient
     """Return a file's text, None where there is no such file; the container need not run."""
     try:
-        chunks, _ = api.get_archive(container, path)
+        content = api.get_files(container, path)
     except Refused as error:
         if error.status == NOT_FOUND:
             return None
         raise
-    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
-        member = archive.extractfile(archive.getmembers()[0])
-        return member.read().decode(errors="replace") if member else None
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            member = archive.extractfile(archive.getmembers()[0])
+            return member.read().decode(errors="replace") if member else None
+    except (tarfile.TarError, IndexError) as error:
+        raise Refused(_NO_ARCHIVE, f"what came for `{path}` is no tar archive: {error}") from error
 
 
 def remove_reader(api: Any, volume: str) -> None:  # noqa: ANN401
@@ -32,10 +37,15 @@ def remove_reader(api: Any, volume: str) -> None:  # noqa: ANN401
 
 
 def packed(name: str, content: str) -> bytes:
-    """Return an archive with one file that only its owner may read."""
+    """Return an archive with one file that only its owner may read.
+
+    It ends at its end mark, two blocks of zeros. Docker 26 and 28 read up to there, answer, and close where they can't
+    drain what follows; `tarfile` pads an archive to 10 kB behind the mark.
+    """
     member = tarfile.TarInfo(name)
     member.size, member.mode = len(content.encode()), 0o400
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         archive.addfile(member, io.BytesIO(content.encode()))
-    return buffer.getvalue()
+        end = buffer.tell()
+    return buffer.getvalue()[: end + 2 * tarfile.BLOCKSIZE]

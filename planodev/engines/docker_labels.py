@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from planodev.engines import Volume
-from planodev.engines.docker_terms import LABEL
+from planodev.engines import Container, Volume
+from planodev.engines.docker_terms import INSIDE_PORT, LABEL
 from planodev.project.identity import Owner
 
 if TYPE_CHECKING:
@@ -38,6 +38,26 @@ def owner_of(labels: Mapping[str, str] | None) -> Owner | None:
 def is_of(owner: Owner, labels: Mapping[str, str]) -> bool:
     """Say whether labels are those of a project."""
     return labels.get(LABEL + "project") == owner.id
+
+
+def container_of(item: Mapping[str, Any], owner: Owner) -> Container:
+    """Return a container by what the engine tells of it alone."""
+    bindings = (item["HostConfig"]["PortBindings"] or {}).get(f"{INSIDE_PORT}/tcp") or []
+    labels, state = item["Config"]["Labels"], item["State"]
+    return Container(
+        id=item["Id"],
+        name=item["Name"].lstrip("/"),
+        state=state["Status"],
+        image=labels.get(LABEL + "image", item["Config"]["Image"]),
+        image_id=item["Image"],
+        port=int(bindings[0]["HostPort"]) if bindings else None,
+        addresses=tuple(b["HostIp"] for b in bindings),
+        volume=mounted_by(item),
+        owner=owner,
+        plano=labels.get(LABEL + "plano", ""),
+        exit_code=state.get("ExitCode", 0),
+        oom_killed=state.get("OOMKilled", False),
+    )
 
 
 def volume_of(item: Mapping[str, Any], owner: Owner) -> Volume:

@@ -24,7 +24,7 @@ def pull(client: Client, image: str, progress: Progress) -> None:
     name, tag = _split(image)
     totals: dict[str, int] = {}
     try:
-        for event in client.pull(name, tag=tag, stream=True, decode=True):
+        for event in client.pull(name, tag):
             if "error" in event:
                 raise _failure(image, event["error"])
             detail: dict[str, Any] = event.get("progressDetail") or {}

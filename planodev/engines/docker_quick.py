@@ -1,19 +1,20 @@
 """A quick lane in front of the Docker SDK: the same methods and answers, for the few calls of an ordinary day.
 
 Importing the SDK takes longer than all that `status`, or an `up` that finds nothing to do, asks of the
-engine. Over a local socket those questions are plain HTTP, so the standard library asks them; every other
-method, and every other kind of endpoint, goes to the SDK, which is loaded at that moment.
+engine. Over a local socket those questions go by `http.client`; every other method, and every other kind of
+endpoint, goes to the SDK, which is loaded at that moment.
 """
 
 from __future__ import annotations
 
 import json
-import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from planodev.engines.docker_terms import NOT_FOUND, NotToldToGo, Refused
+from planodev.engines.docker_frames import NotHttp
+from planodev.engines.docker_http import Answer, NobodyListens, Transport
+from planodev.engines.docker_terms import NOT_FOUND, NOTED, NotToldToGo, Refused, ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,18 +25,25 @@ if TYPE_CHECKING:
 
 # host-gateway, which the proof and Plano itself need, came with Docker Engine 20.10.
 OLDEST_API = (1, 41)
-TIMEOUT = 60  # seconds of silence
+_JSON, _TAR = {"Content-Type": "application/json"}, {"Content-Type": "application/x-tar"}
+_ENGINE_FAILED = 500
 
 
 class QuickClient:
     """Stands where the SDK's client is expected; only for `unix://` endpoints, which have no TLS.
 
     The methods have the names and answers of `docker_client.Client`, whose docstrings hold for them.
+
+    Args:
+        where: the engine.
+        limit: seconds for one exchange with it, the SDK's too.
+
     """
 
-    def __init__(self, where: Endpoint) -> None:
+    def __init__(self, where: Endpoint, limit: float) -> None:
         self._where = where
-        self._path = "/" + where.url.split("://", 1)[1].lstrip("/")
+        self._limit = limit
+        self._http = Transport("/" + where.url.split("://", 1)[1].lstrip("/"), limit)
         self._version: dict[str, Any] | None = None
         self._sdk: Client | None = None
 
@@ -46,14 +54,22 @@ class QuickClient:
         if self._sdk is None:
             from planodev.engines import docker_client
 
-            self._sdk = docker_client.connect(self._where, self.version()["ApiVersion"])
+            self._sdk = docker_client.connect(self._where, self._limit, self.version()["ApiVersion"])
         return getattr(self._sdk, name)
 
     def version(self) -> dict[str, Any]:
         """Return ApiVersion and Version from a ping's headers: `/version` itself takes ten times as long."""
         if self._version is None:
-            self._ask("GET", "/_ping")
-        return self._version or {}
+            try:
+                headers = self._ask("GET", "/_ping").headers
+            except Refused as error:
+                from planodev.engines import failures
+
+                raise failures.answered_badly(self._where, error.whole, forbidden=error.forbidden) from error
+            # The header looks like `Docker/20.10.24 (linux)` or `Libpod/5.2.1 (linux)`.
+            server = (headers.get("Server") or "").split(" ")[0]
+            self._version = {"ApiVersion": headers.get("Api-Version"), "Version": server.split("/")[-1]}
+        return self._version
 
     def info(self) -> Any:  # noqa: ANN401
         return self._get("/info")
@@ -79,15 +95,21 @@ class QuickClient:
             raise
 
     def make_volume(self, name: str, labels: dict[str, str]) -> dict[str, str]:
-        made = self._parsed(self._ask("POST", "/volumes/create", {"Name": name, "Labels": labels}))
+        made = self._post("/volumes/create", {"Name": name, "Labels": labels})
         return dict(made.get("Labels") or {})
 
     def make_container(self, config: dict[str, Any], name: str | None = None) -> str:
         query = f"?name={quote(name)}" if name else ""
-        return str(self._parsed(self._ask("POST", f"/containers/create{query}", config))["Id"])
+        return str(self._post(f"/containers/create{query}", config)["Id"])
 
     def put_files(self, container: str, directory: str, archive: bytes) -> None:
-        self._ask("PUT", f"/containers/{quote(container)}/archive?path={quote(directory)}", archive)
+        self._ask("PUT", f"/containers/{quote(container)}/archive?path={quote(directory)}", archive, _TAR)
+
+    def get_files(self, container: str, path: str) -> bytes:
+        return self._ask("GET", f"/containers/{quote(container)}/archive?path={quote(path)}").body
+
+    def remove_container(self, container: str, *, force: bool = False, v: bool = False) -> None:
+        self._ask("DELETE", f"/containers/{quote(container)}?force={int(force)}&v={int(v)}")
 
     def start(self, container: str) -> None:
         self._ask("POST", f"/containers/{quote(container)}/start")
@@ -95,7 +117,7 @@ class QuickClient:
     def signal(self, container: str, name: str) -> None:
         # Said and not waited for: the engine takes its time to answer, and the answer changes nothing.
         with suppress(OSError):
-            self._say("POST", f"/containers/{quote(container)}/kill?signal={name}").close()
+            self._http.tell("POST", f"/containers/{quote(container)}/kill?signal={name}")
 
     def exec_run(
         self, container: str, command: list[str], environment: dict[str, str], go: Callable[[], bool] | None = None
@@ -110,83 +132,72 @@ class QuickClient:
             "AttachStdout": True,
             "AttachStderr": True,
         }
-        number = self._parsed(self._ask("POST", f"/containers/{quote(container)}/exec", body))["Id"]
-        out, err = _demultiplex(self._ask("POST", f"/exec/{number}/start", {"Detach": False, "Tty": False}, go))
-        return self._get(f"/exec/{number}/json")["ExitCode"], out, err
+        number = self._post(f"/containers/{quote(container)}/exec", body)["Id"]
+        out, err = self._run(f"/exec/{number}/start", go)
+        code = ended(lambda: self._get(f"/exec/{number}/json"), NOTED)
+        if code is None:
+            raise self._lost(ConnectionError("a command's output broke off while it was running"))
+        return code, out, err
+
+    def _run(self, path: str, go: Callable[[], bool] | None) -> tuple[bytes, bytes]:
+        def said() -> bytes:
+            if not go:
+                return b""
+            if not go():
+                raise NotToldToGo
+            return b"\n"
+
+        try:
+            done = self._http.run(path, b'{"Detach": false, "Tty": false}', _JSON, said)
+        except OSError as error:
+            raise self._lost(error) from error
+        if isinstance(done, Answer):
+            raise self._refusal("POST", path, done)
+        if done.failure:
+            raise Refused(_ENGINE_FAILED, done.failure)
+        return done.out, done.err
 
     def _get(self, path: str) -> Any:  # noqa: ANN401
         return self._parsed(self._ask("GET", path))
 
-    def _parsed(self, answer: bytes) -> Any:  # noqa: ANN401
+    def _post(self, path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401
+        return self._parsed(self._ask("POST", path, json.dumps(body).encode(), _JSON))
+
+    def _parsed(self, answer: Answer) -> Any:  # noqa: ANN401
         try:
-            return json.loads(answer)
+            return json.loads(answer.body)
         except ValueError as error:
-            raise self._lost(ConnectionError("the answer broke off")) from error
+            text = answer.body[:80].decode(errors="replace")
+            raise self._lost(NotHttp(f"what came broke off, or is no engine's answer: {text}")) from error
 
-    def _ask(
-        self, method: str, path: str, body: dict[str, Any] | bytes = b"", go: Callable[[], bool] | None = None
-    ) -> bytes:
-        """Return the answer's body.
-
-        Asked in HTTP/1.0: the answer is a head, an empty line, and all the rest up to the end, for streams too.
-        """
+    def _ask(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
         try:
-            with self._say(method, path, body) as connection, connection.makefile("rb") as stream:
-                status, *headers = _head(stream)
-                code = int(status.split(" ")[1])
-                if go:
-                    # Only now, after the head, does the engine listen for the command's input.
-                    if not go():
-                        raise NotToldToGo
-                    connection.sendall(b"\n")
-                answer = stream.read()
-        except (OSError, ValueError, IndexError) as error:
+            answer = self._http.ask(method, path, body, headers or {})
+        except OSError as error:
             raise self._lost(error) from error
-        if code >= 400:  # noqa: PLR2004
-            raise self._refusal(code, answer)
-        if self._version is None:
-            named = dict(header.lower().split(": ", 1) for header in headers if ": " in header)
-            # The header looks like `Docker/20.10.24 (linux)` or `Libpod/5.2.1 (linux)`.
-            server = named.get("server", "").split(" ")[0]
-            self._version = {"ApiVersion": named.get("api-version"), "Version": server.split("/")[-1]}
+        if answer.status >= 400:  # noqa: PLR2004
+            raise self._refusal(method, path, answer)
         return answer
 
-    def _say(self, method: str, path: str, body: dict[str, Any] | bytes = b"") -> socket.socket:
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        kind = "x-tar" if isinstance(body, bytes) else "json"
-        head = f"{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/{kind}\r\n"
-        connection = socket.socket(socket.AF_UNIX)
-        try:
-            connection.settimeout(TIMEOUT)
-            connection.connect(self._path)
-            connection.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _lost(self, error: Exception) -> PlanodevError:
+    def _lost(self, error: OSError) -> PlanodevError:
         from planodev.engines import failures
+        from planodev.engines.endpoint import check_socket
 
+        if isinstance(error, NotHttp) and self._version is None:
+            return failures.answered_badly(self._where, f"it says no API version: {error}")
+        if isinstance(error, TimeoutError):
+            return failures.timed_out(self._where, f"no whole answer within {self._limit:g} seconds")
+        if isinstance(error, NobodyListens):
+            if self._version is None:
+                check_socket(self._where)  # which knows why that is, and raises it
+            error = ConnectionError(f"it went away meanwhile: {error.strerror}")
         return failures.lost(self._where, error)
 
-    def _refusal(self, code: int, answer: bytes) -> Exception:
-        text = answer.decode(errors="replace").strip()
+    def _refusal(self, method: str, path: str, answer: Answer) -> Refused:
+        text = answer.body.decode(errors="replace").strip()
         with suppress(ValueError, KeyError, TypeError):
             text = json.loads(text)["message"]
-        if self._version is None:  # the handshake already
-            return _answered_badly(self._where, f"{code} {text}")
-        return Refused(code, text)
-
-
-def _head(stream: BinaryIO) -> list[str]:
-    """Return the lines of an answer up to the empty one; raises `ValueError` where it breaks off before that."""
-    lines: list[str] = []
-    for line in stream:
-        if line == b"\r\n":
-            return lines
-        lines.append(line.decode("latin-1").strip())
-    raise ValueError("the answer broke off")
+        return Refused(answer.status, str(text) or answer.reason, f"{method} {path.partition('?')[0]}")
 
 
 def check_version(where: Endpoint, version: dict[str, Any]) -> None:
@@ -194,26 +205,10 @@ def check_version(where: Endpoint, version: dict[str, Any]) -> None:
     try:
         api = tuple(int(part) for part in version["ApiVersion"].split("."))
     except (KeyError, ValueError, TypeError, AttributeError):
-        raise _answered_badly(where, f"it says no API version: {str(version)[:80]}") from None
+        from planodev.engines import failures
+
+        raise failures.answered_badly(where, f"it says no API version: {str(version)[:80]}") from None
     if api < OLDEST_API:
-        raise _answered_badly(where, f"its API is {version['ApiVersion']}, planodev and Plano need 1.41")
+        from planodev.engines import failures
 
-
-def _answered_badly(where: Endpoint, answer: str) -> PlanodevError:
-    from planodev.engines import failures
-
-    return failures.answered_badly(where, answer)
-
-
-def _demultiplex(frames: bytes) -> tuple[bytes, bytes]:
-    """Split a stream into stdout and stderr: 8 bytes of header (kind, 0, 0, 0, length), then the text.
-
-    Source: Docker Engine API, "Attach to a container", stream format.
-    """
-    parts: dict[int, list[bytes]] = {1: [], 2: []}
-    at = 0
-    while at + 8 <= len(frames):
-        kind, length = frames[at], int.from_bytes(frames[at + 4 : at + 8], "big")
-        parts.setdefault(kind, []).append(frames[at + 8 : at + 8 + length])
-        at += 8 + length
-    return b"".join(parts[1]), b"".join(parts[2])
+        raise failures.too_old(where, version["ApiVersion"], ".".join(str(part) for part in OLDEST_API))

@@ -58,7 +58,13 @@ class Witness:
         }
         try:
             number = self._api.make_container(config)
-            self._api.start(number)
+            try:
+                self._api.start(number)
+            except BaseException:
+                # The engine removes by itself only what has run.
+                with suppress(Exception):
+                    self._api.remove_container(number, force=True)
+                raise
             self._id = number
         except BaseException as error:  # noqa: BLE001  carried to the thread that waits
             self._error = error

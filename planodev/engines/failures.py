@@ -48,22 +48,46 @@ def unusable(url: str, source: str, error: Exception) -> PlanodevError:
     return _explain("address", str(error), url=url, source=source)
 
 
-def lost(where: Address, error: Exception) -> PlanodevError:
-    """Return the error for a connection that failed or broke off."""
+def not_connected(where: Address, error: Exception) -> PlanodevError:
+    """Return the error for a connection that failed, by what the system and the libraries in between say of it."""
     # The proxy is named only by the libraries in between, the cause often only by the system.
     root = _root(error)
     when = "ssh" if where.url.startswith("ssh://") else "connect"
     return _explain(when, f"{error} {root}", said=root, url=where.url, source=where.source)
 
 
-def answered_badly(where: Address, answer: str) -> PlanodevError:
-    """Return the error for an engine that answers the greeting, but with an error of its own."""
-    return _explain("answer", answer, url=where.url, source=where.source)
+def lost(where: Address, error: Exception) -> PlanodevError:
+    """Return the error for an engine that was there, and whose answer broke off or did not come."""
+    return _explain("lost", _root(error), url=where.url, source=where.source)
 
 
-def refused(text: str) -> PlanodevError:
-    """Return the error for a request that the engine, or the SDK for it, refused."""
-    return _explain("request", text)
+def timed_out(where: Address, text: str) -> PlanodevError:
+    """Return the error for an engine that is there and lets a limit pass; `text` says which."""
+    return _explain("timed out", text, url=where.url, source=where.source)
+
+
+def answered_badly(where: Address, answer: str, *, forbidden: bool = False) -> PlanodevError:
+    """Return the error for an engine that answers the greeting, but with an error of its own.
+
+    Args:
+        where: the engine.
+        answer: what it said.
+        forbidden: whether that came with HTTP's status 403.
+
+    """
+    # What stands before a socket was put there for it; before another address it may be a proxy for the web.
+    when = ("forbidden" if "unix://" in where.url else "greeting forbidden") if forbidden else "answer"
+    return _explain(when, answer, url=where.url, source=where.source)
+
+
+def too_old(where: Address, api: str, oldest: str) -> PlanodevError:
+    """Return the error for an engine whose API, such as 1.39, is older than the oldest that will do."""
+    return _explain("too old", api, url=where.url, source=where.source, oldest=oldest)
+
+
+def refused(text: str, *, forbidden: bool = False) -> PlanodevError:
+    """Return the error for a request that the engine, or the SDK for it, refused; see `answered_badly`."""
+    return _explain("forbidden" if forbidden else "request", text)
 
 
 def not_pulled(image: str, text: str) -> PlanodevError:
@@ -131,7 +155,7 @@ def _explain(when: str, text: str = "", **known: str) -> PlanodevError:
     Args:
         when: the moment, one of the table's.
         text: all that was said.
-        known: `url`, `source` or `image`, and `said` where only a part of `text` is worth showing.
+        known: `url`, `source`, `image` or `oldest`, and `said` where only a part of `text` is worth showing.
 
     """
     row = find(when, text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from planodev.postgres import connection
-from planodev.problems import BadInput, Conflict
+from planodev.problems import BadInput, Command, Conflict, Fix
 from planodev.project import settings
 
 if TYPE_CHECKING:
@@ -96,7 +96,11 @@ def refuse_foreign(env: EnvFile, wanted: Credentials) -> None:
             "foreign-host",
             f"DB_HOST in `{env.path}` is `{wanted.foreign_host}`, a server that planodev does not run",
             why="`up` would replace it by an address on this machine, and Plano would lose sight of that server",
-            fix="`planodev verify` proves that server; for one of your own remove the DB_HOST line, then `planodev up`",
+            fix=Fix(
+                Command("verify"),
+                " verifies that server; for one of your own remove the DB_HOST line, then ",
+                Command("up"),
+            ),
         )
 
 
@@ -116,5 +120,5 @@ def _bad(env: EnvFile, key: str, why: str) -> BadInput:
         f"bad-{key.lower().replace('_', '-')}",
         f"{key} in `{env.path}` cannot be used",
         why=why,
-        fix=f"change the line {key}=… in `{env.path}`, then `planodev up`",
+        fix=Fix(f"change the line {key}=… in `{env.path}`, then ", Command("up")),
     )

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from planodev.problems import BadInput
+from planodev.problems import BadInput, Command, Fix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ MODE = 0o600
 
 _PLAIN = re.compile(r"[A-Za-z0-9._%+/=:@-]*")
 _PROJECT = re.compile(r"(?<![^\r\n])# planodev project: ([0-9a-f]{16})\b")  # at the start of a line, however lines end
-_PROJECT_LINE = "# planodev project: {} (by this `planodev up` finds the database again; the values here lead)\n"
+_PROJECT_LINE = "# planodev project: {} (links this directory to its database; keep this line)\n"
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class EnvFile:
                 "env-file-unwritable",
                 f"`{self.path}` cannot be written",
                 why=error.strerror,
-                fix=f"{make_way(error, target.parent)}, then run `planodev up` again",
+                fix=Fix(f"{make_way(error, target.parent)}, then run ", Command("up"), " again"),
             ) from error
 
     @property

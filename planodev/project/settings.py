@@ -1,6 +1,8 @@
 """The settings of a run, each with the place it came from.
 
-Order: option, `PLANODEV_*` variable, `planodev.toml`, what the project already has, default.
+Order: option, `PLANODEV_*` variable, `planodev.toml`, what the project already has, default. Not click's `envvar` and
+`default_map`: they end with the options, and all commands obey these settings, also those that have no such option;
+`down` works and `doctor` reports where one of them is wrong.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from planodev.problems import BadInput
+from planodev.problems import BadInput, Command, Fix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +23,14 @@ FILE_NAME = "planodev.toml"
 DEFAULT_IMAGE = "postgres:16"
 DEFAULT_PORT = 5432
 DEFAULT_NAME = "plano-postgres"
-DEFAULT_TIMEOUT = 60.0
+DEFAULT_TIMEOUT = 60.0  # seconds
+ENGINES = ("auto", "docker", "embedded")
+PLANO = ("docker", "native")
+PULL = ("missing", "always", "never")
+# Seconds for one exchange with the engine: where a command has no `--timeout`, and the least where it has. A timeout is
+# about how long Postgres takes; below the least an honest engine that is busy would count as one that hangs.
+ENGINE_LIMIT = 15.0
+LEAST_ENGINE_LIMIT = 5.0
 
 
 @dataclass(frozen=True)
@@ -94,21 +103,17 @@ def resolve(
             found[name] = Setting(check(raw), source)
         except ValueError as error:
             shown = ", ".join(map(str, raw)) if isinstance(raw, (list, tuple)) else raw
-            raise BadInput(
-                f"bad-{name}",
-                f"`{shown}` cannot be used for the {name}",
-                why=f"{error} (from {source})",
-                fix=_mend(name, source),
-            ) from None
+            message = f"invalid {name} `{shown}`: {error}"
+            raise BadInput(f"bad-{name}", message, why=f"from {source}", fix=_fix(name, source)) from None
     return Settings(**found)
 
 
-def _mend(name: str, source: str) -> str:
+def _fix(name: str, source: str) -> Fix | str:
     if source.startswith(PREFIX):
         return f"`unset {source}`, or give it another value"
     if source == FILE_NAME:
         return f"change `{name}` in `{FILE_NAME}`"
-    return f"`planodev up --help` says what `--{name}` takes"
+    return Fix(Command("up", "--help"), f" shows what `--{name}` accepts")
 
 
 def port(raw: Any) -> int:  # noqa: ANN401
@@ -120,14 +125,14 @@ def port(raw: Any) -> int:  # noqa: ANN401
     """
     text = str(raw).strip()
     if isinstance(raw, bool) or not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:  # noqa: PLR2004
-        raise ValueError("a port is a whole number from 1 to 65535")
+        raise ValueError("must be 1–65535")
     return int(text)
 
 
 def _choice(*allowed: str) -> Callable[[Any], str]:
     def check(raw: Any) -> str:  # noqa: ANN401
         if raw not in allowed:
-            raise ValueError(f"one of {', '.join(allowed)}")
+            raise ValueError(f"must be {', '.join(allowed[:-1])} or {allowed[-1]}")
         return str(raw)
 
     return check
@@ -136,7 +141,7 @@ def _choice(*allowed: str) -> Callable[[Any], str]:
 def _name(raw: Any) -> str:  # noqa: ANN401
     # Docker's own rule for container names; 63 bytes is also what a DNS label takes.
     if not isinstance(raw, str) or not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,62}", raw):
-        raise ValueError("2 to 63 letters, digits, `_`, `.` or `-`, a letter or digit first")
+        raise ValueError("must be 2–63 letters, digits, `_`, `.` or `-`, and start with a letter or digit")
     return raw
 
 
@@ -151,7 +156,7 @@ _LONGEST = 255
 
 def _image(raw: Any) -> str:  # noqa: ANN401
     if not isinstance(raw, str) or len(raw) > _LONGEST or not _REFERENCE.fullmatch(raw):
-        raise ValueError("an image reference such as `postgres:16`, `mirror.example/postgres:16` or one with a digest")
+        raise ValueError("must be an image reference, such as `postgres:16` or `mirror.example/postgres:16`")
     return raw
 
 
@@ -166,17 +171,17 @@ def _models(raw: Any) -> tuple[str, ...]:  # noqa: ANN401
 
     items = raw.split(",") if isinstance(raw, str) else raw
     if not isinstance(items, (list, tuple)):
-        raise ValueError("a list of PROVIDER/MODEL")  # noqa: TRY004
+        raise ValueError("must be a list of PROVIDER/MODEL")  # noqa: TRY004
     models = tuple(dict.fromkeys(providers.check_model(str(item).strip()) for item in items))
     names = [model.partition("/")[2] for model in models]
     if len(set(names)) < len(names):
-        raise ValueError("planoai refuses two providers' models of the same name")
+        raise ValueError("planoai refuses models of the same name from two providers")
     return models
 
 
 def _text(raw: Any) -> str:  # noqa: ANN401
     if not isinstance(raw, str) or "\0" in raw:
-        raise ValueError("a path")
+        raise ValueError("must be a path")
     return raw
 
 
@@ -186,17 +191,17 @@ def _seconds(raw: Any) -> float:  # noqa: ANN401
     except (TypeError, ValueError):
         seconds = 0
     if not 0 < seconds <= 3600:  # noqa: PLR2004
-        raise ValueError("seconds, more than 0 and at most 3600")
+        raise ValueError("must be more than 0 and at most 3600 seconds")
     return seconds
 
 
 _KNOWN: dict[str, tuple[Any, Callable[[Any], Any]]] = {
-    "engine": ("auto", _choice("auto", "docker", "embedded")),
-    "plano": ("docker", _choice("docker", "native")),
+    "engine": ("auto", _choice(*ENGINES)),
+    "plano": ("docker", _choice(*PLANO)),
     "port": (DEFAULT_PORT, port),
     "name": (DEFAULT_NAME, _name),
     "image": (DEFAULT_IMAGE, _image),
-    "pull": ("missing", _choice("missing", "always", "never")),
+    "pull": ("missing", _choice(*PULL)),
     "template": ("support-agent", _template),
     "model": ((), _models),
     "config": ("", _text),
@@ -216,7 +221,7 @@ def _read_file(path: Path) -> dict[str, Any]:
     try:
         values = toml_file.parse(content.decode())
     except (ValueError, RecursionError) as error:
-        raise BadInput("bad-settings-file", f"`{path}` is not TOML", why=str(error), fix=f"mend `{path}`") from error
+        raise BadInput("bad-settings-file", f"`{path}` is not TOML", why=str(error), fix=f"correct `{path}`") from error
     unknown = sorted(set(values) - set(_KNOWN))
     if unknown:
         raise BadInput(

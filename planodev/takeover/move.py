@@ -15,8 +15,8 @@ from planodev import work as works
 from planodev.checks.inside import stored
 from planodev.engines import AdminFailed, choice
 from planodev.postgres import proof, state_table
-from planodev.problems import BadInput, Conflict, NoEngine, Problem
-from planodev.project import records
+from planodev.problems import BadInput, Command, Conflict, Fix, NoEngine, Problem
+from planodev.project import records, settings
 from planodev.result import Outcome, counted
 from planodev.steps import access, follow, server
 from planodev.takeover.move_out import COLUMNS, Move, copy_out, told, way
@@ -54,7 +54,7 @@ def begin(work: Work) -> Bring | None:
                 "move-needs-local-engine",
                 "the conversations cannot be brought along",
                 why=f"the engine at `{side.engine.info.endpoint}` is on another machine",
-                fix=f"`planodev up --engine {_source(work)}` stays where the data is",
+                fix=Fix(Command("up", "--engine", _source(work)), " stays where the data is"),
             )
     _confirm(work, old)
     if work.dry_run:
@@ -105,8 +105,10 @@ def _confirm(work: Work, old: Work) -> None:
             f"nothing was changed: this project's data is in {names[0]}",
             why=f"{what} in {place} would move to {names[1]}"
             + ("" if answer is False else ", and there is no terminal to ask at"),
-            fix=f"`planodev up --engine {work.engine.info.name} --yes` brings them along; "
-            f"`planodev up --engine {_source(work)}` stays",
+            fix=Fix(
+                *(Command("up", "--engine", work.engine.info.name, "--yes"), " brings them along; "),
+                *(Command("up", "--engine", _source(work)), " stays"),
+            ),
         )
 
 
@@ -181,7 +183,7 @@ def _failed(move: Move, why: str) -> Conflict:
         "move-failed",
         "the conversations did not arrive whole",
         why=why,
-        fix=f"nothing is lost: `planodev up --engine {move.old.engine.info.name}` goes on where they are",
+        fix=Fix("nothing is lost: ", Command("up", "--engine", move.old.engine.info.name), " goes on where they are"),
     )
 
 
@@ -214,7 +216,8 @@ def mend(work: Work) -> None:
 
 
 def _open(work: Work, name: str) -> Engine:
-    return choice.open_engine(name, work.environment, work.project, work.env.project_id)
+    limit = max(work.settings.timeout.value, settings.LEAST_ENGINE_LIMIT)
+    return choice.open_engine(name, work.environment, work.project, work.env.project_id, limit)
 
 
 def _note(work: Work, at: Work, *, moving_to: str = "", remains: str = "") -> None:

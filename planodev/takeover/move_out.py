@@ -11,7 +11,7 @@ from planodev.checks.inside import stored
 from planodev.engines import AdminFailed
 from planodev.postgres import proof, state_table
 from planodev.postgres.connection import LOOPBACK, Connection
-from planodev.problems import Conflict
+from planodev.problems import Command, Conflict, Fix
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -89,7 +89,7 @@ def copy_out(move: Move, sessions: ExitStack) -> None:
             "move-failed",
             "the conversations could not be copied",
             why=told(error),
-            fix=f"nothing was changed; `planodev up --engine {old.engine.info.name}` goes on as before",
+            fix=Fix("nothing was changed; ", Command("up", "--engine", old.engine.info.name), " goes on as before"),
         ) from error
 
 

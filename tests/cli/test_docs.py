@@ -128,7 +128,7 @@ def test_the_line_that_starts_plano_is_the_one_that_up_ends_with():
     pages = [ROOT / "README.md", ROOT / "docs/reference.md", *(ROOT / "examples").rglob("README.md")]
     for mode in ("docker", "native"):
         settings = SimpleNamespace(config=SimpleNamespace(value=""))
-        line = next_command(SimpleNamespace(mode=mode, settings=settings))
+        line = str(next_command(SimpleNamespace(mode=mode, settings=settings))).strip("`")
         assert line in pages[0].read_text()
     for page in pages:
         assert "set -a" not in page.read_text(), page

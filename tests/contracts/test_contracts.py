@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from planodev import rendering
-from planodev.cli.group import COMMANDS
+from planodev.cli.main import COMMANDS
 from planodev.engines import Engine
 from planodev.engines.docker import DockerEngine
 from planodev.engines.embedded import EmbeddedEngine

@@ -166,14 +166,14 @@ MACHINE = (
 
 INTERRUPTED = (
     _held(
-        "test_interference.py::test_an_interrupt_at_any_moment_ends_within_a_second_in_one_line",
+        "test_interference.py::test_an_interrupt_at_any_moment_ends_within_a_second_with_what_finishes_it",
         "ctrl_c",
         "Ctrl-C at any moment",
-        "ends within a second, no traceback, one line; the next `up` mends it",
+        "ends within a second, no traceback, and names what finishes it; the next `up` mends it",
         130,
     ),
     _held(
-        "test_interference.py::test_an_interrupt_at_any_moment_ends_within_a_second_in_one_line",
+        "test_interference.py::test_an_interrupt_at_any_moment_ends_within_a_second_with_what_finishes_it",
         "sigterm",
         "SIGTERM at any moment",
         "the same",

@@ -16,6 +16,7 @@ import docker
 from .case import until
 from .conftest import Project
 
+ENGINE = Path(__file__).parents[1] / "engine"
 WRITER = """
 import os, sys, psycopg
 with psycopg.connect(os.environ["TO"], autocommit=True, sslmode="disable") as session:
@@ -87,9 +88,11 @@ class Machine:
 
     def start_engine(self):
         self.run.mkdir(exist_ok=True)
-        where = [f"--data-root={self.place}/disk", f"--exec-root={self.run}", f"--pidfile={self.run}/pid"]
+        where = [f"--exec-root={self.run}", f"--pidfile={self.run}/pid"]
         with (self.place / "log").open("ab") as log:
-            command = [*self.space, "-m", "-p", "dockerd", *where, f"--host=unix://{self.socket}"]
+            kind = subprocess.run([ENGINE, "--today"], capture_output=True, text=True, check=True).stdout.strip()
+            where += [f"--host=unix://{self.socket}"]
+            command = [*self.space, "-m", "-p", ENGINE, kind, self.place / "disk", *where]
             self.engine = subprocess.Popen(command, stdout=log, stderr=log)
         until(self._answers, "its engine", 60)
 

@@ -85,7 +85,7 @@ def test_both_lanes_give_the_same_answers(project):
     project("up")
     name = project.status()["container"]
     where = endpoint.Endpoint("unix:///var/run/docker.sock", "test")
-    quick, sdk = docker_quick.QuickClient(where), docker_client.connect(where)
+    quick, sdk = docker_quick.QuickClient(where, 15), docker_client.connect(where, 15)
 
     def settled(items):
         return sorted((c["Id"], c["Names"], c["State"], str(c["Ports"])) for c in items)

@@ -98,7 +98,7 @@ def interrupted(project, number, moment, module=""):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminated"])
-def test_an_interrupt_at_any_moment_ends_within_a_second_in_one_line(filled, number):
+def test_an_interrupt_at_any_moment_ends_within_a_second_with_what_finishes_it(filled, number):
     rows, moments = evidence.content(filled), random.Random(SEED)
     early = [(0.0, module) for module in ("planodev.problems", "click", "planodev.commands.workflows")]
     for moment, module in [*early, *((moments.uniform(0.12, 1.2), "") for _ in range(4))]:
@@ -108,7 +108,9 @@ def test_an_interrupt_at_any_moment_ends_within_a_second_in_one_line(filled, num
         if code:
             assert (code, out) == (130, ""), told
             assert took < 1, told
-            assert "interrupted; what was begun is mended by the next `planodev" in err.splitlines()[-1], told
+            said, *fix = err.splitlines()[-2:] if "  fix: " in err else err.splitlines()[-1:]
+            assert said.endswith("✗ interrupted [interrupted]"), told
+            assert not fix or (fix[0].startswith("  fix: run `planodev"), " up --port " in fix[0]) == (True, True), told
         assert evidence.PROVED in filled("up").out
         assert evidence.content(filled) == rows
 
@@ -225,7 +227,7 @@ def test_a_full_volume_is_said_with_the_servers_log_and_mended_by_room(filled, t
 @pytest.fixture
 def machine(api):
     as_root()
-    for program in ("dockerd", "unshare", "nsenter", "ip"):
+    for program in ("unshare", "nsenter", "ip"):
         require(program)
     machine = Machine(Path(tempfile.mkdtemp(prefix="pd")))  # short: the path of a socket takes 107 characters
     try:

@@ -27,9 +27,9 @@ def test_json_is_one_object_with_the_same_keys_in_every_state(project):
     assert failed.json["ok"] is False
     assert failed.json["error"] == {
         "code": "bad-port",
-        "message": "`70000` cannot be used for the port",
-        "why": "a port is a whole number from 1 to 65535 (from --port)",
-        "fix": f"`planodev -C {project.path} up --help` says what `--port` takes",
+        "message": "invalid port `70000`: must be 1–65535",
+        "why": "from --port",
+        "fix": f"`planodev -C {project.path} up --help` shows what `--port` accepts",
     }
 
 

@@ -123,7 +123,7 @@ def test_help_loads_none_of_the_heavy_libraries():
         [sys.executable, "-X", "importtime", "-m", "planodev", "--help"], capture_output=True, text=True, check=True
     )
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
-    assert {"click", "planodev.cli.group"} <= loaded
+    assert {"click", "planodev.cli.main"} <= loaded
     assert "Usage:" in done.stdout
     heavy = {"docker", "requests", "psycopg", "rich", "jinja2", "ruamel.yaml", "dotenv", "tomllib", "asyncio"}
     assert heavy & loaded == set()

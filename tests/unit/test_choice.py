@@ -40,7 +40,7 @@ def machine(monkeypatch):
 
 
 def choose(engine="auto", env_id=None, *, follow=False, **environment):
-    return choice.choose(Setting(engine, "--engine"), environment, None, env_id, follow=follow)
+    return choice.choose(Setting(engine, "--engine"), environment, None, env_id, follow=follow, limit=15)
 
 
 def record(engine, **more):

@@ -64,7 +64,7 @@ def test_a_value_that_cannot_work_names_its_line(tmp_path, line, code):
     key = line.partition("=")[0]
     assert (caught.value.code, caught.value.exit_code) == (code, 2)
     assert key in caught.value.message
-    assert f"{key}=" in caught.value.fix
+    assert f"{key}=" in str(caught.value.fix)
 
 
 @pytest.mark.parametrize("name", ["a" * 63, "_x", "0a", "A.b-c_d"])

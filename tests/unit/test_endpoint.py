@@ -3,16 +3,11 @@
 import hashlib
 import json
 import socket
-import socketserver
-import threading
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from planodev.engines import docker_client, docker_quick, endpoint, failures
-from planodev.engines.docker_quick import QuickClient, check_version
-from planodev.engines.docker_terms import NotToldToGo, Refused
+from planodev.engines import docker_client, endpoint, failures
+from planodev.engines.docker_quick import check_version
 from planodev.engines.endpoint import Endpoint
 from planodev.problems import NoEngine
 
@@ -158,7 +153,7 @@ def test_without_a_socket_the_one_product_that_is_installed_is_named(home, monke
 @pytest.mark.parametrize("host", ["nonsense://x", "http://[", "tcp://host:port"])
 def test_a_docker_host_that_is_no_address_names_the_variable(home, host):
     with pytest.raises(NoEngine) as caught:
-        docker_client.connect(find(home, DOCKER_HOST=host))
+        docker_client.connect(find(home, DOCKER_HOST=host), 15)
     assert (caught.value.code, caught.value.exit_code) == ("bad-endpoint", 3)
     assert "DOCKER_HOST" in caught.value.why
 
@@ -247,175 +242,3 @@ def test_an_engine_that_is_too_old_or_another_program_is_refused(version, code):
     with pytest.raises(NoEngine) as caught:
         check_version(WHERE, version)
     assert caught.value.code == code
-
-
-def ok(body, *headers):
-    head = ["HTTP/1.0 200 OK", "Api-Version: 1.44", "Server: Docker/26.1.0 (linux)", *headers]
-    return "\r\n".join(head).encode() + b"\r\n\r\n" + (body if isinstance(body, bytes) else json.dumps(body).encode())
-
-
-def frame(kind, text):
-    return bytes([kind, 0, 0, 0]) + len(text).to_bytes(4, "big") + text
-
-
-class Engine(socketserver.ThreadingUnixStreamServer):
-    """An engine on a real socket: canned answers by method and path, and a running `exec` that reads its input."""
-
-    daemon_threads = True
-
-    def __init__(self, path, answers):
-        self.answers = answers
-        self.asked = []
-        super().__init__(str(path), Handler)
-
-
-class Handler(socketserver.StreamRequestHandler):
-    def handle(self):
-        line = self.rfile.readline().decode()
-        if not line:  # a probe
-            return
-        headers = dict(h.split(": ", 1) for h in iter(lambda: self.rfile.readline().decode().strip(), ""))
-        body = self.rfile.read(int(headers["Content-Length"]))
-        what = line.rsplit(" ", 1)[0]
-        self.server.asked.append((what, body))
-        answer = self.server.answers[what]
-        for part in answer(self.rfile) if callable(answer) else (answer,):
-            self.wfile.write(part)
-
-
-@pytest.fixture
-def engine(at):
-    servers = []
-
-    def start(answers):
-        server = Engine(at, answers)
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        return server, QuickClient(Endpoint(f"unix://{at}", "DOCKER_HOST"))
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-def test_the_version_comes_from_one_ping(engine):
-    server, client = engine({"GET /_ping": ok(b"OK"), "GET /volumes": ok({"Volumes": []})})
-    assert client.version() == client.version() == {"ApiVersion": "1.44", "Version": "26.1.0"}
-    assert client.volumes() == {"Volumes": []}
-    assert [what for what, _ in server.asked] == ["GET /_ping", "GET /volumes"]
-
-
-PROXY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html\r\n\r\n<h1>starting</h1>"
-ERROR = b'HTTP/1.1 500 Internal Server Error\r\nApi-Version: 1.44\r\n\r\n{"message": "disk on fire"}'
-
-
-@pytest.mark.parametrize(
-    ("answer", "code", "why"),
-    [
-        (ERROR, "engine-error", "500 disk on fire"),
-        (PROXY, "engine-error", "503 starting"),
-        (b"SSH-2.0-OpenSSH_9.6\r\n", "engine-unreachable", ""),
-        (b"\xff\xfe\x00", "engine-unreachable", ""),
-        (b"", "engine-unreachable", ""),
-    ],
-)
-def test_an_engine_that_greets_badly_is_no_engine(engine, answer, code, why):
-    _, client = engine({"GET /_ping": answer})
-    with pytest.raises(NoEngine) as caught:
-        client.version()
-    assert (caught.value.code, caught.value.exit_code) == (code, 3)
-    assert why in caught.value.why
-
-
-def test_an_old_engine_is_refused_by_its_ping(engine):
-    _, client = engine(
-        {"GET /_ping": b"HTTP/1.1 200 OK\r\napi-version: 1.39\r\nServer: Docker/18.09.1 (linux)\r\n\r\nOK"}
-    )
-    with pytest.raises(NoEngine, match="too old") as caught:
-        check_version(WHERE, client.version())
-    assert "1.39" in caught.value.why
-
-
-def test_another_web_server_is_not_taken_for_an_engine(engine):
-    _, client = engine({"GET /_ping": b"HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\nhello"})
-    with pytest.raises(NoEngine) as caught:
-        check_version(WHERE, client.version())
-    assert caught.value.code == "engine-error"
-
-
-def test_a_refusal_after_the_greeting_is_the_requests_own(engine):
-    missing = b'HTTP/1.1 404 Not Found\r\n\r\n{"message": "No such image"}'
-    _, client = engine(
-        {"GET /_ping": ok(b"OK"), "GET /info": ERROR, "GET /images/x%3A1/json": missing, "GET /volumes": b""}
-    )
-    client.version()
-    with pytest.raises(Refused, match="disk on fire") as caught:
-        client.info()
-    assert caught.value.status == 500
-    assert client.find_image("x:1") is None
-    with pytest.raises(NoEngine):
-        client.volumes()
-
-
-@pytest.mark.parametrize("body", [b'{"Volumes": [{"Na', b"", b"<h1>hello</h1>"])
-def test_an_answer_that_breaks_off_is_a_lost_engine(engine, body):
-    _, client = engine({"GET /volumes": ok(body, "Content-Length: 400")})
-    with pytest.raises(NoEngine):
-        client.volumes()
-
-
-def test_an_engine_that_ends_meanwhile_is_unreachable(engine, at):
-    _, client = engine({"GET /_ping": ok(b"OK")})
-    client.version()
-    at.unlink()
-    with pytest.raises(NoEngine) as caught:
-        client.info()
-    assert caught.value.code == "engine-unreachable"
-    assert "DOCKER_HOST" in str(caught.value.fix)
-
-
-def running(events, *, waits):
-    """Return the answers for an `exec`, whose command reads a line first where it `waits`."""
-
-    def run(stdin):
-        yield ok(b"")  # an engine listens for input only after its head
-        if not waits or stdin.readline() == b"\n":
-            events.append("ran")
-            yield frame(1, b"out ") + frame(2, b"err") + frame(1, b"put")
-
-    exit_code = ok({"ExitCode": 3})
-    return {"POST /containers/c/exec": ok({"Id": "7"}), "POST /exec/7/start": run, "GET /exec/7/json": exit_code}
-
-
-@pytest.mark.parametrize("waits", [False, True])
-def test_a_command_runs_with_its_environment_and_only_after_go(engine, waits):
-    events = []
-    server, client = engine(running(events, waits=waits))
-    go = (lambda: events.append("go") or True) if waits else None
-    assert client.exec_run("c", ["psql", "-X"], {"PGUSER": "plano"}, go) == (3, b"out put", b"err")
-    assert events == (["go", "ran"] if waits else ["ran"])
-    asked = json.loads(server.asked[0][1])
-    assert (asked["Cmd"][-2:], asked["Env"], asked["AttachStdin"]) == (["psql", "-X"], ["PGUSER=plano"], waits)
-
-
-def test_a_command_that_is_not_told_to_go_never_runs(engine):
-    events = []
-    _, client = engine(running(events, waits=True))
-    with pytest.raises(NotToldToGo):
-        client.exec_run("c", ["psql"], {}, lambda: bool(events.append("told not to")))
-    assert events == ["told not to"]
-
-
-@given(st.lists(st.tuples(st.sampled_from([1, 2]), st.binary())))
-def test_frames_come_apart_into_stdout_and_stderr(frames):
-    out, err = docker_quick._demultiplex(b"".join(frame(*pair) for pair in frames))
-    assert out == b"".join(text for kind, text in frames if kind == 1)
-    assert err == b"".join(text for kind, text in frames if kind == 2)
-
-
-@given(st.binary(max_size=40), st.binary(max_size=20))
-def test_a_stream_that_breaks_off_still_gives_what_came(text, rest):
-    out, _ = docker_quick._demultiplex(frame(1, text) + rest[:7])
-    assert out == text
-    docker_quick._demultiplex(rest)

@@ -9,10 +9,10 @@ import docker.errors
 import pytest
 import requests
 
-from planodev.cli import boundary
+from planodev.cli import main
 from planodev.engines import Container, PortTaken, docker_client, endpoint, failures
 from planodev.engines.docker_changes import Changes
-from planodev.engines.docker_terms import NOT_FOUND, Refused
+from planodev.engines.docker_terms import FORBIDDEN, NOT_FOUND, Refused
 from planodev.engines.endpoint import Endpoint
 from planodev.problems import Command, NoEngine
 from planodev.project.identity import Owner
@@ -20,6 +20,7 @@ from planodev.project.identity import Owner
 LINUX, WSL, CONTAINER, MACOS, WINDOWS = "linux", "wsl", "container", "macos", "windows"
 DEFAULT = "unix:///var/run/docker.sock"
 PIPE = "npipe:////./pipe/dockerDesktopLinuxEngine"
+TCP = "tcp://build.example:2376"
 SSH = "ssh://me@build.example:2222"
 
 
@@ -28,15 +29,22 @@ def said(when, text, url=DEFAULT, source="context `x`"):
     if when.startswith("socket"):
         state = when.split()[1]
         return failures.nowhere(url) if state == "none" else failures.at_socket(state, url, source)
-    if when == "address":
-        return failures.unusable(url, source, docker.errors.DockerException(text))
-    if when in ("connect", "ssh"):
-        return failures.lost(Endpoint(SSH if when == "ssh" else url, source), requests.exceptions.ConnectionError(text))
-    if when == "answer":
-        return failures.answered_badly(Endpoint(url, source), text)
-    if when == "pull":
-        return failures.not_pulled("postgres:99", text)
-    return boundary._unexpected(Refused(500, text))
+    where = Endpoint(url, source)
+    unconnected = requests.exceptions.ConnectionError(text)
+    calls = {
+        "address": lambda: failures.unusable(url, source, docker.errors.DockerException(text)),
+        "connect": lambda: failures.not_connected(where, unconnected),
+        "ssh": lambda: failures.not_connected(Endpoint(SSH, source), unconnected),
+        "lost": lambda: failures.lost(where, ConnectionError(text)),
+        "timed out": lambda: failures.timed_out(where, text),
+        "answer": lambda: failures.answered_badly(where, text),
+        "greeting forbidden": lambda: failures.answered_badly(Endpoint(TCP, source), text, forbidden=True),
+        "too old": lambda: failures.too_old(where, text, "1.41"),
+        "forbidden": lambda: main.unexpected(Refused(FORBIDDEN, text)),
+        "request": lambda: main.unexpected(Refused(500, text)),
+        "pull": lambda: failures.not_pulled("postgres:99", text),
+    }
+    return calls[when]()
 
 
 # The sockets of each product as contexts and DOCKER_HOST name them, and what starts it.
@@ -71,6 +79,11 @@ BEFORE_THE_HANDSHAKE = {
     "connect",
     "ssh",
     "answer",
+    "lost",
+    "timed out",
+    "too old",
+    "forbidden",
+    "greeting forbidden",
 }
 
 
@@ -175,7 +188,7 @@ def test_a_planodev_command_in_a_fix_is_a_structure():
     assert Command("up", "--port", "N") in failures.refused("port is already allocated").fix.parts
 
 
-@pytest.mark.parametrize("at", ["address", "connect", "ssh", "answer", "request", "pull"])
+@pytest.mark.parametrize("at", sorted({when for row in ROWS for when in row["when"] if "socket" not in when}))
 @pytest.mark.parametrize("text", ["", "something new", "{said} {0} $said ${x} $$"])
 def test_whatever_is_said_finds_a_row(at, text):
     error = said(at, text)
@@ -257,7 +270,7 @@ def test_only_a_port_that_is_taken_makes_up_look_for_another(text, raised):
 
 def connecting(url):
     with pytest.raises(NoEngine) as caught:
-        docker_client.connect(Endpoint(url, "context `far`"))
+        docker_client.connect(Endpoint(url, "context `far`"), 15)
     return caught.value
 
 
@@ -294,7 +307,7 @@ def test_a_mistake_of_planodevs_own_stays_one(monkeypatch):
 
     monkeypatch.setattr(docker.api.client, "SSHHTTPAdapter", fail, raising=False)
     with pytest.raises(RuntimeError):
-        docker_client.connect(Endpoint(SSH, "context `far`"))
+        docker_client.connect(Endpoint(SSH, "context `far`"), 15)
 
 
 def test_a_pipe_that_is_not_there_is_an_engine_that_is_not_started(monkeypatch):
@@ -321,7 +334,30 @@ def test_a_proxy_that_answers_in_the_engines_place_is_named():
         error = connecting(f"tcp://127.0.0.1:{server.server_address[1]}")
         server.shutdown()
     assert (error.code, "NO_PROXY=127.0.0.1" in str(error.fix)) == ("engine-error", True)
-    assert error.why.endswith("403 Blocked by the proxy")
+    assert error.why.endswith("403 GET /version: Blocked by the proxy")
+
+
+PAGE = "403 GET /_ping: <html><body><h1>403 Forbidden</h1> Request forbidden by administrative rules. </body></html>"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        failures.answered_badly(Endpoint(DEFAULT, "default socket"), PAGE, forbidden=True),
+        failures.refused(PAGE, forbidden=True),
+    ],
+)
+def test_a_page_of_a_proxy_for_the_socket_is_told_from_one_for_the_web(error):
+    assert error.code == "engine-forbids"
+    assert error.why.endswith("403 GET /_ping: 403 Forbidden Request forbidden by administrative rules.")
+    assert "CONTAINERS=1" in str(error.fix)
+
+
+def test_what_an_engine_says_does_not_make_it_one_that_forbids_or_is_lost():
+    words = "403 GET /x: the answer broke off within 15 seconds"
+    assert said("request", words).code == "engine-refused"
+    assert said("answer", words).code == "engine-error"
+    assert said("connect", words).code == "engine-unreachable"
 
 
 def test_a_container_that_is_being_removed_counts_as_gone():

@@ -31,9 +31,7 @@ class Registry:
         self.images = images
         self.fetched = []
 
-    def pull(self, name, *, tag, stream, decode):
-        assert stream
-        assert decode
+    def pull(self, name, tag):
         if f"{name}:{tag}" not in self.images:
             raise Refused(404, f"manifest for {name}:{tag} not found: manifest unknown")
         yield from self.images[f"{name}:{tag}"]

@@ -1,0 +1,177 @@
+"""`planodev` itself: the commands by name, and the one place where errors end, with an exit code for each kind."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from planodev import __version__
+from planodev.cli import options
+from planodev.cli.console import Console
+from planodev.problems import BadInput, Command, Fix, Interrupted, PlanodevError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+COMMANDS = {
+    "up": "Start Postgres, set up .env and config.yaml, verify that Plano can store",
+    "down": "Stop Postgres; the data is kept unless you ask to delete it",
+    "status": "Show the database's status",
+    "verify": "Verify that Plano can store conversations",
+    "run": "Run a command, such as planoai up, with the database in its environment",
+    "env": "Print the database's variables",
+    "doctor": "Diagnose problems",
+    "production": "Generate files for a hosted PostgreSQL",
+}
+# What others call them.
+_OTHERS = {"start": "up", "stop": "down", "ps": "status", "exec": "run", "check": "doctor"}
+_TO_FINISH = ("up", "down")  # an interrupted one may have left work for the next
+_COMPLETE = "_PLANODEV_COMPLETE"
+
+
+def main(arguments: list[str] | None = None, console: Console | None = None) -> int:
+    """Run the command line and return the exit code; only `run` may end the process, as it becomes its command.
+
+    Args:
+        arguments: without the program's name; default what was typed.
+        console: where to print; default a new one.
+
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  until the process ends
+    console = console or Console()
+    code = 0
+    try:
+        try:
+            code = _run(sys.argv[1:] if arguments is None else arguments, console)
+        except PlanodevError as error:
+            code = error.exit_code
+            console.fail(error)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        code = code or 128 + 13  # as the shell counts a program that SIGPIPE has ended
+    except OSError as error:  # a full disk behind a redirection
+        os.write(2, f"✗ the output could not be written: {error.strerror} [unexpected]\n".encode())
+        code = code or 1
+    return code
+
+
+def _run(arguments: list[str], console: Console) -> int:
+    """Run a command and return its exit code; what goes wrong leaves as a `PlanodevError` or a pipe that closed."""
+    try:
+        if os.environ.get(_COMPLETE):
+            from click.shell_completion import shell_complete
+
+            return shell_complete(planodev, {"obj": console}, "planodev", _COMPLETE, os.environ[_COMPLETE])
+        # Not `planodev.main`, which ends the process for a completion and a closed pipe alike.
+        with planodev.make_context("planodev", list(arguments), obj=console) as ctx:
+            return int(planodev.invoke(ctx) or 0)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.UsageError as error:
+        if console.command != "run":  # what follows it belongs to the command that it starts
+            _look_for_json(arguments, console)
+        raise _usage(error) from error
+    except (KeyboardInterrupt, EOFError, click.Abort) as error:
+        again = Command(console.command, *(word for words in console.typed.values() for word in words))
+        fix = Fix("run ", again, " again to finish") if console.command in _TO_FINISH else None
+        raise Interrupted("interrupted", "interrupted", fix=fix) from error
+    except (PlanodevError, BrokenPipeError):
+        raise
+    except Exception as error:
+        if os.environ.get("PLANODEV_DEBUG"):
+            raise
+        raise unexpected(error) from error
+
+
+def _look_for_json(arguments: list[str], console: Console) -> None:
+    """Note `--json` also where it stands behind what is wrong, which click has not come to."""
+    settings = {"ignore_unknown_options": True, "allow_extra_args": True, "resilient_parsing": True}
+    looking = click.Command(None, params=[options.json_option()], context_settings=settings)
+    looking.make_context("planodev", list(arguments), obj=console)
+
+
+def _usage(error: click.UsageError) -> BadInput:
+    names = error.ctx.command_path.split()[1:] if error.ctx else []
+    message = " ".join(error.format_message().split()).rstrip(".")
+    return BadInput("usage", message, fix=Fix(Command(*names, "--help")))
+
+
+def unexpected(error: Exception) -> PlanodevError:
+    """Return what to say of an error that no part of planodev has a name for."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
+        fix = "make room where the output goes"
+        return PlanodevError("unexpected", "the output could not be written", why=error.strerror, fix=fix)
+    if type(error).__module__.startswith(("docker", "planodev.engines.docker")):
+        from planodev.engines import failures
+
+        return failures.refused(text, forbidden=getattr(error, "forbidden", False))
+    return PlanodevError(
+        "unexpected", f"planodev itself failed: {type(error).__name__}", why=text, fix="PLANODEV_DEBUG=1 shows where"
+    )
+
+
+class _Late(click.Group):
+    """A group that imports a command only when it runs: neither `--help` nor a completion of names needs one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            if ctx.resilient_parsing:  # of a completion
+                return None
+            import difflib
+
+            close = _OTHERS.get(cmd_name) or next(iter(difflib.get_close_matches(cmd_name, COMMANDS)), None)
+            meant = f". Did you mean `{close}`?" if close else ""
+            raise click.UsageError(f"No such command '{cmd_name}'{meant}", ctx)
+        command = importlib.import_module(f"planodev.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)  # noqa: S101
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        names = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
+
+@click.group(
+    cls=_Late,
+    params=[*options.shared_options(), options.json_option()],
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+    epilog="Start with `planodev up`. End the day with `planodev down --keep-data`.",
+)
+@click.version_option(__version__, prog_name="planodev")
+@click.pass_context
+def planodev(ctx: click.Context) -> None:
+    """From a fresh checkout to a Plano that remembers conversations.
+
+    Plano keeps multi-turn conversations in one PostgreSQL table. planodev starts that
+    database, writes .env and config.yaml for it, and verifies that Plano can store.
+    """
+    if ctx.invoked_subcommand:
+        ctx.obj.command = ctx.invoked_subcommand
+        return
+    if ctx.obj.json:
+        raise click.UsageError("Missing command", ctx)
+    click.echo(ctx.get_help(), err=True)
+    raise click.exceptions.Exit(BadInput.exit_code)

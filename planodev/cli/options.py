@@ -1,0 +1,172 @@
+"""What the commands share on the command line: `-C`, `-q` and `--json`, options in groups, words to choose from."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+from click.core import ParameterSource
+
+from planodev.problems import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from click.shell_completion import CompletionItem
+
+    from planodev.cli.console import Console
+    from planodev.result import Result
+
+
+def _tell_console(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:  # noqa: ANN401
+    """Note an option's value; one that was not given leaves what was given before the command."""
+    if value not in (None, False):
+        setattr(ctx.obj, str(parameter.name), value)
+
+
+_shared = partial(click.Option, expose_value=False, is_eager=True, callback=_tell_console)
+
+
+def shared_options() -> list[click.Parameter]:
+    """Return the options that stand before a command or behind it."""
+    return [
+        _shared(
+            ["-C", "directory"],
+            metavar="DIR",
+            help="Run in this directory.",
+            type=click.Path(),
+            shell_complete=paths("dir"),
+        ),
+        _shared(["-q", "--quiet"], is_flag=True, help="Print only the result, warnings and errors."),
+    ]
+
+
+def json_option() -> click.Parameter:
+    """Return `--json`, for what has a result."""
+    return _shared(["--json"], is_flag=True, help="Print one JSON object, also on failure.")
+
+
+class Option(click.Option):
+    """An option that stands under a title in its command's help."""
+
+    def __init__(self, *arguments: Any, group: str, **settings: Any) -> None:  # noqa: ANN401
+        super().__init__(*arguments, **settings)
+        self.group = group
+
+
+class Command(click.Command):
+    """A command with the shared options, whose help shows its options in groups.
+
+    Args:
+        has_json: whether it has `--json`: false where the output is another program's, or has a format of its own.
+
+    """
+
+    def __init__(self, *arguments: Any, has_json: bool = True, **settings: Any) -> None:  # noqa: ANN401
+        super().__init__(*arguments, **settings)
+        self.has_json = has_json
+        self.params += [*([json_option()] if has_json else []), *shared_options()]
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
+        """Run it, once the console knows what was typed."""
+        if ctx.obj.json and not self.has_json:
+            raise click.UsageError(f"`{self.name}` has no --json", ctx)
+        ctx.obj.typed = _typed(ctx)
+        return super().invoke(ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each group under its title, those without one as `Options`."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record:
+                groups.setdefault(getattr(parameter, "group", "Options"), []).append(record)
+        for title, records in groups.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+command: Callable[..., Callable[[Callable[..., Any]], Command]] = partial(click.command, cls=Command)
+
+
+def choice(allowed: tuple[str, ...]) -> dict[str, Any]:
+    """Return what shows and completes the words that an option accepts; `settings.resolve` refuses all others."""
+    return {"metavar": "|".join(allowed), "shell_complete": words(lambda: allowed)}
+
+
+def words(allowed: Callable[[], Iterable[str]]) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Return the completion of an option by what it accepts."""
+    return lambda _ctx, _parameter, begun: [word for word in allowed() if word.startswith(begun)]
+
+
+def paths(kind: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """Return the completion of an option by what the shell finds: `file` or `dir`."""
+
+    def complete(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(begun, type=kind)]
+
+    return complete
+
+
+# Plano's configuration, for the commands that look at it.
+config = partial(
+    click.option,
+    "--config",
+    metavar="FILE",
+    shell_complete=paths("file"),
+    help="Plano's configuration.  [default: config.yaml or plano_config.yaml]",
+)
+
+
+def _typed(ctx: click.Context) -> dict[str, tuple[str, ...]]:
+    """Return the command's own options as they were typed, by flag."""
+    found: dict[str, tuple[str, ...]] = {}
+    for parameter in ctx.command.params:
+        name = str(parameter.name)
+        if name not in ctx.params or ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+            continue
+        value, flag = ctx.params[name], parameter.opts[0]
+        if isinstance(value, bool):
+            found[flag] = (flag if value else parameter.secondary_opts[0],)
+        elif isinstance(parameter, click.Option):
+            found[flag] = tuple(word for one in ([value] if isinstance(value, str) else value) for word in (flag, one))
+    return found
+
+
+def place(ctx: click.Context) -> Path:
+    """Return the directory to work in.
+
+    Raises:
+        BadInput: it was given, and is empty.
+
+    """
+    if not ctx.obj.directory:
+        refuse_empty("-C")
+    return Path(ctx.obj.directory)
+
+
+def refuse_empty(option: str) -> NoReturn:
+    """Raise `BadInput`: without a name something else than was meant would be taken."""
+    why, fix = "it may come from a variable that is not set", f"write a name after `{option}`, or leave it out"
+    raise BadInput("usage", f"`{option}` is empty", why=why, fix=fix)
+
+
+def run(ctx: click.Context, work: Callable[[Path, dict[str, str], Console], Result]) -> int:
+    """Do a command's work, print its result, and return the exit code.
+
+    Raises:
+        BadInput: a file or a directory was given, and is empty, as a variable is that nobody has set.
+
+    """
+    directory = place(ctx)
+    for name in ("env_file", "config", "output"):
+        if ctx.params.get(name) == "":
+            refuse_empty(f"--{name.replace('_', '-')}")
+    result = work(directory, dict(os.environ), ctx.obj)
+    ctx.obj.finish(result)
+    return result.error.exit_code if result.error else 0

@@ -1,0 +1,174 @@
+"""Commands as they are typed, against an engine that answers badly: a code, what, why and a fix, in time."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support import engine_server as bad
+from tests.support.engine_server import EngineServer, whole
+
+ENGINE_LIMIT = 15.0  # seconds, for commands without --timeout
+STARTING = 8.0  # seconds, for so many programs at once
+LEAST_LIMIT = 5.0  # seconds, for those with a shorter one
+
+
+class Project:
+    """A directory with an engine of its own, and planodev in it."""
+
+    def __init__(self, directory):
+        self.directory = Path(directory)
+        self.engine = EngineServer(self.directory / "d.sock")
+        (self.directory / "project").mkdir()
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+
+    def begin(self, *arguments):
+        variables = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.directory),
+            "DOCKER_HOST": self.engine.url,
+            "DOCKER_CONFIG": str(self.directory),
+            "ANTHROPIC_API_KEY": "x",
+        }
+        more = ("--plano", "native", "--port", str(self.port)) if arguments[0] == "up" else ()
+        return subprocess.Popen(
+            [sys.executable, "-m", "planodev", *arguments, *more, "--json"],
+            cwd=self.directory / "project",
+            env=variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *arguments):
+        """Run a command; returns its exit code, and what is wrong."""
+        return answer_of(self.begin(*arguments))
+
+    @property
+    def containers(self):
+        return list(self.engine.engine.containers.values())
+
+
+def answer_of(process):
+    """Return a command's exit code, and the problem that it tells; `status` tells it as a warning."""
+    out, err = process.communicate(timeout=60)
+    assert "Traceback" not in err
+    answer = json.loads(out)
+    return process.returncode, answer["error"] or next(iter(answer["warnings"]), None)
+
+
+@pytest.fixture
+def project():
+    with tempfile.TemporaryDirectory() as directory:
+        project = Project(directory)
+        yield project
+        project.engine.stop()
+
+
+PING, LIST = "GET /_ping", "GET /containers/json"
+EARLY = bad.before_reading(whole(500, {"message": "no, thank you"}))
+
+LOOKING = [
+    (PING, bad.closes, "engine-lost"),
+    (PING, bad.in_the_head, "engine-(lost|error)"),
+    (PING, bad.in_the_middle, "engine-lost"),
+    (PING, bad.page_500, "engine-error"),
+    (PING, bad.forbidden, "engine-forbids"),
+    (PING, bad.another_program, "engine-error"),
+    (LIST, bad.closes, "engine-lost"),
+    (LIST, bad.in_the_head, "engine-lost"),
+    (LIST, bad.in_the_middle, "engine-lost"),
+    (LIST, bad.in_a_chunk, "engine-lost"),
+    (LIST, bad.between_chunks, "engine-lost"),
+    (LIST, bad.forbidden, "engine-forbids"),
+    (LIST, bad.page_500, "engine-refused"),
+    (LIST, EARLY, "engine-refused"),
+    ("GET /volumes", bad.forbidden, "engine-forbids"),
+    ("GET /volumes", bad.in_a_chunk, "engine-lost"),
+]
+
+
+@pytest.mark.parametrize("command", ["status", "up"])
+@pytest.mark.parametrize(("request_", "way", "code"), LOOKING)
+def test_an_engine_that_answers_badly_is_told_and_nothing_is_changed(project, command, request_, way, code):
+    project.engine.bad.append((request_, way))
+    exit_code, problem = project(command)
+    assert re.fullmatch(code, problem["code"])
+    assert problem["fix"]
+    assert exit_code == {"engine-refused": 1}.get(problem["code"], 0 if command == "status" else 3)
+    assert not project.containers
+    assert [name.name for name in (project.directory / "project").iterdir()] == []
+
+
+CREATE, PUT, START = "POST /containers/create", "PUT .*/archive", "POST .*/start"
+CHANGING = [
+    ("POST /volumes/create", bad.forbidden, "engine-forbids"),
+    ("POST /volumes/create", bad.closes, "engine-lost"),
+    (CREATE, bad.forbidden, "engine-forbids"),
+    (CREATE, bad.page_500, "engine-refused"),
+    (CREATE, bad.closes, "engine-lost"),
+    (CREATE, bad.done_and_lost, "engine-lost"),
+    (PUT, bad.forbidden, "engine-forbids"),
+    (PUT, bad.page_500, "engine-refused"),
+    (PUT, EARLY, "engine-refused"),
+    (PUT, bad.closes, "engine-lost"),
+    (PUT, bad.in_the_middle, "engine-lost"),
+    (START, bad.forbidden, "engine-forbids"),
+    (START, bad.closes, "engine-lost"),
+    (START, bad.done_and_lost, "engine-lost"),
+    (START, bad.page_500, "engine-refused"),
+]
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["", "gone for good"])
+@pytest.mark.parametrize(("request_", "way", "code"), CHANGING)
+def test_an_up_that_ends_in_the_middle_is_finished_by_the_next(project, request_, way, code, gone):
+    """Where the engine answers no more from then on, the container stays behind; else it is removed at once."""
+    fails = way if not gone else bad.then_nothing_more(way)
+    project.engine.bad.append((request_, fails))
+    exit_code, problem = project("up", "--timeout", "0.1")
+    assert problem["code"] == code
+    assert problem["fix"]
+    assert exit_code == (1 if code == "engine-refused" else 3)
+    left = [found["State"]["Status"] for found in project.containers]
+    if not gone:
+        assert left == {bad.done_and_lost: {CREATE: ["created"], START: ["running"]}}.get(way, {}).get(request_, [])
+    project.engine.bad.clear()
+    exit_code, problem = project("up", "--timeout", "0.1")
+    # Here no Postgres ever answers: that it is waited for means that all before it is as it should be.
+    assert (exit_code, problem["code"]) == (6, "not-ready-in-time")
+    (found,) = project.containers
+    assert found["State"]["Status"] == "running"
+    assert list(found["Files"]) == ["/etc"]
+
+
+def test_an_engine_that_takes_its_time_ends_within_the_limit():
+    """All at once, since each takes its whole limit."""
+    slow = (bad.silent, bad.dripping, bad.dripping_head, bad.endless)
+    rows = [("up", at, way) for at in (PING, LIST, CREATE, PUT, START) for way in slow]  # the quick ones first
+    rows += [(command, at, way) for command in ("status", "verify") for at in (PING, LIST) for way in slow]
+    with tempfile.TemporaryDirectory() as directory:
+        projects = []
+        for index, (command, at, way) in enumerate(rows):
+            (Path(directory) / str(index)).mkdir()
+            project = Project(Path(directory) / str(index))
+            project.engine.bad.append((at, way))
+            more = ("--timeout", "1") if command == "up" else ()
+            projects.append((project, project.begin(command, *more)))
+        began = time.monotonic()
+        for (command, at, way), (project, process) in zip(rows, projects, strict=True):
+            exit_code, problem = answer_of(process)
+            took = time.monotonic() - began
+            limit = (LEAST_LIMIT if command == "up" else ENGINE_LIMIT) + STARTING
+            assert took < limit, f"{command} at {at}, {way.__name__}: {took} s"
+            assert problem["code"] == "engine-timed-out", f"{command} at {at}, {way.__name__}: {problem}"
+            assert exit_code == (0 if command == "status" else 3)
+            project.engine.stop()
