@@ -36,6 +36,10 @@ def begin(job: Callable[[], T]) -> Callable[[], T | None]:
     return wait
 
 
+class NotDone(TimeoutError):
+    """A job has taken longer than it was given, whatever limits it has of its own."""
+
+
 def within(seconds: float, job: Callable[[], T]) -> T:
     """Do a job that may be left unfinished.
 
@@ -44,7 +48,7 @@ def within(seconds: float, job: Callable[[], T]) -> T:
         job: goes on in the background where it takes longer, and ends with the process at the latest.
 
     Raises:
-        TimeoutError: it takes longer; else whatever the job raises.
+        NotDone: it takes longer; else whatever the job raises.
 
     """
     found: list[T] = []
@@ -62,5 +66,5 @@ def within(seconds: float, job: Callable[[], T]) -> T:
     if failed:
         raise failed[0]
     if not found:
-        raise TimeoutError(f"not done within {seconds:g} seconds")
+        raise NotDone(f"not done within {seconds:g} seconds")
     return found[0]

@@ -242,7 +242,7 @@ def _port(observed: Observed, wanted: Setting[int], facts: Survey) -> tuple[int,
 
 
 def _refuse_image(seen: Seen, facts: Survey) -> None:
-    image, terms, volume = seen.settings.image.value, seen.engine.terms, seen.observed.volume
+    image, wording, volume = seen.settings.image.value, seen.engine.wording, seen.observed.volume
     if facts.image_id is None:
         if seen.settings.pull.value == "never":
             raise BadInput(
@@ -265,10 +265,10 @@ def _refuse_image(seen: Seen, facts: Survey) -> None:
     if volume and facts.data_major and facts.data_major != major:
         raise Conflict(
             "data-of-another-version",
-            f"the {terms.data} `{volume.name}` has data of PostgreSQL {facts.data_major}, "
+            f"the {wording.data} `{volume.name}` has data of PostgreSQL {facts.data_major}, "
             f"`{image}` is PostgreSQL {major}",
             why="PostgreSQL starts only with data of its own major version; nothing was changed",
-            fix=terms.other_major.format(major=facts.data_major),
+            fix=wording.other_major.format(major=facts.data_major),
         )
 
 
@@ -297,7 +297,7 @@ def _namesake(seen: Seen) -> Conflict:
     names = ", ".join(f"`{volume.name}`" for volume in seen.observed.namesakes)
     return Conflict(
         "data-of-another-checkout",
-        f"the {seen.engine.terms.data} {names} belongs to another checkout at `{seen.project.path}`",
+        f"the {seen.engine.wording.data} {names} belongs to another checkout at `{seen.project.path}`",
         why="nothing in this checkout says that the data is its own, and two checkouts never share a database",
         fix=Fix(
             Command("up", "--name", f"{seen.settings.name.value}-{seen.project.slug}"),

@@ -57,7 +57,9 @@ def _as_wanted(seen: Seen) -> Database | None:
     have, asked = seen.observed.container, seen.settings
     if have is None or seen.observed.volume is None or have.state != "running" or seen.wanted.password is None:
         return None
-    if seen.context.options.get("adopt") or (seen.chosen and (seen.chosen.data_in or seen.chosen.unfinished)):
+    if seen.context.options.get("adopt") or (
+        seen.engine_choice and (seen.engine_choice.data_elsewhere or seen.engine_choice.move_unfinished)
+    ):
         return None
     same = (have.name, have.image, have.port) == (asked.name.value, asked.image.value, asked.port.value)
     if not same or asked.pull.value == "always" or seen.wanted.plano != seen.mode or have.plano != seen.mode:

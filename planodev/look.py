@@ -64,7 +64,7 @@ class Seen(Files):
         project_id: the number that ties the project to its database.
         engine: the open engine.
         observed: what it has of this project.
-        chosen: why this engine, and which other one has the project's data.
+        engine_choice: why this engine, and which other one has the project's data.
         ignored: where settings come from that this engine does not have, such as `--image`.
 
     """
@@ -73,7 +73,7 @@ class Seen(Files):
     project_id: str
     engine: Engine = field(repr=False)
     observed: Observed
-    chosen: choice.Choice | None = None
+    engine_choice: choice.EngineChoice | None = None
     ignored: tuple[str, ...] = ()
 
     @property
@@ -130,7 +130,12 @@ class Seen(Files):
     @property
     def moves(self) -> bool:
         """Whether the project's data is still in another engine, and wanted here."""
-        return bool(self.chosen and self.chosen.data_in)
+        return bool(self.engine_choice and self.engine_choice.data_elsewhere)
+
+    @property
+    def move_unfinished(self) -> bool:
+        """Whether a move between engines was interrupted."""
+        return bool(self.engine_choice and self.engine_choice.move_unfinished)
 
     @property
     def lost_data(self) -> bool:
@@ -203,16 +208,16 @@ def look(context: Context, engine: Engine | None = None, *, lenient: bool = Fals
     """
     project = context.project
     read = files_to_stop(context) if lenient else files(context)
-    chosen = None
+    engine_choice = None
     if engine is None:
         follow = "engine" not in context.options
         limit = settings.ENGINE_LIMIT
         if patient:
             limit = max(read.settings.timeout.value, settings.LEAST_ENGINE_LIMIT)
-        chosen = choice.choose(
+        engine_choice = choice.choose(
             read.settings.engine, context.environment, project, read.env.project_id, follow=follow, limit=limit
         )
-        engine = chosen.engine
+        engine = engine_choice.engine
     observed = engine.observe(project, read.env.project_id)
     decided = engine.decides()
     # An engine without images brings its own PostgreSQL.
@@ -224,19 +229,19 @@ def look(context: Context, engine: Engine | None = None, *, lenient: bool = Fals
         settings=replace(_existing(read.settings, read.wanted, observed, decided), **own),
         config=read.config,
         context=context,
-        project_id=_number(project, read.env.project_id, engine, observed, chosen),
+        project_id=_number(project, read.env.project_id, engine, observed, engine_choice),
         engine=engine,
         observed=observed,
-        chosen=chosen,
+        engine_choice=engine_choice,
         ignored=tuple(setting.source for setting in images if setting.asked),
     )
 
 
 def _number(
-    project: Project, number: str | None, engine: Engine, observed: Observed, chosen: choice.Choice | None
+    project: Project, number: str | None, engine: Engine, observed: Observed, engine_choice: choice.EngineChoice | None
 ) -> str:
     """Return the project's number: of its database, else of `.env`, else a new one."""
-    if chosen and chosen.data_in and (record := records.find(project, number)):
+    if engine_choice and engine_choice.data_elsewhere and (record := records.find(project, number)):
         return record.project
     known = observed.volume or observed.container
     if known:

@@ -6,9 +6,9 @@ A `Problem` is judged in one place, and shown by every command that meets it. On
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
-from string import Formatter
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -48,11 +48,9 @@ class Fix:
     @classmethod
     def template(cls, text: str) -> Fix:
         """Return the fix that a text in a data file describes: `{up --port 5433}` stands for that command."""
-        parts: list[str | Command] = []
-        for before, command, _, _ in Formatter().parse(text):
-            parts += [before] if before else []
-            parts += [Command(*shlex.split(command))] if command else []
-        return cls(*parts)
+        pieces = re.split(r"\{([^{}]*)\}", text)  # text and commands by turns
+        parts = [Command(*shlex.split(piece)) if at % 2 else piece for at, piece in enumerate(pieces)]
+        return cls(*(part for part in parts if part))
 
     def __add__(self, more: Fix | str) -> Fix:
         """Return both, as text and text are joined."""

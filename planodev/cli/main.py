@@ -114,7 +114,7 @@ def unexpected(error: Exception) -> PlanodevError:
     if type(error).__module__.startswith(("docker", "planodev.engines.docker")):
         from planodev.engines import failures
 
-        return failures.refused(text)
+        return failures.refused(text, forbidden=getattr(error, "forbidden", False))
     return PlanodevError(
         "unexpected", f"planodev itself failed: {type(error).__name__}", why=text, fix="PLANODEV_DEBUG=1 shows where"
     )

@@ -67,13 +67,13 @@ def _deletes(seen: Seen, held: str) -> bool:
         return False
     if options.get("keep_data") or not volume:
         return False
-    question = f"Delete {held} in the {seen.engine.terms.data} `{volume.name}` as well?"
+    question = f"Delete {held} in the {seen.engine.wording.data} `{volume.name}` as well?"
     return bool(seen.progress.confirm(question))
 
 
 def _confirm(seen: Seen, held: str) -> None:
-    volume, terms = seen.observed.volume, seen.engine.terms
-    what = f"{held} in the {terms.data} `{volume.name}`" if volume else f"the {terms.server}; it has no data"
+    volume, wording = seen.observed.volume, seen.engine.wording
+    what = f"{held} in the {wording.data} `{volume.name}`" if volume else f"the {wording.server}; it has no data"
     says = f"this deletes {what}; `.env` and `{seen.config.path.name}` stay"
     if seen.context.options.get("yes"):
         seen.progress.note(says)

@@ -249,7 +249,7 @@ def down(seen: Seen, *, stopped: bool, deleted: bool, count: int | None = None) 
         return Result("down", data, [f"Deleted {counted(count)}; {kept}"])
     lines: list[str | Fix] = ["Postgres is stopped" if stopped else "Postgres was not running"]
     if volume:
-        kept = f"The data is kept in the {seen.engine.terms.data} `{volume.name}`; "
+        kept = f"The data is kept in the {seen.engine.wording.data} `{volume.name}`; "
         lines += [
             Fix(kept, Command("up"), " brings it back"),
             Fix("To delete it: ", Command("down", "--delete-data")),

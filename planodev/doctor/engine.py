@@ -84,7 +84,7 @@ def volume(subject: Subject) -> Check:
     run = subject.seen()
     have, found = run.observed.container, run.observed.volume
     if found is None and have:
-        return Check("volume", "failed", f"the {run.engine.terms.data} of `{have.name}` is gone", fix=UP)
+        return Check("volume", "failed", f"the {run.engine.wording.data} of `{have.name}` is gone", fix=UP)
     if found is None and run.lost_data and not subject.named():
         why = "something else than planodev removed it, or it was never here and `.env` comes from elsewhere"
         return Check("volume", "failed", GONE.message, why, GONE.fix)

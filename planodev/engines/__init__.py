@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from planodev.engines.terms import Terms
     from planodev.postgres.connection import Connection
     from planodev.postgres.proof import Evidence
     from planodev.progress import Progress
@@ -73,6 +73,44 @@ class Container:
             volume=server.volume,
             owner=server.owner,
         )
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What an engine calls what it has, so that every message is true for each of them.
+
+    The commands have the places `{name}`, `{id}`, `{port}`, `{user}`, `{volume}` and `{image}`, which `hint` fills in.
+
+    Args:
+        server: what runs: `container`.
+        data: what holds the data: `volume`.
+        log: the command that shows the server's log.
+        console: the command that opens the server as its superuser.
+        other_major: what to do about data of another major version, with a place for `{major}`.
+        damaged: the command that keeps damaged data for a repair.
+        alone: the command that lets the superuser log in again, by PostgreSQL without its server.
+
+    """
+
+    server: str
+    data: str
+    log: str
+    console: str
+    other_major: str
+    damaged: str
+    alone: str
+
+
+def hint(command: str, container: Container, user: str = "") -> str:
+    """Return a command of a `Wording` for one server, quoted for the shell; `user` is the role to log in as."""
+    return command.format(
+        name=container.name,
+        id=shlex.quote(container.id),
+        port=container.port,
+        user=user,
+        volume=container.volume,
+        image=container.image,
+    )
 
 
 @dataclass(frozen=True)
@@ -171,8 +209,8 @@ class Engine(Protocol):
     why: str
 
     @property
-    def terms(self) -> Terms:
-        """The words for what it has."""
+    def wording(self) -> Wording:
+        """The words for what it has, and the commands that a user may type."""
 
     def decides(self) -> dict[str, tuple[Any, str]]:
         """Return the settings that are its own to decide, as (value, source)."""
@@ -194,7 +232,7 @@ class Engine(Protocol):
         """Return the major version of PostgreSQL in a local image, None where it does not say."""
 
     def pull(self, image: str, progress: Progress) -> None:
-        """Fetch an image; raises an error that says why it can't be had."""
+        """Pull an image; raises an error that says why it cannot be pulled."""
 
     def addresses(self, plano: str, image: str) -> tuple[str, ...]:
         """Return where to publish so that Plano, in `docker` or `native` mode, reaches it and nobody else does.

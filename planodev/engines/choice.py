@@ -9,73 +9,85 @@ from planodev.problems import Command, Fix, NoEngine
 from planodev.project import records
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from planodev.engines import Engine
     from planodev.project.identity import Project
     from planodev.project.settings import Setting
 
-NAMES = {"docker": "Docker", "embedded": "the embedded engine"}
-
 
 @dataclass(frozen=True)
-class Choice:
-    """An open engine.
+class EngineChoice:
+    """The engine to use, open, and what is left to do about another one.
 
     Args:
         engine: the chosen one.
-        data_in: the name of another one that has the project's data, "" where none has.
-        unfinished: whether a move from one to the other was ended in the middle.
+        data_elsewhere: the name of another one that has the project's data, "" where none has.
+        move_unfinished: whether a move from one to the other was interrupted.
 
     """
 
     engine: Engine
-    data_in: str = ""
-    unfinished: bool = False
+    data_elsewhere: str = ""
+    move_unfinished: bool = False
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of engine, before any is open.
+
+    Args:
+        title: its name in a sentence.
+        connect: opens it, by the process's environment, the project and the seconds for one exchange with it;
+            raises `NoEngine`.
+
+    """
+
+    title: str
+    connect: Callable[[Mapping[str, str], Project, float], Engine]
 
 
 def choose(  # noqa: PLR0913  who is asked, for whom, and how
-    wanted: Setting[str],
+    engine_setting: Setting[str],
     environment: Mapping[str, str],
     project: Project,
     env_id: str | None,
     *,
     follow: bool,
     limit: float,
-) -> Choice:
+) -> EngineChoice:
     """Return the engine to use, connected.
 
     Args:
-        wanted: `auto`, `docker` or `embedded`.
+        engine_setting: `auto`, `docker` or `embedded`.
         environment: for DOCKER_HOST and its like.
         project: whose data counts.
         env_id: the number in its `.env`.
-        follow: take the engine that has the data, whatever is wanted; only `up` moves data.
+        follow: use the engine that has the data, whatever the setting is; only `up` moves data.
         limit: seconds for one exchange with an engine.
 
     Raises:
-        NoEngine: none answers, or the one that has the data does not; says which fixes fit.
+        NoEngine: none answers, or the one that has the data does not; with the fixes that fit.
 
     """
     record = records.find(project, env_id)
-    sure = record is not None
-    has = (record and record.engine) or _embedded_has(project, env_id)
+    has_data = (record.engine if record else "") or _embedded_has_data(project, env_id)
     unfinished = bool(record and (record.moving_to or record.remains))
-    name = has or "auto" if follow else wanted.value
-    if name == "auto" and not has:
-        return Choice(_first_that_answers(environment, project, env_id, limit, sure=sure))
-    if name == "auto":
-        name, why = has, "it has this project's data"
-    else:
-        why = f"from {wanted.source}" if not follow else "it has this project's data"
-    engine = _open(name, environment, project, has, record.place if record else "", limit=limit)
-    engine.why = why
-    if not has and name == "embedded" and _docker_has(environment, project, env_id, limit):
-        has = "docker"
-    return Choice(engine, has if has and has != name else "", unfinished)
+    name = has_data or "auto" if follow else engine_setting.value
+    if name == "auto" and not has_data:
+        return EngineChoice(_first_that_answers(environment, project, env_id, limit, recorded=record is not None))
+    by_data = follow or name == "auto"
+    name = has_data if name == "auto" else name
+    engine = _open(name, environment, project, has_data, record.place if record else "", limit=limit)
+    engine.why = "it has this project's data" if by_data else f"from {engine_setting.source}"
+    if not has_data and name != "docker" and _docker_has_data(environment, project, env_id, limit):
+        has_data = "docker"
+    return EngineChoice(engine, has_data if has_data != name else "", unfinished)
 
 
-def other(name: str, environment: Mapping[str, str], project: Project, env_id: str | None, limit: float) -> Engine:
+def open_engine(
+    name: str, environment: Mapping[str, str], project: Project, env_id: str | None, limit: float
+) -> Engine:
     """Return the engine that has the data which is to be moved; `limit` is as for `choose`.
 
     Raises:
@@ -86,75 +98,94 @@ def other(name: str, environment: Mapping[str, str], project: Project, env_id: s
     return _open(name, environment, project, name, record.place if record else "", limit=limit)
 
 
-def _embedded_has(project: Project, env_id: str | None) -> str:
+def title(name: str) -> str:
+    """Return an engine's name for a sentence."""
+    return _KINDS[name].title
+
+
+def _docker(environment: Mapping[str, str], _project: Project, limit: float) -> Engine:
+    from planodev.engines import docker
+
+    return docker.connect(environment, limit)
+
+
+def _embedded(_environment: Mapping[str, str], project: Project, _limit: float) -> Engine:
+    from planodev.engines import embedded
+
+    return embedded.connect(project)
+
+
+_KINDS = {"docker": _Kind("Docker", _docker), "embedded": _Kind("the embedded engine", _embedded)}
+
+
+def _embedded_has_data(project: Project, env_id: str | None) -> str:
+    """Return the name of the engine whose data can be seen without asking it, "" where there is none."""
     from planodev.engines import embedded
 
     return "embedded" if embedded.has_data(project, env_id) else ""
 
 
+def _docker_has_data(environment: Mapping[str, str], project: Project, env_id: str | None, limit: float) -> bool:
+    """Say whether a Docker that answers has data of this project; one that is down was ruled out by the user."""
+    try:
+        return _docker(environment, project, limit).observe(project, env_id).volume is not None
+    except NoEngine:
+        return False
+
+
 def _open(  # noqa: PLR0913  see `choose`
-    name: str, environment: Mapping[str, str], project: Project, has: str, place: str, *, limit: float
+    name: str, environment: Mapping[str, str], project: Project, has_data: str, place: str, *, limit: float
 ) -> Engine:
     try:
-        if name == "embedded":
-            from planodev.engines import embedded
-
-            return embedded.connect(project)
-        from planodev.engines import docker
-
-        return docker.connect(environment, limit)
+        return _KINDS[name].connect(environment, project, limit)
     except NoEngine as error:
-        if name != has:
+        if name != has_data:
             raise
-        there = f"{NAMES[name]}, in `{place}`" if place else NAMES[name]
-        here = f"this project's data is in {there}; a second database would be empty"
-        raise NoEngine(error.code, error.message, why=_and(error.why, here), fix=error.fix) from error
+        where = f"{title(name)}, in `{place}`" if place else title(name)
+        raise _with(error, f"this project's data is in {where}; a second database would be empty") from error
 
 
 def _first_that_answers(
-    environment: Mapping[str, str], project: Project, env_id: str | None, limit: float, *, sure: bool
+    environment: Mapping[str, str], project: Project, env_id: str | None, limit: float, *, recorded: bool
 ) -> Engine:
     """Return Docker where it answers, else the embedded engine where it is installed."""
-    from planodev.engines import docker
-
-    engine: Engine
     try:
-        engine = docker.connect(environment, limit)
+        engine = _docker(environment, project, limit)
     except NoEngine as error:
-        # One that was named and cannot be used is an error; no other is taken in its place.
-        named = environment.get("DOCKER_HOST") or environment.get("DOCKER_CONTEXT") or error.code == "no-context"
-        from planodev.engines import embedded, embedded_program
-
-        if embedded_program.find() is None:
-            raise _both_ways_out(error, embedded.INSTALL, named=bool(named)) from error
-        if named:
-            raise
-        if env_id and not sure and not records.is_of_another(project, env_id):
-            text = "`.env` has the number of a database that is not an embedded one: it may be in Docker"
-            fix = (error.fix or "") + Fix("; ", Command("up", "--engine", "embedded"), " creates a new, empty one")
-            raise NoEngine(error.code, error.message, why=_and(error.why, text), fix=fix) from error
-        engine = embedded.connect(project)
+        engine = _instead_of_docker(error, environment, project, env_id, limit, recorded=recorded)
         engine.why = f"without Docker: {error.message}"
         return engine
     engine.why = "it answers"
     return engine
 
 
-def _both_ways_out(error: NoEngine, install: str, *, named: bool) -> NoEngine:
-    then = Command("up", "--engine", "embedded") if named else Command("up")
-    fix = (error.fix or "") + Fix(f"; or {install}, which needs no Docker, then ", then)
-    return NoEngine(error.code, error.message, why=error.why, fix=fix)
+def _instead_of_docker(  # noqa: PLR0913  see `choose`
+    error: NoEngine,
+    environment: Mapping[str, str],
+    project: Project,
+    env_id: str | None,
+    limit: float,
+    *,
+    recorded: bool,
+) -> Engine:
+    """Return the embedded engine, where it may be used without being asked for."""
+    from planodev.engines import embedded, embedded_program
+
+    # One that was named and cannot be used is an error; no other is used in its place.
+    named = environment.get("DOCKER_HOST") or environment.get("DOCKER_CONTEXT") or error.code == "no-context"
+    if embedded_program.find() is None:
+        then = Command("up", "--engine", "embedded") if named else Command("up")
+        raise _with(error, "", f"; or {embedded.INSTALL}, which needs no Docker, then ", then) from error
+    if named:
+        raise error
+    if env_id and not recorded and not records.is_of_another(project, env_id):
+        why = "`.env` has the number of a database that is not an embedded one: it may be in Docker"
+        new = Command("up", "--engine", "embedded")
+        raise _with(error, why, "; ", new, " creates a new, empty one") from error
+    return _embedded(environment, project, limit)
 
 
-def _docker_has(environment: Mapping[str, str], project: Project, env_id: str | None, limit: float) -> bool:
-    """Say whether a Docker that answers has data of this project; one that does not answer was asked to be left out."""
-    from planodev.engines import docker
-
-    try:
-        return docker.connect(environment, limit).observe(project, env_id).volume is not None
-    except NoEngine:
-        return False
-
-
-def _and(why: str | None, more: str) -> str:
-    return f"{why}; {more}" if why else more
+def _with(error: NoEngine, why: str, *fix: str | Command) -> NoEngine:
+    """Return the same error with more behind its cause and its fix."""
+    cause = "; ".join(text for text in (error.why, why) if text)
+    return NoEngine(error.code, error.message, why=cause, fix=(error.fix or "") + Fix(*fix))

@@ -24,7 +24,7 @@ from planodev.engines import (
     endpoint,
 )
 from planodev.engines.docker_labels import container_of, mount_of, mounted_by, owner_of, volume_of
-from planodev.engines.docker_terms import NOT_FOUND, READY_MARK, TERMS, WITNESS_LABEL, Refused
+from planodev.engines.docker_terms import NOT_FOUND, READY_MARK, WITNESS_LABEL, WORDING, Refused
 from planodev.postgres import proof
 from planodev.problems import Conflict
 from planodev.project.identity import Project, original_still_there, relation
@@ -64,7 +64,7 @@ class DockerEngine:
     """The engine behind `planodev.engines.Engine`, over the methods of the SDK's low-level client."""
 
     why = ""
-    terms = TERMS
+    wording = WORDING
 
     def __init__(self, client: Any, where: endpoint.Endpoint) -> None:  # noqa: ANN401
         self._api = client
@@ -92,7 +92,7 @@ class DockerEngine:
         except Refused as error:  # a machine's lists are refused by what stands between, such as a proxy
             from planodev.engines import failures
 
-            raise failures.refused(error.text) from error
+            raise failures.refused(error.text, forbidden=error.forbidden) from error
 
     def _observe(self, project: Project, env_id: str | None) -> Observed:
         self._published = self._api.containers(all=True)

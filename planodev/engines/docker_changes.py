@@ -182,7 +182,7 @@ class Changes:
         except Refused as error:
             from planodev.engines import failures
 
-            found = failures.refused(error.text)
+            found = failures.refused(error.text, forbidden=error.forbidden)
             # Engines word it differently, so look at the port itself as well.
             held = container.port and ports.holder(container.port, container.addresses)
             if found.code == "port-taken" or held:

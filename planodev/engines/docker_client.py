@@ -13,7 +13,7 @@ import docker.errors
 import requests.exceptions
 import urllib3.exceptions
 
-from planodev.background import within
+from planodev.background import NotDone, within
 from planodev.engines.docker_terms import NOT_FOUND, NOTED, NotToldToGo, Refused, ended
 
 if TYPE_CHECKING:
@@ -105,7 +105,9 @@ class Client:
         out, err = self.exec_start(started, detach=False, tty=False, stream=False, socket=False, demux=True)
         code = ended(lambda: self.exec_inspect(started), NOTED)
         if code is None:
-            raise self._lost(ConnectionError("a command's output broke off while it was running"))
+            from planodev.engines import failures
+
+            raise failures.lost(self._where, ConnectionError("a command's output broke off while it was running"))
         return code, out or b"", err or b""
 
     def pull(self, name: str, tag: str | None) -> Iterator[dict[str, Any]]:
@@ -125,7 +127,7 @@ class Client:
             try:
                 event = said.get(timeout=SILENCE)
             except queue.Empty:
-                raise self._lost(TimeoutError(f"nothing came within {SILENCE} seconds")) from None
+                raise self._timed_out(f"nothing came within {SILENCE} seconds") from None
             if event is None:
                 return
             if isinstance(event, BaseException):
@@ -137,7 +139,7 @@ class Client:
         try:
             return within(seconds, call)
         except (TimeoutError, requests.exceptions.ReadTimeout) as error:
-            raise self._lost(TimeoutError(f"no whole answer within {seconds:g} seconds")) from error
+            raise self._timed_out(f"no whole answer within {seconds:g} seconds") from error
         except Exception as error:
             told = self._told(error)
             if told is error:
@@ -148,12 +150,16 @@ class Client:
         """Return an error in the words of this project; others as they are."""
         if isinstance(error, docker.errors.APIError):
             return _refusal(error)
-        return self._lost(error) if isinstance(error, _LOST) else error
-
-    def _lost(self, error: Exception) -> PlanodevError:
+        if not isinstance(error, _LOST):
+            return error
         from planodev.engines import failures
 
-        return failures.lost(self._where, error)
+        return failures.not_connected(self._where, error)
+
+    def _timed_out(self, text: str) -> PlanodevError:
+        from planodev.engines import failures
+
+        return failures.timed_out(self._where, text)
 
 
 def connect(where: Endpoint, limit: float, version: str = "auto") -> Client:
@@ -181,14 +187,24 @@ def _explained(where: Endpoint, error: Exception) -> PlanodevError | None:
 
     cause = error.__cause__
     if isinstance(cause, docker.errors.APIError):
-        return failures.answered_badly(where, _refusal(cause).whole)
+        refusal = _refusal(cause)
+        return failures.answered_badly(where, refusal.whole, forbidden=refusal.forbidden)
+    if isinstance(error, NotDone) or isinstance(cause, requests.exceptions.ReadTimeout):
+        return failures.timed_out(where, str(cause or error))
     if isinstance(cause, (requests.exceptions.ConnectionError, requests.exceptions.Timeout)):
-        return failures.lost(where, cause)
+        return failures.not_connected(where, cause)
     if "Error while fetching server API version" in str(error):
         return failures.answered_badly(where, str(cause or error))
+    return _not_made(where, error)
+
+
+def _not_made(where: Endpoint, error: Exception) -> PlanodevError | None:
+    """Return the error for a client that could not be constructed, None for a mistake of planodev's own."""
+    from planodev.engines import failures
+
     # Over ssh it connects in the constructor, and paramiko's errors have no class in common with others.
     if isinstance(error, OSError) or type(error).__module__.startswith("paramiko"):
-        return failures.lost(where, error)
+        return failures.not_connected(where, error)
     if isinstance(error, (docker.errors.DockerException, ValueError)):
         return failures.unusable(where.url, where.source, error)
     return None

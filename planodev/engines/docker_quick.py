@@ -63,7 +63,9 @@ class QuickClient:
             try:
                 headers = self._ask("GET", "/_ping").headers
             except Refused as error:
-                raise _answered_badly(self._where, error.whole) from error
+                from planodev.engines import failures
+
+                raise failures.answered_badly(self._where, error.whole, forbidden=error.forbidden) from error
             # The header looks like `Docker/20.10.24 (linux)` or `Libpod/5.2.1 (linux)`.
             server = (headers.get("Server") or "").split(" ")[0]
             self._version = {"ApiVersion": headers.get("Api-Version"), "Version": server.split("/")[-1]}
@@ -184,8 +186,8 @@ class QuickClient:
         if isinstance(error, NotHttp) and self._version is None:
             return failures.answered_badly(self._where, f"it says no API version: {error}")
         if isinstance(error, TimeoutError):
-            error = TimeoutError(f"no whole answer within {self._limit:g} seconds")
-        elif isinstance(error, NobodyListens):
+            return failures.timed_out(self._where, f"no whole answer within {self._limit:g} seconds")
+        if isinstance(error, NobodyListens):
             if self._version is None:
                 check_socket(self._where)  # which knows why that is, and raises it
             error = ConnectionError(f"it went away meanwhile: {error.strerror}")
@@ -203,12 +205,10 @@ def check_version(where: Endpoint, version: dict[str, Any]) -> None:
     try:
         api = tuple(int(part) for part in version["ApiVersion"].split("."))
     except (KeyError, ValueError, TypeError, AttributeError):
-        raise _answered_badly(where, f"it says no API version: {str(version)[:80]}") from None
+        from planodev.engines import failures
+
+        raise failures.answered_badly(where, f"it says no API version: {str(version)[:80]}") from None
     if api < OLDEST_API:
-        raise _answered_badly(where, f"its API is {version['ApiVersion']}, planodev and Plano need 1.41")
+        from planodev.engines import failures
 
-
-def _answered_badly(where: Endpoint, answer: str) -> PlanodevError:
-    from planodev.engines import failures
-
-    return failures.answered_badly(where, answer)
+        raise failures.too_old(where, version["ApiVersion"], ".".join(str(part) for part in OLDEST_API))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from planodev.engines.terms import Terms
+from planodev.engines import Wording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ READER = "planodev-look-into-{}"
 # Seconds that an engine may take to note a command's end.
 NOTED = 5.0
 FORBIDDEN, NOT_FOUND, CONFLICT = 403, 404, 409
-TERMS = Terms(
+WORDING = Wording(
     server="container",
     data="volume",
     log="docker logs {name}",
@@ -46,9 +46,10 @@ class Refused(Exception):
         # Of a container that is being removed at this moment dockerd says 500 and this; a moment later it says 404.
         half_gone = "RWLayer of container" in text and "unexpectedly nil" in text
         self.status = NOT_FOUND if half_gone else status
-        self.text = f"{status} {request}: {text}" if status == FORBIDDEN and request else text
+        self.forbidden = status == FORBIDDEN
+        self.text = f"{status} {request}: {text}" if self.forbidden and request else text
         super().__init__(self.text)
-        self.whole = self.text if status == FORBIDDEN else f"{status} {text}"
+        self.whole = self.text if self.forbidden else f"{status} {text}"
 
 
 def ended(look: Callable[[], Mapping[str, Any]], patience: float) -> int | None:

@@ -18,13 +18,13 @@ from planodev.engines import (
     Observed,
     Server,
     Volume,
+    Wording,
     embedded_place,
     embedded_program,
     embedded_server,
 )
 from planodev.engines import embedded_shown as shown
 from planodev.engines.embedded_place import SUPERUSER, Labels, Place
-from planodev.engines.terms import Terms
 from planodev.postgres import proof
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import NoEngine
@@ -100,9 +100,9 @@ class EmbeddedEngine:
         return EngineInfo("embedded", where, product, self._program.version, product, local=True, why=self.why)
 
     @property
-    def terms(self) -> Terms:
+    def wording(self) -> Wording:
         psql = self._program.path("psql").replace("{", "{{").replace("}", "}}")
-        return Terms(
+        return Wording(
             server="server",
             data="data directory",
             log="tail -n 50 {id}/server.log",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An address of an engine, and where it was found; `tls` is what the SDK's client takes under that name."""
+    """An engine's address, and where it was found; `tls` is the SDK client's argument of that name."""
 
     url: str
     source: str
@@ -26,17 +26,17 @@ class Endpoint:
 
     @property
     def local_socket(self) -> bool:
-        """Say whether it is a Unix socket of this machine."""
+        """Whether it is a Unix socket of this machine."""
         return self.url.startswith(("unix://", "http+unix://")) and os.name == "posix"
 
     @property
     def local(self) -> bool:
-        """Say whether ports that it publishes are this machine's."""
+        """Whether the ports that it publishes are this machine's."""
         near = urlsplit(self.url).hostname in ("127.0.0.1", "localhost", "::1")
         return self.local_socket or self.url.startswith("npipe://") or near
 
 
-# A socket's state: `answers`, `missing`, `denied`, `dead` (it is there, nobody listens).
+# A socket's state: `answers`, `missing`, `denied`, `dead` (it exists, and nothing listens).
 Probe = str
 
 
@@ -65,7 +65,7 @@ def known_sockets(home: Path, runtime: Path | None) -> list[tuple[Path, str]]:
 
 
 def find(environment: Mapping[str, str], home: Path, probe: Callable[[Path], Probe]) -> Endpoint:
-    """Choose an endpoint; looks at files and at `probe` only.
+    """Choose an endpoint, by files and by `probe` alone.
 
     Args:
         environment: for DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, DOCKER_CONTEXT, XDG_RUNTIME_DIR.
@@ -73,7 +73,7 @@ def find(environment: Mapping[str, str], home: Path, probe: Callable[[Path], Pro
         probe: tells the state of a socket.
 
     Raises:
-        NoEngine: nothing is there, or what is there may not be opened.
+        NoEngine: there is no socket, nothing answers at it, or this user may not open it.
 
     """
     if host := environment.get("DOCKER_HOST"):
@@ -101,7 +101,7 @@ def find(environment: Mapping[str, str], home: Path, probe: Callable[[Path], Pro
 
 
 def check_socket(where: Endpoint) -> None:
-    """Raise the error that fits a local socket at which nobody answers; other endpoints are not looked at."""
+    """Raise the error that fits a local socket at which nothing answers; other endpoints are not looked at."""
     if not where.local_socket:
         return
     path = "/" + where.url.split("://", 1)[1].lstrip("/")
@@ -113,7 +113,7 @@ def check_socket(where: Endpoint) -> None:
 
 
 def probe_socket(path: Path) -> Probe:
-    """Look whether somebody listens at a socket, without saying a word; takes at most 2 seconds."""
+    """Say whether something listens at a socket, without sending anything; takes at most 2 seconds."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(2)
         try:
@@ -164,7 +164,7 @@ def _context(environment: Mapping[str, str], home: Path) -> Endpoint | None:
 def _bad_context(name: str, why: str) -> NoEngine:
     return NoEngine(
         "no-context",
-        f"the docker context `{name}` cannot be used",
-        why=f"{why}, and the docker command would use it too",
+        f"cannot use docker context `{name}`",
+        why=f"{why}; the docker command would use this context too",
         fix="`docker context ls`, then `docker context use NAME`",
     )

@@ -1,7 +1,6 @@
-"""What is said when an engine can't be reached, or refuses: from what was seen to code, what, why and fix.
+"""What an engine that cannot be reached, or that refuses, means and how to fix it; the facts are in `failures.toml`.
 
-The rows are in `failures_socket`, `failures_connecting` and `failures_running`; the first that fits wins. Nothing of it
-is imported before something has failed.
+Nothing of it is imported before something has failed.
 """
 
 from __future__ import annotations
@@ -9,162 +8,120 @@ from __future__ import annotations
 import re
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from string import Template
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
-from planodev.engines.failures_connecting import CONNECTING
-from planodev.engines.failures_running import RUNNING
-from planodev.engines.failures_socket import SOCKET
-from planodev.problems import BadInput, Conflict, CredentialsRefused, NoEngine, NotReady, PlanodevError
+from planodev import problems
+from planodev.problems import Fix, PlanodevError
+from planodev.project import toml_file
 
-if TYPE_CHECKING:
-    from planodev.engines.endpoint import Endpoint
+LONGEST = 600  # characters of an engine's words that are shown
 
 
-class Row(NamedTuple):
-    """A failure that people meet.
+class Address(Protocol):
+    """An engine's address and where it was found, as `endpoint.Endpoint` has them."""
+
+    @property
+    def url(self) -> str:
+        """Such as `unix:///var/run/docker.sock`."""
+
+    @property
+    def source(self) -> str:
+        """Such as `DOCKER_HOST`."""
+
+
+def nowhere(url: str) -> PlanodevError:
+    """Return the error for a machine without a socket; `url` is the one of the only product installed, if any."""
+    return _explain("socket none", url=url)
+
+
+def at_socket(state: str, url: str, source: str) -> PlanodevError:
+    """Return the error for a socket that is `denied`, `dead` or `missing`."""
+    return _explain(f"socket {state}", url=url, source=source)
+
+
+def unusable(url: str, source: str, error: Exception) -> PlanodevError:
+    """Return the error for an address that no connection can be made of."""
+    return _explain("address", str(error), url=url, source=source)
+
+
+def not_connected(where: Address, error: Exception) -> PlanodevError:
+    """Return the error for a connection that failed, by what the system and the libraries in between say of it."""
+    # The proxy is named only by the libraries in between, the cause often only by the system.
+    root = _root(error)
+    when = "ssh" if where.url.startswith("ssh://") else "connect"
+    return _explain(when, f"{error} {root}", said=root, url=where.url, source=where.source)
+
+
+def lost(where: Address, error: Exception) -> PlanodevError:
+    """Return the error for an engine that was there, and whose answer broke off or did not come."""
+    return _explain("lost", _root(error), url=where.url, source=where.source)
+
+
+def timed_out(where: Address, text: str) -> PlanodevError:
+    """Return the error for an engine that is there and lets a limit pass; `text` says which."""
+    return _explain("timed out", text, url=where.url, source=where.source)
+
+
+def answered_badly(where: Address, answer: str, *, forbidden: bool = False) -> PlanodevError:
+    """Return the error for an engine that answers the greeting, but with an error of its own.
 
     Args:
-        at: where it shows: `socket`, `address`, `connect`, `answer`, `request`, `pull`; several with blanks between.
-        facts: pattern for `Seen.facts`.
-        seen: pattern for what was said.
-        code: one of `CODES`.
-        why: the cause; `{said}` and the like are attributes of `Seen`.
-        fix: what mends it, likewise.
+        where: the engine.
+        answer: what it said.
+        forbidden: whether that came with HTTP's status 403.
 
     """
-
-    at: str
-    facts: str
-    seen: str
-    code: str
-    why: str
-    fix: str
+    # What stands before a socket was put there for it; before another address it may be a proxy for the web.
+    when = ("forbidden" if "unix://" in where.url else "greeting forbidden") if forbidden else "answer"
+    return _explain(when, answer, url=where.url, source=where.source)
 
 
-TABLE = tuple(Row(*row) for row in (*SOCKET, *CONNECTING, *RUNNING))
-
-# Which error a code is, and what happened.
-CODES: dict[str, tuple[type[PlanodevError], str]] = {
-    "no-engine": (NoEngine, "no Docker Engine answers"),
-    "no-socket": (NoEngine, "there is no socket at `{path}`"),
-    "engine-denied": (NoEngine, "permission denied on `{path}`"),
-    "engine-not-started": (NoEngine, "nothing answers at `{path}`"),
-    "engine-unreachable": (NoEngine, "the engine{place} does not answer"),
-    "engine-lost": (NoEngine, "the connection to the engine{place} was lost"),
-    "engine-timed-out": (NoEngine, "the engine{place} does not answer in time"),
-    "engine-forbids": (NoEngine, "the engine{place} forbids what planodev needs"),
-    "engine-error": (NoEngine, "the engine{place} answers with an error"),
-    "engine-too-old": (NoEngine, "the engine is too old"),
-    "engine-network": (NoEngine, "the engine can't connect a container to the network"),
-    "engine-runtime": (NoEngine, "the engine can't run a container"),
-    "bad-endpoint": (NoEngine, "`{url}` is not an endpoint that can be used"),
-    "port-taken": (Conflict, "the port is taken"),
-    "port-privileged": (Conflict, "the engine may not publish that port"),
-    "engine-no-space": (NotReady, "the engine has no room left"),
-    "engine-refused": (PlanodevError, "the engine refused a request"),
-    "image-unknown": (BadInput, "the image `{image}` can't be had"),
-    "image-wrong-platform": (BadInput, "the image `{image}` can't be had"),
-    "image-denied": (CredentialsRefused, "the image `{image}` can't be had"),
-    "image-rate-limited": (NotReady, "the image `{image}` can't be had"),
-    "image-no-space": (NotReady, "the image `{image}` can't be had"),
-    "image-no-network": (NotReady, "the image `{image}` can't be had"),
-    "image-pull-failed": (NotReady, "the image `{image}` can't be had"),
-}
-
-# Whose socket it is, by its path: a context or DOCKER_HOST names the path alone.
-_PRODUCTS = (
-    (r"/\.?colima/", "Colima"),
-    (r"/\.orbstack/", "OrbStack"),
-    (r"/\.rd/", "Rancher Desktop"),
-    (r"/\.docker/(run|desktop)/|/pipe/docker", "Docker Desktop"),
-    (r"podman[/-]machine", "Podman machine"),
-    (r"/run/user/\d+/podman/", "rootless Podman"),
-    (r"/run/user/\d+/docker\.sock", "rootless Docker"),
-    (r"/run/podman/", "Podman"),
-)
+def too_old(where: Address, api: str, oldest: str) -> PlanodevError:
+    """Return the error for an engine whose API, such as 1.39, is older than the oldest that will do."""
+    return _explain("too old", api, url=where.url, source=where.source, oldest=oldest)
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What was seen of a failure; `said` is the part of `text` that is worth showing."""
-
-    at: str
-    text: str
-    said: str = ""
-    url: str = ""
-    source: str = ""
-    image: str = ""
-    product: str = ""
-    system: str = field(default_factory=lambda: this_system())  # noqa: PLW0108  defined below
-
-    @property
-    def facts(self) -> str:
-        """Return a line such as `Docker Desktop on macos over unix`."""
-        return f"{self.product or product_of(self.url)} on {self.system} over {self._parts.scheme}"
-
-    @property
-    def path(self) -> str:
-        """Return the socket's path, or the whole address where there is none."""
-        return "/" + self.url.split("://", 1)[1].lstrip("/") if "unix://" in self.url else self.url
-
-    @property
-    def host(self) -> str:
-        """Return the engine's machine."""
-        return self._parts.hostname or ""
-
-    @property
-    def login(self) -> str:
-        """Return what `ssh` has to be told, by the address."""
-        user = f"{self._parts.username}@" if self._parts.username else ""
-        port = f"-p {self._parts.port} " if self._parts.port else ""
-        return f"{port}{user}{self.host}"
-
-    @property
-    def _parts(self) -> SplitResult:
-        with suppress(ValueError):
-            parts = urlsplit(self.url)
-            if parts.port != 0:  # raises where it is no number
-                return parts
-        return urlsplit("")
-
-    @property
-    def profile(self) -> str:
-        """Return what `colima start` has to be told, by the socket's path."""
-        found = re.search(r"/\.?colima/([^/]+)/docker\.sock$", self.url)
-        return f" {found[1]}" if found and found[1] != "default" else ""
+def refused(text: str, *, forbidden: bool = False) -> PlanodevError:
+    """Return the error for a request that the engine, or the SDK for it, refused; see `answered_badly`."""
+    return _explain("forbidden" if forbidden else "request", text)
 
 
-def find(seen: Seen) -> Row:
-    """Return the first row that fits."""
+def not_pulled(image: str, text: str) -> PlanodevError:
+    """Return the error for what a registry or the engine said to a pull."""
+    return _explain("pull", text, image=image)
+
+
+@cache
+def table() -> dict[str, Any]:
+    """Return `failures.toml`, which says what its `codes`, `product` and `failure` hold."""
+    return toml_file.parse(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+
+
+def kind_of(code: str) -> type[PlanodevError]:
+    """Return the error that a code of the table is raised as."""
+    kind: type[PlanodevError] = getattr(problems, table()["codes"][code]["kind"])
+    return kind
+
+
+def find(when: str, text: str) -> dict[str, Any]:
+    """Return the first row that fits: every moment has a row that fits whatever is said."""
+    rows: list[dict[str, Any]] = table()["failure"]
     return next(
-        row
-        for row in TABLE
-        if seen.at in row.at.split()
-        and re.search(row.facts, seen.facts)
-        and re.search(row.seen, seen.text, re.IGNORECASE)
+        row for row in rows if when in row["when"] and re.search(row.get("match", ""), text.strip(), re.IGNORECASE)
     )
 
 
-def explain(seen: Seen) -> PlanodevError:
-    """Return the error for what was seen."""
-    row = find(seen)
-    kind, what = CODES[row.code]
-    said = _readable(seen.said or seen.text)
-    names = ("url", "source", "image", "path", "host", "login", "profile")
-    place = f" at `{seen.url}`" if seen.url else ""
-    values = {"said": said, "place": place, **{name: getattr(seen, name) for name in names}}
-    fix = row.fix.format(**values)
-    if seen.system == "windows":
-        fix = _in_powershell(fix)
-    return kind(row.code, what.format(**values), why=row.why.format(**values), fix=fix)
-
-
-def product_of(address: str) -> str:
-    """Return whose socket or pipe it is, empty where that can't be said."""
-    return next((product for pattern, product in _PRODUCTS if re.search(pattern, address)), "")
+def readable(text: str) -> str:
+    """Return an engine's words in one line: no control characters, no tags of a web page, and not endlessly."""
+    if re.search(r"<(html|!doctype|head|body|h\d)", text, re.IGNORECASE):
+        text = re.sub(r"<[^>]*>", " ", text)
+    text = "".join(character if character.isprintable() else " " for character in text)
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def system_of(platform: str, version: str, *, contained: bool) -> str:
@@ -192,61 +149,61 @@ def this_system() -> str:
     return system_of(sys.platform, version, contained=contained)
 
 
-def nowhere(url: str) -> PlanodevError:
-    """Return the error for a machine without a socket; `url` is the one of the only product installed, if any."""
-    return explain(Seen("socket", "none", url=url))
+def _explain(when: str, text: str = "", **known: str) -> PlanodevError:
+    """Return the error for what was seen.
+
+    Args:
+        when: the moment, one of the table's.
+        text: all that was said.
+        known: `url`, `source`, `image` or `oldest`, and `said` where only a part of `text` is worth showing.
+
+    """
+    row = find(when, text)
+    code = row["code"]
+    values = {"url": "", "source": "", "image": "", "said": text, **known}
+    values |= _parts_of(values["url"]) | {"said": readable(values["said"])}
+    for name in ("down", "start", "denied"):
+        values[name] = Template(_of_product(name, values["url"], values["source"])).substitute(values)
+    fix = Fix.template(row["fix"])
+    fix = Fix(*(Template(part).substitute(values) if isinstance(part, str) else part for part in fix.parts))
+    message = Template(table()["codes"][code]["message"]).substitute(values)
+    return kind_of(code)(code, message, why=Template(row["why"]).substitute(values), fix=fix)
 
 
-def at_socket(state: str, url: str, source: str) -> PlanodevError:
-    """Return the error for a socket that is `denied`, `dead` or `missing`."""
-    # A rootless engine's socket is found by XDG_RUNTIME_DIR, which may be anywhere.
-    product = source if source.startswith("rootless") else ""
-    return explain(Seen("socket", state, url=url, source=source, product=product))
+def _of_product(name: str, url: str, source: str) -> str:
+    """Return a text about the product behind an address: a context or DOCKER_HOST names the socket alone."""
+    system = this_system()
+    fits = (
+        product[name]
+        for product in table()["product"]
+        if name in product
+        and product.get("system") in (None, system)
+        and any(re.search(product.get("address", ""), address) for address in (url, source))
+    )
+    return str(next(fits))
 
 
-def unusable(url: str, source: str, error: Exception) -> PlanodevError:
-    """Return the error for an address that no connection can be made of."""
-    return explain(Seen("address", str(error), url=url, source=source))
-
-
-def lost(where: Endpoint, error: Exception) -> PlanodevError:
-    """Return the error for a connection that failed or broke off."""
-    # The proxy is named only by the libraries in between, the cause often only by the system.
-    root = _root(error)
-    return explain(Seen("connect", f"{error} {root}", said=root, url=where.url, source=where.source))
-
-
-def answered_badly(where: Endpoint, answer: str) -> PlanodevError:
-    """Return the error for an engine that answers the greeting, but with an error of its own."""
-    return explain(Seen("answer", answer.strip(), url=where.url, source=where.source))
-
-
-def refused(text: str) -> PlanodevError:
-    """Return the error for a request that the engine, or the SDK for it, refused."""
-    return explain(Seen("request", text))
-
-
-def not_pulled(image: str, text: str) -> PlanodevError:
-    """Return the error for what a registry or the engine said to a pull."""
-    return explain(Seen("pull", text, image=image))
-
-
-def _in_powershell(fix: str) -> str:
-    fix = re.sub(r"`export (\w+)=([^`]*)`", r"`$env:\1 = '\2'`", fix)
-    return re.sub(r"`unset (\w+)`", r"`Remove-Item Env:\1`", fix)
-
-
-def _readable(text: str) -> str:
-    """Return one line, without the tags of a web page, and not a whole one."""
-    if re.search(r"<(html|!doctype|head|body|h\d)", text, re.IGNORECASE):
-        text = re.sub(r"<[^>]*>", " ", text)
-    text = " ".join(text.split())
-    return text if len(text) <= 600 else f"{text[:600]}…"  # noqa: PLR2004
+def _parts_of(url: str) -> dict[str, str]:
+    """Return the parts of an address that messages name; those that it lacks, or that cannot be read, are empty."""
+    host = login = ""
+    with suppress(ValueError):  # a host or port that is none
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        user = f"{parts.username}@" if parts.username else ""
+        login = f"-p {parts.port} {user}{host}" if parts.port else f"{user}{host}"
+    profile = re.search(r"/\.?colima/([^/]+)/docker\.sock$", url)
+    return {
+        "host": host or "HOST",
+        "login": login,
+        "place": f" at `{url}`" if url else "",
+        "path": "/" + url.split("://", 1)[1].lstrip("/") if "unix://" in url else url,
+        "profile": f" {profile[1]}" if profile and profile[1] != "default" else "",
+    }
 
 
 def _root(error: BaseException) -> str:
     """Return the system's own words, which the libraries in between wrap in many more."""
-    found: str = str(error)
+    found = str(error)
     at: BaseException | None = error
     seen: set[int] = set()
     while at is not None and id(at) not in seen:
@@ -255,4 +212,4 @@ def _root(error: BaseException) -> str:
             found = at.strerror
         reason = getattr(at, "reason", None) or next((a for a in at.args if isinstance(a, BaseException)), None)
         at = at.__cause__ or at.__context__ or (reason if isinstance(reason, BaseException) else None)
-    return " ".join(found.split()) or type(error).__name__
+    return found if found.strip() else type(error).__name__

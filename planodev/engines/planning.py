@@ -1,4 +1,4 @@
-"""What has to change so that the engine has what is wanted: pure decisions, each with its reason."""
+"""What has to change so that the engine has the database that `up` wants: pure decisions, each with its reason."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def plan(desired: Desired, observed: Observed) -> Plan:
     """Compare what is wanted with what was observed."""
     have = observed.container
     if have is None:
-        return Plan("create", ("its container is gone, the data is kept",) if observed.volume else ())
+        return Plan("create", ("its container is gone, its data is kept",) if observed.volume else ())
     reasons = tuple(_differences(desired, have, observed.volume))
     if reasons:
         return Plan("replace", reasons)
@@ -42,21 +42,25 @@ def plan(desired: Desired, observed: Observed) -> Plan:
 
 def _differences(desired: Desired, have: Container, volume: Volume | None) -> Iterator[str]:
     if have.name != desired.name:
-        yield f"the name is `{have.name}`, wanted is `{desired.name}`"
+        yield f"its name changes from `{have.name}` to `{desired.name}`"
     if have.image != desired.image:
-        yield f"the image is `{have.image}`, wanted is `{desired.image}`"
+        yield f"its image changes from `{have.image}` to `{desired.image}`"
     elif have.image_id != desired.image_id:
-        yield f"`{desired.image}` is now {desired.image_id[7:19]}, the container has {have.image_id[7:19]}"
+        yield f"`{desired.image}` is now {desired.image_id[7:19]}, and it runs {have.image_id[7:19]}"
     if have.port != desired.port:
-        yield f"the port is {have.port}, wanted is {desired.port}"
+        yield f"its port changes from {have.port} to {desired.port}"
     elif set(have.addresses) != set(desired.addresses):
-        yield f"it listens on {', '.join(have.addresses) or 'nothing'}, wanted is {', '.join(desired.addresses)}"
+        yield f"its addresses change from {', '.join(have.addresses) or 'none'} to {', '.join(desired.addresses)}"
     if volume is None or have.volume != volume.name:
-        yield "its volume is gone" if have.volume is None else f"it uses the volume `{have.volume}`, which is not ours"
+        yield (
+            "its volume is gone"
+            if have.volume is None
+            else f"it uses volume `{have.volume}`, which is not this project's"
+        )
     if have.state in ("dead", "removing"):
         yield f"its state is {have.state}"
     elif have.state == "created":
-        yield "it was made and never started"
+        yield "it was created and never started"
 
 
 def choose_name(wanted: Setting[str], slug: str, project_id: str, taken: dict[str, str]) -> str:
@@ -73,7 +77,7 @@ def choose_name(wanted: Setting[str], slug: str, project_id: str, taken: dict[st
             "name-taken",
             f"the name `{wanted.value}` is taken",
             why=taken[wanted.value],
-            fix=Fix(Command("up", "--name", f"{wanted.value}-{slug}"), f" (the taken one comes from {wanted.source})"),
+            fix=Fix(Command("up", "--name", f"{wanted.value}-{slug}"), f" (the taken name is from {wanted.source})"),
         )
     longer = f"{wanted.value}-{slug}"
     return longer if longer not in taken else f"{longer}-{project_id[:6]}"
@@ -83,7 +87,7 @@ def choose_port(wanted: Setting[int], holder: Callable[[int], str | None]) -> tu
     """Return a free port and, where it is not the wanted one, who holds that.
 
     Args:
-        wanted: where to begin.
+        wanted: the first one to try.
         holder: says who listens at a port, None when it is free.
 
     Raises:

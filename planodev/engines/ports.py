@@ -1,4 +1,4 @@
-"""Who holds a port of this machine."""
+"""The ports and addresses of this machine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def holder(port: int, addresses: tuple[str, ...]) -> str | None:
 
 
 def _program(port: int) -> str:
-    """Name the program that listens; the system may keep it secret from this user."""
+    """Name the program that listens, as far as the system tells this user."""
     import psutil
 
     with suppress(psutil.Error):
@@ -45,13 +45,8 @@ def _program(port: int) -> str:
 
 
 def interface_address(name: str) -> str | None:
-    """Return the IPv4 address of a network interface of this machine; Linux only, None elsewhere."""
-    try:
-        import fcntl
+    """Return the IPv4 address of a network interface of this machine, None where it has none."""
+    import psutil
 
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
-            # SIOCGIFADDR of <linux/sockios.h>; the address is in bytes 20 to 24 of the ifreq.
-            answer = fcntl.ioctl(asked, 0x8915, name.encode()[:15].ljust(256, b"\0"))
-    except (ImportError, OSError):
-        return None
-    return socket.inet_ntoa(answer[20:24])
+    addresses = psutil.net_if_addrs().get(name, [])
+    return next((address.address for address in addresses if address.family == socket.AF_INET), None)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev.engines import QUIET, AdminFailed
-from planodev.engines.terms import fill
+from planodev.engines import QUIET, AdminFailed, hint
 from planodev.postgres import state_table
 from planodev.postgres.queries import stored
 from planodev.problems import Command, CredentialsRefused, Fix
@@ -60,11 +59,11 @@ def make_database(name: str, owner: str) -> str:
 
 
 def _way_in(seen: Seen, server: Container, error: str) -> Fix:
-    terms = seen.engine.terms
+    wording = seen.engine.wording
     if "not permitted to log in" not in error:
-        return Fix(f"`{fill(terms.console, server, seen.superuser)}` opens the server itself")
+        return Fix(f"`{hint(wording.console, server, seen.superuser)}` opens the server itself")
     # Nobody is left who may log in: PostgreSQL without its server needs no login.
-    return Fix(f"`{fill(terms.alone, server, seen.superuser)}`, then ", Command("up"))
+    return Fix(f"`{hint(wording.alone, server, seen.superuser)}`, then ", Command("up"))
 
 
 def differences(seen: Seen, server: Container, verdict: Verdict) -> list[str]:

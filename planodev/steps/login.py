@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from planodev.engines.terms import fill
+from planodev.engines import hint
 from planodev.postgres import proof
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady
@@ -47,7 +47,7 @@ def log_in(database: Database) -> Database:
             followed = True
             continue
         if verdict.code not in _WAIT:
-            fix = f"`{fill(seen.engine.terms.log, database.server)}` shows the server's view"
+            fix = f"`{hint(seen.engine.wording.log, database.server)}` shows the server's view"
             raise CredentialsRefused(verdict.code, f"no login as {seen.user}", why=verdict.why, fix=fix)
         now = time.monotonic()
         if now > deadline:
@@ -85,7 +85,7 @@ def _refuse_stopped(database: Database) -> None:
         log = engine.log(server, LOG_LINES).strip()
         raise NotReady(
             "server-stopped",
-            f"Postgres does not stay up: the {engine.terms.server} `{server.name}` is {state}",
+            f"Postgres does not stay up: the {engine.wording.server} `{server.name}` is {state}",
             why=log or "it left no log",
             fix=_way_out(database, log),
         )
@@ -112,11 +112,11 @@ _OTHER_MAJOR = re.compile(r"initialized by PostgreSQL version (\d+)")
 
 def _way_out(database: Database, log: str) -> Fix | str:
     """Return what mends a server that does not stay up, by what its log says."""
-    terms, server = database.seen.engine.terms, database.server
+    wording, server = database.seen.engine.wording, database.server
     other = _OTHER_MAJOR.search(log)
     if other:
-        return terms.other_major.format(major=other[1])
+        return wording.other_major.format(major=other[1])
     if _DAMAGED.search(log) and database.seen.observed.volume:
-        kept = f"the data is damaged: `{fill(terms.damaged, server)}` keeps it for a repair; then "
+        kept = f"the data is damaged: `{hint(wording.damaged, server)}` keeps it for a repair; then "
         return Fix(kept, Command("down", "--delete-data"), " begins anew")
-    return Fix(f"`{fill(terms.log, server)}` has the whole log; then ", Command("up"))
+    return Fix(f"`{hint(wording.log, server)}` has the whole log; then ", Command("up"))

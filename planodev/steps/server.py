@@ -55,7 +55,7 @@ def bring_up(seen: Seen, plan: Plan, facts: Survey) -> Database:
 
 def explain(seen: Seen, plan: Plan) -> list[str]:
     """Return why the server is not left as it is."""
-    server, data, volume = seen.engine.terms.server, seen.engine.terms.data, seen.observed.volume
+    server, data, volume = seen.engine.wording.server, seen.engine.wording.data, seen.observed.volume
     notes = []
     if plan.discard and volume:
         notes.append(f"{data} `{volume.name}` was never ready (an earlier start was interrupted); recreating it")
@@ -83,7 +83,7 @@ def _start(seen: Seen, port: int) -> str:
     try:
         seen.engine.start(seen.observed.container)
     except PortTaken:
-        text = f"replacing the {seen.engine.terms.server}, the data is kept: port {port} was lost to another"
+        text = f"replacing the {seen.engine.wording.server}, the data is kept: port {port} was lost to another"
         seen.progress.note(text)
         return "replace"
     return "start"

@@ -153,7 +153,7 @@ def running(seen: Seen) -> Database:
 
     have = seen.observed.container
     if have is None or have.state != "running":
-        server = seen.engine.terms.server
+        server = seen.engine.wording.server
         state = f"the {server} `{have.name}` is {have.state}" if have else f"this project has no {server}"
         raise VerificationFailed("not-running", "Postgres is not running", why=state, fix=Fix(Command("up")))
     return Database(seen, have, seen.wanted.port or 0, seen.wanted.password or "", "kept")

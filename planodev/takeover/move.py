@@ -80,7 +80,7 @@ class Move:
 
     def finish(self, new: Database) -> None:
         """Let the new side count as the project's data, and remove the old one where it had nothing else."""
-        seen, volume, data = new.seen, self.old.observed.volume, self.old.engine.terms.data
+        seen, volume, data = new.seen, self.old.observed.volume, self.old.engine.wording.data
         shutil.rmtree(self.directory, ignore_errors=True)
         if volume is None:
             return
@@ -138,7 +138,7 @@ def begin(seen: Seen) -> Move | None:
         old.engine.stop(database.server, seen.settings.timeout.value)
     old.engine.close()
     seen.progress.done(Outcome("copied", "conversations", counted(copy.count)))
-    where = choice.NAMES[_source(seen)]
+    where = choice.title(_source(seen))
     seen.progress.note(
         f"they stay in {where} until the verification has passed; should it fail, `planodev up` goes on there"
     )
@@ -156,7 +156,7 @@ def announce(seen: Seen) -> None:
     """Say what a move would bring, in a dry run."""
     old = _old_side(seen)
     if old is not None:
-        seen.progress.note(f"{_what(old)} would move from {choice.NAMES[_source(seen)]} to {_here(seen)}")
+        seen.progress.note(f"{_what(old)} would move from {choice.title(_source(seen))} to {_here(seen)}")
 
 
 def _old_side(seen: Seen) -> Seen | None:
@@ -176,7 +176,7 @@ def _old_side(seen: Seen) -> Seen | None:
 
 
 def _confirm(seen: Seen, old: Seen) -> None:
-    source, what = choice.NAMES[_source(seen)], _what(old)
+    source, what = choice.title(_source(seen)), _what(old)
     if seen.context.options.get("yes"):
         seen.progress.note(f"{what} move from {source} to {_here(seen)}")
         return
@@ -199,15 +199,15 @@ def _what(old: Seen) -> str:
     if have and have.state == "running":
         with suppress(AdminFailed):
             count = sum(queries.stored(old.engine, have, old.superuser).values())
-    return f"{counted(count)} in the {old.engine.terms.data} `{volume and volume.name}`"
+    return f"{counted(count)} in the {old.engine.wording.data} `{volume and volume.name}`"
 
 
 def _here(seen: Seen) -> str:
-    return choice.NAMES[seen.engine.info.name]
+    return choice.title(seen.engine.info.name)
 
 
 def _source(seen: Seen) -> str:
-    return seen.chosen.data_in if seen.chosen else ""
+    return seen.engine_choice.data_elsewhere if seen.engine_choice else ""
 
 
 def _bring_rows(new: Database, name: str, file: Path) -> int:
@@ -240,7 +240,7 @@ def _remove(old: Seen) -> None:
 
 def complete(seen: Seen) -> None:
     """Complete what a killed move has left: a server of the new side, or data of the old one."""
-    if not (seen.chosen and seen.chosen.unfinished):
+    if not seen.move_unfinished:
         return
     record = records.find(seen.project, seen.env.project_id)
     if record is None or not (record.moving_to or record.remains):
@@ -264,7 +264,7 @@ def complete(seen: Seen) -> None:
 
 def _open(seen: Seen, name: str) -> Engine:
     limit = max(seen.settings.timeout.value, settings.LEAST_ENGINE_LIMIT)
-    return choice.other(name, seen.environment, seen.project, seen.env.project_id, limit)
+    return choice.open_engine(name, seen.environment, seen.project, seen.env.project_id, limit)
 
 
 def _note(seen: Seen, at: Seen, *, moving_to: str = "", remains: str = "") -> None:

@@ -64,7 +64,7 @@ def codes():
                 yield from (
                     node.value for node in literals if isinstance(node, ast.Constant) and "-" in str(node.value)
                 )
-    yield from failures.CODES
+    yield from failures.table()["codes"]
     for code in driver_remarks._SAID:
         yield driver_remarks.remark(code).code
 
@@ -94,10 +94,10 @@ def test_every_format_of_env_is_in_the_reference():
     assert not [name for name in FORMATS if f"\n| `{name}` |" not in section]
 
 
-@pytest.mark.parametrize("code", failures.CODES)
+@pytest.mark.parametrize("code", failures.table()["codes"])
 def test_the_exit_code_of_a_failure_of_the_engine_is_in_the_reference(code):
     line = next(line for line in REFERENCE.splitlines() if line.startswith("| `") and f"`{code}`" in line)
-    assert line.split("|")[2].strip() == str(failures.CODES[code][0].exit_code)
+    assert line.split("|")[2].strip() == str(failures.kind_of(code).exit_code)
 
 
 def test_every_key_of_the_json_is_in_the_reference():

@@ -77,7 +77,7 @@ def test_every_engine_has_the_whole_interface(engine):
         assert list(have) == list(inspect.signature(wanted).parameters), name
     assert isinstance(engine.info, property)
     assert engine.why == ""
-    assert hasattr(engine, "terms")
+    assert hasattr(engine, "wording")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

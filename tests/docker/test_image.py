@@ -130,7 +130,7 @@ def test_an_image_that_cannot_be_had_says_why_and_what_to_do(project, registry, 
     def fails(image, error, code):
         failed = project("up", "--image", image, "--json", code=code)
         assert (failed.error, bool(failed.json["error"]["why"])) == (error, True)
-        return failed.json["error"]["fix"]
+        return failed.json["error"]["fix"].replace(image, "IMAGE")
 
     fixes = [
         fails(f"{registry}/demo/postgres:nope", "image-unknown", 2),

@@ -260,7 +260,7 @@ class TestAuto:
 
     def test_without_docker_it_is_the_embedded_engine_and_says_why(self, auto):
         done = elsewhere(auto, WITHOUT_DOCKER, "up")
-        assert "no Docker Engine answers" in done.stdout
+        assert "no Docker engine answers" in done.stdout
         assert auto("up").out.count("it has this project's data") == 1  # with Docker, too
 
     def test_without_either_both_ways_out_are_named(self, auto):

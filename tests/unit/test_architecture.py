@@ -76,9 +76,7 @@ def needed_by(file):
 
 # Imports that close a circle and are still to be removed.
 TO_BE_REMOVED = {
-    ("planodev.engines.terms", "planodev.engines"),
     ("planodev.engines.embedded_ahead", "planodev.engines.embedded_changes"),
-    ("planodev.engines.failures", "planodev.engines.endpoint"),
 }
 
 

@@ -1,9 +1,8 @@
-"""Every row of the table of failures is reached by a text that was recorded, through the function that is called."""
+"""What engines, registries, ssh and TLS said, as recorded in the table of failures, and what is made of it."""
 
 import http.server
 import re
 import threading
-from pathlib import Path
 
 import docker.api.client
 import docker.errors
@@ -13,30 +12,39 @@ import requests
 from planodev.cli import main
 from planodev.engines import Container, PortTaken, docker_client, endpoint, failures
 from planodev.engines.docker_changes import Changes
-from planodev.engines.docker_terms import NOT_FOUND, Refused
+from planodev.engines.docker_terms import FORBIDDEN, NOT_FOUND, Refused
 from planodev.engines.endpoint import Endpoint
-from planodev.problems import NoEngine
+from planodev.problems import Command, NoEngine
 from planodev.project.identity import Owner
 
 LINUX, WSL, CONTAINER, MACOS, WINDOWS = "linux", "wsl", "container", "macos", "windows"
 DEFAULT = "unix:///var/run/docker.sock"
 PIPE = "npipe:////./pipe/dockerDesktopLinuxEngine"
+TCP = "tcp://build.example:2376"
 SSH = "ssh://me@build.example:2222"
 
 
-def said(at, text, url, source="context `x`"):
+def said(when, text, url=DEFAULT, source="context `x`"):
     """Return the error that production code makes of a text, by the function that it calls."""
-    if at == "socket":
-        return failures.nowhere(url) if text == "none" else failures.at_socket(text, url, source)
-    if at == "address":
-        return failures.unusable(url, source, docker.errors.DockerException(text))
-    if at == "connect":
-        return failures.lost(Endpoint(url, source), requests.exceptions.ConnectionError(text))
-    if at == "answer":
-        return failures.answered_badly(Endpoint(url, source), text)
-    if at == "pull":
-        return failures.not_pulled("postgres:99", text)
-    return main.unexpected(Refused(500, text))
+    if when.startswith("socket"):
+        state = when.split()[1]
+        return failures.nowhere(url) if state == "none" else failures.at_socket(state, url, source)
+    where = Endpoint(url, source)
+    unconnected = requests.exceptions.ConnectionError(text)
+    calls = {
+        "address": lambda: failures.unusable(url, source, docker.errors.DockerException(text)),
+        "connect": lambda: failures.not_connected(where, unconnected),
+        "ssh": lambda: failures.not_connected(Endpoint(SSH, source), unconnected),
+        "lost": lambda: failures.lost(where, ConnectionError(text)),
+        "timed out": lambda: failures.timed_out(where, text),
+        "answer": lambda: failures.answered_badly(where, text),
+        "greeting forbidden": lambda: failures.answered_badly(Endpoint(TCP, source), text, forbidden=True),
+        "too old": lambda: failures.too_old(where, text, "1.41"),
+        "forbidden": lambda: main.unexpected(Refused(FORBIDDEN, text)),
+        "request": lambda: main.unexpected(Refused(500, text)),
+        "pull": lambda: failures.not_pulled("postgres:99", text),
+    }
+    return calls[when]()
 
 
 # The sockets of each product as contexts and DOCKER_HOST name them, and what starts it.
@@ -60,79 +68,150 @@ STARTS = [
     (DEFAULT, LINUX, "`sudo systemctl start docker`"),
 ]
 STATES = {"dead": "engine-not-started", "missing": "no-socket", "none": "no-engine"}
-
-
-def recorded():
-    """Yield (where, what was said, address, system, code, a part of the fix)."""
-    for state, code in STATES.items():
-        yield from (("socket", state, url, system, code, fix) for url, system, fix in STARTS)
-    text = Path(__file__).with_name("recorded_failures.txt").read_text(encoding="utf-8")
-    for entry in text.split("\n\n")[1:]:
-        head, words = entry.strip().split("\n", 1)
-        at, url, system, code, fix = head.split(" | ")
-        yield at, words, "" if url == "-" else url, system, code, fix
-
-
-RECORDED = list(recorded())
+ROWS = failures.table()["failure"]
+EXAMPLES = [(row, when, text) for row in ROWS for when in row["when"] for text in row.get("examples", [""])]
+BEFORE_THE_HANDSHAKE = {
+    "socket none",
+    "socket missing",
+    "socket dead",
+    "socket denied",
+    "address",
+    "connect",
+    "ssh",
+    "answer",
+    "lost",
+    "timed out",
+    "too old",
+    "forbidden",
+    "greeting forbidden",
+}
 
 
 @pytest.fixture(autouse=True)
-def rows(monkeypatch):
-    """The rows that were found."""
-    found = []
-    real = failures.find
-
-    def find(seen):
-        found.append(real(seen))
-        return found[-1]
-
-    monkeypatch.setattr(failures, "find", find)
+def on_linux(monkeypatch):
     monkeypatch.setattr(failures, "this_system", lambda: LINUX)
-    return found
 
 
-@pytest.mark.parametrize("entry", RECORDED, ids=" ".join)
-def test_a_recorded_text_gives_its_row(monkeypatch, rows, entry):
-    at, text, url, system, code, fix = entry
-    monkeypatch.setattr(failures, "this_system", lambda: system)
-    error = said(at, text, url)
-    assert [row.code for row in rows] == [error.code] == [code]
-    assert fix in error.fix
+@pytest.mark.parametrize(("row", "when", "text"), EXAMPLES, ids=lambda value: "" if isinstance(value, dict) else value)
+def test_a_recorded_text_gives_its_own_row(row, when, text):
+    assert failures.find(when, text) is row
+    error = said(when, text)
+    assert error.code == row["code"]
+    assert isinstance(error, failures.kind_of(row["code"]))
     assert error.why
-    assert isinstance(error, failures.CODES[code][0])
-    assert not re.search(r"\{|``", f"{error.message} {error.fix}")
+    # Each alternative of a row has an example, so each row can be read as it will be shown.
+    assert not re.search(r"\$\w*(said|host|start|down|denied)|``|  ", f"{error.message} {error.why} {error.fix}")
 
 
-def test_every_row_is_reached_and_none_is_shadowed(monkeypatch, rows):
-    for at, text, url, system, *_ in RECORDED:
-        monkeypatch.setattr(failures, "this_system", lambda system=system: system)
-        said(at, text, url)
-    assert [row for row in failures.TABLE if row not in rows] == []
-    assert len(set(failures.TABLE)) == len(failures.TABLE)
+@pytest.mark.parametrize("row", [row for row in ROWS if "match" in row], ids=lambda row: row["match"])
+def test_every_alternative_of_a_pattern_has_an_example(row):
+    """Whoever adds words to a row records where they were seen."""
+    for alternative in _alternatives(row["match"]):
+        assert any(re.search(alternative, text, re.IGNORECASE) for text in row["examples"]), alternative
 
 
-def test_every_code_is_used_and_known():
-    assert {row.code for row in failures.TABLE} == set(failures.CODES)
+def _alternatives(pattern):
+    """Return the parts of a pattern between the bars that stand outside of all brackets."""
+    depth, parts = 0, [""]
+    for before, character in zip(" " + pattern, pattern, strict=False):
+        depth += (character == "(") - (character == ")") if before != "\\" else 0
+        if character == "|" and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
 
 
-@pytest.mark.parametrize("row", [row for row in failures.TABLE if not {"request", "pull"} & set(row.at.split())])
+def test_every_row_names_its_source_and_every_code_has_a_row():
+    assert all(row["source"] for row in [*ROWS, *failures.table()["product"]])
+    assert {row["code"] for row in ROWS} == set(failures.table()["codes"])
+
+
+@pytest.mark.parametrize(("url", "system", "fix"), STARTS)
+def test_a_product_that_is_not_running_says_what_starts_it(monkeypatch, url, system, fix):
+    monkeypatch.setattr(failures, "this_system", lambda: system)
+    for state, code in STATES.items():
+        error = said(f"socket {state}", "", url)
+        assert error.code == code
+        assert fix in str(error.fix)
+
+
+@pytest.mark.parametrize(
+    ("url", "source", "system", "fix"),
+    [
+        ("unix:///run/user/1000/docker.sock", "DOCKER_HOST", LINUX, "`unset DOCKER_HOST`"),
+        ("unix:///elsewhere/docker.sock", "rootless Docker", LINUX, "without `sudo`"),
+        ("unix:///run/podman/podman.sock", "Podman", LINUX, "$XDG_RUNTIME_DIR/podman/podman.sock"),
+        ("unix:///Users/u/.docker/run/docker.sock", "DOCKER_HOST", MACOS, "docker context use"),
+        (DEFAULT, "default socket", CONTAINER, "--group-add $(stat -c %g /var/run/docker.sock)"),
+        (DEFAULT, "default socket", LINUX, "sudo usermod -aG docker $USER"),
+        (DEFAULT, "default socket", WSL, "sudo usermod -aG docker $USER"),
+    ],
+)
+def test_a_socket_that_this_user_may_not_use_says_how_to_get_at_it(monkeypatch, url, source, system, fix):
+    monkeypatch.setattr(failures, "this_system", lambda: system)
+    error = said("socket denied", "", url, source)
+    assert error.code == "engine-denied"
+    assert fix in str(error.fix)
+    assert source in error.why
+
+
+@pytest.mark.parametrize(
+    ("when", "text", "url", "fix"),
+    [
+        ("answer", "(2, 'CreateFile', 'The system cannot find the file specified.')", PIPE, "`docker desktop start`"),
+        (
+            "answer",
+            "(2, 'CreateFile', 'The system cannot find the file specified.')",
+            "npipe:////./pipe/podman-machine-default",
+            "`podman machine start`",
+        ),
+        ("answer", "(5, 'CreateFile', 'Access is denied.')", PIPE, "net localgroup docker-users $env:USERNAME"),
+        ("connect", "ProxyError", "tcp://build.example:2376", "NO_PROXY=build.example`"),
+        ("ssh", "Authentication failed.", SSH, "`ssh -p 2222 me@build.example docker version`"),
+        ("pull", "received unexpected HTTP status: 503", DEFAULT, "`docker pull postgres:99`"),
+        ("pull", "manifest unknown", DEFAULT, "`planodev up --image postgres:16`"),
+    ],
+)
+def test_a_fix_names_what_it_is_about(monkeypatch, when, text, url, fix):
+    if url.startswith("npipe"):
+        monkeypatch.setattr(failures, "this_system", lambda: WINDOWS)
+    assert fix in str(said(when, text, url).fix)
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if BEFORE_THE_HANDSHAKE & set(row["when"])])
 def test_before_the_handshake_every_failure_means_that_there_is_no_engine(row):
-    assert failures.CODES[row.code][0] is NoEngine
+    assert failures.kind_of(row["code"]) is NoEngine
 
 
-@pytest.mark.parametrize("at", ["address", "connect", "answer", "request", "pull"])
-@pytest.mark.parametrize("text", ["", "something new", "{said} {0}"])
+def test_a_planodev_command_in_a_fix_is_a_structure():
+    assert Command("up", "--port", "N") in failures.refused("port is already allocated").fix.parts
+
+
+@pytest.mark.parametrize("at", sorted({when for row in ROWS for when in row["when"] if "socket" not in when}))
+@pytest.mark.parametrize("text", ["", "something new", "{said} {0} $said ${x} $$"])
 def test_whatever_is_said_finds_a_row(at, text):
-    error = said(at, text, DEFAULT)
+    error = said(at, text)
     assert error.message
-    assert error.fix
+    assert text in error.why
+    assert str(error.fix)
 
 
-def test_the_words_of_the_engine_are_shown_in_one_line_without_tags_and_not_endlessly():
-    assert failures.not_pulled("x", "a\n  b\tc\n").why == "a b c"
-    assert failures.refused("the host (veth1) <=> sandbox").why.endswith("(veth1) <=> sandbox")
-    assert failures.answered_badly(Endpoint(DEFAULT, "x"), "502 <h1>Bad\n gateway</h1>").why == "502 Bad gateway"
-    assert len(failures.refused("x" * 10_000).why) < 1000
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\n  b\tc\n", "a b c"),
+        ("the host (veth1) <=> sandbox", "the host (veth1) <=> sandbox"),
+        ("502 <h1>Bad\n gateway</h1>", "502 Bad gateway"),
+        ("\x1b[31mred\x1b[0m\x00\x07 \u202eback", "[31mred [0m back"),
+    ],
+)
+def test_the_words_of_an_engine_are_shown_in_one_line_without_tags_and_control_characters(text, shown):
+    assert failures.readable(text) == shown
+
+
+def test_the_words_of_an_engine_are_not_shown_endlessly():
+    assert len(failures.refused("x" * 10_000).why) < failures.LONGEST + 50
 
 
 @pytest.mark.parametrize(
@@ -161,15 +240,8 @@ def test_a_context_names_its_product_and_not_the_default_engine():
     with pytest.raises(NoEngine) as caught:
         endpoint.check_socket(where)
     assert caught.value.code == "no-socket"
-    assert caught.value.fix.startswith("`colima start work`; or choose another")
+    assert str(caught.value.fix).startswith("`colima start work`; or choose another")
     assert "context `colima-work`" in caught.value.why
-
-
-def test_commands_are_those_of_windows_there(monkeypatch):
-    monkeypatch.setattr(failures, "this_system", lambda: WINDOWS)
-    url = "tcp://build.example:2376"
-    assert "`$env:NO_PROXY = 'build.example'`" in said("connect", "ProxyError", url).fix
-    assert "`Remove-Item Env:DOCKER_TLS_VERIFY`" in said("connect", "WRONG_VERSION_NUMBER", url).fix
 
 
 class Refusing:
@@ -205,7 +277,7 @@ def connecting(url):
 def test_an_endpoint_over_ssh_without_paramiko_says_what_to_install(monkeypatch):
     monkeypatch.delattr(docker.api.client, "SSHHTTPAdapter", raising=False)
     error = connecting(SSH)
-    assert (error.code, "pip install paramiko" in error.fix) == ("bad-endpoint", True)
+    assert (error.code, "pip install paramiko" in str(error.fix)) == ("bad-endpoint", True)
 
 
 def ssh_error(text):
@@ -215,9 +287,9 @@ def ssh_error(text):
 @pytest.mark.parametrize(
     ("error", "fix"),
     [
-        (ssh_error("Server 'build.example' not found in known_hosts"), "`ssh -p 2222 me@build.example` once"),
-        (ssh_error("Authentication failed."), "`ssh-copy-id"),
-        (OSError(-2, "Name or service not known"), "check the name"),
+        (ssh_error("Server 'build.example' not found in known_hosts"), "`ssh -p 2222 me@build.example docker version`"),
+        (ssh_error("Authentication failed."), "`ssh-copy-id`"),
+        (OSError(-2, "Name or service not known"), "check the address"),
     ],
 )
 def test_what_ssh_says_in_the_constructor_is_no_crash(monkeypatch, error, fix):
@@ -226,7 +298,7 @@ def test_what_ssh_says_in_the_constructor_is_no_crash(monkeypatch, error, fix):
 
     monkeypatch.setattr(docker.api.client, "SSHHTTPAdapter", fail, raising=False)
     found = connecting(SSH)
-    assert (found.code, fix in found.fix) == ("engine-unreachable", True)
+    assert (found.code, fix in str(found.fix)) == ("engine-unreachable", True)
 
 
 def test_a_mistake_of_planodevs_own_stays_one(monkeypatch):
@@ -261,8 +333,31 @@ def test_a_proxy_that_answers_in_the_engines_place_is_named():
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         error = connecting(f"tcp://127.0.0.1:{server.server_address[1]}")
         server.shutdown()
-    assert (error.code, "NO_PROXY=127.0.0.1" in error.fix) == ("engine-error", True)
+    assert (error.code, "NO_PROXY=127.0.0.1" in str(error.fix)) == ("engine-error", True)
     assert error.why.endswith("403 GET /version: Blocked by the proxy")
+
+
+PAGE = "403 GET /_ping: <html><body><h1>403 Forbidden</h1> Request forbidden by administrative rules. </body></html>"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        failures.answered_badly(Endpoint(DEFAULT, "default socket"), PAGE, forbidden=True),
+        failures.refused(PAGE, forbidden=True),
+    ],
+)
+def test_a_page_of_a_proxy_for_the_socket_is_told_from_one_for_the_web(error):
+    assert error.code == "engine-forbids"
+    assert error.why.endswith("403 GET /_ping: 403 Forbidden Request forbidden by administrative rules.")
+    assert "CONTAINERS=1" in str(error.fix)
+
+
+def test_what_an_engine_says_does_not_make_it_one_that_forbids_or_is_lost():
+    words = "403 GET /x: the answer broke off within 15 seconds"
+    assert said("request", words).code == "engine-refused"
+    assert said("answer", words).code == "engine-error"
+    assert said("connect", words).code == "engine-unreachable"
 
 
 def test_a_container_that_is_being_removed_counts_as_gone():

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
+import psutil
 import pytest
 
-from planodev.engines import Container, Desired, Observed, Volume
+from planodev.engines import Container, Desired, Observed, Volume, ports
 from planodev.engines.planning import PLANO_PORTS, choose_name, choose_port, plan, published_addresses
 from planodev.problems import Conflict
 from planodev.project.identity import Owner
@@ -52,8 +53,8 @@ def test_a_missing_container_is_created_and_kept_data_is_mentioned(volume, reaso
         ({"image_id": "sha256:" + "f" * 64}, ("f" * 12, "0" * 12)),
         ({"port": 5433}, ("5433", "5432")),
         ({"port": None}, ("None", "5432")),
-        ({"addresses": ("127.0.0.1",)}, ("on 127.0.0.1,", "127.0.0.1, 172.17.0.1")),
-        ({"addresses": ()}, ("nothing", "172.17.0.1")),
+        ({"addresses": ("127.0.0.1",)}, ("from 127.0.0.1 to", "127.0.0.1, 172.17.0.1")),
+        ({"addresses": ()}, ("none", "172.17.0.1")),
         ({"volume": None}, ("volume is gone",)),
         ({"volume": "theirs"}, ("theirs",)),
         ({"state": "dead"}, ("dead",)),
@@ -164,3 +165,9 @@ def test_nothing_is_ever_published_on_every_interface():
                 addresses = published_addresses(plano, **facts, gateway=gateway)
                 assert addresses[0] == "127.0.0.1"
                 assert set(addresses[1:]) <= {GATEWAY}
+
+
+def test_the_address_of_an_interface_is_found_by_its_name():
+    name = next(name for name, found in psutil.net_if_addrs().items() if any(a.address == "127.0.0.1" for a in found))
+    assert ports.interface_address(name) == "127.0.0.1"
+    assert ports.interface_address("no-such-interface") is None

@@ -1,0 +1,118 @@
+"""Which engine a project gets, by what has its data and what answers: the table of docs/adr/0021-which-engine.md."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from planodev.engines import choice, embedded, embedded_program
+from planodev.problems import Command, NoEngine
+from planodev.project import records
+from planodev.project.settings import Setting
+
+DOWN = NoEngine("engine-not-started", "no engine answers at `/s`", why="it is down", fix="start it")
+NUMBER = "0123456789abcdef"
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine whose facts a test sets: who answers, who has data, what is recorded."""
+    facts = SimpleNamespace(docker=True, docker_data=False, embedded=True, embedded_data=False, record=None, asked=[])
+
+    def connect(name):
+        facts.asked.append(name)
+        if not getattr(facts, name):
+            raise DOWN
+        volume = "v" if facts.docker_data else None
+        return SimpleNamespace(name=name, why="", observe=lambda *_: SimpleNamespace(volume=volume))
+
+    kinds = {
+        "docker": choice._Kind("Docker", lambda *_: connect("docker")),
+        "embedded": choice._Kind("the embedded engine", lambda *_: connect("embedded")),
+    }
+    monkeypatch.setattr(choice, "_KINDS", kinds)
+    monkeypatch.setattr(choice, "_docker", lambda *_: connect("docker"))
+    monkeypatch.setattr(choice, "_embedded", lambda *_: connect("embedded"))
+    monkeypatch.setattr(embedded, "has_data", lambda *_: facts.embedded_data)
+    monkeypatch.setattr(embedded_program, "find", lambda: "a program" if facts.embedded else None)
+    monkeypatch.setattr(records, "find", lambda *_: facts.record)
+    monkeypatch.setattr(records, "is_of_another", lambda *_: False)
+    return facts
+
+
+def choose(engine="auto", env_id=None, *, follow=False, **environment):
+    return choice.choose(Setting(engine, "--engine"), environment, None, env_id, follow=follow, limit=15)
+
+
+def record(engine, **more):
+    return records.Record(NUMBER, "/p", "1:1", engine, "the-volume", **more)
+
+
+@pytest.mark.parametrize(
+    ("facts", "engine", "expected"),
+    [
+        ({"record": record("docker")}, "auto", ("docker", "", "it has this project's data")),
+        ({"record": record("embedded")}, "auto", ("embedded", "", "it has this project's data")),
+        ({"embedded_data": True}, "auto", ("embedded", "", "it has this project's data")),
+        ({}, "auto", ("docker", "", "it answers")),
+        ({"docker": False}, "auto", ("embedded", "", "without Docker: no engine answers at `/s`")),
+        (
+            {"record": record(""), "docker": False},
+            "auto",
+            ("embedded", "", "without Docker: no engine answers at `/s`"),
+        ),
+        ({}, "embedded", ("embedded", "", "from --engine")),
+        ({"docker_data": True}, "embedded", ("embedded", "docker", "from --engine")),
+        ({"docker": False}, "embedded", ("embedded", "", "from --engine")),
+        ({"record": record("docker")}, "embedded", ("embedded", "docker", "from --engine")),
+        ({"embedded_data": True}, "docker", ("docker", "embedded", "from --engine")),
+    ],
+)
+def test_the_engine_with_the_data_comes_first_then_one_that_answers(machine, facts, engine, expected):
+    vars(machine).update(facts)
+    found = choose(engine)
+    assert (found.engine.name, found.data_elsewhere, found.engine.why) == expected
+
+
+def test_all_commands_but_up_go_where_the_data_is(machine):
+    machine.record = record("docker")
+    found = choose("embedded", follow=True)
+    assert (found.engine.name, found.data_elsewhere) == ("docker", "")
+
+
+def test_an_interrupted_move_is_told(machine):
+    machine.record = record("docker", moving_to="embedded")
+    assert choose().move_unfinished
+
+
+@pytest.mark.parametrize("engine", ["auto", "docker"])
+def test_no_other_engine_is_used_while_the_one_with_the_data_is_down(machine, engine):
+    machine.record, machine.docker = record("docker"), False
+    with pytest.raises(NoEngine) as caught:
+        choose(engine)
+    assert caught.value.code == DOWN.code
+    assert "it is down; this project's data is in Docker, in `the-volume`" in caught.value.why
+    assert "embedded" not in machine.asked
+
+
+@pytest.mark.parametrize("variable", ["DOCKER_HOST", "DOCKER_CONTEXT"])
+def test_an_engine_that_was_named_is_never_replaced_by_another(machine, variable):
+    machine.docker = False
+    with pytest.raises(NoEngine):
+        choose(**{variable: "x"})
+
+
+def test_a_number_without_a_record_is_no_licence_for_an_empty_database(machine):
+    machine.docker = False
+    with pytest.raises(NoEngine) as caught:
+        choose(env_id=NUMBER)
+    assert "may be in Docker" in caught.value.why
+    assert Command("up", "--engine", "embedded") in caught.value.fix.parts
+
+
+@pytest.mark.parametrize(("environment", "then"), [({}, ()), ({"DOCKER_HOST": "x"}, ("--engine", "embedded"))])
+def test_without_either_both_ways_out_are_named(machine, environment, then):
+    machine.docker = machine.embedded = False
+    with pytest.raises(NoEngine) as caught:
+        choose(**environment)
+    assert str(caught.value.fix).startswith(f"start it; or {embedded.INSTALL}")
+    assert Command("up", *then) in caught.value.fix.parts
