@@ -88,16 +88,8 @@ class Problem:
         return self.level == "error"
 
     def as_json(self) -> dict[str, str | None]:
-        """Return the `error` object of `--json`; a warning has no `why`."""
-        entry = {
-            "code": self.code,
-            "message": self.message,
-            "why": self.why,
-            "fix": str(self.fix) if self.fix else None,
-        }
-        if self.level == "warning":
-            del entry["why"]
-        return entry
+        """Return an entry of `warnings` of `--json`, where an error that does not stop the command stands too."""
+        return {"code": self.code, "message": self.message, "fix": str(self.fix) if self.fix else None}
 
 
 class PlanodevError(Exception):
@@ -108,6 +100,11 @@ class PlanodevError(Exception):
     def __init__(self, code: str, message: str, *, why: str | None = None, fix: Fix | str | None = None) -> None:
         super().__init__(message)
         self.problem = Problem(code, message, fix, why, level="error")
+
+    @classmethod
+    def of(cls, problem: Problem) -> PlanodevError:
+        """Return the error of this class that carries a problem."""
+        return cls(problem.code, problem.message, why=problem.why, fix=problem.fix)
 
     @property
     def code(self) -> str:
@@ -131,7 +128,8 @@ class PlanodevError(Exception):
 
     def as_json(self) -> dict[str, str | None]:
         """Return the `error` object of `--json`."""
-        return self.problem.as_json()
+        entry = self.problem.as_json()
+        return {"code": entry["code"], "message": entry["message"], "why": self.why, "fix": entry["fix"]}
 
 
 class BadInput(PlanodevError):

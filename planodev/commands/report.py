@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from planodev import engines, work
-from planodev.plano import storage
+from planodev.plano import judge, storage
 from planodev.postgres import proof, state_table
 from planodev.postgres.connection import host_of
 from planodev.problems import Problem
@@ -199,9 +199,7 @@ def status(run: Work, inside: proof.Evidence | None) -> Result:
     own = run.config.connection_string if run.config.text is not None else None
     if data["state"] == "absent" and own and not storage.names_ours(own):
         hint = f"`planodev verify` proves the database that `{run.config.path.name}` names"
-    lacks = run.config.lacks if run.config.text is not None else None
-    fix = "`planodev up --yes` adds what is missing to it, and nothing else"
-    notices = [Problem("config-without-storage", f"Plano would not use this database: {lacks}", fix)] if lacks else []
+    notices = [one for one in judge.judge_config(run.config, None, run.mode) if one.code == "config-without-storage"]
     if run.lost_data and not run.observed.container:
         data["engine"]["why"] = data["engine"]["why"].replace("it has this", "it had this")
         notices.append(GONE)

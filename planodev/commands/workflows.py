@@ -125,7 +125,7 @@ def _prove_early(run: work.Work) -> Callable[[], proof.Evidence | None] | None:
         # The embedded engine's own program starts in less time than psycopg is loaded, and goes the same way.
         here = run.mode == "native" and run.engine.info.name != "embedded"
         evidence = proof.run_here(way, _EARLY) if here else run.engine.prove_from_inside(have, way, _EARLY)
-        return evidence if proof.verdict(evidence, way).proved else None
+        return None if proof.judge(evidence, way) else evidence
 
     return begin(prove)
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from planodev.postgres.connection import Connection
-    from planodev.postgres.proof import Evidence, Verdict
+    from planodev.postgres.proof import Evidence
+    from planodev.problems import Problem
     from planodev.work import Work
 
 POLL = 0.025  # seconds
@@ -47,7 +48,7 @@ class LogIn:
         followed = False
         while True:
             verdict = self._try(work)
-            if verdict.proved:
+            if verdict is None:
                 work.ahead = work.ahead or Ahead(work)
                 work.ahead.go()
                 return Outcome("updated" if followed else "succeeded", subject)
@@ -57,7 +58,7 @@ class LogIn:
                 continue
             if verdict.code not in _WAIT:
                 fix = f"`{fill(work.engine.terms.log, work.have())}` shows the server's view"
-                raise CredentialsRefused(verdict.code, f"no login as {work.user}", why=verdict.why, fix=fix)
+                raise CredentialsRefused(verdict.code, verdict.message, why=verdict.why, fix=fix)
             if time.monotonic() > deadline:
                 raise self._late(work, verdict)
             self._look_at_container(work)
@@ -70,26 +71,26 @@ class LogIn:
             return Outcome("would be tried", subject)
         work.container, work.volume = have, work.observed.volume
         verdict = self._try(work)
-        if verdict.code in _FOLLOW:
+        if verdict and verdict.code in _FOLLOW:
             with suppress(AdminFailed):  # what `up` then says with its way out
                 say(work, verdict)
                 return Outcome("would be updated", subject)
-        return Outcome("unchanged" if verdict.proved else "would be tried", subject)
+        return Outcome("would be tried" if verdict else "unchanged", subject)
 
-    def _try(self, work: Work) -> Verdict:
-        """Return `proved` for a login; nothing else is asked here."""
+    def _try(self, work: Work) -> Problem | None:
+        """Return None for a login; nothing else is asked here."""
         import psycopg
 
         if not work.engine.info.local:
             # Its ports are on another machine; the witness is the only one beside it.
             evidence = beside_plano(work)
-            return proof.Verdict("proved") if evidence.facts else proof.verdict(evidence, work.connection())
+            return None if evidence.facts else proof.judge(evidence, work.connection())
         way = work.connection(host=LOOPBACK)
         try:
             proof.login(way, 5).close()
         except psycopg.Error as error:
-            return proof.verdict(proof.refusal(error), way)
-        return proof.Verdict("proved")
+            return proof.judge(proof.refusal(error), way)
+        return None
 
     def _look_at_container(self, work: Work) -> None:
         now = time.monotonic()
@@ -106,7 +107,7 @@ class LogIn:
                 fix=_way_out(work, log),
             )
 
-    def _late(self, work: Work, verdict: Verdict) -> NotReady:
+    def _late(self, work: Work, verdict: Problem) -> NotReady:
         log = work.engine.log(work.have(), LOG_LINES).strip()
         return NotReady(
             "not-ready-in-time",

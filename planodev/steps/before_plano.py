@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from planodev.plano import access_keys, storage
-from planodev.problems import BadInput, Problem, VerificationFailed
+from planodev.plano import access_keys, judge, storage
+from planodev.problems import BadInput, Command, Fix, Problem, VerificationFailed
 from planodev.steps import fit, plano_running, verify
 
 if TYPE_CHECKING:
-    from planodev.engines import Container
     from planodev.work import Work
 
 MODE_OPTION = {"docker": "planoai up --docker", "native": "planoai up"}
@@ -26,30 +26,21 @@ def look(work: Work) -> None:
 
     """
     work.password, work.port = work.wanted.password, work.wanted.port or 0
-    have = work.observed.container
     if not work.wanted.foreign_host:
         _refuse_docker(work)
-    if have and not work.wanted.foreign_host and _out_of_reach(work, have):
-        raise VerificationFailed(
-            "wrong-mode",
-            "a Plano in Docker would not reach this database",
-            why=f"it listens on {', '.join(have.addresses)} alone, as it was asked to by `--plano native`",
-            fix="`planodev up --plano docker`, or start Plano by `planodev run -- planoai up`",
-        )
+        _refuse_out_of_reach(work)
     if work.wanted.plano and work.wanted.plano != work.mode and not _names_another(work):
-        host = work.connection().host
-        text = f"DB_HOST in `.env` is for `{MODE_OPTION[work.wanted.plano]}`; this command gets {host} instead"
-        work.progress.notice(
-            Problem("host-for-other-mode", text, f"`planodev up --plano {work.mode}` makes that stick")
-        )
+        host, option = work.connection().host, MODE_OPTION[work.wanted.plano]
+        text = f"DB_HOST in `.env` is for `{option}`; this command gets {host} instead"
+        fix = Fix(Command("up", "--plano", work.mode), " changes `.env`")
+        work.progress.notice(Problem("host-for-other-mode", text, fix))
     verify.alone(work)
-    faults = _faults(work)
-    for fault in faults[1:] if faults and faults[0].fatal else faults:
-        work.progress.notice(Problem(fault.code, fault.message, fault.fix))
-    if faults and faults[0].fatal:
-        first = faults[0]
-        text = f"planoai would not get {first.key or 'a key'}"
-        raise VerificationFailed(first.code, text, why=first.message, fix=first.fix)
+    problems = judge.judge_keys(work.config.keys, _places(work))
+    error = problems.pop(0) if problems and problems[0].fatal else None
+    for problem in problems:
+        work.progress.notice(problem)
+    if error:
+        raise VerificationFailed.of(error)
     older = plano_running.older_than(work)
     if older:
         work.progress.notice(older)
@@ -65,21 +56,26 @@ def _refuse_docker(work: Work) -> None:
     try:
         fit.refuse(work)
     except BadInput as error:
-        raise VerificationFailed(
-            error.code,
-            error.message,
-            why="it listens on 127.0.0.1 alone, and a container has one of its own",
-            fix="`planodev run -- planoai up`, without `--docker`; or `planodev up --engine docker`",
-        ) from error
+        fix = Fix(
+            Command("run", "--", "planoai", "up"), ", without `--docker`; or ", Command("up", "--engine", "docker")
+        )
+        raise VerificationFailed.of(replace(error.problem, fix=fix)) from error
 
 
-def _out_of_reach(work: Work, have: Container) -> bool:
-    """Say whether a Plano in Docker would find nobody at `host.docker.internal`, which depends on the engine."""
-    if work.mode != "docker" or have.plano == "docker":
-        return False
-    return not set(work.engine.addresses(work.mode, have.image)) <= set(have.addresses)
+def _refuse_out_of_reach(work: Work) -> None:
+    """Refuse a Plano in Docker that would find nobody at `host.docker.internal`, which depends on the engine."""
+    have = work.observed.container
+    if have is None or work.mode != "docker" or have.plano == "docker":
+        return
+    if set(work.engine.addresses(work.mode, have.image)) <= set(have.addresses):
+        return
+    raise VerificationFailed(
+        "wrong-mode",
+        "Plano in Docker cannot reach this database",
+        why=f"it listens on {', '.join(have.addresses)} only, as `--plano native` asked",
+        fix=Fix(Command("up", "--plano", "docker"), ", or ", Command("run", "--", "planoai", "up")),
+    )
 
 
-def _faults(work: Work) -> list[access_keys.Fault]:
-    places = access_keys.places(work.config.path, work.env, verify.given(work), verify.option(work))
-    return access_keys.faults(work.config.keys, places)
+def _places(work: Work) -> access_keys.Places:
+    return access_keys.places(work.config.path, work.env, verify.given(work), verify.words(work))

@@ -6,7 +6,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from planodev import rendering
-from planodev.plano import config_edit, config_file, config_keys, judge, providers
+from planodev.plano import config_edit, config_file, judge, providers
 from planodev.postgres import connection
 from planodev.problems import BadInput, Problem
 from planodev.project import env_file
@@ -27,9 +27,9 @@ class WriteConfig:
 
     def run(self, work: Work) -> Outcome:
         outcome = self._edit(work) if work.config.content is not None else self._write(work)
-        for finding in judge.findings(work.config, None, work.mode):
-            if not finding.fatal:  # the rest is what the proof fails with
-                work.progress.notice(Problem(finding.code, finding.message, finding.fix))
+        for problem in judge.judge_config(work.config, None, work.mode):
+            if not problem.fatal:  # the rest is what the proof fails with
+                work.progress.notice(problem)
         return outcome
 
     def _edit(self, work: Work) -> Outcome:
@@ -43,8 +43,8 @@ class WriteConfig:
                     f"move `{path.name}` away, then `planodev up` again",
                 )
             )
-        if work.config.lacks is None or config_keys.unknown(work.config.content):
-            return Outcome("unchanged", path.name, "without storage" if work.config.lacks else "")
+        if work.config.lacks is None:
+            return Outcome("unchanged", path.name)
         try:
             new = config_edit.with_storage(text)
         except config_edit.NotEditable:

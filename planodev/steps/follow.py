@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from planodev.checks.inside import stored
 from planodev.engines import QUIET, AdminFailed
 from planodev.engines.terms import fill
-from planodev.postgres import state_table
+from planodev.postgres import sql, state_table
 from planodev.problems import CredentialsRefused
 
 if TYPE_CHECKING:
-    from planodev.postgres.proof import Verdict
+    from planodev.problems import Problem
     from planodev.work import Work
 
 
-def follow(work: Work, verdict: Verdict) -> None:
+def follow(work: Work, verdict: Problem) -> None:
     """Make the role, its password and the database what `.env` says, each with a line that says what was otherwise.
 
     Args:
@@ -26,9 +26,9 @@ def follow(work: Work, verdict: Verdict) -> None:
         CredentialsRefused: the server's own socket refuses too.
 
     """
-    role, name = _quoted(work.user), _quoted(work.database)
-    password = _literal(work.password or "")
-    make_role = f"SELECT 'CREATE ROLE {role}' WHERE to_regrole('{role}') IS NULL \\gexec\n"
+    role, name = sql.identifier(work.user), sql.identifier(work.database)
+    password = sql.literal(work.password or "")
+    make_role = f"SELECT {sql.literal('CREATE ROLE ' + role)} WHERE to_regrole({sql.literal(role)}) IS NULL \\gexec\n"
     grants = f"""\
 GRANT CONNECT ON DATABASE {name} TO {role};
 GRANT USAGE, CREATE ON SCHEMA public TO {role};
@@ -51,9 +51,9 @@ WHERE to_regclass('{state_table.NAME}') IS NOT NULL \\gexec
 
 def make_database(name: str, owner: str) -> str:
     """Return the SQL that makes a database where it is missing, whatever its name is."""
-    make = f"CREATE DATABASE {_quoted(name)} OWNER {_quoted(owner)}"
-    missing = f"NOT EXISTS (SELECT FROM pg_database WHERE datname = {_literal(name)})"
-    return f"SELECT {_literal(make)} WHERE {missing} \\gexec\n"
+    make = f"CREATE DATABASE {sql.identifier(name)} OWNER {sql.identifier(owner)}"
+    missing = f"NOT EXISTS (SELECT FROM pg_database WHERE datname = {sql.literal(name)})"
+    return f"SELECT {sql.literal(make)} WHERE {missing} \\gexec\n"
 
 
 def _way_in(work: Work, error: str) -> str:
@@ -64,9 +64,9 @@ def _way_in(work: Work, error: str) -> str:
     return f"`{fill(terms.alone, work.have(), superuser)}`, then `planodev up`"
 
 
-def say(work: Work, verdict: Verdict) -> None:
+def say(work: Work, verdict: Problem) -> None:
     """Say what differs, with both values; of a password only that it does."""
-    can = f"SELECT coalesce((SELECT rolcanlogin::text FROM pg_roles WHERE rolname = '{work.user}'), 'none');"
+    can = f"SELECT coalesce((SELECT rolcanlogin::text FROM pg_roles WHERE rolname = {sql.literal(work.user)}), 'none');"
     may_log_in, databases = _admin(work, can, "postgres"), stored(work, work.have())
     dry, volume = work.dry_run, work.volume
     makes = "would be made" if dry else "is made"
@@ -95,11 +95,3 @@ def _admin(work: Work, sql: str, database: str) -> str:
 
 def _superuser(work: Work) -> str:
     return (work.volume.superuser if work.volume else work.superuser) or work.user
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev.plano import access_keys
-from planodev.problems import Problem
+from planodev.plano import access_keys, judge
 from planodev.project import env_file
 from planodev.result import Outcome
-from planodev.steps.verify import option
+from planodev.steps.verify import words
 
 if TYPE_CHECKING:
     from planodev.work import Work
@@ -32,8 +31,8 @@ class SaveKeys:
             faults = faults_of(work)
         for fault in faults:
             if fault.key not in found:
-                work.progress.notice(Problem(fault.code, fault.message, fault.fix))
-        work.first = [fault.fix for fault in faults if fault.fatal and fault.key not in found]
+                work.progress.notice(fault)
+        work.first = [str(fault.fix) for fault in faults if fault.fatal and fault.key not in found]
         if found:
             return Outcome("would be saved" if work.dry_run else "saved", "keys", f"{', '.join(found)} in `.env`")
         missing = [fault.key for fault in faults if fault.absent]
@@ -60,9 +59,9 @@ class SaveKeys:
 
 def places_of(work: Work) -> access_keys.Places:
     """Return where planoai will look for keys once it is started by `planodev run`."""
-    return access_keys.places(work.config.path, work.env, work.environment, option(work))
+    return access_keys.places(work.config.path, work.env, work.environment, words(work))
 
 
-def faults_of(work: Work) -> list[access_keys.Fault]:
+def faults_of(work: Work) -> list[judge.KeyProblem]:
     """Return what planoai would stumble over among the keys, with what `.env` holds now."""
-    return access_keys.faults(work.config.keys, places_of(work))
+    return judge.judge_keys(work.config.keys, places_of(work))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.plano import environment, judge, storage
 from planodev.postgres import connection, proof
-from planodev.problems import Conflict, Problem, VerificationFailed
+from planodev.problems import Conflict, Fix, VerificationFailed
 from planodev.project.identity import CONFIG_NAMES
 from planodev.result import Outcome
 from planodev.steps import access
@@ -32,9 +31,9 @@ class Prove:
         if work.proved and work.mode == "docker":
             place = "from the database's own container, on Plano's bridge"
         evidence = work.proved or access.evidence_of(work)
-        verdict = proof.verdict(evidence, work.connection())
-        if not verdict.proved:
-            raise failed(verdict, work.connection())
+        problem = proof.judge(evidence, work.connection())
+        if problem:
+            raise VerificationFailed.of(problem)
         work.proved = evidence
         refuse_config(work)
         return Outcome("proved", "storing", f"a conversation was stored, read back and rolled back {place}")
@@ -45,37 +44,28 @@ def refuse_config(work: Work) -> None:
     _refuse_unusable(work)
     named = _named(work)
     if named:
-        raise other_database(work, named)
+        raise VerificationFailed.of(judge.other_database(work.config, named, words(work)))
 
 
 def _refuse_unusable(work: Work) -> None:
-    name = work.config.path.name
-    fatal = [finding for finding in judge.findings(work.config, given(work), work.mode) if finding.fatal]
-    errors = [
-        VerificationFailed(finding.code, f"Plano would not start with `{name}`", why=finding.message, fix=finding.fix)
-        for finding in fatal
-    ]
-    if work.config.lacks and not any(error.code == "config-key-refused" for error in errors):
-        errors.append(
-            VerificationFailed(
-                "config-without-storage",
-                f"Plano would not use the database: `{name}` does not say so",
-                why=work.config.lacks,
-                fix=f"`planodev up{option(work)} --yes` adds what is missing to it, and nothing else",
-            )
-        )
-    for error in errors[1:]:
-        work.progress.notice(Problem(error.code, error.why or error.message, error.fix))
-    if errors:
-        raise errors[0]
+    fatal = [one for one in judge.judge_config(work.config, given(work), work.mode, words(work)) if one.fatal]
+    for problem in fatal[1:]:
+        work.progress.notice(problem)
+    if fatal:
+        raise VerificationFailed.of(fatal[0])
+
+
+def words(work: Work) -> tuple[str, ...]:
+    """Return what `up` needs to make or to see this configuration, such as `("--config", "other.yaml")`."""
+    path = work.config.path
+    if path.parent == work.project.path and path.name in CONFIG_NAMES:
+        return ()
+    return ("--config", os.path.relpath(path, work.project.path))
 
 
 def option(work: Work) -> str:
-    """Return what `up` needs to make or to see this configuration, such as ` --config other.yaml`."""
-    path = work.config.path
-    if path.parent == work.project.path and path.name in CONFIG_NAMES:
-        return ""
-    return f" --config {shlex.quote(os.path.relpath(path, work.project.path))}"
+    """Return the same as text."""
+    return "".join(f" {shlex.quote(word)}" for word in words(work))
 
 
 def given(work: Work) -> dict[str, str]:
@@ -104,27 +94,7 @@ def refuse_other_database(work: Work) -> None:
     given = environment.variables(ours) if ours else {}
     named = storage.named(text, ours, {**work.env.values, **work.environment, **given}, work.mode)
     if named:
-        error = other_database(work, named)
-        raise Conflict(error.code, error.message, why=error.why, fix=error.fix)
-
-
-def other_database(work: Work, named: Target) -> VerificationFailed:
-    """Return the error for a configuration whose connection string leads to another database."""
-    name = work.config.path.name
-    return VerificationFailed(
-        "other-database",
-        f"Plano would not use this project's database: `{name}` names another one",
-        why=f"its connection_string is {named.masked}",
-        fix=f"`planodev verify` proves that one; for this project's own remove the connection_string line "
-        f"from `{name}`, then `planodev up{option(work)} --yes`",
-    )
-
-
-def failed(verdict: proof.Verdict, way: Connection) -> VerificationFailed:
-    """Return the error for a proof that did not pass."""
-    fix = f"`{verdict.fix}`" if verdict.fix.startswith("planodev") else verdict.fix
-    whom = f"{way.user} at {way.host}:{way.port}"
-    return VerificationFailed(verdict.code, f"Plano could not store as {whom}", why=verdict.why, fix=fix)
+        raise Conflict.of(judge.other_database(work.config, named, words(work)))
 
 
 def alone(work: Work) -> proof.Evidence:
@@ -155,9 +125,9 @@ def alone(work: Work) -> proof.Evidence:
             fix=f"`planodev up{option(work)}`",
         )
     work.password, work.port = work.wanted.password, work.wanted.port or 0
-    for finding in judge.findings(work.config, given(work), work.mode):
-        if not finding.fatal:  # the rest is what the proof fails with
-            work.progress.notice(Problem(finding.code, finding.message, finding.fix))
+    for problem in judge.judge_config(work.config, given(work), work.mode):
+        if not problem.fatal:  # the rest is what the proof fails with
+            work.progress.notice(problem)
     work.progress.begin(Prove.title)
     if work.wanted.foreign_host:
         return _elsewhere(work, work.connection(host=work.wanted.foreign_host))
@@ -180,14 +150,11 @@ def _elsewhere(work: Work, way: Connection) -> proof.Evidence:
     # The loopback of a Plano in Docker is its container's own.
     beside = work.mode == "docker" and way.host in (connection.DOCKER_HOST_NAME, connection.LOOPBACK, "::1")
     evidence = access.beside_plano(work, way) if beside else proof.run_here(way, access.PROOF_TIMEOUT)
-    verdict = proof.verdict(evidence, way)
-    if not verdict.proved:
-        if verdict.fix == "planodev up":  # which does not act on servers of others
-            where = work.env.path if work.wanted.foreign_host else work.config.path
-            verdict = replace(
-                verdict, fix=f"that server is not planodev's: check its address and password in `{where}`"
-            )
-        raise failed(verdict, way)
+    # Which `up` does not act on.
+    where = work.env.path if work.wanted.foreign_host else work.config.path
+    problem = proof.judge(evidence, way, Fix(f"planodev does not run that server: check its address in `{where}`"))
+    if problem:
+        raise VerificationFailed.of(problem)
     _refuse_unusable(work)
     place = "from a container beside Plano's" if beside else "from this machine"
     what = f"a conversation was stored at {way.host}, read back and rolled back {place}"
