@@ -69,7 +69,7 @@ def config(subject: Subject) -> Check:
     problems = judge.judge_config(found, given, mode)
     target = subject.named() or storage.named(found.connection_string, way, given, mode)
     if target:
-        problems.append(replace(judge.other_database(found, target), level="warning"))
+        problems = [replace(judge.other_database(found, target), level="warning"), *problems]
     return _check("config", problems) or Check("config", "ok", f"{found.path.name} stores in this project's database")
 
 
@@ -91,6 +91,6 @@ def _check(name: str, problems: Sequence[Problem]) -> Check | None:
     """Return a check that shows the worst problem first, None where there are none."""
     if not problems:
         return None
-    first, *others = problems
+    first, *others = sorted(problems, key=lambda problem: not problem.fatal)
     state = "failed" if first.fatal else "warning"
     return Check(name, state, first.message, first.why, first.fix, tuple(others))

@@ -199,7 +199,7 @@ class _Attempt:
                 return
         said = (seen.error or "").partition("FATAL: ")[2].strip() or seen.error
         at = _place(way, unarmed.host)
-        self._fail("tls-required", f"{at} refuses logins without TLS ({said}), and Plano's driver has none", way)
+        self._fail("tls-required", f"{at} refuses logins without TLS ({said}), and Plano's driver has no TLS", way)
 
     def _log_in(self, way: Connection, numeric: Connection) -> Any:  # noqa: ANN401  psycopg is loaded late
         import psycopg
