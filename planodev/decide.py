@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from planodev.engines import Desired, Observed, Server, planning
-from planodev.plano import environment, storage
+from planodev.plano import environment, judge, storage
 from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem
 from planodev.project import credentials, identity
@@ -106,7 +106,7 @@ def refuse(seen: Seen) -> None:
     credentials.refuse_foreign(seen.env, seen.wanted)
     named = other_database(seen)
     if named:
-        raise Conflict.of(names_another_database(seen, named))
+        raise Conflict.of(judge.other_database(seen.config, named, seen.config_option))
     identity.check_writable(seen.project)
 
 
@@ -149,21 +149,6 @@ def other_database(seen: Seen) -> Target | None:
         ours = connection.Connection(wanted.user, wanted.password, host, wanted.port, wanted.database)
     given = environment.variables(ours) if ours else {}
     return storage.named(text, ours, {**seen.env.values, **seen.environment, **given}, seen.mode)
-
-
-def names_another_database(seen: Seen, named: Target) -> Problem:
-    """Return what is wrong with a configuration whose connection string leads to another database."""
-    name = seen.config.path.name
-    return Problem(
-        "other-database",
-        f"Plano would not use this project's database: `{name}` names another one",
-        Fix(
-            *(Command("verify"), " proves that one; to use this project's own, remove the connection_string line "),
-            *(f"from `{name}`, then ", Command("up", *seen.config_option, "--yes")),
-        ),
-        why=f"its connection_string is {named.masked}",
-        level="error",
-    )
 
 
 def survey(seen: Seen) -> Survey:

@@ -41,7 +41,7 @@ def already_proved(seen: Seen) -> Callable[[], Database | None]:
         evidence = proof.run_here(way, SOON) if here else seen.engine.prove_from_inside(server, way, SOON)
         image = seen.engine.image_id(seen.settings.image.value)
         same = image == server.image_id  # the name may stand for another image by now
-        return evidence if same and proof.verdict(evidence, way).proved else None
+        return evidence if same and proof.judge(evidence, way) is None else None
 
     evidence = begin(prove)
 

@@ -94,11 +94,11 @@ class Problem:
         return self.level == "error"
 
     def as_json(self) -> dict[str, Fix | str | None]:
-        """Return the `error` object of `--json`, with a `Fix` for the console to render; a warning has no `why`."""
-        entry = {"code": self.code, "message": self.message, "why": self.why, "fix": self.fix or None}
-        if self.level == "warning":
-            del entry["why"]
-        return entry
+        """Return an entry of `warnings` of `--json`, where an error that does not stop the command stands too.
+
+        The console renders its `Fix`.
+        """
+        return {"code": self.code, "message": self.message, "fix": self.fix or None}
 
 
 class PlanodevError(Exception):
@@ -137,7 +137,7 @@ class PlanodevError(Exception):
 
     def as_json(self) -> dict[str, Fix | str | None]:
         """Return the `error` object of `--json`, with a `Fix` for the console to render."""
-        return self.problem.as_json()
+        return {"code": self.code, "message": self.message, "why": self.why, "fix": self.fix or None}
 
 
 class BadInput(PlanodevError):

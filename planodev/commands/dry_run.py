@@ -71,24 +71,24 @@ def _files(seen: Seen, database: Database) -> None:
     change = config.change(seen)
     _say(seen, _WOULD.get(change.verb, change.verb), seen.config.path.name, change.detail)
     config.warn(seen)
-    faults = keys.faults_of(seen)
-    saved = keys.would_save(seen, faults)
-    keys.report(seen, faults, set(saved))
+    missing = keys.problems_of(seen)
+    saved = keys.would_save(seen, missing)
+    keys.report(seen, missing, set(saved))
     if saved:
         _say(seen, "would be saved", "keys", f"{', '.join(saved)} in `.env`")
     else:
-        seen.progress.done(keys.outcome(seen, faults))
+        seen.progress.done(keys.outcome(seen, missing))
 
 
 def _inside(database: Database, *, running: bool) -> None:
     """Log in where that can be done now: it changes nothing, and shows what would have to follow `.env`."""
     seen, subject, verb = database.seen, f"login as {database.seen.user}", "would be tried"
     if running:
-        verdict = login.attempt(database)
-        verb = "unchanged" if verdict.proved else verb
-        if verdict.code in login.FOLLOWS:
+        problem = login.attempt(database)
+        verb = verb if problem else "unchanged"
+        if problem and problem.code in login.FOLLOWS:
             with suppress(AdminFailed):  # what `up` then says with its way out
-                for note in follow.differences(seen, database.server, verdict):
+                for note in follow.differences(seen, database.server, problem):
                     seen.progress.note(f"would be done: {note}")
                 verb = "would be updated"
     _say(seen, verb, subject)

@@ -9,7 +9,7 @@ from planodev.look import Context, files, look
 from planodev.plano import config_file, planoai, storage
 from planodev.plano import environment as plano_environment
 from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK, Connection, host_of
-from planodev.problems import BadInput, Problem, VerificationFailed
+from planodev.problems import BadInput, Command, Fix, Problem, VerificationFailed
 from planodev.project import identity, settings
 from planodev.project.env_file import KEYS
 
@@ -85,13 +85,9 @@ def run(
     own = start and storage.named(config.connection_string, None, {**found.values, **environment}, mode)
     way = None if own and found.missing else _way(found, wanted, mode)
     added = plano_environment.of(way, found, config, environment)
-    # The other mode's address is what `env` printed for that.
-    fine = {"DB_HOST": (DOCKER_HOST_NAME, LOOPBACK, "localhost")}
-    overruled = [name for name in KEYS if environment.get(name) not in (None, "", added.get(name), *fine.get(name, ()))]
+    overruled = _overruled(added, environment)
     if overruled:
-        are = "is" if len(overruled) == 1 else "are"
-        text = f"{', '.join(overruled)} {are} set in the shell to something else; the command gets what `.env` says"
-        progress.notice(Problem("shell-overruled", text, f"`unset {' '.join(overruled)}`"))
+        progress.notice(overruled)
     if start:
         from planodev.steps import before_plano
 
@@ -101,6 +97,18 @@ def run(
         finally:
             seen.engine.close()
     return Launch(tuple(command), here.path, {**environment, **added})
+
+
+def _overruled(added: Mapping[str, str], environment: Mapping[str, str]) -> Problem | None:
+    """Return a warning where the shell has other values than the command gets."""
+    # The other mode's address is what `env` printed for that.
+    fine = {"DB_HOST": (DOCKER_HOST_NAME, LOOPBACK, "localhost")}
+    names = [name for name in KEYS if environment.get(name) not in (None, "", added.get(name), *fine.get(name, ()))]
+    if not names:
+        return None
+    values = "another value" if len(names) == 1 else "other values"
+    text = f"the shell has {values} for {', '.join(names)}; the command gets what `.env` has"
+    return Problem("shell-overruled", text, f"`unset {' '.join(names)}`")
 
 
 def _if_readable(config: config_file.ConfigFile) -> config_file.ConfigFile:
@@ -117,9 +125,9 @@ def _way(found: EnvFile, wanted: Credentials, mode: str) -> Connection:
     if missing:
         raise VerificationFailed(
             "env-file-incomplete",
-            f"`.env` lacks {', '.join(missing)}" if found.exists else "there is no `.env` yet",
-            why=f"`{found.path}` is where the database's address and password stand",
-            fix="`planodev up`",
+            f"`.env` lacks {', '.join(missing)}" if found.exists else "there is no `.env`",
+            why=f"`{found.path}` holds the database's address and password",
+            fix=Fix(Command("up")),
         )
     host = wanted.foreign_host or host_of(mode)
     return Connection(wanted.user or "", wanted.password or "", host, wanted.port or 0, wanted.database or "")

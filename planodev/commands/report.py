@@ -6,7 +6,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from planodev import engines
-from planodev.plano import storage
+from planodev.plano import judge, storage
 from planodev.postgres import proof, state_table
 from planodev.postgres.connection import host_of
 from planodev.problems import Command, Fix, Problem
@@ -201,9 +201,7 @@ def status(seen: Seen, inside: proof.Evidence | None) -> Result:
     own = seen.config.connection_string if seen.config.text is not None else None
     if data["state"] == "absent" and own and not storage.names_ours(own):
         hint = Fix(Command("verify"), f" verifies the database that `{seen.config.path.name}` names")
-    lacks = seen.config.lacks if seen.config.text is not None else None
-    fix = Fix(Command("up", "--yes"), " adds what is missing to it, and nothing else")
-    notices = [Problem("config-without-storage", f"Plano would not use this database: {lacks}", fix)] if lacks else []
+    notices = [one for one in judge.judge_config(seen.config, None, seen.mode) if one.code == "config-without-storage"]
     if seen.lost_data and not seen.observed.container:
         data["engine"]["why"] = data["engine"]["why"].replace("it has this", "it had this")
         notices.append(GONE)

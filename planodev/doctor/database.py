@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planodev.postgres import proof, state_table
+from planodev.problems import Command, Fix
 from planodev.project import credentials
 from planodev.result import Check
 
@@ -18,19 +19,19 @@ def login(subject: Subject) -> Check:
     if evidence.facts:
         version = evidence.facts["server_version"].split()[0]
         return Check("login", "ok", f"as {way.user} into {way.database}, PostgreSQL {version}")
-    verdict = proof.verdict(evidence, way)
-    return Check("login", "failed", f"not as {way.user} into {way.database}", verdict.why, _fix(subject))
+    problem = proof.judge(evidence, way, _fix(subject))
+    assert problem  # noqa: S101  without facts nothing was proved
+    return Check("login", "failed", problem.message, problem.why, problem.fix)
 
 
 def table(subject: Subject) -> Check:
     """Whether Plano's table is there, and as Plano needs it."""
     facts = subject.evidence().facts
     if facts is None:
-        return Check("table", "failed", "unknown, since nobody got in", fix=_fix(subject))
-    fault = state_table.judge(facts)
-    if fault:
-        fix = f"`{fault.fix}`" if fault.fix.startswith("planodev") else fault.fix
-        return Check("table", "failed", fault.code, fault.why, fix)
+        return Check("table", "failed", "skipped: no login", fix=_fix(subject))
+    problem = state_table.judge(facts, _fix(subject))
+    if problem:
+        return Check("table", "failed", problem.message, problem.why, problem.fix)
     count = subject.evidence().conversations
     return Check("table", "ok", f"{state_table.NAME} with {count} stored conversation turn{'' if count == 1 else 's'}")
 
@@ -42,18 +43,17 @@ def storing(subject: Subject) -> Check:
     have = run.observed.container
     if run.mode == "docker" and have and have.state == "running" and not run.wanted.foreign_host:
         # Its own container is on the same bridge as Plano's, and goes the same way round.
-        evidence, place = run.engine.prove_from_inside(have, way, 5), "from Plano's bridge"
-    verdict = proof.verdict(evidence, way)
-    if verdict.proved:
-        return Check("proof", "ok", f"a conversation was stored, read back and rolled back {place}")
-    fix = _fix(subject) if verdict.fix.startswith("planodev") else verdict.fix
-    return Check("proof", "failed", f"Plano could not store as {way.user} at {way.host}:{way.port}", verdict.why, fix)
+        evidence, place = run.engine.prove_from_inside(have, way, 5), "from Plano's network"
+    problem = proof.judge(evidence, way, _fix(subject))
+    if problem:
+        return Check("proof", "failed", problem.message, problem.why, problem.fix)
+    return Check("proof", "ok", f"verified (wrote and read a test conversation {place})")
 
 
-def _fix(subject: Subject) -> str:
-    """Return what mends a login; `up` does not act on servers of others."""
+def _fix(subject: Subject) -> Fix:
+    """Return what sets right a login or creates the table; `up` does not act on servers of others."""
     if subject.named():
-        return f"check the connection_string in `{subject.config().path.name}`"
+        return Fix(f"check the connection_string in `{subject.config().path.name}`")
     if credentials.read(subject.env()).foreign_host:
-        return f"that server is not planodev's: check DB_HOST and its like in `{subject.project.env_path}`"
-    return "`planodev up`"
+        return Fix(f"planodev does not run that server: check DB_HOST and the like in `{subject.project.env_path}`")
+    return Fix(Command("up"))

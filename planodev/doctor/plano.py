@@ -1,4 +1,4 @@
-"""Plano itself: whether it can be started here, and whether one runs that has outlived its database."""
+"""Plano itself: whether it can be started here, and whether one runs that lost its database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 from planodev.plano import access_keys, planoai
-from planodev.problems import BadInput
+from planodev.problems import BadInput, Command, Fix
 from planodev.result import Check
 from planodev.steps import plano_running
 
@@ -26,17 +26,17 @@ PATIENCE = 3.0  # seconds
 
 
 def installed(subject: Subject) -> Check:
-    """Whether planoai is there, which version, and whether it can run as this project wants it."""
+    """Whether planoai is installed, which version, and whether it can run Plano as this project wants it."""
     program = shutil.which("planoai", path=subject.environment.get("PATH"))
     if program is None:
-        return Check("planoai", "warning", "it is not on the PATH", fix="`pip install planoai`")
+        return Check("planoai", "warning", "planoai is not on the PATH", fix="`pip install planoai`")
     try:
         said = subprocess.run(
             [program, "--version"], capture_output=True, text=True, check=True, timeout=7, stdin=subprocess.DEVNULL
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         return Check(
-            "planoai", "failed", f"{program} does not run", str(error), "`pip install --force-reinstall planoai`"
+            "planoai", "failed", f"cannot run {program}", str(error), "`pip install --force-reinstall planoai`"
         )
     found = re.search(r"\d+\.\d+\.\d+\S*", said)
     version = found[0] if found else "of an unknown version"
@@ -44,12 +44,11 @@ def installed(subject: Subject) -> Check:
     native = subject.env().values.get("DB_HOST") in ("127.0.0.1", "localhost")
     if native and here not in NATIVE:
         why = f"it has native programs for {', '.join('/'.join(pair) for pair in sorted(NATIVE))}, not {'/'.join(here)}"
-        return Check(
-            "planoai", "failed", f"{version} cannot run Plano natively here", why, "`planodev up --plano docker`"
-        )
-    way = f"would run Plano on this machine ({'/'.join(here)})" if native else "would run Plano in Docker"
-    known = "" if version == planoai.CHECKED else f"; planodev was checked with {planoai.CHECKED}"
-    return Check("planoai", "ok", f"{version}, {way}{known}")
+        fix = Fix(Command("up", "--plano", "docker"))
+        return Check("planoai", "failed", f"{version} cannot run Plano natively here", why, fix)
+    place = f"runs Plano natively ({'/'.join(here)})" if native else "runs Plano in Docker"
+    tested = "" if version == planoai.CHECKED else f"; planodev was tested with {planoai.CHECKED}"
+    return Check("planoai", "ok", f"{version}, {place}{tested}")
 
 
 def running(subject: Subject) -> Check:
@@ -58,18 +57,19 @@ def running(subject: Subject) -> Check:
     status = _models(port)
     found = plano_running.find(subject.seen())
     if not found and status is None:
-        return Check("plano", "ok", f"none is running (port {port})")
+        return Check("plano", "ok", f"not running (port {port})")
     where = found[0].where if found else f"port {port}"
     if found and (status is None or status >= 500):  # noqa: PLR2004
-        why = f"GET :{port}/v1/models answers {status or 'nothing'}; its gateway may say that all is well"
-        fix = f"`{found[0].stop}`, then `planodev run -- planoai up`; its log is in ~/.plano/run/logs/brightstaff.log"
-        return Check("plano", "failed", f"a Plano is running and does not work ({where})", why, fix)
+        why = f"GET :{port}/v1/models returns {status or 'nothing'}, although its gateway may report that it is healthy"
+        log = "; its log is ~/.plano/run/logs/brightstaff.log"
+        fix = Fix(*found[0].restart.parts, log)
+        return Check("plano", "failed", f"Plano is running, but does not work ({where})", why, fix)
     facts = subject.evidence().facts
     outlived = next((one for one in found if facts and one.outlived(float(facts["server_started"]))), None)
     if outlived:
         notice = outlived.notice()
         return Check("plano", "failed", notice.message, fix=notice.fix)
-    return Check("plano", "ok", f"one is running ({where}), and answers on port {port}")
+    return Check("plano", "ok", f"running ({where}), and answers on port {port}")
 
 
 def _models(port: int) -> int | None:

@@ -1,4 +1,4 @@
-"""Keys of model providers: which ones a configuration names, and what planoai makes of them.
+"""Keys of model providers: which ones a configuration names, and where planoai looks for them.
 
 Source: planoai 0.4.39 `utils.py:195-252` (which entries are keys, how `.env` is read) and `main.py:455-485` (a `.env`
 beside the configuration is the only place that is looked into; what is nowhere there ends the start).
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from planodev.project import env_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from planodev.project.env_file import EnvFile
 
@@ -26,8 +26,7 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 
-
-SHORTEST = 4  # characters; what is shorter was an answer to some question, and no key
+SHORTEST = 4  # characters; what is shorter answered some other question, and is no key
 
 
 @dataclass(frozen=True)
@@ -45,28 +44,6 @@ class AccessKey:
 
 
 @dataclass(frozen=True)
-class Fault:
-    """Why planoai would not start with a key, or with a wrong one.
-
-    Args:
-        code: stable, lower case, with hyphens.
-        message: one sentence without a full stop.
-        fix: what mends it.
-        key: the variable, "" where none is named.
-        fatal: False where Plano gets the key all the same.
-        absent: True where a value is missing, so that one could be saved.
-
-    """
-
-    code: str
-    message: str
-    fix: str
-    key: str = ""
-    fatal: bool = True
-    absent: bool = False
-
-
-@dataclass(frozen=True)
 class Places:
     """Where planoai looks for a key, and the words for it.
 
@@ -75,7 +52,7 @@ class Places:
         ours: the project's own `.env`, into which keys are saved.
         shell: the environment that planoai starts with.
         config: the configuration.
-        option: what `up` needs to see that configuration, such as ` --config other.yaml`.
+        option: what `up` needs to see that configuration, such as `("--config", "other.yaml")`.
 
     """
 
@@ -83,12 +60,16 @@ class Places:
     ours: Path
     shell: Mapping[str, str] = field(repr=False)
     config: Path
-    option: str = ""
+    option: tuple[str, ...] = ()
 
     @property
     def text(self) -> str | None:
         """Return the text of the file that planoai looks into, None where there is none."""
         return self.beside.read_bytes().decode(errors="replace") if self.beside.is_file() else None
+
+    def in_shell(self, name: str) -> bool:
+        """Say whether the shell has a key, and no placeholder."""
+        return bool(self.shell.get(name)) and not is_placeholder(self.shell[name])
 
     @property
     def saved(self) -> bool:
@@ -102,7 +83,7 @@ class Places:
         return ".env" if path == Path.cwd() / ".env" else shlex.quote(str(path))
 
 
-def places(config: Path, env: EnvFile, shell: Mapping[str, str], option: str = "") -> Places:
+def places(config: Path, env: EnvFile, shell: Mapping[str, str], option: tuple[str, ...] = ()) -> Places:
     """Return where planoai will look once it is started by `planodev run`.
 
     Args:
@@ -131,69 +112,6 @@ def is_placeholder(value: str) -> bool:
 def can_be_saved(value: str) -> bool:
     """Say whether every reader of `.env` reads a value alike when it is written as it is."""
     return len(value) >= SHORTEST and env_file.is_plain(value) and not is_placeholder(value)
-
-
-def faults(keys: Iterable[AccessKey], where: Places) -> list[Fault]:
-    """Return what planoai will stumble over, the fatal ones first; nothing where it gets every key."""
-    text = where.text
-    values = where.shell if text is None else env_file.read_as_planoai(text)
-    found = [fault for key in keys if (fault := _fault(key, values, where))]
-    return sorted(found, key=lambda fault: not fault.fatal)
-
-
-def _fault(key: AccessKey, values: Mapping[str, str], places: Places) -> Fault | None:
-    name, config = key.name, places.config.name
-    if not name:
-        text = f"an access_key in `{config}` is written as itself, and planoai takes it for a variable's name"
-        fix = f"move it into `{places.file}` as NAME=…, and write `access_key: $NAME`"
-        return Fault("access-key-literal", text, fix)
-    if key.braces:
-        text = f"planoai does not find `${{{name}}}`: an access_key takes no braces"
-        return Fault("access-key-braces", text, f"write `access_key: ${name}` in `{config}`", name)
-    value = values.get(name)
-    if value is None and values.get(f"export {name}"):
-        text = f"{name} in `.env` has `export` before it, and planoai takes that for a part of the name"
-        return Fault("key-exported", text, f"write {name}=… without `export` in `{places.file}`", name)
-    if value is None or not value.strip("\"'") or is_placeholder(value):
-        return _without(name, value and value.strip("\"'"), places)
-    return _misread(name, value, places.file) if values is not places.shell else None
-
-
-def _without(name: str, value: str | None, places: Places) -> Fault:
-    here = bool(places.shell.get(name)) and not is_placeholder(places.shell[name])
-    alone = places.beside.is_file()
-    if here and places.saved:
-        fix = f"`planodev up{places.option} --save-keys`"
-    elif here:
-        # A line of its own, also behind a last line that has no end.
-        fix = f"`printf '\\n{name}=%s\\n' \"${name}\" >> {places.file}`"
-    else:
-        ask = f"printf '{name}: '; read -rs KEY; printf '\\n{name}=%s\\n' \"$KEY\" >> {places.file}"
-        fix = f"`{ask}` reads it unseen"
-    place = "`.env`" if alone else "the shell"
-    if value is None and not here:
-        text = f"{name} is neither in `.env` nor in the shell, and planoai would not start without it"
-        return Fault("key-not-in-env-file", text, fix, name, absent=True)
-    if value is None:
-        text = f"{name} is in the shell only, and planoai reads it from `.env` alone: it would not start"
-        return Fault("key-not-in-env-file", text, fix, name, absent=True)
-    if not value:
-        hidden = ", and hides the one in the shell" if here and alone else ""
-        text = f"{name} is empty in {place}{hidden}: Plano would start without it"
-        return Fault("key-empty", text, fix, name, absent=True)
-    text = f"{name} in {place} only holds the place of a key, and Plano would send it"
-    return Fault("key-placeholder", text, fix, name, absent=True)
-
-
-def _misread(name: str, value: str, file: str) -> Fault | None:
-    # Plano gets the right key of these two, since the value is pasted into YAML; nobody should rely on that.
-    if value[0] in "\"'":
-        text = f"{name} in `.env` is quoted, and planoai takes the quotes for a part of it"
-        return Fault("key-quoted", text, f"write {name}=… without quotes in `{file}`", name, fatal=False)
-    if re.search(r"\s#", value):
-        text = f"{name} in `.env` has a comment behind it, and planoai takes that for a part of it"
-        return Fault("key-with-comment", text, f"put the comment on a line of its own in `{file}`", name, fatal=False)
-    return None
 
 
 def _key(text: str) -> AccessKey:

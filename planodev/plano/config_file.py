@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -68,15 +69,20 @@ class ConfigFile:
 
     @property
     def lacks(self) -> str | None:
-        """Say what keeps Plano from using this project's database, None when nothing does."""
+        """Say what the file lacks for storing in postgres, None when nothing."""
         storage = (self.content or {}).get("state_storage")
         if not isinstance(storage, dict):
-            return "it has no `state_storage`, so Plano keeps conversations in memory"
+            return f"`{self.path.name}` has no `state_storage`"
         if storage.get("type") != "postgres":
-            return f"its `state_storage` has type `{storage.get('type')}`, so conversations are lost at a restart"
+            return f"`{self.path.name}` has `state_storage` of type `{storage.get('type')}`"
         if not storage.get("connection_string"):
-            return "its `state_storage` has no `connection_string`"
+            return f"`{self.path.name}` has `state_storage` without `connection_string`"
         return None
+
+    def line_of(self, key: str) -> str:
+        """Return where a key of the top level stands, such as " (line 3)"; "" where it is not at a line's start."""
+        found = re.search(rf"^[\"']?{re.escape(key)}[\"']?\s*:", self.text or "", re.MULTILINE)
+        return f" (line {(self.text or '').count(chr(10), 0, found.start()) + 1})" if found else ""
 
 
 def find(directory: Path, chosen: str) -> Path:

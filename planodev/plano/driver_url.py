@@ -1,8 +1,9 @@
 """How Plano's database driver reads a connection string, and where it misreads one.
 
 The driver looks for the first `@`, then the next `/` or `?`, and decodes percent signs last; `urlsplit` differs in
-each. Nothing that is said here repeats what may be a piece of the password.
-Sources: tokio-postgres 0.7.18, `src/config.rs` (both grammars, the parameters), `src/connect.rs` (hosts and ports),
+each. It also reads key=value pairs, which planodev does not: they are to be written as a URL. Nothing that is said here
+repeats what may be a piece of the password.
+Sources: tokio-postgres 0.7.18, `src/config.rs` (grammar, parameters), `src/connect.rs` (hosts and ports),
 `src/connect_tls.rs` and `src/connect_raw.rs` (TLS and channel binding under the `NoTls` that Plano passes).
 """
 
@@ -14,14 +15,17 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from planodev.plano.driver_remarks import FIXES, Refused, Remark, remark
+from planodev.problems import Command, Fix, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-__all__ = ["Refused", "Remark", "Target", "parse", "remarks"]
-
+_DEFAULT_PORT = "5432"
 _SCHEME = re.compile("postgres(?:ql)?://")
+_FOREIGN = re.compile(r"(?P<before>[\s\"'`]*)(?:jdbc:)?[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_PLACE = re.compile(r"(?P<hosts>[^/?]*)(?P<path>/[^?]*)?(?P<query>\?.*)?", re.DOTALL)
+_PARAMETER = re.compile(r"(?P<name>[^=]*)=(?P<value>[^&]*)&?")
+_TEXTS = ("user", "password", "host", "dbname", "options", "application_name")
 _CHOICES = {
     "sslmode": ("disable", "prefer", "require"),
     "sslnegotiation": ("postgres", "direct"),
@@ -32,18 +36,58 @@ _CHOICES = {
 _SECONDS = ("connect_timeout", "tcp_user_timeout", "keepalives_idle", "keepalives_interval")
 _NUMBERS = dict.fromkeys(_SECONDS, range(-(2**63), 2**63))
 _NUMBERS |= {"keepalives": range(2**64), "keepalives_retries": range(2**32), "port": range(2**16)}
-_DEFAULT_PORT = "5432"
 
-_FOREIGN = re.compile(r"(?P<before>[\s\"'`]*)(?:jdbc:)?[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_PLACE = re.compile(r"(?P<hosts>[^/?]*)(?P<path>/[^?]*)?(?P<query>\?.*)?", re.DOTALL)
-_PARAMETER = re.compile(r"(?P<name>[^=]*)=(?P<value>[^&]*)&?")
-# The blanks of Rust's `char::is_whitespace`; Python's `\s` has four more.
-_BLANK = "[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
-_PAIR = re.compile(
-    rf"(?s){_BLANK}*(?P<name>(?:(?!{_BLANK})[^=])+){_BLANK}*={_BLANK}*"
-    rf"(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?!')(?P<plain>(?:(?!{_BLANK})[^\\]|\\.)+\\?))"
-)
-_NO_MORE_PAIRS = re.compile(rf"{_BLANK}*(?:=|\Z)")
+_URL = "`postgresql://USER:PASSWORD@HOST:PORT/DATABASE`"
+_PLAINTEXT = "write `sslmode=disable`; if the server insists on TLS, run a TLS-terminating sidecar next to Plano"
+_OPTION = "write `options=-c%20{0}%3D{1}`"
+# What to write for this driver in place of what others accept; a parameter that is not here is to be removed.
+_INSTEAD = {
+    **dict.fromkeys(("sslmode", "ssl", "sslcert", "sslkey", "sslrootcert", "sslcrl", "gssencmode"), _PLAINTEXT),
+    **dict.fromkeys(("search_path", "schema", "currentSchema"), _OPTION.format("search_path", "SCHEMA")),
+    "statement_timeout": _OPTION.format("statement_timeout", "5000"),
+    "pgbouncer": "remove it, and use the pooler's session mode, because Plano keeps prepared statements",
+    "target_session_attrs": "write `target_session_attrs=read-write`",
+    "port": "write a number after the host's colon; a password needs an `@` after it",
+}
+# Code, what is said after "the connection string", and the fix.
+_PROBLEMS: dict[str, tuple[str, Fix | str]] = {
+    "not-utf8": ("is not UTF-8 once decoded", "percent-encode the bytes of its UTF-8 form"),
+    "leading-text": ("starts with a blank or a quote", "start it with `postgresql://`, without quotes"),
+    "scheme": ("does not start with `postgresql://`, in lower case and without a suffix", f"write {_URL}"),
+    "no-url": ("is not a URL", f"write it as a URL: {_URL}"),
+    "ipv6": ("has an IPv6 address without brackets, or text after them", "write it as `[::1]:5432`"),
+    "parameter-cut": ("has a parameter without `=`", "write `NAME=VALUE`, and `&` between two"),
+    "hosts": ("has different numbers of `host`, `hostaddr` and `port` entries", "give one of each for every host"),
+    "unsubstituted": (
+        "has a `${...}` that is not replaced, and the driver takes it literally",
+        Fix("set the variable in `.env`, and start Plano with ", Command("run", "--", "planoai", "up")),
+    ),
+    "at-sign": (
+        "has a second `@`, and the driver takes all after the first for the host",
+        "write each `@` of a name or password as `%40`",
+    ),
+    "fragment": ("has a `#`, which is no fragment but part of the value before it", "remove it, or write `%23`"),
+    "slash": ("has a `/` after the database name, which becomes part of that name", "remove it, or write `%2F`"),
+    "host-missing": ("has no host, so Plano exits at startup", "add the host, such as `127.0.0.1`"),
+    "user-missing": ("has no user, so the driver takes the system's or none", "start with `USER:PASSWORD@`"),
+    "database-missing": ("has no database, so the server takes the user's name", "end with `/DATABASE`"),
+    "sslmode-require": ("has `sslmode=require`, and Plano exits at startup: its driver has no TLS", _PLAINTEXT),
+    "sslmode-prefer": ("has `sslmode=prefer`, which silently means plaintext: the driver has no TLS", _PLAINTEXT),
+    "channel-binding": (
+        "has `channel_binding=require`, and Plano exits at startup: its driver has no TLS",
+        "remove it",
+    ),
+}
+# With these Plano starts; whether it stores, the proof says.
+_ODD = ("fragment", "slash", "user-missing", "database-missing", "sslmode-prefer")
+
+
+class Refused(ValueError):
+    """The driver refuses the text; `problem` says why, without the password and without the text."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,30 +122,27 @@ class Target:
 
 
 def parse(text: str) -> Target:
-    """Read a connection string, a URL or key=value pairs, as the driver does.
+    """Read a connection string as the driver does.
 
     Raises:
-        Refused: the driver stops before it looks for a server.
+        Refused: it is no URL, or the driver stops before it looks for a server.
 
     """
     credentials, place = _split(text)
-    if place is None:
-        return _target(_pairs(text))
     try:
-        return _target(_settings(place), *_user_and_password(credentials))
-    except Refused:
-        if "@" in place:  # what was refused may be a piece of the password
-            raise Refused(remark("at-sign")) from None
-        raise
-
-
-def remarks(text: str) -> list[Remark]:
-    """Say why a connection string is refused, or else all that is misread in silence or fatal for Plano at start."""
-    try:
-        target = parse(text)
+        return _target(credentials, place)
     except Refused as refused:
-        return [refused.remark]
-    place = _split(text)[1] or ""
+        if "@" in place:  # what was refused may be a piece of the password
+            raise _refused("at-sign") from None
+        raise refused from None
+
+
+def problems(text: str) -> list[Problem]:
+    """Return why a connection string is refused, or else all that is misread in silence or fatal for Plano at start."""
+    try:
+        target, place = parse(text), _split(text)[1]
+    except Refused as refused:
+        return [refused.problem]
     found = {
         "unsubstituted": "${" in text,
         "at-sign": "@" in place,
@@ -114,27 +155,59 @@ def remarks(text: str) -> list[Remark]:
         "sslmode-prefer": target.parameters.get("sslmode") == "prefer",
         "channel-binding": target.parameters.get("channel_binding") == "require",
     }
-    return [remark(code) for code, is_so in found.items() if is_so]
+    return [_about(code, *_PROBLEMS[code]) for code, is_so in found.items() if is_so]
 
 
-def _split(text: str) -> tuple[str | None, str | None]:
-    """Return the credentials of a URL and what follows them; (None, None) for a text that is read as pairs."""
-    scheme = _SCHEME.match(text)
+def _about(code: str, says: str, fix: Fix | str) -> Problem:
+    message = f"the connection string {says}"
+    return Problem(f"connection-string-{code}", message, fix, level="warning" if code in _ODD else "error")
+
+
+def _refused(code: str) -> Refused:
+    return Refused(_about(code, *_PROBLEMS[code]))
+
+
+def _split(text: str) -> tuple[str | None, str]:
+    """Return the credentials, None where there are none, and what follows them."""
+    scheme, foreign = _SCHEME.match(text), _FOREIGN.match(text)
     if not scheme:
-        return None, None
+        raise _refused("no-url" if not foreign else "leading-text" if foreign["before"] else "scheme")
     before, at, after = text[scheme.end() :].partition("@")
     return (before, after) if at else (None, before)
 
 
-def _user_and_password(credentials: str | None) -> tuple[str | None, str | None]:
-    if credentials is None:
-        return None, None
-    user, colon, password = credentials.partition(":")
-    return _decoded(user), unquote(password, errors="surrogateescape") if colon else None
+def _target(credentials: str | None, place: str) -> Target:
+    user, colon, password = (credentials or "").partition(":")
+    single: dict[str, str | None] = {
+        "user": None if credentials is None else _decoded(user),
+        "password": unquote(password, errors="surrogateescape") if colon else None,
+        "dbname": None,
+    }
+    several: dict[str, list[str]] = {"host": [], "hostaddr": [], "port": []}
+    others: dict[str, str] = {}
+    hidden = False  # whether a name may be the rest of a password that was not encoded
+    for name, value in _settings(place):
+        _check(name, value, hidden=hidden)
+        hidden = hidden or name == "password"
+        if name in single:
+            single[name] = value
+        elif name in several:
+            several[name] += [value] if name == "host" else value.split(",")
+        else:
+            others[name] = value
+    return Target(single["user"], single["password"], _hosts(**several), single["dbname"], others)
+
+
+def _hosts(host: list[str], hostaddr: list[str], port: list[str]) -> tuple[tuple[str, int], ...]:
+    hosts = hostaddr or host
+    if (host and len(host) != len(hosts)) or (hosts and len(port) not in (0, 1, len(hosts))):
+        raise _refused("hosts")
+    hosts, numbers = hosts or [""], [int(text or _DEFAULT_PORT) for text in port or [""]]
+    return tuple(zip(hosts, numbers * len(hosts), strict=False))  # one port serves all hosts
 
 
 def _settings(place: str) -> Iterator[tuple[str, str]]:
-    """Yield what stands behind the credentials of a URL, as the driver meets it."""
+    """Yield what stands after the credentials, as the driver meets it."""
     hosts, path, query = _PLACE.findall(place)[0]
     for chunk in hosts.split(",") if hosts else ():
         host, port = _host_and_port(chunk)
@@ -146,7 +219,7 @@ def _settings(place: str) -> Iterator[tuple[str, str]]:
     while at < len(query):
         parameter = _PARAMETER.match(query, at)
         if parameter is None:
-            raise Refused(remark("parameter-cut"))
+            raise _refused("parameter-cut")
         name = _decoded(parameter["name"])
         yield name, (_decoded_host if name == "host" else _decoded)(parameter["value"])
         at = parameter.end()
@@ -158,76 +231,38 @@ def _host_and_port(chunk: str) -> tuple[str, str]:
         host, bracket, rest = chunk[1:].partition("]")
         _, colon, port = rest.partition(":")
         if not bracket or (rest and not rest.startswith(":")):
-            raise Refused(remark("ipv6"))
+            raise _refused("ipv6")
     elif ":" in port and re.fullmatch("[0-9A-Fa-f:.]+", chunk):
-        raise Refused(remark("ipv6"))
+        raise _refused("ipv6")
     return host, port if colon else ""
 
 
-def _pairs(text: str) -> Iterator[tuple[str, str]]:
-    """Yield key=value pairs; like the driver, stop in silence where a `=` has no key."""
-    foreign = _FOREIGN.match(text)
-    if foreign:
-        raise Refused(remark("leading-text" if foreign["before"] else "scheme"))
-    at = 0
-    while not _NO_MORE_PAIRS.match(text, at):
-        pair = _PAIR.match(text, at)
-        if pair is None:
-            raise Refused(remark("no-url"))
-        value = re.sub(r"\\(.?)", r"\1", pair["plain"] or pair["quoted"] or "", flags=re.DOTALL)
-        for part in value.split(",") if pair["name"] == "host" else (value,):
-            yield pair["name"], part
-        at = pair.end()
-
-
-def _target(settings: Iterable[tuple[str, str]], user: str | None = None, password: str | None = None) -> Target:
-    single = {"user": user, "password": password, "dbname": None}
-    several: dict[str, list[str]] = {"host": [], "hostaddr": [], "port": []}
-    others: dict[str, str] = {}
-    shy = False  # behind an unquoted password parameter a "name" may be the rest of the password
-    for name, value in settings:
-        _check(name, value, shy=shy)
-        shy = shy or name == "password"
-        if name in single:
-            single[name] = value
-        elif name in several:
-            several[name] += [value] if name == "host" else value.split(",")
-        else:
-            others[name] = value
-    names, addresses, ports = several.values()
-    hosts = addresses or names
-    if (names and len(names) != len(hosts)) or (hosts and len(ports) not in (0, 1, len(hosts))):
-        raise Refused(remark("hosts"))
-    hosts, numbers = hosts or [""], [int(port or _DEFAULT_PORT) for port in ports or [""]]
-    where = tuple(zip(hosts, numbers * len(hosts), strict=False))  # one port serves all hosts
-    return Target(single["user"], single["password"], where, single["dbname"], others)
-
-
-def _check(name: str, value: str, *, shy: bool) -> None:
-    if name in ("user", "password", "host", "dbname", "options", "application_name"):
+def _check(name: str, value: str, *, hidden: bool) -> None:
+    """Raise `Refused` for a parameter or a value that the driver does not know; a `hidden` name is not repeated."""
+    if name in _TEXTS:
         return
-    fix = FIXES.get(name, "remove it")
     if name in _CHOICES:
-        takes, fits = f"one of {', '.join(_CHOICES[name])}", value in _CHOICES[name]
+        accepts, fits = f"one of {', '.join(_CHOICES[name])}", value in _CHOICES[name]
     elif name in _NUMBERS:
         parts = [port or _DEFAULT_PORT for port in value.split(",")] if name == "port" else [value]
-        takes = "a number below 65536" if name == "port" else "a whole number"
+        accepts = "a number below 65536" if name == "port" else "a whole number"
         fits = all(_is_number(part, _NUMBERS[name]) for part in parts)
     elif name == "hostaddr":
-        takes, fits = "numeric addresses", all(map(_is_address, value.split(",")))
+        accepts, fits = "numeric addresses", all(map(_is_address, value.split(",")))
     else:
-        shown = name in FIXES or (re.fullmatch(r"[A-Za-z_]+", name) and not shy)
-        message = f"the driver does not know {f'the parameter `{name}`' if shown else 'one of the parameters'}"
-        raise Refused(Remark("connection-string-parameter-unknown", message, fix))
+        shown = name in _INSTEAD or (re.fullmatch(r"[A-Za-z_]+", name) and not hidden)
+        says = f"has a parameter that the driver does not know{f': `{name}`' if shown else ''}"
+        raise Refused(_about("parameter-unknown", says, _INSTEAD.get(name, "remove it")))
+    if not fits and "${" in value:
+        raise _refused("unsubstituted")
     if not fits:
-        value_remark = Remark("connection-string-value", f"`{name}` takes {takes}", fix)
-        raise Refused(remark("unsubstituted") if "${" in value else value_remark)
+        raise Refused(_about("value", f"has an invalid `{name}`: must be {accepts}", _INSTEAD.get(name, "remove it")))
 
 
 def _is_number(text: str, allowed: range) -> bool:
-    """Say whether Rust's integer parser takes it: a plus is fine, a minus only where negative numbers are."""
-    number = re.fullmatch(r"([+-]?)0{0,99}([0-9]{1,20})", text)
-    return number is not None and (number[1] != "-" or allowed.start < 0) and int(number[1] + number[2]) in allowed
+    """Say whether Rust's integer parser accepts it: a plus is fine, a minus only where negative numbers are."""
+    sign = "[+-]?" if allowed.start < 0 else "[+]?"
+    return re.fullmatch(sign + "[0-9]{1,20}", text) is not None and int(text) in allowed
 
 
 def _is_address(text: str) -> bool:
@@ -241,7 +276,7 @@ def _decoded(text: str) -> str:
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:
-        raise Refused(remark("not-utf8")) from None
+        raise _refused("not-utf8") from None
 
 
 def _decoded_host(text: str) -> str:

@@ -1,7 +1,7 @@
 """The proof that Plano can store: Plano's own statements, run as Plano will run them, and rolled back.
 
 It has two drivers, because it must run where Plano runs: a script for `psql`, for a container placed beside
-Plano's, and psycopg, for this machine. Both report the same `Evidence`, and `verdict` judges it.
+Plano's, and psycopg, for this machine. Both report the same `Evidence`, and `judge` says what is wrong.
 
 Source of the statements: Plano 0.4.36, `crates/brightstaff/src/state/postgresql.rs:39-160`.
 """
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from planodev.postgres import state_table
 from planodev.postgres.connection import DOCKER_HOST_NAME
+from planodev.problems import Command, Fix, Problem
 
 if TYPE_CHECKING:
     import psycopg
@@ -54,20 +55,6 @@ class Evidence:
     sqlstate: str | None = None
     address: str | None = None
     conversations: int | None = None
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The judgement: `code` is `proved`, or names the true cause."""
-
-    code: str
-    why: str = ""
-    fix: str = ""
-
-    @property
-    def proved(self) -> bool:
-        """Say whether Plano can store."""
-        return self.code == "proved"
 
 
 def psql_environment(connection: Connection, timeout: float) -> dict[str, str]:
@@ -162,8 +149,13 @@ def refusal(error: psycopg.Error) -> Evidence:
     )
 
 
-def login(connection: Connection, timeout: float) -> Any:  # noqa: ANN401
+def login(connection: Connection, timeout: float, **others: str) -> Any:  # noqa: ANN401
     """Open a connection as Plano does: no TLS, no fallback to another password.
+
+    Args:
+        connection: where and as whom; without a password libpq ends where the server asks for one.
+        timeout: seconds, at least 2.
+        others: parameters of libpq that differ from Plano's, such as `sslmode`.
 
     Returns:
         A `psycopg.Connection[tuple[Any, ...]]`.
@@ -176,41 +168,49 @@ def login(connection: Connection, timeout: float) -> Any:  # noqa: ANN401
 
     for name in [name for name in os.environ if name.startswith("PG")]:
         del os.environ[name]  # libpq would follow PGSERVICE or PGHOSTADDR elsewhere; Plano's driver knows none of them
-    return psycopg.connect(
-        host=connection.host,
-        port=connection.port,
-        user=connection.user,
-        password=connection.password,
-        dbname=connection.database,
-        options=connection.options,
-        sslmode="disable",
-        gssencmode="disable",
-        connect_timeout=max(2, round(timeout)),
-        application_name="planodev",
-        passfile="/dev/null" if _posix() else "NUL",
-    )
+    parameters: dict[str, Any] = {
+        "host": connection.host,
+        "port": connection.port,
+        "user": connection.user,
+        "password": connection.password,
+        "dbname": connection.database,
+        "options": connection.options,
+        "sslmode": "disable",
+        "gssencmode": "disable",
+        "connect_timeout": max(2, round(timeout)),
+        "application_name": "planodev",
+        "passfile": f"{os.devnull}/none",  # there is none, and libpq says nothing of it
+    }
+    return psycopg.connect(**{**parameters, **others})
 
 
-def verdict(evidence: Evidence, connection: Connection) -> Verdict:
-    """Judge the evidence; pure.
+def judge(evidence: Evidence, connection: Connection, up: Fix | None = None) -> Problem | None:
+    """Decide from the evidence whether Plano can store; None when it can. Pure.
 
     Args:
         evidence: from either driver.
         connection: what was tried, for the words.
+        up: what sets right a login, or creates the table; `planodev up` where it is left out, which does so for the
+            project's own server alone.
 
     """
+    up = up or Fix(Command("up"))
     if evidence.facts is None:
-        return _no_login(evidence, connection)
-    fault = state_table.judge(evidence.facts)
-    if fault:
-        return Verdict(fault.code, fault.why, fault.fix)
-    if evidence.stored:
-        return Verdict("proved")
-    return Verdict(
-        "store-failed",
-        evidence.error or "the row that was written could not be read back",
-        "read the server's log; `planodev status` says where it runs",
-    )
+        return _no_login(evidence, connection, up)
+    table = state_table.judge(evidence.facts, up)
+    if table is None and evidence.stored:
+        return None
+    message = cannot_store(connection)
+    if table:
+        return replace(table, message=message, why=table.message)
+    why = evidence.error or "the row that was written could not be read back"
+    fix = Fix("read the server's log; ", Command("status"), " says where it runs")
+    return Problem("store-failed", message, fix, why, level="error")
+
+
+def cannot_store(connection: Connection) -> str:
+    """Return the sentence for a login that succeeded, and a proof that did not."""
+    return f"Plano cannot store conversations as `{connection.user}` at {connection.host}:{connection.port}"
 
 
 # Texts of libpq 12 to 17 and of the server's FATAL messages; the order matters, the first that fits wins.
@@ -236,28 +236,26 @@ _LOGIN_FAILURES = (
 )
 
 
-def _no_login(evidence: Evidence, connection: Connection) -> Verdict:
+def _no_login(evidence: Evidence, connection: Connection, up: Fix) -> Problem:
     text = evidence.error or "no answer"
     code = next((code for pattern, code in _LOGIN_FAILURES if re.search(pattern, text)), "login-failed")
     at = f"{connection.host}:{connection.port}" + (f" ({evidence.address})" if evidence.address else "")
+    where = " where Plano runs" if connection.host == DOCKER_HOST_NAME else ""
+    user, database = connection.user, connection.database
     why = {
-        "name-not-found": f"the name `{connection.host}` does not resolve{_where(connection)}",
-        "not-ready": f"the server at {at} is starting or stopping",
-        "password-refused": f"the server at {at} refuses the password for {connection.user}",
-        "pg-hba": f"the server at {at} has no pg_hba.conf entry for {connection.user} without TLS",
-        "database-missing": f"there is no database `{connection.database}` at {at}",
-        "connect-privilege-missing": f"{connection.user} may not CONNECT to database `{connection.database}`",
-        "login-privilege-missing": f"{connection.user} may not log in",
+        "name-not-found": f"the name `{connection.host}` does not resolve{where}",
+        "not-ready": f"the server at {at} is starting up or shutting down",
+        "password-refused": f"the server at {at} refuses the password of `{user}`",
+        "pg-hba": f"the server at {at} has no pg_hba.conf entry for `{user}` without TLS",
+        "database-missing": f"the server at {at} has no database `{database}`",
+        "connect-privilege-missing": f"`{user}` may not CONNECT to database `{database}`",
+        "login-privilege-missing": f"`{user}` may not log in",
         "too-many-connections": f"the server at {at} has no connection left",
         "connection-refused": f"nothing listens at {at}",
         "unreachable": f"{at} does not answer",
-        "not-postgres": f"what listens at {at} is not PostgreSQL, or closes at once",
+        "not-postgres": f"what listens at {at} does not speak PostgreSQL's protocol, or closes at once",
     }.get(code, text)
-    return Verdict(code, why, "planodev up")
-
-
-def _where(connection: Connection) -> str:
-    return " where Plano runs" if connection.host == DOCKER_HOST_NAME else ""
+    return Problem(code, f"login failed for `{user}` on database `{database}`", up, why, level="error")
 
 
 def _one(cursor: Any) -> Any:  # noqa: ANN401
@@ -266,12 +264,4 @@ def _one(cursor: Any) -> Any:  # noqa: ANN401
 
 
 def _key() -> str:
-    import os
-
     return f"planodev_proof_{os.urandom(8).hex()}"
-
-
-def _posix() -> bool:
-    import os
-
-    return os.name == "posix"

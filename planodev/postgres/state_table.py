@@ -6,8 +6,10 @@ Source: Plano 0.4.36, `docs/source/resources/db_setup/conversation_states.sql` (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from planodev.postgres import sql
+from planodev.problems import Command, Fix, Problem
 
 NAME = "conversation_states"
 
@@ -93,89 +95,84 @@ LOOK = f"""\
 """
 
 
-@dataclass(frozen=True)
-class Fault:
-    """Why a table will not do: a stable code, the cause, and SQL or a command that mends it."""
-
-    code: str
-    why: str
-    fix: str
-
-
-def judge(facts: dict[str, Any]) -> Fault | None:
+def judge(facts: dict[str, Any], create: Fix | None = None) -> Problem | None:
     """Decide from `FACTS` whether Plano can use the table; None when it can. Pure.
 
     Args:
         facts: the object that `FACTS` returns.
+        create: what creates a table; `planodev up` where it is left out, which does so in the project's own database.
 
     """
+    create = create or Fix(Command("up"))
     if facts["server_version_num"] < OLDEST_SERVER:
-        why = f"the server is PostgreSQL {facts['server_version']}, Plano needs 12 or newer"
-        return Fault("server-too-old", why, "upgrade it")
+        version = facts["server_version"]
+        return _problem(
+            "server-too-old", f"the server runs PostgreSQL {version}; Plano needs 12 or newer", "upgrade it"
+        )
     if facts["read_only"]:
-        why = "the session takes no writes (a replica, or read-only by a setting of server, database or role)"
-        fix = "use the primary, or end the setting, as by `ALTER ROLE … RESET default_transaction_read_only`"
-        return Fault("server-read-only", why, fix)
+        message = "the session is read-only: the server is a replica, or a setting of server, database or role says so"
+        fix = "use the primary, or reset the setting, as by `ALTER ROLE … RESET default_transaction_read_only`"
+        return _problem("server-read-only", message, fix)
     if facts["table"] is None:
-        return _absent(facts)
+        return _absent(facts, create)
     if facts["table"]["kind"] not in ("r", "p"):
-        why = f"`{NAME}` is a view or the like, not a table"
-        return Fault("table-wrong-kind", why, f"rename it, then `planodev up` makes the table `{NAME}`")
+        rename = Fix("rename it, then ", *create.parts)
+        return _problem("table-wrong-kind", f"`{NAME}` is a view or the like, not a table", rename)
     columns = facts["table"]["columns"] or {}
-    faults = (_column_fault(column, columns.get(column), types) for column, types in _TYPES.items())
-    return next(filter(None, faults), None) or _extra_fault(columns) or _right_fault(facts)
+    found = (_column_problem(column, columns.get(column), types) for column, types in _TYPES.items())
+    return next(filter(None, found), None) or _extra_problem(columns) or _privilege_problem(facts)
 
 
-def _absent(facts: dict[str, Any]) -> Fault:
-    user = _identifier(facts["user"])
+def _problem(code: str, message: str, fix: Fix | str) -> Problem:
+    return Problem(code, message, fix, level="error")
+
+
+def _absent(facts: dict[str, Any], create: Fix) -> Problem:
     if not facts["elsewhere"]:
-        return Fault("table-missing", f"there is no table `{NAME}` in database `{facts['database']}`", "planodev up")
-    schema = _identifier(facts["elsewhere"][0])
-    return Fault(
+        return _problem("table-missing", f"database `{facts['database']}` has no table `{NAME}`", create)
+    user, schema = sql.identifier(facts["user"]), sql.identifier(facts["elsewhere"][0])
+    return _problem(
         "table-off-search-path",
-        f"`{NAME}` is in schema {schema}, which {user} cannot see on its search path ({facts['search_path']})",
+        f"`{NAME}` is in schema {schema}, which is not on the search path of {user} ({facts['search_path']})",
         f"as the owner: `ALTER ROLE {user} SET search_path = {schema}; GRANT USAGE ON SCHEMA {schema} TO {user};`",
     )
 
 
-def _column_fault(column: str, found: dict[str, Any] | None, types: tuple[str, ...]) -> Fault | None:
+def _column_problem(column: str, found: dict[str, Any] | None, types: tuple[str, ...]) -> Problem | None:
     wanted = _spelled(types[0])
     if found is None:
         fix = f"`ALTER TABLE {NAME} ADD COLUMN {column} {wanted}{_FILLED.get(column, '')};`"
-        return Fault("column-missing", f"`{NAME}` has no column `{column}`", fix)
+        return _problem("column-missing", f"`{NAME}` has no column `{column}`", fix)
     if found["type"] not in types:
-        why = f"`{NAME}.{column}` is {_spelled(found['type'])}, Plano's driver needs {wanted}"
+        message = f"`{NAME}.{column}` is {_spelled(found['type'])}; Plano's driver needs {wanted}"
         fix = f"`ALTER TABLE {NAME} ALTER COLUMN {column} TYPE {wanted} USING {column}::{wanted};`"
-        return Fault("column-wrong-type", why, fix)
+        return _problem("column-wrong-type", message, fix)
     if found["generated"]:
-        return Fault("column-generated", f"`{NAME}.{column}` is generated, Plano writes it", "make it a plain column")
+        message = f"`{NAME}.{column}` is a generated column, and Plano writes to it"
+        return _problem("column-generated", message, "make it a plain column")
     return None
 
 
-def _extra_fault(columns: dict[str, Any]) -> Fault | None:
+def _extra_problem(columns: dict[str, Any]) -> Problem | None:
     for column, found in columns.items():
         if column not in _TYPES and found["not_null"] and not found["has_default"]:
-            why = f"`{NAME}.{column}` is NOT NULL without a default, and Plano does not know it"
-            return Fault("column-extra", why, f"`ALTER TABLE {NAME} ALTER COLUMN {_identifier(column)} DROP NOT NULL;`")
+            message = f"`{NAME}.{column}` is NOT NULL without a default, and Plano does not fill it"
+            fix = f"`ALTER TABLE {NAME} ALTER COLUMN {sql.identifier(column)} DROP NOT NULL;`"
+            return _problem("column-extra", message, fix)
     return None
 
 
-def _right_fault(facts: dict[str, Any]) -> Fault | None:
-    table, user = facts["table"], _identifier(facts["user"])
+def _privilege_problem(facts: dict[str, Any]) -> Problem | None:
+    table = facts["table"]
     if not table["unique_response_id"]:
-        why = f"`{NAME}.response_id` has no primary key or unique index, so ON CONFLICT (response_id) fails"
-        return Fault("key-missing", why, f"`ALTER TABLE {NAME} ADD PRIMARY KEY (response_id);`")
+        message = f"`{NAME}.response_id` has no primary key or unique index, so ON CONFLICT (response_id) fails"
+        return _problem("key-missing", message, f"`ALTER TABLE {NAME} ADD PRIMARY KEY (response_id);`")
     missing = [privilege for privilege in NEEDED_PRIVILEGES if privilege not in (table["privileges"] or [])]
     if missing:
-        fix = f"as {_identifier(table['owner'])}: `GRANT {', '.join(NEEDED_PRIVILEGES)} ON {NAME} TO {user};`"
-        return Fault("privilege-missing", f"{user} may not {', '.join(missing)} on `{NAME}`", fix)
+        user, owner = sql.identifier(facts["user"]), sql.identifier(table["owner"])
+        fix = f"as {owner}: `GRANT {', '.join(NEEDED_PRIVILEGES)} ON {NAME} TO {user};`"
+        return _problem("privilege-missing", f"{user} may not {', '.join(missing)} on `{NAME}`", fix)
     return None
-
-
-def _identifier(name: str) -> str:
-    """Quote an identifier for SQL that a person will paste."""
-    plain = name.replace("_", "a").isalnum() and name == name.lower() and not name[0].isdigit() and name.isascii()
-    return name if plain else '"' + name.replace('"', '""') + '"'
 
 
 def _spelled(typname: str) -> str:

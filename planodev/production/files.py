@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from planodev import production
 from planodev.plano import config_file
 from planodev.postgres.connection import is_loopback
-from planodev.problems import BadInput, Conflict, Problem
+from planodev.problems import BadInput, Command, Conflict, Fix, Problem
 from planodev.production import wording
 from planodev.project import credentials, env_file, git, settings
 from planodev.result import Outcome
@@ -47,7 +47,7 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
 
     Raises:
         BadInput: the host name or a file that is read cannot be used, or the directory cannot be written.
-        Conflict: a file is there.
+        Conflict: a file exists.
 
     """
     name = options["provider"]
@@ -60,9 +60,9 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     if host and not provider.sidecar and is_loopback(host):
         raise BadInput(
             "bad-host",
-            f"Plano's container would not reach `{host}`",
-            why="in there that is the container itself",
-            fix="`--host` with an address of this machine that a container reaches, such as the one in its own network",
+            f"Plano's container cannot reach `{host}`",
+            why="in the container that is the container itself",
+            fix="give `--host` an address of this machine that a container reaches, such as the one in its own network",
         )
     kept, left = _kept(directory, provider) if force else ({}, {})
     if options.get("generate_password"):
@@ -79,15 +79,15 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     now = env_file.read_as_planoai(files[wording.ENV_NAME])
     changed = [f"{key}={value}" for key, value in left.items() if now.get(key) != value]
     if changed:
-        fix = f"`planodev verify --env-file {wording.ENV_NAME}` proves what is there now"
-        said = f"what held at another provider was replaced: {', '.join(changed)}"
-        progress.notice(Problem("values-replaced", said, fix))
+        fix = Fix(Command("verify", "--env-file", wording.ENV_NAME), " checks the new ones")
+        message = f"replaced the values of another provider: {', '.join(changed)}"
+        progress.notice(Problem("values-replaced", message, fix))
     for file, verb in done.items():
         progress.done(Outcome(verb, file))
     ignore(directory, wording.ENV_NAME, progress)
     if git.state(directory, f"{wording.ENV_NAME}.example") == "ignored":
-        fix = f"`git add -f {wording.ENV_NAME}.example`"
-        progress.notice(Problem("example-ignored", f"git ignores `{wording.ENV_NAME}.example`", fix))
+        add = f"`git add -f {wording.ENV_NAME}.example`"
+        progress.notice(Problem("example-ignored", f"git ignores `{wording.ENV_NAME}.example`", add))
     return Written(name, directory, done, wording.to_fill_in(files))
 
 
@@ -101,8 +101,8 @@ def _host(typed: str | None) -> str | None:
             return typed
     raise BadInput(
         "bad-host",
-        f"`{typed.rpartition('@')[2]}` is no host name",
-        why="the name or the address alone, without user, port and scheme",
+        f"`{typed.rpartition('@')[2]}` is not a host name",
+        why="only the name or the address is needed, without user, port and scheme",
         fix="`--host db.example.com`",
     )
 
@@ -135,14 +135,13 @@ def _refuse(directory: Path, files: Mapping[str, str], *, force: bool) -> None:
     for file, text in files.items():
         path = directory / file
         if path.is_dir() or (path.is_symlink() and not path.exists()):
-            raise BadInput("output-unwritable", f"`{path}` is no file", fix=f"move `{path}` away")
+            raise BadInput("output-unwritable", f"`{path}` is not a file", fix=f"move `{path}` away")
         if path.exists() and not force and path.read_bytes() != text.encode():
             raise Conflict(
                 "file-exists",
-                f"`{path}` is there already, and nothing was written",
-                why="it may hold what you have filled in",
-                fix="`--force` with the same command writes over it and keeps what you have filled in; `--output DIR` "
-                "writes elsewhere",
+                f"`{path}` already exists; nothing was written",
+                why="it may have values that you filled in",
+                fix="`--force` overwrites it and keeps those values; `--output DIR` writes elsewhere",
             )
 
 
@@ -158,6 +157,6 @@ def _put(path: Path, text: str) -> str:
             "output-unwritable",
             f"`{path}` cannot be written",
             why=error.strerror,
-            fix=f"make `{path.parent}` writable for you, or name another place with `--output`",
+            fix=f"make `{path.parent}` writable, or choose another directory with `--output`",
         ) from error
     return "created" if before is None else "unchanged" if before == text.encode() else "updated"

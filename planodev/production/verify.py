@@ -1,8 +1,7 @@
-"""Whether a Plano could store on a server that planodev does not run: proved from this machine, in bounded time."""
+"""Whether Plano could store on a server that planodev does not run: verified from this machine, in bounded time."""
 
 from __future__ import annotations
 
-import errno
 import re
 import socket
 import threading
@@ -12,12 +11,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import quote
 
-from planodev.plano import config_file, wire
+from planodev.plano import config_file
 from planodev.postgres import proof, sessions
 from planodev.postgres.connection import Connection, is_loopback
 from planodev.problems import CredentialsRefused, NotReady, PlanodevError, Problem
-from planodev.production import server_faults
-from planodev.production import target as target_file
+from planodev.production import env_file, server_faults
 from planodev.project import settings
 from planodev.result import Outcome
 
@@ -33,11 +31,14 @@ T = TypeVar("T")
 DEFAULT_TIMEOUT = 10.0
 # Seconds of silence that the network of a cloud provider is known to bear; 350 at AWS, 240 at Azure.
 _FORGOTTEN_AFTER = 240
+_KEEPALIVE = 7200  # seconds, the default of Linux
 # Seconds for a second session: behind a pooler with a single place for each user it is never given.
 _SECOND_SESSION = 3.0
 # What PgBouncer says where it has no connection to give, 1.18 to 1.24.
 _POOLER_ALONE = r"query_wait_timeout|server_login_retry|cannot connect to server|server DNS lookup failed"
-_SHARED = "it is a pooler by transaction, whose sessions share connections, and Plano keeps prepared statements"
+_SHARED = "it is a pooler in transaction mode, whose sessions share connections, and Plano keeps prepared statements"
+# libpq, where the server asks for a password and none is given.
+_ASKS_FOR_PASSWORD = "no password supplied"  # noqa: S105
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Seen:
 
 
 def prove(here: Project, options: Mapping[str, Any], variables: Mapping[str, str], progress: Progress) -> Seen:
-    """Prove that a Plano that is started with an environment file can store; nothing is changed.
+    """Prove that a Plano started with an environment file can store; nothing is changed.
 
     Args:
         here: the project; relative paths start there.
@@ -65,7 +66,7 @@ def prove(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
 
     Raises:
         BadInput: a file cannot be read.
-        CredentialsRefused: the server does not let the role in.
+        CredentialsRefused: the server refuses the role.
         NotReady: no PostgreSQL answered in time.
         VerificationFailed: Plano would not start, or could not store.
 
@@ -74,11 +75,11 @@ def prove(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     seconds = chosen.timeout.value if chosen.timeout.source != "default" else DEFAULT_TIMEOUT
     env_path = here.path / options["env_file"]
     config = config_file.load(config_file.find(here.path, chosen.config.value))
-    target = target_file.read(env_path, config, progress)
-    progress.begin(f"Proving that Plano can store at {target.hosts[0][0]}")
+    target = env_file.read(env_path, config, progress)
+    progress.begin(f"Verifying that Plano can store at {target.hosts[0][0]}")
     way, address, evidence = _Attempt(target, seconds, env_path, progress).anywhere()
-    detail = f"a conversation was stored at {way.host}, read back and rolled back from this machine"
-    progress.done(Outcome("proved", "storing", detail))
+    detail = f"wrote and read a test conversation at {way.host} from this machine"
+    progress.done(Outcome("verified", "storage", detail))
     return Seen(here, env_path, config.path, chosen, target, way, address, evidence)
 
 
@@ -93,12 +94,12 @@ class _Attempt:
         self._end = time.monotonic() + seconds
 
     def anywhere(self) -> tuple[Connection, str, proof.Evidence]:
+        """Return the connection that is good, its address, and what was seen there; raise the last place's error."""
         last: PlanodevError | None = None
         to = self.target
         options = to.parameters.get("options", "")
-        whole = Connection(to.user or "", to.password or "", "", 0, to.database or "", options=options)
-        for host, port in self.target.hosts:
-            way = replace(whole, host=host, port=port)
+        for host, port in to.hosts:
+            way = Connection(to.user or "", to.password or "", host, port, to.database or "", options)
             try:
                 for address in self._addresses(way):
                     found = self._try(way, address)
@@ -110,18 +111,163 @@ class _Attempt:
         assert last is not None  # noqa: S101  there is at least one host
         raise last
 
+    def _addresses(self, way: Connection) -> list[str]:
+        if way.host.startswith("/"):
+            return [way.host]
+        try:
+            found = self._within(lambda: socket.getaddrinfo(way.host, way.port, type=socket.SOCK_STREAM))
+        except TimeoutError:
+            self._fail("name-not-found", f"the name `{way.host}` was not resolved within {self.seconds:g} s", way)
+        except (OSError, UnicodeError):
+            self._fail("name-not-found", f"the name `{way.host}` does not resolve on this machine", way)
+        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
     def _try(self, way: Connection, address: str) -> proof.Evidence | PlanodevError:
         """Return what was seen, or the error after which the driver would go on to the next place."""
+        other = self.target.parameters.get("target_session_attrs") == "read-write"
         try:
             return self._at(way, address)
         except PlanodevError as error:
-            if not self._driver_goes_on(error):
+            goes_on = isinstance(error, (NotReady, CredentialsRefused)) or (error.code == "server-read-only" and other)
+            if not goes_on:
                 raise
             return error
 
-    def _driver_goes_on(self, error: PlanodevError) -> bool:
-        other = self.target.parameters.get("target_session_attrs") == "read-write"
-        return isinstance(error, (NotReady, CredentialsRefused)) or (error.code == "server-read-only" and other)
+    def _at(self, way: Connection, address: str) -> proof.Evidence:
+        """Look at one address step by step, so that each way to fail has its own error."""
+        numeric = replace(way, host=address)
+        if not address.startswith("/"):
+            self._reach(way, address)
+        self._greet(way, numeric)
+        session = self._log_in(way, numeric)
+        self._look_at_silence(way, numeric, session)
+        self._look_at_statements(way, numeric, session)
+        try:
+            evidence = self._within(lambda: proof.run_here(numeric, self._left))
+        except TimeoutError:
+            why = f"the statements did not end within {self.seconds:g} s: another session locks the table"
+            self._fail("proof-timed-out", why, way)
+        self._judge(replace(evidence, address=address), way)
+        return evidence
+
+    def _reach(self, way: Connection, address: str) -> None:
+        """See that something listens there: libpq's time-out does not tell a silent server from lost packets."""
+        at = _place(way, address)
+        try:
+            socket.create_connection((address, way.port), self._left).close()
+        except TimeoutError:
+            self._fail("unreachable", f"{at} did not answer within {self.seconds:g} s: packets are dropped", way)
+        except ConnectionRefusedError as error:
+            self._judge(proof.Evidence(None, stored=False, error=error.strerror, address=address), way)
+        except OSError as error:
+            family = "no IPv6 route, and it has no other address: " if ":" in address else ""
+            self._fail("unreachable", f"{at}: {family}{error.strerror or error}", way)
+
+    def _greet(self, way: Connection, numeric: Connection) -> None:
+        """Begin a login without a password: it goes to no server that is not PostgreSQL, or that wants TLS first."""
+        import psycopg
+
+        unarmed = replace(numeric, password="")
+        try:
+            self._begin(unarmed)
+        except TimeoutError:
+            why = f"what listens at {_place(way, numeric.host)} sent nothing within {self.seconds:g} s"
+            self._fail("not-postgres", why, way)
+        except psycopg.Error as error:
+            seen = replace(proof.refusal(error), address=numeric.host)
+            if _ASKS_FOR_PASSWORD in (seen.error or ""):
+                return
+            if seen.sqlstate or "FATAL" in (seen.error or ""):
+                self._refuse_plaintext(way, unarmed, seen)
+            self._judge(seen, way)
+
+    def _begin(self, unarmed: Connection, **others: str) -> None:
+        # The end of a line makes a server answer that waits for one, such as HTTP; to PostgreSQL it is a name.
+        name = "planodev\r\n\r\n"
+        self._within(lambda: proof.login(unarmed, self._left, application_name=name, **others).close())
+
+    def _refuse_plaintext(self, way: Connection, unarmed: Connection, seen: proof.Evidence) -> None:
+        """Tell a server that wants TLS from one that refuses everyone: begin the same login once more, encrypted."""
+        import psycopg
+
+        try:
+            self._begin(unarmed, sslmode="require")
+        except TimeoutError:
+            return
+        except psycopg.Error as error:
+            if _ASKS_FOR_PASSWORD not in str(error):
+                return
+        said = (seen.error or "").partition("FATAL: ")[2].strip() or seen.error
+        at = _place(way, unarmed.host)
+        self._fail("tls-required", f"{at} refuses logins without TLS ({said}), and Plano's driver has no TLS", way)
+
+    def _log_in(self, way: Connection, numeric: Connection) -> Any:  # noqa: ANN401  psycopg is loaded late
+        import psycopg
+
+        at = f"{way.host}:{way.port}"
+        try:
+            session = self._within(lambda: proof.login(numeric, self._left))
+        except psycopg.Error as error:
+            seen = proof.refusal(error)
+            if re.search(_POOLER_ALONE, seen.error or ""):
+                why = f"the pooler at {at} accepts the password, but does not reach the server behind it"
+                self._fail("pooler-without-server", why, way)
+            self._judge(replace(seen, address=numeric.host), way)
+        except TimeoutError:
+            why = f"{at} asked for a password, then sent nothing within {self.seconds:g} s"
+            self._fail("login-timed-out", why, way)
+        session.autocommit = True
+        return session
+
+    def _look_at_silence(self, way: Connection, numeric: Connection, session: Any) -> None:  # noqa: ANN401
+        """See that Plano's only connection may stay silent."""
+        idle, keepalive = self._within(lambda: session.execute(sessions.SILENCE).fetchone())
+        if idle not in (None, "0"):
+            why = f"the server ends a session of `{way.user}` that is silent for {idle}"
+            self._fail("idle-session-timeout", why, way)
+        mine = self.target.parameters.get("keepalives_idle", "")
+        spoken = 0 < int(keepalive or 0) <= _FORGOTTEN_AFTER or (mine.isdigit() and int(mine) <= _FORGOTTEN_AFTER)
+        if is_loopback(numeric.host) or spoken:
+            return
+        silent = int(keepalive or 0) or _KEEPALIVE
+        text = f"an idle connection sends nothing for {silent} s, and many firewalls forget it earlier"
+        fix = "add `?keepalives_idle=60` to the connection string in Plano's configuration"
+        self.progress.notice(Problem("silence-may-cut", text, fix))
+
+    def _look_at_statements(self, way: Connection, numeric: Connection, session: Any) -> None:  # noqa: ANN401
+        """See whether a second session would disturb the prepared statements of the first, and close that one."""
+        import psycopg
+
+        def alongside() -> bool:
+            with proof.login(numeric, self._left) as second:
+                second.autocommit = True
+                return sessions.keeps_statements(session, second)
+
+        kept = True
+        with suppress(TimeoutError, psycopg.OperationalError):
+            kept = self._within(alongside, _SECOND_SESSION)
+        session.close()
+        if not kept:
+            why = f"sessions at {way.host}:{way.port} share a connection to the server"
+            self._fail("prepared-statements-lost", why, way)
+
+    def _judge(self, evidence: proof.Evidence, way: Connection) -> None:
+        """Raise what a proof or a login failed with; the server's words lose the password, should they repeat it."""
+        if evidence.error and way.password:
+            said = evidence.error.replace(way.password, "***").replace(quote(way.password, safe=""), "***")
+            evidence = replace(evidence, error=said)
+        problem = proof.judge(evidence, way)
+        if problem is None:
+            return
+        if evidence.sqlstate in sessions.LOST:
+            self._fail("prepared-statements-lost", _SHARED, way)
+        if "row-level security" in (evidence.error or ""):
+            problem = replace(problem, code="row-level-security")
+        raise server_faults.error(problem, way, self.env_path)
+
+    def _fail(self, code: str, why: str, way: Connection) -> NoReturn:
+        problem = Problem(code, proof.cannot_store(way), why=why, level="error")
+        raise server_faults.error(problem, way, self.env_path)
 
     @property
     def _left(self) -> float:
@@ -147,138 +293,6 @@ class _Attempt:
             raise TimeoutError
         return found[0]
 
-    def _addresses(self, way: Connection) -> list[str]:
-        if way.host.startswith("/"):
-            return [way.host]
-        try:
-            found = self._within(lambda: socket.getaddrinfo(way.host, way.port, type=socket.SOCK_STREAM))
-        except TimeoutError:
-            self._fail("name-not-found", f"no answer about the name `{way.host}` came within {self.seconds:g} s", way)
-        except (OSError, UnicodeError):
-            self._fail("name-not-found", f"the name `{way.host}` does not resolve on this machine", way)
-        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
-    def _at(self, way: Connection, address: str) -> proof.Evidence:
-        if not address.startswith("/"):
-            self._look(way, address)
-        numeric = replace(way, host=address)
-        try:
-            self._sessions(way, numeric)
-            evidence = self._within(lambda: proof.run_here(numeric, self._left))
-        except TimeoutError:
-            why = f"the statements did not end within {self.seconds:g} s: something holds a lock on the table"
-            self._fail("proof-timed-out", why, way)
-        self._judge(replace(evidence, address=address), way)
-        return evidence
-
-    def _look(self, way: Connection, address: str) -> None:
-        """See what listens there, before a password goes anywhere."""
-        at = f"{way.host}:{way.port}" + (f" ({address})" if address != way.host else "")
-        place = (address, way.port)
-        try:
-            seen = wire.greet(place, way.user, way.database, self._left, options=way.options)
-        except ConnectionRefusedError:
-            self._fail("connection-refused", f"nothing listens at {at}", way)
-        except TimeoutError:
-            self._fail(
-                "unreachable", f"{at} did not answer within {self.seconds:g} s: packets are dropped on the way", way
-            )
-        except OSError as error:
-            way_there = (
-                "no way there over IPv6, and it has no other" if ":" in address else error.strerror or str(error)
-            )
-            no_route = error.errno in (errno.ENETUNREACH, errno.EADDRNOTAVAIL)
-            self._fail("unreachable", f"{at}: {way_there if no_route else error.strerror or error}", way)
-        if seen.silent:
-            self._fail("not-postgres", f"what listens at {at} said nothing within {self.seconds:g} s", way)
-        if not seen.postgres:
-            self._fail("not-postgres", f"what listens at {at} does not speak PostgreSQL's protocol", way)
-        if seen.error is not None:
-            self._refuse_plaintext(way, place, at, seen)
-            self._judge(
-                proof.Evidence(None, stored=False, error=seen.error, sqlstate=seen.sqlstate, address=address), way
-            )
-        if seen.iterations and seen.iterations > server_faults.MOST_ITERATIONS:
-            most = server_faults.MOST_ITERATIONS
-            why = f"{at} asks for {seen.iterations} SCRAM iterations, and Plano's driver takes {most} at most"
-            self._fail("scram-iterations", why, way)
-
-    def _refuse_plaintext(self, way: Connection, place: tuple[str, int], at: str, seen: wire.Greeting) -> None:
-        """Tell a server that wants TLS from one that wants nobody: the same login is begun once more, encrypted."""
-        with suppress(OSError):
-            encrypted = wire.greet(place, way.user, way.database, self._left, options=way.options, tls=True)
-            if encrypted.asks is not None:
-                self._fail(
-                    "tls-required", f"{at} takes encrypted logins only ({seen.error}); Plano's driver has no TLS", way
-                )
-
-    def _sessions(self, way: Connection, numeric: Connection) -> None:
-        """Look at what a session is given, and whether a second one would disturb its prepared statements."""
-        import psycopg
-
-        try:
-            first = self._within(lambda: proof.login(numeric, self._left))
-        except psycopg.Error as error:
-            seen = proof.refusal(error)
-            if re.search(_POOLER_ALONE, seen.error or ""):
-                why = f"the pooler at {way.host}:{way.port} takes the password, and does not reach the server behind it"
-                self._fail("pooler-without-server", why, way)
-            self._judge(replace(seen, address=numeric.host), way)
-        except TimeoutError:
-            why = f"{way.host}:{way.port} asked for a password and then said nothing within {self.seconds:g} s"
-            self._fail("login-timed-out", why, way)
-        first.autocommit = True
-        idle, keepalive = self._within(lambda: first.execute(sessions.SILENCE).fetchone())
-        if idle not in (None, "0"):
-            self._fail(
-                "idle-session-timeout", f"the server ends a session of {way.user} that is silent for {idle}", way
-            )
-        self._look_at_silence(numeric, int(keepalive or 0))
-
-        def beside() -> bool:
-            with proof.login(numeric, self._left) as second:
-                second.autocommit = True
-                return sessions.keeps_statements(first, second)
-
-        kept = True
-        with suppress(TimeoutError, psycopg.OperationalError):
-            kept = self._within(beside, _SECOND_SESSION)
-        first.close()
-        if not kept:
-            self._fail(
-                "prepared-statements-lost", f"sessions at {way.host}:{way.port} share a connection to the server", way
-            )
-
-    def _look_at_silence(self, numeric: Connection, keepalive: int) -> None:
-        mine = self.target.parameters.get("keepalives_idle", "")
-        if (
-            is_loopback(numeric.host)
-            or 0 < keepalive <= _FORGOTTEN_AFTER
-            or (mine.isdigit() and int(mine) <= _FORGOTTEN_AFTER)
-        ):
-            return
-        self.progress.notice(
-            Problem(
-                "silence-may-cut",
-                f"a silent connection sends nothing for {keepalive or 7200} s, and many firewalls forget it earlier",
-                "add `?keepalives_idle=60` to the connection string in Plano's configuration",
-            )
-        )
-
-    def _judge(self, evidence: proof.Evidence, way: Connection) -> None:
-        """Raise what a proof or a login failed with; the server's words lose the password, should they repeat it."""
-        if evidence.error and way.password:
-            said = evidence.error.replace(way.password, "***").replace(quote(way.password, safe=""), "***")
-            evidence = replace(evidence, error=said)
-        verdict = proof.verdict(evidence, way)
-        if verdict.proved:
-            return
-        code = verdict.code
-        if evidence.sqlstate in sessions.LOST:
-            self._fail("prepared-statements-lost", _SHARED, way)
-        if "row-level security" in (evidence.error or ""):
-            code = "row-level-security"
-        self._fail(code, verdict.why, way, verdict.fix)
-
-    def _fail(self, code: str, why: str, way: Connection, fix: str = "") -> NoReturn:
-        raise server_faults.fault(code, why, way, self.env_path, fix)
+def _place(way: Connection, address: str) -> str:
+    return f"{way.host}:{way.port}" + (f" ({address})" if address != way.host else "")

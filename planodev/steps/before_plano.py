@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.decide import refuse_unreachable
-from planodev.plano import access_keys, storage
-from planodev.problems import BadInput, Problem, VerificationFailed
+from planodev.plano import access_keys, judge, storage
+from planodev.problems import BadInput, Command, Fix, Problem, VerificationFailed
 from planodev.steps import plano_running, verify
 
 if TYPE_CHECKING:
-    from planodev.engines import Container
     from planodev.look import Seen
 
 MODE_OPTION = {"docker": "planoai up --docker", "native": "planoai up"}
@@ -27,30 +26,21 @@ def check(seen: Seen) -> None:
         VerificationFailed: it would not start, or would not store; with the true cause.
 
     """
-    have = seen.observed.container
     if not seen.wanted.foreign_host:
         _refuse_docker(seen)
-    if have and not seen.wanted.foreign_host and _out_of_reach(seen, have):
-        raise VerificationFailed(
-            "wrong-mode",
-            "a Plano in Docker would not reach this database",
-            why=f"it listens on {', '.join(have.addresses)} alone, as it was asked to by `--plano native`",
-            fix="`planodev up --plano docker`, or start Plano by `planodev run -- planoai up`",
-        )
+        _refuse_out_of_reach(seen)
     if seen.wanted.plano and seen.wanted.plano != seen.mode and not _names_another(seen):
-        host = seen.connection().host
-        text = f"DB_HOST in `.env` is for `{MODE_OPTION[seen.wanted.plano]}`; this command gets {host} instead"
-        seen.progress.notice(
-            Problem("host-for-other-mode", text, f"`planodev up --plano {seen.mode}` makes that stick")
-        )
+        host, option = seen.connection().host, MODE_OPTION[seen.wanted.plano]
+        text = f"DB_HOST in `.env` is for `{option}`; this command gets {host} instead"
+        fix = Fix(Command("up", "--plano", seen.mode), " changes `.env`")
+        seen.progress.notice(Problem("host-for-other-mode", text, fix))
     found = verify.verify_alone(seen)
-    faults = _faults(seen)
-    for fault in faults[1:] if faults and faults[0].fatal else faults:
-        seen.progress.notice(Problem(fault.code, fault.message, fault.fix))
-    if faults and faults[0].fatal:
-        first = faults[0]
-        text = f"planoai would not get {first.key or 'a key'}"
-        raise VerificationFailed(first.code, text, why=first.message, fix=first.fix)
+    problems = judge.judge_keys(seen.config.keys, _places(seen))
+    error = problems.pop(0) if problems and problems[0].fatal else None
+    for problem in problems:
+        seen.progress.notice(problem)
+    if error:
+        raise VerificationFailed.of(error)
     older = plano_running.older_than(seen, found.evidence) if found.ours else None
     if older:
         seen.progress.notice(older)
@@ -66,23 +56,27 @@ def _refuse_docker(seen: Seen) -> None:
     try:
         refuse_unreachable(seen)
     except BadInput as error:
-        raise VerificationFailed(
-            error.code,
-            error.message,
-            why="it listens on 127.0.0.1 alone, and a container has one of its own",
-            fix="`planodev run -- planoai up`, without `--docker`; or `planodev up --engine docker`",
-        ) from error
+        fix = Fix(
+            Command("run", "--", "planoai", "up"), ", without `--docker`; or ", Command("up", "--engine", "docker")
+        )
+        raise VerificationFailed.of(replace(error.problem, fix=fix)) from error
 
 
-def _out_of_reach(seen: Seen, have: Container) -> bool:
-    """Say whether a Plano in Docker would find nobody at `host.docker.internal`, which depends on the engine."""
-    if seen.mode != "docker" or have.plano == "docker":
-        return False
-    return not set(seen.engine.addresses(seen.mode, have.image)) <= set(have.addresses)
+def _refuse_out_of_reach(seen: Seen) -> None:
+    """Refuse a Plano in Docker that would find nobody at `host.docker.internal`, which depends on the engine."""
+    have = seen.observed.container
+    if have is None or seen.mode != "docker" or have.plano == "docker":
+        return
+    if set(seen.engine.addresses(seen.mode, have.image)) <= set(have.addresses):
+        return
+    raise VerificationFailed(
+        "wrong-mode",
+        "Plano in Docker cannot reach this database",
+        why=f"it listens on {', '.join(have.addresses)} only, as `--plano native` asked",
+        fix=Fix(Command("up", "--plano", "docker"), ", or ", Command("run", "--", "planoai", "up")),
+    )
 
 
-def _faults(seen: Seen) -> list[access_keys.Fault]:
-    way = None if seen.env.missing else seen.connection()
-    option = "".join(f" {word}" for word in map(shlex.quote, seen.config_option))
-    places = access_keys.places(seen.config.path, seen.env, verify.given(seen, way), option)
-    return access_keys.faults(seen.config.keys, places)
+def _places(seen: Seen) -> access_keys.Places:
+    ours = None if seen.env.missing else seen.connection()
+    return access_keys.places(seen.config.path, seen.env, verify.given(seen, ours), seen.config_option)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from planodev import rendering
-from planodev.plano import config_edit, config_file, config_keys, judge, providers
+from planodev.plano import config_edit, config_file, judge, providers
 from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Fix, Problem
 from planodev.project import env_file
@@ -37,9 +37,9 @@ def write(seen: Seen) -> Seen:
 
 def warn(seen: Seen) -> None:
     """Say what is odd about the configuration; what Plano would not start with is what the proof fails with."""
-    for finding in judge.findings(seen.config, None, seen.mode):
-        if not finding.fatal:
-            seen.progress.notice(Problem(finding.code, finding.message, finding.fix))
+    for problem in judge.judge_config(seen.config, None, seen.mode):
+        if not problem.fatal:
+            seen.progress.notice(problem)
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ def change(seen: Seen) -> Change:
         ignored = f"`{path.name}` is there already, so {' and '.join(asked)} changed nothing"
         fix = Fix(f"move `{path.name}` away, then ", Command("up"))
         seen.progress.notice(Problem("config-kept", ignored, fix))
-    if seen.config.lacks is None or config_keys.unknown(seen.config.content):
-        return Change("unchanged", "without storage" if seen.config.lacks else "")
+    if seen.config.lacks is None:
+        return Change("unchanged")
     try:
         new = config_edit.with_storage(text)
     except config_edit.NotEditable:

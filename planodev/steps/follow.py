@@ -7,37 +7,38 @@ from typing import TYPE_CHECKING
 from planodev.engines import QUIET, AdminFailed, hint
 from planodev.postgres import state_table
 from planodev.postgres.queries import stored
+from planodev.postgres.sql import identifier, literal
 from planodev.problems import Command, CredentialsRefused, Fix
 
 if TYPE_CHECKING:
     from planodev.database import Database
     from planodev.engines import Container
     from planodev.look import Seen
-    from planodev.postgres.proof import Verdict
+    from planodev.problems import Problem
 
 
-def follow(database: Database, verdict: Verdict) -> None:
+def follow(database: Database, problem: Problem) -> None:
     """Make the role, its password and the database what `.env` says, each with a line that says what was otherwise.
 
     Args:
         database: a running server.
-        verdict: why the login failed.
+        problem: why the login failed.
 
     Raises:
         CredentialsRefused: the server's own socket refuses too.
 
     """
     seen = database.seen
-    role, name, password = _quoted(seen.user), _quoted(seen.database), _literal(database.password)
-    make_role = f"SELECT 'CREATE ROLE {role}' WHERE to_regrole('{role}') IS NULL \\gexec\n"
+    role, name, password = identifier(seen.user), identifier(seen.database), literal(database.password)
+    make_role = f"SELECT {literal(f'CREATE ROLE {role}')} WHERE to_regrole({literal(role)}) IS NULL \\gexec\n"
     grants = f"""\
 GRANT CONNECT ON DATABASE {name} TO {role};
 GRANT USAGE, CREATE ON SCHEMA public TO {role};
-SELECT 'GRANT SELECT, INSERT, UPDATE, DELETE ON {state_table.NAME} TO {role}'
+SELECT {literal(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {state_table.NAME} TO {role}")}
 WHERE to_regclass('{state_table.NAME}') IS NOT NULL \\gexec
 """
     try:
-        for note in differences(seen, database.server, verdict):
+        for note in differences(seen, database.server, problem):
             seen.progress.note(note)
         alter = f"ALTER ROLE {role} LOGIN PASSWORD {password};\n"
         _admin(seen, database.server, f"{QUIET}{make_role}{alter}{make_database(seen.database, seen.user)}")
@@ -53,9 +54,9 @@ WHERE to_regclass('{state_table.NAME}') IS NOT NULL \\gexec
 
 def make_database(name: str, owner: str) -> str:
     """Return the SQL that makes a database where it is missing, whatever its name is."""
-    make = f"CREATE DATABASE {_quoted(name)} OWNER {_quoted(owner)}"
-    missing = f"NOT EXISTS (SELECT FROM pg_database WHERE datname = {_literal(name)})"
-    return f"SELECT {_literal(make)} WHERE {missing} \\gexec\n"
+    make = f"CREATE DATABASE {identifier(name)} OWNER {identifier(owner)}"
+    missing = f"NOT EXISTS (SELECT FROM pg_database WHERE datname = {literal(name)})"
+    return f"SELECT {literal(make)} WHERE {missing} \\gexec\n"
 
 
 def _way_in(seen: Seen, server: Container, error: str) -> Fix:
@@ -66,14 +67,14 @@ def _way_in(seen: Seen, server: Container, error: str) -> Fix:
     return Fix(f"`{hint(wording.alone, server, seen.superuser)}`, then ", Command("up"))
 
 
-def differences(seen: Seen, server: Container, verdict: Verdict) -> list[str]:
+def differences(seen: Seen, server: Container, problem: Problem) -> list[str]:
     """Return what differs between `.env` and the server, with both values; of a password only that it does.
 
     Raises:
         AdminFailed: the server can't be asked.
 
     """
-    can = f"SELECT coalesce((SELECT rolcanlogin::text FROM pg_roles WHERE rolname = '{seen.user}'), 'none');"
+    can = f"SELECT coalesce((SELECT rolcanlogin::text FROM pg_roles WHERE rolname = {literal(seen.user)}), 'none');"
     may_log_in = _admin(seen, server, can)
     databases = stored(seen.engine, server, seen.superuser)
     volume, notes = seen.observed.volume, []
@@ -83,7 +84,7 @@ def differences(seen: Seen, server: Container, verdict: Verdict) -> list[str]:
         notes.append(f"DB_USER in `.env`: creating role `{seen.user}` with access to the stored conversations{was}")
     elif may_log_in == "false":
         notes.append(f"allowing the role `{seen.user}` to log in again")
-    elif verdict.code == "password-refused":
+    elif problem.code == "password-refused":
         notes.append(f"updating the password of role `{seen.user}` to match DB_PASS in `.env`")
     if seen.database not in databases:
         was = f" (the first one was `{first_database}`)" if first_database not in ("", seen.database) else ""
@@ -99,11 +100,3 @@ def differences(seen: Seen, server: Container, verdict: Verdict) -> list[str]:
 
 def _admin(seen: Seen, server: Container, sql: str, database: str = "postgres") -> str:
     return seen.engine.admin(server, sql, user=seen.superuser, database=database)
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from planodev.plano import access_keys
-from planodev.problems import Problem
+from planodev.plano import access_keys, judge
 from planodev.project import env_file
 from planodev.result import Outcome
 
@@ -27,40 +25,40 @@ def save(seen: Seen) -> tuple[Seen, list[Fix | str]]:
 
     """
     seen.progress.begin("Looking for provider keys")
-    faults = faults_of(seen)
-    found = {fault.key: value for fault in faults if fault.absent and (value := _value(seen, fault.key))}
+    problems = problems_of(seen)
+    found = {problem.key: value for problem in problems if problem.absent and (value := _value(seen, problem.key))}
     if found:
         seen.env.with_values(found).write()
         seen = replace(seen, env=env_file.load(seen.env.path))
-        faults = faults_of(seen)
-    todo = report(seen, faults, set(found))
+        problems = problems_of(seen)
+    todo = report(seen, problems, set(found))
     if found:
         seen.progress.done(Outcome("saved", "keys", f"{', '.join(found)} in `.env`"))
     else:
-        seen.progress.done(outcome(seen, faults))
+        seen.progress.done(outcome(seen, problems))
     return seen, todo
 
 
-def report(seen: Seen, faults: list[access_keys.Fault], saved: set[str]) -> list[Fix | str]:
+def report(seen: Seen, problems: list[judge.KeyProblem], saved: set[str]) -> list[Fix | str]:
     """Say what is wrong with the keys; returns what is to be done before Plano can start."""
-    left = [fault for fault in faults if fault.key not in saved]
-    for fault in left:
-        seen.progress.notice(Problem(fault.code, fault.message, fault.fix))
-    return [fault.fix for fault in left if fault.fatal]
+    left = [problem for problem in problems if problem.key not in saved]
+    for problem in left:
+        seen.progress.notice(problem)
+    return [problem.fix for problem in left if problem.fatal and problem.fix]
 
 
-def outcome(seen: Seen, faults: list[access_keys.Fault]) -> Outcome:
+def outcome(seen: Seen, problems: list[judge.KeyProblem]) -> Outcome:
     """Return what is said of keys that stay as they are."""
-    missing = [fault.key for fault in faults if fault.absent]
+    missing = [problem.key for problem in problems if problem.absent]
     names = f"{', '.join(missing)} missing" if missing else ", ".join(key.name for key in seen.config.keys)
     return Outcome("unchanged", "keys", names)
 
 
-def would_save(seen: Seen, faults: list[access_keys.Fault]) -> list[str]:
+def would_save(seen: Seen, problems: list[judge.KeyProblem]) -> list[str]:
     """Return the keys that `--save-keys` would copy from the shell."""
     if not seen.context.options.get("save_keys") or not places_of(seen).saved:
         return []
-    names = [fault.key for fault in faults if fault.absent]
+    names = [problem.key for problem in problems if problem.absent]
     return [name for name in names if access_keys.can_be_saved(seen.environment.get(name, ""))]
 
 
@@ -83,10 +81,9 @@ def _value(seen: Seen, name: str) -> str | None:
 
 def places_of(seen: Seen) -> access_keys.Places:
     """Return where planoai will look for keys once it is started by `planodev run`."""
-    option = "".join(f" {word}" for word in map(shlex.quote, seen.config_option))
-    return access_keys.places(seen.config.path, seen.env, seen.environment, option)
+    return access_keys.places(seen.config.path, seen.env, seen.environment, seen.config_option)
 
 
-def faults_of(seen: Seen) -> list[access_keys.Fault]:
+def problems_of(seen: Seen) -> list[judge.KeyProblem]:
     """Return what planoai would stumble over among the keys, with what `.env` holds now."""
-    return access_keys.faults(seen.config.keys, places_of(seen))
+    return judge.judge_keys(seen.config.keys, places_of(seen))

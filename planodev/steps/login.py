@@ -17,7 +17,7 @@ from planodev.steps.server import prepare, proof_beside_plano
 
 if TYPE_CHECKING:
     from planodev.database import Database
-    from planodev.postgres.proof import Verdict
+    from planodev.problems import Problem
 
 POLL, LOOK = 0.025, 0.25  # seconds between two logins, and between two looks at the server
 LOGIN_TIMEOUT = 5  # seconds
@@ -39,19 +39,19 @@ def log_in(database: Database) -> Database:
     seen.progress.begin("Logging in")
     deadline, next_look = time.monotonic() + seen.settings.timeout.value, 0.0
     while True:
-        verdict = attempt(database)
-        if verdict.proved:
+        problem = attempt(database)
+        if problem is None:
             break
-        if verdict.code in FOLLOWS and not followed:
-            follow(database, verdict)
+        if problem.code in FOLLOWS and not followed:
+            follow(database, problem)
             followed = True
             continue
-        if verdict.code not in _WAIT:
+        if problem.code not in _WAIT:
             fix = f"`{hint(seen.engine.wording.log, database.server)}` shows the server's view"
-            raise CredentialsRefused(verdict.code, f"no login as {seen.user}", why=verdict.why, fix=fix)
+            raise CredentialsRefused(problem.code, f"no login as {seen.user}", why=problem.why, fix=fix)
         now = time.monotonic()
         if now > deadline:
-            raise _late(database, verdict)
+            raise _late(database, problem)
         if now >= next_look:
             _refuse_stopped(database)
             next_look = now + LOOK
@@ -62,20 +62,20 @@ def log_in(database: Database) -> Database:
     return replace(database, prepared=prepared)
 
 
-def attempt(database: Database) -> Verdict:
-    """Return `proved` for a login; nothing else is asked here."""
+def attempt(database: Database) -> Problem | None:
+    """Return why there is no login, None where there is one; nothing else is asked here."""
     import psycopg
 
     if not database.seen.engine.info.local:
         # Its ports are on another machine; the probe container is the only one beside it.
         evidence = proof_beside_plano(database)
-        return proof.Verdict("proved") if evidence.facts else proof.verdict(evidence, database.connection())
+        return None if evidence.facts else proof.judge(evidence, database.connection())
     way = database.connection(host=LOOPBACK)
     try:
         proof.login(way, LOGIN_TIMEOUT).close()
     except psycopg.Error as error:
-        return proof.verdict(proof.refusal(error), way)
-    return proof.Verdict("proved")
+        return proof.judge(proof.refusal(error), way)
+    return None
 
 
 def _refuse_stopped(database: Database) -> None:
@@ -91,13 +91,13 @@ def _refuse_stopped(database: Database) -> None:
         )
 
 
-def _late(database: Database, verdict: Verdict) -> NotReady:
+def _late(database: Database, problem: Problem) -> NotReady:
     timeout = database.seen.settings.timeout.value
     log = database.seen.engine.log(database.server, LOG_LINES).strip()
     return NotReady(
         "not-ready-in-time",
         f"Postgres accepted no login within {timeout:g} seconds",
-        why=f"{verdict.why}; the end of its log:\n{log}",
+        why=f"{problem.why}; the end of its log:\n{log}",
         fix=Fix(Command("up", "--timeout", f"{timeout * 2:g}")),
     )
 

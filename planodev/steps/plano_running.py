@@ -1,4 +1,4 @@
-"""A Plano that runs already: since when, and whether it outlived the database it is connected to.
+"""A Plano that is already running: since when, and whether Postgres was restarted since.
 
 Plano holds one connection for life. After a restart of Postgres every query fails, and chats are answered without a
 history. Sources: Plano 0.4.36 `crates/brightstaff/src/state/postgresql.rs`; planoai 0.4.39 `consts.py` (one container
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev.plano import planoai
-from planodev.problems import Problem
+from planodev.problems import Command, Fix, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,14 +38,19 @@ class Running:
         """Say whether Postgres was started later, at that time in seconds since 1970."""
         return self.started + SLACK < server_started
 
+    @property
+    def restart(self) -> Fix:
+        """What stops it and starts it again."""
+        docker = ("--docker",) if self.stop.endswith("--docker") else ()
+        return Fix(f"`{self.stop}`, then ", Command("run", "--", "planoai", "up", *docker))
+
     def notice(self) -> Problem:
         """Return what to say of one that outlived its database."""
         text = (
-            f"a Plano has been running since before Postgres was started ({self.where}): "
-            "it has lost its only connection, and answers without a history"
+            f"Postgres was restarted after Plano started ({self.where}): "
+            "Plano lost its only connection, and answers without history"
         )
-        docker = " --docker" if self.stop.endswith("--docker") else ""
-        return Problem("plano-outlived-postgres", text, f"`{self.stop}`, then `planodev run -- planoai up{docker}`")
+        return Problem("plano-outlived-postgres", text, self.restart)
 
 
 def find(seen: Seen) -> list[Running]:

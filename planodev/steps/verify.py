@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from planodev.decide import names_another_database
 from planodev.plano import environment, judge, storage
 from planodev.postgres import connection, proof
-from planodev.problems import Command, Fix, Problem, VerificationFailed
+from planodev.problems import Command, Fix, VerificationFailed
 from planodev.project.identity import CONFIG_NAMES
 from planodev.result import Outcome
 from planodev.steps.server import proof_beside_plano
@@ -31,9 +30,9 @@ def verify(database: Database) -> Database:
     seen, way = database.seen, database.connection()
     seen.progress.begin(TITLE)
     evidence = database.proved or _evidence(database)
-    verdict = proof.verdict(evidence, way)
-    if not verdict.proved:
-        raise failed(verdict, way)
+    problem = proof.judge(evidence, way)
+    if problem:
+        raise VerificationFailed.of(problem)
     refuse_config(seen, way)
     place = "from this machine" if seen.mode == "native" else "from Plano's network"
     seen.progress.done(Outcome("verified", "storage", f"wrote and read a test conversation {place}"))
@@ -60,36 +59,16 @@ def refuse_config(seen: Seen, way: Connection) -> None:
     _refuse_unusable(seen, way)
     named = storage.named(seen.config.connection_string, way, given(seen, way), seen.mode)
     if named:
-        raise VerificationFailed.of(names_another_database(seen, named))
+        raise VerificationFailed.of(judge.other_database(seen.config, named, seen.config_option))
 
 
 def _refuse_unusable(seen: Seen, way: Connection | None) -> None:
-    name = seen.config.path.name
-    fatal = [finding for finding in judge.findings(seen.config, given(seen, way), seen.mode) if finding.fatal]
-    errors = [
-        VerificationFailed(finding.code, f"Plano would not start with `{name}`", why=finding.message, fix=finding.fix)
-        for finding in fatal
-    ]
-    if seen.config.lacks and not any(error.code == "config-key-refused" for error in errors):
-        errors.append(
-            VerificationFailed(
-                "config-without-storage",
-                f"Plano would not use the database: `{name}` does not say so",
-                why=seen.config.lacks,
-                fix=Fix(Command("up", *seen.config_option, "--yes"), " adds what is missing to it, and nothing else"),
-            )
-        )
-    for error in errors[1:]:
-        seen.progress.notice(Problem(error.code, error.why or error.message, error.fix))
-    if errors:
-        raise errors[0]
-
-
-def failed(verdict: proof.Verdict, way: Connection) -> VerificationFailed:
-    """Return the error for a proof that did not pass."""
-    fix = f"`{verdict.fix}`" if verdict.fix.startswith("planodev") else verdict.fix
-    whom = f"{way.user} at {way.host}:{way.port}"
-    return VerificationFailed(verdict.code, f"Plano could not store as {whom}", why=verdict.why, fix=fix)
+    problems = judge.judge_config(seen.config, given(seen, way), seen.mode, seen.config_option)
+    fatal = [problem for problem in problems if problem.fatal]
+    for problem in fatal[1:]:
+        seen.progress.notice(problem)
+    if fatal:
+        raise VerificationFailed.of(fatal[0])
 
 
 @dataclass(frozen=True)
@@ -127,9 +106,9 @@ def verify_alone(seen: Seen) -> Verified:
         fix = Fix(Command("up", *seen.config_option))
         raise VerificationFailed("config-missing", "Plano has no configuration", why=f"there is no `{there}`", fix=fix)
     way = seen.connection()
-    for finding in judge.findings(seen.config, given(seen, way), seen.mode):
-        if not finding.fatal:  # the rest is what the proof fails with
-            seen.progress.notice(Problem(finding.code, finding.message, finding.fix))
+    for problem in judge.judge_config(seen.config, given(seen, way), seen.mode):
+        if not problem.fatal:  # the rest is what the proof fails with
+            seen.progress.notice(problem)
     seen.progress.begin(TITLE)
     if seen.wanted.foreign_host:
         return _elsewhere(seen, seen.connection(host=seen.wanted.foreign_host), way)
@@ -168,14 +147,11 @@ def _elsewhere(seen: Seen, way: Connection, ours: Connection | None) -> Verified
         evidence = seen.engine.prove_beside_plano(way, image, proof.PATIENCE, None)
     else:
         evidence = proof.run_here(way, proof.PATIENCE)
-    verdict = proof.verdict(evidence, way)
-    if not verdict.proved:
-        if verdict.fix == "planodev up":  # which does not act on servers of others
-            where = seen.env.path if seen.wanted.foreign_host else seen.config.path
-            verdict = replace(
-                verdict, fix=f"that server is not planodev's: check its address and password in `{where}`"
-            )
-        raise failed(verdict, way)
+    # Which `up` does not act on.
+    where = seen.env.path if seen.wanted.foreign_host else seen.config.path
+    problem = proof.judge(evidence, way, Fix(f"planodev does not run that server: check its address in `{where}`"))
+    if problem:
+        raise VerificationFailed.of(problem)
     _refuse_unusable(seen, ours)
     place = "from Plano's network" if beside else "from this machine"
     done = Outcome("verified", "storage", f"wrote and read a test conversation at {way.host} {place}")

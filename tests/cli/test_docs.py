@@ -45,13 +45,13 @@ def test_every_command_is_listed_and_every_option_explained():
 # Whatever takes a stable code as its first argument.
 CODED = {
     *("PlanodevError", "BadInput", "NoEngine", "Conflict", "CredentialsRefused", "NotReady", "VerificationFailed"),
-    *("Interrupted", "CommandNotStarted", "Problem", "Fault", "Finding", "Remark"),
+    *("Interrupted", "CommandNotStarted", "Problem", "KeyProblem", "_problem", "_error", "_fail"),
 }
 
 
 def codes():
     """Yield each code that planodev can say, wherever it stands: in a call, on its way to one, or in a table."""
-    from planodev.plano import driver_remarks
+    from planodev.plano import driver_url
 
     for path in (ROOT / "planodev").rglob("*.py"):
         text = path.read_text()
@@ -65,13 +65,13 @@ def codes():
                     node.value for node in literals if isinstance(node, ast.Constant) and "-" in str(node.value)
                 )
     yield from failures.table()["codes"]
-    for code in driver_remarks._SAID:
-        yield driver_remarks.remark(code).code
+    for code in (*driver_url._PROBLEMS, "parameter-unknown", "value"):
+        yield f"connection-string-{code}"
 
 
 def test_every_code_is_in_the_reference_with_what_it_means():
     found = set(codes())
-    expected = {"port-taken", "config-key-refused", "key-quoted", "connection-string-ipv6", "connection-string-value"}
+    expected = {"port-taken", "config-key-missing", "key-quoted", "connection-string-ipv6", "connection-string-value"}
     assert expected | {"shell-overruled", "wrong-mode", "other-database", "command-not-started"} <= found
     assert len(found) > 100
     lines = [line.split("|")[1] for line in REFERENCE.splitlines() if line.startswith("| ")]

@@ -138,13 +138,12 @@ def test_a_file_that_cannot_be_read_is_told_with_the_place_and_left_alone(shop, 
     assert (shop.engine(), (shop.path / "config.yaml").read_text()) == (before, text)
 
 
-def test_a_key_that_planoai_refuses_is_told_with_the_place_and_nothing_is_changed(shop):
+def test_a_key_that_planoai_might_not_know_is_kept_and_not_judged(shop):
     text = f"{MINE}colour: s3cret\n"
     shop.write("config.yaml", text)
-    failed = shop("up", "--yes", "--json", code=7)
-    assert (failed.error, "`colour`: line 8, column 1" in failed.json["error"]["why"]) == ("config-key-refused", True)
-    assert "s3cret" not in failed.out + failed.err
-    assert (shop.path / "config.yaml").read_text() == text
+    done = shop("up", "--yes", "--json")
+    assert "s3cret" not in done.out
+    assert (shop.path / "config.yaml").read_text().startswith(text)
 
 
 @pytest.fixture

@@ -183,11 +183,6 @@ REFUSED = {
     "no configuration": (Case(arguments=("--path", "nowhere")), "config-missing", "planodev"),
     "no storage": (Case([("config.yaml", r"^state_storage:(\n  .*)+", "")]), "config-without-storage", "up --yes`"),
     "in memory": (Case([("config.yaml", "type: postgres", "type: memory")]), "config-without-storage", "up --yes`"),
-    "a key that planoai refuses": (
-        Case([("config.yaml", "^state_storage:", "colour: red\nstate_storage:")]),
-        "config-key-refused",
-        "remove or rename it",
-    ),
     "no port": (Case([("config.yaml", "^    port: 12000\n", "")]), "listener-without-port", "`port:`"),
     "a variable that is not set": (
         Case([("config.yaml", r"\$\{DB_HOST\}", "${DB_HOSTNAME}")]),

@@ -70,7 +70,7 @@ def test_missing_privileges_are_named_with_the_grant(proved):
     )
     failed = proved("verify", "--json", code=7)
     assert failed.error == "privilege-missing"
-    assert "GRANT SELECT, INSERT, UPDATE ON conversation_states TO small" in failed.json["error"]["fix"]
+    assert 'GRANT SELECT, INSERT, UPDATE ON conversation_states TO "small"' in failed.json["error"]["fix"]
     with proved.login(user="plano", password=re.search("DB_PASS=(.*)", text)[1]) as session:
         session.execute("GRANT SELECT, INSERT, UPDATE ON conversation_states TO small")
     proved("verify")

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from planodev.plano import config_file, config_keys
+from planodev.plano import config_file
 from planodev.plano.config_edit import NotEditable, with_storage
+from planodev.plano.judge import VERSIONS
 from planodev.postgres.connection import CONNECTION_STRING
 from planodev.problems import BadInput
 
@@ -304,11 +305,16 @@ def complaint(path):
         assert config.content is not None
     except BadInput as error:
         return f"{error.message}: {error.why}"
-    refused = config_keys.refused(config.text)
-    return refused and f"{refused.key}: line {refused.line}, column {refused.column}"
+    return None
 
 
-@pytest.mark.parametrize("name", sorted(REFUSED))
+# A key that planoai does not know is planoai's to name; planodev edits the file all the same.
+UNKNOWN_KEYS = {name for name in REFUSED if "unknown-key" in name or "state-storage" in name or "root-key" in name} - {
+    "refused-duplicate-root-key"
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(REFUSED) - UNKNOWN_KEYS))
 def test_what_is_refused_is_told_with_its_place(name):
     said = complaint(HERE / "refused" / f"{name}.yaml")
     assert said
@@ -328,25 +334,5 @@ def test_planoai_refuses_these_too(judge):
     assert len(REFUSED) >= 10
 
 
-def closed(schema, path=""):
-    """Yield (path, known keys) of every mapping that a schema closes, as `planodev.plano.config_keys` names them."""
-    if not isinstance(schema, dict):
-        return
-    for part in (schema, *schema.get("oneOf", ())):
-        properties = part.get("properties", {})
-        if part.get("type") == "object" and part.get("additionalProperties") is False:
-            yield path, set(properties)
-        for name, inner in properties.items():
-            yield from closed(inner, f"{path}.{name}" if path else name)
-        for inner in part.get("patternProperties", {}).values():
-            yield from closed(inner, f"{path}.*")
-        if "items" in part:
-            yield from closed(part["items"], f"{path}[]")
-
-
-def test_planodev_knows_the_keys_that_planoai_knows(schema):
-    known = {}
-    for path, keys in closed(schema):
-        known.setdefault(path, set()).update(keys)
-    assert {path: set(keys) for path, keys in config_keys.KNOWN.items()} == known
-    assert set(schema["properties"]["version"]["enum"]) == config_keys.VERSIONS
+def test_planodev_knows_the_versions_that_planoai_knows(schema):
+    assert set(schema["properties"]["version"]["enum"]) == set(VERSIONS)

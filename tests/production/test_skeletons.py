@@ -232,7 +232,7 @@ def test_a_session_pooler_wants_the_reference_of_the_project_behind_each_user(pr
 def test_what_two_providers_have_alike_is_not_said_to_be_replaced(project):
     project("production", "supabase", "--host", "db.abc.supabase.co")
     (warning,) = project("production", "azure", "--force", "--json").json["warnings"]
-    assert "replaced: DB_NAME=postgres" in warning["message"]
+    assert "another provider: DB_NAME=postgres" in warning["message"]
     assert "DB_PORT" not in warning["message"]
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from planodev.plano.driver_url import Refused, Target, parse, remarks
+from planodev.plano.driver_url import Refused, Target, parse, problems
 from planodev.postgres.connection import CONNECTION_STRING, encode_password
 
 WELL = "postgresql://u:p@h:5433/d"
@@ -15,7 +15,7 @@ SECRETS = st.text(st.characters(codec="utf-8"), min_size=6) | st.text("@/?#:&='\
 
 
 def codes(text):
-    return [remark.code.removeprefix("connection-string-") for remark in remarks(text)]
+    return [problem.code.removeprefix("connection-string-") for problem in problems(text)]
 
 
 @pytest.mark.parametrize(
@@ -34,28 +34,18 @@ def codes(text):
         ("postgresql://u:p@a/d?host=b", (("a", 5432), ("b", 5432))),
         ("postgresql://u:p@/d?host=a,b", (("a,b", 5432),)),  # only pairs split it
         ("postgresql://u:p@h:5433/d?hostaddr=10.0.0.7", (("10.0.0.7", 5433),)),
-        ("host=h port=5433 user=u password=p dbname=d", (("h", 5433),)),
-        ("host=a,b port=1,2 user=u password=p dbname=d", (("a", 1), ("b", 2))),
-        ("host=a,b port=1 user=u password=p dbname=d", (("a", 1), ("b", 1))),
-        (" host = '/run/pg'user=u password=p\tdbname=d", (("/run/pg", 5432),)),
-        ("hostaddr=::1 user=u password=p dbname=d", (("::1", 5432),)),
         ("postgresql:///?host=h&user=u&password=p&dbname=d", (("h", 5432),)),
     ],
 )
 def test_both_grammars_are_read_as_the_driver_reads_them(text, hosts):
     target = parse(text)
     assert (target.user, target.password, target.hosts, target.database) == ("u", "p", hosts, "d")
-    assert remarks(text) == []
+    assert problems(text) == []
 
 
 @pytest.mark.parametrize(
     ("text", "password"),
     [
-        (r"host=h user=u dbname=d password='it\'s a \\ b'", r"it's a \ b"),
-        (r"host=h user=u dbname=d password=a\ b", "a b"),
-        ("host=h user=u dbname=d password=%41", "%41"),  # only URLs are decoded
-        ("host=h user=u dbname=d password=a\x1fb", "a\x1fb"),  # no blank in Rust
-        ("host=h user=u dbname=d password=a = ignored", "a"),
         ("postgresql://u:p:/?#%zz%41@h/d", "p:/?#%zzA"),
         ("postgresql://u:%ff@h/d", "\udcff"),
         ("postgresql://u:@h/d", ""),
@@ -65,7 +55,7 @@ def test_both_grammars_are_read_as_the_driver_reads_them(text, hosts):
 )
 def test_the_password_is_what_the_driver_would_send(text, password):
     assert parse(text).password == password
-    assert remarks(text) == []
+    assert problems(text) == []
 
 
 @pytest.mark.parametrize(
@@ -96,8 +86,7 @@ def test_every_parameter_of_the_driver_is_taken(parameter):
     name, _, value = parameter.partition("=")
     decoded = value.replace("%20", " ").replace("%3D", "=")
     assert parse(f"{WELL}?{parameter}").parameters == {name: decoded}
-    assert parse(f"host=h user=u dbname=d {name}='{decoded}'").parameters == {name: decoded}
-    assert remarks(f"{WELL}?{parameter}") == []
+    assert problems(f"{WELL}?{parameter}") == []
 
 
 def test_parameters_keep_their_order_and_the_last_value():
@@ -116,8 +105,8 @@ REFUSED = [
     ('"postgresql://u:p@h/d"', "leading-text", "without quotes"),
     ("'postgresql://u:p@h/d'", "leading-text", "without quotes"),
     ("postgresql:u:p@h/d", "no-url", "HOST:PORT"),
-    ("host=h user='u", "no-url", "HOST:PORT"),
-    ("host=h user=", "no-url", "HOST:PORT"),
+    ("host=h port=5433 user=u password=p dbname=d", "no-url", "write it as a URL"),
+    ("", "no-url", "write it as a URL"),
     ("postgresql://u:p@::1/d", "ipv6", "[::1]:5432"),
     ("postgresql://u:p@fe80::1:5432/d", "ipv6", "[::1]:5432"),
     ("postgresql://u:p@[::1/d", "ipv6", "[::1]:5432"),
@@ -156,24 +145,24 @@ REFUSED = [
 def test_what_the_driver_refuses_is_refused_with_a_fix(text, code, fix):
     with pytest.raises(Refused) as refused:
         parse(text)
-    remark = refused.value.remark
-    assert remark.code == f"connection-string-{code}"
-    assert fix in remark.fix
-    assert str(refused.value) == remark.message
-    assert not remark.message.endswith(".")
-    assert text not in remark.message
-    assert remarks(text) == [remark]
+    problem = refused.value.problem
+    assert problem.code == f"connection-string-{code}"
+    assert fix in str(problem.fix)
+    assert str(refused.value) == problem.message
+    assert not problem.message.endswith(".")
+    assert not text or text not in problem.message
+    assert problems(text) == [problem]
 
 
 @pytest.mark.parametrize("name", ["sslrootcert", "search_path", "currentSchema", "pgbouncer", "nonsense"])
 def test_an_unknown_parameter_is_named(name):
-    assert f"`{name}`" in remarks(f"{WELL}?{name}=1")[0].message
+    assert f"`{name}`" in problems(f"{WELL}?{name}=1")[0].message
 
 
-def test_a_name_behind_an_unquoted_password_may_be_its_rest_and_is_not_shown():
-    (remark,) = remarks("host=h user=u password=correct horse=1")
-    assert remark.code == "connection-string-parameter-unknown"
-    assert "horse" not in repr(remark)
+def test_a_name_after_an_unencoded_password_may_be_its_rest_and_is_not_shown():
+    (problem,) = problems("postgresql://u@h/d?password=correct&horse=1")
+    assert problem.code == "connection-string-parameter-unknown"
+    assert "horse" not in repr(problem)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +181,6 @@ def test_a_name_behind_an_unquoted_password_may_be_its_rest_and_is_not_shown():
         ("postgresql://u:p%40ss@h:5432/d", []),
         ("postgresql://u:p@${DB_HOST}:5432/d", ["unsubstituted"]),
         ("postgresql://${DB_USER}:${DB_PASS}@h:5432/d", ["unsubstituted"]),
-        ("host=h user=u dbname=${DB_NAME}", ["unsubstituted"]),
         (f"{WELL}?sslmode=require", ["sslmode-require"]),
         (f"{WELL}?sslmode=require&channel_binding=require", ["sslmode-require", "channel-binding"]),
         (f"{WELL}?sslmode=prefer", ["sslmode-prefer"]),
@@ -203,15 +191,13 @@ def test_a_name_behind_an_unquoted_password_may_be_its_rest_and_is_not_shown():
         ("postgresql://:p@h/d", ["user-missing"]),
         ("postgresql://u:p@h", ["database-missing"]),
         ("postgresql://u:p@h/", ["database-missing"]),
-        ("host=h user=u dbname=''", ["database-missing"]),
         ("postgresql://:@:5432/", ["host-missing", "user-missing", "database-missing"]),
-        ("", ["host-missing", "user-missing", "database-missing"]),
     ],
 )
 def test_what_is_misread_in_silence_or_fatal_at_start_is_said_once(text, said):
     parse(text)
     assert codes(text) == said
-    assert all(remark.message and remark.fix and not remark.message.endswith(".") for remark in remarks(text))
+    assert all(problem.message and problem.fix and not problem.message.endswith(".") for problem in problems(text))
 
 
 def test_a_misread_text_shows_what_the_driver_makes_of_it():
@@ -228,7 +214,6 @@ def test_a_misread_text_shows_what_the_driver_makes_of_it():
         ("postgresql://u:p@[::1],b:1/d", "postgresql://u:***@[::1]:5432,b:1/d"),
         ("postgresql://u:p@ss@h:5433/d", "postgresql://u:***@h:5433/d"),
         ("postgresql://u:p@s/ecret@h:5433/d", "postgresql://u:***@h:5433/d"),
-        ("host=h", "postgresql://:***@h:5432/"),
     ],
 )
 def test_people_see_no_password(text, masked):
@@ -241,14 +226,7 @@ def test_people_see_no_password(text, masked):
 def test_encoded_texts_survive(user, password, database):
     text = f"postgresql://{encode_password(user)}:{encode_password(password)}@h:5433/{encode_password(database)}"
     assert parse(text) == Target(user, password, (("h", 5433),), database, {})
-    assert remarks(text) == []
-
-
-@given(RAW, st.sampled_from(["sslmode=disable", "options=-c%20a%3Db"]))
-def test_pairs_survive_quoting(password, parameter):
-    quoted = password.replace("\\", r"\\").replace("'", r"\'")
-    name, _, value = parameter.partition("=")
-    assert parse(f"host=h password='{quoted}' {name}={value}").password == password
+    assert problems(text) == []
 
 
 PLACES = [
@@ -259,7 +237,6 @@ PLACES = [
     "postgresql://u@h/d?password={}&nonsense=1",
     "Postgresql://u:{}@h/d?a=1",
     "host=h user=u password={} nonsense=1",
-    "password='{}' host=h",
 ]
 
 
@@ -268,8 +245,8 @@ def said_of(text):
     try:
         target = parse(text)
     except Refused as refused:
-        return [str(refused), repr(refused), repr(refused.remark), *map(repr, remarks(text))]
-    return [repr(target), str(target), target.masked, *map(repr, remarks(text))]
+        return [str(refused), repr(refused), repr(refused.problem), *map(repr, problems(text))]
+    return [repr(target), str(target), target.masked, *map(repr, problems(text))]
 
 
 @given(SECRETS, st.sampled_from(PLACES), st.sampled_from([str, encode_password, lambda raw: quote(raw, safe="@?")]))

@@ -65,18 +65,18 @@ GONE = "server closed the connection unexpectedly\n\tThis probably means the ser
         ("", "login-failed"),
     ],
 )
-def test_each_refusal_of_a_login_has_its_own_verdict_without_the_password(stderr, code):
-    verdict = proof.verdict(proof.read_psql("", stderr), WAY)
-    assert (verdict.code, verdict.proved) == (code, False)
-    assert PASSWORD not in f"{verdict}"
-    assert verdict.why
-    assert verdict.fix
+def test_each_refusal_of_a_login_has_its_own_problem_without_the_password(stderr, code):
+    problem = proof.judge(proof.read_psql("", stderr), WAY)
+    assert (problem.code, problem.fatal) == (code, True)
+    assert PASSWORD not in f"{problem}"
+    assert problem.why
+    assert problem.fix
 
 
 def test_the_address_behind_the_name_is_told():
     evidence = proof.read_psql("", f"{NEW}{REFUSED}")
     assert evidence.address == "172.17.0.1"
-    assert "host.docker.internal:5432 (172.17.0.1)" in proof.verdict(evidence, WAY).why
+    assert "host.docker.internal:5432 (172.17.0.1)" in proof.judge(evidence, WAY).why
 
 
 class Server(socketserver.ThreadingTCPServer):
@@ -107,7 +107,7 @@ def prove_against(answer):
     server = Server(answer)
     try:
         way = Connection("plano", PASSWORD, "127.0.0.1", server.server_address[1], "plano")
-        return proof.verdict(proof.run_here(way, 5), way)
+        return proof.judge(proof.run_here(way, 5), way)
     finally:
         server.shutdown()
         server.server_close()
@@ -131,16 +131,16 @@ def prove_against(answer):
     ],
 )
 def test_the_installed_libpq_is_understood_as_psql_is(answer, code):
-    verdict = prove_against(answer)
-    assert verdict.code == code
-    assert PASSWORD not in f"{verdict}"
+    problem = prove_against(answer)
+    assert problem.code == code
+    assert PASSWORD not in f"{problem}"
 
 
 def test_a_closed_port_is_a_refused_connection():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         way = Connection("plano", PASSWORD, "127.0.0.1", free.getsockname()[1], "plano")
-        assert proof.verdict(proof.run_here(way, 2), way).code == "connection-refused"
+        assert proof.judge(proof.run_here(way, 2), way).code == "connection-refused"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_closed_port_is_a_refused_connection():
 )
 def test_a_name_that_psycopg_cannot_resolve_is_not_found_on_any_system(reason):
     refused = Evidence(None, stored=False, error=f"failed to resolve host 'host.docker.internal': {reason}")
-    assert proof.verdict(refused, WAY).code == "name-not-found"
+    assert proof.judge(refused, WAY).code == "name-not-found"
 
 
 FACTS = json.dumps(GOOD)
@@ -189,16 +189,16 @@ def test_what_psql_printed_becomes_evidence(stdout, stderr, expected):
 
 
 def test_only_a_row_that_was_stored_and_read_back_is_a_proof():
-    assert proof.verdict(Evidence(GOOD, stored=True), WAY).proved
-    failed = proof.verdict(proof.read_psql(f"{FACTS}\n0\n", CHECK), WAY)
-    assert (failed.code, failed.proved) == ("store-failed", False)
+    assert proof.judge(Evidence(GOOD, stored=True), WAY) is None
+    failed = proof.judge(proof.read_psql(f"{FACTS}\n0\n", CHECK), WAY)
+    assert (failed.code, failed.fatal) == ("store-failed", True)
     assert "check constraint" in failed.why
-    assert not proof.verdict(Evidence(GOOD, stored=False), WAY).proved
+    assert proof.judge(Evidence(GOOD, stored=False), WAY).code == "store-failed"
 
 
 def test_a_faulty_table_is_named_even_where_the_statements_passed():
     facts = {**GOOD, "table": {**GOOD["table"], "unique_response_id": False}}
-    assert proof.verdict(Evidence(facts, stored=True), WAY).code == "key-missing"
+    assert proof.judge(Evidence(facts, stored=True), WAY).code == "key-missing"
 
 
 def test_the_password_goes_to_psql_by_environment_and_never_by_script():

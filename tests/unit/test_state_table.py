@@ -1,4 +1,4 @@
-"""The judgement over a state table: good ones pass, each fault has its code and SQL that mends it."""
+"""The judgement over a state table: good ones pass, each problem has its code and SQL that mends it."""
 
 import copy
 
@@ -65,7 +65,7 @@ def changed(*changes):
         [("server_version_num", 120000)],
     ],
 )
-def test_a_table_that_plano_can_use_has_no_fault(changes):
+def test_a_table_that_plano_can_use_has_no_problem(changes):
     assert state_table.judge(changed(*changes)) is None
 
 
@@ -78,7 +78,7 @@ def test_a_table_that_plano_can_use_has_no_fault(changes):
         (
             [("table", None), ("elsewhere", ["App"])],
             "table-off-search-path",
-            'ALTER ROLE plano SET search_path = "App"',
+            'ALTER ROLE "plano" SET search_path = "App"',
         ),
         ([(*TABLE, "kind", "v")], "table-wrong-kind", "rename"),
         ([(*TABLE, "kind", "m")], "table-wrong-kind", "rename"),
@@ -92,24 +92,25 @@ def test_a_table_that_plano_can_use_has_no_fault(changes):
         ([(*COLUMNS, "Tenant", EXTRA)], "column-extra", 'ALTER COLUMN "Tenant" DROP NOT NULL'),
         ([(*TABLE, "unique_response_id", False)], "key-missing", "ADD PRIMARY KEY (response_id)"),
         ([(*TABLE, "privileges", None)], "privilege-missing", "GRANT SELECT, INSERT, UPDATE"),
-        ([(*TABLE, "privileges", ["SELECT", "INSERT"])], "privilege-missing", "TO plano"),
+        ([(*TABLE, "privileges", ["SELECT", "INSERT"])], "privilege-missing", 'TO "plano"'),
         ([(*TABLE, "privileges", []), ("user", "o'x")], "privilege-missing", 'TO "o\'x"'),
     ],
 )
-def test_each_fault_has_its_code_and_what_mends_it(changes, code, fix):
-    fault = state_table.judge(changed(*changes))
-    assert fault.code == code
-    assert fix in fault.fix
-    assert fault.why
+def test_each_problem_has_its_code_and_what_mends_it(changes, code, fix):
+    problem = state_table.judge(changed(*changes))
+    assert problem.code == code
+    assert fix in str(problem.fix)
+    assert problem.message
+    assert problem.fatal
 
 
 @pytest.mark.parametrize("column", ["response_id", "input_items", "created_at", "model", "provider", "updated_at"])
 def test_every_column_that_plano_names_is_needed(column):
-    fault = state_table.judge(changed((*COLUMNS, column, ...)))
-    assert (fault.code, f"`{column}`" in fault.why) == ("column-missing", True)
+    problem = state_table.judge(changed((*COLUMNS, column, ...)))
+    assert (problem.code, f"`{column}`" in problem.message) == ("column-missing", True)
 
 
 def test_the_missing_privileges_are_named():
-    fault = state_table.judge(changed((*TABLE, "privileges", ["SELECT"])))
-    assert "INSERT, UPDATE" in fault.why
-    assert "SELECT" not in fault.why
+    problem = state_table.judge(changed((*TABLE, "privileges", ["SELECT"])))
+    assert "INSERT, UPDATE" in problem.message
+    assert "SELECT" not in problem.message

@@ -1,13 +1,14 @@
-"""Where a Plano would go that is started with an environment file: everything that can be seen without a network."""
+"""An environment file for production, and where Plano would go with it: all that can be seen without a network."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.plano import driver_url, storage
 from planodev.postgres.connection import CONNECTION_STRING, is_loopback
-from planodev.problems import BadInput, Problem, VerificationFailed
+from planodev.problems import BadInput, Command, Fix, Problem, VerificationFailed
 from planodev.production import COMPOSE, PLACEHOLDER, SIDECAR
 from planodev.project import env_file
 
@@ -27,8 +28,8 @@ _LEFT = re.compile(
     re.IGNORECASE,
 )
 _STORAGE = f'state_storage:\n  type: postgres\n  connection_string: "{CONNECTION_STRING}"\n'
-# The driver does not mind these, and neither does Plano.
-_HARMLESS = ("connection-string-sslmode-prefer",)
+# With this Plano stores all the same.
+_HARMLESS = "connection-string-sslmode-prefer"
 
 
 def read(path: Path, config: ConfigFile, progress: Progress) -> Target:
@@ -46,31 +47,27 @@ def read(path: Path, config: ConfigFile, progress: Progress) -> Target:
     """
     env = env_file.load(path)
     if not env.exists:
-        raise BadInput("env-file-missing", f"`{path}` is not there", fix="`planodev production PROVIDER` writes one")
+        raise BadInput(
+            "env-file-missing", f"`{path}` does not exist", fix=Fix(Command("production", "PROVIDER"), " writes one")
+        )
     text = _connection_string(config)
     _check_lines(env, [*storage.variables(text), *(key.name for key in config.keys if key.name)], config)
     full = storage.substitute(text, env.values, "native")
     if PLACEHOLDER in full:
         raise VerificationFailed(
             "connection-string-placeholder",
-            f"the connection string in `{config.path}` still has a placeholder",
-            fix=f"put the value in the place of {PLACEHOLDER}…",
+            f"the connection string in `{config.path}` has a placeholder",
+            fix=f"replace {PLACEHOLDER}… with the value",
         )
-    for remark in driver_url.remarks(full):
-        if remark.code in _HARMLESS:
-            progress.notice(Problem(remark.code, remark.message, remark.fix))
-            continue
-        raise VerificationFailed(
-            remark.code,
-            f"Plano would not reach its database with the connection string of `{config.path}` and `{path}`",
-            why=remark.message,
-            fix=remark.fix,
-        )
+    for problem in driver_url.problems(full):
+        if problem.code != _HARMLESS:
+            raise VerificationFailed.of(replace(problem, why=f"that is what `{config.path}` and `{path}` make it"))
+        progress.notice(problem)
     target = driver_url.parse(full)
     if is_loopback(target.hosts[0][0]) and (path.parent / COMPOSE).exists() and not (path.parent / SIDECAR).exists():
-        said = f"{target.hosts[0][0]} is this machine; in the container of `{COMPOSE}` it is that container itself"
+        message = f"{target.hosts[0][0]} is this machine; in the container of `{COMPOSE}` it is the container itself"
         fix = "set DB_HOST to an address of this machine that a container reaches, such as the one in its own network"
-        progress.notice(Problem("loopback-host", said, fix))
+        progress.notice(Problem("loopback-host", message, fix))
     return target
 
 
@@ -80,14 +77,14 @@ def _connection_string(config: ConfigFile) -> str:
             "config-missing",
             "Plano has no configuration",
             why=f"there is no `{config.path}`",
-            fix="name it with `--config`, or take the one of your development set-up",
+            fix="name it with `--config`, or copy the one of your development set-up",
         )
     if config.lacks:
         raise VerificationFailed(
             "config-without-storage",
             "every conversation would be lost at the next restart of Plano",
-            why=f"`{config.path}`: {config.lacks}",
-            fix=f"put this into `{config.path}`:\n{_STORAGE}",
+            why=config.lacks,
+            fix=f"add this to `{config.path}`:\n{_STORAGE}",
         )
     return config.connection_string or ""  # `lacks` has looked into it
 
@@ -96,8 +93,8 @@ def _check_lines(env: env_file.EnvFile, names: list[str], config: ConfigFile) ->
     if "\r" in env.text:
         raise VerificationFailed(
             "env-file-crlf",
-            f"`{env.path}` has the line ends of Windows",
-            why="`sh` takes the carriage return for a part of the value",
+            f"`{env.path}` has Windows line endings",
+            why="`sh` takes the carriage return for part of the value",
             fix=f"`sed -i 's/\\r$//' {env.path}`",
         )
     values, seen = env.values, env_file.read_as_planoai(env.text)
@@ -107,14 +104,14 @@ def _check_lines(env: env_file.EnvFile, names: list[str], config: ConfigFile) ->
             "env-file-incomplete",
             f"`{env.path}` has no value for {', '.join(missing)}",
             why=f"`{config.path.name}` names {'it' if len(missing) == 1 else 'them'}",
-            fix=f"put the line {missing[0]}=… into `{env.path}`",
+            fix=f"add the line {missing[0]}=… to `{env.path}`",
         )
     left = [name for name in names if _LEFT.fullmatch(values[name])]
     if left:
         raise VerificationFailed(
             "env-file-placeholder",
-            f"`{env.path}` still has a placeholder for {', '.join(left)}",
-            fix=f"write the value behind {left[0]}= in `{env.path}`",
+            f"`{env.path}` has a placeholder for {', '.join(left)}",
+            fix=f"write the value after {left[0]}= in `{env.path}`",
         )
     for name in names:
         plain = _PLAIN.fullmatch(values[name]) and seen.get(name) == values[name]
@@ -122,13 +119,13 @@ def _check_lines(env: env_file.EnvFile, names: list[str], config: ConfigFile) ->
             raise VerificationFailed(
                 "env-file-misread",
                 f"`sh`, docker and planoai read the line {name}=… of `{env.path}` differently",
-                why="quotes, blanks, `export`, a comment behind the value and most punctuation differ",
-                fix=f"write {name}=VALUE with nothing around it; percent-encode what is special in a password",
+                why="they differ on quotes, blanks, `export`, a comment after the value and most punctuation",
+                fix=f"write {name}=VALUE and nothing else; percent-encode special characters of a password",
             )
     if "@" in values.get("DB_PASS", "") and "DB_PASS" in names:
         raise VerificationFailed(
             "password-not-encoded",
-            f"DB_PASS in `{env.path}` holds an `@`, and the driver ends the password there",
+            f"DB_PASS in `{env.path}` has an `@`, and the driver ends the password there",
             why="in a connection string a password is percent-encoded",
             fix=f"write `%40` for each `@` of DB_PASS in `{env.path}`; the password itself stays as it is",
         )
