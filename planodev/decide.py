@@ -202,7 +202,7 @@ def decide(seen: Seen, facts: Survey) -> Plan:
     if discard:
         observed = replace(observed, container=None, volume=None)
     name = planning.choose_name(settings.name, seen.project.slug, seen.project_id, observed.taken)
-    port, problems = _port(observed, settings.port, facts)
+    port, problems = _port(seen.observed, settings.port, facts)
     desired = Desired(name, settings.image.value, facts.image_id or "", port, facts.addresses)
     decided = planning.plan(desired, observed)
     if seen.wanted.password is not None:

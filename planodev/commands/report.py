@@ -113,7 +113,8 @@ def lines_of(data: Mapping[str, Any]) -> list[str]:
     if data["engine"]:
         engine = data["engine"]
         reason = f"{engine['source']}; {engine['why']}" if engine["why"] else engine["source"]
-        rows.append(("engine", f"{engine['name']} {engine['version']} at {engine['endpoint']} ({reason})"))
+        name = "podman" if engine["product"] == "Podman" else engine["name"]
+        rows.append(("engine", f"{name} {engine['version']} at {engine['endpoint']} ({reason})"))
     return [f"  {name:<16}{value}" for name, value in rows]
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from planodev.postgres.connection import Connection
     from planodev.postgres.proof import Evidence
+    from planodev.problems import Fix
     from planodev.progress import Progress
     from planodev.project.identity import Owner, Project
 
@@ -294,6 +295,9 @@ class Engine(Protocol):
 
     def prove_from_inside(self, container: Container, connection: Connection, timeout: float) -> Evidence:
         """Run the proof from the database's own container, which is on the same bridge as Plano's."""
+
+    def unreachable(self) -> tuple[str, Fix] | None:
+        """Return why a Plano in Docker cannot reach a database here, and what helps; None where it should."""
 
     def state(self, container: Container) -> str:
         """Return the state now: `running`, `exited`, `restarting`, `paused`, `dead`."""

@@ -24,9 +24,9 @@ from planodev.engines import (
     endpoint,
 )
 from planodev.engines.docker_labels import container_of, mount_of, mounted_by, owner_of, volume_of
-from planodev.engines.docker_terms import NOT_FOUND, READY_MARK, WITNESS_LABEL, WORDING, Refused
+from planodev.engines.docker_terms import NOT_FOUND, PODMAN, READY_MARK, WITNESS_LABEL, WORDING, Refused
 from planodev.postgres import proof
-from planodev.problems import Conflict
+from planodev.problems import Command, Conflict, Fix
 from planodev.project.identity import Project, original_still_there, relation
 
 if TYPE_CHECKING:
@@ -77,9 +77,15 @@ class DockerEngine:
     @property
     def info(self) -> EngineInfo:
         version = self._api.version()
-        product = (version.get("Platform") or {}).get("Name") or "Docker Engine"
+        product = PODMAN if self._podman else (version.get("Platform") or {}).get("Name") or "Docker Engine"
         where, source = self._where.url, self._where.source
         return EngineInfo("docker", where, source, version["Version"], product, self._where.local, self.why)
+
+    @property
+    def _podman(self) -> bool:
+        version = self._api.version()
+        names = [item.get("Name") or "" for item in version.get("Components") or []]  # of the SDK's answer
+        return (version.get("Platform") or {}).get("Name") == PODMAN or "Podman Engine" in names
 
     def decides(self) -> dict[str, tuple[Any, str]]:
         return {}
@@ -216,7 +222,22 @@ class DockerEngine:
         return self._prove(self._witness.wait(), connection, timeout, go)
 
     def prove_from_inside(self, container: Container, connection: Connection, timeout: float) -> proof.Evidence:
+        if self._podman:
+            # There a container does not reach a port of its own through the gateway: seen with Podman 5.4 and 5.8.
+            return self.prove_beside_plano(connection, container.image, timeout)
         return self._prove(container.id, connection, timeout)
+
+    def unreachable(self) -> tuple[str, Fix] | None:
+        if not self._podman or not any("rootless" in one for one in self._api.info().get("SecurityOptions") or []):
+            return None
+        why = (
+            "rootless Podman leads host.docker.internal to an address of the host's network, "
+            "and Postgres listens on 127.0.0.1 alone, so that the network around cannot reach it"
+        )
+        # Source: passt(1), `--map-host-loopback`; containers.conf(5), `pasta_options`.
+        option = 'pasta_options = ["--map-host-loopback", "169.254.1.2"]'
+        fix = Fix(Command("up", "--plano", "native"), f"; or put `{option}` under `[network]` in containers.conf")
+        return why, fix
 
     def _prove(
         self, container_id: str, connection: Connection, timeout: float, go: Callable[[], bool] | None = None

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from planodev.engines.docker_frames import NotHttp
 from planodev.engines.docker_http import Answer, NobodyListens, Transport
-from planodev.engines.docker_terms import NOT_FOUND, NOTED, NotToldToGo, Refused, ended
+from planodev.engines.docker_terms import NOT_FOUND, NOTED, PODMAN, NotToldToGo, Refused, ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,9 @@ class QuickClient:
                 raise failures.answered_badly(self._where, error.whole, forbidden=error.forbidden) from error
             # The header looks like `Docker/20.10.24 (linux)` or `Libpod/5.2.1 (linux)`.
             server = (headers.get("Server") or "").split(" ")[0]
-            self._version = {"ApiVersion": headers.get("Api-Version"), "Version": server.split("/")[-1]}
+            name, _, version = server.rpartition("/")
+            product = {"Platform": {"Name": PODMAN}} if name == "Libpod" else {}
+            self._version = {"ApiVersion": headers.get("Api-Version"), "Version": version, **product}
         return self._version
 
     def info(self) -> Any:  # noqa: ANN401

@@ -20,6 +20,7 @@ READER = "planodev-look-into-{}"
 # Seconds that an engine may take to note a command's end.
 NOTED = 5.0
 FORBIDDEN, NOT_FOUND, CONFLICT = 403, 404, 409
+PODMAN = "Podman"
 WORDING = Wording(
     server="container",
     data="volume",

@@ -119,6 +119,9 @@ class EmbeddedEngine:
         """What stands for an image: the version of the programs."""
         return f"postgresql-{self._program.version}"
 
+    def unreachable(self) -> None:
+        """Say nothing: a Plano in Docker is refused before anything is started."""
+
     def decides(self) -> dict[str, tuple[Any, str]]:
         source = "the embedded engine"
         labels = self._place.labels() if self._place else None

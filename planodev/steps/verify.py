@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from planodev.database import Database
     from planodev.look import Seen
     from planodev.postgres.connection import Connection
+    from planodev.problems import Problem
 
+# How a proof fails where a container does not get to the port at all.
+_OUT_OF_REACH = ("connection-refused", "unreachable", "name-not-found")
 TITLE = "Verifying that Plano can store"
 
 
@@ -32,7 +35,7 @@ def verify(database: Database) -> Database:
     evidence = database.proved or _evidence(database)
     problem = proof.judge(evidence, way)
     if problem:
-        raise VerificationFailed.of(problem)
+        raise VerificationFailed.of(_explained(seen, problem))
     refuse_config(seen, way)
     place = "from this machine" if seen.mode == "native" else "from Plano's network"
     seen.progress.done(Outcome("verified", "storage", f"wrote and read a test conversation {place}"))
@@ -45,6 +48,12 @@ def _evidence(database: Database) -> proof.Evidence:
         return proof.run_here(database.connection(), proof.PATIENCE)
     prepared = database.prepared.proof() if database.prepared else None
     return prepared or proof_beside_plano(database)
+
+
+def _explained(seen: Seen, problem: Problem) -> Problem:
+    """Return a problem with what the engine knows of it."""
+    known = seen.engine.unreachable() if problem.code in _OUT_OF_REACH and seen.mode == "docker" else None
+    return replace(problem, why=known[0], fix=known[1]) if known else problem
 
 
 def given(seen: Seen, way: Connection | None) -> dict[str, str]:

@@ -68,7 +68,7 @@ def test_a_port_and_a_name_can_be_changed_and_the_data_stays(project):
     project.store("kept")
     port = free_port()
     changed = project("up", "--port", str(port), "--name", "plano-postgres-other")
-    assert "the name is" in changed.err
-    assert "the port is" in changed.err
+    assert "its name changes" in changed.err
+    assert "its port changes" in changed.err
     assert (project.status()["port"], project.env["DB_PORT"]) == (port, str(port))
     assert (project.status()["container"], project.stored()) == ("plano-postgres-other", ["kept"])

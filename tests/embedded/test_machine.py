@@ -230,7 +230,7 @@ def test_newer_programs_take_the_data_over_and_say_so(project):
     labels = project.place() / "labels.json"
     labels.write_text(labels.read_text().replace('"version": "16.', '"version": "16.0'))
     done = project("up")
-    assert "replacing the server, the data is kept: the image is" in done.err
+    assert "replacing the server, the data is kept: its image changes" in done.err
     assert project.stored() == ["kept"]
     assert "unchanged" in project("up").err
 

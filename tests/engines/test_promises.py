@@ -303,7 +303,7 @@ class TestPorts:
         project("up")
         project.store("kept")
         port = free_port()
-        assert "the port is" in project("up", "--port", str(port)).err
+        assert "its port changes" in project("up", "--port", str(port)).err
         assert (project.status()["port"], project.env["DB_PORT"], project.stored()) == (port, str(port), ["kept"])
 
 
