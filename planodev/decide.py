@@ -253,7 +253,7 @@ def _refuse_image(seen: Seen, facts: Survey) -> None:
             f"the {wording.data} `{volume.name}` has data of PostgreSQL {facts.data_major}, "
             f"`{image}` is PostgreSQL {major}",
             why="PostgreSQL starts only with data of its own major version; nothing was changed",
-            fix=wording.other_major.format(major=facts.data_major),
+            fix=Fix.template(wording.other_major.format(major=facts.data_major)),
         )
 
 

@@ -26,7 +26,7 @@ WORDING = Wording(
     data="volume",
     log="docker logs {name}",
     console="docker exec -it {name} psql -U {user}",
-    other_major="`planodev up --image postgres:{major}` starts the data as it is",
+    other_major="{{up --image postgres:{major}}} starts the data as it is",
     damaged="docker run --rm -v {volume}:/from:ro {image} tar -cC /from . > damaged.tar",
     alone="docker stop {name} && echo 'ALTER ROLE \"{user}\" LOGIN' | docker run --rm -i --volumes-from {name} "
     "-u postgres {image} postgres --single -D /var/lib/postgresql/data postgres",

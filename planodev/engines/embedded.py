@@ -108,7 +108,7 @@ class EmbeddedEngine:
             log="tail -n 50 {id}/server.log",
             console=f"PGPASSFILE={{id}}/pgpass {psql} -h {LOOPBACK} -p {{port}} -U '{SUPERUSER}' postgres",
             other_major="`pg_dumpall` of PostgreSQL {major} writes the data out; "
-            "`planodev down --delete-data` makes room for a new database",
+            "{{down --delete-data}} makes room for a new database",
             damaged="tar -cC {id} . > damaged.tar",
             alone=f"planodev down --keep-data && echo 'ALTER ROLE \"{SUPERUSER}\" LOGIN' | "
             f"{psql.removesuffix('psql')}postgres --single -D {{id}}/data postgres",

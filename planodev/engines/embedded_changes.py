@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from planodev.background import begin
 from planodev.engines import embedded_data, embedded_place, embedded_program, embedded_server
 from planodev.engines.embedded_place import Labels, Place
-from planodev.problems import BadInput, Conflict, NotReady
+from planodev.problems import BadInput, Command, Conflict, Fix, NotReady
 
 if TYPE_CHECKING:
     import subprocess
@@ -193,5 +193,5 @@ def _not_up(place: Place) -> NotReady:
         "server-stopped",
         "Postgres does not come up",
         why="\n".join(said) or "it left no log",
-        fix=f"`tail -n 50 {place.log}` has the whole log{hint}; then `planodev up`",
+        fix=Fix(f"`tail -n 50 {place.log}` has the whole log{hint}; then ", Command("up")),
     )

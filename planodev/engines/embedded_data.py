@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from planodev.background import begin
 from planodev.engines.embedded_place import SUPERUSER, Place, Runner
 from planodev.engines.embedded_server import options, surroundings
-from planodev.problems import NotReady
+from planodev.problems import Command, Fix, NotReady
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ def init(program: Program, place: Place, runner: Runner, password: str) -> None:
             "data-not-made",
             "PostgreSQL could not make its data directory",
             why=next((line for line in said if "error" in line or "FATAL" in line), said[-1] if said else "no word"),
-            fix=f"make room and give {runner.name} access to `{place.path}`, then `planodev up`",
+            fix=Fix(f"make room and give {runner.name} access to `{place.path}`, then ", Command("up")),
         )
 
 
@@ -85,7 +85,7 @@ def make_database(program: Program, place: Place, runner: Runner, server: Server
             "database-not-made",
             f"the role `{server.superuser}` and its database could not be made",
             why=(said or f"exit code {done.returncode}").replace(server.password, "***"),
-            fix="`planodev up` tries again",
+            fix=Fix(Command("up"), " tries again"),
         )
 
 

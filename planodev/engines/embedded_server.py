@@ -19,7 +19,7 @@ from planodev.engines import AdminFailed, PortTaken
 from planodev.engines.embedded_place import SUPERUSER, Place, Runner
 from planodev.postgres import proof
 from planodev.postgres.connection import LOOPBACK
-from planodev.problems import Conflict, NotReady
+from planodev.problems import Command, Conflict, Fix, NotReady
 
 if TYPE_CHECKING:
     from planodev.engines.embedded_program import Program
@@ -158,7 +158,7 @@ def _drop_foreign_pid_file(place: Place) -> None:
             "data-in-use",
             f"processes of an old server are still at `{place.data}`",
             why=f"processes {', '.join(map(str, still))}",
-            fix=f"`kill {' '.join(map(str, still))}`, then `planodev up`",
+            fix=Fix(f"`kill {' '.join(map(str, still))}`, then ", Command("up")),
         )
     file.unlink()
 

@@ -117,5 +117,5 @@ def _store(path: Path, text: str, mode: int) -> None:
             "config-file-unwritable",
             f"`{path}` cannot be written",
             why=error.strerror,
-            fix=f"{env_file.make_way(error, path.parent)}, then `planodev up`",
+            fix=Fix(f"{env_file.make_way(error, path.parent)}, then ", Command("up")),
         ) from error

@@ -115,7 +115,7 @@ def _way_out(database: Database, log: str) -> Fix | str:
     wording, server = database.seen.engine.wording, database.server
     other = _OTHER_MAJOR.search(log)
     if other:
-        return wording.other_major.format(major=other[1])
+        return Fix.template(wording.other_major.format(major=other[1]))
     if _DAMAGED.search(log) and database.seen.observed.volume:
         kept = f"the data is damaged: `{hint(wording.damaged, server)}` keeps it for a repair; then "
         return Fix(kept, Command("down", "--delete-data"), " begins anew")

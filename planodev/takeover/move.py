@@ -140,7 +140,7 @@ def begin(seen: Seen) -> Move | None:
     seen.progress.done(Outcome("copied", "conversations", counted(copy.count)))
     where = choice.title(_source(seen))
     seen.progress.note(
-        f"they stay in {where} until the verification has passed; should it fail, `planodev up` goes on there"
+        f"they stay in {where} until the verification has passed; should it fail, the next `up` goes on there"
     )
     wanted = seen.wanted  # `.env` may be gone: then these are what it has had
     wanted = replace(
