@@ -33,7 +33,7 @@ class Console:
         self.json = False
         self.directory = "."
         self.command = "planodev"
-        self.typed: dict[str, tuple[str, ...]] = {}
+        self.typed: dict[str, tuple[str, ...]] | None = None  # until the command begins
         self.notices: list[Problem] = []
         self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._color = False if os.environ.get("NO_COLOR") else None
@@ -158,7 +158,8 @@ class Console:
     def _typed_beside(self, arguments: tuple[str, ...]) -> list[str]:
         # These two go with a configuration that is there already, which a model or a template would not change.
         left = ("--model", "--template") if {"--save-keys", "--yes"} & set(arguments) else ()
-        again = (self.typed.get(flag, ()) for flag in REPEATED if flag not in (*arguments, *left))
+        typed = self.typed or {}
+        again = (typed.get(flag, ()) for flag in REPEATED if flag not in (*arguments, *left))
         return [word for words in again for word in words]
 
     def _line(self, mark: str, color: str, text: str) -> None:

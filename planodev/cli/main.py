@@ -81,15 +81,21 @@ def _run(arguments: list[str], console: Console) -> int:
             _look_for_json(arguments, console)
         raise _usage(error) from error
     except (KeyboardInterrupt, EOFError, click.Abort) as error:
-        again = Command(console.command, *(word for words in console.typed.values() for word in words))
-        fix = Fix("run ", again, " again to finish") if console.command in _TO_FINISH else None
-        raise Interrupted("interrupted", "interrupted", fix=fix) from error
+        raise Interrupted("interrupted", "interrupted", fix=_to_finish(console)) from error
     except (PlanodevError, BrokenPipeError):
         raise
     except Exception as error:
         if os.environ.get("PLANODEV_DEBUG"):
             raise
         raise unexpected(error) from error
+
+
+def _to_finish(console: Console) -> Fix | None:
+    """Return the command that finishes an interrupted one, where that had begun and may have left something."""
+    if console.typed is None or console.command not in _TO_FINISH:
+        return None
+    typed = (word for words in console.typed.values() for word in words)
+    return Fix("run ", Command(console.command, *typed), " again to finish")
 
 
 def _look_for_json(arguments: list[str], console: Console) -> None:
