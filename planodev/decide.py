@@ -101,8 +101,10 @@ def refuse(seen: Seen) -> None:
 
     """
     refuse_unreachable(seen)
-    if seen.ignored and seen.context.options.get("adopt"):
-        raise _adopt_needs_docker()
+    for source in seen.ignored:
+        text = f"`{source}` changed nothing: the embedded engine has PostgreSQL {seen.engine.info.version}"
+        fix = Fix(Command("up", "--engine", "docker"), " runs an image")
+        seen.progress.notice(Problem("no-images", text, fix))
     credentials.refuse_foreign(seen.env, seen.wanted)
     named = other_database(seen)
     if named:
@@ -244,7 +246,9 @@ def _refuse_image(seen: Seen, facts: Survey) -> None:
         raise BadInput(
             "image-not-usable",
             f"the image `{image}` can't be used",
-            why=f"it has PostgreSQL {major}, Plano needs {OLDEST_MAJOR} or newer" if major else "it has no PostgreSQL",
+            why=f"it holds PostgreSQL {major}, Plano needs {OLDEST_MAJOR} or newer"
+            if major
+            else "it holds no PostgreSQL",
             fix=Fix(Command("up", "--image", "postgres:16")),
         )
     if volume and facts.data_major and facts.data_major != major:

@@ -272,7 +272,7 @@ def _existing(
     if wanted.plano:
         has["plano"] = (wanted.plano, ".env")
     has |= decided
-    kept = {name: Setting(*value) for name, value in has.items() if getattr(resolved, name).source == "default"}
+    kept = {name: Setting(*value) for name, value in has.items() if not getattr(resolved, name).asked}
     return replace(resolved, **kept)
 
 

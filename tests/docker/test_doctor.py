@@ -123,10 +123,13 @@ def test_a_socket_that_may_not_be_opened(shop, tmp_path):
     code = """
         import os, pathlib, sys
         from planodev import doctor
+        from planodev.look import Context
         from planodev.progress import Silent
+        from planodev.project import identity
         def look(url):
             variables = {"DOCKER_HOST": url, "PATH": os.environ["PATH"]}
-            found = doctor.examine(pathlib.Path(sys.argv[1]), variables, Silent())
+            here = identity.at(pathlib.Path(sys.argv[1]))
+            found = doctor.examine(Context(here, {}, variables, Silent()))
             return {check["name"]: check for check in found.data["checks"]}
         for url in ("unix:///var/run/docker.sock", "unix:///nowhere.sock"):
             look(url)  # all modules are there, before they cannot be read any more

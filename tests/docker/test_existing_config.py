@@ -217,7 +217,7 @@ def test_an_own_connection_string_needs_no_env_file(project, elsewhere):
     proved = project("verify", "--json")
     assert proved.json["ok"]
     assert "`planodev -C" in project("status").out
-    assert "verify` proves the database" in project("status").out
+    assert "verify` verifies the database" in project("status").out
     states = {check["name"]: check["state"] for check in project("doctor", "--json", code=None).json["data"]["checks"]}
     assert (states["env-file"], states["container"], states["config"]) == ("ok", "ok", "warning")
     assert [path.name for path in project.path.iterdir()] == ["config.yaml"]
