@@ -245,10 +245,12 @@ class EmbeddedEngine:
 
     def begin_ahead(self, image: str, mode: str, life: float) -> None:
         del image, mode, life
-        if self._place is None:
-            from planodev.engines.embedded_ahead import Ahead
+        from planodev.engines import embedded_ahead
 
-            self._ahead = Ahead(self._program, self._project)
+        if self._place is None:
+            self._ahead = embedded_ahead.Ahead(self._program, self._project)
+        else:
+            embedded_ahead.sweep()
 
     def prove_beside_plano(
         self, connection: Connection, image: str, timeout: float, go: Callable[[], bool] | None = None

@@ -29,7 +29,7 @@ class Ahead:
         self._made = begin(self._make)
 
     def _make(self) -> bool:
-        _sweep(self._place)
+        sweep()
         embedded_changes.make_place(self._project, self._place)
         runner = embedded_place.runner(self._project, self._place)
         program = embedded_changes.reached(self._program)
@@ -63,9 +63,9 @@ class Ahead:
                 embedded_changes.remove(self._place)
 
 
-def _sweep(place: Place) -> None:
+def sweep() -> None:
     """Remove what a planodev left that was killed meanwhile."""
-    for left in place.path.parent.glob(f"{_NAME}*"):
+    for left in embedded_place.databases().glob(f"{_NAME}*"):
         with suppress(ValueError):
             if not _runs(int(left.name.removeprefix(_NAME))):
                 embedded_changes.remove(Place(left))
