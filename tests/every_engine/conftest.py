@@ -42,6 +42,10 @@ def make_project(tmp_path, api):
         # Docker's own variables would lead past the socket that people have.
         project.environment = {k: v for k, v in project.environment.items() if not k.startswith("DOCKER_")}
         project.environment["PLANODEV_TIMEOUT"] = "20"  # what fails shall say so before this test's patience ends
+        if os.environ["TEST_ENGINE_KIND"].startswith("podman") and os.environ["TEST_ENGINE_KIND"].endswith("rootless"):
+            project.environment["PLANODEV_PLANO"] = (
+                "native"  # the way that is left there; a test that asks for another does
+            )
         made.append(project)
         return project
 

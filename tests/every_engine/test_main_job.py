@@ -196,11 +196,12 @@ def test_status_names_the_engine(up, api):
     assert ("podman" in f"{told['name']} {told['product']}".lower()) == podman, told
 
 
-def test_plano_in_docker(up, api):
-    assert up.env["DB_HOST"] == "host.docker.internal"
-    up.store("seen")
-    assert from_container(api, up, "SELECT response_id FROM conversation_states") == "seen"
-    not_reached_from_around(up.status()["port"])
+def test_plano_in_docker(project, api):
+    project("up", *MODEL, "--plano", "docker")
+    assert project.env["DB_HOST"] == "host.docker.internal"
+    project.store("seen")
+    assert from_container(api, project, "SELECT response_id FROM conversation_states") == "seen"
+    not_reached_from_around(project.status()["port"])
 
 
 def test_plano_native(project):
