@@ -12,7 +12,6 @@ import psycopg
 import pytest
 
 from planodev.postgres import state_table
-from tests.docker.conftest import free_port
 
 # Far above what it takes where nothing goes wrong (0.2 s), and below what waiting for something in vain takes.
 SECOND_UP = 3
@@ -132,7 +131,7 @@ def test_down_deletes_the_data(up, api):
 
 
 def test_adopt(project, api):
-    name, port = "plano-postgres", free_port()
+    name, port = "plano-postgres", int(project.environment.pop("PLANODEV_PORT"))
     number = api.create_container(
         "postgres:16",
         name=name,
@@ -221,6 +220,7 @@ def test_the_mode_is_changed(up):
 
 
 def test_a_taken_port(project, api):
+    del project.environment["PLANODEV_PORT"]
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
