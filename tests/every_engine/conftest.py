@@ -15,7 +15,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.docker.conftest import Project, remove_all
+from tests.docker.conftest import Project, free_port, remove_all
 
 SOCKET = os.environ.get("TEST_ENGINE_SOCKET")
 collect_ignore_glob = [] if SOCKET else ["test_*.py"]
@@ -41,6 +41,8 @@ def make_project(tmp_path, api):
         project = Project(tmp_path / name, tmp_path / "state", api)
         # Docker's own variables would lead past the socket that people have.
         project.environment = {k: v for k, v in project.environment.items() if not k.startswith("DOCKER_")}
+        # A port of its own: what an engine has left of an earlier test at a port is that test's failure.
+        project.environment["PLANODEV_PORT"] = str(free_port())
         project.environment["PLANODEV_TIMEOUT"] = "20"  # what fails shall say so before this test's patience ends
         if os.environ["TEST_ENGINE_KIND"].startswith("podman") and os.environ["TEST_ENGINE_KIND"].endswith("rootless"):
             project.environment["PLANODEV_PLANO"] = (
