@@ -5,7 +5,7 @@ from __future__ import annotations
 from .fault import Fault
 
 UNCHANGED = ("{name}: unchanged",)
-REPLACED = ("replaced", "data kept")
+REPLACED = ("replacing", "data is kept")
 
 DRIFT = (
     Fault(
