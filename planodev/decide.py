@@ -224,8 +224,13 @@ def _port(observed: Observed, wanted: Setting[int], facts: Survey) -> tuple[int,
     port, other = planning.choose_port(wanted, lambda port: None if port == own else facts.port_holder(port))
     if other is None:
         return port, ()
-    text = f"port {wanted.value} is taken by {other}, using {port} instead"
-    return port, (Problem("port-moved", text, Fix(Command("up", "--port", wanted.value), " once it is free")),)
+    return port, (port_moved(wanted.value, other, port),)
+
+
+def port_moved(wanted: int, holder: str, port: int) -> Problem:
+    """Return the warning for a port that another has, and the one that is used instead."""
+    text = f"port {wanted} is taken by {holder}, using {port} instead"
+    return Problem("port-moved", text, Fix(Command("up", "--port", wanted), " once it is free"))
 
 
 def _refuse_image(seen: Seen, facts: Survey) -> None:

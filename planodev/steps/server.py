@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from planodev import look
 from planodev.database import Database, Prepared
+from planodev.decide import port_moved
 from planodev.engines import NameTaken, PortTaken, planning
 from planodev.postgres import proof, table
 from planodev.problems import Command, Conflict, Fix
@@ -102,7 +103,8 @@ def _create(seen: Seen, plan: Plan, facts: Survey) -> int:
             name = planning.choose_name(seen.settings.name, seen.project.slug, seen.project_id, seen.observed.taken)
         except PortTaken as taken:
             _refuse_asked("port", port, seen.settings.port, taken)
-            port = _another_port(port, facts)
+            lost, port = port, _another_port(port, facts)
+            seen.progress.notice(port_moved(lost, facts.port_holder(lost) or "another program", port))
         else:
             return port
     raise Conflict(
