@@ -1,6 +1,6 @@
 """All that is begun before it is known to be needed: it holds the speed figures, and changes nothing that is there.
 
-`up` and `status` call it at two places each, always while the project's lock is held or nothing is changed at all.
+`up` calls it once nothing is left that it would refuse, with the project's lock held.
 """
 
 from __future__ import annotations
@@ -57,9 +57,7 @@ def _as_wanted(seen: Seen) -> Database | None:
     have, asked = seen.observed.container, seen.settings
     if have is None or seen.observed.volume is None or have.state != "running" or seen.wanted.password is None:
         return None
-    if seen.context.options.get("adopt") or (
-        seen.engine_choice and (seen.engine_choice.data_elsewhere or seen.engine_choice.move_unfinished)
-    ):
+    if seen.context.options.get("adopt") or seen.moves or seen.move_unfinished:
         return None
     same = (have.name, have.image, have.port) == (asked.name.value, asked.image.value, asked.port.value)
     if not same or asked.pull.value == "always" or seen.wanted.plano != seen.mode or have.plano != seen.mode:
@@ -70,5 +68,5 @@ def _as_wanted(seen: Seen) -> Database | None:
 def prepare_probe(seen: Seen) -> None:
     """Begin to start the container that the proof runs from: it costs next to nothing then."""
     image = seen.settings.image.value
-    if not seen.context.dry_run and not seen.moves and seen.engine.image_id(image):
+    if not seen.moves and seen.engine.image_id(image):
         seen.engine.begin_ahead(image, seen.mode, seen.settings.timeout.value + 60)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev.look import Context, look
+from planodev.look import Context, look, remember
 from planodev.project import lock, settings
 from planodev.result import Outcome
 
@@ -28,12 +28,15 @@ def up(context: Context) -> Result:
             from planodev import fast
             from planodev.decide import refuse
 
-            proof_on_its_way = fast.already_proved(seen)
             refuse(seen)  # what is wrong whatever is to be done, before anything is touched
             if context.dry_run:
                 from planodev.commands import dry_run
 
                 return dry_run.planned(seen)
+            proof_on_its_way = fast.already_proved(seen)
+            from planodev.commands import report  # noqa: F401  loaded while the engine works
+            from planodev.steps import config, env_file, keys, verify  # noqa: F401
+
             database = proof_on_its_way()
             return finish(_unchanged(database), database) if database else bring_up(seen)
         finally:
@@ -91,5 +94,6 @@ def finish(seen: Seen, database: Database, moving: Move | None = None) -> Result
     database = verify.verify(database)
     if moving:
         moving.finish(database)
+    remember(database.seen)
     plano_running.warn(database)
     return report.up(database, todo)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from planodev.decide import decide, survey
 from planodev.engines import AdminFailed, choice
-from planodev.look import look, remember
+from planodev.look import look
 from planodev.postgres import proof, queries, state_table, table
 from planodev.problems import BadInput, Command, Conflict, Fix, NoEngine, Problem
 from planodev.project import records, settings
@@ -92,7 +92,6 @@ class Move:
             _note(seen, seen, remains=self.old.engine.info.name)
             _remove(self.old)
             seen.progress.note(f"the {data} `{volume.name}` was removed: all that it had is here now")
-        remember(seen)
 
     def _failed(self, why: str) -> Conflict:
         return Conflict(
@@ -258,8 +257,6 @@ def complete(seen: Seen) -> None:
         _remove(old)
     elif have:  # at once: one that still makes its data would not hear; the data stays, whatever it has
         old.engine.remove_container(have)
-    if seen.observed.volume:
-        remember(seen)
 
 
 def _open(seen: Seen, name: str) -> Engine:
