@@ -92,23 +92,32 @@ def _start(seen: Seen, port: int) -> str:
 
 def _create(seen: Seen, plan: Plan, facts: Survey) -> int:
     """Create the server, by another name or at another port where another was a moment faster; returns the port."""
-    port, name = plan.desired.port, plan.desired.name
+    port, name, reason = plan.desired.port, plan.desired.name, ""
+    lost_names: dict[str, str] = {}
     for _ in range(ATTEMPTS):
         server = plan.server(seen, name=name, port=port, volume=_volume_name(seen, name))
         try:
             seen.engine.create(server)
         except NameTaken as taken:
+            reason = str(taken)
             _refuse_asked("name", name, seen.settings.name, taken)
             seen = seen.again()
-            name = planning.choose_name(seen.settings.name, seen.project.slug, seen.project_id, seen.observed.taken)
+            # Docker 28 reserves a name some time before it lists the container that gets it.
+            lost_names[name] = reason
+            others = {**lost_names, **seen.observed.taken}
+            name = planning.choose_name(seen.settings.name, seen.project.slug, seen.project_id, others)
         except PortTaken as taken:
+            reason = str(taken)
             _refuse_asked("port", port, seen.settings.port, taken)
             lost, port = port, _another_port(port, facts)
             seen.progress.notice(port_moved(lost, facts.port_holder(lost) or "another program", port))
         else:
             return port
     raise Conflict(
-        "port-taken", "no port stayed free", why=f"{ATTEMPTS} were lost to others", fix=Fix(Command("up"), " again")
+        "port-taken",
+        "no name and port stayed free",
+        why=f"{ATTEMPTS} attempts lost them to others, the last one: {reason}",
+        fix=Fix(Command("up"), " again"),
     )
 
 
