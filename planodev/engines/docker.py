@@ -71,6 +71,7 @@ class DockerEngine:
         self._where = where
         self._published: list[dict[str, Any]] = []
         self._projects: frozenset[str] = frozenset()
+        self._own: str | None = None  # this project's container
         self._witness: docker_witness.Witness | None = None
         self._facts: Callable[[], dict[str, Any] | None] | None = None
 
@@ -132,6 +133,7 @@ class DockerEngine:
             elif related == "namesake":
                 namesakes.append(found)
         self._projects = frozenset(projects)
+        self._own = ours["Id"] if ours else None
         try:
             container = self._inspect(ours["Id"]) if ours else None
         except Refused as error:
@@ -169,6 +171,8 @@ class DockerEngine:
     def port_holder(self, port: int, addresses: tuple[str, ...]) -> str | None:
         for item in self._published:
             if any(p.get("PublicPort") == port and p.get("Type") == "tcp" for p in item.get("Ports") or []):
+                if item["Id"] == self._own:  # which an `up` that was killed may just have started
+                    return None
                 return f"the container `{(item['Names'] or ['?'])[0].lstrip('/')}`"
         if not self._where.local:
             return None

@@ -273,7 +273,7 @@ def test_data_that_was_begun_ahead_and_is_not_needed_is_removed(project):
     place = project.base / "data/planodev/postgres"
     project.write(".env", "DB_HOST=db.example.com\nDB_PASS=secret\n")
     assert project("up", "--json", code=4).error
-    assert list(place.iterdir()) == []
+    assert list(place.glob("*")) == []
     (project.path / ".env").unlink()
     running = project.start("up")
     while not list(place.glob(".ahead-*/data")):

@@ -6,6 +6,8 @@ import psutil
 import pytest
 
 from planodev.engines import Container, Desired, Observed, Volume, ports
+from planodev.engines.docker import DockerEngine
+from planodev.engines.endpoint import Endpoint
 from planodev.engines.planning import PLANO_PORTS, choose_name, choose_port, plan, published_addresses
 from planodev.problems import Conflict
 from planodev.project.identity import Owner
@@ -171,3 +173,11 @@ def test_the_address_of_an_interface_is_found_by_its_name():
     name = next(name for name, found in psutil.net_if_addrs().items() if any(a.address == "127.0.0.1" for a in found))
     assert ports.interface_address(name) == "127.0.0.1"
     assert ports.interface_address("no-such-interface") is None
+
+
+@pytest.mark.parametrize(("own", "holder"), [("1", None), ("2", "the container `plano-postgres`")])
+def test_a_port_of_the_projects_own_container_is_free_for_it_whatever_its_state(own, holder):
+    engine = DockerEngine(None, Endpoint("unix:///nowhere.sock", "default socket"))
+    ports = [{"PublicPort": 5432, "Type": "tcp"}]
+    engine._published, engine._own = [{"Id": "1", "Names": ["/plano-postgres"], "Ports": ports}], own
+    assert engine.port_holder(5432, ()) == holder
