@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 POLL, LOOK = 0.025, 0.25  # seconds between two logins, and between two looks at the server
 LOGIN_TIMEOUT = 5  # seconds
 LOG_LINES = 12
+ATTEMPTS_LINES = 40  # of the log: two starts that fail
 # A server that is coming up refuses, or its port forwarder closes; anything else will not change by waiting.
 _WAIT = ("connection-refused", "not-ready", "not-postgres", "unreachable", "too-many-connections")
 FOLLOWS = ("password-refused", "database-missing", "login-privilege-missing", "connect-privilege-missing")
@@ -82,13 +83,24 @@ def _refuse_stopped(database: Database) -> None:
     engine, server = database.seen.engine, database.server
     state = engine.state(server)
     if state in ("exited", "dead", "restarting"):
-        log = engine.log(server, LOG_LINES).strip()
+        log = engine.log(server, ATTEMPTS_LINES).strip()
         raise NotReady(
             "server-stopped",
             f"Postgres does not stay up: the {engine.wording.server} `{server.name}` is {state}",
-            why=log or "it left no log",
+            why=end_of(log) or "it left no log",
             fix=_way_out(database, log),
         )
+
+
+def end_of(log: str) -> str:
+    """Return the last lines of a log, and as many more as it takes to show what ended the server last.
+
+    The engine may have begun another attempt since: then the last lines are those of a start that looks well.
+    """
+    lines = log.splitlines()
+    fatal = [number for number, line in enumerate(lines) if re.search(r"\b(FATAL|PANIC):", line)]
+    start = min([len(lines) - LOG_LINES, *(number - 2 for number in fatal[-1:])])
+    return "\n".join(lines[max(0, start) :])
 
 
 def _late(database: Database, problem: Problem) -> NotReady:
