@@ -23,7 +23,7 @@ from pathlib import Path
 import psycopg
 
 from bench import COMPOSE, PLANODEV, PORT, run, timed
-from planodev.engines import embedded_place, embedded_program
+from planodev.engines.embedded import directories, programs
 from planodev.project import identity as projects
 
 
@@ -32,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=9)
     options = parser.parse_args()
-    program = embedded_program.find() or sys.exit("planodev[embedded] is not installed")
+    program = programs.find() or sys.exit("planodev[embedded] is not installed")
     place = Path(tempfile.mkdtemp(prefix="planodev-bench-"))
     place.chmod(0o755)  # the server does not run as root
     project, other, bare = place / "project", place / "compose", place / "bare"
@@ -41,7 +41,7 @@ def main() -> None:
     (other / "docker-compose.yml").write_text(COMPOSE)
     os.environ["XDG_STATE_HOME"], os.environ["XDG_DATA_HOME"] = str(place / "state"), str(place / "data")
     planodev = [*PLANODEV, "-C", str(project)]
-    runner = embedded_place.runner(projects.at(project), None)
+    runner = directories.runner(projects.at(project), None)
     os.chown(bare, runner.uid, runner.gid)
     password = bare / "password"
     password.write_text("bench\n")

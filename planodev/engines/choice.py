@@ -104,13 +104,13 @@ def title(name: str) -> str:
 
 
 def _docker(environment: Mapping[str, str], _project: Project, limit: float) -> Engine:
-    from planodev.engines import docker
+    from planodev.engines.docker import engine as docker
 
     return docker.connect(environment, limit)
 
 
 def _embedded(_environment: Mapping[str, str], project: Project, _limit: float) -> Engine:
-    from planodev.engines import embedded
+    from planodev.engines.embedded import engine as embedded
 
     return embedded.connect(project)
 
@@ -120,7 +120,7 @@ _KINDS = {"docker": _Kind("Docker", _docker), "embedded": _Kind("the embedded en
 
 def _embedded_has_data(project: Project, env_id: str | None) -> str:
     """Return the name of the engine whose data can be seen without asking it, "" where there is none."""
-    from planodev.engines import embedded
+    from planodev.engines.embedded import engine as embedded
 
     return "embedded" if embedded.has_data(project, env_id) else ""
 
@@ -169,11 +169,12 @@ def _instead_of_docker(  # noqa: PLR0913  see `choose`
     recorded: bool,
 ) -> Engine:
     """Return the embedded engine, where it may be used without being asked for."""
-    from planodev.engines import embedded, embedded_program
+    from planodev.engines.embedded import engine as embedded
+    from planodev.engines.embedded import programs
 
     # One that was named and cannot be used is an error; no other is used in its place.
     named = environment.get("DOCKER_HOST") or environment.get("DOCKER_CONTEXT") or error.code == "no-context"
-    if embedded_program.find() is None:
+    if programs.find() is None:
         then = Command("up", "--engine", "embedded") if named else Command("up")
         raise _with(error, "", f"; or {embedded.INSTALL}, which needs no Docker, then ", then) from error
     if named:

@@ -14,8 +14,8 @@ from ruamel.yaml import YAML
 from planodev import rendering
 from planodev.cli.main import COMMANDS
 from planodev.engines import Engine
-from planodev.engines.docker import DockerEngine
-from planodev.engines.embedded import EmbeddedEngine
+from planodev.engines.docker.engine import DockerEngine
+from planodev.engines.embedded.engine import EmbeddedEngine
 from planodev.plano import config_file, providers
 from planodev.postgres import connection, state_table
 

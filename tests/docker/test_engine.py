@@ -80,32 +80,33 @@ def answer(lane, name, command, **more):
 
 
 def test_both_lanes_give_the_same_answers(project):
-    from planodev.engines import docker_client, docker_quick, docker_terms, endpoint
+    from planodev.engines import endpoint
+    from planodev.engines.docker import quick, sdk, terms
 
     project("up")
     name = project.status()["container"]
     where = endpoint.Endpoint("unix:///var/run/docker.sock", "test")
-    quick, sdk = docker_quick.QuickClient(where, 15), docker_client.connect(where, 15)
+    ours, theirs = quick.QuickClient(where, 15), sdk.connect(where, 15)
 
     def settled(items):
         return sorted((c["Id"], c["Names"], c["State"], str(c["Ports"])) for c in items)
 
-    assert settled(quick.containers(all=True)) == settled(sdk.containers(all=True))
-    assert {v["Name"] for v in quick.volumes()["Volumes"]} == {v["Name"] for v in sdk.volumes()["Volumes"]}
-    assert quick.inspect_container(name) == sdk.inspect_container(name)
-    assert quick.inspect_network("bridge")["Id"] == sdk.inspect_network("bridge")["Id"]
-    assert quick.find_image("postgres:16") == sdk.find_image("postgres:16")
-    assert quick.find_image("nobody/nothing:1") is None is sdk.find_image("nobody/nothing:1")
-    assert quick.version()["ApiVersion"] == sdk.version()["ApiVersion"]
-    assert quick.version()["Version"] == sdk.version()["Version"]
+    assert settled(ours.containers(all=True)) == settled(theirs.containers(all=True))
+    assert {v["Name"] for v in ours.volumes()["Volumes"]} == {v["Name"] for v in theirs.volumes()["Volumes"]}
+    assert ours.inspect_container(name) == theirs.inspect_container(name)
+    assert ours.inspect_network("bridge")["Id"] == theirs.inspect_network("bridge")["Id"]
+    assert ours.find_image("postgres:16") == theirs.find_image("postgres:16")
+    assert ours.find_image("nobody/nothing:1") is None is theirs.find_image("nobody/nothing:1")
+    assert ours.version()["ApiVersion"] == theirs.version()["ApiVersion"]
+    assert ours.version()["Version"] == theirs.version()["Version"]
     command = ["sh", "-c", "echo $A; echo err >&2; exit 3"]
-    for lane in (quick, sdk):
+    for lane in (ours, theirs):
         assert answer(lane, name, command) == (3, b"b\n", b"err\n")
         assert answer(lane, name, command, go=lambda: True) == (3, b"b\n", b"err\n")
-        with pytest.raises(docker_terms.NotToldToGo):
+        with pytest.raises(terms.NotToldToGo):
             lane.exec_run(name, ["touch", "/tmp/never"], {}, go=lambda: False)
         assert lane.exec_run(name, ["test", "-e", "/tmp/never"], {})[0] == 1
-        with pytest.raises(docker_terms.Refused) as refused:
+        with pytest.raises(terms.Refused) as refused:
             lane.inspect_container("nothing-of-this-name")
         assert refused.value.status == 404
 

@@ -255,8 +255,9 @@ def test_two_projects_share_nothing(make_project):
 
 
 def test_a_port_that_is_lost_between_look_and_start(project, monkeypatch):
-    from planodev.engines import PortTaken, embedded_program, embedded_server
-    from planodev.engines.embedded_place import Place, runner
+    from planodev.engines import PortTaken
+    from planodev.engines.embedded import process, programs
+    from planodev.engines.embedded.directories import Place, runner
     from planodev.project.identity import at
     from tests.docker.conftest import listening
 
@@ -265,7 +266,7 @@ def test_a_port_that_is_lost_between_look_and_start(project, monkeypatch):
     place = Place(project.place())
     here = at(project.path)
     with listening() as port, pytest.raises(PortTaken):
-        embedded_server.start(embedded_program.find(), place, runner(here, place), port, 10)
+        process.start(programs.find(), place, runner(here, place), port, 10)
     project("up", "--port", str(free_port()))
 
 

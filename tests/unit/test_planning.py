@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from planodev.engines import Container, Desired, Observed, Volume, ports
-from planodev.engines.docker import DockerEngine
+from planodev.engines.docker.engine import DockerEngine
 from planodev.engines.endpoint import Endpoint
 from planodev.engines.planning import PLANO_PORTS, choose_name, choose_port, plan, published_addresses
 from planodev.problems import Conflict

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planodev.engines import docker_client, docker_files, docker_http
-from planodev.engines.docker_frames import Frames, NotHttp
-from planodev.engines.docker_quick import QuickClient, check_version
-from planodev.engines.docker_terms import NotToldToGo, Refused
+from planodev.engines.docker import archives, sdk, transport
+from planodev.engines.docker.frames import Frames, NotHttp
+from planodev.engines.docker.quick import QuickClient, check_version
+from planodev.engines.docker.terms import NotToldToGo, Refused
 from planodev.engines.endpoint import Endpoint
 from planodev.problems import NoEngine
 from tests.support import engine_server as bad
@@ -51,7 +51,7 @@ def lane(request, engine):
     """Return each of the two clients, after the handshake."""
     where = Endpoint(engine.url, "DOCKER_HOST")
     if request.param == "sdk":
-        return docker_client.connect(where, LIMIT, bad.VERSION)
+        return sdk.connect(where, LIMIT, bad.VERSION)
     client = QuickClient(where, LIMIT)
     client.version()
     return client
@@ -178,9 +178,9 @@ def test_a_body_is_the_same_however_it_is_cut(pieces, data):
     with ours:
         thread = threading.Thread(target=send)
         thread.start()
-        response = docker_http._Response(ours, method="GET")
+        response = transport._Response(ours, method="GET")
         response.begin()
-        assert docker_http._whole(response).body == b"".join(pieces)
+        assert transport._whole(response).body == b"".join(pieces)
         thread.join()
 
 
@@ -195,10 +195,10 @@ def test_a_body_that_is_cut_off_is_never_taken_for_whole(body, data):
     with ours, theirs:
         theirs.sendall(text[:cut])
         theirs.shutdown(socket.SHUT_WR)
-        response = docker_http._Response(ours, method="GET")
+        response = transport._Response(ours, method="GET")
         response.begin()
         with pytest.raises(ConnectionError, match="broke off"):
-            docker_http._whole(response)
+            transport._whole(response)
 
 
 def test_an_answer_without_a_body_leaves_the_connection_in_order(engine, client):
@@ -225,7 +225,7 @@ def test_an_answer_up_to_the_end_may_end_with_a_reset(engine, client):
 
 
 def test_an_archive_ends_at_its_end_mark():
-    archive = docker_files.packed("secret", "password")
+    archive = archives.packed("secret", "password")
     assert len(archive) == 512 + 512 + 1024
     assert not any(archive[-1024:])
     with tarfile.open(fileobj=io.BytesIO(archive)) as read:
@@ -351,8 +351,8 @@ def test_output_that_never_ends_ends_within_the_limit(engine, client):
 
 
 def test_a_command_that_still_runs_when_its_output_has_ended_was_cut_off(engine, lane, monkeypatch):
-    for module in ("docker_quick", "docker_client"):
-        monkeypatch.setattr(f"planodev.engines.{module}.NOTED", 0.1)
+    for module in ("quick", "sdk"):
+        monkeypatch.setattr(f"planodev.engines.docker.{module}.NOTED", 0.1)
     engine.bad.append(("GET /exec/.*/json", bad.well(whole(200, {"ExitCode": None, "Running": True}))))
     number = lane.make_container({"Image": "postgres:16"})
     with pytest.raises(NoEngine) as caught:
@@ -421,7 +421,7 @@ def test_whatever_comes_is_frames_or_said_to_be_none(data):
 
 
 def test_an_answer_that_is_larger_than_any_can_be_is_not_collected(engine, client, monkeypatch):
-    monkeypatch.setattr(docker_http, "LARGEST", 100_000)
+    monkeypatch.setattr(transport, "LARGEST", 100_000)
     client.version()
     engine.bad.append(("GET /volumes", bad.well(chunked(200, [b" " * 60_000] * 3))))
     with pytest.raises(NoEngine, match="was lost"):
@@ -444,7 +444,7 @@ def test_another_web_server_is_not_taken_for_an_engine(engine, client):
 
 
 def test_a_pull_that_falls_silent_ends(engine, monkeypatch):
-    monkeypatch.setattr(docker_client, "SILENCE", 0.3)
+    monkeypatch.setattr(sdk, "SILENCE", 0.3)
     events = chunked(200, [json.dumps({"status": "Downloading"}).encode()])[: -len(b"0\r\n\r\n")]
 
     def pulls(connection, request):
@@ -452,8 +452,8 @@ def test_a_pull_that_falls_silent_ends(engine, monkeypatch):
         return bad.silent(connection, request)
 
     engine.bad.append(("POST /images/create", pulls))
-    sdk = docker_client.connect(Endpoint(engine.url, "DOCKER_HOST"), LIMIT, bad.VERSION)
-    found = sdk.pull("postgres", "16")
+    client = sdk.connect(Endpoint(engine.url, "DOCKER_HOST"), LIMIT, bad.VERSION)
+    found = client.pull("postgres", "16")
     assert next(found) == {"status": "Downloading"}
     with pytest.raises(NoEngine) as caught:
         next(found)
@@ -462,9 +462,9 @@ def test_a_pull_that_falls_silent_ends(engine, monkeypatch):
 
 def test_a_pull_that_breaks_off_is_a_lost_connection(engine):
     engine.bad.append(("POST /images/create", bad.in_a_chunk))
-    sdk = docker_client.connect(Endpoint(engine.url, "DOCKER_HOST"), LIMIT, bad.VERSION)
+    client = sdk.connect(Endpoint(engine.url, "DOCKER_HOST"), LIMIT, bad.VERSION)
     with pytest.raises(NoEngine) as caught:
-        list(sdk.pull("postgres", "16"))
+        list(client.pull("postgres", "16"))
     assert caught.value.code == "engine-lost"
 
 
@@ -474,8 +474,8 @@ def test_what_is_called_may_take_as_long_as_it_says(engine):
         return bad.well(whole(204))(connection, request)
 
     engine.bad.append(("POST .*/stop", stops))
-    sdk = docker_client.connect(Endpoint(engine.url, "DOCKER_HOST"), LIMIT, bad.VERSION)
-    sdk.stop("c", timeout=2)
+    client = sdk.connect(Endpoint(engine.url, "DOCKER_HOST"), LIMIT, bad.VERSION)
+    client.stop("c", timeout=2)
     with pytest.raises(NoEngine) as caught:
         sdk.stop("c", timeout=0)
     assert caught.value.code == "engine-timed-out"

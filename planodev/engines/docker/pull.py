@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from planodev.engines.docker_terms import Refused
+from planodev.engines.docker.terms import Refused
 
 if TYPE_CHECKING:
-    from planodev.engines.docker_client import Client
+    from planodev.engines.docker.sdk import Client
     from planodev.problems import PlanodevError
     from planodev.progress import Progress
 

@@ -14,7 +14,7 @@ from collections import deque
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from planodev.engines.docker_frames import Frames, NotHttp
+from planodev.engines.docker.frames import Frames, NotHttp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

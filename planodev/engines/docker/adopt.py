@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from planodev.engines import Foreign, Server, docker_files
-from planodev.engines.docker_labels import owner_of, variables_of
-from planodev.engines.docker_terms import INSIDE_PORT, LABEL, NOT_FOUND, READER, READY_MARK, WITNESS_LABEL, Refused
+from planodev.engines import Foreign, Server
+from planodev.engines.docker import archives
+from planodev.engines.docker.labels import owner_of, variables_of
+from planodev.engines.docker.terms import INSIDE_PORT, LABEL, NOT_FOUND, READER, READY_MARK, WITNESS_LABEL, Refused
 from planodev.problems import Command, Conflict, Fix
 
 ADOPTS = LABEL + "adopts"
@@ -42,12 +43,12 @@ def find(api: Any, name: str) -> Foreign | None:  # noqa: ANN401  QuickClient or
     data = variables.get("PGDATA", _PGDATA)
     if owner_of(config.get("Labels")):
         return None
-    version = docker_files.read(api, item["Id"], f"{data}/PG_VERSION")
+    version = archives.read(api, item["Id"], f"{data}/PG_VERSION")
     if version is None or not version.strip().isdigit():
         return None
     password = variables.get("POSTGRES_PASSWORD")
     if not password and "POSTGRES_PASSWORD_FILE" in variables:
-        password = (docker_files.read(api, item["Id"], variables["POSTGRES_PASSWORD_FILE"]) or "").strip()
+        password = (archives.read(api, item["Id"], variables["POSTGRES_PASSWORD_FILE"]) or "").strip()
     user = variables.get("POSTGRES_USER") or "postgres"
     bindings = (item["HostConfig"].get("PortBindings") or {}).get(f"{INSIDE_PORT}/tcp") or []
     return Foreign(
@@ -81,7 +82,7 @@ def take_over(api: Any, foreign: Foreign, server: Server, labels: dict[str, str]
     api.update_container(foreign.id, restart_policy={"Name": "no"})
     api.stop(foreign.id, timeout=round(timeout))
     nested = foreign.data.removeprefix("/var/lib/postgresql/") if foreign.data.endswith("/docker") else ""
-    docker_files.remove_reader(api, server.volume)
+    archives.remove_reader(api, server.volume)
     container = api.make_container(
         {
             "Image": foreign.image,

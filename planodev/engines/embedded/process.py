@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev.engines import AdminFailed, PortTaken
-from planodev.engines.embedded_place import SUPERUSER, Place, Runner
+from planodev.engines.embedded.directories import SUPERUSER, Place, Runner
 from planodev.postgres import proof
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, Conflict, Fix, NotReady
 
 if TYPE_CHECKING:
-    from planodev.engines.embedded_program import Program
+    from planodev.engines.embedded.programs import Program
     from planodev.postgres.connection import Connection
     from planodev.postgres.proof import Evidence
 

@@ -9,11 +9,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from planodev.background import begin
-from planodev.engines import embedded_changes, embedded_data, embedded_place, embedded_server
-from planodev.engines.embedded_place import Place
+from planodev.engines.embedded import changes, cluster, directories, process
+from planodev.engines.embedded.directories import Place
 
 if TYPE_CHECKING:
-    from planodev.engines.embedded_program import Program
+    from planodev.engines.embedded.programs import Program
     from planodev.project.identity import Project
 
 _NAME = ".ahead-"
@@ -24,18 +24,18 @@ class Ahead:
 
     def __init__(self, program: Program, project: Project) -> None:
         self._program, self._project = program, project
-        self._place = Place(embedded_place.databases() / f"{_NAME}{os.getpid()}")
+        self._place = Place(directories.databases() / f"{_NAME}{os.getpid()}")
         self._given = self._unwanted = False
         self._made = begin(self._make)
 
     def _make(self) -> bool:
         sweep()
-        embedded_changes.make_place(self._project, self._place)
-        runner = embedded_place.runner(self._project, self._place)
-        program = embedded_changes.reached(self._program)
+        changes.make_place(self._project, self._place)
+        runner = directories.runner(self._project, self._place)
+        program = changes.reached(self._program)
         if self._unwanted:
             raise InterruptedError
-        embedded_data.init(program, self._place, runner, secrets.token_urlsafe(24))
+        cluster.init(program, self._place, runner, secrets.token_urlsafe(24))
         return True
 
     def give(self, place: Place) -> bool:
@@ -57,18 +57,18 @@ class Ahead:
         """Remove what was not given away, and do not let it come to its end before."""
         if not self._given:
             self._unwanted = True
-            embedded_server.end_everything(self._place)
+            process.end_everything(self._place)
             self._made()
             with suppress(OSError):
-                embedded_changes.remove(self._place)
+                changes.remove(self._place)
 
 
 def sweep() -> None:
     """Remove what a planodev left that was killed meanwhile."""
-    for left in embedded_place.databases().glob(f"{_NAME}*"):
+    for left in directories.databases().glob(f"{_NAME}*"):
         with suppress(ValueError):
             if not _runs(int(left.name.removeprefix(_NAME))):
-                embedded_changes.remove(Place(left))
+                changes.remove(Place(left))
 
 
 def _runs(pid: int) -> bool:

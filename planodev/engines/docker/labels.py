@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from planodev.engines import Container, Volume
-from planodev.engines.docker_terms import INSIDE_PORT, LABEL
+from planodev.engines.docker.terms import INSIDE_PORT, LABEL
 from planodev.project.identity import Owner
 
 if TYPE_CHECKING:

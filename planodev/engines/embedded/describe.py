@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev.engines import Container, Volume, embedded_place, embedded_server
-from planodev.engines.embedded_place import SUPERUSER
+from planodev.engines import Container, Volume
+from planodev.engines.embedded import directories, process
+from planodev.engines.embedded.directories import SUPERUSER
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Conflict
 from planodev.project.identity import Owner
 
 if TYPE_CHECKING:
-    from planodev.engines.embedded_place import Labels, Place
+    from planodev.engines.embedded.directories import Labels, Place
 
 NAME = "embedded-postgres"
 
@@ -31,7 +32,7 @@ def volume(place: Place, labels: Labels) -> Volume:
 def container(place: Place, labels: Labels) -> Container:
     """Return the server, running or not."""
     try:
-        running = embedded_server.postmaster(place)
+        running = process.postmaster(place)
         major = place.major()
     except PermissionError as error:
         raise denied(place) from error
@@ -51,7 +52,7 @@ def container(place: Place, labels: Labels) -> Container:
 
 def denied(place: Place) -> Conflict:
     """Return the error for data that this user may not read."""
-    owner = embedded_place.owner_of(place)
+    owner = directories.owner_of(place)
     return Conflict(
         "data-denied",
         f"this project's data in `{place.path}` may not be read",

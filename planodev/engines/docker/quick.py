@@ -12,14 +12,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from planodev.engines.docker_frames import NotHttp
-from planodev.engines.docker_http import Answer, NobodyListens, Transport
-from planodev.engines.docker_terms import NOT_FOUND, NOTED, PODMAN, NotToldToGo, Refused, ended
+from planodev.engines.docker.frames import NotHttp
+from planodev.engines.docker.terms import NOT_FOUND, NOTED, PODMAN, NotToldToGo, Refused, ended
+from planodev.engines.docker.transport import Answer, NobodyListens, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from planodev.engines.docker_client import Client
+    from planodev.engines.docker.sdk import Client
     from planodev.engines.endpoint import Endpoint
     from planodev.problems import PlanodevError
 
@@ -32,7 +32,7 @@ _ENGINE_FAILED = 500
 class QuickClient:
     """Stands where the SDK's client is expected; only for `unix://` endpoints, which have no TLS.
 
-    The methods have the names and answers of `docker_client.Client`, whose docstrings hold for them.
+    The methods have the names and answers of `sdk.Client`, whose docstrings hold for them.
 
     Args:
         where: the engine.
@@ -52,9 +52,9 @@ class QuickClient:
         if name.startswith("__"):
             raise AttributeError(name)
         if self._sdk is None:
-            from planodev.engines import docker_client
+            from planodev.engines.docker import sdk
 
-            self._sdk = docker_client.connect(self._where, self._limit, self.version()["ApiVersion"])
+            self._sdk = sdk.connect(self._where, self._limit, self.version()["ApiVersion"])
         return getattr(self._sdk, name)
 
     def version(self) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from planodev.background import begin
-from planodev.engines import embedded_data, embedded_place, embedded_program, embedded_server
-from planodev.engines.embedded_place import Labels, Place
+from planodev.engines.embedded import cluster, directories, process, programs
+from planodev.engines.embedded.directories import Labels, Place
 from planodev.problems import BadInput, Command, Conflict, Fix, NotReady
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from planodev.engines import Server
-    from planodev.engines.embedded_ahead import Ahead
-    from planodev.engines.embedded_program import Program
+    from planodev.engines.embedded.prepared import Ahead
+    from planodev.engines.embedded.programs import Program
     from planodev.project.identity import Project
 
 _REMOVED = ".removed-"
@@ -46,7 +46,7 @@ def create(
         NotReady: the data could not be made, or the server does not come up.
 
     """
-    place = Place(embedded_place.databases() / server.owner.id)
+    place = Place(directories.databases() / server.owner.id)
     labels = Labels(
         server.owner.id,
         server.owner.path,
@@ -66,18 +66,18 @@ def create(
         make_place(project, place)
         place.label(labels)
         place.write("password", f"{server.password}\n")
-    runner = embedded_place.runner(project, place)
+    runner = directories.runner(project, place)
     program = reached(program)
     fresh = not place.data.exists()
     if fresh:
         begin(_load)
         if ahead is None or not ahead.give(place):
-            embedded_data.init(program, place, runner, secrets.token_urlsafe(24))
-        embedded_data.make_database(program, place, runner, server)
+            cluster.init(program, place, runner, secrets.token_urlsafe(24))
+        cluster.make_database(program, place, runner, server)
     place.label(labels)  # a port that was lost to somebody brings us here again
-    sync = embedded_data.begin_sync(program, place, runner)
-    child = embedded_server.start(program, place, runner, server.port, START)
-    if not embedded_server.wait_ready(place, child, FIRST):
+    sync = cluster.begin_sync(program, place, runner)
+    child = process.start(program, place, runner, server.port, START)
+    if not process.wait_ready(place, child, FIRST):
         raise _not_up(place)
     return child, sync
 
@@ -96,14 +96,14 @@ def start(program: Program, project: Project, place: Place, port: int) -> subpro
         Conflict: the data cannot be used by whom the server runs as.
 
     """
-    runner = embedded_place.runner(project, place)
+    runner = directories.runner(project, place)
     _check_mode(place, runner.uid, runner.name)
-    return embedded_server.start(reached(program), place, runner, port, START)
+    return process.start(reached(program), place, runner, port, START)
 
 
 def remove(place: Place) -> None:
     """Remove a place; from the first moment on it counts as gone, whatever ends this in the middle."""
-    embedded_server.end_everything(place)
+    process.end_everything(place)
     aside = place.path.with_name(f"{_REMOVED}{place.path.name}-{secrets.token_hex(4)}")
     with suppress(FileNotFoundError):
         place.path.rename(aside)
@@ -124,7 +124,7 @@ def make_place(project: Project, place: Place) -> None:
     """
     if place.path.exists():  # left behind by a planodev that was killed before it wrote what this is
         remove(place)
-    runner = embedded_place.runner(project, None)
+    runner = directories.runner(project, None)
     try:
         place.path.parent.mkdir(parents=True, exist_ok=True)
         if os.geteuid() == 0:
@@ -145,7 +145,7 @@ def _open_ways(directory: Path, name: str) -> None:
     """Let the user who runs the server through to the data, by what planodev itself has made."""
     for part in (directory, directory.parent):
         part.chmod(part.stat().st_mode | 0o711)
-    if not embedded_program.reachable(directory):
+    if not programs.reachable(directory):
         raise BadInput(
             "data-directory-unreachable",
             f"{name}, as whom Postgres would run, may not enter `{directory}`",
@@ -156,7 +156,7 @@ def _open_ways(directory: Path, name: str) -> None:
 
 def reached(program: Program) -> Program:
     """Return the programs where whoever runs the server can reach them."""
-    return embedded_program.placed(program, embedded_place.root()) if os.geteuid() == 0 else program
+    return programs.placed(program, directories.root()) if os.geteuid() == 0 else program
 
 
 def _check_mode(place: Place, uid: int, name: str) -> None:

@@ -1,6 +1,6 @@
 """Postgres in a container of a Docker Engine, or of one that speaks its API: looking, and talking SQL.
 
-What changes something is in `docker_changes`; an `up` that finds nothing to do never needs it.
+What changes something is in `changes`; an `up` that finds nothing to do never needs it.
 """
 
 from __future__ import annotations
@@ -11,20 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planodev.background import begin
-from planodev.engines import (
-    AdminFailed,
-    Container,
-    EngineInfo,
-    Foreign,
-    Observed,
-    Server,
-    Volume,
-    docker_quick,
-    docker_witness,
-    endpoint,
-)
-from planodev.engines.docker_labels import container_of, mount_of, mounted_by, owner_of, volume_of
-from planodev.engines.docker_terms import NOT_FOUND, PODMAN, READY_MARK, WITNESS_LABEL, WORDING, Refused
+from planodev.engines import AdminFailed, Container, EngineInfo, Foreign, Observed, Server, Volume, endpoint
+from planodev.engines.docker import probe, quick
+from planodev.engines.docker.labels import container_of, mount_of, mounted_by, owner_of, volume_of
+from planodev.engines.docker.terms import NOT_FOUND, PODMAN, READY_MARK, WITNESS_LABEL, WORDING, Refused
 from planodev.postgres import proof
 from planodev.problems import Command, Conflict, Fix
 from planodev.project.identity import Project, original_still_there, relation
@@ -32,7 +22,7 @@ from planodev.project.identity import Project, original_still_there, relation
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from planodev.engines.docker_changes import Changes
+    from planodev.engines.docker.changes import Changes
     from planodev.postgres.connection import Connection
     from planodev.progress import Progress
 
@@ -51,12 +41,12 @@ def connect(environment: Mapping[str, str], limit: float) -> DockerEngine:
     where = endpoint.find(environment, Path.home(), endpoint.probe_socket)
     endpoint.check_socket(where)
     if where.local_socket:
-        client: Any = docker_quick.QuickClient(where, limit)
+        client: Any = quick.QuickClient(where, limit)
     else:
-        from planodev.engines import docker_client
+        from planodev.engines.docker import sdk
 
-        client = docker_client.connect(where, limit)
-    docker_quick.check_version(where, client.version())
+        client = sdk.connect(where, limit)
+    quick.check_version(where, client.version())
     return DockerEngine(client, where)
 
 
@@ -72,7 +62,7 @@ class DockerEngine:
         self._published: list[dict[str, Any]] = []
         self._projects: frozenset[str] = frozenset()
         self._own: str | None = None  # this project's container
-        self._witness: docker_witness.Witness | None = None
+        self._witness: probe.Witness | None = None
         self._facts: Callable[[], dict[str, Any] | None] | None = None
 
     @property
@@ -214,7 +204,7 @@ class DockerEngine:
 
     def _begin_witness(self, image: str, life: float) -> None:
         if self._witness is None:
-            self._witness = docker_witness.Witness(self._api, image, life, docker_witness.leftovers(self._published))
+            self._witness = probe.Witness(self._api, image, life, probe.leftovers(self._published))
             # Whoever places a witness asks for addresses next, and the engine takes its time to tell of itself.
             self._facts = begin(self._api.info)
 
@@ -262,7 +252,7 @@ class DockerEngine:
 
     @cached_property
     def _changes(self) -> Changes:
-        from planodev.engines.docker_changes import Changes
+        from planodev.engines.docker.changes import Changes
 
         return Changes(self._api, self._where)
 
@@ -304,9 +294,9 @@ class DockerEngine:
         self._changes.stop(container, timeout)
 
     def foreign(self, name: str) -> Foreign | None:
-        from planodev.engines import docker_adopt
+        from planodev.engines.docker import adopt
 
-        return docker_adopt.find(self._api, name)
+        return adopt.find(self._api, name)
 
     def adopt(self, foreign: Foreign, server: Server, timeout: float) -> tuple[int, str]:
         return self._changes.adopt(foreign, server, timeout)

@@ -10,21 +10,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planodev.engines import (
-    AdminFailed,
-    Container,
-    EngineInfo,
-    Foreign,
-    Observed,
-    Server,
-    Volume,
-    Wording,
-    embedded_place,
-    embedded_program,
-    embedded_server,
-)
-from planodev.engines import embedded_shown as shown
-from planodev.engines.embedded_place import SUPERUSER, Labels, Place
+from planodev.engines import AdminFailed, Container, EngineInfo, Foreign, Observed, Server, Volume, Wording
+from planodev.engines.embedded import describe as shown
+from planodev.engines.embedded import directories, process, programs
+from planodev.engines.embedded.directories import SUPERUSER, Labels, Place
 from planodev.postgres import proof
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import NoEngine
@@ -34,8 +23,8 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
-    from planodev.engines.embedded_ahead import Ahead
-    from planodev.engines.embedded_program import Program
+    from planodev.engines.embedded.prepared import Ahead
+    from planodev.engines.embedded.programs import Program
     from planodev.postgres.connection import Connection
     from planodev.progress import Progress
     from planodev.project.identity import Project
@@ -47,7 +36,7 @@ def has_data(project: Project, env_id: str | None) -> bool:
     """Say whether a project's data is here, whether or not the programs are."""
     if os.name != "posix":
         return False
-    for place in embedded_place.all_places():
+    for place in directories.all_places():
         try:
             labels = place.labels()
         except PermissionError:
@@ -66,7 +55,7 @@ def connect(project: Project) -> EmbeddedEngine:
         NoEngine: they are not installed.
 
     """
-    program = embedded_program.find()
+    program = programs.find()
     if program is None:
         system = " ".join(os.uname()[i] for i in (0, 4)) if os.name == "posix" else os.name
         raise NoEngine(
@@ -94,9 +83,9 @@ class EmbeddedEngine:
 
     @property
     def info(self) -> EngineInfo:
-        runner = embedded_place.runner(self._project, self._place)
+        runner = directories.runner(self._project, self._place)
         runs_as = f", run as {runner.name}" if os.geteuid() == 0 else ""
-        where, product = str(embedded_place.databases()), f"{self._program.product}{runs_as}"
+        where, product = str(directories.databases()), f"{self._program.product}{runs_as}"
         return EngineInfo("embedded", where, product, self._program.version, product, local=True, why=self.why)
 
     @property
@@ -133,8 +122,8 @@ class EmbeddedEngine:
     def observe(self, project: Project, env_id: str | None) -> Observed:
         ours: tuple[Place, Labels] | None = None
         namesakes, projects = [], set()
-        embedded_place.refuse_another_users(env_id)
-        for place in embedded_place.all_places():
+        directories.refuse_another_users(env_id)
+        for place in directories.all_places():
             try:
                 labels = place.labels()
             except PermissionError as error:
@@ -200,7 +189,7 @@ class EmbeddedEngine:
     def state(self, container: Container) -> str:
         if self._child:
             self._child.poll()
-        return "running" if embedded_server.postmaster(self._of(container.id)) else "exited"
+        return "running" if process.postmaster(self._of(container.id)) else "exited"
 
     def log(self, container: Container, lines: int) -> str:
         try:
@@ -210,7 +199,7 @@ class EmbeddedEngine:
         return "\n".join(text.splitlines()[-lines:])
 
     def disk(self) -> str | None:
-        place = embedded_place.databases()
+        place = directories.databases()
         return str(next(path for path in (place, *place.parents) if path.is_dir()))
 
     def started(self, name: str) -> float | None:
@@ -225,10 +214,10 @@ class EmbeddedEngine:
 
     def admin(self, container: Container, sql: str, *, user: str, database: str) -> str:
         place = self._of(container.id)
-        running = embedded_server.postmaster(place)
+        running = process.postmaster(place)
         if running is None:
             raise AdminFailed("the server does not run")
-        return embedded_server.psql(self._program, place, running.port, sql, user=user, database=database)
+        return process.psql(self._program, place, running.port, sql, user=user, database=database)
 
     def make_ready(
         self, container: Container, sql: str, *, user: str, database: str, go: Callable[[], bool] | None = None
@@ -245,12 +234,12 @@ class EmbeddedEngine:
 
     def begin_ahead(self, image: str, mode: str, life: float) -> None:
         del image, mode, life
-        from planodev.engines import embedded_ahead
+        from planodev.engines.embedded import prepared
 
         if self._place is None:
-            self._ahead = embedded_ahead.Ahead(self._program, self._project)
+            self._ahead = prepared.Ahead(self._program, self._project)
         else:
-            embedded_ahead.sweep()
+            prepared.sweep()
 
     def prove_beside_plano(
         self, connection: Connection, image: str, timeout: float, go: Callable[[], bool] | None = None
@@ -260,7 +249,7 @@ class EmbeddedEngine:
 
     def prove_from_inside(self, container: Container, connection: Connection, timeout: float) -> proof.Evidence:
         del container
-        return embedded_server.prove(self._program, connection, timeout)
+        return process.prove(self._program, connection, timeout)
 
     # Changing
 
@@ -270,26 +259,26 @@ class EmbeddedEngine:
         raise NotImplementedError
 
     def create(self, server: Server) -> None:
-        from planodev.engines import embedded_changes
+        from planodev.engines.embedded import changes
 
-        self._child, self._sync = embedded_changes.create(self._program, self._project, server, self._ahead)
+        self._child, self._sync = changes.create(self._program, self._project, server, self._ahead)
 
     def start(self, container: Container) -> None:
-        from planodev.engines import embedded_changes
+        from planodev.engines.embedded import changes
 
-        self._child = embedded_changes.start(self._program, self._project, self._of(container.id), container.port or 0)
+        self._child = changes.start(self._program, self._project, self._of(container.id), container.port or 0)
 
     def stop(self, container: Container, timeout: float) -> None:
-        embedded_server.stop(self._of(container.id), timeout, self._child)
+        process.stop(self._of(container.id), timeout, self._child)
 
     def remove_container(self, container: Container) -> None:
         """End the server; what it leaves behind is the data."""
-        embedded_server.stop(self._of(container.id), 10.0, self._child)
+        process.stop(self._of(container.id), 10.0, self._child)
 
     def remove_volume(self, volume: Volume) -> None:
-        from planodev.engines import embedded_changes
+        from planodev.engines.embedded import changes
 
-        embedded_changes.remove(self._of(volume.name))
+        changes.remove(self._of(volume.name))
         self._place = None
 
     def close(self) -> None:

@@ -6,9 +6,10 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from planodev.engines import Container, Foreign, NameTaken, PortTaken, Server, Volume, docker_files, planning, ports
-from planodev.engines.docker_labels import is_of, labels_of, variables_of
-from planodev.engines.docker_terms import CONFLICT, INSIDE_PORT, NOT_FOUND, READER, READY_MARK, Refused
+from planodev.engines import Container, Foreign, NameTaken, PortTaken, Server, Volume, planning, ports
+from planodev.engines.docker import archives
+from planodev.engines.docker.labels import is_of, labels_of, variables_of
+from planodev.engines.docker.terms import CONFLICT, INSIDE_PORT, NOT_FOUND, READER, READY_MARK, Refused
 from planodev.problems import Conflict
 
 if TYPE_CHECKING:
@@ -75,10 +76,10 @@ class Changes:
     def _read_volume(self, volume: Volume, image: str, names: list[str]) -> str | None:
         """Read the first of these files that a volume has, through a container that is never started."""
         config = {"Image": image, "Entrypoint": ["true"], "HostConfig": {"Binds": [f"{volume.name}:{_DATA}:ro"]}}
-        docker_files.remove_reader(self._api, volume.name)
+        archives.remove_reader(self._api, volume.name)
         container = self._api.make_container(config, READER.format(volume.name))
         try:
-            contents = (docker_files.read(self._api, container, f"{_DATA}/{name}") for name in names)
+            contents = (archives.read(self._api, container, f"{_DATA}/{name}") for name in names)
             return next((content for content in contents if content is not None), None)
         finally:
             self._api.remove_container(container, force=True, v=True)
@@ -88,7 +89,7 @@ class Changes:
 
     def _has_tables(self, volume: Volume, image: str) -> bool:
         """Say whether somebody made a table in it, whatever became of the mark."""
-        docker_files.remove_reader(self._api, volume.name)
+        archives.remove_reader(self._api, volume.name)
         command = ["find", _DATA, "-type", "f", "-path", "*/base/*", "-name", "[1-9]*"]
         config = {
             "Image": image,
@@ -108,22 +109,22 @@ class Changes:
         return any(number.isdigit() and int(number) >= planning.FIRST_OWN for number in numbers)
 
     def kept_password(self, container: Container) -> str | None:
-        return docker_files.read(self._api, container.id, PASSWORD_FILE)
+        return archives.read(self._api, container.id, PASSWORD_FILE)
 
     def log(self, container: Container, lines: int) -> str:
         text: bytes = self._api.logs(container.id, tail=lines)
         return text.decode(errors="replace")
 
     def pull(self, image: str, progress: Progress) -> None:
-        from planodev.engines import docker_pull
+        from planodev.engines.docker import pull
 
-        docker_pull.pull(self._api, image, progress)
+        pull.pull(self._api, image, progress)
 
     def adopt(self, foreign: Foreign, server: Server, timeout: float) -> tuple[int, str]:
-        from planodev.engines import docker_adopt
+        from planodev.engines.docker import adopt
 
-        size = docker_adopt.take_over(self._api, foreign, server, labels_of(server), timeout)
-        return size, docker_adopt.aside(foreign)
+        size = adopt.take_over(self._api, foreign, server, labels_of(server), timeout)
+        return size, adopt.aside(foreign)
 
     def create(self, server: Server) -> None:
         labels = labels_of(server)
@@ -159,7 +160,7 @@ class Changes:
             raise
         try:
             # A file instead of a variable: the password stays out of what `docker inspect` shows.
-            packed = docker_files.packed(PASSWORD_FILE.rsplit("/", 1)[1], server.password)
+            packed = archives.packed(PASSWORD_FILE.rsplit("/", 1)[1], server.password)
             self._api.put_files(container, "/etc", packed)
             self.start(Container.planned(container, server))
         except Exception:
@@ -202,7 +203,7 @@ class Changes:
                 raise
 
     def remove_volume(self, volume: Volume) -> None:
-        docker_files.remove_reader(self._api, volume.name)
+        archives.remove_reader(self._api, volume.name)
         try:
             self._api.remove_volume(volume.name)
         except Refused as error:

@@ -6,7 +6,7 @@ import io
 import tarfile
 from typing import Any
 
-from planodev.engines.docker_terms import NOT_FOUND, READER, Refused
+from planodev.engines.docker.terms import NOT_FOUND, READER, Refused
 
 _NO_ARCHIVE = 500  # the status under which an answer that can't be read is an error of the engine
 

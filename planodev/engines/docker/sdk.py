@@ -14,7 +14,7 @@ import requests.exceptions
 import urllib3.exceptions
 
 from planodev.background import NotDone, within
-from planodev.engines.docker_terms import NOT_FOUND, NOTED, NotToldToGo, Refused, ended
+from planodev.engines.docker.terms import NOT_FOUND, NOTED, NotToldToGo, Refused, ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,7 +76,7 @@ class Client:
         return str(self.create_container_from_config(config, name)["Id"])
 
     def put_files(self, container: str, directory: str, archive: bytes) -> None:
-        """Unpack a tar archive into a container; it must end with the archive's end mark, see `docker_files.packed`."""
+        """Unpack a tar archive into a container; it must end with the archive's end mark, see `archives.packed`."""
         self.put_archive(container, directory, archive)
 
     def get_files(self, container: str, path: str) -> bytes:

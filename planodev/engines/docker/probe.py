@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from planodev.engines.docker_terms import WITNESS_LABEL
+from planodev.engines.docker.terms import WITNESS_LABEL
 
 # Seconds. One is started milliseconds after it was made, but the clock of an engine elsewhere may be off.
 ABANDONED = 300

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev.background import begin
-from planodev.engines.embedded_place import SUPERUSER, Place, Runner
-from planodev.engines.embedded_server import options, surroundings
+from planodev.engines.embedded.directories import SUPERUSER, Place, Runner
+from planodev.engines.embedded.process import options, surroundings
 from planodev.problems import Command, Fix, NotReady
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from planodev.engines import Server
-    from planodev.engines.embedded_program import Program
+    from planodev.engines.embedded.programs import Program
 
 _LITTLE = 300_000  # kB; new data is 55 MB of it
 

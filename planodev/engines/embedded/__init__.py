@@ -1,0 +1,1 @@
+"""Postgres as a process of this machine: no Docker, the same promises."""
