@@ -477,7 +477,7 @@ def test_what_is_called_may_take_as_long_as_it_says(engine):
     client = sdk.connect(Endpoint(engine.url, "DOCKER_HOST"), LIMIT, bad.VERSION)
     client.stop("c", timeout=2)
     with pytest.raises(NoEngine) as caught:
-        sdk.stop("c", timeout=0)
+        client.stop("c", timeout=0)
     assert caught.value.code == "engine-timed-out"
 
 
