@@ -132,7 +132,8 @@ def main() -> None:
         run(*planodev, "up", cwd=place)
 
     def composed() -> None:
-        run(*compose, "up", "-d", cwd=other)
+        # As `planodev up` does, it waits until the database is there.
+        run(*compose, "up", "-d", "--wait", cwd=other)
 
     rows: list[tuple[str, float, list[tuple[float, float]]]] = []
     try:
@@ -141,9 +142,13 @@ def main() -> None:
         )
         first_up()
         composed()
-        rows.append(("second up / compose up -d", 0.5, pairs(up_again, composed, nothing)))
+        rows.append(("second up / compose up -d --wait", 0.5, pairs(up_again, composed, nothing)))
         rows.append(
-            ("status / compose up -d", 0.45, pairs(lambda: run(*planodev, "status", cwd=place), composed, nothing))
+            (
+                "status / compose up -d --wait",
+                0.45,
+                pairs(lambda: run(*planodev, "status", cwd=place), composed, nothing),
+            )
         )
         if options.planoai:
             usage = [str(Path(options.planoai).absolute()), "--help"]
@@ -160,11 +165,11 @@ def main() -> None:
         subprocess.run(["docker", "rm", "-fv", f"{NAME}-floor"], capture_output=True, check=False)
         shutil.rmtree(place, ignore_errors=True)
     print(f"medians of {options.runs} pairs, seconds\n")
-    print(f"{'':<32}{'planodev':>10}{'other':>10}{'ratio':>8}{'goal':>8}")
+    print(f"{'':<36}{'planodev':>10}{'other':>10}{'ratio':>8}{'goal':>8}")
     for name, goal, found in rows:
         a, b = (statistics.median(pair[side] for pair in found) for side in (0, 1))
         ratio = statistics.median(mine / theirs for mine, theirs in found)
-        print(f"{name:<32}{a:>10.3f}{b:>10.3f}{ratio:>8.2f}{goal:>8.2f}")
+        print(f"{name:<36}{a:>10.3f}{b:>10.3f}{ratio:>8.2f}{goal:>8.2f}")
 
 
 if __name__ == "__main__":

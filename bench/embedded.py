@@ -3,9 +3,8 @@
     python bench/embedded.py [--runs 9]
 
 The floor of a first `up` is `initdb`, `pg_ctl start` and the first login that is accepted, with the same programs, as
-the same user and on the same disk. With `docker-compose` and an engine, a second `up` is put beside `docker-compose
-up -d` with nothing to do; without them the row has planodev's seconds alone. Everything is below one temporary
-directory, and removed at the end.
+the same user and on the same disk. A second `up` is put beside `docker compose up -d --wait` with nothing to do; without
+an engine the row has planodev's seconds alone. Everything is below one temporary directory, and removed at the end.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from pathlib import Path
 
 import psycopg
 
-from bench import COMPOSE, PLANODEV, PORT, run, timed
+from bench import COMPOSE, PLANODEV, PORT, compose_of_today, run, timed
 from planodev.engines.embedded import directories, programs
 from planodev.project import identity as projects
 
@@ -72,7 +71,8 @@ def main() -> None:
         time.sleep(0.5)
 
     rows: list[tuple[str, float, list[float], list[float]]] = []
-    compose = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
+    compose = compose_of_today()
+    wait = [*compose, "up", "-d", "--wait"]
     try:
         mine, theirs = [], []
         for index in range(options.runs + 1):
@@ -85,24 +85,24 @@ def main() -> None:
                 theirs.append(least)
         rows.append(("first up / initdb, start, login", 1.15, mine, theirs))
         first_up()
-        composed = subprocess.run([*compose, "up", "-d"], cwd=other, capture_output=True, check=False).returncode == 0
-        for name, goal, arguments in (("second up / compose up -d", 0.37, ["up"]), ("status", 0.37, ["status"])):
+        composed = subprocess.run(wait, cwd=other, capture_output=True, check=False).returncode == 0
+        for name, goal, arguments in (("second up / compose up -d --wait", 0.37, ["up"]), ("status", 0.37, ["status"])):
             mine, theirs = [], []
             for _ in range(options.runs):
                 mine.append(timed(lambda arguments=arguments: run(*planodev, *arguments, cwd=place)))  # type: ignore[misc]
                 if composed:
-                    theirs.append(timed(lambda: run(*compose, "up", "-d", cwd=other)))
+                    theirs.append(timed(lambda: run(*wait, cwd=other)))
             rows.append((name, goal, mine, theirs))
     finally:
         subprocess.run([*planodev, "down", "--delete-data", "--yes"], capture_output=True, check=False)
         subprocess.run([*compose, "down", "-v"], cwd=other, capture_output=True, check=False)
         shutil.rmtree(place, ignore_errors=True)
     print(f"medians of {options.runs} pairs, seconds; the server runs as {runner.name}\n")
-    print(f"{'':<34}{'planodev':>10}{'other':>10}{'ratio':>8}{'goal':>8}")
+    print(f"{'':<36}{'planodev':>10}{'other':>10}{'ratio':>8}{'goal':>8}")
     for name, goal, mine, theirs in rows:
         other_ = statistics.median(theirs) if theirs else float("nan")
         ratio = statistics.median(a / b for a, b in zip(mine, theirs, strict=True)) if theirs else float("nan")
-        print(f"{name:<34}{statistics.median(mine):>10.3f}{other_:>10.3f}{ratio:>8.2f}{goal:>8.2f}")
+        print(f"{name:<36}{statistics.median(mine):>10.3f}{other_:>10.3f}{ratio:>8.2f}{goal:>8.2f}")
 
 
 if __name__ == "__main__":
