@@ -3,8 +3,9 @@
     python bench/embedded.py [--runs 9]
 
 The floor of a first `up` is `initdb`, `pg_ctl start` and the first login that is accepted, with the same programs, as
-the same user and on the same disk. A second `up` is put beside `docker compose up -d --wait` with nothing to do; without
-an engine the row has planodev's seconds alone. Everything is below one temporary directory, and removed at the end.
+the same user and on the same disk. A second `up` is put beside `docker compose up -d --wait` with nothing to do;
+without an engine the row has planodev's seconds alone. Everything is below one temporary directory, and removed at
+the end.
 """
 
 from __future__ import annotations
