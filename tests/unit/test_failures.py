@@ -13,7 +13,7 @@ from planodev.cli import main
 from planodev.engines import Container, PortTaken, endpoint, failures
 from planodev.engines.docker import sdk
 from planodev.engines.docker.changes import Changes
-from planodev.engines.docker.terms import FORBIDDEN, NOT_FOUND, Refused
+from planodev.engines.docker.terms import CONFLICT, FORBIDDEN, NOT_FOUND, Refused
 from planodev.engines.endpoint import Endpoint
 from planodev.problems import Command, NoEngine
 from planodev.project.identity import Owner
@@ -363,3 +363,12 @@ def test_what_an_engine_says_does_not_make_it_one_that_forbids_or_is_lost():
 
 def test_a_container_that_is_being_removed_counts_as_gone():
     assert Refused(500, "RWLayer of container ccd2e75268fb is unexpectedly nil").status == NOT_FOUND
+
+
+def test_a_name_that_is_taken_is_a_conflict_in_podmans_words_too():
+    said = (
+        'container create: creating container storage: the container name "plano-postgres" is already in use by '
+        "a9f8568932c0. You have to remove that container to be able to reuse that name: that name is already in use"
+    )
+    assert Refused(500, said).status == CONFLICT
+    assert Refused(500, "listen tcp 127.0.0.1:5432: bind: address already in use").status == 500

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from planodev.engines import Container, Foreign, NameTaken, PortTaken, Server, Volume, planning, ports
-from planodev.engines.docker import archives
+from planodev.engines.docker import archives, podman
 from planodev.engines.docker.labels import is_of, labels_of, variables_of
 from planodev.engines.docker.terms import CONFLICT, INSIDE_PORT, NOT_FOUND, READER, READY_MARK, Refused
 from planodev.problems import Conflict
@@ -27,9 +27,10 @@ _ON_THE_BRIDGE = {"NetworkMode": "bridge", "ExtraHosts": ["host.docker.internal:
 class Changes:
     """The half of `DockerEngine` that creates, starts, stops and removes."""
 
-    def __init__(self, api: Any, where: Endpoint) -> None:  # noqa: ANN401  QuickClient or docker.APIClient
+    def __init__(self, api: Any, where: Endpoint, *, podman: bool = False) -> None:  # noqa: ANN401  either client
         self._api = api
         self._where = where
+        self._podman = podman
 
     def image_major(self, image: str) -> int | None:
         variables = variables_of(self._api.find_image(image)["Config"])
@@ -174,7 +175,13 @@ class Changes:
         if not self._api.inspect_container(container)["State"]["Running"]:
             self._api.remove_container(container, force=True)
 
+    def _needs_network_held(self, container: Container) -> bool:
+        """Say whether it is published on its own network's gateway, which takes Podman some help."""
+        return self._podman and len(container.addresses) > 1
+
     def start(self, container: Container) -> None:
+        if self._needs_network_held(container):
+            podman.hold_network(self._api, container)
         try:
             if container.state == "paused":
                 self._api.unpause(container.id)
@@ -194,6 +201,7 @@ class Changes:
         if container.state == "paused":
             self._api.unpause(container.id)
         self._api.stop(container.id, timeout=round(timeout))
+        self._release_network(container)
 
     def remove_container(self, container: Container) -> None:
         try:
@@ -201,6 +209,11 @@ class Changes:
         except Refused as error:
             if error.status != NOT_FOUND:
                 raise
+        self._release_network(container)
+
+    def _release_network(self, container: Container) -> None:
+        if self._needs_network_held(container):
+            podman.release_network(self._api, container)
 
     def remove_volume(self, volume: Volume) -> None:
         archives.remove_reader(self._api, volume.name)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from planodev.background import begin
 from planodev.engines import AdminFailed, Container, EngineInfo, Foreign, Observed, Server, Volume, endpoint
-from planodev.engines.docker import probe, quick
+from planodev.engines.docker import podman, probe, quick
 from planodev.engines.docker.labels import container_of, mount_of, mounted_by, owner_of, volume_of
 from planodev.engines.docker.terms import NOT_FOUND, PODMAN, READY_MARK, WITNESS_LABEL, WORDING, Refused
 from planodev.postgres import proof
-from planodev.problems import Command, Conflict, Fix
+from planodev.problems import Conflict
 from planodev.project.identity import Project, original_still_there, relation
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from planodev.engines.docker.changes import Changes
     from planodev.postgres.connection import Connection
+    from planodev.problems import Fix
     from planodev.progress import Progress
 
 
@@ -74,9 +75,7 @@ class DockerEngine:
 
     @property
     def _podman(self) -> bool:
-        version = self._api.version()
-        names = [item.get("Name") or "" for item in version.get("Components") or []]  # of the SDK's answer
-        return (version.get("Platform") or {}).get("Name") == PODMAN or "Podman Engine" in names
+        return podman.is_podman(self._api.version())
 
     def decides(self) -> dict[str, tuple[Any, str]]:
         return {}
@@ -222,16 +221,7 @@ class DockerEngine:
         return self._prove(container.id, connection, timeout)
 
     def unreachable(self) -> tuple[str, Fix] | None:
-        if not self._podman or not any("rootless" in one for one in self._api.info().get("SecurityOptions") or []):
-            return None
-        why = (
-            "rootless Podman leads host.docker.internal to an address of the host's network, "
-            "and Postgres listens on 127.0.0.1 alone, so that the network around cannot reach it"
-        )
-        # Source: passt(1), `--map-host-loopback`; containers.conf(5), `pasta_options`.
-        option = 'pasta_options = ["--map-host-loopback", "169.254.1.2"]'
-        fix = Fix(Command("up", "--plano", "native"), f"; or put `{option}` under `[network]` in containers.conf")
-        return why, fix
+        return podman.unreachable(self._api.info()) if self._podman else None
 
     def _prove(
         self, container_id: str, connection: Connection, timeout: float, go: Callable[[], bool] | None = None
@@ -254,7 +244,7 @@ class DockerEngine:
     def _changes(self) -> Changes:
         from planodev.engines.docker.changes import Changes
 
-        return Changes(self._api, self._where)
+        return Changes(self._api, self._where, podman=self._podman)
 
     def image_major(self, image: str) -> int | None:
         return self._changes.image_major(image)

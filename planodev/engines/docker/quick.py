@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from planodev.engines.docker.frames import NotHttp
+from planodev.engines.docker.podman import is_podman
 from planodev.engines.docker.terms import NOT_FOUND, NOTED, PODMAN, NotToldToGo, Refused, ended
 from planodev.engines.docker.transport import Answer, NobodyListens, Transport
 
@@ -117,9 +118,13 @@ class QuickClient:
         self._ask("POST", f"/containers/{quote(container)}/start")
 
     def signal(self, container: str, name: str) -> None:
-        # Said and not waited for: the engine takes its time to answer, and the answer changes nothing.
+        path = f"/containers/{quote(container)}/kill?signal={name}"
+        if is_podman(self.version()):  # it drops a request whose sender has gone
+            self._ask("POST", path)
+            return
+        # Said and not waited for: dockerd takes its time to answer, and the answer changes nothing.
         with suppress(OSError):
-            self._http.tell("POST", f"/containers/{quote(container)}/kill?signal={name}")
+            self._http.tell("POST", path)
 
     def exec_run(
         self, container: str, command: list[str], environment: dict[str, str], go: Callable[[], bool] | None = None

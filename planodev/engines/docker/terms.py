@@ -46,7 +46,9 @@ class Refused(Exception):
     def __init__(self, status: int, text: str, request: str = "") -> None:
         # Of a container that is being removed at this moment dockerd says 500 and this; a moment later it says 404.
         half_gone = "RWLayer of container" in text and "unexpectedly nil" in text
-        self.status = NOT_FOUND if half_gone else status
+        # Podman says 500 of a name that another container has, where dockerd says 409.
+        name_taken = "container name" in text and "already in use" in text
+        self.status = NOT_FOUND if half_gone else CONFLICT if name_taken else status
         self.forbidden = status == FORBIDDEN
         self.text = f"{status} {request}: {text}" if self.forbidden and request else text
         super().__init__(self.text)
