@@ -56,6 +56,7 @@ def examine(context: Context, *, limit: float = LIMIT) -> Result:
         thread.start()
     for thread in threads:
         thread.join(max(0.0, ends - time.monotonic()))
+    subject.close()
     said, why = f"timed out after {limit:g} seconds", "the engine, or what it reads, does not answer"
     fix = "`docker version` and `docker ps` show whether the engine answers; restart it if not"
     late = {name: Check(name, "failed", said, why, fix) for name in CHECKS if name not in found}

@@ -58,6 +58,12 @@ class Subject:
         except BadInput:  # which `env-file` and `config` tell
             return look(context, lenient=True)
 
+    def close(self) -> None:
+        """End what was started in the engine for this examination."""
+        ready, answer = self._answers.get("seen", (threading.Event(), []))
+        if ready.is_set() and not isinstance(answer[0], Exception):
+            answer[0].engine.close()
+
     def named(self) -> driver_url.Target | None:
         """Return the database of its own that the configuration names, where that needs none of DB_*."""
         env = self.env()
