@@ -142,7 +142,9 @@ def main() -> int:
     print(f"{len(results) - len(failed)} engines keep every promise; fail: {', '.join(failed) or 'none'}")
     for name, why in missing.items():
         print(f"NOT RUN: {name}: {why}")
-    return 1 if failed or (missing and (os.environ.get("CI") or not results)) else 0
+    # Whether an ordinary user may run an engine is the machine's to say: it takes a tun device and subordinate ids.
+    due = [name for name in missing if not name.endswith("-rootless")]
+    return 1 if failed or not results or (due and os.environ.get("CI")) else 0
 
 
 if __name__ == "__main__":
