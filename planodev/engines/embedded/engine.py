@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planodev.engines import AdminFailed, Container, EngineInfo, Foreign, Observed, Server, Volume, Wording
-from planodev.engines.embedded import describe as shown
-from planodev.engines.embedded import directories, process, programs
-from planodev.engines.embedded.directories import SUPERUSER, Labels, Place
+from planodev.engines.embedded import describe, directories, process, programs
+from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Labels
 from planodev.postgres import proof
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import NoEngine
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
-    from planodev.engines.embedded.prepared import Ahead
+    from planodev.engines.embedded.prepared import PreparedCluster
     from planodev.engines.embedded.programs import Program
     from planodev.postgres.connection import Connection
     from planodev.progress import Progress
@@ -36,15 +35,15 @@ def has_data(project: Project, env_id: str | None) -> bool:
     """Say whether a project's data is here, whether or not the programs are."""
     if os.name != "posix":
         return False
-    for place in directories.all_places():
+    for directory in directories.all_directories():
         try:
-            labels = place.labels()
+            labels = directory.labels()
         except PermissionError:
-            if place.path.name == env_id:
+            if directory.path.name == env_id:
                 return True
             continue
-        if labels and relation(project, env_id, shown.owner(labels), original_still_there) == "ours":
-            return place.was_ready
+        if labels and relation(project, env_id, describe.owner(labels), original_still_there) == "ours":
+            return directory.was_ready
     return False
 
 
@@ -75,15 +74,15 @@ class EmbeddedEngine:
     def __init__(self, program: Program, project: Project) -> None:
         self._program = program
         self._project = project
-        self._place: Place | None = None
+        self._directory: DataDirectory | None = None
         self._projects: frozenset[str] = frozenset()
         self._child: subprocess.Popen[bytes] | None = None
         self._sync: Callable[[], bool | None] | None = None
-        self._ahead: Ahead | None = None
+        self._prepared: PreparedCluster | None = None
 
     @property
     def info(self) -> EngineInfo:
-        runner = directories.runner(self._project, self._place)
+        runner = directories.runner(self._project, self._directory)
         runs_as = f", run as {runner.name}" if os.geteuid() == 0 else ""
         where, product = str(directories.databases()), f"{self._program.product}{runs_as}"
         return EngineInfo("embedded", where, product, self._program.version, product, local=True, why=self.why)
@@ -113,44 +112,46 @@ class EmbeddedEngine:
 
     def decides(self) -> dict[str, tuple[Any, str]]:
         source = "the embedded engine"
-        labels = self._place.labels() if self._place else None
-        name = labels.name if labels else shown.NAME
+        labels = self._directory.labels() if self._directory else None
+        name = labels.name if labels else describe.NAME
         return {"image": (self.image, source), "name": (name, source), "plano": ("native", source)}
 
     # Looking
 
     def observe(self, project: Project, env_id: str | None) -> Observed:
-        ours: tuple[Place, Labels] | None = None
+        ours: tuple[DataDirectory, Labels] | None = None
         namesakes, projects = [], set()
         directories.refuse_another_users(env_id)
-        for place in directories.all_places():
+        for directory in directories.all_directories():
             try:
-                labels = place.labels()
+                labels = directory.labels()
             except PermissionError as error:
-                if place.path.name == env_id:
-                    raise shown.denied(place) from error
+                if directory.path.name == env_id:
+                    raise describe.denied(directory) from error
                 continue
-            if labels is None and place.path.name == env_id and place.was_ready:
-                labels = self._lost_labels(place, project)
+            if labels is None and directory.path.name == env_id and directory.was_ready:
+                labels = self._lost_labels(directory, project)
             if labels is None:
                 continue
             projects.add(labels.project)
-            related = relation(project, env_id, shown.owner(labels), original_still_there)
+            related = relation(project, env_id, describe.owner(labels), original_still_there)
             if related == "ours" and ours is None:
-                ours = place, labels
+                ours = directory, labels
             elif related == "namesake":
-                namesakes.append(shown.volume(place, labels))
+                namesakes.append(describe.volume(directory, labels))
         self._projects = frozenset(projects)
         if ours is None:
-            self._place = None
+            self._directory = None
             return Observed(namesakes=tuple(namesakes))
-        self._place = ours[0]
-        return Observed(shown.container(*ours), shown.volume(*ours), tuple(namesakes))
+        self._directory = ours[0]
+        return Observed(describe.container(*ours), describe.volume(*ours), tuple(namesakes))
 
-    def _lost_labels(self, place: Place, project: Project) -> Labels:
+    def _lost_labels(self, directory: DataDirectory, project: Project) -> Labels:
         """Return what can be said of data whose labels were removed by hand."""
         version = self._program.version
-        return Labels(place.path.name, str(project.path), project.inode, shown.NAME, "plano", "plano", version, 0)
+        return Labels(
+            directory.path.name, str(project.path), project.inode, describe.NAME, "plano", "plano", version, 0
+        )
 
     def projects(self) -> frozenset[str]:
         return self._projects
@@ -199,8 +200,8 @@ class EmbeddedEngine:
         return "\n".join(text.splitlines()[-lines:])
 
     def disk(self) -> str | None:
-        place = directories.databases()
-        return str(next(path for path in (place, *place.parents) if path.is_dir()))
+        directory = directories.databases()
+        return str(next(path for path in (directory, *directory.parents) if path.is_dir()))
 
     def started(self, name: str) -> float | None:
         del name
@@ -213,31 +214,31 @@ class EmbeddedEngine:
     # Talking SQL
 
     def admin(self, container: Container, sql: str, *, user: str, database: str) -> str:
-        place = self._of(container.id)
-        running = process.postmaster(place)
+        directory = self._of(container.id)
+        running = process.postmaster(directory)
         if running is None:
             raise AdminFailed("the server does not run")
-        return process.psql(self._program, place, running.port, sql, user=user, database=database)
+        return process.psql(self._program, directory, running.port, sql, user=user, database=database)
 
     def make_ready(
         self, container: Container, sql: str, *, user: str, database: str, go: Callable[[], bool] | None = None
     ) -> str:
         if go and not go():
             raise AdminFailed("nobody has logged in")
-        place = self._of(container.id)
+        directory = self._of(container.id)
         if self._sync and not self._sync():
             raise AdminFailed("the data could not be made durable")
-        if not place.ready.exists():
-            place.write("ready", "")
-            place.sync()
+        if not directory.ready.exists():
+            directory.write("ready", "")
+            directory.sync()
         return self.admin(container, sql, user=user, database=database)
 
     def begin_ahead(self, image: str, mode: str, life: float) -> None:
         del image, mode, life
         from planodev.engines.embedded import prepared
 
-        if self._place is None:
-            self._ahead = prepared.Ahead(self._program, self._project)
+        if self._directory is None:
+            self._prepared = prepared.PreparedCluster(self._program, self._project)
         else:
             prepared.sweep()
 
@@ -259,14 +260,14 @@ class EmbeddedEngine:
         raise NotImplementedError
 
     def create(self, server: Server) -> None:
-        from planodev.engines.embedded import changes
+        from planodev.engines.embedded import server as servers
 
-        self._child, self._sync = changes.create(self._program, self._project, server, self._ahead)
+        self._child, self._sync = servers.create(self._program, self._project, server, self._prepared)
 
     def start(self, container: Container) -> None:
-        from planodev.engines.embedded import changes
+        from planodev.engines.embedded import server
 
-        self._child = changes.start(self._program, self._project, self._of(container.id), container.port or 0)
+        self._child = server.start(self._program, self._project, self._of(container.id), container.port or 0)
 
     def stop(self, container: Container, timeout: float) -> None:
         process.stop(self._of(container.id), timeout, self._child)
@@ -276,14 +277,14 @@ class EmbeddedEngine:
         process.stop(self._of(container.id), 10.0, self._child)
 
     def remove_volume(self, volume: Volume) -> None:
-        from planodev.engines.embedded import changes
+        from planodev.engines.embedded import cluster
 
-        changes.remove(self._of(volume.name))
-        self._place = None
+        cluster.remove(self._of(volume.name))
+        self._directory = None
 
     def close(self) -> None:
-        if self._ahead:
-            self._ahead.drop()
+        if self._prepared:
+            self._prepared.drop()
 
-    def _of(self, number: str) -> Place:
-        return Place(Path(number))
+    def _of(self, number: str) -> DataDirectory:
+        return DataDirectory(Path(number))
