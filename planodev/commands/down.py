@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planodev.commands import report
-from planodev.engines import AdminFailed
 from planodev.look import Context, forget, look
 from planodev.postgres import queries
+from planodev.postgres.admin import AdminFailed
 from planodev.problems import BadInput, Command, Fix
 from planodev.project import lock, settings
 from planodev.result import Outcome, Result, counted
@@ -105,9 +105,9 @@ def _delete(seen: Seen, held: str) -> None:
     have, volume = seen.observed.container, seen.observed.volume
     seen.progress.begin("Deleting the data")
     if have:
-        seen.engine.remove_container(have)
+        seen.engine.remove_server(have)
     if volume:
-        seen.engine.remove_volume(volume)
+        seen.engine.remove_storage(volume)
         forget(seen)
     name = volume.name if volume else have.name if have else ""
     seen.progress.done(Outcome("deleted", name, held))

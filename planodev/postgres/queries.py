@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev.engines import AdminFailed
-from planodev.postgres import proof, state_table
+from planodev.postgres import admin, proof, state_table
+from planodev.postgres.admin import AdminFailed
 
 if TYPE_CHECKING:
     from planodev.engines import Container, Engine
@@ -28,7 +28,7 @@ def look(engine: Engine, server: Container | None, *, user: str, database: str) 
     if server is None or server.state != "running":
         return None
     try:
-        return proof.read_psql(engine.admin(server, state_table.LOOK, user=user, database=database), "")
+        return proof.read_psql(admin.run(engine, server, state_table.LOOK, user=user, database=database), "")
     except AdminFailed:
         return None
 
@@ -56,5 +56,5 @@ def other_tables(engine: Engine, server: Container, superuser: str) -> int:
 
 
 def _everywhere(engine: Engine, server: Container, superuser: str, sql: str) -> dict[str, str]:
-    names = engine.admin(server, _DATABASES, user=superuser, database="postgres").split("\n")
-    return {name: engine.admin(server, sql, user=superuser, database=name).strip() for name in names if name}
+    names = admin.run(engine, server, _DATABASES, user=superuser, database="postgres").split("\n")
+    return {name: admin.run(engine, server, sql, user=superuser, database=name) for name in names if name}

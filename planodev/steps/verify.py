@@ -52,8 +52,7 @@ def _evidence(database: Database) -> proof.Evidence:
 
 def _explained(seen: Seen, problem: Problem) -> Problem:
     """Return a problem with what the engine knows of it."""
-    known = seen.engine.unreachable() if problem.code in _OUT_OF_REACH and seen.mode == "docker" else None
-    return replace(problem, why=known[0], fix=known[1]) if known else problem
+    return seen.engine.explain(problem) if problem.code in _OUT_OF_REACH and seen.mode == "docker" else problem
 
 
 def given(seen: Seen, way: Connection | None) -> dict[str, str]:
@@ -153,7 +152,8 @@ def _elsewhere(seen: Seen, way: Connection, ours: Connection | None) -> Verified
     beside = seen.mode == "docker" and way.host in (connection.DOCKER_HOST_NAME, connection.LOOPBACK, "::1")
     image = seen.settings.image.value
     if beside:
-        evidence = seen.engine.prove_beside_plano(way, image, proof.PATIENCE, None)
+        probe = proof.beside_plano(image, proof.PATIENCE)
+        evidence = proof.run_by_psql(seen.engine, probe, way, proof.PATIENCE)
     else:
         evidence = proof.run_here(way, proof.PATIENCE)
     # Which `up` does not act on.

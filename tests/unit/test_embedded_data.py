@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from planodev.engines import AdminFailed, Server
+from planodev.engines import Container, Output, Server
 from planodev.engines.embedded import cluster, directories, process
 from planodev.engines.embedded import server as servers
 from planodev.engines.embedded.cluster import is_little
@@ -57,12 +57,18 @@ def test_data_is_durable_once_a_program_has_said_so(tmp_path, monkeypatch, whole
     assert len(asked) == (1 if whole == 0 else 2)
 
 
+def server_in(directory):
+    server = Server("n", "v", "", 1, (), Owner("0" * 16, "/p", "1"), "plano", "plano", "native", "secret")
+    return Container.planned(str(directory), server)
+
+
 def test_the_mark_is_durable_before_the_table_is_made(tmp_path, monkeypatch):
     engine, seen = EmbeddedEngine(SimpleNamespace(), SimpleNamespace(path=Path(tmp_path))), []
     engine._sync = lambda: seen.append("data") or True
     monkeypatch.setattr(DataDirectory, "sync", lambda place: seen.append(("mark", place.ready.exists())))
-    monkeypatch.setattr(EmbeddedEngine, "admin", lambda *_, **__: seen.append("table") or "")
-    engine.make_ready(SimpleNamespace(id=str(tmp_path)), "SELECT 1", user="plano", database="plano")
+    monkeypatch.setattr(process, "postmaster", lambda _: process.Postmaster(1, 5432, listens=True, ready=True))
+    monkeypatch.setattr(process, "psql", lambda *_: seen.append("table") or Output(0, "", ""))
+    engine.psql(server_in(tmp_path), "SELECT 1", {"PGUSER": "plano"}, ready=True)
     assert seen == ["data", ("mark", True), "table"]
 
 
@@ -87,6 +93,6 @@ def test_new_data_comes_with_what_says_that_it_is_durable(open_place, monkeypatc
 def test_data_that_could_not_be_made_durable_is_never_called_ready(tmp_path, durable):
     engine = EmbeddedEngine(SimpleNamespace(), SimpleNamespace(path=Path(tmp_path)))
     engine._sync = lambda: durable
-    with pytest.raises(AdminFailed, match="durable"):
-        engine.make_ready(SimpleNamespace(id=str(tmp_path)), "SELECT 1", user="plano", database="plano")
+    done = engine.psql(server_in(tmp_path), "SELECT 1", {"PGUSER": "plano"}, ready=True)
+    assert (done.code, "durable" in done.err) == (1, True)
     assert list(tmp_path.iterdir()) == []

@@ -15,16 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from planodev.engines import AdminFailed, PortTaken
+from planodev.engines import Output, PortTaken
 from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Runner
-from planodev.postgres import proof
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, Conflict, Fix, NotReady
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from planodev.engines.embedded.programs import Program
-    from planodev.postgres.connection import Connection
-    from planodev.postgres.proof import Evidence
 
 _POLL = 0.005  # seconds
 _LONGEST_LOG = 4_000_000  # bytes; a longer one is put aside at the next start
@@ -223,40 +222,26 @@ def end_everything(directory: DataDirectory) -> None:
                 process.wait(10)
 
 
-def psql(  # noqa: PLR0913  the last two are those of `Engine.admin`
-    program: Program, directory: DataDirectory, port: int, sql: str, *, user: str, database: str
-) -> str:
-    """Run SQL as the superuser, or in the role of another user; returns the rows.
-
-    Raises:
-        AdminFailed: with the server's message.
-
-    """
-    variables = {
+def own_way_in(directory: DataDirectory, port: int, env: Mapping[str, str]) -> dict[str, str]:
+    """Return libpq's variables with the way in that asks for no password: as the superuser, in the role PGUSER."""
+    role = env.get("PGUSER", SUPERUSER)
+    return {
+        **env,
         "PGHOST": LOOPBACK,
         "PGPORT": str(port),
         "PGUSER": SUPERUSER,
         "PGPASSFILE": str(directory.pgpass),
-        "PGDATABASE": database,
-        "PGOPTIONS": "" if user == SUPERUSER else f"-c role={user}",
+        "PGOPTIONS": "" if role == SUPERUSER else f"-c role={role}",
         "PGSSLMODE": "disable",
         "PGGSSENCMODE": "disable",
         "PGCONNECT_TIMEOUT": "5",
         "PGAPPNAME": "planodev",
         "PGCLIENTENCODING": "UTF8",
-        "LC_ALL": "C",
     }
-    command = [program.path("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1"]
-    done = subprocess.run(command, input=sql.encode(), env=variables, cwd="/", capture_output=True, check=False)
-    if done.returncode:
-        raise AdminFailed(done.stderr.decode(errors="replace").strip())
-    return done.stdout.decode(errors="replace").strip()
 
 
-def prove(program: Program, connection: Connection, timeout: float) -> Evidence:
-    """Run the proof by `psql`, with the address, the user and the password that Plano has."""
+def psql(program: Program, script: str, env: Mapping[str, str]) -> Output:
+    """Run a script by `psql` on this machine, with these variables and no others."""
     command = [program.path("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1"]
-    variables = proof.psql_environment(connection, timeout)
-    script = proof.psql_script().encode()
-    done = subprocess.run(command, input=script, env=variables, cwd="/", capture_output=True, check=False)
-    return proof.read_psql(done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+    done = subprocess.run(command, input=script.encode(), env=dict(env), cwd="/", capture_output=True, check=False)
+    return Output(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
