@@ -111,10 +111,9 @@ def lines_of(data: Mapping[str, Any], *, containers: bool = True) -> list[str]:
         size = "" if data["data_bytes"] is None else f", {data['data_bytes'] / 1e6:.1f} MB"
         rows.append(("table", f"{data['table']}{stored}{size}"))
     if data["engine"]:
-        engine = data["engine"]
-        reason = f"{engine['source']}; {engine['why']}" if engine["why"] else engine["source"]
-        name = "podman" if engine["product"] == "Podman" else engine["name"]
-        rows.append(("engine", f"{name} {engine['version']} at {engine['endpoint']} ({reason})"))
+        engine = engines.EngineInfo(**data["engine"])
+        reason = f"{engine.source}; {engine.why}" if engine.why else engine.source
+        rows.append(("engine", f"{engine.called} {engine.version} at {engine.endpoint} ({reason})"))
     return [f"  {name:<16}{value}" for name, value in rows]
 
 

@@ -23,8 +23,7 @@ UP = Fix(Command("up"))
 def answers(subject: Subject) -> Check:
     """Which engine answers, where, and why that one."""
     info = subject.seen().engine.info
-    name = "podman" if info.product == "Podman" else info.name
-    return Check("engine", "ok", f"{name} {info.version} at {info.endpoint} ({info.source})")
+    return Check("engine", "ok", f"{info.called} {info.version} at {info.endpoint} ({info.source})")
 
 
 def may_be_used(subject: Subject) -> Check:

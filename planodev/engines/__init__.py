@@ -41,6 +41,11 @@ class EngineInfo:
     local: bool = True
     why: str = ""
 
+    @property
+    def called(self) -> str:
+        """What people call it: Podman speaks Docker's API, and is none."""
+        return "podman" if self.product == "Podman" else self.name
+
 
 @dataclass(frozen=True)
 class Traits:
@@ -316,6 +321,9 @@ class Engine(Protocol):
                 the role PGUSER.
             ready: leave first, durably, the mark that the data has been ready.
             go: put all in place now, and begin once this has returned True.
+
+        Returns:
+            What was printed; where the server does not run, another code than 0 and why.
 
         Raises:
             NotToldToGo: `go` has returned False; nothing was begun.

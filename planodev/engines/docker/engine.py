@@ -25,7 +25,7 @@ from planodev.engines import (
     endpoint,
 )
 from planodev.engines.docker import labels, podman, probe, quick
-from planodev.engines.docker.client import NOT_FOUND, PODMAN, Refused
+from planodev.engines.docker.client import CONFLICT, NOT_FOUND, PODMAN, Refused
 from planodev.engines.docker.wording import WORDING
 from planodev.problems import Conflict
 from planodev.project.identity import Project, original_still_there, relation
@@ -256,7 +256,12 @@ class DockerEngine:
             mount = labels.mount_of(self.api.inspect_container(number))
             variables["PLANODEV_MARK"] = f"{mount['Destination']}/{labels.READY_MARK}"
             command = f'touch "$PLANODEV_MARK" && sync "$PLANODEV_MARK" && {command}'
-        code, out, err = self.api.exec_run(number, ["sh", "-c", command], variables, go)
+        try:
+            code, out, err = self.api.exec_run(number, ["sh", "-c", command], variables, go)
+        except Refused as error:
+            if error.status != CONFLICT or isinstance(where, Probe):
+                raise
+            return Output(1, "", error.text)  # the server has stopped, or was paused
         return Output(code, out.decode(errors="replace"), err.decode(errors="replace"))
 
     def prepare(self, image: str, mode: str, life: float) -> None:
