@@ -171,9 +171,11 @@ def survey(seen: Seen) -> Survey:
         )
     have, volume = observed.container, observed.volume
     found = engine.image(image)
-    if found and not (have and have.image_id == found.id):  # what the container runs needs no second look
+    # What the container runs already needs no second look.
+    same = found is not None and have is not None and have.image_id == found.id
+    if found and not same:
         found = engine.image(image, look_into=True)
-    storage = engine.storage(volume, image) if found and volume else None
+    storage = engine.storage(volume, image, version=not same) if found and volume else None
     addresses = engine.addresses(seen.mode, image)
     return Survey(
         image_id=found.id if found else None,

@@ -211,7 +211,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Storage:
-    """What a volume's data is: its major version, None for none, and whether it was ever ready.
+    """What a volume's data is: its major version, None for none or where nobody asked, and whether it was ever ready.
 
     Data that was never ready has no conversations: its first start was interrupted.
     """
@@ -270,8 +270,8 @@ class Engine(Protocol):
     def logs(self, container: Container, lines: int) -> str:
         """Return the end of the server's log."""
 
-    def storage(self, volume: Volume, image: str) -> Storage:
-        """Return what the data in a volume is; `image` is one that is here, to look by."""
+    def storage(self, volume: Volume, image: str, *, version: bool = False) -> Storage:
+        """Return what the data in a volume is, with `version` also of which one; `image` is a local one to look by."""
 
     def kept_password(self, container: Container) -> str | None:
         """Return the password that the server was created with, None where it can't be read; it need not run."""

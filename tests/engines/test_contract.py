@@ -8,7 +8,7 @@ import time
 import docker as sdk
 import pytest
 
-from planodev.engines import NameTaken, NotToldToGo, Observed, PortTaken, Probe, Server
+from planodev.engines import NameTaken, NotToldToGo, Observed, PortTaken, Probe, Server, Storage
 from planodev.engines.docker import engine as docker
 from planodev.engines.embedded import engine as embedded
 from planodev.postgres import connection, proof
@@ -134,9 +134,9 @@ def test_a_script_waits_until_it_is_told_to_go(on):
 
 def test_data_is_initialised_once_a_script_has_marked_it(on):
     volume = on.created().volume
-    assert (on.engine.storage(volume, on.image).major, on.engine.storage(volume, on.image).initialised) == (16, False)
+    assert on.engine.storage(volume, on.image, version=True) == Storage(16, initialised=False)
     on.psql(ready=True)
-    assert (on.engine.storage(volume, on.image).major, on.engine.storage(volume, on.image).initialised) == (16, True)
+    assert on.engine.storage(volume, on.image, version=True) == Storage(16, initialised=True)
 
 
 def test_a_server_stops_and_starts_and_its_data_outlives_it(on):

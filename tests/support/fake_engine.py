@@ -148,7 +148,7 @@ class FakeEngine:
     def logs(self, container, lines):
         return "LOG:  a line of a server's log"
 
-    def storage(self, volume, image):
+    def storage(self, volume, image, *, version=False):
         return Storage(self.data[volume.name].major, self.data[volume.name].ready)
 
     def kept_password(self, container):

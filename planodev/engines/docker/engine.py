@@ -156,10 +156,10 @@ class DockerEngine:
         text: bytes = self.api.logs(container.id, tail=lines)
         return text.decode(errors="replace")
 
-    def storage(self, volume: Volume, image: str) -> Storage:
+    def storage(self, volume: Volume, image: str, *, version: bool = False) -> Storage:
         from planodev.engines.docker import storage
 
-        return storage.look_into(self.api, volume.name, image)
+        return storage.look_into(self.api, volume.name, image, version=version)
 
     def kept_password(self, container: Container) -> str | None:
         from planodev.engines.docker import archives, server

@@ -20,18 +20,18 @@ _DATA = "/planodev-data"
 _VERSIONS = ("PG_VERSION", *(f"{major}/docker/PG_VERSION" for major in range(18, 30)))
 
 
-def look_into(api: Api, volume: str, image: str) -> Storage:
+def look_into(api: Api, volume: str, image: str, *, version: bool) -> Storage:
     """Look at the files of a volume, through a container that is started only where the mark is missing."""
     config = {"Image": image, "Entrypoint": ["true"], "HostConfig": {"Binds": [f"{volume}:{_DATA}:ro"]}}
     remove_reader(api, volume)
     container = api.make_container(config, READER.format(volume))
     try:
         marked = archives.read(api, container, f"{_DATA}/{READY_MARK}") is not None
-        versions = (archives.read(api, container, f"{_DATA}/{name}") for name in _VERSIONS)
-        version = next((text.strip() for text in versions if text is not None), "")
+        texts = (archives.read(api, container, f"{_DATA}/{name}") for name in (_VERSIONS if version else ()))
+        found = next((text.strip() for text in texts if text is not None), "")
     finally:
         api.remove_container(container, force=True, v=True)
-    major = int(version) if version.isdigit() else None
+    major = int(found) if found.isdigit() else None
     return Storage(major, initialised=marked or _has_tables(api, volume, image))
 
 

@@ -174,8 +174,8 @@ class EmbeddedEngine:
             return ""
         return "\n".join(text.splitlines()[-lines:])
 
-    def storage(self, volume: Volume, image: str) -> Storage:
-        del image
+    def storage(self, volume: Volume, image: str, *, version: bool = False) -> Storage:
+        del image, version
         directory = self._of(volume.name)
         major = directory.major() or ""
         return Storage(int(major) if major.isdigit() else None, initialised=directory.was_ready)
