@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from planodev.engines import Desired, Observed, Server, planning, ports
-from planodev.plano import environment, judge, storage
+from planodev.plano import environment, storage
 from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem
 from planodev.project import credentials, identity
@@ -97,7 +97,7 @@ def refuse(seen: Seen) -> None:
 
     Raises:
         BadInput: Plano would not reach this engine's database, or the directory cannot be written.
-        Conflict: the project's files name a database that planodev does not run.
+        Conflict: `.env` names a database that planodev does not run.
 
     """
     refuse_unreachable(seen)
@@ -106,9 +106,6 @@ def refuse(seen: Seen) -> None:
         fix = Fix(Command("up", "--engine", "docker"), " runs an image")
         seen.progress.notice(Problem("no-images", text, fix))
     credentials.refuse_foreign(seen.env, seen.wanted)
-    named = other_database(seen)
-    if named:
-        raise Conflict.of(judge.other_database(seen.config, named, seen.config_option))
     identity.check_writable(seen.project)
 
 

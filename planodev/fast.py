@@ -1,6 +1,7 @@
 """All that is begun before it is known to be needed: it holds the speed figures, and changes nothing that is there.
 
-`up` calls it once nothing is left that it would refuse, with the project's lock held.
+`up` calls it with the project's lock held. The proof changes nothing, so it begins while the configuration is judged,
+all else once nothing is left that `up` would refuse.
 """
 
 from __future__ import annotations
@@ -21,17 +22,16 @@ if TYPE_CHECKING:
 SOON = 5.0
 
 
-def already_proved(seen: Seen) -> Callable[[], Database | None]:
+def already_proved(seen: Seen) -> Callable[[], Database | None] | None:
     """Where everything looks as wanted, begin to prove at once; when that passes, the server needs nothing.
 
     Returns:
-        A function that waits for the proof, and gives the database where it passed.
+        A function that waits for the proof, and gives the database where it passed; None where something is to be done.
 
     """
     database = _as_wanted(seen)
     if database is None:
-        prepare_probe(seen)
-        return lambda: None
+        return None
     way, server = database.connection(), database.server
 
     def prove() -> Evidence | None:

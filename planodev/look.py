@@ -11,7 +11,7 @@ from planodev.plano import config_file
 from planodev.postgres.connection import Connection, host_of
 from planodev.problems import BadInput
 from planodev.project import credentials, env_file, records, settings
-from planodev.project.identity import CONFIG_NAMES, Owner, new_id
+from planodev.project.identity import Owner, new_id
 from planodev.project.settings import Setting
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class Seen(Files):
         observed: what it has of this project.
         engine_choice: why this engine, and which other one has the project's data.
         ignored: where settings come from that this engine does not have, such as `--image`.
+        config_change: what becomes of the configuration, once that is settled; `config` has it already.
 
     """
 
@@ -75,6 +76,7 @@ class Seen(Files):
     observed: Observed
     engine_choice: choice.EngineChoice | None = None
     ignored: tuple[str, ...] = ()
+    config_change: config_file.Change = config_file.UNCHANGED
 
     @property
     def project(self) -> Project:
@@ -123,7 +125,7 @@ class Seen(Files):
     def config_option(self) -> tuple[str, ...]:
         """What `up` needs to create or to see this configuration, such as `("--config", "other.yaml")`."""
         path = self.config.path
-        if path.parent == self.project.path and path.name in CONFIG_NAMES:
+        if path == config_file.find(self.project.path, ""):
             return ()
         return ("--config", os.path.relpath(path, self.project.path))
 
@@ -175,7 +177,7 @@ def files(context: Context) -> Files:
     wanted = credentials.read(env)
     resolved = settings.resolve(context.options, context.environment, context.project.path, {})
     config = config_file.load(config_file.find(context.project.path, resolved.config.value))
-    return Files(env, wanted, _existing(resolved, wanted, None, {}), config)
+    return Files(env, wanted, _existing(resolved, wanted, config, None, {}), config)
 
 
 def files_to_stop(context: Context) -> Files:
@@ -226,7 +228,7 @@ def look(context: Context, engine: Engine | None = None, *, lenient: bool = Fals
     return Seen(
         env=read.env,
         wanted=read.wanted,
-        settings=replace(_existing(read.settings, read.wanted, observed, fixed), **own),
+        settings=replace(_existing(read.settings, read.wanted, read.config, observed, fixed), **own),
         config=read.config,
         context=context,
         project_id=_number(project, read.env.project_id, observed, engine_choice),
@@ -259,11 +261,14 @@ def _number(project: Project, number: str | None, observed: Observed, engine_cho
 def _existing(
     resolved: settings.Settings,
     wanted: credentials.Credentials,
+    config: config_file.ConfigFile,
     observed: Observed | None,
     fixed: Mapping[str, tuple[Any, str]],
 ) -> settings.Settings:
     """Lay what the project already has under what was asked for; what only the engine decides is left to it."""
     has: dict[str, tuple[Any, str]] = {}
+    if config.literal_port:
+        has["port"] = (config.literal_port, config.path.name)
     if observed and observed.volume and observed.volume.image:
         has["image"] = (observed.volume.image, "the volume's label")
     if observed and observed.container:

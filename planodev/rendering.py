@@ -22,6 +22,11 @@ def config_templates() -> tuple[str, ...]:
     return tuple(sorted(p.name.removesuffix(suffix) for p in (directory() / "config").glob(f"*{suffix}")))
 
 
+def source(name: str) -> str:
+    """Return a template's own text, unrendered."""
+    return (directory() / name).read_text(encoding="utf-8")
+
+
 def render(name: str, **values: Any) -> str:  # noqa: ANN401
     """Return a template's text.
 

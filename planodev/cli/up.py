@@ -35,6 +35,7 @@ behaviour = partial(click.option, cls=shared.Option, group="Behaviour")
     help=f"For a first config.yaml: {' or '.join(rendering.config_templates())}.  [default: support-agent]",
 )
 @plano("--model", metavar="PROVIDER/MODEL", multiple=True, help="For a first config.yaml; can be repeated.")
+@plano("--store-all", is_flag=True, help="Have Plano store every model of an existing config.yaml; asks first.")
 @plano("--save-keys/--no-save-keys", default=None, help="Copy provider keys from the shell into .env, or never ask to.")
 @behaviour(
     "--timeout",

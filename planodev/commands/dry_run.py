@@ -34,6 +34,7 @@ def planned(seen: Seen) -> Result:
         PlanodevError: `up` would end with this.
 
     """
+    settled = _configuration(seen)
     foreign = adopt.wanted(seen)
     if foreign:
         _say(seen, "would be adopted", foreign.name, f"PostgreSQL {foreign.major}")
@@ -43,9 +44,23 @@ def planned(seen: Seen) -> Result:
     plan = decide(seen, survey(seen))
     _server(seen, plan)
     database = _database(seen, plan)
-    _files(seen, database)
+    _files(settled, database)
     _inside(database, running=plan.action == "unchanged")
     return report.planned(seen)
+
+
+def _configuration(seen: Seen) -> Seen:
+    """Judge the configuration as it would be; what the change would mend is told as well."""
+    if seen.config.text is None:
+        config.look_before_first(seen)
+        return config.with_change(seen, config.from_template(seen))
+    change = config.proposed(seen)
+    if change.text is None:
+        return config.judged(seen)
+    config.show(seen, change)
+    for problem in config.mended(seen):
+        seen.progress.notice(problem)
+    return config.judged(config.with_change(seen, change))
 
 
 def _server(seen: Seen, plan: Plan) -> None:
@@ -69,9 +84,8 @@ def _files(seen: Seen, database: Database) -> None:
     _say(seen, _WOULD.get(env.verb, env.verb), ".env", env.detail)
     ignored = env_file.ignoring(seen.project.path, ".env", seen.progress)
     _say(seen, _WOULD.get(ignored.verb, ignored.verb), ".gitignore", ignored.detail)
-    change = config.change(seen)
+    change = seen.config_change
     _say(seen, _WOULD.get(change.verb, change.verb), seen.config.path.name, change.detail)
-    config.warn(seen)
     missing = keys.problems_of(seen)
     saved = keys.would_save(seen, missing)
     keys.report(seen, missing, set(saved))

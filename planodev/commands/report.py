@@ -121,13 +121,20 @@ def up(database: Database, todo: list[Fix | str]) -> Result:
     """Return the end of `up`; `todo` is what has to be done before Plano can start."""
     seen = database.seen
     data = data_of(seen, database.proved)
-    said = f"Postgres {data['postgres_version']} is running. Verified: Plano can store conversations."
+    said = f"Postgres {data['postgres_version']} is running. {_proved(seen)}"
     first = ["First: " + fix for fix in dict.fromkeys(todo)]
     lines = lines_of(data, containers=seen.engine.traits.containers)
     summary: list[str | Fix | Command] = [said, "", *lines, "", *first, next_command(seen)]
     if not shutil.which("planoai"):
         summary += ["      (planoai is not on your PATH yet: pip install planoai)"]
     return Result("up", data, summary)
+
+
+def _proved(seen: Seen) -> str:
+    problems = judge.judge_config(seen.config, None, seen.mode)
+    if judge.stores_nothing(problems):
+        return "Verified: Plano reaches its table; of the models of this configuration it stores none."
+    return "Verified: Plano can store conversations."
 
 
 def planned(seen: Seen) -> Result:
@@ -204,7 +211,8 @@ def status(seen: Seen, inside: proof.Evidence | None) -> Result:
     own = seen.config.connection_string if seen.config.text is not None else None
     if data["state"] == "absent" and own and not storage.names_ours(own):
         hint = Fix(Command("verify"), f" verifies the database that `{seen.config.path.name}` names")
-    notices = [one for one in judge.judge_config(seen.config, None, seen.mode) if one.code == "config-without-storage"]
+    port = None if seen.wanted.foreign_host else data["port"]
+    notices = judge.judge_config(seen.config, None, seen.mode, seen.config_option, port)
     if seen.lost_data and not seen.observed.container:
         data["engine"]["why"] = data["engine"]["why"].replace("it has this", "it had this")
         notices.append(GONE)

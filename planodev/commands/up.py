@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.look import Context, look, remember
@@ -34,18 +35,23 @@ def up(context: Context) -> Result:
 
                 return dry_run.planned(seen)
             proof_on_its_way = fast.already_proved(seen)
-            from planodev.commands import report  # noqa: F401  loaded while the engine works
-            from planodev.steps import config, env_file, keys, verify  # noqa: F401
+            from planodev.steps import config
 
-            database = proof_on_its_way()
-            return finish(_unchanged(database), database) if database else bring_up(seen)
+            seen = config.settle(seen)
+            if proof_on_its_way is None:
+                fast.prepare_probe(seen)
+            from planodev.commands import report  # noqa: F401  loaded while the engine works
+            from planodev.plano import judge, providers  # noqa: F401
+            from planodev.steps import env_file, keys, verify  # noqa: F401
+
+            database = proof_on_its_way() if proof_on_its_way else None
+            return finish(_unchanged(seen, database), database) if database else bring_up(seen)
         finally:
             seen.engine.close()
 
 
-def _unchanged(database: Database) -> Seen:
+def _unchanged(seen: Seen, database: Database) -> Seen:
     """Say of a database that was proved at once that its image and its server are as they were."""
-    seen = database.seen
     seen.progress.done(Outcome("unchanged", seen.settings.image.value))
     seen.progress.done(Outcome("unchanged", database.server.name, f"on port {database.port}"))
     return seen
@@ -54,10 +60,10 @@ def _unchanged(database: Database) -> Seen:
 def bring_up(seen: Seen) -> Result:
     """Adopt or move what the project has elsewhere, start the server, and go on with its files and the proof."""
     from planodev.decide import decide, survey
-    from planodev.steps import image, server
+    from planodev.steps import config, image, server
     from planodev.takeover import adopt, move
 
-    seen = adopt.take_over(seen)
+    seen = replace(adopt.take_over(seen), config=seen.config, config_change=seen.config_change)
     moving = move.begin(seen)
     seen = moving.seen if moving else seen
     facts = survey(seen)
@@ -68,6 +74,8 @@ def bring_up(seen: Seen) -> Result:
         plan = decide(seen, facts)
     else:
         seen.progress.done(Outcome("unchanged", seen.settings.image.value))
+    if plan.desired.port != seen.settings.port.value:  # which the configuration may have a word on
+        seen = config.settle(seen, plan.desired.port)
     database = server.bring_up(seen, plan, facts)
     return finish(database.seen, database, moving)
 

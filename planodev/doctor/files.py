@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.plano import access_keys, environment, judge, storage
+from planodev.plano.validation import Question
 from planodev.postgres.connection import DOCKER_HOST_NAME
 from planodev.problems import BadInput, Command, Fix, NoEngine
 from planodev.project import credentials, git
@@ -61,14 +62,23 @@ def _private(subject: Subject, env: env_files.EnvFile) -> Check | None:
 def config(subject: Subject) -> Check:
     """Whether Plano would start with the configuration, and store in this database."""
     found = subject.config()
-    if found.content is None:
+    if found.text is None:
         return Check("config", "failed", f"there is no `{found.path.name}`", fix=UP)
-    way = subject.way()
-    mode = "docker" if way.host == DOCKER_HOST_NAME else "native"
-    given = {**subject.environment, **environment.of(way, subject.env(), found, subject.environment)}
-    problems = judge.judge_config(found, given, mode)
+    try:
+        _ = found.content
+    except BadInput as error:
+        return _of("config", error.problem)
+    way = None if subject.env().missing and not subject.named() else subject.way()
+    mode = "docker" if way and way.host == DOCKER_HOST_NAME else "native"
+    given = {**subject.env().values, **subject.environment}
+    if way:
+        given = {**subject.environment, **environment.of(way, subject.env(), found, subject.environment)}
+    with closing(Question(found, subject.environment)) as planoai:
+        problems = judge.judge_config(found, given, mode, port=subject.port())
+        problems += [] if any(problem.fatal for problem in problems) else planoai.answer()
     target = subject.named() or storage.named(found.connection_string, way, given, mode)
-    if target:
+    refused = any(problem.fatal and problem.code.startswith("connection-string") for problem in problems)
+    if target and not refused:  # a string that is refused leads nowhere
         problems = [replace(judge.other_database(found, target), level="warning"), *problems]
     return _check("config", problems) or Check("config", "ok", f"{found.path.name} stores in this project's database")
 
@@ -84,7 +94,7 @@ def keys(subject: Subject) -> Check:
         return Check("keys", "ok", "the configuration names none")
     places = access_keys.places(found.path, env, subject.environment)
     ok = Check("keys", "ok", ", ".join(key.name for key in found.keys))
-    return _check("keys", judge.judge_keys(found.keys, places)) or ok
+    return _check("keys", judge.together(judge.judge_keys(found.keys, places), places)) or ok
 
 
 def _check(name: str, problems: Sequence[Problem]) -> Check | None:
@@ -92,5 +102,9 @@ def _check(name: str, problems: Sequence[Problem]) -> Check | None:
     if not problems:
         return None
     first, *others = sorted(problems, key=lambda problem: not problem.fatal)
-    state = "failed" if first.fatal else "warning"
-    return Check(name, state, first.message, first.why, first.fix, tuple(others))
+    return _of(name, first, tuple(others))
+
+
+def _of(name: str, problem: Problem, others: tuple[Problem, ...] = ()) -> Check:
+    state = "failed" if problem.fatal else "warning"
+    return Check(name, state, f"{problem.message} [{problem.code}]", problem.why, problem.fix, others)

@@ -96,6 +96,11 @@ class Subject:
         user, database = wanted.user or "", wanted.database or ""
         return Connection(user, wanted.password or "", there, wanted.port or 0, database, options)
 
+    def port(self) -> int | None:
+        """Return the port of the project's own database as `.env` has it, None where that names another server."""
+        wanted = credentials.read(self.env())
+        return None if wanted.foreign_host else wanted.port
+
     def evidence(self) -> proof.Evidence:
         """Return what Plano's own statements met, from this machine."""
         return self._once("evidence", self._evidence)

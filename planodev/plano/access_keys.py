@@ -53,6 +53,7 @@ class Places:
         shell: the environment that planoai starts with.
         config: the configuration.
         option: what `up` needs to see that configuration, such as `("--config", "other.yaml")`.
+        will_be: whether `ours` is about to be made, where it is not there yet.
 
     """
 
@@ -61,11 +62,19 @@ class Places:
     shell: Mapping[str, str] = field(repr=False)
     config: Path
     option: tuple[str, ...] = ()
+    will_be: bool = False
+
+    @property
+    def there(self) -> bool:
+        """Say whether there is a file that planoai looks into, once `up` has ended."""
+        return self.beside.is_file() or (self.will_be and self.beside == self.ours)
 
     @property
     def text(self) -> str | None:
         """Return the text of the file that planoai looks into, None where there is none."""
-        return self.beside.read_bytes().decode(errors="replace") if self.beside.is_file() else None
+        if self.beside.is_file():
+            return self.beside.read_bytes().decode(errors="replace")
+        return "" if self.there else None
 
     def in_shell(self, name: str) -> bool:
         """Say whether the shell has a key, and no placeholder."""

@@ -1,4 +1,4 @@
-"""The one edit that planodev makes in a configuration that belongs to the user: `state_storage`.
+"""The edits that planodev makes in a configuration that belongs to the user: `state_storage`, and models to be stored.
 
 ruamel.yaml says where things stand in the text, and the text is changed there and nowhere else: comments, quotes,
 anchors, indentation and line ends cannot change, because they are not written again.
@@ -6,35 +6,67 @@ anchors, indentation and line ends cannot change, because they are not written a
 
 from __future__ import annotations
 
+import json
 import re
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+from planodev.plano import models
+from planodev.plano.access_keys import entries
 from planodev.postgres.connection import CONNECTION_STRING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from planodev.plano.models import Model
+
 KEY = "state_storage"
 _TYPE = "postgres"
-_STRING = f'"{CONNECTION_STRING}"'
 _NULL = "tag:yaml.org,2002:null"
-_JSON = f'"{KEY}": {{"type": "{_TYPE}", "connection_string": {_STRING}}}'
 # What a value is called that nobody else may see, and the password of a URL; names of variables and plain words stay.
 _HIDDEN = re.compile(
     r"(?i)((?:key|token|secret|passw|auth|credential)[\w-]*[\"']?\s*[:=]\s*[\"']?(?:bearer\s+|basic\s+)?)"
     r"(?!\$|true\b|false\b|null\b|\d+\b)[^\s\"',}&]+|(://[^:/@\s]*:)(?!\$)[^@\s]+(?=@)"
 )
-_FLOW = f"{{type: {_TYPE}, connection_string: {_STRING}}}"
 
 
 class NotEditable(Exception):
-    """The text is valid, and yet there is no way to change `state_storage` and nothing else."""
+    """The text is valid, and yet there is no way to change what is to be changed and nothing else."""
 
 
-def with_storage(text: str) -> str:
+def with_storage(text: str, string: str | None = None) -> str:
     """Return the text with conversations stored in postgres, and all else as it was.
 
-    A connection string that is there is kept, whatever it says.
+    Args:
+        text: a YAML mapping that loads without an error.
+        string: the connection string to write in place of the one that is there; None keeps that one, whatever it says.
+
+    Raises:
+        NotEditable: the edit would change something else.
+        ruamel.yaml.error.YAMLError: the text does not load.
+
+    """
+    before = _load(text)
+    if _stores(before.get(KEY), string):
+        return text
+    wanted = {name: value for name, value in before.items() if name != KEY}
+    from ruamel.yaml.error import YAMLError
+
+    for candidate in _candidates(text, string):
+        try:
+            after = _load(candidate)
+        except YAMLError:
+            continue
+        if _stores(after.pop(KEY, None), string) and list(after) == list(wanted) and _same(after, wanted, set()):
+            return candidate
+    raise NotEditable(f"`{KEY}` cannot be changed without changing something else")
+
+
+def with_stored_models(text: str) -> str:
+    """Return the text with each model that Plano does not store in the form in which it does, and all else as it was.
+
+    Whatever names such a model by its old name gets the new one: aliases, routing preferences and their like. A model
+    that has no such form, as a wildcard, stays as it is.
 
     Args:
         text: a YAML mapping that loads without an error.
@@ -44,20 +76,78 @@ def with_storage(text: str) -> str:
         ruamel.yaml.error.YAMLError: the text does not load.
 
     """
-    before = _load(text)
-    if _stores(before.get(KEY)):
+    wanted = _load(text)
+    unstored = [one for one in models.of(wanted) if not one.router and not one.stored and one.chat_form]
+    if not unstored:
         return text
-    wanted = {name: value for name, value in before.items() if name != KEY}
+    wanted = deepcopy(wanted)
+    renamed: dict[str, str] = {}
+    for model in unstored:
+        form = model.chat_form or {}
+        wanted[model.path[0]][model.path[1]].update(form)
+        renamed[model.name] = form["model"]
+    references = [path for path in _references(wanted) if _value(wanted, path) in renamed]
+    for *within, last in references:
+        holder = _value(wanted, tuple(within))
+        holder[last] = renamed[holder[last]]
+    mark = "\ufeff" if text.startswith("\ufeff") else ""
+    page = _Page(text.removeprefix(mark))
+    changes = [change for model in unstored for change in page.rewritten_model(model)]
+    changes += [page.replaced(path, renamed) for path in references]
     from ruamel.yaml.error import YAMLError
 
-    for candidate in _candidates(text):
-        try:
-            after = _load(candidate)
-        except YAMLError:
-            continue
-        if _stores(after.pop(KEY, None)) and after == wanted and list(after) == list(wanted):
+    candidate = mark + page.edited(changes)
+    try:
+        if _same(_load(candidate), wanted, set()):
             return candidate
-    raise NotEditable(f"`{KEY}` cannot be changed without changing something else")
+    except YAMLError:
+        pass
+    raise NotEditable("the models cannot be changed without changing something else")
+
+
+def _same(one: Any, other: Any, known: set[tuple[int, int]]) -> bool:  # noqa: ANN401  any part of a YAML file
+    """Say whether two parts are equal; an alias can name one thing a billion times, which is looked at once.
+
+    Args:
+        one: a part.
+        other: of the other file.
+        known: pairs, by `id`, that were found equal; it is added to.
+
+    """
+    pair = (id(one), id(other))
+    if pair in known:
+        return True
+    if isinstance(one, dict) and isinstance(other, dict):
+        same = one.keys() == other.keys() and all(_same(one[key], other[key], known) for key in one)
+    elif isinstance(one, list) and isinstance(other, list):
+        same = len(one) == len(other) and all(_same(a, b, known) for a, b in zip(one, other, strict=True))
+    else:
+        return bool(one == other)
+    if same:
+        known.add(pair)
+    return same
+
+
+def _references(content: dict[str, Any]) -> Iterator[tuple[str | int, ...]]:
+    """Yield where a configuration names one of its models by its full name."""
+    for key, name in (("routing_preferences", "models"), ("model_metrics_sources", "model_aliases")):
+        for at, entry in enumerate(content.get(key) or ()) if isinstance(content.get(key), list) else ():
+            named = entry.get(name) if isinstance(entry, dict) else None
+            for one in named if isinstance(named, dict) else range(len(named)) if isinstance(named, list) else ():
+                yield key, at, name, one
+    aliases = content.get("model_aliases")
+    for alias, entry in aliases.items() if isinstance(aliases, dict) else ():
+        if isinstance(entry, dict) and "target" in entry:
+            yield "model_aliases", alias, "target"
+    for at, limit in enumerate(entries(content, "ratelimits")):
+        if "model" in limit:
+            yield "ratelimits", at, "model"
+
+
+def _value(content: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401
+    for step in path:
+        content = content[step]
+    return content if isinstance(content, (dict, list, str)) else None
 
 
 def diff(old: str, new: str, name: str) -> list[str]:
@@ -68,8 +158,11 @@ def diff(old: str, new: str, name: str) -> list[str]:
     return [_HIDDEN.sub(lambda found: f"{found[1] or found[2]}***", line) for line in lines]
 
 
-def _stores(storage: Any) -> bool:  # noqa: ANN401
-    return isinstance(storage, dict) and storage.get("type") == _TYPE and bool(storage.get("connection_string"))
+def _stores(storage: Any, string: str | None) -> bool:  # noqa: ANN401
+    if not isinstance(storage, dict) or storage.get("type") != _TYPE:
+        return False
+    written = storage.get("connection_string")
+    return written == string if string else bool(written)
 
 
 def _load(text: str) -> dict[str, Any]:
@@ -81,31 +174,87 @@ def _load(text: str) -> dict[str, Any]:
     return dict(loaded)
 
 
-def _candidates(text: str) -> Iterator[str]:
+def _candidates(text: str, string: str | None) -> Iterator[str]:
     """Yield edited texts, the nicest first; whether one changes something else is for the caller to see."""
     mark = "\ufeff" if text.startswith("\ufeff") else ""
-    text = text.removeprefix(mark)
-    page = _Page(text)
+    page = _Page(text.removeprefix(mark), string)
     for changes in page.ways():
-        edited = text
-        # From the end on, so that places stay true; of two at one place the first one has to be inserted last.
-        for start, end, new in sorted(changes, key=lambda change: change[:2])[::-1]:
-            edited = edited[:start] + new + edited[end:]
-        yield mark + edited
+        yield mark + page.edited(changes)
 
 
 Change = tuple[int, int, str]
 
 
 class _Page:
-    """A text and where its nodes stand."""
+    """A text and where its nodes stand; `string` is the connection string to write, None to keep the one there is."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, string: str | None = None) -> None:
         from ruamel.yaml import YAML
 
         self.text = text
+        self.replaced_string = string
+        self.string = json.dumps(string or CONNECTION_STRING, ensure_ascii=False)
+        self.flow = f"{{type: {_TYPE}, connection_string: {self.string}}}"
         self.root: Any = YAML(typ="safe", pure=True).compose(text)
         self.newline = "\r\n" if "\r\n" in text else "\n"
+
+    def edited(self, changes: list[Change]) -> str:
+        """Return the text with changes made."""
+        edited = self.text
+        # From the end on, so that places stay true; of two at one place the first one has to be inserted last.
+        for start, end, new in sorted(changes, key=lambda change: change[:2])[::-1]:
+            edited = edited[:start] + new + edited[end:]
+        return edited
+
+    def rewritten_model(self, model: Model) -> list[Change]:
+        """Return the changes that give a model the form in which Plano stores it.
+
+        Raises:
+            NotEditable: it is put together from several places.
+
+        """
+        node = self._at(model.path)
+        has = {key.value: (key, value) for key, value in node.value}
+        changes, missing = [], []
+        for name, wanted in (model.chat_form or {}).items():
+            if name not in has:
+                missing.append(f"{name}: {wanted}")
+            elif has[name][1].value != wanted:
+                changes.append(self._rewrite(has[name][1], wanted))
+        if "model" not in has:
+            raise NotEditable("a model is put together from several places")
+        key, value = has["model"]
+        end = int(value.end_mark.index)
+        if node.flow_style:
+            quote = '"' if self.text[key.start_mark.index] == '"' else ""
+            pairs = [line.partition(": ") for line in missing]
+            new = "".join(f", {quote}{name}{quote}: {json.dumps(text)}" for name, _, text in pairs)
+            changes.append((end, end, new))
+        else:
+            place = self._line_end(end)
+            indent = self.newline + " " * key.start_mark.column
+            changes.append((place, place, "".join(indent + line for line in missing)))
+        return changes
+
+    def replaced(self, path: tuple[str | int, ...], renamed: dict[str, str]) -> Change:
+        """Return the change that gives what names a model its new name."""
+        node = self._at(path)
+        return self._rewrite(node, renamed.get(node.value, node.value))
+
+    def _rewrite(self, node: Any, text: str) -> Change:  # noqa: ANN401
+        quote = node.style if node.style in ("'", '"') else ""
+        return int(node.start_mark.index), int(node.end_mark.index), f"{quote}{text}{quote}"
+
+    def _at(self, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401
+        node = self.root
+        for step in path:
+            if node.id == "mapping":
+                node = next((value for key, value in node.value if key.value == str(step)), None)
+            else:
+                node = node.value[step] if node.id == "sequence" and isinstance(step, int) else None
+            if node is None:
+                raise NotEditable(f"`{path[0]}` is put together from several places")
+        return node
 
     def ways(self) -> Iterator[list[Change]]:
         found = next(((key, value) for key, value in self.root.value if key.value == KEY), None)
@@ -116,7 +265,7 @@ class _Page:
         if value.start_mark.index < key.end_mark.index:  # an alias: the node stands where its anchor is
             alias = re.compile(r"\s*:\s*(\*[^\s,}\]]+)").match(self.text, key.end_mark.index)
             if alias:
-                yield [(alias.start(1), alias.end(1), _FLOW)]
+                yield [(alias.start(1), alias.end(1), self.flow)]
             return
         start, end = self._span(key, value)
         if value.id == "mapping" and value.value:
@@ -129,7 +278,7 @@ class _Page:
             blank = not self.text[end:line_end].strip()
             gone = (self._colon(key) if blank else start, end, "")
             yield [gone, (line_end, line_end, self._lines(key.start_mark.column + 2))]
-        yield [(start, end, f" {_FLOW}" if start == self._colon(key) else _FLOW)]
+        yield [(start, end, f" {self.flow}" if start == self._colon(key) else self.flow)]
 
     def _added(self) -> Iterator[list[Change]]:
         if self.root.flow_style:
@@ -137,7 +286,9 @@ class _Page:
                 return
             key, value = self.root.value[-1]
             last = self._span(key, value)[1]
-            yield [(last, last, f", {_JSON if self.text[key.start_mark.index] == chr(34) else f'{KEY}: {_FLOW}'}")]
+            json_flow = f'"{KEY}": {{"type": "{_TYPE}", "connection_string": {self.string}}}'
+            quoted = self.text[key.start_mark.index] == '"'
+            yield [(last, last, f", {json_flow if quoted else f'{KEY}: {self.flow}'}")]
             return
         column = self.root.value[0][0].start_mark.column
         block = " " * column + f"{KEY}:" + self._lines(column + 2) + self.newline
@@ -156,12 +307,13 @@ class _Page:
         has = {key.value: (key, value) for key, value in storage.value}
         changes: list[Change] = []
         missing: list[str] = []
-        for name, wanted in (("type", _TYPE), ("connection_string", _STRING)):
+        for name, wanted in (("type", _TYPE), ("connection_string", self.string)):
             if name not in has:
                 missing.append(f"{name}: {wanted}")
                 continue
             key, value = has[name]
-            if value.value == _TYPE if name == "type" else value.value and value.tag != _NULL:
+            kept = self.replaced_string in (None, value.value) and value.value and value.tag != _NULL
+            if value.value == _TYPE if name == "type" else kept:
                 continue
             start, end = self._span(key, value)
             changes.append((start, end, f" {wanted}" if start == self._colon(key) else wanted))
@@ -180,7 +332,7 @@ class _Page:
         """Return the change that says all of it anew, for a form in which its parts cannot be changed."""
         start, end = storage.start_mark.index, storage.end_mark.index
         if storage.flow_style:
-            return start, end, _FLOW
+            return start, end, self.flow
         written = self.text[start:end].rstrip()
         lines = self._lines(storage.start_mark.column).removeprefix(self.newline).lstrip()
         return start, start + len(written), lines
@@ -204,7 +356,7 @@ class _Page:
 
     def _lines(self, column: int) -> str:
         indent = self.newline + " " * column
-        return f"{indent}type: {_TYPE}{indent}connection_string: {_STRING}"
+        return f"{indent}type: {_TYPE}{indent}connection_string: {self.string}"
 
     def _last(self) -> int:
         """Return where the text's last scalar ends; block collections themselves end at whatever comes next."""

@@ -3,20 +3,46 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from planodev.plano import access_keys
-from planodev.problems import BadInput
+from planodev.problems import BadInput, Command, Fix
 from planodev.project.env_file import is_stream
 from planodev.project.identity import CONFIG_NAMES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    KeyPath = tuple[str | int, ...]  # such as ("listeners", 0, "port")
 
 _LIST = "a key in it is a list or a mapping"
+# Keys that a configuration of Plano has and hardly any other; source: planoai 0.4.39 `data/plano_config_schema.yaml`.
+_OF_PLANO = (
+    *("listeners", "model_providers", "llm_providers", "agents", "prompt_targets", "prompt_guards", "state_storage"),
+    *("model_aliases", "routing_preferences", "model_metrics_sources"),
+)
+# What else is called config.yaml: a name for people, and keys of which one is enough to know it.
+_OTHER_TOOLS = {
+    "LiteLLM": ("model_list", "litellm_settings", "router_settings", "general_settings"),
+    "Hugo": ("baseURL", "baseurl", "languageCode", "theme", "taxonomies"),
+    "a training run": ("learning_rate", "batch_size", "epochs", "num_epochs", "optimizer", "dataset", "trainer"),
+}
+_OWN_NAME = "plano.yaml"  # for Plano's configuration beside another program's config.yaml
+_VERSION = re.compile(r"v\d.*|0\.\d.*")  # as Plano counts; other programs say 2 or 3.8
+
+
+@dataclass(frozen=True)
+class Change:
+    """What becomes of a configuration: `verb` as in `Outcome`; `text` is None where nothing has to be written."""
+
+    verb: str
+    detail: str = ""
+    text: str | None = field(default=None, repr=False)
+
+
+UNCHANGED = Change("unchanged")
 
 
 @dataclass(frozen=True)
@@ -37,11 +63,9 @@ class ConfigFile:
         return access_keys.named_in(self.content or {})
 
     @property
-    def models(self) -> list[str]:
-        """Return the models that it names, `PROVIDER/MODEL` each."""
-        content = self.content or {}
-        found = access_keys.entries(content, "model_providers") or access_keys.entries(content, "llm_providers")
-        return [str(entry["model"]) for entry in found if "model" in entry]
+    def blank(self) -> bool:
+        """Say whether it is there and holds nothing, or comments alone; `planoai init` writes such a file."""
+        return self.text is not None and not re.sub(r"(?m)^\ufeff|#.*$|^(---|\.\.\.)$", "", self.text).strip()
 
     @property
     def connection_string(self) -> str | None:
@@ -54,6 +78,12 @@ class ConfigFile:
         """Return the connection string as it is written, also where the type is still another one."""
         storage = (self.content or {}).get("state_storage")
         return str(storage.get("connection_string") or "") or None if isinstance(storage, dict) else None
+
+    @property
+    def literal_port(self) -> int | None:
+        """Return the port that its connection string has beside `${DB_HOST}`; the text need not be parsed for it."""
+        found = re.search(r"(?m)^[^#\n]*@\$\{?DB_HOST\}?:(\d{1,5})/", self.text or "")
+        return int(found[1]) if found and 0 < int(found[1]) < 65536 else None  # noqa: PLR2004
 
     @cached_property
     def options(self) -> str:
@@ -79,10 +109,35 @@ class ConfigFile:
             return f"`{self.path.name}` has `state_storage` without `connection_string`"
         return None
 
-    def line_of(self, key: str) -> str:
-        """Return where a key of the top level stands, such as " (line 3)"; "" where it is not at a line's start."""
-        found = re.search(rf"^[\"']?{re.escape(key)}[\"']?\s*:", self.text or "", re.MULTILINE)
-        return f" (line {(self.text or '').count(chr(10), 0, found.start()) + 1})" if found else ""
+    def line(self, *path: str | int) -> int | None:
+        """Return the line, from 1, where a key or an entry stands, or the nearest part of its path that is written."""
+        line = None
+        node: Any = self._root
+        for step in path:
+            if node is None or node.id == "scalar":
+                break
+            if node.id == "mapping":
+                key, node = next(((key, value) for key, value in node.value if key.value == str(step)), (None, None))
+            else:
+                key = node = node.value[step] if isinstance(step, int) and step < len(node.value) else None
+            line = key.start_mark.line + 1 if key else line
+        return line
+
+    @cached_property
+    def _root(self) -> Any:  # noqa: ANN401  ruamel.yaml has no types
+        from ruamel.yaml import YAML
+
+        return YAML(typ="safe", pure=True).compose((self.text or "").removeprefix("\ufeff"))
+
+    def at(self, *path: str | int) -> str:
+        """Return where something stands for a message, such as " (line 3)"; "" where that is not known."""
+        line = self.line(*path)
+        return f" (line {line})" if line else ""
+
+    def where(self, *path: str | int) -> str:
+        """Return where something stands for a fix, such as "line 3 of `config.yaml`"."""
+        line = self.line(*path)
+        return f"line {line} of `{self.path.name}`" if line else f"`{self.path.name}`"
 
 
 def find(directory: Path, chosen: str) -> Path:
@@ -132,6 +187,13 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
+    if ConfigFile(path, text).blank:
+        raise BadInput(
+            "config-empty",
+            f"`{path}` is empty, and Plano does not start with it",
+            why="`planoai init` writes such a file where no template is chosen",
+            fix=Fix(Command("up", *_named(path), "--yes"), " fills it from a template"),
+        )
     try:
         content = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
@@ -149,7 +211,27 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         raise _bad(path, odd, f"mend `{path}`; planodev leaves it as it is")
     if not isinstance(content, dict):
         raise _bad(path, "it holds no mapping of keys", f"mend `{path}`, or move it away to have one written")
+    tool = _other_tool(content)
+    if tool:
+        raise BadInput(
+            "config-of-another-tool",
+            f"`{path}` is the configuration of {tool}, not of Plano",
+            why="it has none of Plano's keys; planodev leaves it as it is",
+            fix=Fix(Command("up", "--config", _OWN_NAME), " writes one for Plano beside it"),
+        )
     return content
+
+
+def _named(path: Path) -> tuple[str, ...]:
+    return () if path.name in CONFIG_NAMES else ("--config", str(path))
+
+
+def _other_tool(content: dict[str, Any]) -> str | None:
+    """Return whose configuration this is, None where it may be Plano's."""
+    if not content or any(key in content for key in _OF_PLANO) or _VERSION.fullmatch(str(content.get("version"))):
+        return None
+    tools = (tool for tool, keys in _OTHER_TOOLS.items() if any(key in content for key in keys))
+    return next(tools, "another program")
 
 
 def _odd(content: object, within: tuple[int, ...], fine: set[int]) -> str | None:
@@ -181,5 +263,5 @@ def _place(text: str, position: int | None) -> tuple[int, int] | None:
     return before.count("\n"), len(before) - before.rfind("\n") - 1
 
 
-def _bad(path: Path, why: str, fix: str) -> BadInput:
+def _bad(path: Path, why: str, fix: Fix | str) -> BadInput:
     return BadInput("bad-config-file", f"`{path}` cannot be used", why=why, fix=fix)

@@ -50,6 +50,6 @@ def of(way: Connection | None, env: EnvFile, config: ConfigFile, shell: Mapping[
     if way and (URL not in also or not shell.get(URL)):
         values[URL] = env.values.get(URL) or way.url
     keys = [key.name for key in config.keys if key.name]
-    keys += [provider.key for provider in providers.BY_NAME.values() if provider.key]
+    keys += [key for provider in providers.PROVIDERS for key in provider.keys]
     values |= {name: env.values[name] for name in keys if env.values.get(name)}
     return {name: env.values[name] for name in also if env.values.get(name) and not shell.get(name)} | values

@@ -2,9 +2,9 @@
 
 Plano says nothing of all this itself: planoai's validation passes most of it, and chats are answered without a history.
 Sources: Plano 0.4.36 `crates/brightstaff/src/handlers/llm/mod.rs:295,557,762` (only POST /v1/responses on the model
-listener is stored), `crates/hermesllm/src/clients/endpoints.rs:193-204` (who keeps the history itself), planoai 0.4.39
-`config_generator.py` and `data/plano_config_schema.yaml` (what is validated, and what is not), `utils.py:195-252`
-(which entries are keys, how `.env` is read), `main.py:455-485` (a key that is nowhere ends the start).
+listener is stored), `crates/brightstaff/src/router/` (a preference answers in place of the model that was asked for);
+planoai 0.4.39 `utils.py:195-252` (which entries are keys, how `.env` is read), `main.py:455-485` (a key that is nowhere
+ends the start). What Plano does not start with is in `rules.py`, who is stored in `models.py`.
 """
 
 from __future__ import annotations
@@ -13,50 +13,60 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from planodev.plano import planoai, providers, storage
+from planodev.plano import models, rules, storage
 from planodev.plano.access_keys import entries, is_placeholder
+from planodev.plano.providers import FALLBACK
+from planodev.plano.rules import shown
 from planodev.postgres.connection import CONNECTION_STRING
 from planodev.problems import Command, Fix, Problem
 from planodev.project import env_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from planodev.plano.access_keys import AccessKey, Places
     from planodev.plano.config_file import ConfigFile
     from planodev.plano.driver_url import Target
-
-VERSIONS = ("v0.1", "v0.1.0", "0.1-beta", "0.2.0", "v0.3.0", "v0.4.0")
-# A model whose conversations Plano stores, for the fixes.
-_STORED_MODEL = "anthropic/claude-sonnet-4-5"
+    from planodev.plano.models import Model
 
 
 def judge_config(
-    config: ConfigFile, environment: Mapping[str, str] | None, mode: str, option: tuple[str, ...] = ()
+    config: ConfigFile,
+    environment: Mapping[str, str] | None,
+    mode: str,
+    option: tuple[str, ...] = (),
+    port: int | None = None,
 ) -> list[Problem]:
     """Return what keeps Plano from starting or storing, each once, errors first; nothing where there is no file.
 
-    Keys that planoai might not know are not judged: planoai names them itself.
+    What planoai alone can say is in `validation.py`.
 
     Args:
         config: the configuration; its providers' keys are judged by `judge_keys`.
         environment: what Plano is started with, for the connection string; None where that is not known yet.
         mode: `docker` or `native`.
         option: what `up` needs to see this configuration, such as `("--config", "other.yaml")`.
+        port: of the project's own database on this machine, None where it has none.
 
     """
     content = config.content
     if content is None:
         return []
-    name = config.path.name
     found = [
-        *_shape(config, content, name),
-        *_listeners(config, content, name),
-        *_models(config, name),
+        *rules.problems(config, content, port),
+        *_stored(config, content, option),
         *_storage(config, option),
-        *_connection_string(config, environment, mode, name),
+        *_connection_string(config, environment, mode, option, port),
     ]
     return sorted(dict.fromkeys(found), key=lambda problem: not problem.fatal)
+
+
+def stores_nothing(problems: Iterable[Problem]) -> bool:
+    """Say whether Plano would start, and store no conversation of any model."""
+    return any(problem.code == NOTHING_STORED for problem in problems)
+
+
+NOTHING_STORED = "provider-keeps-history"
 
 
 def other_database(config: ConfigFile, target: Target, option: tuple[str, ...] = ()) -> Problem:
@@ -78,97 +88,108 @@ def other_database(config: ConfigFile, target: Target, option: tuple[str, ...] =
     return Problem("other-database", f"`{name}` names a database that planodev does not run", fix, why, level="error")
 
 
-def _error(code: str, message: str, fix: Fix | str) -> Problem:
-    return Problem(code, message, fix, level="error")
+def _stored(config: ConfigFile, content: Mapping[str, Any], option: tuple[str, ...]) -> Iterator[Problem]:
+    """Yield the models whose conversations Plano does not keep, as far as a client meets them."""
+    found = [model for model in models.of(content) if not model.router and model.interface]
+    default = next((model for model in found if model.default), None)
+    mute = [model for model in found if not model.answers]
+    if mute:
+        fatal = default in mute or len(mute) == len(found)
+        message = f"{_listed(config, mute)} never answers POST /v1/responses, which is what Plano stores"
+        fix = _chat_form(config, mute, option)
+        yield Problem("groq-unanswered", message, fix, level="error" if fatal else "warning")
+    left = [model for model in found if not model.stored and model.answers]
+    kept = [model for model in found if model.stored]
+    if left and not kept:
+        message = f"Plano leaves the history to the provider of {_listed(config, left)}, and stores nothing"
+        fix = _chat_form(config, left, option) + f"; or add a model that is stored, such as `{FALLBACK}`"
+        yield Problem(NOTHING_STORED, message, fix)
+    elif left and default in left and default:
+        message = f"Plano does not store what the default model answers, {_listed(config, [default])}"
+        fix = f"ask for `{shown(kept[0].name)}` instead; or " + _chat_form(config, left, option)
+        yield Problem("default-not-stored", message, fix)
+    if left and kept and _mixed(content, default):
+        message = "a conversation breaks where routing goes from a model that Plano stores to one that it does not"
+        at = config.at("routing_preferences")
+        yield Problem("preferences-mixed", message + at, _chat_form(config, left, option))
 
 
-def _shape(config: ConfigFile, content: Mapping[str, Any], name: str) -> Iterator[Problem]:
-    for key in ("version", "listeners"):
-        if key not in content:
-            yield _error("config-key-missing", f"`{name}` has no `{key}`, and planoai refuses it", f"add `{key}`")
-    version = content.get("version")
-    if "version" in content and version not in VERSIONS:
-        message = f"planoai {planoai.CHECKED} does not know version `{version}`{config.line_of('version')}"
-        yield _error("config-version", message, f"write `version: {VERSIONS[-1]}` in `{name}`")
-    if "llm_providers" in content and "model_providers" in content:
-        message = f"`{name}` has both `model_providers` and `llm_providers`, and planoai refuses that"
-        fix = f"move all of them to `model_providers`{config.line_of('llm_providers')}"
-        yield _error("two-provider-lists", message, fix)
+def _listed(config: ConfigFile, found: Sequence[Model]) -> str:
+    return ", ".join(f"`{shown(model.name)}`{config.at(*model.path, 'model')}" for model in found)
 
 
-def _listeners(config: ConfigFile, content: Mapping[str, Any], name: str) -> Iterator[Problem]:
-    if not isinstance(content.get("listeners"), list):
-        return  # the older form, which has a model listener of its own
-    agents = {str(agent.get("id")): agent for agent in entries(content, "agents")}
-    listeners = entries(content, "listeners")
-    for listener in listeners:
-        called = f"listener `{listener.get('name', '?')}`"
-        if "port" not in listener:
-            message = f"{called} has no port, and Plano exits at startup"
-            yield _error("listener-without-port", message, f"give it a `port:` in `{name}`")
-        if listener.get("type") != "agent":
-            continue
-        if not listener.get("agents"):
-            message = f"agent {called} names no agents, and Plano exits at startup"
-            yield _error("listener-without-agents", message, f"give it `agents:` in `{name}`")
-        for agent in entries(listener, "agents"):
-            number = str(agent.get("id"))
-            if not agents.get(number, {}).get("url"):
-                entry = f"`- {{id: {number}, url: http://localhost:10510}}`"
-                fix = f"add it to `agents:` at the top level of `{name}`, such as {entry}"
-                yield Problem("agent-without-url", f"agent `{number}` of {called} has no URL", fix)
-    kinds = sorted({str(listener.get("type")) for listener in listeners})
-    if kinds and "model" not in kinds:
-        message = (
-            f"`{name}` has only {' and '.join(kinds)} listeners{config.line_of('listeners')}; "
-            "Plano stores only POST /v1/responses on a model listener"
-        )
-        fix = (
-            "send what Plano should remember to port 12000, which it opens by itself; "
-            "or name that one: `- {type: model, name: model_listener, port: 12000}` under `listeners:`"
-        )
-        yield Problem("no-model-listener", message, fix)
+def _mixed(content: Mapping[str, Any], default: Model | None) -> bool:
+    """Say whether a routing preference may answer with another kind of model than was asked for, or than before."""
+    listed = [name for one in entries(content, "routing_preferences") for name in one.get("models") or ()]
+    found = models.of(content)
+    reached = [model for model in found if model.name in listed or model.number in listed]
+    for model in found:  # the form before 0.4
+        entry = content[model.path[0]][model.path[1]]
+        reached += [model] if entry.get("routing_preferences") else []
+    return bool(reached) and len({model.stored for model in [*reached, *([default] if default else [])]}) > 1
 
 
-def _models(config: ConfigFile, name: str) -> Iterator[Problem]:
-    models = config.models
-    if models and not any(providers.stored_by_plano(model) for model in models):
-        named = ", ".join(f"`{model}`" for model in models)
-        those = "the provider of" if len(models) == 1 else "the providers of"
-        keeps = "keeps" if len(models) == 1 else "keep"
-        fix = Fix(
-            f"add a model of another provider to `{name}`, such as {_STORED_MODEL}; or move `{name}` away, then ",
-            Command("up", "--model", _STORED_MODEL),
-        )
-        message = f"{those} {named} {keeps} the history, and Plano stores nothing for it"
-        yield Problem("provider-keeps-history", message, fix)
+def _chat_form(config: ConfigFile, found: Sequence[Model], option: tuple[str, ...]) -> Fix:
+    """Return the fix that makes Plano keep the history: the exact lines of the first model, and what writes all."""
+    first = next((model for model in found if model.chat_form), None)
+    if first is None or first.chat_form is None:
+        return Fix(f"name the models that you use in place of {_listed(config, found[:1])}, each in a line of its own")
+    lines = ", ".join(f"`{key}: {shown(value)}`" for key, value in first.chat_form.items())
+    where = config.where(*first.path, "model")
+    return Fix(Command("up", *option, "--store-all", "--yes"), f" makes Plano keep it: {lines} in {where}")
 
 
 def _storage(config: ConfigFile, option: tuple[str, ...]) -> Iterator[Problem]:
     if config.lacks:
-        fix = Fix(Command("up", *option, "--yes"), " adds what is missing, and nothing else")
-        message = f"Plano would not use this database: {config.lacks}{config.line_of('state_storage')}"
-        yield _error("config-without-storage", message, fix)
+        fix = _mended(config, None, option, " adds what is missing, and nothing else")
+        message = f"Plano would not use this database: {config.lacks}{config.at('state_storage')}"
+        if "state_storage" not in (config.content or {}):
+            message += ", and without it Plano keeps no conversation at all"
+        yield Problem("config-without-storage", message, fix, level="error")
+
+
+def _mended(config: ConfigFile, string: str | None, option: tuple[str, ...], does: str) -> Fix | str:
+    """Return the command that edits the file, or what to write where it cannot be edited without changing more."""
+    from planodev.plano.config_edit import NotEditable, with_storage
+
+    try:
+        with_storage(config.text or "", string)
+    except NotEditable:
+        block = f'{{type: postgres, connection_string: "{string or CONNECTION_STRING}"}}'
+        return f"write `state_storage: {block}` by hand in {config.where('state_storage')}"
+    return Fix(Command("up", *option, "--yes"), does)
 
 
 def _connection_string(
-    config: ConfigFile, environment: Mapping[str, str] | None, mode: str, name: str
+    config: ConfigFile, environment: Mapping[str, str] | None, mode: str, option: tuple[str, ...], port: int | None
 ) -> Iterator[Problem]:
-    text = config.connection_string
-    if text is None:
+    text, name = config.connection_string, config.path.name
+    if text is None or text == CONNECTION_STRING:
         return
+    at = config.at("state_storage", "connection_string")
+    wanted = storage.wanted_string(text, port)
+    if storage.is_placeholder(text):
+        message = f"the connection string in `{name}`{at} is an example that was never filled in"
+        fix = _mended(config, wanted, option, " writes the five DB_* variables there")
+        yield Problem("connection-string-placeholder", message, fix, level="error")
+        return
+    literal = storage.literal_port(text)
+    if wanted != text:
+        message = f"the connection string in `{name}`{at} has port {literal}, and the database listens on {port}"
+        fix = _mended(config, wanted, option, " writes `${DB_PORT}` there")
+        yield Problem("connection-string-port", message, fix, level="error")
     # What the five variables hold is planodev's own business; stand-ins show what the text around them does.
     values = {**storage.STAND_INS, **(environment or {})}
     unset = [variable for variable in storage.variables(text) if not values.get(variable)]
     for variable in unset if environment is not None else ():
-        message = f"the connection string in `{name}` names ${variable}, which is not set where planoai starts"
+        message = f"the connection string in `{name}`{at} names ${variable}, which is not set where planoai starts"
         fix = Fix(
             f"put {variable}=… into `.env` and start Plano with ",
             Command("run", "--", "planoai", "up"),
             ", or use the five DB_* variables",
         )
-        yield _error("connection-string-unset", message, fix)
-    if unset or text == CONNECTION_STRING:
+        yield Problem("connection-string-unset", message, fix, level="error")
+    if unset:
         return
     from planodev.plano import driver_url
 
@@ -212,32 +233,57 @@ def _key(key: AccessKey, values: Mapping[str, str], places: Places) -> KeyProble
         fix = f"write {name}=… without `export` in `{places.file}`"
         return KeyProblem("key-exported", message, fix, level="error", key=name)
     if value is None or not value.strip("\"'") or is_placeholder(value):
-        code, message = _absent(name, value and value.strip("\"'"), places)
-        return KeyProblem(code, message, _save(name, places), level="error", key=name, absent=True)
+        code = "key-not-in-env-file" if value is None else "key-placeholder" if value.strip("\"'") else "key-empty"
+        return _absent(code, [name], places)
     return _misread(name, value, places.file) if values is not places.shell else None
 
 
-def _absent(name: str, value: str | None, places: Places) -> tuple[str, str]:
-    place = "`.env`" if places.beside.is_file() else "the shell"
-    if value:
-        return "key-placeholder", f"{name} in {place} is a placeholder, and Plano would send it"
-    in_shell = places.in_shell(name)
-    if value is not None:
-        hides = ", and overrides the one in the shell" if in_shell and places.beside.is_file() else ""
-        return "key-empty", f"{name} is empty in {place}{hides}; Plano would start without it"
-    if in_shell:
-        return "key-not-in-env-file", f"{name} is in the shell only; planoai reads it from `.env`, and would not start"
-    return "key-not-in-env-file", f"{name} is neither in `.env` nor in the shell; planoai would not start"
+def together(problems: Iterable[KeyProblem], places: Places) -> list[KeyProblem]:
+    """Return the same with one problem for all keys that one line puts where planoai reads them."""
+    groups: dict[object, list[KeyProblem]] = {}
+    for problem in problems:
+        groups.setdefault((problem.code, places.in_shell(problem.key)) if problem.absent else problem, []).append(
+            problem
+        )
+    return [
+        first if not more else _absent(first.code, [first.key, *(problem.key for problem in more)], places)
+        for first, *more in groups.values()
+    ]
 
 
-def _save(name: str, places: Places) -> Fix | str:
-    """Return what puts a key where planoai reads it; a line of its own, even after a last line without an end."""
-    if places.in_shell(name):
+def _absent(code: str, names: Sequence[str], places: Places) -> KeyProblem:
+    """Return the problem of keys without a value, which are all in the shell or all not."""
+    place = "`.env`" if places.there else "the shell"
+    in_shell = places.in_shell(names[0])
+    who = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
+    if code == "key-placeholder":
+        message = f"{who} only a placeholder in {place}, and Plano would send it"
+    elif code == "key-empty":
+        hides = ", and overrides the one in the shell" if in_shell and places.there else ""
+        message = f"{who} empty in {place}{hides}; Plano would start without it"
+    elif in_shell:
+        message = f"{who} in the shell only; planoai reads it from `.env`, and would not start"
+    else:
+        message = f"{who} neither in `.env` nor in the shell; planoai would not start"
+    return KeyProblem(code, message, _save(names, places), level="error", key=names[0], absent=True)
+
+
+def _save(names: Sequence[str], places: Places) -> Fix | str:
+    """Return what puts keys where planoai reads them; a line for each, even after a last line without an end."""
+    each = f"for NAME in {' '.join(names)}; do {{}}; done"
+    them = "it" if len(names) == 1 else "them"
+    if places.in_shell(names[0]):
         if places.saved:
             return Fix(Command("up", *places.option, "--save-keys"))
-        return f"`printf '\\n{name}=%s\\n' \"${name}\" >> {places.file}`"
-    ask = f"printf '{name}: '; read -rs KEY; printf '\\n{name}=%s\\n' \"$KEY\" >> {places.file}"
-    return f"`{ask}` reads it without showing it"
+        if len(names) == 1:
+            return f"`printf '\\n{names[0]}=%s\\n' \"${names[0]}\" >> {places.file}`"
+        copy = "printf '\\n%s=%s\\n' $NAME \"$(printenv $NAME)\""
+        return f"`{each.format(copy)} >> {places.file}`"
+    if len(names) == 1:
+        ask = f"printf '{names[0]}: '; read -rs KEY; printf '\\n{names[0]}=%s\\n' \"$KEY\" >> {places.file}"
+    else:
+        ask = each.format(f"printf '%s: ' $NAME; read -rs KEY; printf '\\n%s=%s\\n' $NAME \"$KEY\" >> {places.file}")
+    return f"`{ask}` reads {them} without showing {them}"
 
 
 def _misread(name: str, value: str, file: str) -> KeyProblem | None:

@@ -21,6 +21,11 @@ CHECKED = "0.4.39"
 # In PLANO_HOME of planoai 0.4.39, `consts.py`: one Plano per machine.
 CONTAINER = "plano"
 PID_FILE = ".plano/run/plano.pid"
+# Where Plano listens without being told, and the ports of its own parts; source: `data/envoy.template.yaml`, and Plano
+# 0.4.36 `crates/brightstaff/src/main.rs` for brightstaff's.
+MODEL_PORT, PROMPT_PORT = 12000, 10000
+PARTS = {9901: "Envoy's admin page", 10001: "its prompt gateway", 11000: "its outbound calls"}
+PARTS |= {12001: "its model gateway", 9091: "brightstaff"}
 _PROGRAMS = ("planoai", "planoai.exe")
 _WITH_VALUE = frozenset({"--path", "--tracing-port", "--listener-port"})
 

@@ -1,7 +1,8 @@
 """Model providers, as Plano knows them.
 
-Sources: planoai 0.4.39 `config_generator.py:12-37` (names, which need a base URL) and `defaults.py:38-104`
-(keys); Plano 0.4.36 `crates/hermesllm/src/clients/endpoints.rs:193-204` (who keeps the history itself).
+Sources: planoai 0.4.39 `config_generator.py:12-37` (names, which need a base URL), `defaults.py:38-104` (keys, base
+URLs) and `data/envoy.template.yaml` (which have an address there); katanemo/plano `provider_models.yaml` of 2026-07-09
+(models of today) and its documents and demos (second names of keys).
 """
 
 from __future__ import annotations
@@ -10,8 +11,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from planodev.plano.access_keys import is_placeholder
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+# The interface by which Plano speaks OpenAI's chat completions to any address, and keeps the history itself.
+CHAT_INTERFACE = "mistral"
+OWNER_KNOWS = ""
 
 
 @dataclass(frozen=True)
@@ -20,46 +27,72 @@ class Provider:
 
     Args:
         name: the part of a model before the slash.
-        key: the variable with its access key, None for a provider without one.
-        model: the model that is taken when only the key is known, None for a provider that is never guessed.
-        base_url: where planoai insists on a URL.
+        keys: the variables that may hold its access key, the usual one first; none for a provider without one.
+        model: the model that is taken when only the key is known, "" for a provider that is never guessed.
+        base_url: what a configuration has to give, since planoai or Envoy has no address for it; `OWNER_KNOWS` where
+            that is the user's own, None where it need not be given.
+        chat_url: its address in the form of chat completions, for one whose conversations Plano keeps only in that
+            form; None for all others.
+        chat_costs: whether that form lacks what the provider's own one has.
 
     """
 
     name: str
-    key: str | None
-    model: str | None = None
+    keys: tuple[str, ...]
+    model: str
     base_url: str | None = None
+    chat_url: str | None = None
+    chat_costs: bool = False
+
+    def key_in(self, sources: Sequence[tuple[str, Mapping[str, str]]]) -> tuple[str, str] | None:
+        """Return the variable that has its key and the place where, None where no place has one.
+
+        Args:
+            sources: places with keys, such as `[(".env", {...}), ("the shell", {...})]`.
+
+        """
+        for place, values in sources:
+            for key in self.keys:
+                if values.get(key) and not is_placeholder(values[key]):
+                    return key, place
+        return None
 
 
-# Plano forwards /v1/responses to these providers' own endpoint and then stores nothing.
-KEEP_OWN_HISTORY = frozenset({"openai", "xai", "chatgpt", "vercel"})
-
-# In the order in which they are preferred when several keys are there; models are those that Plano's own
-# templates and documentation name.
-_PROVIDERS = (
-    Provider("anthropic", "ANTHROPIC_API_KEY", "claude-sonnet-4-5"),
-    Provider("gemini", "GEMINI_API_KEY", "gemini-2.5-flash"),
-    Provider("mistral", "MISTRAL_API_KEY", "mistral-large-latest"),
-    Provider("groq", "GROQ_API_KEY", "llama-3.3-70b-versatile"),
-    Provider("deepseek", "DEEPSEEK_API_KEY", "deepseek-chat"),
-    Provider("together_ai", "TOGETHER_API_KEY"),
-    Provider("digitalocean", "DO_API_KEY"),
-    Provider("openrouter", "OPENROUTER_API_KEY"),
-    Provider("edenai", "EDENAI_API_KEY"),
-    Provider("moonshotai", "MOONSHOTAI_API_KEY"),
-    Provider("zhipu", "ZHIPU_API_KEY"),
-    Provider("xiaomi", "MIMO_API_KEY"),
-    Provider("ollama", None, None, "http://localhost:11434"),
-    Provider("openai", "OPENAI_API_KEY", "gpt-4o"),
-    Provider("xai", "XAI_API_KEY", "grok-3"),
-    Provider("vercel", "AI_GATEWAY_API_KEY"),
-    Provider("chatgpt", None),
+# In the order in which they are preferred when several keys are there.
+PROVIDERS = (
+    Provider("anthropic", ("ANTHROPIC_API_KEY",), "claude-sonnet-4-6"),
+    Provider("gemini", ("GEMINI_API_KEY", "GOOGLE_API_KEY"), "gemini-2.5-flash"),
+    Provider("mistral", ("MISTRAL_API_KEY",), "mistral-large-latest"),
+    Provider("groq", ("GROQ_API_KEY",), "llama-3.3-70b-versatile", chat_url="https://api.groq.com/openai/v1"),
+    Provider("deepseek", ("DEEPSEEK_API_KEY",), "deepseek-v4-flash"),
+    Provider("together_ai", ("TOGETHER_API_KEY",), "openai/gpt-oss-20b"),
+    Provider("digitalocean", ("DO_API_KEY", "DIGITALOCEAN_API_KEY"), "anthropic-claude-4.6-sonnet"),
+    Provider("openrouter", ("OPENROUTER_API_KEY",), "anthropic/claude-sonnet-4.6", "https://openrouter.ai/api/v1"),
+    Provider("edenai", ("EDENAI_API_KEY",), "anthropic/claude-sonnet-4-5", "https://api.edenai.run/v3"),
+    Provider("moonshotai", ("MOONSHOTAI_API_KEY", "MOONSHOT_API_KEY"), "kimi-k2.6"),
+    Provider("zhipu", ("ZHIPU_API_KEY",), "glm-5.1"),
+    Provider("xiaomi", ("MIMO_API_KEY",), "mimo-v2.5"),
+    Provider("qwen", ("DASHSCOPE_API_KEY",), "qwen3-max", "https://dashscope.aliyuncs.com"),
+    Provider("openai", ("OPENAI_API_KEY",), "gpt-4o", chat_url="https://api.openai.com/v1", chat_costs=True),
+    Provider("xai", ("XAI_API_KEY", "GROK_API_KEY"), "grok-4.3", chat_url="https://api.x.ai/v1", chat_costs=True),
+    Provider(
+        "vercel",
+        ("AI_GATEWAY_API_KEY",),
+        "anthropic/claude-sonnet-4.6",
+        "https://ai-gateway.vercel.sh/v1",
+        chat_url="https://ai-gateway.vercel.sh/v1",
+        chat_costs=True,
+    ),
+    Provider("ollama", (), "", "http://localhost:11434"),
+    Provider("chatgpt", (), ""),
+    Provider("azure_openai", ("AZURE_OPENAI_API_KEY",), "", OWNER_KNOWS),
+    Provider("amazon_bedrock", ("AWS_BEARER_TOKEN_BEDROCK",), "", OWNER_KNOWS),
+    Provider("plano", (), "", OWNER_KNOWS),
 )
-BY_NAME = {provider.name: provider for provider in _PROVIDERS}
-# These need a base URL that only their owner knows.
-_NEED_URL = ("azure_openai", "qwen", "amazon_bedrock", "plano")
-FALLBACK = "openai/gpt-4o"
+BY_NAME = {provider.name: provider for provider in PROVIDERS}
+# Those that planodev can write an entry for.
+OFFERED = tuple(provider for provider in PROVIDERS if provider.base_url != OWNER_KNOWS)
+FALLBACK = "anthropic/claude-sonnet-4-6"
 
 
 def check_model(model: str) -> str:
@@ -69,46 +102,78 @@ def check_model(model: str) -> str:
         ValueError: it is not PROVIDER/MODEL, or the provider is one that needs more than a name.
 
     """
-    provider, _, name = model.partition("/")
-    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._:/@+-]*[A-Za-z0-9._/@+-])?", name) or not re.fullmatch(
-        r"[a-z0-9_]+", provider
+    name, _, rest = model.partition("/")
+    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._:/@+-]*[A-Za-z0-9._/@+-])?", rest) or not re.fullmatch(
+        r"[a-z0-9_]+", name
     ):
-        raise ValueError("PROVIDER/MODEL, such as `anthropic/claude-sonnet-4-5`")
-    if provider in _NEED_URL:
-        raise ValueError(f"`{provider}` needs a base_url of your own: write config.yaml by hand for it")
-    if provider not in BY_NAME:
-        raise ValueError(f"Plano knows no provider `{provider}`; it knows {', '.join(sorted(BY_NAME))}")
+        raise ValueError(f"PROVIDER/MODEL, such as `{FALLBACK}`")
+    provider = BY_NAME.get(name)
+    if provider is None:
+        known = sorted(one.name for one in OFFERED)
+        raise ValueError(f"Plano knows no provider `{name}`; it knows {', '.join(known)}")
+    if provider.base_url == OWNER_KNOWS:
+        raise ValueError(f"`{name}` needs a base_url of your own: write config.yaml by hand for it")
     return model
 
 
-def choose(sources: list[tuple[str, Mapping[str, str]]]) -> tuple[str, str]:
+def choose(sources: Sequence[tuple[str, Mapping[str, str]]]) -> tuple[str, str]:
     """Return the model to start with and why, by the keys that are there.
 
-    Providers whose conversations Plano stores come first, within each the places in the given order.
+    Providers that lose nothing by Plano keeping their conversations come first, within each the places in the given
+    order.
 
     Args:
-        sources: places with keys, such as `[(".env", {...}), ("the shell", {...})]`.
+        sources: places with keys, as for `Provider.key_in`.
 
     """
-    for stored in (True, False):
-        for place, values in sources:
-            for provider in _PROVIDERS:
-                if (
-                    provider.key
-                    and provider.model
-                    and (provider.name not in KEEP_OWN_HISTORY) is stored
-                    and values.get(provider.key)
-                ):
-                    return f"{provider.name}/{provider.model}", f"{provider.key} is in {place}"
+    for costs in (False, True):
+        for source in sources:
+            for provider in PROVIDERS:
+                found = provider.key_in([source]) if provider.model and provider.chat_costs is costs else None
+                if found:
+                    return f"{provider.name}/{provider.model}", f"{found[0]} is in {found[1]}"
     return FALLBACK, "no provider key was found"
 
 
-def entry(model: str) -> dict[str, str | None]:
-    """Return what a template needs to write one `model_providers` entry."""
+@dataclass(frozen=True)
+class Entry:
+    """What a template writes for one model, in the form in which Plano keeps its conversations.
+
+    Args:
+        model: with the prefix that the form takes.
+        key: the variable of its access key, None without one.
+        base_url: None where it is not given.
+        interface: `provider_interface`, None where the prefix says it.
+        provider: whose model it is.
+        costs: whether the form lacks what the provider's own one has.
+
+    """
+
+    model: str
+    key: str | None
+    base_url: str | None
+    interface: str | None
+    provider: str
+    costs: bool
+
+
+def entry(model: str, sources: Sequence[tuple[str, Mapping[str, str]]] = ()) -> Entry:
+    """Return what a template needs to write one `model_providers` entry.
+
+    Args:
+        model: as `check_model` lets it pass.
+        sources: places with keys; the variable that is there is the one that is written.
+
+    """
     provider = BY_NAME[model.partition("/")[0]]
-    return {"model": model, "key": provider.key, "base_url": provider.base_url}
+    found = provider.key_in(sources)
+    key = found[0] if found else next(iter(provider.keys), None)
+    if provider.chat_url:
+        written = f"{chat_prefix(provider.name)}/{model.partition('/')[2]}"
+        return Entry(written, key, provider.chat_url, CHAT_INTERFACE, provider.name, provider.chat_costs)
+    return Entry(model, key, provider.base_url, None, provider.name, costs=False)
 
 
-def stored_by_plano(model: str) -> bool:
-    """Say whether Plano stores conversations with this model; it does not where the provider does so itself."""
-    return model.partition("/")[0] not in KEEP_OWN_HISTORY
+def chat_prefix(name: str) -> str:
+    """Return a prefix that no provider has, for the models of one that are reached as chat completions."""
+    return f"{name}-chat"

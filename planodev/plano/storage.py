@@ -43,6 +43,51 @@ def names_ours(text: str) -> bool:
     )
 
 
+# What documents and habit leave where a user, a host, a port or a database belongs.
+_LEFT = re.compile(
+    r"\[(?![0-9A-Fa-f:.]+\])[^\]]*\]|<[^>]*>"
+    r"|@(?:host(?:name)?|[\w-]*your[-_.][^:/?]*|(?:[^:/?@]*\.)?example\.(?:com|org|net))(?=[:/?]|$)",
+    re.IGNORECASE,
+)
+
+
+def is_placeholder(text: str) -> bool:
+    """Say whether a connection string is an example that was never filled in, such as `user:password@host`."""
+    return _LEFT.search(text) is not None
+
+
+def literal_port(text: str) -> int | None:
+    """Return the port of a connection string that has a number in place of `${DB_PORT}`, None for any other."""
+    from planodev.plano import driver_url
+
+    try:
+        target = driver_url.parse(with_stand_ins(text))
+    except driver_url.Refused:
+        return None
+    (host, port), *more = target.hosts
+    named = (target.user, target.password, host, target.database) == ("user", "secret", "host", "database")
+    return port if named and not more and "DB_PORT" not in variables(text) else None
+
+
+def with_port(text: str) -> str:
+    """Return a connection string that has a number for its port with `${DB_PORT}` instead."""
+    return re.sub(r"(@[^/?]*?)(?::\d+)?(?=[/?]|$)", r"\1:${DB_PORT}", text, count=1)
+
+
+def wanted_string(text: str, port: int | None) -> str:
+    """Return the connection string that a configuration should have, the same one where it may stay.
+
+    Args:
+        text: as the configuration writes it.
+        port: of the database, None where it is not known.
+
+    """
+    if text == CONNECTION_STRING or is_placeholder(text):
+        return CONNECTION_STRING
+    literal = literal_port(text)
+    return with_port(text) if literal and port and literal != port else text
+
+
 def with_stand_ins(text: str) -> str:
     """Return a connection string with a stand-in for each DB_* variable, to see what the text around them does."""
     return substitute(text, STAND_INS, "native")

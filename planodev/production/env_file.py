@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from planodev.plano import driver_url, storage
+from planodev.plano import driver_url, judge, storage
 from planodev.postgres.connection import CONNECTION_STRING, is_loopback
 from planodev.problems import BadInput, Command, Fix, Problem, VerificationFailed
 from planodev.production import COMPOSE, PLACEHOLDER, SIDECAR
@@ -51,6 +51,7 @@ def read(path: Path, config: ConfigFile, progress: Progress) -> Target:
             "env-file-missing", f"`{path}` does not exist", fix=Fix(Command("production", "PROVIDER"), " writes one")
         )
     text = _connection_string(config)
+    _judge(config, progress)
     _check_lines(env, [*storage.variables(text), *(key.name for key in config.keys if key.name)], config)
     full = storage.substitute(text, env.values, "native")
     if PLACEHOLDER in full:
@@ -69,6 +70,18 @@ def read(path: Path, config: ConfigFile, progress: Progress) -> Target:
         fix = "set DB_HOST to an address of this machine that a container reaches, such as the one in its own network"
         progress.notice(Problem("loopback-host", message, fix))
     return target
+
+
+def _judge(config: ConfigFile, progress: Progress) -> None:
+    """Say what Plano would not start with, or not store; the connection string is read later, with its values."""
+    found = judge.judge_config(config, None, "docker")
+    found = [problem for problem in found if not problem.code.startswith("connection-string")]
+    fatal = next((problem for problem in found if problem.fatal), None)
+    for problem in found:
+        if problem != fatal:
+            progress.notice(problem)
+    if fatal:
+        raise VerificationFailed.of(fatal)
 
 
 def _connection_string(config: ConfigFile) -> str:

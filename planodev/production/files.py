@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from planodev import production
-from planodev.plano import config_file
+from planodev.plano import config_file, judge
 from planodev.postgres.connection import is_loopback
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem
 from planodev.production import wording
@@ -55,6 +55,8 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     host = _host(options.get("host"))
     chosen = settings.resolve({"config": options.get("config")}, variables, here.path, {})
     config = config_file.load(config_file.find(here.path, chosen.config.value))
+    for problem in judge.judge_config(config, None, "docker"):
+        progress.notice(problem)
     force = bool(options.get("force"))
     provider = production.load(name)
     if host and not provider.sidecar and is_loopback(host):

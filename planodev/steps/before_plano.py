@@ -35,7 +35,7 @@ def check(seen: Seen) -> None:
         fix = Fix(Command("up", "--plano", seen.mode), " changes `.env`")
         seen.progress.notice(Problem("host-for-other-mode", text, fix))
     found = verify.verify_alone(seen)
-    problems = judge.judge_keys(seen.config.keys, _places(seen))
+    problems = judge.together(judge.judge_keys(seen.config.keys, _places(seen)), _places(seen))
     error = problems.pop(0) if problems and problems[0].fatal else None
     for problem in problems:
         seen.progress.notice(problem)

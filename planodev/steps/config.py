@@ -1,112 +1,280 @@
-"""Have a configuration with which Plano stores; one that exists belongs to the user."""
+"""Have a configuration with which Plano starts and stores; one that exists belongs to the user.
+
+What becomes of it is settled before anything is created (`settle`), and written in its turn (`write`).
+"""
 
 from __future__ import annotations
 
+import re
 import stat
-from dataclasses import dataclass, replace
+from contextlib import closing, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev import rendering
-from planodev.plano import config_edit, config_file, judge, providers
+from planodev.plano import config_file, planoai
+from planodev.plano.config_file import UNCHANGED, Change, ConfigFile
 from planodev.postgres import connection
-from planodev.problems import BadInput, Command, Fix, Problem
+from planodev.problems import BadInput, Command, Conflict, Fix, Problem, VerificationFailed
 from planodev.project import env_file
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from planodev.look import Seen
 
 CONFIG_MODE = 0o644
+OLD_NAME = "arch_config.yaml"  # up to Plano 0.3
+
+
+def settle(seen: Seen, port: int | None = None) -> Seen:
+    """Decide what becomes of the configuration, ask where it is the user's own, and judge it as it will be.
+
+    Args:
+        seen: the project.
+        port: of the database, where that is known better than by the settings.
+
+    Returns:
+        The project with the configuration as it will be; `write` makes it so.
+
+    Raises:
+        BadInput: the change was asked for, and not agreed to; or the file is empty.
+        Conflict: the configuration names a database that planodev does not run.
+        VerificationFailed: Plano would not start with it, or not store.
+
+    """
+    if seen.config.text is None:
+        look_before_first(seen, port)
+        return seen
+    change = proposed(seen, port)
+    if change.text is None:
+        return judged(seen, port)
+    if not _agreed(seen, change):
+        seen.progress.done(Outcome("unchanged", seen.config.path.name, "the change above was not made"))
+        _ = judged(seen, port)  # which raises where Plano would not start without the change
+        raise _not_agreed(seen)
+    return judged(with_change(seen, change), port)
+
+
+def with_change(seen: Seen, change: Change) -> Seen:
+    """Return the project with a configuration that was changed, and is still to be written."""
+    detail = f"{seen.config_change.detail} and {change.detail}" if seen.config_change.text else change.detail
+    changed = replace(change, detail=detail)
+    return replace(seen, config=ConfigFile(seen.config.path, change.text), config_change=changed)
+
+
+def judged(seen: Seen, port: int | None = None) -> Seen:
+    """Say what is wrong with the configuration; see `settle` for what is raised."""
+    from planodev.decide import other_database
+    from planodev.plano import judge
+
+    refuse(seen, problems_of(seen, port))
+    named = other_database(seen)
+    if named:
+        raise Conflict.of(judge.other_database(seen.config, named, seen.config_option))
+    return seen
+
+
+def refuse(seen: Seen, problems: list[Problem]) -> None:
+    """Say what is wrong, and raise the first with which Plano would not start, or not store."""
+    fatal = [problem for problem in problems if problem.fatal]
+    for problem in [*fatal[1:], *(problem for problem in problems if not problem.fatal)]:
+        seen.progress.notice(problem)
+    if fatal:
+        raise VerificationFailed.of(fatal[0])
+
+
+def problems_of(seen: Seen, port: int | None = None, given: Mapping[str, str] | None = None) -> list[Problem]:
+    """Return all that is wrong with the configuration, by planodev's own rules and by planoai, errors first.
+
+    Args:
+        seen: the project.
+        port: of the database, where that is known better than by the settings.
+        given: the environment that Plano will have; default what is known of it without the five DB_* values.
+
+    """
+    from planodev.plano import judge
+    from planodev.plano.validation import Question
+
+    if given is None:
+        given = {**seen.env.values, **seen.environment}
+        given = {name: value for name, value in given.items() if name not in env_file.KEYS}
+    with closing(Question(seen.config, seen.environment)) as question:
+        found = judge.judge_config(seen.config, given, seen.mode, seen.config_option, port or port_of(seen))
+        if any(problem.fatal for problem in found):
+            return found  # planoai would say the same once more, or nothing of it
+        more = question.answer()
+    return sorted([*more, *found], key=lambda problem: not problem.fatal)
+
+
+def port_of(seen: Seen) -> int | None:
+    """Return the port that `up` gives the project's own database, None where `.env` names another one's."""
+    return None if seen.wanted.foreign_host else seen.settings.port.value
+
+
+def proposed(seen: Seen, port: int | None = None) -> Change:
+    """Return what should become of a configuration that is there; `text` is None where it can stay as it is.
+
+    Raises:
+        BadInput: the file cannot be read.
+
+    """
+    from planodev.plano import config_edit, storage
+
+    config, text = seen.config, seen.config.text or ""
+    if config.blank:
+        return _filled(seen)
+    _ = config.content  # which raises where it cannot be read
+    _notice_ignored(seen)
+    done = []
+    written = config.written_string or ""
+    wanted = storage.wanted_string(written, port or port_of(seen)) if written else None
+    if config.lacks or wanted not in (None, written):
+        with suppress(config_edit.NotEditable):  # which is judged as that
+            text = config_edit.with_storage(text, wanted if wanted != written else None)
+            done.append("`state_storage`")
+    if seen.context.options.get("store_all"):
+        try:
+            stored = config_edit.with_stored_models(text)
+        except config_edit.NotEditable as error:
+            raise _by_hand(seen, error) from error
+        done += ["models"] if stored != text else []
+        text = stored
+    return Change("updated", f"{' and '.join(done)}, and nothing else", text) if done else UNCHANGED
+
+
+def _by_hand(seen: Seen, error: Exception) -> BadInput:
+    """Return the refusal of an edit, with the lines that it would have written."""
+    from planodev.plano import models
+
+    found = [model for model in models.of(seen.config.content or {}) if not model.stored and model.chat_form]
+    lines = [
+        f"{', '.join(f'`{key}: {value}`' for key, value in (model.chat_form or {}).items())} "
+        f"in {seen.config.where(*model.path, 'model')}"
+        for model in found
+    ]
+    message = f"`{seen.config.path.name}` cannot be changed by `--store-all`"
+    return BadInput("config-not-editable", message, why=str(error), fix=f"write {'; '.join(lines)}")
+
+
+def _filled(seen: Seen) -> Change:
+    """Return an empty file with a template below the comments that it may have."""
+    new = from_template(seen)
+    kept = (seen.config.text or "").rstrip()
+    return replace(new, verb="updated", text=f"{kept}\n{new.text}" if kept else new.text)
+
+
+def _notice_ignored(seen: Seen) -> None:
+    asked = [f"--{name}" for name in ("model", "template") if getattr(seen.settings, name).asked]
+    if asked:
+        name = seen.config.path.name
+        ignored = f"`{name}` is there already, so {' and '.join(asked)} changed nothing"
+        fix = Fix(f"move `{name}` away, then ", Command("up"))
+        seen.progress.notice(Problem("config-kept", ignored, fix))
+
+
+def show(seen: Seen, change: Change) -> None:
+    """Show a change as a diff."""
+    from planodev.plano import config_edit
+
+    name = seen.config.path.name
+    diff = config_edit.diff(seen.config.text or "", change.text or "", name)
+    seen.progress.note("\n".join([f"`{name}` needs a change so that Plano stores in this database:", *diff]))
+
+
+def _agreed(seen: Seen, change: Change) -> bool:
+    show(seen, change)
+    yes = seen.context.options.get("yes")
+    return bool(yes or seen.progress.confirm(f"Change `{seen.config.path.name}` like this?", default=True))
+
+
+def _not_agreed(seen: Seen) -> BadInput:
+    options = ("--store-all",) if seen.context.options.get("store_all") else ()
+    return BadInput(
+        "change-not-confirmed",
+        f"`{seen.config.path.name}` was not changed",
+        why="nobody agreed to the change above; nothing else was done either",
+        fix=Fix(Command("up", *seen.config_option, *options, "--yes")),
+    )
+
+
+def mended(seen: Seen) -> list[Problem]:
+    """Return what is wrong now and mended by the proposed change."""
+    from planodev.plano import judge
+
+    if seen.config.blank:
+        try:
+            _ = seen.config.content
+        except BadInput as error:
+            return [error.problem]
+    found = judge.judge_config(seen.config, None, seen.mode, seen.config_option, port_of(seen))
+    return [problem for problem in found if problem.code in _MENDED]
+
+
+_MENDED = ("config-without-storage", "connection-string-placeholder", "connection-string-port")
+
+
+def look_before_first(seen: Seen, port: int | None = None) -> None:
+    """Look at what stands in the way of a first configuration.
+
+    Raises:
+        BadInput: the database was asked for at a port that Plano will need.
+
+    """
+    if (seen.project.path / OLD_NAME).is_file() and not seen.config_option:
+        text = f"`{OLD_NAME}` is not read: planoai takes `{seen.config.path.name}`, and this project has none"
+        seen.progress.notice(
+            Problem("old-config-name", text, Fix(Command("up", "--config", OLD_NAME), " uses that one"))
+        )
+    wanted = port or port_of(seen)
+    source = rendering.source(f"config/{seen.settings.template.value}.yaml.j2")
+    listed = {int(found) for found in re.findall(r"\bport: (\d+)", source)}
+    if wanted in {*planoai.PARTS, planoai.MODEL_PORT, planoai.PROMPT_PORT, *listed}:
+        raise BadInput(
+            "port-of-plano",
+            f"Plano needs the port {wanted} itself",
+            why=f"it comes from {seen.settings.port.source}; with the database there Plano does not start",
+            fix=Fix(Command("up", "--port", 5433)),
+        )
 
 
 def write(seen: Seen) -> Seen:
-    """Create the configuration from a template; in one that exists only `state_storage` is added or changed.
+    """Write the configuration as it was settled; where there is none, create it from a template.
 
     Raises:
         BadInput: the file cannot be written.
 
     """
     seen.progress.begin("Writing Plano's configuration")
-    seen, outcome = _edit(seen) if seen.config.content is not None else _create(seen)
-    warn(seen)
-    seen.progress.done(outcome)
+    path, change = seen.config.path, seen.config_change
+    if seen.config.text is None:
+        change = from_template(seen)
+        _store(path, change.text or "", CONFIG_MODE)
+        seen = judged(replace(seen, config=config_file.load(path)))
+    elif change.text is not None:
+        _store(path.resolve(), change.text, stat.S_IMODE(path.stat().st_mode))
+    seen.progress.done(Outcome(change.verb, path.name, change.detail))
     return seen
 
 
-def warn(seen: Seen) -> None:
-    """Say what is odd about the configuration; what Plano would not start with is what the proof fails with."""
-    for problem in judge.judge_config(seen.config, None, seen.mode):
-        if not problem.fatal:
-            seen.progress.notice(problem)
+def from_template(seen: Seen) -> Change:
+    """Return the first configuration."""
+    from planodev.plano import providers
 
-
-@dataclass(frozen=True)
-class Change:
-    """What becomes of the configuration: `text` is None where the file is left as it is."""
-
-    verb: str
-    detail: str = ""
-    text: str | None = None
-
-
-def change(seen: Seen) -> Change:
-    """Return what has to become of the configuration; an edit of the user's own file is shown as a diff."""
-    path, text = seen.config.path, seen.config.text or ""
-    if seen.config.content is None:
-        return _from_template(seen)
-    asked = [f"--{name}" for name in ("model", "template") if getattr(seen.settings, name).asked]
-    if asked:
-        ignored = f"`{path.name}` is there already, so {' and '.join(asked)} changed nothing"
-        fix = Fix(f"move `{path.name}` away, then ", Command("up"))
-        seen.progress.notice(Problem("config-kept", ignored, fix))
-    if seen.config.lacks is None:
-        return Change("unchanged")
-    try:
-        new = config_edit.with_storage(text)
-    except config_edit.NotEditable:
-        return Change("unchanged", "without storage; it has to be edited by hand")
-    diff = config_edit.diff(text, new, path.name)
-    seen.progress.note("\n".join([f"`{path.name}` does not store in postgres; this would change it:", *diff]))
-    return Change("updated", "`state_storage`, and nothing else", new)
-
-
-def _edit(seen: Seen) -> tuple[Seen, Outcome]:
-    path, found = seen.config.path, change(seen)
-    if found.text is None:
-        return seen, Outcome(found.verb, path.name, found.detail)
-    yes = seen.context.options.get("yes")
-    if not yes and not seen.progress.confirm(f"Change `{path.name}` like this?", default=True):
-        return seen, Outcome("unchanged", path.name, "the change above was not made")
-    _store(path.resolve(), found.text, stat.S_IMODE(path.stat().st_mode))
-    return replace(seen, config=config_file.load(path)), Outcome(found.verb, path.name, found.detail)
-
-
-def _create(seen: Seen) -> tuple[Seen, Outcome]:
-    path, found = seen.config.path, _from_template(seen)
-    _store(path, found.text or "", CONFIG_MODE)
-    config = config_file.load(path)
-    _ = config.content  # parsed now, while the server starts
-    return replace(seen, config=config), Outcome(found.verb, path.name, found.detail)
-
-
-def _from_template(seen: Seen) -> Change:
     template = seen.settings.template.value
-    models, why = _models(seen)
+    sources = [(".env", seen.env.values), ("the shell", seen.environment)]
+    models, why = list(seen.settings.model.value), seen.settings.model.source
+    if not models:
+        model, why = providers.choose(sources)
+        models = [model]
     text = rendering.render(
         f"config/{template}.yaml.j2",
-        providers=[providers.entry(model) for model in models],
+        providers=[providers.entry(model, sources) for model in models],
         connection_string=connection.CONNECTION_STRING,
     )
     return Change("created", f"from `{template}`, {models[0]} ({why})", text)
-
-
-def _models(seen: Seen) -> tuple[list[str], str]:
-    if seen.settings.model.value:
-        return list(seen.settings.model.value), seen.settings.model.source
-    model, why = providers.choose([(".env", seen.env.values), ("the shell", seen.environment)])
-    return [model], why
 
 
 def _store(path: Path, text: str, mode: int) -> None:

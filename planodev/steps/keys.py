@@ -41,7 +41,7 @@ def save(seen: Seen) -> tuple[Seen, list[Fix | str]]:
 
 def report(seen: Seen, problems: list[judge.KeyProblem], saved: set[str]) -> list[Fix | str]:
     """Say what is wrong with the keys; returns what is to be done before Plano can start."""
-    left = [problem for problem in problems if problem.key not in saved]
+    left = judge.together((problem for problem in problems if problem.key not in saved), places_of(seen))
     for problem in left:
         seen.progress.notice(problem)
     return [problem.fix for problem in left if problem.fatal and problem.fix]
@@ -80,8 +80,9 @@ def _value(seen: Seen, name: str) -> str | None:
 
 
 def places_of(seen: Seen) -> access_keys.Places:
-    """Return where planoai will look for keys once it is started by `planodev run`."""
-    return access_keys.places(seen.config.path, seen.env, seen.environment, seen.config_option)
+    """Return where planoai will look for keys once `up` has ended and it is started by `planodev run`."""
+    found = access_keys.places(seen.config.path, seen.env, seen.environment, seen.config_option)
+    return replace(found, will_be=True)
 
 
 def problems_of(seen: Seen) -> list[judge.KeyProblem]:

@@ -10,6 +10,7 @@ from planodev.postgres import connection, proof
 from planodev.problems import Command, Fix, VerificationFailed
 from planodev.project.identity import CONFIG_NAMES
 from planodev.result import Outcome
+from planodev.steps import config
 from planodev.steps.server import proof_beside_plano
 
 if TYPE_CHECKING:
@@ -71,12 +72,13 @@ def refuse_config(seen: Seen, way: Connection) -> None:
 
 
 def _refuse_unusable(seen: Seen, way: Connection | None) -> None:
-    problems = judge.judge_config(seen.config, given(seen, way), seen.mode, seen.config_option)
-    fatal = [problem for problem in problems if problem.fatal]
-    for problem in fatal[1:]:
-        seen.progress.notice(problem)
-    if fatal:
-        raise VerificationFailed.of(fatal[0])
+    port = _port(seen)
+    config.refuse(seen, judge.judge_config(seen.config, given(seen, way), seen.mode, seen.config_option, port))
+
+
+def _port(seen: Seen) -> int | None:
+    """Return the port of the project's own database as Plano gets it, None where `.env` names another one's."""
+    return None if seen.wanted.foreign_host else seen.wanted.port
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,9 @@ def verify_alone(seen: Seen) -> Verified:
 
     """
     missing = seen.env.missing
+    if seen.config.text is not None:
+        known = given(seen, None if missing else seen.connection())
+        config.refuse(seen, config.problems_of(seen, _port(seen), known))
     if missing:
         # A configuration with a database of its own needs none of them.
         named = storage.named(seen.config.connection_string, None, given(seen, None), seen.mode)
@@ -114,9 +119,6 @@ def verify_alone(seen: Seen) -> Verified:
         fix = Fix(Command("up", *seen.config_option))
         raise VerificationFailed("config-missing", "Plano has no configuration", why=f"there is no `{there}`", fix=fix)
     way = seen.connection()
-    for problem in judge.judge_config(seen.config, given(seen, way), seen.mode):
-        if not problem.fatal:  # the rest is what the proof fails with
-            seen.progress.notice(problem)
     seen.progress.begin(TITLE)
     if seen.wanted.foreign_host:
         return _elsewhere(seen, seen.connection(host=seen.wanted.foreign_host), way)

@@ -16,7 +16,7 @@ from planodev.cli.main import COMMANDS
 from planodev.engines import Engine
 from planodev.engines.docker.engine import DockerEngine
 from planodev.engines.embedded.engine import EmbeddedEngine
-from planodev.plano import config_file, providers
+from planodev.plano import config_file, models, providers
 from planodev.postgres import connection, state_table
 from tests.support.fake_engine import FakeEngine
 
@@ -38,7 +38,7 @@ def test_every_template_file_is_one_to_choose():
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-@pytest.mark.parametrize("provider", sorted(providers.BY_NAME))
+@pytest.mark.parametrize("provider", sorted(provider.name for provider in providers.OFFERED))
 def test_every_template_stores_with_every_provider(template, provider, tmp_path):
     text = rendered(template, f"{provider}/some-model")
     (tmp_path / "config.yaml").write_text(text)
@@ -46,7 +46,8 @@ def test_every_template_stores_with_every_provider(template, provider, tmp_path)
     assert config.lacks is None
     assert config.content["state_storage"]["connection_string"] == connection.CONNECTION_STRING
     assert [entry["port"] for entry in config.content["listeners"] if entry["type"] == "model"] == [12000]
-    assert [named.name for named in config.keys] == ([key] if (key := providers.BY_NAME[provider].key) else [])
+    assert [named.name for named in config.keys] == list(providers.BY_NAME[provider].keys[:1])
+    assert [model.stored for model in models.of(config.content)] == [True]
     assert "${" not in str(config.content["model_providers"])
     assert text.endswith("\n")
     assert YAML(typ="safe").load(text)["version"] == "v0.4.0"
@@ -59,11 +60,12 @@ def test_planoai_accepts_every_template_with_every_provider(tmp_path):
             pytest.fail("PLANOAI must name a Python with planoai 0.4.39 here")
         pytest.skip("PLANOAI does not name a Python with planoai")
     for template in TEMPLATES:
-        for provider in providers.BY_NAME:
-            (tmp_path / f"{template}-{provider}.yaml").write_text(rendered(template, f"{provider}/some-model"))
+        for provider in providers.OFFERED:
+            text = rendered(template, f"{provider.name}/some-model")
+            (tmp_path / f"{template}-{provider.name}.yaml").write_text(text)
     code = "import sys\nfrom planoai.native_runner import native_validate_config as v\nfor p in sys.argv[1:]: v(p)"
     files = sorted(map(str, tmp_path.glob("*.yaml")))
-    assert len(files) == len(TEMPLATES) * len(providers.BY_NAME)
+    assert len(files) == len(TEMPLATES) * len(providers.OFFERED)
     environment = {**os.environ, "HOME": str(tmp_path)}
     done = subprocess.run([python, "-c", code, *files], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr

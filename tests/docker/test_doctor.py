@@ -235,7 +235,8 @@ def test_a_line_that_is_wrong_is_told_by_its_check(shop, look, name):
 
 def test_everything_that_is_wrong_with_a_configuration_is_told_each_with_its_fix(shop, look):
     anthropic = r"- model: anthropic/[a-z0-9-]+"
-    three = "- model: vercel/a\n    access_key: $V_KEY\n  - model: xai/b\n    access_key: $X_KEY\n  - model: openai/c"
+    three = "- model: vercel/a\n    base_url: https://h/v1\n    access_key: $V_KEY\n"
+    three += "  - model: xai/b\n    access_key: $X_KEY\n  - model: openai/c"
     shop.change("config.yaml", anthropic, three)
     shop.change("config.yaml", r"\$ANTHROPIC_API_KEY", "$O_KEY")
     shop.change("config.yaml", r"\$\{DB_NAME\}", "other/#x?sslmode=prefer")

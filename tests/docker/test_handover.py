@@ -151,7 +151,7 @@ def test_the_name_of_the_configuration_and_the_port_are_the_projects_own(make_pr
         _, seen = hand("planoai", "up", *arguments, project=project)
         assert (parsed(seen["connection_string"])["port"], seen["access_keys"]) == (
             str(port),
-            {"groq/llama-3.3-70b-versatile": "gsk-1"},
+            {"groq-chat/llama-3.3-70b-versatile": "gsk-1"},
         )
         assert log_in(seen["mode"], seen["connection_string"])
 

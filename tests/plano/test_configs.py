@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from planodev.plano import config_file
-from planodev.plano.config_edit import NotEditable, with_storage
-from planodev.plano.judge import VERSIONS
+from planodev.plano import config_file, models
+from planodev.plano.config_edit import NotEditable, diff, with_storage, with_stored_models
+from planodev.plano.rules import VERSIONS
 from planodev.postgres.connection import CONNECTION_STRING
 from planodev.problems import BadInput
 
@@ -290,6 +290,55 @@ def assert_edited(text):
     except YAMLError:  # a comment inside a value that goes over lines
         return
     assert_only_storage_changed(text, with_storage(text))
+
+
+def assert_only_models_changed(old):
+    """Hold an edit of the models to what its diff shows, and to what it is for."""
+    try:
+        new = with_stored_models(old)
+    except NotEditable:
+        return None
+    before, after = load(old), load(new)
+    assert comments(new) == comments(old)
+    assert not [model for model in models.of(after) if not model.stored and model.chat_form and not model.router]
+    changed = [line for line in diff(old, new, "c") if re.match(r"[+-](?![+-])", line)]
+    words = [re.sub(r"[^\w./*:$-]+", " ", line[1:]).split() for line in changed]
+    gone = [word for line, one in zip(changed, words, strict=True) for word in one if line[0] == "-"]
+    added = [word for line, one in zip(changed, words, strict=True) for word in one if line[0] == "+"]
+    forms = [model.chat_form or {} for model in models.of(before) if not model.stored]
+    fine = {text for form in forms for pair in form.items() for text in (*pair, f"{pair[0]}:", f"{pair[0]}:{pair[1]}")}
+    assert {word for word in added if word not in gone} <= fine
+    for key in set(before) - {"model_providers", "llm_providers", "model_aliases", "routing_preferences"}:
+        assert key in ("ratelimits", "model_metrics_sources") or after[key] == before[key]
+    assert with_stored_models(new) == new
+    return new
+
+
+@pytest.mark.parametrize("name", sorted(CONFIGS))
+def test_storing_all_models_changes_nothing_else(name):
+    assert_only_models_changed(CONFIGS[name].decode())
+
+
+def test_what_planoai_accepts_it_accepts_with_all_models_stored(judge, tmp_path):
+    edited = 0
+    for name, content in CONFIGS.items():
+        new = assert_only_models_changed(content.decode())
+        if new in (None, content.decode()):
+            continue
+        edited += 1
+        (tmp_path / f"{name}.yaml").write_bytes(new.encode())
+        assert judge(str(tmp_path / f"{name}.yaml"))[0] is None, name
+    assert edited > 15
+
+
+@settings(max_examples=150, deadline=None)
+@given(sprinkled_files())
+def test_comments_and_blank_lines_anywhere_change_nothing_of_that(text):
+    try:
+        load(text)
+    except YAMLError:
+        return
+    assert_only_models_changed(text)
 
 
 def expected(content):

@@ -12,14 +12,19 @@ from planodev.plano import providers
 @pytest.mark.parametrize(
     ("env", "shell", "provider", "why"),
     [
-        ({}, {}, "openai", "no provider key"),
+        ({}, {}, "anthropic", "no provider key"),
         ({"ANTHROPIC_API_KEY": "k"}, {}, "anthropic", "ANTHROPIC_API_KEY is in .env"),
         ({}, {"GROQ_API_KEY": "k"}, "groq", "GROQ_API_KEY is in the shell"),
         ({"GROQ_API_KEY": "k"}, {"ANTHROPIC_API_KEY": "k"}, "groq", ".env"),  # `.env` before the shell
-        ({"OPENAI_API_KEY": "k"}, {"MISTRAL_API_KEY": "k"}, "mistral", "the shell"),  # a provider that is stored first
+        ({"OPENAI_API_KEY": "k"}, {"MISTRAL_API_KEY": "k"}, "mistral", "the shell"),  # one that loses nothing first
         ({"OPENAI_API_KEY": "k"}, {}, "openai", "OPENAI_API_KEY is in .env"),
         ({"ANTHROPIC_API_KEY": ""}, {"GEMINI_API_KEY": "k"}, "gemini", "the shell"),
-        ({"XIAOMI": "k", "PATH": "/bin"}, {}, "openai", "no provider key"),
+        ({"ANTHROPIC_API_KEY": "<your key>"}, {"GEMINI_API_KEY": "k"}, "gemini", "the shell"),
+        ({}, {"GOOGLE_API_KEY": "k"}, "gemini", "GOOGLE_API_KEY is in the shell"),
+        ({}, {"GROK_API_KEY": "k"}, "xai", "GROK_API_KEY"),
+        ({}, {"MOONSHOT_API_KEY": "k"}, "moonshotai", "MOONSHOT_API_KEY"),
+        ({}, {"DIGITALOCEAN_API_KEY": "k"}, "digitalocean", "DIGITALOCEAN_API_KEY"),
+        ({"XIAOMI": "k", "PATH": "/bin"}, {}, "anthropic", "no provider key"),
     ],
 )
 def test_the_keys_that_are_there_decide(env, shell, provider, why):
@@ -29,10 +34,16 @@ def test_the_keys_that_are_there_decide(env, shell, provider, why):
     assert providers.check_model(model) == model
 
 
-def test_every_key_alone_leads_to_its_own_provider_or_to_none():
-    for name, provider in providers.BY_NAME.items():
-        if provider.key and provider.model:
-            assert providers.choose([("", {provider.key: "k"})])[0] == f"{name}/{provider.model}"
+def test_every_key_of_a_provider_leads_to_it_and_is_the_one_that_is_written():
+    for provider in providers.OFFERED:
+        for key in provider.keys:
+            model, _ = providers.choose([("", {key: "k-1"})])
+            assert model == f"{provider.name}/{provider.model}"
+            assert providers.entry(model, [("", {key: "k-1"})]).key == key
+
+
+def test_without_a_key_there_is_a_model_that_is_stored_as_it_is():
+    assert providers.entry(providers.FALLBACK).model == providers.FALLBACK
 
 
 @pytest.mark.parametrize(
@@ -61,21 +72,6 @@ def test_a_model_that_will_not_do_says_why(model, said):
     with pytest.raises(ValueError) as caught:
         providers.check_model(model)
     assert said in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("model", "stored"),
-    [
-        ("openai/gpt-4o", False),
-        ("xai/g", False),
-        ("chatgpt/x", False),
-        ("vercel/x", False),
-        ("anthropic/c", True),
-        ("ollama/x", True),
-    ],
-)
-def test_providers_that_keep_the_history_themselves_are_known(model, stored):
-    assert providers.stored_by_plano(model) is stored
 
 
 @given(st.text(max_size=30))

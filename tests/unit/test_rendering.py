@@ -51,8 +51,19 @@ def test_a_template_names_the_models_with_keys_as_planoai_takes_them(template):
     assert content["model_providers"] == [
         {"model": MODELS[0], "access_key": "$ANTHROPIC_API_KEY", "default": True},
         {"model": MODELS[1], "base_url": "http://localhost:11434"},
-        {"model": MODELS[2], "access_key": "$OPENAI_API_KEY"},
+        {
+            "model": "openai-chat/gpt-4o",
+            "access_key": "$OPENAI_API_KEY",
+            "base_url": "https://api.openai.com/v1",
+            "provider_interface": "mistral",
+        },
     ]
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_template_says_what_the_form_costs_where_it_costs_something(template):
+    assert "The price: `reasoning`" in rendered(template, ["openai/gpt-4o"])[0]
+    assert "The price" not in rendered(template, ["groq/x", "anthropic/y"])[0]
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
@@ -84,4 +95,5 @@ def accepted(model):
 def test_every_model_that_is_accepted_comes_back_from_the_yaml_as_it_was(provider, name):
     assume(accepted(f"{provider}/{name}"))
     _, content = rendered("responses", [f"{provider}/{name}"])
-    assert content["model_providers"][0]["model"] == f"{provider}/{name}"
+    prefix = f"{provider}-chat" if providers.BY_NAME[provider].chat_url else provider
+    assert content["model_providers"][0]["model"] == f"{prefix}/{name}"

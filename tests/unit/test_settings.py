@@ -60,7 +60,7 @@ BAD = {
     "engine": ["nosuch", "DOCKER", ""],
     "plano": ["cloud", ""],
     "pull": ["sometimes", ""],
-    "model": ["gpt-4o", "nosuch/x", "openai/", "openai/a b", "qwen/x", "openai/a\nb: c"],
+    "model": ["gpt-4o", "nosuch/x", "openai/", "openai/a b", "azure_openai/x", "openai/a\nb: c"],
     "timeout": ["0", "-1", "nan", "inf", "soon", "3601", ""],
     "config": ["a\0b"],
 }

@@ -49,7 +49,13 @@ CASES = [
     ),
     (GOOD.replace(MODEL, PROMPT), "no-model-listener", False, "only prompt listeners"),
     (GOOD.replace("anthropic/claude-sonnet-4-5", "openai/gpt-4o"), "provider-keeps-history", False, "openai/gpt-4o"),
-    (GOOD.replace("anthropic/claude-sonnet-4-5", "xai/grok-3"), "provider-keeps-history", False, "anthropic"),
+    (GOOD.replace("anthropic/claude-sonnet-4-5", "xai/grok-4.3"), "provider-keeps-history", False, "api.x.ai/v1"),
+    (GOOD.replace("anthropic/claude-sonnet-4-5", "groq/x"), "groq-unanswered", True, "model: groq-chat/x"),
+    (with_string("postgresql://[USER]:$DB_PASSWORD@[HOST]:5432/postgres"), "connection-string-placeholder", True, ""),
+    (with_string("postgresql://me:x@db.example.com:5432/d"), "connection-string-placeholder", True, "up --yes`"),
+    (with_string("postgresql://user:password@host:5432/database"), "connection-string-placeholder", True, "up --yes`"),
+    (with_string("postgresql://<user>:<password>@<host>/d"), "connection-string-placeholder", True, "up --yes`"),
+    (with_string("postgresql://u:p@YOUR-HOST:5432/d"), "connection-string-placeholder", True, "up --yes`"),
     (with_string("postgresql://u:p@h:5432/d?sslmode=require"), "connection-string-sslmode-require", True, "disable"),
     (with_string("postgresql://u:p@h:5432/d?sslmode=prefer"), "connection-string-sslmode-prefer", False, "TLS"),
     (with_string("postgresql://u:p@ss@h:5432/d"), "connection-string-at-sign", True, "%40"),
@@ -86,7 +92,8 @@ GOOD_ONES = [
     GOOD.replace(
         "{model: anthropic/claude-sonnet-4-5}", "{model: ollama/llama3.1, base_url: 'http://localhost:11434'}"
     ),
-    f"version: v0.1\nlisteners:\n  egress_traffic: {{port: 12000}}\nllm_providers:\n  - {{model: groq/x}}\n{STORAGE}",
+    f"version: v0.1\nlisteners:\n  egress_traffic: {{port: 12000}}\nllm_providers: [{{model: mistral/x}}]\n{STORAGE}",
+    with_string("postgresql://${DB_USER}:${DB_PASS}@${DB_HOST}:5432/${DB_NAME}"),
     with_string("postgresql://u:p@[::1]:5432/d?connect_timeout=5"),
     with_string("postgresql://u:p@h:5432/d?options=-c%20search_path%3Dapp"),
 ]
@@ -99,7 +106,7 @@ def test_nothing_is_found_where_it_will_store(tmp_path, text, environment):
 
 
 @pytest.mark.parametrize("template", rendering.config_templates())
-@pytest.mark.parametrize("provider", sorted(set(providers.BY_NAME) - providers.KEEP_OWN_HISTORY))
+@pytest.mark.parametrize("provider", [provider.name for provider in providers.OFFERED])
 def test_nothing_is_found_in_a_template(tmp_path, template, provider):
     entries = [providers.entry(f"{provider}/some-model")]
     text = rendering.render(

@@ -1,0 +1,138 @@
+"""The models of a configuration as Plano reads them: where a conversation with each goes, and whether Plano keeps it.
+
+Plano keeps the conversations of POST /v1/responses exactly where the path that it sends them to is another one: then
+the provider has no history of its own. Sources: Plano 0.4.36 `crates/hermesllm/src/clients/endpoints.rs:85-205` (the
+path), `crates/brightstaff/src/handlers/llm/mod.rs:49,757-770,1054-1101` (what it decides), planoai 0.4.39
+`config_generator.py:395-545` (interface, base URL and name).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from planodev.plano.access_keys import entries
+from planodev.plano.providers import BY_NAME, CHAT_INTERFACE, chat_prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+LISTS = ("model_providers", "llm_providers")
+RESPONSES = "/v1/responses"
+# Of these Plano expects a /responses of their own; of all others chat completions.
+_RESPONDERS = frozenset({"openai", "xai", "chatgpt", "vercel"})
+# Where the path of a base URL is empty.
+_PREFIXES = {
+    "groq": "openai",
+    "zhipu": "api/paas/v4",
+    "qwen": "compatible-mode/v1",
+    "azure_openai": "openai/deployments",
+    "gemini": "v1beta/openai",
+    "amazon_bedrock": "",
+}
+_CHATGPT_URL = "https://chatgpt.com/backend-api/codex"  # planoai's own
+_UNVERSIONED = "perplexity/"
+
+
+@dataclass(frozen=True)
+class Model:
+    """One entry of `model_providers`.
+
+    Args:
+        path: where it stands in the configuration, such as `("model_providers", 0)`.
+        name: `PREFIX/MODEL`, as it is written.
+        interface: whose form Plano speaks to it; None where nothing says it, which planoai refuses.
+        base_url: "" where none is given.
+        default: whether a client that names no model gets this one.
+
+    """
+
+    path: tuple[str, int]
+    name: str
+    interface: str | None
+    base_url: str
+    default: bool
+
+    @property
+    def prefix(self) -> str:
+        """The part of the name before the slash, "" where there is none."""
+        return self.name.partition("/")[0].strip() if "/" in self.name else ""
+
+    @property
+    def number(self) -> str:
+        """The name without its prefix, by which clients may ask for it, too."""
+        return self.name.partition("/")[2]
+
+    @property
+    def wildcard(self) -> bool:
+        """Whether it stands for all models of its prefix."""
+        return self.name.rpartition("/")[2].strip() == "*"
+
+    @property
+    def router(self) -> bool:
+        """Whether it is one of Plano's own models, which route and do not chat."""
+        return self.interface == "plano"
+
+    @property
+    def answers(self) -> bool:
+        """Whether POST /v1/responses gets an answer: Plano sends groq's the body of another request."""
+        return self.interface != "groq"
+
+    @property
+    def stored(self) -> bool:
+        """Whether Plano keeps the conversations with it."""
+        return self.answers and upstream_path(self) != RESPONSES
+
+    @property
+    def chat_form(self) -> dict[str, str] | None:
+        """The keys of the form in which Plano keeps its conversations; None where it has no such form.
+
+        All names of a wildcard would change with its prefix, and `chatgpt` knows no chat completions.
+        """
+        if self.wildcard or self.interface == "chatgpt":
+            return None
+        own = BY_NAME.get(self.prefix)
+        base_url = self.base_url or (own.chat_url if own else None) or ""
+        if self.interface == "groq" and urlsplit(base_url).path in ("", "/"):
+            base_url = base_url.rstrip("/") + "/openai/v1"  # which is where groq itself has it
+        name = f"{chat_prefix(self.prefix)}/{self.number}" if own else self.name
+        return {"model": name, "base_url": base_url, "provider_interface": CHAT_INTERFACE}
+
+
+def of(content: Mapping[str, Any]) -> list[Model]:
+    """Return the models that a parsed configuration names, routers too."""
+    return list(_read(content))
+
+
+def _read(content: Mapping[str, Any]) -> Iterator[Model]:
+    key = next((name for name in LISTS if entries(content, name)), LISTS[0])
+    for at, entry in enumerate(content.get(key) or ()):
+        if not isinstance(entry, dict) or not isinstance(entry.get("model"), str):
+            continue
+        name, base_url = entry["model"], entry.get("base_url")
+        prefix = name.partition("/")[0].strip()
+        interface = prefix if prefix in BY_NAME else entry.get("provider_interface")
+        base_url = base_url if isinstance(base_url, str) else ""
+        if interface == "chatgpt":
+            base_url = base_url or _CHATGPT_URL
+        yield Model((key, at), name, interface, base_url, default=entry.get("default") is True)
+
+
+def upstream_path(model: Model) -> str:
+    """Return the path that Plano sends a POST /v1/responses for this model to."""
+    interface = model.interface or ""
+    suffix = "responses" if interface in _RESPONDERS else "chat/completions"
+    if interface == "groq":
+        suffix = RESPONSES.strip("/")
+    elif interface == "azure_openai":
+        suffix = f"{model.number}/{suffix}?api-version=2025-01-01-preview"
+    elif interface == "amazon_bedrock":
+        suffix = f"model/{model.number}/converse"
+    usual = "" if model.name.startswith(_UNVERSIONED) else "v1"
+    try:
+        path = urlsplit(model.base_url).path
+    except ValueError:  # which is told as that
+        path = ""
+    prefix = path.strip("/") or _PREFIXES.get(interface, usual)
+    return f"/{prefix}/{suffix}" if prefix else f"/{suffix}"

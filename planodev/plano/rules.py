@@ -1,0 +1,462 @@
+"""What Plano does not start with: what planoai refuses, and what it accepts and Envoy or brightstaff refuse.
+
+planoai's own validation says more of its own part (`validation.py`); these are the faults that real files have, each
+with its line and what to write there. Sources: planoai 0.4.39 `config_generator.py`, `utils.py:74-154` and `data/`;
+Plano 0.4.36 `crates/brightstaff/src/main.rs:101-400`, `crates/common/src/llm_providers.rs:100-170` and
+`configuration.rs`; Envoy 1.37.0 with what planoai renders.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from planodev.plano import models, planoai
+from planodev.plano.access_keys import entries
+from planodev.plano.planoai import MODEL_PORT, PARTS, PROMPT_PORT
+from planodev.plano.providers import BY_NAME, CHAT_INTERFACE, FALLBACK, PROVIDERS
+from planodev.problems import Command, Fix, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from planodev.plano.config_file import ConfigFile, KeyPath
+    from planodev.plano.models import Model
+
+VERSIONS = ("v0.1", "v0.1.0", "0.1-beta", "0.2.0", "v0.3.0", "v0.4.0")
+_AGENT_PORT = 8000
+_MODEL_LISTENER = f"{{type: model, name: model_listener, port: {MODEL_PORT}}}"
+# Names that planoai's template of Envoy's configuration has for its own clusters.
+_CLUSTERS = {provider.name for provider in PROVIDERS if provider.base_url is None} - {"chatgpt"}
+_CLUSTERS |= {"plano", "arch_internal", "bright_staff", "arch_prompt_gateway_listener", "arch_listener_llm"}
+# What people write for a provider that Plano calls otherwise, and which provider a model without one belongs to.
+_OTHER_NAMES = {"claude": "anthropic", "google": "gemini", "together": "together_ai", "azure": "azure_openai"}
+_OTHER_NAMES |= {"bedrock": "amazon_bedrock", "grok": "xai", "moonshot": "moonshotai", "kimi": "moonshotai"}
+_FAMILIES = {"claude": "anthropic", "gpt-": "openai", "o1": "openai", "o3": "openai", "o4": "openai"}
+_FAMILIES |= {"gemini": "gemini", "mistral": "mistral", "deepseek": "deepseek", "grok": "xai", "kimi": "moonshotai"}
+_FAMILIES |= {"glm": "zhipu", "mimo": "xiaomi"}
+_LISTS = ("model_providers", "llm_providers", "agents", "filters", "prompt_targets", "routing_preferences")
+_MAPPINGS = ("endpoints", "model_aliases", "overrides", "routing", "tracing")
+_KINDS = ("model", "prompt", "agent")
+_LONGEST = 60  # characters of a value in a message
+_DURATION = re.compile(r"\d+(\.\d{1,9})?s")
+
+
+def problems(config: ConfigFile, content: Mapping[str, Any], database_port: int | None) -> Iterator[Problem]:
+    """Yield what keeps Plano from starting; all are errors, but for what only keeps an agent from answering.
+
+    Args:
+        config: the configuration.
+        content: what it holds.
+        database_port: on this machine, None where it is not known or elsewhere.
+
+    """
+    for rule in (_shape, _values, _listeners, _models, _names, _agents, _routing):
+        yield from rule(config, content)
+    yield from _ports(config, content, database_port)
+
+
+def _error(code: str, message: str, fix: Fix | str) -> Problem:
+    """Return a problem with which Plano does not start, or does not store."""
+    return Problem(code, message, fix, level="error")
+
+
+def shown(value: object) -> str:
+    """Return a value of a file for a message: in one line, without control characters, and not endlessly."""
+    text = "".join(character if character.isprintable() else " " for character in str(value))
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def closest(word: str, known: list[str]) -> str | None:
+    """Return the known word that was probably meant."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(word, known, n=1, cutoff=0.6)), None)
+
+
+def _shape(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    name = config.path.name
+    for key, wanted in (("version", VERSIONS[-1]), ("listeners", f"[{_MODEL_LISTENER}]")):
+        if content.get(key) is None:
+            has = f"an empty `{key}`{config.at(key)}" if key in content else f"no `{key}`"
+            place = f"in {config.where(key)}" if key in content else f"at the top of `{name}`"
+            message = f"`{name}` has {has}, and planoai refuses it"
+            yield _error("config-key-missing", message, f"write `{key}: {wanted}` {place}")
+    version = content.get("version")
+    if version is not None and version not in VERSIONS:
+        message = f"planoai {planoai.CHECKED} does not know version `{shown(version)}`{config.at('version')}"
+        yield _error("config-version", message, f"write `version: {VERSIONS[-1]}` in {config.where('version')}")
+    if "llm_providers" in content and "model_providers" in content:
+        message = f"`{name}` has both `model_providers` and `llm_providers`, and planoai refuses that"
+        fix = f"move all of them to `model_providers`{config.at('llm_providers')}"
+        yield _error("two-provider-lists", message, fix)
+    for key in (*_LISTS, *_MAPPINGS):
+        if key in content and not isinstance(content[key], list if key in _LISTS else dict):
+            kind = "a list" if key in _LISTS else "a mapping of keys"
+            message = f"`{key}`{config.at(key)} is {_kind(content[key])}, and planoai wants {kind}"
+            yield _error("config-value", message, f"remove {config.where(key)}, or write {kind} there")
+
+
+def _kind(value: object) -> str:
+    names = {type(None): "empty", dict: "a mapping of keys", list: "a list"}
+    return names.get(type(value), f"`{shown(value)}`")
+
+
+def _values(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield values of a kind that nobody takes there."""
+    for path, fits, wants, example, who in _wanted(content):
+        value: Any = content
+        here = True
+        for step in path:
+            here = here and (step in value if isinstance(value, dict) else isinstance(value, list))
+            value = value[step] if here else {}
+        if here and not fits(value):
+            message = f"`{path[-1]}`{config.at(*path)} is `{shown(value)}`, and {who} wants {wants}"
+            yield _error("config-value", message, f"write `{path[-1]}: {example}` in {config.where(*path)}")
+
+
+def _wanted(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any], bool], str, str, str]]:
+    """Yield where values may stand: the path, whether one fits, what is wanted, an example, and who wants it."""
+    duration = (lambda value: bool(_DURATION.fullmatch(str(value))), "seconds with an `s`", "30s", "Envoy")
+    for path, entry, kind in listeners_of(content):
+        yield (*path, "port"), _is_port, "a whole number from 1 to 65535", str(_usual_port(kind)), "Plano"
+        yield (*path, "timeout"), *duration
+        if not entry.get("agents"):  # for those Envoy listens everywhere
+            yield (*path, "address"), _is_address, "an IP address", "0.0.0.0", "Envoy"  # noqa: S104  Plano's own default
+        if path[-1] != "egress_traffic" and isinstance(path[-1], int):
+            yield (*path, "type"), lambda value: value in _KINDS, "model, prompt or agent", "model", "planoai"
+    for model in models.of(content):
+        yield (*model.path, "default"), lambda value: isinstance(value, bool), "true or false", "true", "planoai"
+    yield ("overrides", "upstream_connect_timeout"), *duration
+    for name in content.get("endpoints") or () if isinstance(content.get("endpoints"), dict) else ():
+        yield ("endpoints", name, "connect_timeout"), *duration
+    percent = ("tracing", "random_sampling")
+    yield percent, lambda value: _is_number(value) and 0 <= value <= 100, "a number from 0 to 100", "100", "Envoy"  # noqa: PLR2004
+    if _sampled(content):
+        collector = ("tracing", "opentracing_grpc_endpoint")
+        yield collector, _has_port, "a URL with a port", "http://localhost:4317", "Envoy"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_port(value: object) -> bool:
+    return _is_number(value) and 1 <= int(str(value)) <= 65535  # noqa: PLR2004
+
+
+def _is_address(value: object) -> bool:
+    from ipaddress import ip_address
+
+    try:
+        return bool(ip_address(str(value)))
+    except ValueError:
+        return False
+
+
+def _has_port(value: object) -> bool:
+    return "$" in str(value) or re.fullmatch(r"http://[^/]+:\d{1,5}/?", str(value)) is not None
+
+
+def _sampled(content: Mapping[str, Any]) -> bool:
+    tracing = content.get("tracing")
+    sampling = tracing.get("random_sampling") if isinstance(tracing, dict) else None
+    return _is_number(sampling) and int(str(sampling)) > 0
+
+
+def _usual_port(kind: str) -> int:
+    return {"agent": _AGENT_PORT, "prompt": PROMPT_PORT}.get(kind, MODEL_PORT)
+
+
+def listeners_of(content: Mapping[str, Any]) -> list[tuple[KeyPath, Mapping[str, Any], str]]:
+    """Return each listener that is written: where, what it holds, and its type; the older form has two, by name."""
+    found = content.get("listeners")
+    if isinstance(found, dict):
+        kinds = {"egress_traffic": "model", "ingress_traffic": "prompt"}
+        there = {name: found.get(name) for name in kinds}
+        return [(("listeners", n), entry, kinds[n]) for n, entry in there.items() if isinstance(entry, dict) and entry]
+    if not isinstance(found, list):
+        return []
+    listed = [(at, entry) for at, entry in enumerate(found) if isinstance(entry, dict)]
+    return [(("listeners", at), entry, str(entry.get("type"))) for at, entry in listed]
+
+
+def _second(listeners: list[tuple[KeyPath, Mapping[str, Any], str]]) -> list[tuple[KeyPath, Mapping[str, Any]]]:
+    """Return the model listeners but for the first one: planoai takes no second."""
+    return [(path, listener) for path, listener, kind in listeners if kind == "model"][1:]
+
+
+def _called(config: ConfigFile, path: KeyPath, entry: Mapping[str, Any]) -> str:
+    name = entry.get("name")
+    return f"listener `{shown(name)}`{config.at(*path)}" if name else f"a listener{config.at(*path)}"
+
+
+def _listeners(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    if not isinstance(content.get("listeners"), list):
+        return  # the older form, which has a model listener of its own
+    agents = {str(agent.get("id")): agent for agent in entries(content, "agents")}
+    listeners, name = listeners_of(content), config.path.name
+    for path, listener, kind in listeners:
+        for key, example in (("type", "model"), ("name", "model_listener"), ("port", _usual_port(kind))):
+            if key not in listener:
+                what = "has no port, and Plano exits at startup"
+                code = "listener-without-port" if key == "port" else "listener-incomplete"
+                what = what if key == "port" else f"has no `{key}`, and planoai refuses it"
+                fix = f"add `{key}: {example}` to the listener in {config.where(*path)}"
+                yield _error(code, f"{_called(config, path, listener)} {what}", fix)
+        if kind == "agent":
+            yield from _agents_of(config, path, listener, agents)
+    for path, listener in _second(listeners):
+        message = f"{_called(config, path, listener)} is a second model listener, and planoai refuses that"
+        yield _error("two-model-listeners", message, f"remove the listener in {config.where(*path)}")
+    kinds = sorted({kind for _, _, kind in listeners if kind in ("agent", "prompt")})
+    if kinds and not any(kind == "model" for _, _, kind in listeners):
+        message = (
+            f"`{name}` has only {' and '.join(kinds)} listeners{config.at('listeners')}; "
+            "Plano stores only POST /v1/responses on a model listener"
+        )
+        fix = (
+            "send what Plano should remember to port 12000, which it opens by itself; "
+            f"or name that one: `- {_MODEL_LISTENER}` under `listeners:`"
+        )
+        yield Problem("no-model-listener", message, fix)
+
+
+def _agents_of(
+    config: ConfigFile, path: KeyPath, listener: Mapping[str, Any], agents: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Problem]:
+    name = config.path.name
+    if not listener.get("agents"):
+        message = f"agent {_called(config, path, listener)} names no agents, and Plano exits at startup"
+        yield _error("listener-without-agents", message, f"give it `agents:` in `{name}`")
+    for agent in entries(listener, "agents"):
+        number = str(agent.get("id"))
+        if not agents.get(number, {}).get("url"):
+            entry = f"`- {{id: {shown(number)}, url: http://localhost:10510}}`"
+            fix = f"add it to `agents:` at the top level of `{name}`, such as {entry}"
+            message = f"agent `{shown(number)}` of {_called(config, path, listener)} has no URL"
+            yield Problem("agent-without-url", message, fix)
+
+
+def _models(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with one model, whatever the others are."""
+    for model in models.of(content):
+        entry = content[model.path[0]][model.path[1]]
+        if not model.prefix:
+            better = f"{_family(model.name)}/{shown(model.name)}"
+            message = f"{_said(config, model)} has no provider before a slash, and planoai refuses it"
+            fix = f"write `model: {better}` in {config.where(*model.path, 'model')}"
+            yield _error("model-without-provider", message, fix)
+            continue
+        own = BY_NAME.get(model.prefix)
+        if own and entry.get("provider_interface") is not None:
+            message = f"{_said(config, model)} has a `provider_interface`, and planoai takes none beside `{own.name}/`"
+            fix = f"remove {config.where(*model.path, 'provider_interface')}"
+            yield _error("interface-not-allowed", message, fix)
+        if own and own.base_url is not None and entry.get("base_url") is None:
+            who = "planoai refuses it" if own.name in _ASKED_BY_PLANOAI else "Envoy has no address for it"
+            url, where = own.base_url or "https://HOST/PATH", config.where(*model.path, "model")
+            message = f"{_said(config, model)} has no `base_url`, and {who}"
+            yield _error("base-url-missing", message, f"add `base_url: {url}` to the entry in {where}")
+        if own is None and (entry.get("base_url") is None or entry.get("provider_interface") is None):
+            yield _unknown(config, model)
+        if model.wildcard and model.default:
+            message = f"{_said(config, model)} stands for many models, and planoai takes none of these as the default"
+            yield _error("wildcard-default", message, f"remove {config.where(*model.path, 'default')}")
+        if model.base_url and not _is_url(model.base_url):
+            url = re.sub(r"^(?:[a-z][a-z0-9+.-]*:)?//", "", shown(model.base_url)) or "HOST/PATH"
+            scheme = "http" if url.startswith(("localhost", "127.")) else "https"
+            path = (*model.path, "base_url")
+            message = f"`base_url`{config.at(*path)} has no http:// or https:// with a host, and planoai refuses it"
+            yield _error("base-url-invalid", message, f"write `base_url: {scheme}://{url}` in {config.where(*path)}")
+
+
+def _said(config: ConfigFile, model: Model) -> str:
+    return f"model `{shown(model.name)}`{config.at(*model.path, 'model')}"
+
+
+_ASKED_BY_PLANOAI = ("azure_openai", "ollama", "qwen", "amazon_bedrock", "plano")
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _family(name: str) -> str:
+    """Return the provider that a model without one probably belongs to."""
+    return next((provider for start, provider in _FAMILIES.items() if name.lower().startswith(start)), "PROVIDER")
+
+
+def _unknown(config: ConfigFile, model: Model) -> Problem:
+    meant = _OTHER_NAMES.get(model.prefix.lower()) or closest(model.prefix.lower(), list(BY_NAME))
+    where = config.where(*model.path, "model")
+    if meant:
+        fix = f"write `model: {meant}/{shown(model.number)}` in {where}"
+    else:
+        lines = f"`base_url: http://HOST:PORT/v1` and `provider_interface: {CHAT_INTERFACE}`"
+        fix = f"for a server that speaks OpenAI's chat completions add {lines} to the entry in {where}"
+    needs = f"{_said(config, model)} needs a `base_url` and a `provider_interface`"
+    message = f"Plano knows no provider `{shown(model.prefix)}`: {needs}"
+    return _error("provider-unknown", message, fix)
+
+
+def _names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield models that stand there twice, two defaults, and aliases for none."""
+    found = models.of(content)
+    keys: dict[str, Model] = {}
+    names: dict[str, Model] = {}
+    for model in found:
+        own = content[model.path[0]][model.path[1]].get("name")
+        twice = names.get(own) if own is not None else None
+        known = [] if model.wildcard else [model.name, *([model.number] if model.number != model.name else [])]
+        twice = twice or next((keys[key] for key in known if key in keys), None)
+        if twice:
+            where, first = config.where(*model.path), config.at(*twice.path)
+            message = f"model `{shown(model.name)}`{config.at(*model.path)} has the name of another one{first}"
+            yield _error("model-duplicate", f"{message}, and planoai refuses that", f"remove the entry in {where}")
+        keys |= dict.fromkeys(known, model)
+        names[own or model.name] = model
+    for model in [model for model in found if model.default][1:]:
+        message = f"model `{shown(model.name)}`{config.at(*model.path)} is a second default, and Plano exits at startup"
+        yield _error("two-defaults", message, f"remove `default: true` from {config.where(*model.path, 'default')}")
+    aliases = content.get("model_aliases")
+    for alias, entry in aliases.items() if isinstance(aliases, dict) else ():
+        target = entry.get("target") if isinstance(entry, dict) else None
+        if isinstance(target, str) and target not in keys:
+            path = ("model_aliases", alias, "target")
+            message = f"the alias `{shown(alias)}`{config.at(*path)} is for `{shown(target)}`, which is no model here"
+            better = closest(target, list(keys)) or next(iter(keys), FALLBACK)
+            yield _error("alias-unknown-model", message, f"write `target: {shown(better)}` in {config.where(*path)}")
+
+
+def _agents(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield agents, filters and endpoints whose names are taken, and endpoints that are not there."""
+    endpoints = content.get("endpoints")
+    known: dict[str, KeyPath] = {}
+    ids: dict[str, KeyPath] = {}
+    if isinstance(endpoints, dict):
+        known = {str(name): ("endpoints", name) for name in endpoints}
+    for key in ("agents", "filters"):
+        for at, agent in enumerate(content.get(key) or ()) if isinstance(content.get(key), list) else ():
+            number = agent.get("id") if isinstance(agent, dict) else None
+            path: KeyPath = (key, at)
+            if not isinstance(number, str):
+                continue
+            if number in ids:
+                first = config.at(*ids[number])
+                message = (
+                    f"`{shown(number)}`{config.at(*path)} is the id of another one{first}, and planoai refuses that"
+                )
+                yield _error("agent-duplicate", message, f"remove {config.where(*path)}, or give it another `id:`")
+            ids[number] = path
+            if _is_url(str(agent.get("url"))):
+                known[number] = path
+    taken = _CLUSTERS | ({"opentelemetry_collector"} if _sampled(content) else set())
+    for number in [number for number in known if number in taken]:
+        path = known[number]
+        message = f"`{shown(number)}`{config.at(*path)} is a name of Plano's own, and Envoy refuses a second one"
+        fix = f"call it `{number}_agent` in {config.where(*path)}, and wherever `{config.path.name}` names it"
+        yield _error("agent-name-taken", message, fix)
+    for at, target in enumerate(entries(content, "prompt_targets")):
+        endpoint = target.get("endpoint")
+        name = endpoint.get("name") if isinstance(endpoint, dict) else None
+        if isinstance(name, str) and name and name not in known:
+            place = config.at("prompt_targets", at, "endpoint", "name")
+            entry = f'{shown(name)}: {{endpoint: "localhost:8000"}}'
+            line = f"`{entry}` under `endpoints:`" if known else f"the line `endpoints: {{{entry}}}`"
+            message = f"a prompt target names the endpoint `{shown(name)}`{place}, which is not there"
+            yield _error("endpoint-unknown", message, f"add {line} at the top level of `{config.path.name}`")
+
+
+def _routing(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what brightstaff ends with: preferences without models or figures, a shared cache without an address."""
+    written = content.get("routing")
+    routing = written if isinstance(written, dict) else {}
+    cache = routing.get("session_cache")
+    if isinstance(cache, dict) and cache.get("type") == "redis" and not cache.get("url"):
+        path: KeyPath = ("routing", "session_cache", "type")
+        message = f"the session cache{config.at(*path)} is redis without a `url`, and Plano exits at startup"
+        fix = f"write `session_cache: {{type: memory}}` in {config.where(*path)}, or add `url: redis://HOST:6379`"
+        yield _error("session-cache-url", message, fix)
+    kinds = [str(source.get("type")) for source in entries(content, "model_metrics_sources")]
+    for kind in sorted(kind for kind in set(kinds) if kinds.count(kind) > 1):
+        at = max(at for at, other in enumerate(kinds) if other == kind)
+        message = f"there are {kinds.count(kind)} metrics sources of type `{shown(kind)}`, and Plano exits at startup"
+        yield _error("metrics-source-twice", message, f"remove {config.where('model_metrics_sources', at)}")
+    if "routing_budget" in routing and "cost" not in kinds:
+        yield _no_source(config, ("routing", "routing_budget"), "`routing_budget`", "cost")
+    named = models.of(content)
+    known = [name for model in named for name in (_name_of(content, model), model.number)]
+    for at, preference in enumerate(entries(content, "routing_preferences")):
+        listed = preference.get("models")
+        for i, name in enumerate(listed if isinstance(listed, list) else ()):
+            if isinstance(name, str) and name not in known:
+                path = ("routing_preferences", at, "models", i)
+                message = f"a routing preference names `{shown(name)}`{config.at(*path)}, which is no model here"
+                better = closest(name, known) or next(iter(known), FALLBACK)
+                yield _error("preference-unknown-model", message, f"write `{shown(better)}` in {config.where(*path)}")
+        policy = preference.get("selection_policy")
+        prefer = policy.get("prefer") if isinstance(policy, dict) else None
+        source = {"cheapest": "cost", "fastest": "latency"}.get(str(prefer))
+        if source and source not in kinds:
+            path = ("routing_preferences", at, "selection_policy", "prefer")
+            yield _no_source(config, path, f"`prefer: {prefer}`", source)
+
+
+def _name_of(content: Mapping[str, Any], model: Model) -> str:
+    return str(content[model.path[0]][model.path[1]].get("name") or model.name)
+
+
+def _no_source(config: ConfigFile, path: KeyPath, what: str, source: str) -> Problem:
+    message = f"{what}{config.at(*path)} needs a metrics source of type `{source}`, and Plano exits at startup without"
+    line = "`model_metrics_sources: [{type: cost, provider: models.dev}]`"
+    fix = f"add the line {line}" if source == "cost" else f"write `prefer: none` in {config.where(*path)}"
+    return _error("metrics-source-missing", message, fix)
+
+
+def _ports(config: ConfigFile, content: Mapping[str, Any], database_port: int | None) -> Iterator[Problem]:
+    """Yield ports that two want: a listener and a part of Plano, two listeners, a listener and the database."""
+    listeners = listeners_of(content)
+    if any(kind not in _KINDS for _, _, kind in listeners) or _second(listeners):
+        return  # which is told as that, and decides who has which port
+    taken = {port: f"Plano's own ({part})" for port, part in PARTS.items()}
+    for kind, usual in (("model", MODEL_PORT), ("prompt", PROMPT_PORT)):
+        if not any(kind == other for _, _, other in listeners):
+            taken[usual] = f"the {kind} listener's, which Plano opens by itself"
+    own: dict[int, str] = {}
+    for path, listener, kind in listeners:
+        where = (*path, "port")
+        port: Any = listener.get("port")
+        if not isinstance(port, int) or (kind == "agent" and not listener.get("agents")):
+            continue  # Envoy opens no port for an agent listener without agents
+        twice = kind != "agent" and bool(listener.get("agents"))
+        if not twice and port not in {*taken, *own, database_port}:
+            own[port] = shown(listener.get("name", "?"))
+            continue
+        called = f"port {port} of {_called(config, where, listener)}"
+        free = _free(kind, {*taken, *own, database_port}, listeners)
+        fix = Fix(f"write `port: {free}` in {config.where(*where)}")
+        if port in taken:
+            yield _error("port-of-plano", f"{called} is {taken[port]}, and Envoy does not start", fix)
+        elif port in own:
+            yield _error("port-twice", f"{called} is that of listener `{own[port]}` too, and Envoy does not start", fix)
+        elif port == database_port:
+            other = next(other for other in range(port + 1, port + 99) if other not in taken)
+            fix += Fix(", or ", Command("up", "--port", other))
+            yield _error("port-of-database", f"{called} is the database's, and Envoy does not start", fix)
+        else:
+            message = f"{called} is opened twice, since it names `agents`, and Envoy does not start"
+            yield _error("port-twice", message, f"write `type: agent` in {config.where(*path)}, or remove `agents:`")
+
+
+def _free(kind: str, taken: set[int | None], listeners: list[tuple[KeyPath, Mapping[str, Any], str]]) -> int:
+    """Return a port that nothing here has, the usual one for this kind of listener where it is free."""
+    named = {listener.get("port") for _, listener, _ in listeners}
+    usual = _usual_port(kind)
+    return next(port for port in range(usual, 65536) if port not in taken and port not in named)

@@ -1,0 +1,263 @@
+"""What planoai itself says of a configuration: its own validation, in its own interpreter and process.
+
+planoai has no command for it, so `planoai.native_runner.native_validate_config` of 0.4.39 is what there is; where that
+is not to be found, nobody is asked. It renders into `~/.plano/run`, where a running Plano has its files, so it gets a
+home to throw away. What passed is remembered, and asked again only once the configuration or planoai has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from planodev.plano.rules import closest, shown
+from planodev.problems import Command, Fix, Problem
+from planodev.project.env_file import write_atomically
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator, Mapping
+
+    from planodev.plano.config_file import ConfigFile, KeyPath
+
+PATIENCE = 6.0  # seconds; it takes one
+_ACCEPTED, _REFUSED, _NOBODY = 0, 3, 4  # exit codes of the program below
+_PROGRAM = f"""\
+import os, sys
+home, config = sys.argv[1:]
+os.environ["HOME"] = os.environ["USERPROFILE"] = home
+try:
+    from planoai.native_runner import native_validate_config
+except Exception:
+    os._exit({_NOBODY})
+try:
+    native_validate_config(config)
+except (Exception, SystemExit) as error:
+    sys.__stderr__.write("\\x1e" + str(error))
+    sys.__stderr__.flush()
+    os._exit({_REFUSED})
+os._exit({_ACCEPTED})
+"""
+# The interpreter in a script's first lines: `#!/path/python`, pip's `exec` for long paths, or a wrapper's `exec`.
+_INTERPRETER = re.compile(rb"(?:^#! ?|exec[ '\"]+)(/[^\n\"']*?python[0-9.]*)(?=[\s\"'])")
+_FROM_PATH = re.compile(rb"#! ?/usr/bin/env (python[0-9.]*)\s")
+# Keys that planoai 0.4.39 takes, `data/plano_config_schema.yaml`; for where it cannot be asked.
+KNOWN: dict[tuple[str, ...], frozenset[str]] = {
+    (): frozenset(
+        {"version", "agents", "filters", "listeners", "endpoints", "model_providers", "llm_providers", "model_aliases"}
+        | {"overrides", "prompt_caching", "system_prompt", "prompt_targets", "ratelimits", "tracing", "mode", "routing"}
+        | {"state_storage", "prompt_guards", "routing_preferences", "model_metrics_sources"}
+    ),
+    ("listeners", "*"): frozenset(
+        {"name", "port", "address", "timeout", "router", "max_retries", "type", "agents", "input_filters"}
+        | {"output_filters"}
+    ),
+    ("model_providers", "*"): frozenset(
+        {"name", "access_key", "model", "default", "base_url", "passthrough_auth", "http_host", "provider_interface"}
+        | {"headers", "routing_preferences"}
+    ),
+    ("agents", "*"): frozenset({"id", "url"}),
+    ("state_storage",): frozenset({"type", "connection_string"}),
+}
+
+
+class Question:
+    """A configuration that planoai is asked about, from the moment that this is made."""
+
+    def __init__(self, config: ConfigFile, environment: Mapping[str, str]) -> None:
+        self.config = config
+        self._process: subprocess.Popen[bytes] | None = None
+        self._home: str | None = None
+        python = interpreter(environment)
+        self._stamp = _stamp(config, python) if python else None
+        self._known = self._stamp is not None and _remembered(config) == self._stamp
+        if python and not self._known:
+            self._ask(python, environment)
+
+    def _ask(self, python: Path, environment: Mapping[str, str]) -> None:
+        import subprocess
+        import tempfile
+
+        with suppress(OSError):
+            self._home = tempfile.mkdtemp(prefix="planodev-")
+            copy = Path(self._home) / "config.yaml"
+            copy.write_bytes((self.config.text or "").encode())
+            self._process = subprocess.Popen(
+                [str(python), "-c", _PROGRAM, self._home, str(copy)],
+                cwd=self._home,  # nothing there can stand before planoai's own modules
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+
+    def answer(self) -> list[Problem]:
+        """Wait for the answer: nothing where planoai accepts it, else the error; warnings where nobody can be asked."""
+        if self._known:
+            return []
+        import subprocess
+
+        code, said = _NOBODY, b""
+        if self._process:
+            with suppress(subprocess.TimeoutExpired):
+                said = self._process.communicate(timeout=PATIENCE)[1]
+                code = self._process.returncode
+        self.close()
+        if code == _ACCEPTED:
+            _remember(self.config, self._stamp or "")
+            return []
+        if code == _REFUSED:
+            return [_refused(self.config, said.rpartition(b"\x1e")[2].decode(errors="replace"))]
+        return list(_unknown_keys(self.config))
+
+    def close(self) -> None:
+        """Ask no more, and leave nothing behind."""
+        if self._process and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        if self._process and self._process.stderr:
+            self._process.stderr.close()
+        if self._home:
+            shutil.rmtree(self._home, ignore_errors=True)
+
+
+def interpreter(environment: Mapping[str, str]) -> Path | None:
+    """Return the Python that the planoai on the PATH runs in, None where there is none or that cannot be seen."""
+    program = shutil.which("planoai", path=environment.get("PATH"))
+    if program is None:
+        return None
+    beside = Path(program).resolve().with_name("python.exe")
+    if beside.is_file():  # Windows
+        return beside
+    try:
+        with Path(program).open("rb") as file:
+            start = file.read(2048)
+    except OSError:
+        return None
+    named = _FROM_PATH.match(start)
+    if named:
+        found = shutil.which(named[1].decode(), path=environment.get("PATH"))
+        return Path(found) if found else None
+    written = _INTERPRETER.search(start)
+    path = Path(written[1].decode(errors="replace")) if written else None
+    return path if path and path.is_file() else None
+
+
+def _stamp(config: ConfigFile, python: Path) -> str:
+    """Return what an answer holds for: this text, by this planoai."""
+    packages = sorted(python.parent.parent.glob("lib/python*/site-packages/planoai-*.dist-info"))
+    told = (config.text or "", str(python), *map(str, packages), *(str(p.stat().st_mtime_ns) for p in packages))
+    return hashlib.sha256("\0".join(told).encode()).hexdigest()
+
+
+def _note(config: ConfigFile) -> Path:
+    from platformdirs import user_state_path
+
+    name = hashlib.sha256(str(config.path.resolve()).encode()).hexdigest()[:16]
+    return user_state_path("planodev") / "accepted" / name
+
+
+def _remembered(config: ConfigFile) -> str | None:
+    with suppress(OSError, ValueError):
+        return _note(config).read_text()
+    return None
+
+
+def _remember(config: ConfigFile, stamp: str) -> None:
+    with suppress(OSError):
+        note = _note(config)
+        note.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(note, stamp.encode(), 0o600)
+
+
+def _refused(config: ConfigFile, said: str) -> Problem:
+    """Return planoai's words as a problem: the line that they are about, and what to write there."""
+    message, _, location = said.partition("\n  Location: ")
+    path = _path(location.partition("\n")[0])
+    unknown = re.search(r"'([^']+)' (?:was|were) unexpected", message)
+    if unknown:
+        path = (*path, unknown[1])
+    at, where = config.at(*path), config.where(*path)
+    text = _without_values(config, message.strip() or "it gave no reason")
+    return Problem(
+        "planoai-refuses",
+        f"planoai refuses `{config.path.name}`{at}: {text}",
+        _fix(message, path, where),
+        level="error",
+    )
+
+
+def _path(location: str) -> KeyPath:
+    steps = [step.strip() for step in location.split("→")] if location.strip() not in ("", "root") else []
+    return tuple(int(step) if step.isdigit() else step for step in steps)
+
+
+def _fix(message: str, path: KeyPath, where: str) -> Fix | str:
+    """Return what to write, by the words of planoai's schema; all that is not known leads back to planoai's own."""
+    key = path[-1] if path and isinstance(path[-1], str) else None
+    missing = re.search(r"'([^']+)' is a required property", message)
+    choices = re.search(r"is not one of \[(.*?)\]", message)
+    kind = re.search(r"is not of type '(\w+)'", message)
+    if missing:
+        return f"add `{missing[1]}:` to the entry in {where}"
+    if "unexpected" in message and key:
+        return f"remove `{shown(key)}` from {where}"
+    if choices and key:
+        return f"write `{key}: {choices[1].partition(',')[0].strip(chr(39))}` in {where}"
+    if kind and key:
+        return f"write {_KINDS.get(kind[1], kind[1])} after `{shown(key)}:` in {where}"
+    return Fix(f"correct {where}; ", Command("verify"), " asks planoai again")
+
+
+_KINDS = {"array": "a list", "object": "a mapping of keys", "string": "a text in quotes", "integer": "a whole number"}
+_KINDS |= {"boolean": "true or false", "number": "a number"}
+_SECRET = re.compile(r"key|token|secret|passw|auth|credential|connection_string|header", re.IGNORECASE)
+
+
+def _without_values(config: ConfigFile, message: str) -> str:
+    """Return planoai's words without what is secret in them, and in one line; it repeats whole parts of the file."""
+    for secret in sorted(_secrets(config.content, within=False), key=len, reverse=True):
+        message = message.replace(secret, "***")
+    message = re.sub(r"\{.*\}|\[\{.*\}\]", "it", message, flags=re.DOTALL)
+    message = " ".join("".join(c if c.isprintable() else " " for c in message).split())
+    return message if len(message) <= _LONGEST else f"{message[:_LONGEST]}…"
+
+
+_LONGEST = 240  # characters
+
+
+def _secrets(content: Any, *, within: bool) -> Iterator[str]:  # noqa: ANN401  any part of a YAML file
+    """Yield the texts below keys whose values nobody else may see; names of variables are none."""
+    if isinstance(content, dict):
+        for key, value in content.items():
+            yield from _secrets(value, within=within or _SECRET.search(str(key)) is not None)
+    elif isinstance(content, list):
+        for value in content:
+            yield from _secrets(value, within=within)
+    elif within and content is not None and len(str(content)) > 3 and not str(content).startswith("$"):  # noqa: PLR2004
+        yield str(content)
+
+
+def _unknown_keys(config: ConfigFile) -> Iterator[Problem]:
+    for path, known in KNOWN.items():
+        for place, part in _parts(config.content or {}, path):
+            for key in [key for key in part if str(key) not in known]:
+                meant = closest(str(key), sorted(known))
+                where = config.where(*place, str(key))
+                text = f"`{shown(key)}`{config.at(*place, str(key))} is no key that Plano is known to have"
+                fix = f"write `{meant}` in {where}" if meant else f"remove it from {where}"
+                yield Problem("config-key-unknown", text, fix)
+
+
+def _parts(content: Any, path: tuple[str, ...]) -> list[tuple[KeyPath, Mapping[str, Any]]]:  # noqa: ANN401
+    parts: list[tuple[KeyPath, Any]] = [((), content)]
+    for step in path:
+        if step == "*":
+            parts = [((*p, i), one) for p, part in parts if isinstance(part, list) for i, one in enumerate(part)]
+        else:
+            parts = [((*p, step), part[step]) for p, part in parts if isinstance(part, dict) and step in part]
+    return [(place, part) for place, part in parts if isinstance(part, dict)]

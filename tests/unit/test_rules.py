@@ -1,0 +1,257 @@
+"""What Plano does not start with: each kind, with its line and what to write there, and nothing where it starts.
+
+The configurations of `tests/plano/bad` are here again, each mended as its fix says; `tests/plano/test_bad.py` asks the
+real planoai and Envoy about them.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from planodev.plano import config_file, judge
+
+BAD = Path(__file__).parents[1] / "plano/bad"
+PORT = 5432
+BASE = """\
+version: v0.4.0
+listeners:
+  - {type: model, name: m, port: 12000}
+model_providers:
+  - {model: anthropic/c, access_key: $K, default: true}
+state_storage: {type: postgres, connection_string: "postgresql://u:p@h:1/d"}
+"""
+AGENTS = "agents: [{id: x, url: 'http://localhost:1'}]\n"
+AGENT = "  - {type: agent, name: a, port: 8000, router: plano_orchestrator_v1, agents: [{id: x, description: d}]}\n"
+
+
+def judged(text, tmp_path, port=PORT):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    return judge.judge_config(config_file.load(path), None, "native", port=port)
+
+
+def with_model(entry):
+    return BASE.replace("state_storage", f"  - {{{entry}}}\nstate_storage")
+
+
+# text, code, what the message says, what the fix says
+KINDS = [
+    (BASE.replace("v0.4.0", "0.4"), "config-version", "`0.4` (line 1)", "`version: v0.4.0` in line 1"),
+    (BASE.replace("version: v0.4.0\n", "version:\n"), "config-key-missing", "empty `version` (line 1)", "line 1"),
+    (BASE.replace("listeners:\n  -", "agents: []\nx:\n  -"), "config-key-missing", "no `listeners`", "type: model"),
+    (BASE.replace("  - {model: anthropic/c, access_key: $K, default: true}\n", ""), "config-value", "empty", "line 4"),
+    (BASE + "agents: {id: x}\n", "config-value", "a mapping of keys, and planoai wants a list", "line 7"),
+    (BASE + "model_aliases: [a]\n", "config-value", "is a list", "line 7"),
+    (BASE.replace("12000", "'12000'"), "config-value", "`port` (line 3)", "`port: 12000` in line 3"),
+    (BASE.replace("12000", "70000"), "config-value", "`70000`", "`port: 12000` in line 3"),
+    (BASE.replace("12000", "-1"), "config-value", "`-1`", "line 3"),
+    (BASE.replace("12000", "12000, timeout: '30'"), "config-value", "`timeout`", "`timeout: 30s` in line 3"),
+    (BASE.replace("12000", "12000, timeout: 500ms"), "config-value", "`500ms`", "30s"),
+    (BASE.replace("12000", "12000, address: localhost"), "config-value", "`localhost`", "0.0.0.0"),
+    (BASE.replace("type: model", "type: llm"), "config-value", "`llm`", "`type: model` in line 3"),
+    (BASE.replace("default: true", "default: 'yes'"), "config-value", "`yes`", "`default: true` in line 5"),
+    (BASE + "overrides: {upstream_connect_timeout: '5'}\n", "config-value", "`5`", "line 7"),
+    (BASE + "endpoints: {e: {endpoint: h, connect_timeout: '5'}}\n", "config-value", "`5`", "line 7"),
+    (BASE + "tracing: {random_sampling: 150}\n", "config-value", "`150`", "100"),
+    (
+        BASE + "tracing: {random_sampling: 1, opentracing_grpc_endpoint: 'http://c'}\n",
+        "config-value",
+        "http://c",
+        "http://localhost:4317",
+    ),
+    (BASE.replace("name: m, ", ""), "listener-incomplete", "a listener (line 3) has no `name`", "line 3"),
+    (BASE.replace("type: model, ", ""), "listener-incomplete", "no `type`", "`type: model`"),
+    (BASE.replace("  - {type", "  - {type: model, name: n, port: 12002}\n  - {type", 1), "two-model-listeners", "", ""),
+    (BASE.replace("12000", "10000"), "port-of-plano", "the prompt listener's", "`port: 12000` in line 3"),
+    (BASE.replace("12000", "9901"), "port-of-plano", "admin", "`port: 12000`"),
+    (BASE.replace("12000", "5432"), "port-of-database", "the database's", "up --port 5433`"),
+    (BASE.replace("  - {type", AGENT.replace("8000", "12000") + "  - {type") + AGENTS, "port-twice", "`a`", "line 4"),
+    (
+        BASE.replace("  - {type", AGENT + AGENT.replace("name: a", "name: b") + "  - {type") + AGENTS,
+        "port-twice",
+        "",
+        "8001",
+    ),
+    (BASE.replace("  - {type", "  - {type: prompt, name: p, port: 12000}\n  - {type"), "port-twice", "", ""),
+    (BASE.replace("12000", "12000, agents: [{id: x, description: d}]") + AGENTS, "port-twice", "`agents`", "agent"),
+    (with_model("model: gpt-4o"), "model-without-provider", "(line 6)", "`model: openai/gpt-4o` in line 6"),
+    (with_model("model: mine"), "model-without-provider", "`mine`", "PROVIDER/mine"),
+    (with_model("model: google/gemini-x"), "provider-unknown", "`google`", "`model: gemini/gemini-x` in line 6"),
+    (with_model("model: antropic/x"), "provider-unknown", "`antropic`", "anthropic/x"),
+    (with_model("model: local/x, base_url: 'http://h'"), "provider-unknown", "`local`", "provider_interface: mistral"),
+    (with_model("model: ollama/x"), "base-url-missing", "planoai", "`base_url: http://localhost:11434`"),
+    (with_model("model: openrouter/x"), "base-url-missing", "Envoy", "`base_url: https://openrouter.ai/api/v1`"),
+    (with_model("model: edenai/*"), "base-url-missing", "Envoy", "`base_url: https://api.edenai.run/v3`"),
+    (with_model("model: azure_openai/x"), "base-url-missing", "planoai", "https://HOST/PATH"),
+    (with_model("model: mistral/x, base_url: 'localhost:1'"), "base-url-invalid", "", "`base_url: http://localhost:1`"),
+    (with_model("model: mistral/x, base_url: 'ftp://h/p'"), "base-url-invalid", "", "`base_url: https://h/p`"),
+    (with_model("model: mistral/x, base_url: 'http://'"), "base-url-invalid", "", "line 6"),
+    (with_model("model: mistral/x, base_url: 'http://h:99999'"), "base-url-invalid", "", "line 6"),
+    (with_model("model: mistral/x, provider_interface: openai"), "interface-not-allowed", "mistral", "line 6"),
+    (with_model("model: anthropic/c"), "model-duplicate", "(line 6)", "line 6"),
+    (with_model("model: gemini/c"), "model-duplicate", "(line 5)", "line 6"),
+    (with_model("model: gemini/d, name: anthropic/c"), "model-duplicate", "", ""),
+    (with_model("model: gemini/d, default: true"), "two-defaults", "(line 6)", "from line 6"),
+    (BASE.replace("anthropic/c", "anthropic/*"), "wildcard-default", "(line 5)", "line 5"),
+    (BASE + "model_aliases: {f: {target: claude}}\n", "alias-unknown-model", "`claude`", "line 7"),
+    (BASE + "agents: [{id: x, url: 'http://h'}, {id: x, url: 'http://i'}]\n", "agent-duplicate", "`x`", "line 7"),
+    (BASE + "agents: [{id: openai, url: 'http://h'}]\n", "agent-name-taken", "`openai`", "`openai_agent`"),
+    (BASE + "endpoints: {plano: {endpoint: 'h:80'}}\n", "agent-name-taken", "`plano`", "line 7"),
+    (
+        BASE + "prompt_targets: [{name: a, description: b, endpoint: {name: n, path: /}}]\n",
+        "endpoint-unknown",
+        "`n`",
+        "",
+    ),
+    (BASE + "routing: {session_cache: {type: redis}}\n", "session-cache-url", "(line 7)", "memory"),
+    (BASE + "routing: {routing_budget: {max_switch_spend_pct: 5}}\n", "metrics-source-missing", "cost", "models.dev"),
+    (
+        BASE + "routing_preferences: [{name: a, description: b, models: [anthropic/d]}]\n",
+        "preference-unknown-model",
+        "`anthropic/d`",
+        "`anthropic/c` in line 7",
+    ),
+    (
+        BASE + "routing_preferences: [{name: a, description: b, models: [c], selection_policy: {prefer: fastest}}]\n",
+        "metrics-source-missing",
+        "latency",
+        "`prefer: none`",
+    ),
+    (
+        BASE + "model_metrics_sources: [{type: cost, provider: models.dev}, {type: cost, provider: digitalocean}]\n",
+        "metrics-source-twice",
+        "2",
+        "line 7",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "code", "said", "fix"), KINDS)
+def test_each_kind_is_told_once_with_its_line_and_a_fix(tmp_path, text, code, said, fix):
+    found = judged(text, tmp_path)
+    assert [(one.code, one.fatal) for one in found] == [(code, True)], found
+    assert said in found[0].message
+    assert fix in str(found[0].fix)
+
+
+FINE = [
+    BASE,
+    BASE.replace("  - {type", AGENT + "  - {type") + AGENTS,
+    BASE.replace("  - {type", "  - {type: prompt, name: p, port: 10000}\n  - {type"),
+    # A prompt listener elsewhere leaves 10000 to others.
+    BASE.replace(
+        "  - {type", "  - {type: prompt, name: p, port: 10500}\n" + AGENT.replace("8000", "10000") + "  - {type"
+    )
+    + AGENTS,
+    BASE.replace("12000", "12000, timeout: 0.5s, address: 127.0.0.1"),
+    BASE.replace("listeners:\n  - {type: model, name: m, port: 12000}", "listeners: {egress_traffic: {port: 12345}}"),
+    BASE.replace("listeners:\n  - {type: model, name: m, port: 12000}", "listeners: []"),
+    with_model("model: openai-chat/x, base_url: 'https://api.openai.com/v1', provider_interface: mistral"),
+    with_model("model: gemini/*") + "model_aliases: {f: {target: c}, g: {target: anthropic/c}}\n",
+    with_model("model: mistral/*").replace("state_storage", "  - {model: mistral/*}\nstate_storage", 1),
+    BASE + "agents: [{id: opentelemetry_collector, url: 'http://h:1'}]\n",
+    BASE + "agents: [{id: a, url: 'http://h:1'}]\n"
+    "prompt_targets: [{name: a, description: b, endpoint: {name: a, path: /}}, {name: b, description: c}]\n",
+    BASE + "tracing: {random_sampling: 100, opentracing_grpc_endpoint: 'http://$HOST:4317'}\n",
+    BASE + "routing: {session_cache: {type: redis, url: 'redis://h'}}\n",
+    BASE + "routing_preferences: [{name: a, description: b, models: [c, anthropic/c]}]\n",
+]
+
+
+@pytest.mark.parametrize("text", FINE)
+def test_nothing_is_told_of_what_starts(tmp_path, text):
+    assert judged(text, tmp_path) == []
+
+
+def test_the_ports_are_compared_with_the_database_s_own_alone(tmp_path):
+    text = BASE.replace("12000", "5433")
+    assert judged(text, tmp_path) == []
+    assert judged(text, tmp_path, port=None) == []
+    assert [one.code for one in judged(text, tmp_path, port=5433)] == ["port-of-database"]
+
+
+# name: code where planodev itself tells it, and what the fix does: (what is there, what is written)
+MENDED = {
+    "agport-10000": ("port-of-plano", "port: 10000", "port: 8000"),
+    "agport-12000": ("port-of-plano", "port: 12000", "port: 8000"),
+    "agport-12001": ("port-of-plano", "port: 12001", "port: 8000"),
+    "agport-9901": ("port-of-plano", "port: 9901", "port: 8000"),
+    "alias-target": ("alias-unknown-model", "target: nothere", "target: anthropic/claude-sonnet-4-6"),
+    "base-no-scheme": ("base-url-invalid", 'base_url: "localhost:11434"', "base_url: http://localhost:11434"),
+    "default-string": ("config-value", 'default: "yes"', "default: true"),
+    "dup-agent": ("agent-duplicate", "  - {id: a, url: http://localhost:2}\n", ""),
+    "dup-model": ("model-duplicate", "  - {model: anthropic/claude-sonnet-4-6, access_key: $ANTHROPIC_API_KEY}\n", ""),
+    "listener-bad-type": ("config-value", "type: llm", "type: model"),
+    "listener-no-name": ("listener-incomplete", "{type: model, ", "{type: model, name: model_listener, "),
+    "listener-no-type": ("listener-incomplete", "{name: m, ", "{type: model, name: m, "),
+    "listeners-null": (
+        "config-key-missing",
+        "listeners:\n",
+        "listeners: [{type: model, name: model_listener, port: 12000}]\n",
+    ),
+    "model-no-provider": (
+        "model-without-provider",
+        "model: claude-sonnet-4-6",
+        "model: anthropic/claude-sonnet-4-6",
+    ),
+    "ollama-no-base": ("base-url-missing", "ollama/llama3.1,", "ollama/llama3.1, base_url: http://localhost:11434,"),
+    "port-10000": ("port-of-plano", "port: 10000", "port: 12000"),
+    "port-10001": ("port-of-plano", "port: 10001", "port: 12000"),
+    "port-11000": ("port-of-plano", "port: 11000", "port: 12000"),
+    "port-5432": ("port-of-database", "port: 5432", "port: 12000"),
+    "port-9091": ("port-of-plano", "port: 9091", "port: 12000"),
+    "port-string": ("config-value", 'port: "abc"', "port: 12000"),
+    "providers-null": ("config-value", "model_providers:\n", ""),
+    "pt-endpoint": (
+        "endpoint-unknown",
+        "prompt_targets:",
+        'endpoints: {nowhere: {endpoint: "localhost:8000"}}\nprompt_targets:',
+    ),
+    "same-port-twice": ("port-twice", "name: a, port: 12000", "name: a, port: 8000"),
+    "session-cache-redis-nourl": ("session-cache-url", "session_cache: {type: redis}", "session_cache: {type: memory}"),
+    "two-defaults": ("two-defaults", "$MISTRAL_API_KEY, default: true", "$MISTRAL_API_KEY"),
+    "two-model-listeners": ("two-model-listeners", "  - {type: model, name: m2, port: 12001}\n", ""),
+    "unknown-provider": ("provider-unknown", "model: claude/", "model: anthropic/"),
+    "version-number": ("config-version", "version: 0.4", "version: v0.4.0"),
+}
+# What planoai alone can say, and what starts.
+BY_PLANOAI = {"agent-no-desc", "bad-router", "provider-no-model"}
+STARTS = {"ok", "port-12000", "custom-openai", "openai-plus-plano-router"}
+
+
+def mended(name):
+    """Return a bad configuration as it is once its fix was followed."""
+    _, old, new = MENDED[name]
+    text = (BAD / f"{name}.yaml").read_text()
+    assert text.count(old) == 1
+    return text.replace(old, new)
+
+
+def test_every_bad_configuration_is_in_one_of_the_tables():
+    assert {path.stem for path in BAD.glob("*.yaml")} == {*MENDED, *BY_PLANOAI, *STARTS}
+
+
+@pytest.mark.parametrize("name", MENDED)
+def test_a_bad_configuration_is_told_and_is_good_once_its_fix_was_followed(tmp_path, name):
+    code, old, new = MENDED[name]
+    found = [one for one in judged((BAD / f"{name}.yaml").read_text(), tmp_path) if one.fatal]
+    assert [one.code for one in found] == [code]
+    written = [part.strip(",}\n") for part in re.findall(r"[\w.]+: \S+", new)]
+    assert not old or any(part in str(found[0].fix) for part in [*written, "remove"])
+    assert [one for one in judged(mended(name), tmp_path) if one.fatal] == []
+
+
+@pytest.mark.parametrize("name", sorted(STARTS))
+def test_what_starts_has_no_error(tmp_path, name):
+    found = judged((BAD / f"{name}.yaml").read_text(), tmp_path)
+    kept = [] if name in ("ok", "port-12000") else ["provider-keeps-history"]
+    assert [(one.code, one.fatal) for one in found] == [(code, False) for code in kept]
+
+
+def test_what_a_file_says_stands_in_a_message_without_control_characters_and_shortened(tmp_path):
+    (found,) = judged(BASE.replace("anthropic/c", '"\\e[31m' + "x" * 200 + '"'), tmp_path)
+    assert "\x1b" not in found.message
+    assert len(found.message) < 200
