@@ -55,7 +55,8 @@ class Result:
     Args:
         command: its name, such as `up`.
         data: what `--json` shows; its keys never depend on options.
-        summary: the lines that are printed on stdout; a `Command` is what to type next, ready to be pasted.
+        summary: what is printed on stdout: lines, of which a `Command` is what to type next, ready to be pasted; and
+            what rich lays out.
         notices: the warnings, each once.
         error: what makes the command fail although it has a result.
 
@@ -63,7 +64,7 @@ class Result:
 
     command: str
     data: dict[str, Any]
-    summary: Sequence[str | Fix | Command] = field(default_factory=list)
+    summary: Sequence[str | Fix | Command | Any] = field(default_factory=list)
     notices: list[Problem] = field(default_factory=list)
     error: PlanodevError | None = None
 

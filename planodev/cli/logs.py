@@ -1,0 +1,31 @@
+"""`planodev logs`."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from planodev.cli import options as shared
+from planodev.commands import logs as work
+
+
+@shared.command("logs", has_json=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is written, until Ctrl-C.")
+@click.option(
+    "-n",
+    "--lines",
+    type=click.IntRange(1, 1_000_000),
+    default=100,
+    show_default=True,
+    help="How many of the last lines.",
+)
+@click.pass_context
+def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
+    """Show the server's log, without passwords and keys."""
+    from planodev.look import Context
+    from planodev.project import identity
+
+    context = Context(identity.at(shared.place(ctx)), options, dict(os.environ), ctx.obj)
+    return shared.until_interrupted(lambda: [ctx.obj.say(line) for line in work.logs(context)], ends=options["follow"])
