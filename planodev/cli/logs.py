@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import click
@@ -24,8 +23,5 @@ from planodev.commands import logs as work
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
     """Show the server's log, without passwords and keys."""
-    from planodev.look import Context
-    from planodev.project import identity
-
-    context = Context(identity.at(shared.place(ctx)), options, dict(os.environ), ctx.obj)
-    return shared.until_interrupted(lambda: [ctx.obj.say(line) for line in work.logs(context)], ends=options["follow"])
+    lines = work.logs(shared.context(ctx, options))
+    return shared.until_interrupted(lambda: [ctx.obj.say(line) for line in lines], ends=options["follow"])

@@ -23,7 +23,7 @@ COMMANDS = {
     "up": "Start Postgres, set up .env and config.yaml, verify that Plano can store",
     "down": "Stop Postgres; the data is kept unless you ask to delete it",
     "status": "Show the database's status",
-    "conversations": "List and show what Plano remembers",
+    "conversations": "List, show, follow and prune what Plano remembers",
     "psql": "Open the database with psql",
     "logs": "Show the server's log",
     "snapshot": "Save the conversations, and bring them back",

@@ -207,8 +207,8 @@ def refuse_empty(option: str) -> NoReturn:
     raise BadInput("usage", f"`{option}` is empty", why=why, fix=fix)
 
 
-def run(ctx: click.Context, options: dict[str, Any], command: Callable[[Context], Result]) -> int:
-    """Do a command's work, print its result, and return the exit code.
+def context(ctx: click.Context, options: dict[str, Any]) -> Context:
+    """Return what a command works in.
 
     Raises:
         BadInput: a file or a directory was given, and is empty, as a variable is that nobody has set.
@@ -218,9 +218,14 @@ def run(ctx: click.Context, options: dict[str, Any], command: Callable[[Context]
     from planodev.project import identity
 
     directory = place(ctx)
-    for name in ("env_file", "config", "output"):
+    for name in ("env_file", "config", "output", "file", "html"):
         if options.get(name) == "":
-            refuse_empty(f"--{name.replace('_', '-')}")
-    result = command(Context(identity.at(directory), options, dict(os.environ), ctx.obj))
+            refuse_empty(f"--{name.replace('_', '-')}" if name != "file" else "FILE")
+    return Context(identity.at(directory), options, dict(os.environ), ctx.obj)
+
+
+def run(ctx: click.Context, options: dict[str, Any], command: Callable[[Context], Result]) -> int:
+    """Do a command's work, print its result, and return the exit code."""
+    result = command(context(ctx, options))
     ctx.obj.finish(result)
     return result.error.exit_code if result.error else 0

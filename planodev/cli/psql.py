@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 from planodev.cli import options as shared
@@ -39,12 +37,6 @@ def command(ctx: click.Context, /, arguments: tuple[str, ...], env_file: str | N
     All that follows planodev's own options is psql's: `planodev psql -c 'TABLE conversation_states'`. With Docker a
     file behind `-f` is one in the container; `-f -` reads what is piped in. The exit code is psql's own.
     """
-    from planodev.look import Context
-    from planodev.project import identity
-
-    if env_file == "":
-        shared.refuse_empty("--env-file")
-    options = {"env_file": env_file}
-    found = work.psql(Context(identity.at(shared.place(ctx)), options, dict(os.environ), ctx.obj), arguments)
+    found = work.psql(shared.context(ctx, {"env_file": env_file}), arguments)
     ctx.obj.warn()
     return found if isinstance(found, int) else become(found)

@@ -115,6 +115,12 @@ def outline_of(row: tuple[Any, ...]) -> Outline:
     return Outline(number, created_at, model, provider, stored or 0, keys, roles, opening, closing, matches)
 
 
+def outlined(session: Any, number: str) -> Outline:  # noqa: ANN401
+    """Return the outline of one row by its whole id, which is there."""
+    query = f"SELECT {OUTLINE}, true FROM {TABLE} AS r, {hashed(items_of(session))} WHERE r.response_id = %s"
+    return outline_of(session.execute(query, (number,)).fetchone())
+
+
 @dataclass(frozen=True)
 class Row:
     """A row as it stands; `items` is parsed."""

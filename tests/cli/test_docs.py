@@ -20,7 +20,7 @@ COMMANDS = (
     "production",
 )
 BELOW = (
-    ("conversations", "show"),
+    *(("conversations", name) for name in ("show", "prune", "export", "import")),
     *(("snapshot", name) for name in ("save", "list", "restore", "delete")),
 )
 

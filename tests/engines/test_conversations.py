@@ -132,6 +132,106 @@ def test_ids_are_found_by_their_beginning_and_never_guessed(project, plano):
         assert project("conversations", "show", "--json", "--", text, code=2).error == "id-unknown"
 
 
+def test_turns_are_followed_within_a_second_also_over_a_restart(project, plano):
+    plano.turn("before")
+    following = project.start("conversations", "--follow")
+    time.sleep(2)  # it has begun once it has logged in, which nothing shows
+    begun = time.monotonic()
+    first = plano.turn("first")
+    line = following.stdout.readline()
+    assert time.monotonic() - begun < 2
+    assert first[5:13] in line
+    assert "first" in line
+    project("down", "--keep-data")
+    project("up")
+    with project.login() as session:
+        Plano(session).turn("after")
+    assert "after" in following.stdout.readline()
+    following.send_signal(2)
+    assert following.wait(10) == 130
+    assert "before" not in following.stdout.read()
+
+
+class TestPrune:
+    def test_superseded_turns_go_and_every_conversation_stays(self, project, plano):
+        root = plano.turn("root")
+        left, right = plano.turn("left", after=root), plano.turn("right", after=root)
+        last = plano.turn("last", after=left)
+        odd = plano.put("no list")
+        dry = project("conversations", "prune", "--superseded", "--dry-run", "--json").json["data"]
+        assert (dry["rows"], dry["conversations"], dry["deleted_rows"]) == (2, 0, 0)
+        assert project("conversations", "prune", "--superseded", "--json", code=2).error == "not-confirmed"
+        assert len(project.stored()) == 5
+        assert project("conversations", "prune", "--superseded", "--yes", "--json").json["data"]["deleted_rows"] == 2
+        assert set(project.stored()) == {right, last, odd}
+
+    def test_old_turns_go(self, project, plano):
+        old = plano.turn("old", at=int(time.time()) - 40 * 86400)
+        new = plano.turn("new", at=int(time.time()))
+        data = project("conversations", "prune", "--older-than", "30d", "--yes", "--json").json["data"]
+        assert (data["rows"], data["conversations"], data["deleted_rows"]) == (1, 1, 1)
+        assert project.stored() == [new]
+        assert old not in project.stored()
+        assert "Nothing to delete" in project("conversations", "prune", "--older-than", "30d").out
+
+    def test_an_id_stands_for_its_conversation_and_no_other(self, project, plano):
+        root = plano.turn("root")
+        left, right = plano.turn("left", after=root), plano.turn("right", after=root)
+        leaf = plano.turn("leaf", after=right)
+        other = plano.turn("other")
+        project("conversations", "prune", right[5:13], "--yes")
+        assert set(project.stored()) == {root, left, other}
+        assert leaf not in project.stored()
+        project("conversations", "prune", left, other, "--yes")
+        assert project.stored() == []
+
+    def test_what_is_needed_to_say_and_who_may(self, project, plano):
+        plano.turn("a")
+        for arguments in ((), ("--superseded", "--older-than", "1d"), ("--superseded", "x")):
+            assert project("conversations", "prune", *arguments, "--json", code=2).error == "usage"
+        assert project("conversations", "prune", "nobody", "--json", code=2).error == "id-unknown"
+        plano.session.execute("REVOKE DELETE ON conversation_states FROM CURRENT_USER")
+        refused = project("conversations", "prune", "--superseded", "--yes", "--json", code=5)
+        assert refused.error == "privilege-refused"
+
+
+class TestTransfer:
+    def test_what_was_exported_is_imported_and_never_over_what_differs(self, project, plano):
+        number = plano.put(EVERY_KIND)
+        other = plano.turn(HOSTILE)
+        file = project.path / "rows.jsonl"
+        assert project("conversations", "export", str(file), "--json").json["data"]["rows"] == 2
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert project("conversations", "export", str(file), "--json", code=4).error == "file-exists"
+        row = plano.session.execute("SELECT * FROM conversation_states ORDER BY 1").fetchall()
+        project("reset", "--yes")
+        brought = project("conversations", "import", str(file), "--json").json["data"]
+        assert (brought["added"], brought["replaced"], brought["same"]) == (2, 0, 0)
+        assert plano.session.execute("SELECT * FROM conversation_states ORDER BY 1").fetchall() == row
+        assert project("conversations", "import", str(file), "--json").json["data"]["same"] == 2
+        plano.session.execute("UPDATE conversation_states SET model = 'changed' WHERE response_id = %s", [number])
+        plano.session.execute("DELETE FROM conversation_states WHERE response_id = %s", [other])
+        differs = project("conversations", "import", str(file), "--json", code=4).json["error"]
+        assert (differs["code"], number in differs["why"]) == ("row-differs", True)
+        assert project.stored() == [number]
+        assert project("conversations", "import", str(file), "--force", "--json").json["data"]["replaced"] == 1
+        assert plano.session.execute("SELECT * FROM conversation_states ORDER BY 1").fetchall() == row
+
+    @pytest.mark.parametrize(
+        "bad",
+        ["[1]", "{", '{"response_id": "x"}', "\udcff", '"\\ud800"', None, "[" * 100_000],
+    )
+    def test_a_line_that_is_no_row_is_named_and_nothing_is_touched(self, project, plano, bad):
+        row = {"response_id": "fine", "input_items": [], "created_at": 1, "model": "m", "provider": "p"}
+        second = json.dumps({**row, "model": "a\0b"}) if bad is None else bad
+        file = project.path / "rows.jsonl"
+        file.write_bytes(f"{json.dumps(row)}\n{second}\n".encode(errors="surrogateescape"))
+        error = project("conversations", "import", str(file), "--json", code=2).json["error"]
+        assert error["code"] == "bad-import-file"
+        assert "line 2" in error["why"] or "UTF-8" in error["why"]
+        assert project.stored() == []
+
+
 class TestBadInput:
     def test_a_column_of_json_may_hold_what_no_text_can(self, project, plano):
         plano.session.execute("ALTER TABLE conversation_states ALTER COLUMN input_items TYPE json")

@@ -191,8 +191,9 @@ class TestSnapshots:
         directory = shop("snapshot", "list", "--json").json["data"]["directory"]
         with shop.login() as session:
             session.execute(
-                "INSERT INTO conversation_states SELECT 'r' || n, to_jsonb(ARRAY[(SELECT"
-                " string_agg(md5(random()::text), '') FROM generate_series(1, 3000) WHERE n > 0)]), 1, 'm', 'p' FROM generate_series(1, 30) AS n"
+                "INSERT INTO conversation_states SELECT 'r' || n, to_jsonb(ARRAY[("
+                "SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 3000) WHERE n > 0"
+                ")]), 1, 'm', 'p' FROM generate_series(1, 30) AS n"
             )
         os.makedirs(directory)
         if (
