@@ -35,10 +35,10 @@ def render(name: str, **values: Any) -> str:  # noqa: ANN401
     """
     import jinja2
 
-    environment = jinja2.Environment(  # noqa: S701  it is on for HTML
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(directory()),
         # All else is YAML and SQL for a developer's own files.
-        autoescape=lambda name: bool(name and name.endswith(".html.j2")),
+        autoescape=jinja2.select_autoescape(["html.j2"], default=False, default_for_string=False),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,

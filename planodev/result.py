@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from planodev.problems import Command, Fix, PlanodevError, Problem
 
 SCHEMA_VERSION = 1
+# More rows are estimated: `state_table.COUNT`.
+MOST_COUNTED = 100_000
 
 
 @dataclass(frozen=True)
@@ -96,4 +98,5 @@ def counted(count: int | None) -> str:
     """Return the number of conversations in words; each stored turn is one row."""
     if count is None:
         return "every stored conversation turn (not counted, since Postgres is not running)"
-    return f"{count} stored conversation turn{'' if count == 1 else 's'}"
+    about = "about " if count > MOST_COUNTED else ""
+    return f"{about}{count} stored conversation turn{'' if count == 1 else 's'}"

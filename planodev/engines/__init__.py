@@ -106,7 +106,6 @@ class Wording:
     Args:
         server: what runs: `container`.
         data: what holds the data: `volume`.
-        log: the command that shows the server's log.
         console: the command that opens the server as its superuser.
         other_major: what to do about data of another major version, with a place for `{major}`.
         damaged: the command that keeps damaged data for a repair.
@@ -116,7 +115,6 @@ class Wording:
 
     server: str
     data: str
-    log: str
     console: str
     other_major: str
     damaged: str

@@ -45,7 +45,7 @@ class TestPsql:
 
     def test_a_terminal_gets_a_prompt(self, shop):
         code, screen = on_terminal(
-            shop, "psql", answers=[("=>", "SELECT 40+2;\n"), ("42", "\\q\n")], keys={"PAGER": "cat"}
+            shop, "psql", "-P", "pager=off", answers=[("plano=", "SELECT 40+2;\n"), ("42", "\\q\n")]
         )
         assert (code, "42" in screen) == (0, True), screen
 
