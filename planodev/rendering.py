@@ -40,9 +40,10 @@ def render(name: str, **values: Any) -> str:  # noqa: ANN401
     """
     import jinja2
 
-    # What is rendered is YAML and SQL for a developer's own files, never HTML.
-    environment = jinja2.Environment(  # noqa: S701
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(directory()),
+        # All else is YAML and SQL for a developer's own files.
+        autoescape=jinja2.select_autoescape(["html.j2"], default=False, default_for_string=False),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from planodev.problems import Command, Fix, PlanodevError, Problem
 
 SCHEMA_VERSION = 1
+# More rows are estimated: `state_table.COUNT`.
+MOST_COUNTED = 100_000
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class Result:
     Args:
         command: its name, such as `up`.
         data: what `--json` shows; its keys never depend on options.
-        summary: the lines that are printed on stdout; a `Command` is what to type next, ready to be pasted.
+        summary: what is printed on stdout: lines, of which a `Command` is what to type next, ready to be pasted; and
+            what rich lays out.
         notices: the warnings, each once.
         error: what makes the command fail although it has a result.
 
@@ -63,7 +66,7 @@ class Result:
 
     command: str
     data: dict[str, Any]
-    summary: Sequence[str | Fix | Command] = field(default_factory=list)
+    summary: Sequence[str | Fix | Command | Any] = field(default_factory=list)
     notices: list[Problem] = field(default_factory=list)
     error: PlanodevError | None = None
 
@@ -95,4 +98,5 @@ def counted(count: int | None) -> str:
     """Return the number of conversations in words; each stored turn is one row."""
     if count is None:
         return "every stored conversation turn (not counted, since Postgres is not running)"
-    return f"{count} stored conversation turn{'' if count == 1 else 's'}"
+    about = "about " if count > MOST_COUNTED else ""
+    return f"{about}{count} stored conversation turn{'' if count == 1 else 's'}"

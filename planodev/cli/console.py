@@ -14,12 +14,14 @@ import click
 
 from planodev.problems import Command, Fix
 from planodev.result import Outcome, Result, envelope
+from planodev.visible import in_json
 
 if TYPE_CHECKING:
     from planodev.problems import PlanodevError, Problem
 
 # What `up` is to be given again when it is named as a fix: each means it this way.
 REPEATED = ("--engine", "--port", "--name", "--image", "--plano", "--config", "--template", "--model")
+_TABLE, _TEXT = 250, 100  # columns
 
 
 class Console:
@@ -104,7 +106,24 @@ class Console:
             return
         self._warn(notices)
         for line in result.summary:
-            click.echo(self._text(line), color=self._color)
+            if isinstance(line, (str, Fix, Command)):
+                click.echo(self._text(line), color=self._color)
+            else:
+                self._print(line)
+
+    def _print(self, shape: Any) -> None:  # noqa: ANN401
+        """Print something that rich lays out; where there is no terminal a table is not cut to a width."""
+        from rich.console import Console as RichConsole
+        from rich.table import Table
+
+        terminal = sys.stdout.isatty()
+        width = None if terminal else _TABLE if isinstance(shape, Table) else _TEXT
+        plain = {"no_color": self._color is False, "highlight": False, "markup": False, "emoji": False}
+        console = RichConsole(file=sys.stdout, width=width, **plain)  # type: ignore[arg-type]
+        with console.capture() as captured:
+            console.print(shape)
+        for line in captured.get().splitlines():
+            click.echo(line if terminal else line.rstrip(), color=True if terminal else self._color)
 
     def fail(self, error: PlanodevError) -> None:
         """Print an error: what, why, and the fix."""
@@ -120,6 +139,10 @@ class Console:
             click.echo("\n       ".join(f"  why: {error.why}".splitlines()), err=True)
         if error.fix:
             self._fix(error.fix)
+
+    def say(self, line: str) -> None:
+        """Print a line of a result that goes on."""
+        click.echo(line)
 
     def warn(self) -> None:
         """Print what was noticed so far, for a command that has no result of its own."""
@@ -179,7 +202,7 @@ class Console:
             self._layers = {}
 
     def _json(self, value: dict[str, Any]) -> None:
-        click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=self._text))
+        click.echo(in_json(json.dumps(value, indent=2, ensure_ascii=False, default=self._text)))
 
 
 def _program() -> str:

@@ -23,6 +23,11 @@ COMMANDS = {
     "up": "Start Postgres, set up .env and config.yaml, verify that Plano can store",
     "down": "Stop Postgres; the data is kept unless you ask to delete it",
     "status": "Show the database's status",
+    "conversations": "List, show, follow and prune what Plano remembers",
+    "psql": "Open the database with psql",
+    "logs": "Show the server's log",
+    "snapshot": "Save the conversations, and bring them back",
+    "reset": "Delete every stored conversation, and keep the database",
     "verify": "Verify that Plano can store conversations",
     "run": "Run a command, such as planoai up, with the database in its environment",
     "env": "Print the database's variables",
@@ -30,7 +35,15 @@ COMMANDS = {
     "production": "Generate files for a hosted PostgreSQL",
 }
 # What others call them.
-_OTHERS = {"start": "up", "stop": "down", "ps": "status", "exec": "run", "check": "doctor"}
+_OTHERS = {
+    "start": "up",
+    "stop": "down",
+    "ps": "status",
+    "exec": "run",
+    "check": "doctor",
+    "log": "logs",
+    "list": "conversations",
+}
 _TO_FINISH = ("up", "down")  # an interrupted one may have left work for the next
 _COMPLETE = "_PLANODEV_COMPLETE"
 

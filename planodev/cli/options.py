@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from planodev.problems import BadInput
+from planodev.problems import BadInput, Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -75,6 +75,7 @@ class Command(click.Command):
         if ctx.obj.json and not self.has_json:
             raise click.UsageError(f"`{self.name}` has no --json", ctx)
         ctx.obj.typed = _typed(ctx)
+        ctx.obj.command = " ".join(ctx.command_path.split()[1:])
         return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -89,7 +90,45 @@ class Command(click.Command):
                 formatter.write_dl(records)
 
 
+class Group(Command, click.Group):
+    """A command with commands of its own; each stands below it as `planodev GROUP COMMAND`."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
+        """Run it, or the command that was named; whichever it is returns the exit code."""
+        found = super().invoke(ctx)
+        return next((code for code in found if code is not None), 0) if isinstance(found, list) else found
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, then the commands."""
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+
 command: Callable[..., Callable[[Callable[..., Any]], Command]] = partial(click.command, cls=Command)
+group: Callable[..., Callable[[Callable[..., Any]], Group]] = partial(click.group, cls=Group)
+
+
+def subcommand(of: Command, name: str, **settings: Any) -> Callable[[Callable[..., Any]], Command]:  # noqa: ANN401
+    """Return what makes a function a command of a group."""
+    assert isinstance(of, Group)  # noqa: S101
+
+    def made(function: Callable[..., Any]) -> Command:
+        one = command(name, **settings)(function)
+        of.add_command(one)
+        return one
+
+    return made
+
+
+def refuse_before(ctx: click.Context) -> None:
+    """Refuse a group's own options before one of its commands, which has its own.
+
+    Raises:
+        click.UsageError: there are some.
+
+    """
+    if before := next(iter(_typed(ctx)), None):
+        raise click.UsageError(f"{before} stands behind `{ctx.invoked_subcommand}`, where that has it", ctx)
 
 
 def choice(allowed: tuple[str, ...]) -> dict[str, Any]:
@@ -134,7 +173,8 @@ def _typed(ctx: click.Context) -> dict[str, tuple[str, ...]]:
         if isinstance(value, bool):
             found[flag] = (flag if value else parameter.secondary_opts[0],)
         elif isinstance(parameter, click.Option):
-            found[flag] = tuple(word for one in ([value] if isinstance(value, str) else value) for word in (flag, one))
+            values = value if isinstance(value, tuple) else (value,)
+            found[flag] = tuple(word for one in values for word in (flag, str(one)))
     return found
 
 
@@ -150,14 +190,25 @@ def place(ctx: click.Context) -> Path:
     return Path(ctx.obj.directory)
 
 
+def until_interrupted(work: Callable[[], object], *, ends: bool) -> int:
+    """Do what goes on until Ctrl-C, which is its ordinary end then and no error; returns the exit code."""
+    try:
+        work()
+    except KeyboardInterrupt:
+        if not ends:
+            raise
+        return Interrupted.exit_code
+    return 0
+
+
 def refuse_empty(option: str) -> NoReturn:
     """Raise `BadInput`: without a name something else than was meant would be taken."""
     why, fix = "it may come from a variable that is not set", f"write a name after `{option}`, or leave it out"
     raise BadInput("usage", f"`{option}` is empty", why=why, fix=fix)
 
 
-def run(ctx: click.Context, options: dict[str, Any], command: Callable[[Context], Result]) -> int:
-    """Do a command's work, print its result, and return the exit code.
+def context(ctx: click.Context, options: dict[str, Any]) -> Context:
+    """Return what a command works in.
 
     Raises:
         BadInput: a file or a directory was given, and is empty, as a variable is that nobody has set.
@@ -167,9 +218,14 @@ def run(ctx: click.Context, options: dict[str, Any], command: Callable[[Context]
     from planodev.project import identity
 
     directory = place(ctx)
-    for name in ("env_file", "config", "output"):
+    for name in ("env_file", "config", "output", "file", "html"):
         if options.get(name) == "":
-            refuse_empty(f"--{name.replace('_', '-')}")
-    result = command(Context(identity.at(directory), options, dict(os.environ), ctx.obj))
+            refuse_empty(f"--{name.replace('_', '-')}" if name != "file" else "FILE")
+    return Context(identity.at(directory), options, dict(os.environ), ctx.obj)
+
+
+def run(ctx: click.Context, options: dict[str, Any], command: Callable[[Context], Result]) -> int:
+    """Do a command's work, print its result, and return the exit code."""
+    result = command(context(ctx, options))
     ctx.obj.finish(result)
     return result.error.exit_code if result.error else 0

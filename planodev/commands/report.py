@@ -10,7 +10,7 @@ from planodev.plano import judge, storage
 from planodev.postgres import proof, state_table
 from planodev.postgres.connection import host_of
 from planodev.problems import Command, Fix, Problem
-from planodev.project import credentials
+from planodev.project import credentials, snapshots
 from planodev.result import Result, counted
 
 if TYPE_CHECKING:
@@ -244,6 +244,7 @@ def no_engine(project: Project, files: Files, error: NoEngine) -> Result:
 
 def down(seen: Seen, *, stopped: bool, deleted: bool, count: int | None = None) -> Result:
     """Return the end of `down`."""
+    kept_snapshots = snapshots.every(seen.project_id)
     have, volume = seen.observed.container, seen.observed.volume
     data = {
         "stopped": stopped,
@@ -251,12 +252,19 @@ def down(seen: Seen, *, stopped: bool, deleted: bool, count: int | None = None) 
         "container": have.name if have else None,
         "volume": volume.name if volume else None,
         "conversations": count,
+        "snapshots": [one.name for one in kept_snapshots],
     }
     if have is None and volume is None:
         return Result("down", data, ["Nothing to stop: this project has no database"])
     if deleted:
         kept = f"`.env` and `{seen.config.path.name}` are kept" if seen.env.exists else "no file was changed"
-        return Result("down", data, [f"Deleted {counted(count)}; {kept}"])
+        rest = ", ".join(f"`{one.name}`" for one in kept_snapshots)
+        also = (
+            [Fix(f"Snapshots are kept: {rest}; ", Command("snapshot", "restore"), " needs an `up` first")]
+            if rest
+            else []
+        )
+        return Result("down", data, [f"Deleted {counted(count)}; {kept}", *also])
     lines: list[str | Fix] = ["Postgres is stopped" if stopped else "Postgres was not running"]
     if volume:
         kept = f"The data is kept in the {seen.engine.wording.data} `{volume.name}`; "

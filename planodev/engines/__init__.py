@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -106,7 +106,6 @@ class Wording:
     Args:
         server: what runs: `container`.
         data: what holds the data: `volume`.
-        log: the command that shows the server's log.
         console: the command that opens the server as its superuser.
         other_major: what to do about data of another major version, with a place for `{major}`.
         damaged: the command that keeps damaged data for a repair.
@@ -116,7 +115,6 @@ class Wording:
 
     server: str
     data: str
-    log: str
     console: str
     other_major: str
     damaged: str
@@ -244,6 +242,15 @@ class Output(NamedTuple):
     err: str
 
 
+@dataclass(frozen=True)
+class Streams:
+    """What a program reads and writes: open files of this machine; without a source it reads nothing."""
+
+    source: BinaryIO | None
+    target: BinaryIO
+    errors: BinaryIO
+
+
 class Engine(Protocol):
     """What a place for Postgres must be able to do. Every method may raise `NoEngine`; `choice` sets `why`."""
 
@@ -338,6 +345,20 @@ class Engine(Protocol):
 
     def explain(self, problem: Problem) -> Problem:
         """Return a problem of a Plano in Docker with what the engine knows of it; the same where it knows nothing."""
+
+    def program(
+        self, container: Container, command: list[str], variables: dict[str, str], *, terminal: bool
+    ) -> tuple[list[str], dict[str, str]] | None:
+        """Return what runs one of the server's own programs from this machine, and the variables that it needs.
+
+        None where that takes a client of the engine that this machine does not have: then `run_inside` does.
+        """
+
+    def run_inside(self, container: Container, command: list[str], variables: dict[str, str], streams: Streams) -> int:
+        """Run one of the server's own programs, however long it takes; returns its exit code."""
+
+    def logs_since(self, container: Container, mark: str) -> tuple[str, str]:
+        """Return what the server's log has got since a mark, and the next mark; "" marks the log's end now."""
 
     def disk(self) -> str | None:
         """Return the directory of this machine that holds the engine's data, None where that is elsewhere."""

@@ -154,7 +154,7 @@ def run_here(connection: Connection, timeout: float) -> Evidence:
     stored, count = False, None
     try:
         with login(connection, timeout) as session:
-            facts = json.loads(_one(session.execute(state_table.FACTS)))
+            facts = read_facts(session)
             if facts["table"]:
                 count = _one(session.execute(state_table.COUNT))
             key = _key()
@@ -172,6 +172,12 @@ def run_here(connection: Connection, timeout: float) -> Evidence:
     except psycopg.Error as error:
         return replace(refusal(error), facts=facts, stored=stored, conversations=count)
     return Evidence(facts, stored, conversations=count)
+
+
+def read_facts(session: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return the object of `state_table.FACTS`, as a session's role sees the table."""
+    facts: dict[str, Any] = json.loads(_one(session.execute(state_table.FACTS)))
+    return facts
 
 
 def refusal(error: psycopg.Error) -> Evidence:

@@ -10,6 +10,7 @@ from typing import Any
 
 from planodev.postgres import sql
 from planodev.problems import Command, Fix, Problem
+from planodev.result import MOST_COUNTED
 
 NAME = "conversation_states"
 
@@ -79,9 +80,11 @@ SELECT json_build_object(
     FROM pg_class c WHERE c.oid = to_regclass('{NAME}'))
 )::text"""
 
-# Counting stops where it would begin to take long.
-MOST_COUNTED = 1_000_000
-COUNT = f"SELECT count(*) FROM (SELECT FROM {NAME} LIMIT {MOST_COUNTED}) AS counted"
+# Counting stops where it would begin to take long; above that it is what the server took it for at its last look.
+COUNT = f"""\
+SELECT CASE WHEN n <= {MOST_COUNTED} THEN n
+  ELSE greatest(n, (SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass('{NAME}'))) END
+FROM (SELECT count(*) AS n FROM (SELECT FROM {NAME} LIMIT {MOST_COUNTED + 1}) AS some) AS counted"""
 
 IS_THERE = f"SELECT to_regclass('{NAME}') IS NOT NULL"
 

@@ -54,7 +54,12 @@ def error(problem: Problem, connection: Connection, file: Path) -> PlanodevError
 
     """
     fix = _fixes(connection, file).get(problem.code, problem.fix)
-    return _KINDS.get(problem.code, VerificationFailed).of(replace(problem, fix=fix))
+    return kind_of(problem.code).of(replace(problem, fix=fix))
+
+
+def kind_of(code: str) -> type[PlanodevError]:
+    """Return the class of error, and with it the exit code, of a problem with a login or a proof."""
+    return _KINDS.get(code, VerificationFailed)
 
 
 def _fixes(connection: Connection, file: Path) -> dict[str, Fix | str]:

@@ -48,7 +48,7 @@ def log_in(database: Database) -> Database:
             followed = True
             continue
         if problem.code not in _WAIT:
-            fix = f"`{hint(seen.engine.wording.log, database.server)}` shows the server's view"
+            fix = Fix(Command("logs"), " shows the server's view")
             raise CredentialsRefused(problem.code, f"no login as {seen.user}", why=problem.why, fix=fix)
         now = time.monotonic()
         if now > deadline:
@@ -132,4 +132,4 @@ def _way_out(database: Database, log: str) -> Fix | str:
     if _DAMAGED.search(log) and database.seen.observed.volume:
         kept = f"the data is damaged: `{hint(wording.damaged, server)}` keeps it for a repair; then "
         return Fix(kept, Command("down", "--delete-data"), " begins anew")
-    return Fix(f"`{hint(wording.log, server)}` has the whole log; then ", Command("up"))
+    return Fix(Command("logs"), " has the whole log; then ", Command("up"))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev.engines import hint
 from planodev.postgres import state_table, table
 from planodev.postgres.admin import AdminFailed
-from planodev.problems import CredentialsRefused
+from planodev.problems import Command, CredentialsRefused, Fix
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def make(database: Database) -> None:
             "table-not-made",
             f"{seen.user} could not create the table `{state_table.NAME}`",
             why=str(error),
-            fix=f"`{hint(seen.engine.wording.log, database.server)}` shows the server's view",
+            fix=Fix(Command("logs"), " shows the server's view"),
         ) from error
     verb = "unchanged" if before.splitlines()[:1] == ["t"] else "created"
     seen.progress.done(Outcome(verb, state_table.NAME))

@@ -15,7 +15,14 @@ from planodev.engines import failures
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = (ROOT / "docs/reference.md").read_text()
-COMMANDS = ("up", "down", "status", "verify", "run", "env", "doctor", "production")
+COMMANDS = (
+    *("up", "down", "status", "conversations", "psql", "logs", "snapshot", "reset", "verify", "run", "env", "doctor"),
+    "production",
+)
+BELOW = (
+    *(("conversations", name) for name in ("show", "prune", "export", "import")),
+    *(("snapshot", name) for name in ("save", "list", "restore", "delete")),
+)
 
 
 def usage(*arguments):
@@ -25,7 +32,7 @@ def usage(*arguments):
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS), *BELOW])
 def test_the_help_in_the_reference_is_what_is_printed(command):
     line = " ".join(["$ planodev", *command, "--help"])
     found = re.search(re.escape(line) + r"\n(.*?)\n```", REFERENCE, re.DOTALL)
@@ -37,8 +44,8 @@ def test_every_command_is_listed_and_every_option_explained():
     listed = re.findall(r"^  ([a-z]+) ", usage().split("Commands:")[1], re.MULTILINE)
     assert tuple(listed) == COMMANDS
     outside = re.sub(r"```.*?```", "", REFERENCE, flags=re.DOTALL)
-    for command in COMMANDS:
-        for option in set(re.findall(r"--[a-z-]+", usage(command))) - {"--help"}:
+    for command in [*((name,) for name in COMMANDS), *BELOW]:
+        for option in set(re.findall(r"--[a-z-]+", usage(*command))) - {"--help"}:
             assert f"`{option}" in outside, f"{command} {option}"
 
 

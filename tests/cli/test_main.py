@@ -80,7 +80,7 @@ class TestSharedOptions:
 
         seen = []
         monkeypatch.setattr(handover, "run", lambda *given: seen.append(given))
-        monkeypatch.setattr(run, "_become", lambda launch: 5)
+        monkeypatch.setattr(run, "become", lambda launch: 5)
         own = ("echo", "-q", "-C", "x", "--json", "--plano", "docker", "-h", "--help")
         assert cli("run", "-q", "-C", "there", "--plano", "native", "--", *own).code == 5
         assert cli("run", *own).code == 5

@@ -219,6 +219,15 @@ class FakeEngine:
     def explain(self, problem):
         return problem
 
+    def program(self, container, command, variables, *, terminal):
+        return None  # it has no programs
+
+    def run_inside(self, container, command, variables, streams):
+        return 1
+
+    def logs_since(self, container, mark):
+        return "", "end"
+
     def disk(self):
         return None
 

@@ -114,3 +114,10 @@ def test_the_missing_privileges_are_named():
     problem = state_table.judge(changed((*TABLE, "privileges", ["SELECT"])))
     assert "INSERT, UPDATE" in problem.message
     assert "SELECT" not in problem.message
+
+
+def test_many_rows_are_told_as_an_estimate():
+    from planodev.result import MOST_COUNTED, counted
+
+    assert counted(MOST_COUNTED) == f"{MOST_COUNTED} stored conversation turns"
+    assert counted(MOST_COUNTED + 1) == f"about {MOST_COUNTED + 1} stored conversation turns"

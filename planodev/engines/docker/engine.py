@@ -5,6 +5,7 @@ What only a change needs is imported where it is used: an `up` that finds nothin
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from planodev.engines import (
     Server,
     State,
     Storage,
+    Streams,
     Traits,
     Volume,
     endpoint,
@@ -235,6 +237,33 @@ class DockerEngine:
         from planodev.engines.docker import storage
 
         storage.remove(self.api, volume.name)
+
+    def logs_since(self, container: Container, mark: str) -> tuple[str, str]:
+        if not mark:
+            last: bytes = self.api.logs(container.id, tail=1, timestamps=True)
+            return "", last.decode(errors="replace").split(" ")[0] or "0"
+        since = int(datetime.fromisoformat(f"{mark[:19]}+00:00").timestamp()) if mark != "0" else 0
+        text: bytes = self.api.logs(container.id, since=since, timestamps=True)
+        lines = [line.partition(" ") for line in text.decode(errors="replace").splitlines()]
+        new = [(moment, rest) for moment, _, rest in lines if moment > mark]
+        return "".join(f"{rest}\n" for _, rest in new), max((moment for moment, _ in new), default=mark)
+
+    # Running the server's programs
+
+    def program(
+        self, container: Container, command: list[str], variables: dict[str, str], *, terminal: bool
+    ) -> tuple[list[str], dict[str, str]] | None:
+        client = shutil.which("docker")
+        if client is None:
+            return None
+        # A socket that planodev has found, docker need not know; of all else it knows more, such as certificates.
+        host = ["--host", self._where.url] if self._where.local_socket else []
+        # By name alone: the values come from the environment, which no list of processes shows.
+        names = [word for name in variables for word in ("-e", name)]
+        return [client, *host, "exec", "-it" if terminal else "-i", *names, container.id, *command], variables
+
+    def run_inside(self, container: Container, command: list[str], variables: dict[str, str], streams: Streams) -> int:
+        return int(self.api.run_attached(container.id, command, variables, streams))
 
     # Running psql
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import functools
+import os
 import queue
+import socket
 import struct
 import threading
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import docker
 import docker.errors
+import docker.utils.socket
 import requests.exceptions
 import urllib3.exceptions
 
@@ -20,6 +24,7 @@ from planodev.engines.docker.client import NOT_FOUND, NOTED, Refused, ended
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from planodev.engines import Streams
     from planodev.engines.endpoint import Endpoint
     from planodev.problems import PlanodevError
 
@@ -87,6 +92,23 @@ class Client:
     def signal(self, container: str, name: str) -> None:
         """Send a signal to a container's first process."""
         self.kill(container, signal=name)
+
+    def run_attached(self, container: str, command: list[str], environment: dict[str, str], streams: Streams) -> int:
+        """Run a command in a container with files of this machine for its input and output, however long it takes.
+
+        Returns its exit code; 1 where the engine does not say it.
+        """
+        number = self.exec_create(container, command, stdin=True, environment=environment)["Id"]
+        stream = self.exec_start(number, socket=True)
+        raw = getattr(stream, "_sock", stream)
+        raw.settimeout(None)
+        threading.Thread(target=_feed, args=(raw, streams.source), daemon=True).start()
+        for kind, piece in docker.utils.socket.frames_iter(stream, tty=False):  # type: ignore[no-untyped-call]
+            target = streams.errors if kind == docker.utils.socket.STDERR else streams.target
+            target.write(piece)
+            target.flush()
+        code = ended(lambda: self.exec_inspect(number), NOTED)
+        return 1 if code is None else code
 
     def exec_run(
         self, container: str, command: list[str], environment: dict[str, str], go: Callable[[], bool] | None = None
@@ -161,6 +183,14 @@ class Client:
         from planodev.engines import failures
 
         return failures.timed_out(self._where, text)
+
+
+def _feed(stream: Any, source: BinaryIO | None) -> None:  # noqa: ANN401  a socket, or what stands for one
+    """Send a file, and say where it ends."""
+    with suppress(OSError):
+        while source and (piece := os.read(source.fileno(), 1 << 16)):
+            stream.sendall(piece)
+        stream.shutdown(socket.SHUT_WR)
 
 
 def connect(where: Endpoint, limit: float, version: str = "auto") -> Client:

@@ -7,7 +7,6 @@ from planodev.engines import Wording
 WORDING = Wording(
     server="container",
     data="volume",
-    log="docker logs {name}",
     console="docker exec -it {name} psql -U {user}",
     other_major="{{up --image postgres:{major}}} starts the data as it is",
     damaged="docker run --rm -v {volume}:/from:ro {image} tar -cC /from . > damaged.tar",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from planodev.engines import (
     Container,
@@ -21,6 +21,7 @@ from planodev.engines import (
     Server,
     State,
     Storage,
+    Streams,
     Traits,
     Volume,
     Wording,
@@ -105,7 +106,6 @@ class EmbeddedEngine:
         return Wording(
             server="server",
             data="data directory",
-            log="tail -n 50 {id}/server.log",
             console=f"PGPASSFILE={{id}}/pgpass {psql} -h {LOOPBACK} -p {{port}} -U '{SUPERUSER}' postgres",
             other_major="`pg_dumpall` of PostgreSQL {major} writes the data out; "
             "{{down --delete-data}} makes room for a new database",
@@ -228,6 +228,40 @@ class EmbeddedEngine:
 
         cluster.remove(self._of(volume.name))
         self._directory = None
+
+    def logs_since(self, container: Container, mark: str) -> tuple[str, str]:
+        file = self._of(container.id).log
+        try:
+            with file.open("rb") as source:
+                found = os.fstat(source.fileno())
+                name, _, at = mark.partition(":")
+                # Another file is a log that was begun anew at a start of the server.
+                start = found.st_size if not mark else int(at) if name == str(found.st_ino) else 0
+                source.seek(start)
+                text = source.read()
+        except OSError:
+            return "", mark
+        whole = text[: text.rfind(b"\n") + 1]
+        return whole.decode(errors="replace"), f"{found.st_ino}:{start + len(whole)}"
+
+    # Running the server's programs
+
+    def program(
+        self, container: Container, command: list[str], variables: dict[str, str], *, terminal: bool
+    ) -> tuple[list[str], dict[str, str]]:
+        del terminal
+        running = process.postmaster(self._of(container.id))
+        port = running.port if running else container.port
+        way = {"PGHOST": LOOPBACK, "PGPORT": str(port), "PGSSLMODE": "disable", "PGGSSENCMODE": "disable"}
+        return [self._program.path(command[0]), *command[1:]], {**variables, **way}
+
+    def run_inside(self, container: Container, command: list[str], variables: dict[str, str], streams: Streams) -> int:
+        import subprocess
+
+        words, added = self.program(container, command, variables, terminal=False)
+        source: Any = streams.source or subprocess.DEVNULL
+        files: dict[str, Any] = {"stdin": source, "stdout": streams.target, "stderr": streams.errors}
+        return subprocess.run(words, env={**os.environ, **added}, check=False, **files).returncode
 
     # Running psql
 

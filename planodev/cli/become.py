@@ -1,0 +1,53 @@
+"""Turn planodev into the command that it was to start: signals, terminal and exit code are the command's own."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from planodev.problems import CommandNotStarted
+
+if TYPE_CHECKING:
+    from planodev.commands.handover import Launch
+
+
+def become(launch: Launch) -> int:
+    """Turn this process into the command, so that signals, terminal and exit code are its own.
+
+    It returns on Windows alone: there exec starts a second process, and the shell comes back before that has ended.
+
+    Raises:
+        CommandNotStarted: it is not there, or cannot be run.
+
+    """
+    os.chdir(launch.directory)
+    environment = {**launch.environment, "PWD": str(launch.directory)}
+    for name in ("SIGPIPE", "SIGXFSZ"):  # Python ignores these two, and what is ignored stays so
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        if os.name == "nt":
+            import subprocess
+
+            return subprocess.run(launch.command, env=environment, check=False).returncode
+        os.execvpe(launch.command[0], launch.command, environment)  # noqa: S606  the command is what was asked for
+    except (OSError, ValueError) as error:  # the second for an empty name
+        missing = isinstance(error, (FileNotFoundError, ValueError))
+        fix = "check its name, and your PATH"
+        if missing and launch.command[0] == "planoai":
+            fix = "`pip install planoai`"
+        elif isinstance(error, PermissionError) and os.path.isfile(launch.command[0]):  # noqa: PTH113  as typed
+            fix = f"`chmod +x {shlex.quote(launch.command[0])}`"
+        problem = CommandNotStarted(
+            "command-not-started",
+            f"`{launch.command[0]}` could not be started",
+            why=getattr(error, "strerror", None),
+            fix=fix,
+        )
+        problem.exit_code = 127 if missing else 126
+        raise problem from error

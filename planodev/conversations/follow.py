@@ -1,0 +1,79 @@
+"""Turns as they are stored: the newest rows by `updated_at`, which the server sets, looked for again and again."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from planodev.conversations import access, store
+from planodev.problems import NotReady
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from planodev.conversations.access import Place
+    from planodev.conversations.heads import Outline
+
+_POLL = 0.4  # seconds
+# A table without an index on `updated_at` is read whole each time; then the pauses grow with what that takes.
+_PAUSES = 5
+# Rows become visible when their transaction ends, and carry the time of its beginning.
+_OVERLAP = "interval '10 seconds'"
+
+
+def turns(at: Place) -> Iterator[tuple[Outline, str]]:
+    """Yield each turn that is stored from now on with its short id, without end, also over restarts of the database.
+
+    Raises:
+        PlanodevError: the database does not answer at the beginning, or refuses what is asked later.
+
+    """
+    watch, waiting = _Watch(), False
+    while True:
+        try:
+            with access.session(at) as opened:
+                if waiting:
+                    at.context.progress.note("the database is back")
+                waiting = False
+                yield from watch.over(opened)
+        except NotReady as error:  # noqa: PERF203  each time around is an outage
+            if not watch.begun:
+                raise
+            if not waiting:
+                at.context.progress.note(f"waiting for the database: {error.why or error.message}")
+            waiting = True
+            time.sleep(_POLL)
+
+
+class _Watch:
+    """What was seen by now: the newest time of the server, and the rows that are not much older."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        self._mark: Any = None
+        self._seen: set[tuple[str, object]] = set()
+
+    def over(self, opened: Any) -> Iterator[tuple[Outline, str]]:  # noqa: ANN401
+        """Yield what is new, without end, over one session."""
+        while True:
+            started = time.monotonic()
+            access.bound(opened)
+            self._mark = self._mark or opened.execute("SELECT localtimestamp").fetchone()[0]
+            found = _since(opened, self._mark)
+            new = [row for row, moment in found if self.begun and (row.id, moment) not in self._seen]
+            short = store.short_ids(opened, [row.id for row in new]) if new else {}
+            opened.rollback()
+            self._seen, self.begun = {(row.id, moment) for row, moment in found}, True
+            self._mark = max([self._mark, *(moment for _, moment in found)])
+            yield from ((row, short[row.id]) for row in new)
+            time.sleep(max(_POLL, _PAUSES * (time.monotonic() - started)))
+
+
+def _since(opened: Any, mark: object) -> list[tuple[Outline, Any]]:  # noqa: ANN401
+    rows = opened.execute(
+        f"SELECT {store.OUTLINE}, true, r.updated_at FROM (SELECT * FROM {store.TABLE} WHERE updated_at > "
+        f"%s::timestamp - {_OVERLAP} ORDER BY updated_at) AS r, {store.hashed(store.items_of(opened))} "
+        "ORDER BY r.updated_at",
+        (mark,),
+    )
+    return [(store.outline_of(row[:-1]), row[-1]) for row in rows]

@@ -1,0 +1,221 @@
+"""Rows as JSON lines: out of the table, and back into it, all or none."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+from planodev.conversations import access, store
+from planodev.conversations.store import TABLE
+from planodev.problems import BadInput, Command, Conflict, Fix, PlanodevError
+from planodev.visible import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from planodev.conversations.access import Place
+
+_LONGEST = 3600.0  # seconds
+_BATCH_ROWS, _BATCH_BYTES = 500, 4_000_000
+_TEXTS = ("response_id", "model", "provider")
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_COLUMNS = "response_id, input_items, created_at, model, provider, updated_at"
+# The rows of a batch; of two with one id the later.
+_INCOMING = """\
+(SELECT DISTINCT ON (e ->> 'response_id') e ->> 'response_id' AS response_id, e -> 'input_items' AS input_items,
+  (e ->> 'created_at')::bigint AS created_at, e ->> 'model' AS model, e ->> 'provider' AS provider,
+  coalesce((e ->> 'updated_at')::timestamp, localtimestamp) AS updated_at
+FROM jsonb_array_elements(%(rows)s::jsonb) WITH ORDINALITY AS x (e, n) ORDER BY e ->> 'response_id', n DESC)"""
+_DIFFERS = (
+    "(t.input_items::jsonb, t.created_at, t.model::text, t.provider::text) IS DISTINCT FROM "
+    "(n.input_items, n.created_at, n.model, n.provider)"
+)
+
+
+def write(at: Place, file: Path, *, force: bool) -> int:
+    """Write every row into a file, mode 0600, the oldest first; returns how many.
+
+    Raises:
+        Conflict: the file exists, and is not to be replaced.
+        PlanodevError: it cannot be written.
+
+    """
+    if file.exists() and not force:
+        fix = "name another file, or replace it with `--force`"
+        raise Conflict("file-exists", f"`{file}` exists", fix=fix)
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
+    try:
+        with _private(partial) as target:
+            count = sum(target.write(line + "\n") > 0 for line in _lines(at))
+            target.flush()
+            os.fsync(target.fileno())
+        partial.replace(file)
+    except OSError as error:
+        why, fix = error.strerror or str(error), "name another file, or make room there"
+        raise PlanodevError("file-failed", f"`{file}` could not be written", why=why, fix=fix) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+    return count
+
+
+@contextmanager
+def _private(file: Path) -> Iterator[IO[str]]:
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as target:
+        yield target
+
+
+def _lines(at: Place) -> Iterator[str]:
+    with access.session(at) as opened:
+        access.bound(opened, statement=_LONGEST)
+        pairs = ", ".join(
+            f"'{name}', {store.items_of(opened) if name == 'input_items' else name}" for name in _COLUMNS.split(", ")
+        )
+        with opened.cursor(name="planodev_export") as rows:
+            rows.itersize = _BATCH_ROWS
+            rows.execute(f"SELECT jsonb_build_object({pairs})::text FROM {TABLE} ORDER BY created_at, response_id")
+            for (line,) in rows:
+                yield line
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What an import has done: rows that are new, that were replaced, and that were there already, the same."""
+
+    added: int
+    replaced: int
+    same: int
+
+
+def check(file: Path) -> int:
+    """Read a file through, before anything is touched; returns the number of its rows.
+
+    Raises:
+        BadInput: it cannot be read, or a line in it is no row.
+
+    """
+    return sum(1 for _ in _rows(file))
+
+
+def read(at: Place, file: Path, *, force: bool) -> Brought:
+    """Put a file's rows into the table, in one transaction.
+
+    Raises:
+        BadInput: it cannot be read, or a line in it is no row.
+        Conflict: a row of the same id differs, and is not to be replaced; nothing was imported.
+
+    """
+    added = replaced = same = 0
+    with access.session(at, writes=True) as opened:
+        access.bound(opened, statement=_LONGEST)
+        for batch in _batches(file):
+            new, differing, count = _bring(opened, batch)
+            if differing and not force:
+                some = ", ".join(f"`{visible(number)}`" for number in differing[:3])
+                raise Conflict(
+                    "row-differs",
+                    "nothing was imported: the table has other rows of the same id",
+                    why=f"{some}{' and others' if len(differing) > 3 else ''}",  # noqa: PLR2004
+                    fix="`--force` replaces them by those of the file",
+                )
+            if differing:
+                _replace(opened, batch)
+            added, replaced, same = added + new, replaced + len(differing), same + count - new - len(differing)
+        opened.commit()
+    return Brought(added, replaced, same)
+
+
+def _bring(opened: Any, rows: str) -> tuple[int, list[str], int]:  # noqa: ANN401
+    """Insert what is not there; returns how many these were, the ids that differ, and how many ids there are."""
+    values = {"rows": rows}
+    new = opened.execute(
+        f"INSERT INTO {TABLE} ({_COLUMNS}) SELECT {_COLUMNS} FROM {_INCOMING} AS n "
+        "ON CONFLICT (response_id) DO NOTHING",
+        values,
+    ).rowcount
+    differing = opened.execute(
+        f"SELECT n.response_id FROM {_INCOMING} AS n JOIN {TABLE} AS t USING (response_id) WHERE {_DIFFERS}", values
+    ).fetchall()
+    count = opened.execute(f"SELECT count(*) FROM {_INCOMING} AS n", values).fetchone()[0]
+    return new, [row[0] for row in differing], count
+
+
+def _replace(opened: Any, rows: str) -> None:  # noqa: ANN401
+    opened.execute(
+        f"UPDATE {TABLE} AS t SET input_items = n.input_items, created_at = n.created_at, model = n.model, "
+        f"provider = n.provider, updated_at = n.updated_at FROM {_INCOMING} AS n "
+        f"WHERE t.response_id = n.response_id AND {_DIFFERS}",
+        {"rows": rows},
+    )
+
+
+def _batches(file: Path) -> Iterator[str]:
+    batch: list[str] = []
+    held = 0
+    for line in _rows(file):
+        batch.append(line)
+        held += len(line)
+        if len(batch) >= _BATCH_ROWS or held >= _BATCH_BYTES:
+            yield f"[{','.join(batch)}]"
+            batch, held = [], 0
+    if batch:
+        yield f"[{','.join(batch)}]"
+
+
+def _rows(file: Path) -> Iterator[str]:
+    """Yield each row of a file as JSON that PostgreSQL takes."""
+    try:
+        with file.open(encoding="utf-8") as source:
+            for number, line in enumerate(source, 1):
+                if line.strip():
+                    yield _row(file, number, line)
+    except UnicodeDecodeError as error:
+        raise _bad(file, "it is not UTF-8") from error
+    except OSError as error:
+        raise _bad(file, error.strerror or str(error)) from error
+
+
+def _row(file: Path, number: int, line: str) -> str:
+    try:
+        row = json.loads(line)
+        text = json.dumps(row, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except UnicodeEncodeError:
+        raise _bad(file, f"line {number} has half a surrogate pair") from None
+    except (ValueError, RecursionError):
+        raise _bad(file, f"line {number} is no JSON") from None
+    why = _wrong(row)
+    if why is None and _NUL.search(text):
+        why = "has a NUL, which PostgreSQL does not store"
+    if why:
+        raise _bad(file, f"line {number} {why}")
+    return text
+
+
+def _wrong(row: object) -> str | None:
+    if not isinstance(row, dict):
+        return "is no object"
+    wrong = [name for name in _TEXTS if not isinstance(row.get(name), str) or not row[name]]
+    if "input_items" not in row:
+        wrong.append("input_items")
+    created = row.get("created_at")
+    if not isinstance(created, int) or isinstance(created, bool) or not _SMALLEST <= created <= _LARGEST:
+        wrong.append("created_at")
+    stamp = row.get("updated_at")
+    if stamp is not None and not (
+        isinstance(stamp, str) and re.fullmatch(r"\d{4}-\d\d-\d\d[T ][0-9:.+Z-]{5,30}", stamp)
+    ):
+        wrong.append("updated_at")
+    return f"has no usable {', '.join(wrong)}" if wrong else None
+
+
+def _bad(file: Path, why: str) -> BadInput:
+    fix = Fix(Command("conversations", "export", "FILE"), " writes such a file")
+    return BadInput("bad-import-file", f"`{file}` cannot be imported; nothing was changed", why=why, fix=fix)

@@ -1,0 +1,126 @@
+"""Copies of a project's conversations in the user's data directory: a dump each, and a file of what is known of it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from planodev.problems import BadInput, Command, Conflict, Fix
+from planodev.project.env_file import write_atomically
+from planodev.visible import visible
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One copy.
+
+    Args:
+        name: what the user, or the time, has called it.
+        created_at: in seconds since 1970.
+        database: whose rows it has.
+        rows: how many; None where that is not known, as of a dump that was put there by hand.
+        bytes: of the dump.
+        postgres_version: of the server that made it.
+
+    """
+
+    name: str
+    created_at: int
+    database: str
+    rows: int | None
+    bytes: int
+    postgres_version: str
+
+
+def directory(project_id: str) -> Path:
+    """Return where a project's snapshots are."""
+    from platformdirs import user_data_path
+
+    return user_data_path("planodev") / "snapshots" / project_id
+
+
+def dump(project_id: str, name: str) -> Path:
+    """Return the file of a snapshot's dump.
+
+    Raises:
+        BadInput: no file can have this name.
+
+    """
+    if not _NAME.fullmatch(name):
+        why, fix = "letters, digits, `.`, `_` and `-` of ASCII, at most 64", "choose another name"
+        raise BadInput("bad-snapshot-name", f"`{visible(name)}` is no name for a snapshot", why=why, fix=fix)
+    return directory(project_id) / f"{name}.dump"
+
+
+def fresh(project_id: str, name: str | None) -> Path:
+    """Return the file for a new snapshot, and make its directory; without a name it gets the time.
+
+    Raises:
+        BadInput: no file can have this name.
+        Conflict: there is one of this name.
+
+    """
+    file = dump(project_id, name or time.strftime("%Y-%m-%d-%H%M%S"))
+    if file.exists():
+        fix = Fix(Command("snapshot", "delete", file.stem), ", or choose another name")
+        raise Conflict("snapshot-exists", f"there is a snapshot `{file.stem}` already", fix=fix)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return file
+
+
+def note(file: Path, known: Snapshot) -> None:
+    """Write what is known of a dump beside it."""
+    write_atomically(file.with_suffix(".json"), (json.dumps(asdict(known), indent=2) + "\n").encode(), 0o600)
+
+
+def every(project_id: str) -> list[Snapshot]:
+    """Return a project's snapshots, the newest first."""
+    found = [_known(file) for file in directory(project_id).glob("*.dump") if _NAME.fullmatch(file.stem)]
+    return sorted(found, key=lambda one: (one.created_at, one.name), reverse=True)
+
+
+def _known(file: Path) -> Snapshot:
+    state = file.stat()
+    with suppress(OSError, ValueError, TypeError):
+        return Snapshot(
+            **{**json.loads(file.with_suffix(".json").read_bytes()), "name": file.stem, "bytes": state.st_size}
+        )
+    return Snapshot(file.stem, int(state.st_mtime), "?", None, state.st_size, "?")
+
+
+def find(project_id: str, name: str | None) -> Snapshot:
+    """Return a snapshot by its name, the newest where none is given.
+
+    Raises:
+        BadInput: there is none.
+
+    """
+    found = every(project_id)
+    chosen = next((one for one in found if name in (None, one.name)), None)
+    if chosen:
+        return chosen
+    save = Fix(Command("snapshot", "save"), " makes one")
+    if not found or name is None:
+        raise BadInput("snapshot-unknown", "this project has no snapshot", fix=save)
+    names = [one.name for one in found]
+    near = difflib.get_close_matches(name, names, 3, 0.4) or names[:5]
+    why = "there are " + ", ".join(f"`{one}`" for one in near)
+    fix = Fix(Command("snapshot", "list"), " names them all")
+    raise BadInput("snapshot-unknown", f"there is no snapshot `{visible(name)}`", why=why, fix=fix)
+
+
+def remove(project_id: str, name: str) -> None:
+    """Remove a snapshot."""
+    file = dump(project_id, name)
+    file.unlink(missing_ok=True)
+    file.with_suffix(".json").unlink(missing_ok=True)

@@ -1,0 +1,216 @@
+"""Which rows are conversations, what is shown of them, and that nothing of it steers a terminal."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planodev.conversations import heads, markdown, times, transcript
+from planodev.conversations.heads import Outline
+from planodev.conversations.store import Row
+from planodev.problems import BadInput
+from planodev.visible import in_json, line, size, visible
+from tests.support.conversations import EVERY_KIND
+
+
+def outline(number, keys, *, at, matches=True):
+    roles = "".join("ua"[place % 2] for place in range(len(keys)))
+    return Outline(number, at, "m", "p", 10, tuple(keys), roles, "", "", matches)
+
+
+@st.composite
+def trees(draw):
+    """Return rows as random turns leave them, each going on from any earlier one or from nothing."""
+    rows = []
+    for number in range(draw(st.integers(1, 40))):
+        parent = draw(st.sampled_from([None, *rows]))
+        words = draw(st.lists(st.sampled_from("abc"), min_size=1, max_size=3))
+        later = draw(st.integers(0, 2))
+        before, at = (parent.keys, parent.created_at + later) if parent else ((), draw(st.integers(0, 5)))
+        rows.append(outline(str(number), [*before, *words], at=at))
+    return rows
+
+
+@given(trees(), st.integers(1, 50), st.randoms())
+def test_for_random_trees_the_list_finds_exactly_the_newest_heads(rows, wanted, dice):
+    dice.shuffle(rows)  # within a second the server may return rows in any order
+    rows.sort(key=lambda row: -row.created_at)
+    true = [row for row in rows if not any(one.keys[: len(row.keys)] == row.keys != one.keys for one in rows)]
+    found = [head.row for head in heads.newest(rows, wanted).heads]
+    assert {row.id for row in found} <= {row.id for row in true}
+    assert [row.created_at for row in found] == [row.created_at for row in true[:wanted]]
+    assert len({row.id for row in found}) == min(wanted, len(true))
+
+
+def test_reading_ends_where_no_older_row_can_matter():
+    read = itertools.count(1)
+    rows = (outline(str(n), ["x", str(n)], at=1000 - n) for n in read)  # endless
+    assert heads.newest(rows, 20).looked_at == heads.LEAST_LOOKED_AT
+    assert heads.newest(rows, 300).looked_at == 300
+
+
+def test_a_parent_of_the_same_second_that_comes_first_is_no_head():
+    newer = [outline(str(n), [str(n)], at=9) for n in range(heads.LEAST_LOOKED_AT - 1)]
+    rows = [*newer, outline("parent", "ab", at=5), outline("other", "x", at=5), outline("child", "abcd", at=5)]
+    found = heads.newest([*rows, outline("older", "old", at=4)], heads.LEAST_LOOKED_AT + 1)
+    assert {head.row.id for head in found.heads} == {*(row.id for row in newer), "child", "other"}
+    assert found.looked_at == len(rows)
+
+
+def test_only_what_matches_counts_and_a_match_that_was_gone_on_from_does_not():
+    rows = [outline("new", "abcd", at=3, matches=False), outline("old", "ab", at=2), outline("far", "xy", at=1)]
+    assert [head.row.id for head in heads.newest(rows, 1).heads] == ["far"]
+
+
+def test_branches_name_the_newer_conversation_and_the_last_turn_that_they_share():
+    rows = [
+        outline("c", "abcdxy", at=3),
+        outline("b", "abcdef", at=2),
+        outline("a", "abzz", at=1),
+        outline("d", "q", at=0),
+    ]
+    found = {head.row.id: (head.branch_of, head.branch_turn) for head in heads.newest(rows, 9).heads}
+    assert found == {"c": (None, None), "b": ("c", 2), "a": ("c", 1), "d": (None, None)}
+
+
+def test_rows_without_items_and_rows_that_are_no_list_hide_nothing():
+    odd = [
+        Outline(name, 1, "m", "p", 1, keys, "", "", "") for name, keys in (("null", None), ("empty", ()), ("two", ()))
+    ]
+    rows = [outline("a", "xy", at=2), *odd]
+    assert {head.row.id for head in heads.newest(rows, 9).heads} == {"a", "null", "empty", "two"}
+
+
+class TestTranscript:
+    def test_every_kind_of_item_is_shown_as_what_it_is(self):
+        found = [(one.role, one.kind, one.name or one.text) for one in transcript.entries(EVERY_KIND)]
+        assert found[1:] == [
+            ("user", "text", "What is this, and is it in stock?"),
+            ("user", "text", "Here it is:"),
+            ("user", "attachment", "[image/png, 70 B]"),
+            ("user", "attachment", "[image https://shop.example/shoe.png]"),
+            ("user", "attachment", "[order.pdf, application/pdf, 70 B]"),
+            ("user", "attachment", "[audio/mp3, 70 B]"),
+            ("assistant", "reasoning", "It looks like a shoe."),
+            ("assistant", "call", "stock"),
+            ("tool", "result", '{"left": 3}'),
+            ("assistant", "call", "shell"),
+            ("tool", "result", "total 0"),
+            ("user", "attachment", "[reference to msg_17]"),
+            ("assistant", "call", "price"),
+            ("assistant", "text", "An answer of a Plano before 0.4.27."),
+            ("assistant", "text", "# In stock\n\n- **3** left\n\n```python\nprint(43)\n```\n"),
+        ]
+
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(),
+            lambda inner: (
+                st.lists(inner, max_size=4)
+                | st.dictionaries(
+                    st.sampled_from(
+                        [
+                            "role",
+                            "type",
+                            "content",
+                            "text",
+                            "output",
+                            "arguments",
+                            "input",
+                            "name",
+                            "image_url",
+                            "summary",
+                        ]
+                    ),
+                    inner
+                    | st.sampled_from(["message", "function_call", "function_call_output", "reasoning", "input_image"]),
+                    max_size=5,
+                )
+            ),
+            max_leaves=20,
+        )
+    )
+    def test_whatever_stands_in_a_row_is_shown_and_steers_nothing(self, items):
+        entries = transcript.entries(items)
+        row = Row("id", items, 1, "m", "p", None)
+        text = markdown.document(row, entries)
+        assert text == visible(text)
+
+    def test_an_image_of_a_megabyte_is_shown_by_its_size(self):
+        item = {
+            "role": "user",
+            "content": [{"type": "input_image", "image_url": {"url": "data:image/jpeg;base64," + "A" * 1_333_334}}],
+        }
+        assert [one.text for one in transcript.entries([item])] == ["[image/jpeg, 1.0 MB]"]
+
+
+class TestVisible:
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("\x1b[31mred", r"\x1b[31mred"),
+            ("\x9b2J", r"\x9b2J"),
+            ("a\u202eb\u2066c", r"a\u202eb\u2066c"),
+            ("\x00\x07\x7f\r", r"\x00\x07\x7f\x0d"),
+            ("\ud800", r"\ud800"),
+            ("\U000e0041", r"\U000e0041"),
+            ("one\r\ntwo\tthree", "one\ntwo\tthree"),
+            ("日本 שלום 👩‍💻", "日本 שלום 👩‍💻"),
+        ],
+    )
+    def test_steering_characters_are_written_out_and_letters_stay(self, text, shown):
+        assert visible(text) == shown
+
+    @given(st.text())
+    def test_json_means_the_same_and_has_nothing_that_steers(self, text):
+        written = in_json(json.dumps({"a": text}, ensure_ascii=False, indent=2))
+        assert json.loads(written) == {"a": text}
+        written.encode()
+        assert visible(written) == written
+
+    @given(st.text(), st.integers(2, 60))
+    def test_a_line_is_one_line_and_fits(self, text, columns):
+        from rich.cells import cell_len
+
+        assert "\n" not in line(text, columns)
+        assert cell_len(line(text, columns)) <= columns
+
+    def test_sizes_are_for_people(self):
+        assert [size(n) for n in (0, 70, 999, 1000, 12_345, 999_600, 10_000_000)] == (
+            ["0 B", "70 B", "999 B", "1 kB", "12 kB", "1.0 MB", "10.0 MB"]
+        )
+
+
+def test_a_fence_is_longer_than_what_it_holds():
+    assert markdown.fenced("a ```` b").splitlines() == ["`````text", "a ```` b", "`````"]
+
+
+@pytest.mark.parametrize(("text", "ago"), [("30s", 30), ("2h", 7200), ("30d", 30 * 86400), ("2w", 14 * 86400)])
+def test_times_that_are_so_long_ago(text, ago, monkeypatch):
+    monkeypatch.setattr(times.time, "time", lambda: 2e9)
+    assert times.since("--since", text) == 2_000_000_000 - ago
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2", "h", "-1h", "2 h", "1e3d", "99999999999999999999h", "2026-13-01", "soon", "\x1b[2J"]
+)
+def test_what_is_no_time_is_refused(text):
+    with pytest.raises(BadInput) as refused:
+        times.since("--since", text)
+    assert refused.value.code == "bad-time"
+    assert not re.search(r"[\x00-\x1f]", refused.value.message)
+
+
+def test_a_time_that_no_calendar_has_is_shown_as_it_is():
+    assert [times.shown(n) for n in (2**62, -(2**62))] == [str(2**62), str(-(2**62))]
+
+
+def test_dates_are_of_this_machine_s_zone():
+    from datetime import datetime
+
+    assert times.since("--since", "2026-11-27") == int(datetime(2026, 11, 27).timestamp())  # noqa: DTZ001  local
