@@ -208,17 +208,11 @@ def look(context: Context, engine: Engine | None = None, *, lenient: bool = Fals
     """
     project = context.project
     read = files_to_stop(context) if lenient else files(context)
-    engine_choice = None
+    engine_choice, observed = None, None
     if engine is None:
-        follow = "engine" not in context.options
-        limit = settings.ENGINE_LIMIT
-        if patient:
-            limit = max(read.settings.timeout.value, settings.LEAST_ENGINE_LIMIT)
-        engine_choice = choice.choose(
-            read.settings.engine, context.environment, project, read.env.project_id, follow=follow, limit=limit
-        )
+        engine_choice, observed = _choose(context, read, patient=patient)
         engine = engine_choice.engine
-    observed = engine.observe(project, read.env.project_id)
+    observed = observed or engine.observe(project, read.env.project_id)
     decided = engine.decides()
     # An engine without images brings its own PostgreSQL.
     images = (read.settings.image, read.settings.pull) if "image" in decided else ()
@@ -237,12 +231,30 @@ def look(context: Context, engine: Engine | None = None, *, lenient: bool = Fals
     )
 
 
+def _choose(context: Context, read: Files, *, patient: bool) -> tuple[choice.EngineChoice, Observed]:
+    """Return the engine of the project, and what it has."""
+    limit = settings.ENGINE_LIMIT
+    if patient:
+        limit = max(read.settings.timeout.value, settings.LEAST_ENGINE_LIMIT)
+    project, number = context.project, read.env.project_id
+    follow = "engine" not in context.options
+    asked = (read.settings.engine, context.environment, project, number)
+    chosen = choice.choose(*asked, follow=follow, limit=limit)
+    observed = chosen.engine.observe(project, number)
+    if observed.volume is None:
+        better = choice.without_data(chosen, *asked, follow=follow, limit=limit)
+        if better.engine is not chosen.engine:
+            observed = better.engine.observe(project, number)
+        chosen = better
+    return chosen, observed
+
+
 def _number(
     project: Project, number: str | None, engine: Engine, observed: Observed, engine_choice: choice.EngineChoice | None
 ) -> str:
     """Return the project's number: of its database, else of `.env`, else a new one."""
-    if engine_choice and engine_choice.data_elsewhere and (record := records.find(project, number)):
-        return record.project
+    if engine_choice and engine_choice.data_elsewhere:
+        return engine_choice.number
     known = observed.volume or observed.container
     if known:
         return known.owner.id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from planodev.problems import Command, Fix, NoEngine
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from planodev.project.settings import Setting
 
 
+_HAS_DATA = "it has this project's data"
+_INSTEAD = "without Docker: "
+
+
 @dataclass(frozen=True)
 class EngineChoice:
     """The engine to use, open, and what is left to do about another one.
@@ -23,12 +27,14 @@ class EngineChoice:
     Args:
         engine: the chosen one.
         data_elsewhere: the name of another one that has the project's data, "" where none has.
+        number: the project's number as that data has it, "" where none has.
         move_unfinished: whether a move from one to the other was interrupted.
 
     """
 
     engine: Engine
     data_elsewhere: str = ""
+    number: str = ""
     move_unfinished: bool = False
 
 
@@ -40,11 +46,13 @@ class _Kind:
         title: its name in a sentence.
         connect: opens it, by the process's environment, the project and the seconds for one exchange with it;
             raises `NoEngine`.
+        data_of: returns the number under which it has a project's data, "" where it has none or does not answer.
 
     """
 
     title: str
     connect: Callable[[Mapping[str, str], Project, float], Engine]
+    data_of: Callable[[Mapping[str, str], Project, str | None, float], str]
 
 
 def choose(  # noqa: PLR0913  who is asked, for whom, and how
@@ -71,7 +79,9 @@ def choose(  # noqa: PLR0913  who is asked, for whom, and how
 
     """
     record = records.find(project, env_id)
-    has_data = (record.engine if record else "") or _embedded_has_data(project, env_id)
+    has_data, number = (record.engine, record.project) if record else ("", "")
+    if not has_data and (number := _embedded_data(environment, project, env_id, limit)):
+        has_data = "embedded"
     unfinished = bool(record and (record.moving_to or record.remains))
     name = has_data or "auto" if follow else engine_setting.value
     if name == "auto" and not has_data:
@@ -79,10 +89,45 @@ def choose(  # noqa: PLR0913  who is asked, for whom, and how
     by_data = follow or name == "auto"
     name = has_data if name == "auto" else name
     engine = _open(name, environment, project, has_data, record.place if record else "", limit=limit)
-    engine.why = "it has this project's data" if by_data else f"from {engine_setting.source}"
-    if not has_data and name != "docker" and _docker_has_data(environment, project, env_id, limit):
-        has_data = "docker"
-    return EngineChoice(engine, has_data if has_data != name else "", unfinished)
+    engine.why = _HAS_DATA if by_data else f"from {engine_setting.source}"
+    if has_data in ("", name):
+        return EngineChoice(engine, move_unfinished=unfinished)
+    return EngineChoice(engine, has_data, number, unfinished)
+
+
+def without_data(  # noqa: PLR0913  see `choose`
+    chosen: EngineChoice,
+    engine_setting: Setting[str],
+    environment: Mapping[str, str],
+    project: Project,
+    env_id: str | None,
+    *,
+    follow: bool,
+    limit: float,
+) -> EngineChoice:
+    """Return the choice once it is seen that the chosen engine has no data of the project.
+
+    What is recorded may be of another day. So each of the others is asked, and no database is created beside data.
+
+    Args:
+        chosen: by `choose`, whose arguments the others are.
+
+    """
+    if chosen.data_elsewhere:
+        return chosen
+    here = chosen.engine.info.name
+    for name, kind in _KINDS.items():
+        # One that was found silent a moment ago is not asked again.
+        if name == here or (name == "docker" and chosen.engine.why.startswith(_INSTEAD)):
+            continue
+        number = kind.data_of(environment, project, env_id, limit)
+        if number and (follow or engine_setting.value == "auto"):
+            engine = _open(name, environment, project, name, "", limit=limit)
+            engine.why = _HAS_DATA
+            return replace(chosen, engine=engine)
+        if number:
+            return replace(chosen, data_elsewhere=name, number=number)
+    return chosen
 
 
 def open_engine(
@@ -115,22 +160,24 @@ def _embedded(_environment: Mapping[str, str], project: Project, _limit: float) 
     return embedded.connect(project)
 
 
-_KINDS = {"docker": _Kind("Docker", _docker), "embedded": _Kind("the embedded engine", _embedded)}
+def _docker_data(environment: Mapping[str, str], project: Project, env_id: str | None, limit: float) -> str:
+    try:
+        volume = _docker(environment, project, limit).observe(project, env_id).volume
+    except NoEngine:  # one that is down was ruled out by the user
+        return ""
+    return volume.owner.id if volume else ""
 
 
-def _embedded_has_data(project: Project, env_id: str | None) -> str:
-    """Return the name of the engine whose data can be seen without asking it, "" where there is none."""
+def _embedded_data(_environment: Mapping[str, str], project: Project, env_id: str | None, _limit: float) -> str:
     from planodev.engines.embedded import engine as embedded
 
-    return "embedded" if embedded.has_data(project, env_id) else ""
+    return embedded.data_of(project, env_id)
 
 
-def _docker_has_data(environment: Mapping[str, str], project: Project, env_id: str | None, limit: float) -> bool:
-    """Say whether a Docker that answers has data of this project; one that is down was ruled out by the user."""
-    try:
-        return _docker(environment, project, limit).observe(project, env_id).volume is not None
-    except NoEngine:
-        return False
+_KINDS = {
+    "docker": _Kind("Docker", _docker, _docker_data),
+    "embedded": _Kind("the embedded engine", _embedded, _embedded_data),
+}
 
 
 def _open(  # noqa: PLR0913  see `choose`
@@ -153,7 +200,7 @@ def _first_that_answers(
         engine = _docker(environment, project, limit)
     except NoEngine as error:
         engine = _instead_of_docker(error, environment, project, env_id, limit, recorded=recorded)
-        engine.why = f"without Docker: {error.message}"
+        engine.why = f"{_INSTEAD}{error.message}"
         return engine
     engine.why = "it answers"
     return engine

