@@ -38,7 +38,8 @@ def already_proved(seen: Seen) -> Callable[[], Database | None]:
         # The database's own container is on the same bridge as Plano's, and goes the same way round.
         # The embedded engine's own program starts in less time than psycopg is loaded, and goes the same way.
         here = seen.mode == "native" and seen.engine.info.name != "embedded"
-        evidence = proof.run_here(way, SOON) if here else seen.engine.prove_from_inside(server, way, SOON)
+        seconds = min(SOON, seen.deadline.left() / 2)
+        evidence = proof.run_here(way, seconds) if here else seen.engine.prove_from_inside(server, way, seconds)
         image = seen.engine.image_id(seen.settings.image.value)
         same = image == server.image_id  # the name may stand for another image by now
         return evidence if same and proof.judge(evidence, way) is None else None

@@ -11,6 +11,7 @@ from planodev.project import records
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from planodev.deadline import Limit
     from planodev.engines import Engine
     from planodev.project.identity import Project
     from planodev.project.settings import Setting
@@ -44,15 +45,15 @@ class _Kind:
 
     Args:
         title: its name in a sentence.
-        connect: opens it, by the process's environment, the project and the seconds for one exchange with it;
+        connect: opens it, by the process's environment, the project and what says how long to wait for it;
             raises `NoEngine`.
         data_of: returns the number under which it has a project's data, "" where it has none or does not answer.
 
     """
 
     title: str
-    connect: Callable[[Mapping[str, str], Project, float], Engine]
-    data_of: Callable[[Mapping[str, str], Project, str | None, float], str]
+    connect: Callable[[Mapping[str, str], Project, Limit], Engine]
+    data_of: Callable[[Mapping[str, str], Project, str | None, Limit], str]
 
 
 def choose(  # noqa: PLR0913  who is asked, for whom, and how
@@ -62,7 +63,7 @@ def choose(  # noqa: PLR0913  who is asked, for whom, and how
     env_id: str | None,
     *,
     follow: bool,
-    limit: float,
+    limit: Limit,
 ) -> EngineChoice:
     """Return the engine to use, connected.
 
@@ -72,7 +73,7 @@ def choose(  # noqa: PLR0913  who is asked, for whom, and how
         project: whose data counts.
         env_id: the number in its `.env`.
         follow: use the engine that has the data, whatever the setting is; only `up` moves data.
-        limit: seconds for one exchange with an engine.
+        limit: gives the seconds that may still be waited for an engine.
 
     Raises:
         NoEngine: none answers, or the one that has the data does not; with the fixes that fit.
@@ -103,15 +104,11 @@ def without_data(  # noqa: PLR0913  see `choose`
     env_id: str | None,
     *,
     follow: bool,
-    limit: float,
+    limit: Limit,
 ) -> EngineChoice:
     """Return the choice once it is seen that the chosen engine has no data of the project.
 
     What is recorded may be of another day. So each of the others is asked, and no database is created beside data.
-
-    Args:
-        chosen: by `choose`, whose arguments the others are.
-
     """
     if chosen.data_elsewhere:
         return chosen
@@ -131,7 +128,7 @@ def without_data(  # noqa: PLR0913  see `choose`
 
 
 def open_engine(
-    name: str, environment: Mapping[str, str], project: Project, env_id: str | None, limit: float
+    name: str, environment: Mapping[str, str], project: Project, env_id: str | None, limit: Limit
 ) -> Engine:
     """Return the engine that has the data which is to be moved; `limit` is as for `choose`.
 
@@ -148,19 +145,19 @@ def title(name: str) -> str:
     return _KINDS[name].title
 
 
-def _docker(environment: Mapping[str, str], _project: Project, limit: float) -> Engine:
+def _docker(environment: Mapping[str, str], _project: Project, limit: Limit) -> Engine:
     from planodev.engines.docker import engine as docker
 
     return docker.connect(environment, limit)
 
 
-def _embedded(_environment: Mapping[str, str], project: Project, _limit: float) -> Engine:
+def _embedded(_environment: Mapping[str, str], project: Project, limit: Limit) -> Engine:
     from planodev.engines.embedded import engine as embedded
 
-    return embedded.connect(project)
+    return embedded.connect(project, limit)
 
 
-def _docker_data(environment: Mapping[str, str], project: Project, env_id: str | None, limit: float) -> str:
+def _docker_data(environment: Mapping[str, str], project: Project, env_id: str | None, limit: Limit) -> str:
     try:
         volume = _docker(environment, project, limit).observe(project, env_id).volume
     except NoEngine:  # one that is down was ruled out by the user
@@ -168,7 +165,7 @@ def _docker_data(environment: Mapping[str, str], project: Project, env_id: str |
     return volume.owner.id if volume else ""
 
 
-def _embedded_data(_environment: Mapping[str, str], project: Project, env_id: str | None, _limit: float) -> str:
+def _embedded_data(_environment: Mapping[str, str], project: Project, env_id: str | None, _limit: Limit) -> str:
     from planodev.engines.embedded import engine as embedded
 
     return embedded.data_of(project, env_id)
@@ -181,7 +178,7 @@ _KINDS = {
 
 
 def _open(  # noqa: PLR0913  see `choose`
-    name: str, environment: Mapping[str, str], project: Project, has_data: str, place: str, *, limit: float
+    name: str, environment: Mapping[str, str], project: Project, has_data: str, place: str, *, limit: Limit
 ) -> Engine:
     try:
         return _KINDS[name].connect(environment, project, limit)
@@ -193,7 +190,7 @@ def _open(  # noqa: PLR0913  see `choose`
 
 
 def _first_that_answers(
-    environment: Mapping[str, str], project: Project, env_id: str | None, limit: float, *, recorded: bool
+    environment: Mapping[str, str], project: Project, env_id: str | None, limit: Limit, *, recorded: bool
 ) -> Engine:
     """Return Docker where it answers, else the embedded engine where it is installed."""
     try:
@@ -211,7 +208,7 @@ def _instead_of_docker(  # noqa: PLR0913  see `choose`
     environment: Mapping[str, str],
     project: Project,
     env_id: str | None,
-    limit: float,
+    limit: Limit,
     *,
     recorded: bool,
 ) -> Engine:

@@ -10,6 +10,7 @@ from planodev.decide import port_moved
 from planodev.engines import NameTaken, PortTaken, planning
 from planodev.postgres import proof, table
 from planodev.problems import Command, Conflict, Fix
+from planodev.project import settings
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def bring_up(seen: Seen, plan: Plan, facts: Survey) -> Database:
     if action == "start":
         action = _start(seen, desired.port)
     if action == "replace" and seen.observed.container:
-        seen.engine.stop(seen.observed.container, seen.settings.timeout.value)
+        seen.engine.stop(seen.observed.container, seen.deadline.left(settings.STOP_LIMIT))
         seen.engine.remove_container(seen.observed.container)
     if action in ("create", "replace"):
         port = _create(seen, plan, facts)
@@ -170,5 +171,6 @@ def prepare(database: Database) -> Prepared:
 
 def proof_beside_plano(database: Database, go: Any = None) -> proof.Evidence:  # noqa: ANN401
     """Run the proof from a container beside Plano's."""
-    image = database.seen.settings.image.value
-    return database.seen.engine.prove_beside_plano(database.connection(), image, proof.PATIENCE, go)
+    seen = database.seen
+    image, seconds = seen.settings.image.value, seen.deadline.left(proof.PATIENCE)
+    return seen.engine.prove_beside_plano(database.connection(), image, seconds, go)

@@ -51,7 +51,7 @@ def machine(monkeypatch):
 
 
 def choose(engine="auto", env_id=None, *, follow=False, **environment):
-    return choice.choose(Setting(engine, "--engine"), environment, None, env_id, follow=follow, limit=15)
+    return choice.choose(Setting(engine, "--engine"), environment, None, env_id, follow=follow, limit=lambda: 15.0)
 
 
 def record(engine, **more):
@@ -86,7 +86,7 @@ def test_the_engine_with_the_data_comes_first_then_one_that_answers(machine, fac
 def second_look(engine, **options):
     chosen = choose(engine, **options)
     asked = Setting(engine, "--engine" if engine != "auto" else "default"), {}, None, None
-    return choice.without_data(chosen, *asked, limit=15, **{"follow": False, **options})
+    return choice.without_data(chosen, *asked, limit=lambda: 15.0, **{"follow": False, **options})
 
 
 @pytest.mark.parametrize(

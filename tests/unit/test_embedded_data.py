@@ -57,7 +57,7 @@ def test_data_is_durable_once_a_program_has_said_so(tmp_path, monkeypatch, whole
 
 
 def test_the_mark_is_durable_before_the_table_is_made(tmp_path, monkeypatch):
-    engine, seen = EmbeddedEngine(SimpleNamespace(), SimpleNamespace(path=Path(tmp_path))), []
+    engine, seen = EmbeddedEngine(SimpleNamespace(), SimpleNamespace(path=Path(tmp_path)), lambda: 15.0), []
     engine._sync = lambda: seen.append("data") or True
     monkeypatch.setattr(Place, "sync", lambda place: seen.append(("mark", place.ready.exists())))
     monkeypatch.setattr(EmbeddedEngine, "admin", lambda *_, **__: seen.append("table") or "")
@@ -84,7 +84,7 @@ def test_new_data_comes_with_what_says_that_it_is_durable(open_place, monkeypatc
 
 @pytest.mark.parametrize("durable", [False, None])
 def test_data_that_could_not_be_made_durable_is_never_called_ready(tmp_path, durable):
-    engine = EmbeddedEngine(SimpleNamespace(), SimpleNamespace(path=Path(tmp_path)))
+    engine = EmbeddedEngine(SimpleNamespace(), SimpleNamespace(path=Path(tmp_path)), lambda: 15.0)
     engine._sync = lambda: durable
     with pytest.raises(AdminFailed, match="durable"):
         engine.make_ready(SimpleNamespace(id=str(tmp_path)), "SELECT 1", user="plano", database="plano")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -200,7 +201,9 @@ class Changes:
     def stop(self, container: Container, timeout: float) -> None:
         if container.state == "paused":
             self._api.unpause(container.id)
-        self._api.stop(container.id, timeout=round(timeout))
+        with suppress(Refused):  # a server that was sent SIGSTOP would not hear; a container that restarts has none
+            self._api.signal(container.id, "CONT")
+        self._api.stop(container.id, timeout=math.ceil(timeout))
         self._release_network(container)
 
     def remove_container(self, container: Container) -> None:

