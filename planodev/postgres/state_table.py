@@ -128,6 +128,10 @@ class Count(NamedTuple):
     rows: int
     estimated: bool = False
 
+    def __str__(self) -> str:
+        """Return it as a number of stored turns."""
+        return f"{'about ' if self.estimated else ''}{self.rows} stored turn{'' if self.rows == 1 else 's'}"
+
 
 def read_count(text: str) -> Count:
     """Return what `COUNT` has given; no row at all where that is no number."""

@@ -9,7 +9,6 @@ from planodev.postgres import state_table
 from planodev.postgres.queries import held
 from planodev.postgres.sql import identifier, literal
 from planodev.problems import Command, CredentialsRefused, Fix
-from planodev.result import counted
 
 if TYPE_CHECKING:
     from planodev.database import Database
@@ -91,8 +90,7 @@ def differences(seen: Seen, server: Container, problem: Problem) -> list[str]:
         was = f" (the first one was `{first_database}`)" if first_database not in ("", seen.database) else ""
         notes.append(f"DB_NAME in `.env`: creating an empty database `{seen.database}`{was}")
         notes += [
-            f"the database `{name}` keeps {counted(found.turns.rows, estimated=found.turns.estimated)}; "
-            "its name in DB_NAME brings them back"
+            f"the database `{name}` keeps {found.turns}; its name in DB_NAME brings them back"
             for name, found in databases.items()
             if found.turns.rows
         ]
