@@ -143,7 +143,9 @@ def _statements(connection: Connection, timeout: float, found: list[Evidence]) -
                 rows, estimated = state_table.read_count(_one(session.execute(state_table.COUNT)))
                 found[0] = Evidence(facts, stored=False, conversations=rows, estimated=estimated)
             try:
-                found[0] = replace(found[0], stored=_store(session))
+                key = _key()
+                found[0] = replace(found[0], stored=_store(session, key))
+                session.execute(_DELETE.replace("$1", "%s"), (key,), prepare=True)  # Plano can do without it
             finally:
                 session.rollback()
     except psycopg.Error as error:
@@ -151,16 +153,14 @@ def _statements(connection: Connection, timeout: float, found: list[Evidence]) -
         found[0] = replace(found[0], error=refused.error, sqlstate=refused.sqlstate, address=refused.address)
 
 
-def _store(session: Any) -> bool:  # noqa: ANN401
-    """Write, change, read and delete a conversation; returns whether it was read as it was written."""
-    key = _key()
+def _store(session: Any, key: str) -> bool:  # noqa: ANN401
+    """Write, change and read a conversation; returns whether it was read as it was written."""
     put, get = (statement.replace("$1", "%s", 1) for statement in (_PUT, _GET))
     for place in ("$2", "$3", "$4", "$5"):
         put = put.replace(place, "%s", 1)
     for items in ("[]", _ITEMS):
         session.execute(put, (key, items, _CREATED_AT, "model", "provider"), prepare=True)
     row = session.execute(get, (key,), prepare=True).fetchone()
-    session.execute(_DELETE.replace("$1", "%s"), (key,), prepare=True)
     return row is not None and tuple(row[2:]) == (_CREATED_AT, "model", "provider")
 
 
