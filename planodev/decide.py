@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from planodev.engines import Desired, Observed, Server, planning
+from planodev.engines import Desired, Observed, Server, planning, ports
 from planodev.plano import environment, judge, storage
 from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem
@@ -18,7 +18,7 @@ from planodev.project import credentials, identity
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from planodev.engines import Foreign
+    from planodev.engines.docker.adopt import Foreign
     from planodev.look import Seen
     from planodev.plano.driver_url import Target
     from planodev.project.settings import Setting
@@ -119,9 +119,8 @@ def refuse_unreachable(seen: Seen) -> None:
         BadInput: it would run in a container, and the engine listens on this machine's loopback alone.
 
     """
-    decided = seen.engine.decides()
-    plano, asked = decided.get("plano"), seen.settings.plano
-    if plano and asked.value != plano[0]:
+    plano, asked = seen.engine.traits.fixed.get("plano"), seen.settings.plano
+    if plano and asked.value != plano:
         raise BadInput(
             "plano-out-of-reach",
             f"a Plano in Docker would not reach the {seen.engine.info.name} Postgres",
@@ -131,7 +130,7 @@ def refuse_unreachable(seen: Seen) -> None:
                 *("; or ", Command("up", "--engine", "docker")),
             ),
         )
-    if "image" in decided and seen.context.options.get("adopt"):
+    if not seen.engine.traits.containers and seen.context.options.get("adopt"):
         raise _adopt_needs_docker()
 
 
@@ -170,19 +169,21 @@ def survey(seen: Seen) -> Survey:
                 Command("up", "--plano", "docker"), ", or an engine on this machine (`docker context use default`)"
             ),
         )
-    image_id = engine.image_id(image)
     have, volume = observed.container, observed.volume
-    same = image_id is not None and have is not None and have.image_id == image_id
-    there = image_id is not None
+    found = engine.image(image)
+    # What the container runs already needs no second look.
+    same = found is not None and have is not None and have.image_id == found.id
+    if found and not same:
+        found = engine.image(image, look_into=True)
+    storage = engine.storage(volume, image, version=not same) if found and volume else None
     addresses = engine.addresses(seen.mode, image)
     return Survey(
-        image_id=image_id,
-        # What the container runs already needs no second look.
-        image_major=engine.image_major(image) if there and not same else None,
-        data_major=engine.data_major(volume, image) if there and not same and volume else None,
-        initialised=volume is not None and (not there or engine.was_ready(volume, image)),
+        image_id=found.id if found else None,
+        image_major=found.major if found else None,
+        data_major=storage.major if storage else None,
+        initialised=storage.initialised if storage else volume is not None,
         addresses=addresses,
-        port_holder=lambda port: engine.port_holder(port, addresses),
+        port_holder=lambda port: ports.taken_by(engine, observed, port, addresses),
         password=engine.kept_password(have) if have and seen.wanted.password is None else None,
     )
 

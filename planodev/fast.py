@@ -37,11 +37,12 @@ def already_proved(seen: Seen) -> Callable[[], Database | None]:
     def prove() -> Evidence | None:
         # The database's own container is on the same bridge as Plano's, and goes the same way round.
         # The embedded engine's own program starts in less time than psycopg is loaded, and goes the same way.
-        here = seen.mode == "native" and seen.engine.info.name != "embedded"
+        here = seen.mode == "native" and seen.engine.traits.containers
         seconds = min(SOON, seen.deadline.left() / 2)
-        evidence = proof.run_here(way, seconds) if here else seen.engine.prove_from_inside(server, way, seconds)
-        image = seen.engine.image_id(seen.settings.image.value)
-        same = image == server.image_id  # the name may stand for another image by now
+        where = proof.inside(seen.engine, server, seconds)
+        evidence = proof.run_here(way, seconds) if here else proof.run_by_psql(seen.engine, where, way, seconds)
+        image = seen.engine.image(seen.settings.image.value)
+        same = image and image.id == server.image_id  # the name may stand for another image by now
         return evidence if same and proof.judge(evidence, way) is None else None
 
     evidence = begin(prove)
@@ -69,5 +70,5 @@ def _as_wanted(seen: Seen) -> Database | None:
 def prepare_probe(seen: Seen) -> None:
     """Begin to start the container that the proof runs from: it costs next to nothing then."""
     image = seen.settings.image.value
-    if not seen.moves and seen.engine.image_id(image):
-        seen.engine.begin_ahead(image, seen.mode, seen.settings.timeout.value + 60)
+    if not seen.moves and seen.engine.image(image):
+        seen.engine.prepare(image, seen.mode, seen.settings.timeout.value + 60)

@@ -228,17 +228,17 @@ def look(
         engine_choice, observed = _choose(context, read, deadline.left)
         engine = engine_choice.engine
     observed = observed or engine.observe(project, read.env.project_id)
-    decided = engine.decides()
+    fixed = _fixed(engine, observed)
     # An engine without images brings its own PostgreSQL.
-    images = (read.settings.image, read.settings.pull) if "image" in decided else ()
-    own = {"image": Setting(*decided["image"]), "pull": Setting("missing", "default")} if images else {}
+    images = (read.settings.image, read.settings.pull) if "image" in fixed else ()
+    own = {"image": Setting(*fixed["image"]), "pull": Setting("missing", "default")} if images else {}
     return Seen(
         env=read.env,
         wanted=read.wanted,
-        settings=replace(_existing(read.settings, read.wanted, observed, decided), **own),
+        settings=replace(_existing(read.settings, read.wanted, observed, fixed), **own),
         config=read.config,
         context=context,
-        project_id=_number(project, read.env.project_id, engine, observed, engine_choice),
+        project_id=_number(project, read.env.project_id, observed, engine_choice),
         engine=engine,
         observed=observed,
         deadline=deadline,
@@ -262,9 +262,14 @@ def _choose(context: Context, read: Files, limit: Limit) -> tuple[choice.EngineC
     return chosen, observed
 
 
-def _number(
-    project: Project, number: str | None, engine: Engine, observed: Observed, engine_choice: choice.EngineChoice | None
-) -> str:
+def _fixed(engine: Engine, observed: Observed) -> dict[str, tuple[Any, str]]:
+    """Return the settings that only the engine decides, as (value, source); a server that is there keeps its name."""
+    name = {"name": observed.container.name} if observed.container else {}
+    fixed = engine.traits.fixed
+    return {key: (name.get(key, value), choice.title(engine.info.name)) for key, value in fixed.items()}
+
+
+def _number(project: Project, number: str | None, observed: Observed, engine_choice: choice.EngineChoice | None) -> str:
     """Return the project's number: of its database, else of `.env`, else a new one."""
     if engine_choice and engine_choice.data_elsewhere:
         return engine_choice.number
@@ -272,7 +277,7 @@ def _number(
     if known:
         return known.owner.id
     # A copy of another checkout's `.env` brings that one's number along: this project gets its own.
-    free = number not in engine.projects() and not records.is_of_another(project, number)
+    free = number not in observed.projects and not records.is_of_another(project, number)
     return number if number and free else new_id()
 
 
@@ -280,7 +285,7 @@ def _existing(
     resolved: settings.Settings,
     wanted: credentials.Credentials,
     observed: Observed | None,
-    decided: Mapping[str, tuple[Any, str]],
+    fixed: Mapping[str, tuple[Any, str]],
 ) -> settings.Settings:
     """Lay what the project already has under what was asked for; what only the engine decides is left to it."""
     has: dict[str, tuple[Any, str]] = {}
@@ -296,7 +301,7 @@ def _existing(
         has["port"] = (wanted.port, ".env")
     if wanted.plano:
         has["plano"] = (wanted.plano, ".env")
-    has |= decided
+    has |= fixed
     kept = {name: Setting(*value) for name, value in has.items() if not getattr(resolved, name).asked}
     return replace(resolved, **kept)
 

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from planodev.background import NotDone, within
 from planodev.commands import report
-from planodev.engines import AdminFailed
 from planodev.look import Context, forget, look
 from planodev.postgres import queries
-from planodev.problems import BadInput, Command, Fix, PlanodevError
+from planodev.problems import BadInput, Command, Fix
 from planodev.project import lock, settings
 from planodev.result import Outcome, Result, counted
 
@@ -52,7 +51,7 @@ def _held(seen: Seen) -> tuple[int | None, str]:
         return None, counted(None)
     try:
         found = within(COUNT, lambda: queries.held(seen.engine, have, seen.superuser)).values()
-    except (AdminFailed, NotDone, PlanodevError) as error:
+    except Exception as error:  # noqa: BLE001  see above
         why = "Postgres does not answer" if isinstance(error, NotDone) else "Postgres cannot be asked"
         return None, counted(None, why=why)
     count, others = sum(one.turns.rows for one in found), sum(one.others for one in found)
@@ -116,9 +115,9 @@ def _delete(seen: Seen, held: str) -> None:
     have, volume = seen.observed.container, seen.observed.volume
     seen.progress.begin("Deleting the data")
     if have:
-        seen.engine.remove_container(have)
+        seen.engine.remove_server(have)
     if volume:
-        seen.engine.remove_volume(volume)
+        seen.engine.remove_storage(volume)
         forget(seen)
     name = volume.name if volume else have.name if have else ""
     seen.progress.done(Outcome("deleted", name, held))

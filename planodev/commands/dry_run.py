@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from planodev.commands import report
 from planodev.database import Database
 from planodev.decide import Plan, decide, survey
-from planodev.engines import AdminFailed, Container
+from planodev.engines import Container
 from planodev.postgres import state_table
+from planodev.postgres.admin import AdminFailed
 from planodev.result import Outcome, Result
 from planodev.steps import config, env_file, follow, keys, login, server
 from planodev.takeover import adopt, move

@@ -92,10 +92,10 @@ def data_of(seen: Seen, evidence: proof.Evidence | None) -> dict[str, Any]:
     )
 
 
-def lines_of(data: Mapping[str, Any]) -> list[str]:
-    """Return the same as lines of two columns."""
+def lines_of(data: Mapping[str, Any], *, containers: bool = True) -> list[str]:
+    """Return the same as lines of two columns; `containers` as in the engine's traits."""
     rows = [("state", data["state"])]
-    if data["volume"] and data["engine"]["name"] == "embedded":
+    if data["volume"] and not containers:
         rows.append(("data", data["volume"]))
     elif data["container"] or data["volume"]:
         rows.append(("container", f"{data['container'] or 'none'}, volume {data['volume'] or 'none'}"))
@@ -117,10 +117,9 @@ def lines_of(data: Mapping[str, Any]) -> list[str]:
         size = "" if data["data_bytes"] is None else f", {data['data_bytes'] / 1e6:.1f} MB"
         rows.append(("table", f"{data['table']}{stored}{size}"))
     if data["engine"]:
-        engine = data["engine"]
-        reason = f"{engine['source']}; {engine['why']}" if engine["why"] else engine["source"]
-        name = "podman" if engine["product"] == "Podman" else engine["name"]
-        rows.append(("engine", f"{name} {engine['version']} at {engine['endpoint']} ({reason})"))
+        engine = engines.EngineInfo(**data["engine"])
+        reason = f"{engine.source}; {engine.why}" if engine.why else engine.source
+        rows.append(("engine", f"{engine.called} {engine.version} at {engine.endpoint} ({reason})"))
     return [f"  {name:<16}{value}" for name, value in rows]
 
 
@@ -130,7 +129,8 @@ def up(database: Database, todo: list[Fix | str]) -> Result:
     data = data_of(seen, database.proved)
     said = f"Postgres {data['postgres_version']} is running. Verified: Plano can store conversations."
     first = ["First: " + fix for fix in dict.fromkeys(todo)]
-    summary: list[str | Fix | Command] = [said, "", *lines_of(data), "", *first, next_command(seen)]
+    lines = lines_of(data, containers=seen.engine.traits.containers)
+    summary: list[str | Fix | Command] = [said, "", *lines, "", *first, next_command(seen)]
     if not shutil.which("planoai"):
         summary += ["      (planoai is not on your PATH yet: pip install planoai)"]
     return Result("up", data, summary)
@@ -203,7 +203,9 @@ def status(seen: Seen, inside: proof.Evidence | None) -> Result:
     if data["state"] == "running" and (data["table"] != "ready" or not seen.env.exists or seen.config.text is None):
         hint = Fix(up, " completes it")
     if data["state"] == "absent" and seen.settings.name.value in seen.observed.taken:
-        made = seen.engine.foreign(seen.settings.name.value)
+        from planodev.engines.docker import adopt
+
+        made = adopt.find(seen.engine, seen.settings.name.value)
         hint = Fix(Command("up", "--adopt"), f" takes over `{made.name}`, which was created by hand") if made else hint
     own = seen.config.connection_string if seen.config.text is not None else None
     if data["state"] == "absent" and own and not storage.names_ours(own):
@@ -213,7 +215,8 @@ def status(seen: Seen, inside: proof.Evidence | None) -> Result:
     if seen.lost_data and not seen.observed.container:
         data["engine"]["why"] = data["engine"]["why"].replace("it has this", "it had this")
         notices.append(GONE)
-    summary: list[str | Fix] = [*lines_of(data), *(("", "Next: " + hint) if hint else ())]
+    lines = lines_of(data, containers=seen.engine.traits.containers)
+    summary: list[str | Fix] = [*lines, *(("", "Next: " + hint) if hint else ())]
     return Result("status", data, summary, notices)
 
 

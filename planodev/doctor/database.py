@@ -12,6 +12,8 @@ from planodev.result import Check
 if TYPE_CHECKING:
     from planodev.doctor.subject import Subject
 
+LIMIT = 5.0  # seconds to connect
+
 
 def login(subject: Subject) -> Check:
     """Whether the role, the password and the database of `.env` get in."""
@@ -43,7 +45,8 @@ def storing(subject: Subject) -> Check:
     have = run.observed.container
     if run.mode == "docker" and have and have.state == "running" and not run.wanted.foreign_host:
         # Its own container is on the same bridge as Plano's, and goes the same way round.
-        evidence, place = run.engine.prove_from_inside(have, way, 5), "from Plano's network"
+        where = proof.inside(run.engine, have, LIMIT)
+        evidence, place = proof.run_by_psql(run.engine, where, way, LIMIT), "from Plano's network"
     problem = proof.judge(evidence, way, _fix(subject))
     if problem:
         return Check("proof", "failed", problem.message, problem.why, problem.fix)

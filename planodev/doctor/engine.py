@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev.commands.report import GONE
-from planodev.engines import endpoint
+from planodev.engines import endpoint, ports
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, Fix, PlanodevError
 from planodev.result import Check
@@ -23,13 +23,12 @@ UP = Fix(Command("up"))
 def answers(subject: Subject) -> Check:
     """Which engine answers, where, and why that one."""
     info = subject.seen().engine.info
-    name = "podman" if info.product == "Podman" else info.name
-    return Check("engine", "ok", f"{name} {info.version} at {info.endpoint} ({info.source})")
+    return Check("engine", "ok", f"{info.called} {info.version} at {info.endpoint} ({info.source})")
 
 
 def may_be_used(subject: Subject) -> Check:
     """Whether this user may open the engine's socket."""
-    if subject.seen().engine.info.name == "embedded":
+    if not subject.seen().engine.traits.containers:
         return Check("socket", "ok", "none is needed: the embedded engine is a process of this machine")
     where = endpoint.find(subject.environment, Path.home(), endpoint.probe_socket)
     if not where.local_socket:
@@ -59,7 +58,7 @@ def port(subject: Subject) -> Check:
         return Check("port", "ok", f"{number} at {run.wanted.foreign_host}, which planodev does not run")
     if have and have.state == "running" and have.port == number:
         return Check("port", "ok", f"{number} is this project's")
-    holder = run.engine.port_holder(number, (LOOPBACK,))
+    holder = ports.taken_by(run.engine, run.observed, number, (LOOPBACK,))
     if holder is None:
         return Check("port", "ok", f"{number} is free")
     next_one = Fix(Command("up"), " takes the next free one, and writes that into `.env`")

@@ -1,30 +1,30 @@
-"""Where Postgres can run. An engine is one module in this package, behind the small interface below.
+"""Where Postgres can run: each engine is a package here, behind the protocol `Engine` below.
 
-`plan` decides, from what is wanted and what was observed, what has to change; engines only carry it out.
+An engine looks, carries out what was decided, and runs `psql` scripts where it is told to. What Plano needs of
+PostgreSQL (the proof, the table, roles) is no engine's matter: `postgres/` has it as functions over `Engine.psql`.
 """
 
 from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from planodev.postgres.connection import Connection
-    from planodev.postgres.proof import Evidence
-    from planodev.problems import Fix
+    from planodev.deadline import Limit
+    from planodev.problems import Problem
     from planodev.progress import Progress
     from planodev.project.identity import Owner, Project
 
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """Which engine answered.
+    """Which engine answered; `engine` in `--json`.
 
     Args:
-        name: `docker`.
+        name: `docker` or `embedded`.
         endpoint: its address, such as `unix:///var/run/docker.sock`.
         source: why this one: `DOCKER_HOST`, ``context `name` ``, `default socket`.
         version: the engine's own, such as `20.10.24`.
@@ -41,6 +41,28 @@ class EngineInfo:
     product: str
     local: bool = True
     why: str = ""
+
+    @property
+    def called(self) -> str:
+        """What people call it: Podman speaks Docker's API, and is none."""
+        return "podman" if self.product == "Podman" else self.name
+
+
+@dataclass(frozen=True)
+class Traits:
+    """How this engine differs from others, for whoever has to know.
+
+    Args:
+        containers: whether the server is a container, of an image that is chosen. Else it is a process of this machine,
+            of a PostgreSQL that the engine brings, and `psql` runs on this machine as well.
+        hairpin: whether the server's own container gets to the port that it publishes by the way that Plano's takes.
+        fixed: the settings that are not the user's to choose here, such as `{"plano": "native"}`.
+
+    """
+
+    containers: bool
+    hairpin: bool
+    fixed: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -89,7 +111,7 @@ class Wording:
         console: the command that opens the server as its superuser.
         other_major: what to do about data of another major version, with a place for `{major}`.
         damaged: the command that keeps damaged data for a repair.
-        alone: the command that lets the superuser log in again, by PostgreSQL without its server.
+        single_user: the command that lets the superuser log in again, by PostgreSQL without its server.
 
     """
 
@@ -99,7 +121,7 @@ class Wording:
     console: str
     other_major: str
     damaged: str
-    alone: str
+    single_user: str
 
 
 def hint(command: str, container: Container, user: str = "") -> str:
@@ -132,34 +154,6 @@ class Volume:
 
 
 @dataclass(frozen=True)
-class Foreign:
-    """A Postgres container that planodev did not make.
-
-    Args:
-        id: the engine's.
-        name: the container's.
-        image: as it was named when the container was made.
-        major: the major version of its data.
-        superuser: initdb's role.
-        database: the first database.
-        port: on this machine, None where none is published.
-        data: the directory of the data, inside.
-        password: of the superuser, None where it can't be read.
-
-    """
-
-    id: str
-    name: str
-    image: str
-    major: int
-    superuser: str
-    database: str
-    port: int | None
-    data: str
-    password: str | None = field(repr=False)
-
-
-@dataclass(frozen=True)
 class Observed:
     """Everything of one project in the engine, and the names that others hold.
 
@@ -168,13 +162,17 @@ class Observed:
         volume: of this project, None where there is none.
         namesakes: volumes made at this path by another checkout.
         taken: names of all containers and volumes that are not this project's, name → whose.
+        published: the ports that containers publish, port → whose; None for this project's own.
+        projects: the numbers of all projects with data here.
 
     """
 
     container: Container | None = None
     volume: Volume | None = None
     namesakes: tuple[Volume, ...] = ()
-    taken: dict[str, str] = field(default_factory=dict)
+    taken: Mapping[str, str] = field(default_factory=dict)
+    published: Mapping[int, str | None] = field(default_factory=dict)
+    projects: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -204,33 +202,87 @@ class Server:
     password: str = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Image:
+    """A local image; `major` is that of its PostgreSQL, None where it has none, or nobody asked."""
+
+    id: str
+    major: int | None = None
+
+
+@dataclass(frozen=True)
+class Storage:
+    """What a volume's data is: its major version, None for none or where nobody asked, and whether it was ever ready.
+
+    Data that was never ready has no conversations: its first start was interrupted.
+    """
+
+    major: int | None
+    initialised: bool
+
+
+@dataclass(frozen=True)
+class State:
+    """How a container is now, such as `running`, `exited` or `restarting`, and since when, in seconds since 1970."""
+
+    status: str
+    started: float | None = None
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The place beside Plano's own container, in one of this image, which ends by itself after `life` seconds."""
+
+    image: str
+    life: float
+
+
+class Output(NamedTuple):
+    """What `psql` has printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
 class Engine(Protocol):
-    """What a place for Postgres must be able to do. Every method may raise `NoEngine`; `choice` says `why`."""
+    """What a place for Postgres must be able to do. Every method may raise `NoEngine`; `choice` sets `why`.
+
+    `limit` gives the seconds that whoever has connected it may still wait.
+    """
 
     why: str
-
-    @property
-    def wording(self) -> Wording:
-        """The words for what it has, and the commands that a user may type."""
-
-    def decides(self) -> dict[str, tuple[Any, str]]:
-        """Return the settings that are its own to decide, as (value, source)."""
+    limit: Limit
 
     @property
     def info(self) -> EngineInfo:
         """Which engine this is."""
 
+    @property
+    def traits(self) -> Traits:
+        """How it differs from others."""
+
+    @property
+    def wording(self) -> Wording:
+        """The words for what it has, and the commands that a user may type."""
+
     def observe(self, project: Project, env_id: str | None) -> Observed:
         """Look, and change nothing."""
 
-    def projects(self) -> frozenset[str]:
-        """Return the numbers of all projects with data here, as seen by the last `observe`."""
+    def state(self, name: str) -> State | None:
+        """Return how a container, by name or id, is now; None where there is none."""
 
-    def image_id(self, image: str) -> str | None:
-        """Return the id of a local image, None when it has to be pulled."""
+    def logs(self, container: Container, lines: int) -> str:
+        """Return the end of the server's log."""
 
-    def image_major(self, image: str) -> int | None:
-        """Return the major version of PostgreSQL in a local image, None where it does not say."""
+    def storage(self, volume: Volume, image: str, *, version: bool = False) -> Storage:
+        """Return what the data in a volume is, with `version` also of which one; `image` is a local one to look by."""
+
+    def kept_password(self, container: Container) -> str | None:
+        """Return the password that the server was created with, None where it can't be read; it need not run."""
+
+    def image(self, name: str, *, look_into: bool = False) -> Image | None:
+        """Return a local image, None where it has to be pulled; `look_into` asks it for its PostgreSQL."""
 
     def pull(self, image: str, progress: Progress) -> None:
         """Pull an image; raises an error that says why it cannot be pulled."""
@@ -241,11 +293,8 @@ class Engine(Protocol):
         `image` is one with `getent`, for a look from inside a container where the engine's host can't be asked.
         """
 
-    def port_holder(self, port: int, addresses: tuple[str, ...]) -> str | None:
-        """Return who listens at a port, None when it is free for us."""
-
     def create(self, server: Server) -> None:
-        """Create and start a container, and its volume where it is missing; raises `PortTaken`, `NameTaken`."""
+        """Create and start a server, and its volume where it is missing; raises `PortTaken`, `NameTaken`."""
 
     def start(self, container: Container) -> None:
         """Start or unpause; raises `PortTaken`."""
@@ -253,76 +302,55 @@ class Engine(Protocol):
     def stop(self, container: Container, timeout: float) -> None:
         """Shut down fast and cleanly, within `timeout` seconds."""
 
-    def remove_container(self, container: Container) -> None:
-        """Remove a container of ours, keeping its volume."""
+    def remove_server(self, container: Container) -> None:
+        """Remove a server of ours, keeping its data."""
 
-    def remove_volume(self, volume: Volume) -> None:
+    def remove_storage(self, volume: Volume) -> None:
         """Remove a volume of ours, and with it the data."""
 
-    def data_major(self, volume: Volume, image: str) -> int | None:
-        """Return the major version of the data in a volume, None for an empty one."""
+    def psql(  # noqa: PLR0913  where and what, and when it begins and ends
+        self,
+        where: Container | Probe,
+        script: str,
+        env: Mapping[str, str],
+        *,
+        seconds: float,
+        ready: bool = False,
+        go: Callable[[], bool] | None = None,
+    ) -> Output:
+        """Run a script by `psql`, unaligned and without headings, up to the first error.
 
-    def was_ready(self, volume: Volume, image: str) -> bool:
-        """Say whether the data has ever been ready, by the mark that `make_ready` leaves beside it."""
+        Args:
+            where: in the server's container, or beside Plano's.
+            script: what `psql` reads.
+            env: libpq's variables. Without PGHOST the server's own way in is taken, where no password is needed, as
+                the role PGUSER.
+            seconds: how long the script may take; it is ended then, also where nobody waits for it any more.
+            ready: leave first, durably, the mark that the data has been ready.
+            go: put all in place now, and begin once this has returned True.
 
-    def kept_password(self, container: Container) -> str | None:
-        """Return the password that the container was created with, None where it can't be read."""
+        Returns:
+            What was printed; where the server does not run, or the time is over, another code than 0 and why.
 
-    def admin(self, container: Container, sql: str, *, user: str, database: str) -> str:
-        """Run SQL as the superuser over the server's own socket, where no password is needed; returns the rows.
+        Raises:
+            NotToldToGo: `go` has returned False; nothing was begun.
 
-        Raises `AdminFailed` with the server's message.
         """
 
-    def make_ready(
-        self, container: Container, sql: str, *, user: str, database: str, go: Callable[[], bool] | None
-    ) -> str:
-        """Leave the mark that the data has been ready, durably, and then run SQL as `admin` does.
-
-        With `go`, get everything in place now, and act once `go` has returned True.
-        """
-
-    def begin_ahead(self, image: str, mode: str, life: float) -> None:
+    def prepare(self, image: str, mode: str, life: float) -> None:
         """Begin, in the background, what takes long and touches nothing that is there.
 
-        The throw-away container for the proof, in `docker` mode, lives `life` seconds; or new data where there is none.
+        That is the probe container, in `docker` mode, for `life` seconds; or new data where there is none.
         """
 
-    def prove_beside_plano(
-        self, connection: Connection, image: str, timeout: float, go: Callable[[], bool] | None
-    ) -> Evidence:
-        """Run the proof from where Plano's container will be, once `go` has returned True."""
-
-    def prove_from_inside(self, container: Container, connection: Connection, timeout: float) -> Evidence:
-        """Run the proof from the database's own container, which is on the same bridge as Plano's."""
-
-    def unreachable(self) -> tuple[str, Fix] | None:
-        """Return why a Plano in Docker cannot reach a database here, and what helps; None where it should."""
-
-    def state(self, container: Container) -> str:
-        """Return the state now: `running`, `exited`, `restarting`, `paused`, `dead`."""
-
-    def log(self, container: Container, lines: int) -> str:
-        """Return the end of the server's log."""
-
-    def foreign(self, name: str) -> Foreign | None:
-        """Return the Postgres of this name or id that planodev did not make, None where there is none."""
-
-    def adopt(self, foreign: Foreign, server: Server, timeout: float) -> tuple[int, str]:
-        """Copy its data into the server's volume and put the container aside; returns bytes, and its new name."""
+    def explain(self, problem: Problem) -> Problem:
+        """Return a problem of a Plano in Docker with what the engine knows of it; the same where it knows nothing."""
 
     def disk(self) -> str | None:
         """Return the directory of this machine that holds the engine's data, None where that is elsewhere."""
 
-    def started(self, name: str) -> float | None:
-        """Return when a container was started, in seconds since 1970; None where the last `observe` saw none run."""
-
     def close(self) -> None:
         """Remove what was started only for this run."""
-
-
-# Before SQL that holds a password: a failing statement would be logged with it.
-QUIET = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'; SET standard_conforming_strings = on;\n"
 
 
 class PortTaken(Exception):
@@ -333,8 +361,8 @@ class NameTaken(Exception):
     """A name was taken between the look and the creation."""
 
 
-class AdminFailed(Exception):
-    """SQL over the server's socket failed; the text is the server's."""
+class NotToldToGo(Exception):
+    """What a command was placed for has not happened in time, so it was not started."""
 
 
 def as_json(info: EngineInfo | None) -> dict[str, Any] | None:

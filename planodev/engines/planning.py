@@ -9,7 +9,7 @@ from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, Conflict, Fix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from planodev.engines import Container, Desired, Observed, Volume
     from planodev.project.settings import Setting
@@ -63,7 +63,7 @@ def _differences(desired: Desired, have: Container, volume: Volume | None) -> It
         yield "it was created and never started"
 
 
-def choose_name(wanted: Setting[str], slug: str, project_id: str, taken: dict[str, str]) -> str:
+def choose_name(wanted: Setting[str], slug: str, project_id: str, taken: Mapping[str, str]) -> str:
     """Return the container's name: the wanted one, else one with the project's name in it.
 
     Raises:

@@ -6,6 +6,17 @@ import errno
 import os
 import socket
 from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from planodev.engines import Engine, Observed
+
+
+def taken_by(engine: Engine, observed: Observed, port: int, addresses: tuple[str, ...]) -> str | None:
+    """Return who has a port where the server would listen, None when it is free for this project's."""
+    if port in observed.published:
+        return observed.published[port]
+    return holder(port, addresses) if engine.info.local else None
 
 
 def holder(port: int, addresses: tuple[str, ...]) -> str | None:

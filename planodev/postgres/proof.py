@@ -15,11 +15,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from planodev.background import NotDone, within
+from planodev.engines import Container, Engine, Probe
 from planodev.postgres import limits, state_table
 from planodev.postgres.connection import DOCKER_HOST_NAME
 from planodev.problems import Command, Fix, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import psycopg
 
     from planodev.postgres.connection import Connection
@@ -112,6 +115,39 @@ def read_psql(stdout: str, stderr: str) -> Evidence:
     rows = count.rows if count else None
     estimated = bool(count and count.estimated)
     return Evidence(facts, stored, error, sqlstate, address[1] if address else None, rows, estimated)
+
+
+def run_by_psql(
+    engine: Engine,
+    where: Container | Probe,
+    connection: Connection,
+    timeout: float,
+    go: Callable[[], bool] | None = None,
+) -> Evidence:
+    """Run the proof in one of the engine's places, with the address, the user and the password that Plano has.
+
+    Args:
+        engine: the open engine.
+        where: see `Engine.psql`, as is `go`.
+        connection: where and as whom.
+        timeout: seconds for all of it, where the engine may be waited for as long.
+        go: says when to begin.
+
+    """
+    seconds = limits.within(engine.limit, timeout)
+    script, variables = psql_script(seconds), psql_environment(connection, seconds)
+    done = engine.psql(where, script, variables, seconds=seconds, go=go)
+    return read_psql(done.out, done.err)
+
+
+def beside_plano(image: str, timeout: float) -> Probe:
+    """Return the place beside Plano's own container, for proofs of `timeout` seconds each."""
+    return Probe(image, 2 * timeout + 60)
+
+
+def inside(engine: Engine, server: Container, timeout: float) -> Container | Probe:
+    """Return the place that is ready at once: the server's own container, where that goes the same way as Plano's."""
+    return server if engine.traits.hairpin else beside_plano(server.image, timeout)
 
 
 def run_here(connection: Connection, timeout: float) -> Evidence:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from planodev.engines import AdminFailed
-from planodev.postgres import proof, state_table
+from planodev.postgres import admin, proof, state_table
+from planodev.postgres.admin import AdminFailed
 
 if TYPE_CHECKING:
     from planodev.engines import Container, Engine
@@ -40,7 +40,7 @@ def look(engine: Engine, server: Container | None, *, user: str, database: str) 
     if server is None or server.state != "running":
         return None
     try:
-        return proof.read_psql(engine.admin(server, state_table.LOOK, user=user, database=database), "")
+        return proof.read_psql(admin.run(engine, server, state_table.LOOK, user=user, database=database), "")
     except AdminFailed as error:
         return proof.Evidence(None, stored=False, error=str(error))
 
@@ -52,9 +52,9 @@ def held(engine: Engine, server: Container, superuser: str) -> dict[str, Held]:
         AdminFailed: the server can't be asked, or a table is locked.
 
     """
-    names = engine.admin(server, _DATABASES, user=superuser, database="postgres").split("\n")
+    names = admin.run(engine, server, _DATABASES, user=superuser, database="postgres").split("\n")
     found = {}
     for name in filter(None, names):
-        turns, _, others = engine.admin(server, _HELD, user=superuser, database=name).partition("\n")
+        turns, _, others = admin.run(engine, server, _HELD, user=superuser, database=name).partition("\n")
         found[name] = Held(state_table.read_count(turns), int(others))
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev.postgres import state_table
+from planodev.postgres import admin, state_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,9 @@ SET client_min_messages = warning;
 
 
 def create(engine: Engine, server: Container, *, user: str, database: str, go: Callable[[], bool] | None = None) -> str:
-    """Create the table where it is missing; returns `t` as the first line where it was there already.
+    """Mark the data as ready, and create the table where it is missing.
+
+    Returns `t` as the first line where it was there already.
 
     The role itself creates it, so it owns it; over the server's socket, which works for remote engines too.
 
@@ -37,4 +39,5 @@ def create(engine: Engine, server: Container, *, user: str, database: str, go: C
         AdminFailed: the server's message.
 
     """
-    return engine.make_ready(server, f"{state_table.IS_THERE};\n{GUARDED}", user=user, database=database, go=go)
+    sql = f"{state_table.IS_THERE};\n{GUARDED}"
+    return admin.run(engine, server, sql, user=user, database=database, ready=True, go=go)

@@ -71,9 +71,9 @@ def _fingerprint(path: Path, stat: os.stat_result) -> str:
     was made: git writes `.git/description` (in a worktree the file `.git`) once and never again.
     """
     born = ""
-    for witness in (path / ".git" / "description", path / ".git"):
-        if witness.is_file():
-            born = str(witness.stat().st_mtime_ns)
+    for mark in (path / ".git" / "description", path / ".git"):
+        if mark.is_file():
+            born = str(mark.stat().st_mtime_ns)
             break
     return f"{stat.st_dev}:{stat.st_ino}:{born}"
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev.engines import QUIET, AdminFailed, hint
-from planodev.postgres import state_table
+from planodev.engines import hint
+from planodev.postgres import admin, state_table
+from planodev.postgres.admin import QUIET, AdminFailed
 from planodev.postgres.queries import held
 from planodev.postgres.sql import identifier, literal
 from planodev.problems import Command, CredentialsRefused, Fix
@@ -64,7 +65,7 @@ def _way_in(seen: Seen, server: Container, error: str) -> Fix:
     if "not permitted to log in" not in error:
         return Fix(f"`{hint(wording.console, server, seen.superuser)}` opens the server itself")
     # Nobody is left who may log in: PostgreSQL without its server needs no login.
-    return Fix(f"`{hint(wording.alone, server, seen.superuser)}`, then ", Command("up"))
+    return Fix(f"`{hint(wording.single_user, server, seen.superuser)}`, then ", Command("up"))
 
 
 def differences(seen: Seen, server: Container, problem: Problem) -> list[str]:
@@ -98,4 +99,4 @@ def differences(seen: Seen, server: Container, problem: Problem) -> list[str]:
 
 
 def _admin(seen: Seen, server: Container, sql: str, database: str = "postgres") -> str:
-    return seen.engine.admin(server, sql, user=seen.superuser, database=database)
+    return admin.run(seen.engine, server, sql, user=seen.superuser, database=database)

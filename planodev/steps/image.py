@@ -14,8 +14,8 @@ def pull(seen: Seen) -> None:
     """Pull the image; raises what keeps it from being had."""
     image, progress = seen.settings.image.value, seen.progress
     progress.begin("Pulling the image")
-    before = seen.engine.image_id(image)
+    before = seen.engine.image(image)
     progress.note(f"pulling {image}")
     seen.engine.pull(image, progress)
-    after = seen.engine.image_id(image)
+    after = seen.engine.image(image)
     progress.done(Outcome("unchanged" if before == after else "updated" if before else "pulled", image))

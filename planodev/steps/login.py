@@ -84,12 +84,13 @@ def attempt(database: Database) -> Problem | None:
 
 def _refuse_stopped(database: Database) -> None:
     engine, server = database.seen.engine, database.server
-    state = engine.state(server)
-    if state in ("exited", "dead", "restarting"):
-        log = engine.log(server, ATTEMPTS_LINES).strip()
+    state = engine.state(server.id)
+    if state is None or state.status in ("exited", "dead", "restarting"):
+        now = state.status if state else "gone"
+        log = engine.logs(server, ATTEMPTS_LINES).strip()
         raise NotReady(
             "server-stopped",
-            f"Postgres does not stay up: the {engine.wording.server} `{server.name}` is {state}",
+            f"Postgres does not stay up: the {engine.wording.server} `{server.name}` is {now}",
             why=end_of(log) or "it left no log",
             fix=_way_out(database, log),
         )
@@ -108,7 +109,7 @@ def end_of(log: str) -> str:
 
 def _late(database: Database, problem: Problem) -> NotReady:
     timeout = database.seen.settings.timeout.value
-    log = database.seen.engine.log(database.server, LOG_LINES).strip()
+    log = database.seen.engine.logs(database.server, LOG_LINES).strip()
     return NotReady(
         "not-ready-in-time",
         f"Postgres accepted no login within {timeout:g} seconds",

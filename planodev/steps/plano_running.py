@@ -56,7 +56,9 @@ class Running:
 def find(seen: Seen) -> list[Running]:
     """Return what runs: natively by its PID file, in Docker by its container's name."""
     found = [_native(seen.environment)]
-    started = seen.engine.started(planoai.CONTAINER)
+    # The names that the look has found save a question where there is none, as on most days.
+    state = seen.engine.state(planoai.CONTAINER) if planoai.CONTAINER in seen.observed.taken else None
+    started = state.started if state else None
     found.append(Running(f"container `{planoai.CONTAINER}`", started, "planoai down --docker") if started else None)
     return [running for running in found if running]
 

@@ -42,7 +42,7 @@ def bring_up(seen: Seen, plan: Plan, facts: Survey) -> Database:
         action = _start(seen, desired.port)
     if action == "replace" and seen.observed.container:
         seen.engine.stop(seen.observed.container, seen.deadline.left(settings.STOP_LIMIT))
-        seen.engine.remove_container(seen.observed.container)
+        seen.engine.remove_server(seen.observed.container)
     if action in ("create", "replace"):
         port = _create(seen, plan, facts)
     if action != "unchanged":
@@ -73,9 +73,9 @@ def explain(seen: Seen, plan: Plan) -> list[str]:
 def _discard(seen: Seen) -> Seen:
     """Remove what was killed in its first seconds: it looks healthy and would refuse everyone for ever."""
     if seen.observed.container:
-        seen.engine.remove_container(seen.observed.container)
+        seen.engine.remove_server(seen.observed.container)
     if seen.observed.volume:
-        seen.engine.remove_volume(seen.observed.volume)
+        seen.engine.remove_storage(seen.observed.volume)
     return seen.again()
 
 
@@ -172,5 +172,6 @@ def prepare(database: Database) -> Prepared:
 def proof_beside_plano(database: Database, go: Any = None) -> proof.Evidence:  # noqa: ANN401
     """Run the proof from a container beside Plano's."""
     seen = database.seen
-    image, seconds = seen.settings.image.value, seen.deadline.left(proof.PATIENCE)
-    return seen.engine.prove_beside_plano(database.connection(), image, seconds, go)
+    seconds = seen.deadline.left(proof.PATIENCE)
+    where = proof.beside_plano(seen.settings.image.value, seconds)
+    return proof.run_by_psql(seen.engine, where, database.connection(), seconds, go)

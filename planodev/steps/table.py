@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev.engines import AdminFailed, hint
+from planodev.engines import hint
 from planodev.postgres import state_table, table
+from planodev.postgres.admin import AdminFailed
 from planodev.problems import CredentialsRefused
 from planodev.result import Outcome
 

@@ -52,8 +52,7 @@ def _evidence(database: Database) -> proof.Evidence:
 
 def _explained(seen: Seen, problem: Problem) -> Problem:
     """Return a problem with what the engine knows of it."""
-    known = seen.engine.unreachable() if problem.code in _OUT_OF_REACH and seen.mode == "docker" else None
-    return replace(problem, why=known[0], fix=known[1]) if known else problem
+    return seen.engine.explain(problem) if problem.code in _OUT_OF_REACH and seen.mode == "docker" else problem
 
 
 def given(seen: Seen, way: Connection | None) -> dict[str, str]:
@@ -153,7 +152,11 @@ def _elsewhere(seen: Seen, way: Connection, ours: Connection | None) -> Verified
     beside = seen.mode == "docker" and way.host in (connection.DOCKER_HOST_NAME, connection.LOOPBACK, "::1")
     image = seen.settings.image.value
     seconds = seen.deadline.left(proof.PATIENCE)
-    evidence = seen.engine.prove_beside_plano(way, image, seconds, None) if beside else proof.run_here(way, seconds)
+    if beside:
+        probe = proof.beside_plano(image, seconds)
+        evidence = proof.run_by_psql(seen.engine, probe, way, seconds)
+    else:
+        evidence = proof.run_here(way, seconds)
     # Which `up` does not act on.
     where = seen.env.path if seen.wanted.foreign_host else seen.config.path
     problem = proof.judge(evidence, way, Fix(f"planodev does not run that server: check its address in `{where}`"))

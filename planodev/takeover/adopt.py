@@ -14,7 +14,7 @@ from planodev.project import credentials, settings
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
-    from planodev.engines import Foreign
+    from planodev.engines.docker.adopt import Foreign
     from planodev.look import Seen
 
 
@@ -31,9 +31,9 @@ def wanted(seen: Seen) -> Foreign | None:
     begun = interrupted(seen)
     if not seen.context.options.get("adopt") and not begun:
         if not volume and not seen.observed.container and name in seen.observed.taken:
-            refuse_beside(seen, seen.engine.foreign(name))
+            refuse_beside(seen, _found(seen, name))
         return None
-    foreign = begun or seen.engine.foreign(name)
+    foreign = begun or _found(seen, name)
     if volume and not begun:
         if foreign is None:
             return None  # done already
@@ -61,8 +61,14 @@ def wanted(seen: Seen) -> Foreign | None:
 def interrupted(seen: Seen) -> Foreign | None:
     """Return the container whose adoption was begun and not ended, None where there is no such thing."""
     volume = seen.observed.volume
-    found = seen.engine.foreign(volume.adopts) if volume and volume.adopts else None
+    found = _found(seen, volume.adopts) if volume and volume.adopts else None
     return found if found and not seen.observed.container and "-before-planodev-" not in found.name else None
+
+
+def _found(seen: Seen, name: str) -> Foreign | None:
+    from planodev.engines.docker import adopt
+
+    return adopt.find(seen.engine, name)
 
 
 def take_over(seen: Seen) -> Seen:
@@ -95,7 +101,9 @@ def take_over(seen: Seen) -> Seen:
         plano=seen.mode,
         password=foreign.password or "",
     )
-    size, kept = seen.engine.adopt(foreign, server, settings.STOP_LIMIT)
+    from planodev.engines.docker import adopt
+
+    size, kept = adopt.take_over(seen.engine, foreign, server, settings.STOP_LIMIT)
     detail = f"{size / 1e6:.1f} MB copied; the old container is kept, stopped: `docker rm -v {kept}` removes it"
     seen.progress.done(Outcome("adopted", foreign.name, detail))
     seen.deadline.restart()
@@ -106,7 +114,8 @@ def take_over(seen: Seen) -> Seen:
 
 def _check_version(seen: Seen, foreign: Foreign) -> None:
     asked = seen.settings.image
-    major = seen.engine.image_major(asked.value) if asked.asked and seen.engine.image_id(asked.value) else foreign.major
+    image = seen.engine.image(asked.value, look_into=True) if asked.asked else None
+    major = image.major if image else foreign.major
     if foreign.major < OLDEST_MAJOR or major != foreign.major:
         need = f"Plano needs {OLDEST_MAJOR} or newer" if foreign.major < OLDEST_MAJOR else f"`{asked.value}` is {major}"
         raise Conflict(

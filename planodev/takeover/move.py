@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from planodev.decide import decide, survey
-from planodev.engines import AdminFailed, choice
+from planodev.engines import choice
 from planodev.look import look
-from planodev.postgres import proof, queries, state_table, table
+from planodev.postgres import admin, proof, queries, state_table, table
+from planodev.postgres.admin import AdminFailed
 from planodev.problems import BadInput, Command, Conflict, Fix, NoEngine, Problem
 from planodev.project import records, settings
 from planodev.result import Outcome, counted
@@ -228,16 +229,16 @@ def _bring_rows(new: Database, name: str, file: Path) -> int:
 def _make_database(new: Database, name: str) -> None:
     seen = new.seen
     sql = follow.make_database(name, seen.user)
-    seen.engine.admin(new.server, sql, user=seen.superuser, database="postgres")
-    seen.engine.admin(new.server, table.GUARDED, user=seen.user, database=name)
+    admin.run(seen.engine, new.server, sql, user=seen.superuser, database="postgres")
+    admin.run(seen.engine, new.server, table.GUARDED, user=seen.user, database=name)
 
 
 def _remove(old: Seen) -> None:
     have, volume = old.observed.container, old.observed.volume
     if have:
-        old.engine.remove_container(have)
+        old.engine.remove_server(have)
     if volume:
-        old.engine.remove_volume(volume)
+        old.engine.remove_storage(volume)
 
 
 def complete(seen: Seen) -> None:
@@ -259,7 +260,7 @@ def complete(seen: Seen) -> None:
     if record.remains:
         _remove(old)
     elif have:  # at once: one that still makes its data would not hear; the data stays, whatever it has
-        old.engine.remove_container(have)
+        old.engine.remove_server(have)
 
 
 def _open(seen: Seen, name: str) -> Engine:

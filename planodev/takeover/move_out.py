@@ -7,8 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from planodev.engines import AdminFailed
-from planodev.postgres import proof, state_table
+from planodev.postgres import admin, proof, state_table
+from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import LOOPBACK, Connection
 from planodev.postgres.queries import held
 from planodev.problems import Command, Conflict, Fix
@@ -107,7 +107,7 @@ def _end_other_sessions(old: Database) -> None:
 
 
 def _as_superuser(old: Database, sql: str) -> str:
-    return old.seen.engine.admin(old.server, sql, user=old.seen.superuser, database="postgres")
+    return admin.run(old.seen.engine, old.server, sql, user=old.seen.superuser, database="postgres")
 
 
 def way(side: Database, database: str) -> Connection:

@@ -18,6 +18,7 @@ from planodev.engines.docker.engine import DockerEngine
 from planodev.engines.embedded.engine import EmbeddedEngine
 from planodev.plano import config_file, providers
 from planodev.postgres import connection, state_table
+from tests.support.fake_engine import FakeEngine
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = rendering.config_templates()
@@ -68,16 +69,15 @@ def test_planoai_accepts_every_template_with_every_provider(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("engine", [DockerEngine, EmbeddedEngine])
+@pytest.mark.parametrize("engine", [DockerEngine, EmbeddedEngine, FakeEngine])
 def test_every_engine_has_the_whole_interface(engine):
     for name, wanted in vars(Engine).items():
         if name.startswith("_") or not callable(wanted):
             continue
         have = inspect.signature(getattr(engine, name)).parameters
         assert list(have) == list(inspect.signature(wanted).parameters), name
-    assert isinstance(engine.info, property)
     assert engine.why == ""
-    assert hasattr(engine, "wording")
+    assert all(hasattr(engine, name) for name in ("info", "traits", "wording"))
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -61,7 +61,7 @@ def test_the_whole_job_works_over_the_sdk_as_well(project):
 
 
 def test_an_engine_on_another_machine_is_proved_from_a_container_there(project):
-    # 127.0.0.2 is this machine too, but planodev cannot know that: it logs in from the witness alone.
+    # 127.0.0.2 is this machine too, but planodev cannot know that: it logs in from the probe container alone.
     with tcp_way_to_the_engine("127.0.0.2") as url:
         assert project("up", "--json", DOCKER_HOST=url).json["data"]["engine"]["local"] is False
         project("up", DOCKER_HOST=url)
@@ -80,8 +80,8 @@ def answer(lane, name, command, **more):
 
 
 def test_both_lanes_give_the_same_answers(project):
-    from planodev.engines import endpoint
-    from planodev.engines.docker import quick, sdk, terms
+    from planodev.engines import NotToldToGo, endpoint
+    from planodev.engines.docker import client, quick, sdk
 
     project("up")
     name = project.status()["container"]
@@ -103,10 +103,10 @@ def test_both_lanes_give_the_same_answers(project):
     for lane in (ours, theirs):
         assert answer(lane, name, command) == (3, b"b\n", b"err\n")
         assert answer(lane, name, command, go=lambda: True) == (3, b"b\n", b"err\n")
-        with pytest.raises(terms.NotToldToGo):
+        with pytest.raises(NotToldToGo):
             lane.exec_run(name, ["touch", "/tmp/never"], {}, go=lambda: False)
         assert lane.exec_run(name, ["test", "-e", "/tmp/never"], {})[0] == 1
-        with pytest.raises(terms.Refused) as refused:
+        with pytest.raises(client.Refused) as refused:
             lane.inspect_container("nothing-of-this-name")
         assert refused.value.status == 404
 

@@ -14,7 +14,7 @@ import time
 import docker
 import pytest
 
-from planodev.engines.docker.terms import READY_MARK
+from planodev.engines.docker.labels import READY_MARK
 
 from .conftest import free_port, make_image, on_terminal, require
 

@@ -257,13 +257,13 @@ def test_two_projects_share_nothing(make_project):
 def test_a_port_that_is_lost_between_look_and_start(project, monkeypatch):
     from planodev.engines import PortTaken
     from planodev.engines.embedded import process, programs
-    from planodev.engines.embedded.directories import Place, runner
+    from planodev.engines.embedded.directories import DataDirectory, runner
     from planodev.project.identity import at
     from tests.docker.conftest import listening
 
     project("up")
     project("down", "--keep-data")
-    place = Place(project.place())
+    place = DataDirectory(project.place())
     here = at(project.path)
     with listening() as port, pytest.raises(PortTaken):
         process.start(programs.find(), place, runner(here, place), port, 10)

@@ -74,17 +74,10 @@ def needed_by(file):
     return found & MODULES
 
 
-# Imports that close a circle and are still to be removed.
-TO_BE_REMOVED = {
-    ("planodev.engines.embedded.prepared", "planodev.engines.embedded.changes"),
-}
-
-
 def test_no_modules_import_each_other():
-    needs = {module_of(file): needed_by(file) for file in FILES}
-    for module, needed in TO_BE_REMOVED:
-        needs[module].remove(needed)
-    TopologicalSorter(needs).prepare()  # which raises where there is a circle, and names it
+    TopologicalSorter(
+        {module_of(file): needed_by(file) for file in FILES}
+    ).prepare()  # which raises where there is a circle, and names it
 
 
 def test_only_the_command_line_knows_click_and_only_main_knows_the_command_line():

@@ -7,10 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from planodev.engines import AdminFailed, Server
-from planodev.engines.embedded import changes, cluster, directories, process
+from planodev.engines import Container, Output, Server
+from planodev.engines.embedded import cluster, directories, process
+from planodev.engines.embedded import server as servers
 from planodev.engines.embedded.cluster import is_little
-from planodev.engines.embedded.directories import Place
+from planodev.engines.embedded.directories import DataDirectory
 from planodev.engines.embedded.engine import EmbeddedEngine
 from planodev.project.identity import Owner
 
@@ -56,12 +57,18 @@ def test_data_is_durable_once_a_program_has_said_so(tmp_path, monkeypatch, whole
     assert len(asked) == (1 if whole == 0 else 2)
 
 
+def server_in(directory):
+    server = Server("n", "v", "", 1, (), Owner("0" * 16, "/p", "1"), "plano", "plano", "native", "secret")
+    return Container.planned(str(directory), server)
+
+
 def test_the_mark_is_durable_before_the_table_is_made(tmp_path, monkeypatch):
     engine, seen = EmbeddedEngine(SimpleNamespace(), SimpleNamespace(path=Path(tmp_path)), lambda: 15.0), []
     engine._sync = lambda: seen.append("data") or True
-    monkeypatch.setattr(Place, "sync", lambda place: seen.append(("mark", place.ready.exists())))
-    monkeypatch.setattr(EmbeddedEngine, "admin", lambda *_, **__: seen.append("table") or "")
-    engine.make_ready(SimpleNamespace(id=str(tmp_path)), "SELECT 1", user="plano", database="plano")
+    monkeypatch.setattr(DataDirectory, "sync", lambda place: seen.append(("mark", place.ready.exists())))
+    monkeypatch.setattr(process, "postmaster", lambda _: process.Postmaster(1, 5432, listens=True, ready=True))
+    monkeypatch.setattr(process, "psql", lambda *_: seen.append("table") or Output(0, "", ""))
+    engine.psql(server_in(tmp_path), "SELECT 1", {"PGUSER": "plano"}, seconds=1, ready=True)
     assert seen == ["data", ("mark", True), "table"]
 
 
@@ -71,13 +78,13 @@ def test_new_data_comes_with_what_says_that_it_is_durable(open_place, monkeypatc
     monkeypatch.setattr(cluster, "init", lambda _, place, *__: place.data.mkdir())
     monkeypatch.setattr(cluster, "make_database", lambda *_: None)
     monkeypatch.setattr(cluster, "begin_sync", lambda *_: said)
-    monkeypatch.setattr(changes, "reached", lambda program: program)
+    monkeypatch.setattr(cluster, "reached", lambda program: program)
     monkeypatch.setattr(process, "start", lambda *_: child)
     monkeypatch.setattr(process, "wait_ready", lambda *_: True)
     project = SimpleNamespace(path=open_place)
     owner = Owner("0123456789abcdef", str(open_place), "1")
     server = Server("n", "v", "", 1, (), owner, "plano", "plano", "native", "secret")
-    made = changes.create(SimpleNamespace(version="16.1"), project, server, None)
+    made = servers.create(SimpleNamespace(version="16.1"), project, server, None)
     assert made == (child, said)
     assert not (open_place / owner.id / "ready").exists()
 
@@ -86,6 +93,6 @@ def test_new_data_comes_with_what_says_that_it_is_durable(open_place, monkeypatc
 def test_data_that_could_not_be_made_durable_is_never_called_ready(tmp_path, durable):
     engine = EmbeddedEngine(SimpleNamespace(), SimpleNamespace(path=Path(tmp_path)), lambda: 15.0)
     engine._sync = lambda: durable
-    with pytest.raises(AdminFailed, match="durable"):
-        engine.make_ready(SimpleNamespace(id=str(tmp_path)), "SELECT 1", user="plano", database="plano")
+    done = engine.psql(server_in(tmp_path), "SELECT 1", {"PGUSER": "plano"}, seconds=1, ready=True)
+    assert (done.code, "durable" in done.err) == (1, True)
     assert list(tmp_path.iterdir()) == []

@@ -11,9 +11,8 @@ import requests
 
 from planodev.cli import main
 from planodev.engines import Container, PortTaken, endpoint, failures
-from planodev.engines.docker import sdk
-from planodev.engines.docker.changes import Changes
-from planodev.engines.docker.terms import CONFLICT, FORBIDDEN, NOT_FOUND, Refused
+from planodev.engines.docker import sdk, server
+from planodev.engines.docker.client import CONFLICT, FORBIDDEN, NOT_FOUND, Refused
 from planodev.engines.endpoint import Endpoint
 from planodev.problems import Command, NoEngine
 from planodev.project.identity import Owner
@@ -266,7 +265,7 @@ def test_only_a_port_that_is_taken_makes_up_look_for_another(text, raised):
     owner = Owner("1", "/p", "1:2")
     container = Container("7", "x", "exited", "postgres:16", "", None, (), None, owner)
     with pytest.raises(raised, match=text.rsplit(" ", 1)[0]):
-        Changes(Refusing(text), Endpoint(DEFAULT, "x")).start(container)
+        server.start(Refusing(text), container, on_podman=False)
 
 
 def connecting(url):

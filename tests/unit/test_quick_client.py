@@ -16,10 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planodev.engines import NotToldToGo
 from planodev.engines.docker import archives, sdk, transport
+from planodev.engines.docker.client import Refused
 from planodev.engines.docker.frames import Frames, NotHttp
 from planodev.engines.docker.quick import QuickClient, check_version
-from planodev.engines.docker.terms import NotToldToGo, Refused
 from planodev.engines.endpoint import Endpoint
 from planodev.problems import NoEngine
 from tests.support import engine_server as bad

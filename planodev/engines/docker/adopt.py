@@ -6,13 +6,27 @@ volume of planodev's own; the old container and its volume stay as they were, un
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from planodev.engines import Foreign, Server
 from planodev.engines.docker import archives
-from planodev.engines.docker.labels import owner_of, variables_of
-from planodev.engines.docker.terms import INSIDE_PORT, LABEL, NOT_FOUND, READER, READY_MARK, WITNESS_LABEL, Refused
+from planodev.engines.docker.client import NOT_FOUND, Refused
+from planodev.engines.docker.engine import DockerEngine
+from planodev.engines.docker.labels import (
+    INSIDE_PORT,
+    LABEL,
+    PROBE_LABEL,
+    READY_MARK,
+    labels_of,
+    owner_of,
+    variables_of,
+)
+from planodev.engines.docker.storage import READER, remove_reader
 from planodev.problems import Command, Conflict, Fix
+
+if TYPE_CHECKING:
+    from planodev.engines import Engine, Server
+    from planodev.engines.docker.client import Api
 
 ADOPTS = LABEL + "adopts"
 _PGDATA = "/var/lib/postgresql/data"
@@ -30,8 +44,42 @@ du -sk /planodev | cut -f 1
 """
 
 
-def find(api: Any, name: str) -> Foreign | None:  # noqa: ANN401  QuickClient or docker.APIClient
-    """Return the container of this name or id where planodev did not make it and it has PostgreSQL's data."""
+@dataclass(frozen=True)
+class Foreign:
+    """A Postgres container that planodev did not make.
+
+    Args:
+        id: the engine's.
+        name: the container's.
+        image: as it was named when the container was made.
+        major: the major version of its data.
+        superuser: initdb's role.
+        database: the first database.
+        port: on this machine, None where none is published.
+        data: the directory of the data, inside.
+        password: of the superuser, None where it can't be read.
+
+    """
+
+    id: str
+    name: str
+    image: str
+    major: int
+    superuser: str
+    database: str
+    port: int | None
+    data: str
+    password: str | None = field(repr=False)
+
+
+def find(engine: Engine, name: str) -> Foreign | None:
+    """Return the Postgres container of this name or id that planodev did not make; None where there is none.
+
+    Other engines than Docker have none.
+    """
+    if not isinstance(engine, DockerEngine):
+        return None
+    api = engine.api
     try:
         item = api.inspect_container(name)
     except Refused as error:
@@ -64,47 +112,26 @@ def find(api: Any, name: str) -> Foreign | None:  # noqa: ANN401  QuickClient or
     )
 
 
-def take_over(api: Any, foreign: Foreign, server: Server, labels: dict[str, str], timeout: float) -> int:  # noqa: ANN401
+def take_over(engine: Engine, foreign: Foreign, server: Server, timeout: float) -> tuple[int, str]:
     """Stop the container, copy its data into the server's volume, and put the container aside.
 
     Whatever ends this in the middle, it can be done again: the old data is only ever read.
 
     Returns:
-        The size of the copy in bytes.
+        The size of the copy in bytes, and the name that the old container has now.
 
     Raises:
         Conflict: the data could not be copied.
 
     """
-    api.make_volume(server.volume, {**labels, ADOPTS: foreign.id})
+    assert isinstance(engine, DockerEngine)  # noqa: S101  else nothing was found
+    api = engine.api
+    api.make_volume(server.volume, {**labels_of(server), ADOPTS: foreign.id})
     if api.inspect_container(foreign.id)["State"]["Paused"]:
         api.unpause(foreign.id)
     api.update_container(foreign.id, restart_policy={"Name": "no"})
     api.stop(foreign.id, timeout=round(timeout))
-    nested = foreign.data.removeprefix("/var/lib/postgresql/") if foreign.data.endswith("/docker") else ""
-    archives.remove_reader(api, server.volume)
-    container = api.make_container(
-        {
-            "Image": foreign.image,
-            "User": "0",
-            "Entrypoint": ["sh", "-c", _COPY],
-            "Cmd": [],
-            "Env": [f"PGDATA={foreign.data}", f"NESTED={nested}"],
-            "Labels": {WITNESS_LABEL: "adopt"},
-            "HostConfig": {
-                "NetworkMode": "none",
-                "VolumesFrom": [f"{foreign.id}:ro"],
-                "Binds": [f"{server.volume}:/planodev"],
-            },
-        },
-        READER.format(server.volume),
-    )
-    try:
-        api.start(container)
-        code = int(api.wait(container, timeout=3600)["StatusCode"])
-        said = api.logs(container).decode(errors="replace").strip()
-    finally:
-        api.remove_container(container, force=True, v=True)
+    code, said = _copy(api, foreign, server.volume)
     if code:
         raise Conflict(
             "adopt-failed",
@@ -114,10 +141,34 @@ def take_over(api: Any, foreign: Foreign, server: Server, labels: dict[str, str]
                 f"nothing is lost, `docker start {foreign.name}` restores it; then ", Command("up", "--adopt"), " again"
             ),
         )
-    api.rename(foreign.id, aside(foreign))
-    return int(said.splitlines()[-1]) * 1024
+    aside = f"{foreign.name}-before-planodev-{foreign.id[:6]}"
+    api.rename(foreign.id, aside)
+    return int(said.splitlines()[-1]) * 1024, aside
 
 
-def aside(foreign: Foreign) -> str:
-    """Return the name that an adopted container gets."""
-    return f"{foreign.name}-before-planodev-{foreign.id[:6]}"
+def _copy(api: Api, foreign: Foreign, volume: str) -> tuple[int, str]:
+    """Copy the data of a container that is stopped into a volume; returns the exit code and what was printed."""
+    nested = foreign.data.removeprefix("/var/lib/postgresql/") if foreign.data.endswith("/docker") else ""
+    remove_reader(api, volume)
+    container = api.make_container(
+        {
+            "Image": foreign.image,
+            "User": "0",
+            "Entrypoint": ["sh", "-c", _COPY],
+            "Cmd": [],
+            "Env": [f"PGDATA={foreign.data}", f"NESTED={nested}"],
+            "Labels": {PROBE_LABEL: "adopt"},
+            "HostConfig": {
+                "NetworkMode": "none",
+                "VolumesFrom": [f"{foreign.id}:ro"],
+                "Binds": [f"{volume}:/planodev"],
+            },
+        },
+        READER.format(volume),
+    )
+    try:
+        api.start(container)
+        code = int(api.wait(container, timeout=3600)["StatusCode"])
+        return code, api.logs(container).decode(errors="replace").strip()
+    finally:
+        api.remove_container(container, force=True, v=True)

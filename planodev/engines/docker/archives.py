@@ -1,17 +1,20 @@
-"""Looking into containers and volumes: single files, as the tar archives that the engine wants them in."""
+"""Single files of a container, as the tar archives that the engine wants them in."""
 
 from __future__ import annotations
 
 import io
 import tarfile
-from typing import Any
+from typing import TYPE_CHECKING
 
-from planodev.engines.docker.terms import NOT_FOUND, READER, Refused
+from planodev.engines.docker.client import NOT_FOUND, Refused
+
+if TYPE_CHECKING:
+    from planodev.engines.docker.client import Api
 
 _NO_ARCHIVE = 500  # the status under which an answer that can't be read is an error of the engine
 
 
-def read(api: Any, container: str, path: str) -> str | None:  # noqa: ANN401  QuickClient or docker.APIClient
+def read(api: Api, container: str, path: str) -> str | None:
     """Return a file's text, None where there is no such file; the container need not run."""
     try:
         content = api.get_files(container, path)
@@ -25,15 +28,6 @@ def read(api: Any, container: str, path: str) -> str | None:  # noqa: ANN401  Qu
             return member.read().decode(errors="replace") if member else None
     except (tarfile.TarError, IndexError) as error:
         raise Refused(_NO_ARCHIVE, f"what came for `{path}` is no tar archive: {error}") from error
-
-
-def remove_reader(api: Any, volume: str) -> None:  # noqa: ANN401
-    """Remove the throw-away container that a planodev left at a volume which was killed meanwhile."""
-    try:
-        api.remove_container(READER.format(volume), force=True, v=True)
-    except Refused as error:
-        if error.status != NOT_FOUND:
-            raise
 
 
 def packed(name: str, content: str) -> bytes:

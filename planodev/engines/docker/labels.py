@@ -1,17 +1,21 @@
-"""What the engine lists of containers, volumes and images, read; above all the labels of planodev's own."""
+"""What the engine lists of containers, volumes and images, read; above all planodev's own labels and names."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from planodev.engines import Container, Volume
-from planodev.engines.docker.terms import INSIDE_PORT, LABEL
 from planodev.project.identity import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from planodev.engines import Server
+
+LABEL = "dev.planodev."
+PROBE_LABEL = f"{LABEL}witness"  # of throw-away containers; older releases look for it too
+READY_MARK = "planodev-ready"  # the file beside the data which says that it has been ready
+INSIDE_PORT = 5432
 
 
 def labels_of(server: Server) -> dict[str, str]:
@@ -83,3 +87,15 @@ def mount_of(item: Mapping[str, Any]) -> Mapping[str, Any]:
 def variables_of(config: Mapping[str, Any]) -> dict[str, str]:
     """Return the environment that an image or a container is configured with."""
     return dict(v.split("=", 1) for v in config.get("Env") or [] if "=" in v)
+
+
+def published(listed: list[dict[str, Any]], ours: Mapping[str, Any] | None) -> dict[int, str | None]:
+    """Return the TCP ports that containers publish, with whose; None for our own, which `up` may just have started."""
+    found: dict[int, str | None] = {}
+    for item in listed:
+        name = (item["Names"] or ["?"])[0].lstrip("/")
+        whose = None if ours and item["Id"] == ours["Id"] else f"the container `{name}`"
+        ports = (port for port in item.get("Ports") or [] if port.get("Type") == "tcp" and port.get("PublicPort"))
+        for port in ports:
+            found.setdefault(port["PublicPort"], whose)
+    return found

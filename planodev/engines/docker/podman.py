@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from planodev.engines.docker.terms import CONFLICT, LABEL, PODMAN, Refused
-from planodev.problems import Command, Fix
+from planodev.engines.docker.client import CONFLICT, PODMAN, Refused
+from planodev.engines.docker.labels import LABEL
+from planodev.problems import Command, Fix, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from planodev.engines import Container
+    from planodev.engines.docker.client import Api
 
 KEEPER_LABEL = f"{LABEL}keeps-network-for"
 
@@ -22,15 +25,16 @@ def is_podman(version: Mapping[str, Any]) -> bool:
     return (version.get("Platform") or {}).get("Name") == PODMAN or "Podman Engine" in names
 
 
-def unreachable(facts: Mapping[str, Any]) -> tuple[str, Fix] | None:
-    """Return why a Plano in Docker cannot reach a database here, and what helps; None where it can.
+def explain(problem: Problem, facts: Mapping[str, Any]) -> Problem:
+    """Return a problem of a Plano in Docker with why it cannot reach a database here, and what helps.
 
     Args:
+        problem: that it does not reach it.
         facts: the engine's answer to `info`.
 
     """
-    if not any("rootless" in one for one in facts.get("SecurityOptions") or []):
-        return None
+    if not is_rootless(facts):
+        return problem
     why = (
         "rootless Podman leads host.docker.internal to an address of the host's network, "
         "and Postgres listens on 127.0.0.1 alone, so that the network around cannot reach it"
@@ -38,10 +42,20 @@ def unreachable(facts: Mapping[str, Any]) -> tuple[str, Fix] | None:
     # Source: passt(1), `--map-host-loopback`; containers.conf(5), `pasta_options`.
     option = 'pasta_options = ["--map-host-loopback", "169.254.1.2"]'
     fix = Fix(Command("up", "--plano", "native"), f"; or put `{option}` under `[network]` in containers.conf")
-    return why, fix
+    return replace(problem, why=why, fix=fix)
 
 
-def hold_network(api: Any, server: Container) -> None:  # noqa: ANN401  either client
+def is_rootless(facts: Mapping[str, Any]) -> bool:
+    """Say whether the engine's network is in a user namespace, by what it says of itself; Docker's too."""
+    return any("rootless" in option for option in facts.get("SecurityOptions") or [])
+
+
+def needs_network_held(server: Container) -> bool:
+    """Say whether a server is published on its own network's gateway."""
+    return len(server.addresses) > 1
+
+
+def hold_network(api: Api, server: Container) -> None:
     """Keep the network of a server up for as long as it runs, by a container that sleeps beside it.
 
     Netavark 1.14 and 1.17 fail to remove the port forwarding of the last container of a network where that is published
@@ -70,7 +84,7 @@ def hold_network(api: Any, server: Container) -> None:  # noqa: ANN401  either c
     api.start(number)
 
 
-def release_network(api: Any, server: Container) -> None:  # noqa: ANN401  either client
+def release_network(api: Api, server: Container) -> None:
     """Remove the container that `hold_network` made, once the server has stopped; where there is none, do nothing."""
     name = _keeper(server)
     with suppress(Refused):
@@ -82,5 +96,5 @@ def _keeper(server: Container) -> str:
     return f"{server.name}-network"
 
 
-def _is_keeper(api: Any, name: str) -> bool:  # noqa: ANN401  either client
+def _is_keeper(api: Api, name: str) -> bool:
     return KEEPER_LABEL in (api.inspect_container(name)["Config"]["Labels"] or {})

@@ -1,13 +1,16 @@
-"""The throw-away container on the default bridge, placed where Plano's will be, that the proof runs from."""
+"""The probe container: a throw-away one on the default bridge, where Plano's will be, that the proof runs from."""
 
 from __future__ import annotations
 
 import threading
 import time
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from planodev.engines.docker.terms import WITNESS_LABEL
+from planodev.engines.docker.labels import PROBE_LABEL
+
+if TYPE_CHECKING:
+    from planodev.engines.docker.client import Api
 
 # Seconds. One is started milliseconds after it was made, but the clock of an engine elsewhere may be off.
 ABANDONED = 300
@@ -19,11 +22,11 @@ def leftovers(listed: list[dict[str, Any]]) -> list[str]:
     return [
         item["Id"]
         for item in listed
-        if WITNESS_LABEL in (item["Labels"] or {}) and item["State"] == "created" and item["Created"] < old
+        if PROBE_LABEL in (item["Labels"] or {}) and item["State"] == "created" and item["Created"] < old
     ]
 
 
-class Witness:
+class ProbeContainer:
     """It starts in the background when it is made, and is removed by the engine when it ends.
 
     Args:
@@ -34,7 +37,7 @@ class Witness:
 
     """
 
-    def __init__(self, api: Any, image: str, life: float, leftovers: list[str]) -> None:  # noqa: ANN401  either client
+    def __init__(self, api: Api, image: str, life: float, leftovers: list[str]) -> None:
         self._api = api
         self._id: str | None = None
         self._error: BaseException | None = None
@@ -46,7 +49,7 @@ class Witness:
         config = {
             "Image": image,
             "Entrypoint": ["sleep", str(life)],
-            "Labels": {WITNESS_LABEL: "1"},
+            "Labels": {PROBE_LABEL: "1"},
             "HostConfig": {
                 "AutoRemove": True,
                 "NetworkMode": "bridge",

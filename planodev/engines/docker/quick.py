@@ -13,9 +13,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from planodev.engines import NotToldToGo
+from planodev.engines.docker.client import NOT_FOUND, NOTED, PODMAN, Refused, ended
 from planodev.engines.docker.frames import NotHttp
 from planodev.engines.docker.podman import is_podman
-from planodev.engines.docker.terms import NOT_FOUND, NOTED, PODMAN, NotToldToGo, Refused, ended
 from planodev.engines.docker.transport import Answer, NobodyListens, Transport
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ import requests.exceptions
 import urllib3.exceptions
 
 from planodev.background import NotDone, within
-from planodev.engines.docker.terms import NOT_FOUND, NOTED, NotToldToGo, Refused, ended
+from planodev.engines import NotToldToGo
+from planodev.engines.docker.client import NOT_FOUND, NOTED, Refused, ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,38 +1,103 @@
-"""A new data directory of PostgreSQL: made, given Plano's role and database, made durable.
+"""A data directory of PostgreSQL: made, given Plano's role and database, made durable, removed.
 
-None of it waits for the disk before the last: what was killed on the way was never ready, and is made anew.
+Nothing of a new one waits for the disk before the last: what was killed on the way was never ready, and is made anew.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import secrets
+import shutil
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev.background import begin
-from planodev.engines.embedded.directories import SUPERUSER, Place, Runner
+from planodev.engines.embedded import directories, process, programs
+from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Runner
 from planodev.engines.embedded.process import options, surroundings
-from planodev.problems import Command, Fix, NotReady
+from planodev.problems import BadInput, Command, Fix, NotReady
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from planodev.engines import Server
     from planodev.engines.embedded.programs import Program
+    from planodev.project.identity import Project
 
+_REMOVED = ".removed-"
+_TRIES = 20  # to remove what is still being written to
 _LITTLE = 300_000  # kB; new data is 55 MB of it
 
 
-def init(program: Program, place: Place, runner: Runner, password: str) -> None:
+def make_directory(project: Project, directory: DataDirectory) -> None:
+    """Make the directory, private to whoever runs the server.
+
+    Raises:
+        BadInput: it cannot be written, or that user would not reach it.
+
+    """
+    if directory.path.exists():  # left behind by a planodev that was killed before it wrote what this is
+        remove(directory)
+    runner = directories.runner(project, None)
+    try:
+        directory.path.parent.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            _open_ways(directory.path.parent, runner.name)
+        directory.path.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            os.chown(directory.path, runner.uid, runner.gid)
+    except OSError as error:
+        raise BadInput(
+            "data-directory-unwritable",
+            f"`{directory.path.parent}` cannot be written",
+            why=error.strerror,
+            fix="give your user access to it, or set XDG_DATA_HOME to a directory of yours",
+        ) from error
+
+
+def _open_ways(directory: Path, name: str) -> None:
+    """Let the user who runs the server through to the data, by what planodev itself has made."""
+    for part in (directory, directory.parent):
+        part.chmod(part.stat().st_mode | 0o711)
+    if not programs.reachable(directory):
+        raise BadInput(
+            "data-directory-unreachable",
+            f"{name}, as whom Postgres would run, may not enter `{directory}`",
+            why="PostgreSQL refuses to be run by root, so planodev runs it as another user",
+            fix="`unset XDG_DATA_HOME`, or name a directory there that every user may enter",
+        )
+
+
+def reached(program: Program) -> Program:
+    """Return the programs where whoever runs the server can reach them."""
+    return programs.placed(program, directories.root()) if os.geteuid() == 0 else program
+
+
+def remove(directory: DataDirectory) -> None:
+    """Remove a directory; from the first moment on it counts as gone, whatever ends this in the middle."""
+    process.end_everything(directory)
+    aside = directory.path.with_name(f"{_REMOVED}{directory.path.name}-{secrets.token_hex(4)}")
+    with suppress(FileNotFoundError):
+        directory.path.rename(aside)
+    for left in directory.path.parent.glob(f"{_REMOVED}*"):
+        for _ in range(_TRIES):  # what initdb has started dies of its end, and may write a last file on the way
+            shutil.rmtree(left, ignore_errors=True)
+            if not left.exists():
+                break
+            time.sleep(0.05)
+
+
+def init(program: Program, directory: DataDirectory, runner: Runner, password: str) -> None:
     """Make an empty database cluster; what was written is not durable before `sync` has ended.
 
     Args:
         program: PostgreSQL.
-        place: where; there is no `data` in it yet.
+        directory: where; there is no `data` in it yet.
         runner: who.
         password: of the superuser.
 
@@ -40,27 +105,27 @@ def init(program: Program, place: Place, runner: Runner, password: str) -> None:
         NotReady: initdb failed, with its own words.
 
     """
-    place.write("pgpass", f"*:*:*:{SUPERUSER}:{password}\n")
-    place.write("initdb-password", f"{password}\n")
-    command = [program.path("initdb"), f"--pgdata={place.data}", f"--username={SUPERUSER}", "--no-sync"]
-    command += [f"--pwfile={place.path / 'initdb-password'}", "--auth=scram-sha-256"]
+    directory.write("pgpass", f"*:*:*:{SUPERUSER}:{password}\n")
+    directory.write("initdb-password", f"{password}\n")
+    command = [program.path("initdb"), f"--pgdata={directory.data}", f"--username={SUPERUSER}", "--no-sync"]
+    command += [f"--pwfile={directory.path / 'initdb-password'}", "--auth=scram-sha-256"]
     # The C locale is in every system: one that a machine does not have, or loses, cannot stop the server.
     command += ["--encoding=UTF8", "--no-locale", "--no-instructions"]
     try:
         done = subprocess.run(command, **surroundings(runner), capture_output=True, check=False)  # type: ignore[call-overload]
     finally:
-        (place.path / "initdb-password").unlink(missing_ok=True)
+        (directory.path / "initdb-password").unlink(missing_ok=True)
     if done.returncode:
         said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
         raise NotReady(
             "data-not-made",
             "PostgreSQL could not make its data directory",
             why=next((line for line in said if "error" in line or "FATAL" in line), said[-1] if said else "no word"),
-            fix=Fix(f"make room and give {runner.name} access to `{place.path}`, then ", Command("up")),
+            fix=Fix(f"make room and give {runner.name} access to `{directory.path}`, then ", Command("up")),
         )
 
 
-def make_database(program: Program, place: Place, runner: Runner, server: Server) -> None:
+def make_database(program: Program, directory: DataDirectory, runner: Runner, server: Server) -> None:
     """Make Plano's role and database, while no server runs yet.
 
     PostgreSQL's single-user mode takes a third of the time that a server and `psql` take, since it need not wait for
@@ -70,7 +135,7 @@ def make_database(program: Program, place: Place, runner: Runner, server: Server
         NotReady: with the program's own words; a statement is in no log, for the sake of the password.
 
     """
-    command = [program.path("postgres"), "--single", "-F", "-j", "-D", str(place.data), *options(server.port)]
+    command = [program.path("postgres"), "--single", "-F", "-j", "-D", str(directory.data), *options(server.port)]
     command += ["-c", "log_checkpoints=off", "-c", "log_min_error_statement=panic", "postgres"]
     done = subprocess.run(
         command,
@@ -98,7 +163,7 @@ def _first(server: Server) -> str:
     return f'{role}CREATE DATABASE "{server.database}" OWNER "{server.superuser}" STRATEGY file_copy;\n\n'
 
 
-def begin_sync(program: Program, place: Place, runner: Runner) -> Callable[[], bool | None]:
+def begin_sync(program: Program, directory: DataDirectory, runner: Runner) -> Callable[[], bool | None]:
     """Begin to make a new data directory durable, which the server need not wait for.
 
     Returns:
@@ -107,17 +172,17 @@ def begin_sync(program: Program, place: Place, runner: Runner) -> Callable[[], b
     """
 
     def one_by_one() -> bool:
-        command = [program.path("initdb"), "--sync-only", f"--pgdata={place.data}"]
+        command = [program.path("initdb"), "--sync-only", f"--pgdata={directory.data}"]
         done = subprocess.run(command, **surroundings(runner), capture_output=True, check=False)  # type: ignore[call-overload]
         return bool(done.returncode == 0)
 
-    return begin(lambda: (_all_may_be_written() and _whole_file_system(place)) or one_by_one())
+    return begin(lambda: (_all_may_be_written() and _whole_file_system(directory)) or one_by_one())
 
 
-def _whole_file_system(place: Place) -> bool:
+def _whole_file_system(directory: DataDirectory) -> bool:
     """Write out the file system that holds the data: one request to the disk instead of a thousand."""
     with suppress(OSError):
-        return subprocess.run(["sync", "-f", str(place.data)], capture_output=True, check=False).returncode == 0
+        return subprocess.run(["sync", "-f", str(directory.data)], capture_output=True, check=False).returncode == 0
     return False
 
 

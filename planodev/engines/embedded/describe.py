@@ -1,4 +1,4 @@
-"""What the embedded engine shows of a place, in the words of the protocol."""
+"""What the embedded engine has in a data directory, in the words of the protocol."""
 
 from __future__ import annotations
 
@@ -12,50 +12,50 @@ from planodev.problems import Conflict
 from planodev.project.identity import Owner
 
 if TYPE_CHECKING:
-    from planodev.engines.embedded.directories import Labels, Place
+    from planodev.engines.embedded.directories import DataDirectory, Labels
 
 NAME = "embedded-postgres"
 
 
 def owner(labels: Labels) -> Owner:
-    """Return whose a place is."""
+    """Return whose a data directory is."""
     return Owner(labels.project, labels.path, labels.inode)
 
 
-def volume(place: Place, labels: Labels) -> Volume:
+def volume(directory: DataDirectory, labels: Labels) -> Volume:
     """Return the directory as the volume."""
     return Volume(
-        str(place.path), owner(labels), SUPERUSER, f"postgresql-{labels.version}", labels.database, user=labels.user
+        str(directory.path), owner(labels), SUPERUSER, f"postgresql-{labels.version}", labels.database, user=labels.user
     )
 
 
-def container(place: Place, labels: Labels) -> Container:
+def container(directory: DataDirectory, labels: Labels) -> Container:
     """Return the server, running or not."""
     try:
-        running = process.postmaster(place)
-        major = place.major()
+        running = process.postmaster(directory)
+        major = directory.major()
     except PermissionError as error:
-        raise denied(place) from error
+        raise denied(directory) from error
     return Container(
-        id=str(place.path),
+        id=str(directory.path),
         name=labels.name,
         state="running" if running else "exited",
         image=f"postgresql-{labels.version}",
         image_id=labels.version if major in (None, labels.version.split(".")[0]) else f"data of {major}",
         port=(running.port if running and running.port else labels.port) or None,
         addresses=(LOOPBACK,),
-        volume=str(place.path),
+        volume=str(directory.path),
         owner=owner(labels),
         plano="native",
     )
 
 
-def denied(place: Place) -> Conflict:
+def denied(directory: DataDirectory) -> Conflict:
     """Return the error for data that this user may not read."""
-    owner = directories.owner_of(place)
+    owner = directories.owner_of(directory)
     return Conflict(
         "data-denied",
-        f"this project's data in `{place.path}` may not be read",
+        f"this project's data in `{directory.path}` may not be read",
         why=f"it belongs to {owner}, or its permissions were changed; a second database beside it would be empty",
-        fix=f"`chmod -R u+rwX {place.path}` as {owner}, or run planodev as {owner}",
+        fix=f"`chmod -R u+rwX {directory.path}` as {owner}, or run planodev as {owner}",
     )

@@ -1,7 +1,8 @@
 """Where the embedded engine keeps a project's data, whose it is, and the user who runs the server.
 
-A place is a directory by the project's number: `labels.json` (what Docker has as labels), `data` (PostgreSQL's own),
-`ready` (the mark that it was ready once), `password` (of the first role), `pgpass` (of the superuser), `server.log`.
+A `DataDirectory` has the project's number for a name, and in it `labels.json` (what Docker has as labels), `data`
+(PostgreSQL's own), `ready` (the mark that it was ready once), `password` (of the first role), `pgpass` (of the
+superuser) and `server.log`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ OF_ROOT = Path("/var/lib/planodev")
 
 @dataclass(frozen=True)
 class Labels:
-    """What a place was made for; `project`, `path` and `inode` are the owner, `user` is the first role."""
+    """What a data directory was made for; `project`, `path` and `inode` are the owner, `user` is the first role."""
 
     project: str
     path: str
@@ -43,7 +44,7 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Place:
+class DataDirectory:
     """The directory of one project's database."""
 
     path: Path
@@ -112,12 +113,12 @@ class Place:
         self.write("labels.json", json.dumps(asdict(labels), indent=2) + "\n")
 
     def write(self, name: str, text: str) -> None:
-        """Write a private file that belongs to whom the place belongs to."""
+        """Write a private file that belongs to whom the directory belongs to."""
         write_atomically(self.path / name, text.encode(), 0o600)
         self.give(self.path / name)
 
     def give(self, path: Path) -> None:
-        """Hand a file or directory to the place's owner, where this is root."""
+        """Hand a file or directory to this directory's owner, where this is root."""
         owner = self.path.stat()
         if os.geteuid() == 0:
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
@@ -158,17 +159,17 @@ def root() -> Path:
 
 
 def databases() -> Path:
-    """Return the directory that has a place for each project."""
+    """Return the directory that has one for each project."""
     return root().resolve() / "postgres"
 
 
-def all_places() -> Iterator[Place]:
-    """Yield every place that is there."""
+def all_directories() -> Iterator[DataDirectory]:
+    """Yield the data directory of every project."""
     try:
         names = sorted(entry.name for entry in os.scandir(databases()))
     except (FileNotFoundError, NotADirectoryError, PermissionError):  # what cannot be looked into is not ours
         return
-    yield from (Place(databases() / name) for name in names if re.fullmatch("[0-9a-f]{16}", name))
+    yield from (DataDirectory(databases() / name) for name in names if re.fullmatch("[0-9a-f]{16}", name))
 
 
 def refuse_another_users(number: str | None) -> None:
@@ -193,7 +194,7 @@ def refuse_another_users(number: str | None) -> None:
             )
 
 
-def runner(project: Project, place: Place | None) -> Runner:
+def runner(project: Project, directory: DataDirectory | None) -> Runner:
     """Return the user who runs the server.
 
     It is this user. For root it is whoever owns the data, else whoever called `sudo`, else the owner of the project,
@@ -203,8 +204,8 @@ def runner(project: Project, place: Place | None) -> Runner:
 
     if os.geteuid():
         return Runner(os.geteuid(), os.getegid(), _name_of(os.geteuid()))
-    if place:
-        owner = place.path.stat()
+    if directory:
+        owner = directory.path.stat()
         return Runner(owner.st_uid, owner.st_gid, _name_of(owner.st_uid))
     caller = _caller()
     if caller:
@@ -221,9 +222,9 @@ def runner(project: Project, place: Place | None) -> Runner:
     return Runner(65534, 65534, "user 65534")
 
 
-def owner_of(place: Place) -> str:
-    """Return the name of the user whom a place belongs to."""
-    return _name_of(place.path.stat().st_uid)
+def owner_of(directory: DataDirectory) -> str:
+    """Return the name of the user whom a data directory belongs to."""
+    return _name_of(directory.path.stat().st_uid)
 
 
 def _caller() -> Any:  # noqa: ANN401  pwd.struct_passwd, which mypy does not know on every system

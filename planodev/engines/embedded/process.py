@@ -15,18 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from planodev.engines import AdminFailed, PortTaken
-from planodev.engines.embedded.directories import SUPERUSER, Place, Runner
-from planodev.postgres import limits, proof
+from planodev.engines import Output, PortTaken
+from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Runner
+from planodev.postgres import limits
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, Conflict, Fix, NotReady
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from planodev.engines.embedded.programs import Program
-    from planodev.postgres.connection import Connection
-    from planodev.postgres.proof import Evidence
 
 _POLL = 0.005  # seconds
+_ENDED = 124  # the exit code of a `psql` whose time was over, as timeout(1) has it
 _LONGEST_LOG = 4_000_000  # bytes; a longer one is put aside at the next start
 # Lines of postmaster.pid. Source: PostgreSQL 16, src/include/utils/pidfile.h.
 _PID, _PORT, _LISTENS, _STATUS = 0, 3, 5, 7
@@ -42,28 +43,28 @@ class Postmaster:
     ready: bool
 
 
-def postmaster(place: Place) -> Postmaster | None:
-    """Return the server that runs over a place's data, None where the process is gone or is another's.
+def postmaster(directory: DataDirectory) -> Postmaster | None:
+    """Return the server that runs over this data, None where the process is gone or is another's.
 
     Raises:
         PermissionError: the data is another user's.
 
     """
     try:
-        lines = (place.data / "postmaster.pid").read_text().splitlines()
+        lines = (directory.data / "postmaster.pid").read_text().splitlines()
         pid = int(lines[_PID])
     except (FileNotFoundError, NotADirectoryError, ValueError, IndexError):
         return None
-    if not _is_server_of(pid, place):
+    if not _is_server_of(pid, directory):
         return None
     lines += [""] * (_STATUS + 1 - len(lines))
     port = int(lines[_PORT]) if lines[_PORT].strip().isdigit() else 0
     return Postmaster(pid, port, bool(lines[_LISTENS].strip()), lines[_STATUS].strip() == "ready")
 
 
-def _is_server_of(pid: int, place: Place) -> bool:
+def _is_server_of(pid: int, directory: DataDirectory) -> bool:
     """Say whether a process is a postmaster over this data: numbers of processes are given out again."""
-    return os.fsencode(str(place.data)) in _command(pid)
+    return os.fsencode(str(directory.data)) in _command(pid)
 
 
 def _command(pid: int) -> list[bytes]:
@@ -80,7 +81,9 @@ def _command(pid: int) -> list[bytes]:
         return []
 
 
-def start(program: Program, place: Place, runner: Runner, port: int, timeout: float) -> subprocess.Popen[bytes]:
+def start(
+    program: Program, directory: DataDirectory, runner: Runner, port: int, timeout: float
+) -> subprocess.Popen[bytes]:
     """Start the server, and come back when it has its port; it goes on when this process and the terminal are gone.
 
     Raises:
@@ -88,23 +91,23 @@ def start(program: Program, place: Place, runner: Runner, port: int, timeout: fl
         Conflict: processes of an old server are still at the data.
 
     """
-    _drop_foreign_pid_file(place)
-    if place.log.exists() and place.log.stat().st_size > _LONGEST_LOG:
-        place.log.replace(place.log.with_suffix(".log.1"))
+    _drop_foreign_pid_file(directory)
+    if directory.log.exists() and directory.log.stat().st_size > _LONGEST_LOG:
+        directory.log.replace(directory.log.with_suffix(".log.1"))
     deadline = time.monotonic() + timeout
     while True:
-        handle = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-        place.give(place.log)
+        handle = os.open(directory.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        directory.give(directory.log)
         before = os.fstat(handle).st_size
-        command = [program.path("postgres"), "-D", str(place.data), *options(port)]
+        command = [program.path("postgres"), "-D", str(directory.data), *options(port)]
         server = subprocess.Popen(command, **surroundings(runner), stdout=handle, stderr=handle)  # type: ignore[call-overload]
         os.close(handle)
         while server.poll() is None and time.monotonic() < deadline:
-            now = postmaster(place)
+            now = postmaster(directory)
             if now and now.pid == server.pid and now.listens:
                 return server  # type: ignore[no-any-return]
             time.sleep(_POLL)
-        said = place.log.read_bytes()[before:].decode(errors="replace")
+        said = directory.log.read_bytes()[before:].decode(errors="replace")
         # Children of a server that was killed need a moment to notice; the new one refuses until then.
         if server.poll() is not None and "pre-existing shared memory" in said and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -135,58 +138,58 @@ def surroundings(runner: Runner) -> dict[str, object]:
     }
 
 
-def _drop_foreign_pid_file(place: Place) -> None:
+def _drop_foreign_pid_file(directory: DataDirectory) -> None:
     """Remove a `postmaster.pid` whose number now belongs to another program, which PostgreSQL takes for a server.
 
     Raises:
         Conflict: some process of the old server is still at the data.
 
     """
-    file = place.data / "postmaster.pid"
+    file = directory.data / "postmaster.pid"
     try:
         pid = int(file.read_text().splitlines()[0])
         os.kill(pid, 0)
     except (OSError, ValueError, IndexError):
         return  # none, or of a dead process: PostgreSQL deals with it
-    if _is_server_of(pid, place):
+    if _is_server_of(pid, directory):
         return
     import psutil
 
-    still = [one.pid for one in psutil.process_iter() if _works_in(one, place)]
+    still = [one.pid for one in psutil.process_iter() if _works_in(one, directory)]
     if still:
         raise Conflict(
             "data-in-use",
-            f"processes of an old server are still at `{place.data}`",
+            f"processes of an old server are still at `{directory.data}`",
             why=f"processes {', '.join(map(str, still))}",
             fix=Fix(f"`kill {' '.join(map(str, still))}`, then ", Command("up")),
         )
     file.unlink()
 
 
-def _works_in(process: object, place: Place) -> bool:
+def _works_in(process: object, directory: DataDirectory) -> bool:
     with suppress(Exception):
-        return bool(process.cwd() == str(place.data))  # type: ignore[attr-defined]
+        return bool(process.cwd() == str(directory.data))  # type: ignore[attr-defined]
     return False
 
 
-def wait_ready(place: Place, server: subprocess.Popen[bytes], timeout: float) -> bool:
+def wait_ready(directory: DataDirectory, server: subprocess.Popen[bytes], timeout: float) -> bool:
     """Wait until the server takes connections; False where it ended, or did not in time."""
     deadline = time.monotonic() + timeout
     while server.poll() is None and time.monotonic() < deadline:
-        now = postmaster(place)
+        now = postmaster(directory)
         if now and now.ready:
             return True
         time.sleep(_POLL)
     return False
 
 
-def stop(place: Place, timeout: float, child: subprocess.Popen[bytes] | None) -> None:
+def stop(directory: DataDirectory, timeout: float, child: subprocess.Popen[bytes] | None) -> None:
     """Shut the server down: fast and clean; at once, and in the end by force, where that takes longer than `timeout`.
 
     Nothing that was committed is lost by either.
 
     Args:
-        place: its data.
+        directory: its data.
         timeout: seconds for all of it.
         child: the server, where this process has started it.
 
@@ -195,7 +198,7 @@ def stop(place: Place, timeout: float, child: subprocess.Popen[bytes] | None) ->
 
     """
     for kind, share in ((signal.SIGINT, 0.6), (signal.SIGQUIT, 0.2), (signal.SIGKILL, 0.2)):
-        running = postmaster(place)
+        running = postmaster(directory)
         if running is None:
             return
         _signal(running.pid, kind)
@@ -228,11 +231,11 @@ def _signal(pid: int, kind: signal.Signals) -> None:
             process.send_signal(signal.SIGKILL if kind == signal.SIGKILL else signal.SIGCONT)
 
 
-def end_everything(place: Place) -> None:
-    """Kill whatever a killed planodev has left running over a place that was never ready."""
+def end_everything(directory: DataDirectory) -> None:
+    """Kill whatever a killed planodev has left running over data that was never ready."""
     import psutil
 
-    data = os.fsencode(str(place.data))
+    data = os.fsencode(str(directory.data))
     for process in psutil.process_iter(["pid", "name"]):
         if process.info["name"] in ("initdb", "postgres") and any(data in word for word in _command(process.pid)):
             with suppress(psutil.Error):
@@ -240,54 +243,30 @@ def end_everything(place: Place) -> None:
                 process.wait(10)
 
 
-def psql(  # noqa: PLR0913  `user` and `database` are those of `Engine.admin`
-    program: Program, place: Place, port: int, sql: str, *, user: str, database: str, seconds: float
-) -> str:
-    """Run SQL as the superuser, or in the role of another user, for some seconds at most; returns the rows.
-
-    Raises:
-        AdminFailed: with the server's message.
-
-    """
-    variables = {
+def own_way_in(directory: DataDirectory, port: int, env: Mapping[str, str]) -> dict[str, str]:
+    """Return libpq's variables with the way in that asks for no password: as the superuser, in the role PGUSER."""
+    role = env.get("PGUSER", SUPERUSER)
+    options = [env.get("PGOPTIONS", ""), "" if role == SUPERUSER else f"-c role={role}"]
+    return {
+        **env,
         "PGHOST": LOOPBACK,
         "PGPORT": str(port),
         "PGUSER": SUPERUSER,
-        "PGPASSFILE": str(place.pgpass),
-        "PGDATABASE": database,
-        **limits.variables(seconds),
+        "PGPASSFILE": str(directory.pgpass),
+        "PGOPTIONS": " ".join(filter(None, options)),
         "PGSSLMODE": "disable",
         "PGGSSENCMODE": "disable",
         "PGAPPNAME": "planodev",
         "PGCLIENTENCODING": "UTF8",
-        "LC_ALL": "C",
     }
-    if user != SUPERUSER:
-        variables["PGOPTIONS"] += f" -c role={user}"
-    try:
-        done = _run_psql(program, sql, variables, seconds)
-    except subprocess.TimeoutExpired as error:
-        raise AdminFailed(limits.silent(seconds)) from error
-    if done.returncode:
-        raise AdminFailed(done.stderr.decode(errors="replace").strip())
-    return done.stdout.decode(errors="replace").strip()
 
 
-def prove(program: Program, connection: Connection, timeout: float) -> Evidence:
-    """Run the proof by `psql`, with the address, the user and the password that Plano has."""
-    variables = proof.psql_environment(connection, timeout)
-    try:
-        done = _run_psql(program, proof.psql_script(timeout), variables, timeout)
-        out, err = done.stdout, done.stderr.decode(errors="replace")
-    except subprocess.TimeoutExpired as error:
-        out, err = error.stdout or b"", limits.silent(timeout)
-    return proof.read_psql(out.decode(errors="replace"), err)
-
-
-def _run_psql(
-    program: Program, sql: str, variables: dict[str, str], seconds: float
-) -> subprocess.CompletedProcess[bytes]:
-    """Run a script by `psql`; raises `subprocess.TimeoutExpired`, and ends it then."""
+def psql(program: Program, script: str, env: Mapping[str, str], seconds: float) -> Output:
+    """Run a script by `psql` on this machine, with these variables and no others, for some seconds at most."""
     command = [program.path("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1"]
-    whole = {"input": sql.encode(), "env": variables, "cwd": "/", "capture_output": True}
-    return subprocess.run(command, **whole, timeout=seconds, check=False)  # type: ignore[call-overload,no-any-return]
+    whole = {"input": script.encode(), "env": dict(env), "cwd": "/", "capture_output": True}
+    try:
+        done = subprocess.run(command, **whole, timeout=seconds, check=False)  # type: ignore[call-overload]
+    except subprocess.TimeoutExpired as error:
+        return Output(_ENDED, (error.stdout or b"").decode(errors="replace"), limits.silent(seconds))
+    return Output(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))

@@ -1,15 +1,38 @@
-"""Pulling an image with progress by bytes."""
+"""Images: which PostgreSQL one has, and pulling it with progress by bytes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from planodev.engines.docker.terms import Refused
+from planodev.engines.docker.client import Refused
+from planodev.engines.docker.labels import variables_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from planodev.engines.docker.client import Api
     from planodev.engines.docker.sdk import Client
     from planodev.problems import PlanodevError
     from planodev.progress import Progress
+
+
+def major_of(api: Api, image: str, found: Mapping[str, Any]) -> int | None:
+    """Return the major version of PostgreSQL in a local image, None where it has none; `found` is its description."""
+    variables = variables_of(found["Config"])
+    if variables.get("PG_MAJOR", "").isdigit():
+        return int(variables["PG_MAJOR"])
+    # No official image: ask the program itself.
+    container = api.make_container({"Image": image, "Entrypoint": ["postgres"], "Cmd": ["--version"]})
+    try:
+        api.start(container)
+        api.wait(container, timeout=30)
+        words = api.logs(container).decode(errors="replace").split()
+    except Refused:
+        return None
+    finally:
+        api.remove_container(container, force=True, v=True)
+    major = words[2].split(".")[0] if words[:1] == ["postgres"] and len(words) > 2 else ""  # noqa: PLR2004
+    return int(major) if major.isdigit() else None
 
 
 def pull(client: Client, image: str, progress: Progress) -> None:

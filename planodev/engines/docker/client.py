@@ -1,36 +1,19 @@
-"""What the modules of the Docker engine share: names in the engine, and how it says no."""
+"""What both clients of the engine share: how it says no, and how a command in a container ends."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
-
-from planodev.engines import Wording
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-LABEL = "dev.planodev."
-WITNESS_LABEL = f"{LABEL}witness"
-READY_MARK = "planodev-ready"
-INSIDE_PORT = 5432
-# The throw-away container that looks into a volume or fills it: one at a time, so that what a killed run has left
-# is found by its name, and removed before the next one begins.
-READER = "planodev-look-into-{}"
+# Either client: `quick.QuickClient` or `sdk.Client`.
+Api: TypeAlias = Any
 # Seconds that an engine may take to note a command's end.
 NOTED = 5.0
 FORBIDDEN, NOT_FOUND, CONFLICT = 403, 404, 409
 PODMAN = "Podman"
-WORDING = Wording(
-    server="container",
-    data="volume",
-    log="docker logs {name}",
-    console="docker exec -it {name} psql -U {user}",
-    other_major="{{up --image postgres:{major}}} starts the data as it is",
-    damaged="docker run --rm -v {volume}:/from:ro {image} tar -cC /from . > damaged.tar",
-    alone="docker stop {name} && echo 'ALTER ROLE \"{user}\" LOGIN' | docker run --rm -i --volumes-from {name} "
-    "-u postgres {image} postgres --single -D /var/lib/postgresql/data postgres",
-)
 
 
 class Refused(Exception):
@@ -69,7 +52,3 @@ def ended(look: Callable[[], Mapping[str, Any]], patience: float) -> int | None:
         if time.monotonic() > ends:
             return None
         time.sleep(0.01)
-
-
-class NotToldToGo(Exception):
-    """What a command was placed for has not happened in time, so it was not started."""

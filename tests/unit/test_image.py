@@ -2,8 +2,8 @@
 
 import pytest
 
-from planodev.engines.docker import pull
-from planodev.engines.docker.terms import Refused
+from planodev.engines.docker import image as images
+from planodev.engines.docker.client import Refused
 from planodev.problems import PlanodevError
 from planodev.progress import Silent
 
@@ -21,7 +21,7 @@ from planodev.progress import Silent
     ],
 )
 def test_a_reference_comes_apart_into_name_and_tag(image, expected):
-    assert pull._split(image) == expected
+    assert images._split(image) == expected
 
 
 class Registry:
@@ -64,7 +64,7 @@ def test_progress_ends_with_every_byte_of_every_layer():
         {"status": "Status: Downloaded newer image"},
     ]
     progress, registry = Counting(), Registry({"postgres:16": events})
-    pull.pull(registry, "postgres:16", progress)
+    images.pull(registry, "postgres:16", progress)
     assert registry.fetched == ["postgres:16"]
     assert progress.layers == {"a": ("Download complete", 100, 100), "b": ("Pull complete", 7, 7)}
 
@@ -74,6 +74,6 @@ def test_a_failure_before_or_within_the_stream_ends_the_pull(image, code):
     events = [event("a", "Downloading", current=1, total=2), {"error": "write /x: no space left on device"}]
     registry = Registry({"postgres:16": events})
     with pytest.raises(PlanodevError) as caught:
-        pull.pull(registry, image, Counting())
+        images.pull(registry, image, Counting())
     assert caught.value.code == code
     assert registry.fetched == []

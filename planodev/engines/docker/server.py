@@ -1,0 +1,100 @@
+"""The container that has the server: created with its volume, and started."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from planodev.engines import Container, NameTaken, PortTaken, Server, ports
+from planodev.engines.docker import archives, podman
+from planodev.engines.docker.client import CONFLICT, Refused
+from planodev.engines.docker.labels import INSIDE_PORT, is_of, labels_of
+
+if TYPE_CHECKING:
+    from planodev.engines.docker.client import Api
+
+PASSWORD_FILE = "/etc/planodev-password"  # noqa: S105  a path, not a secret
+
+
+def create(api: Api, server: Server, *, on_podman: bool) -> None:
+    """Create the volume where it is missing, and the container, and start it.
+
+    Raises:
+        NameTaken: another has the name of the container or the volume.
+        PortTaken: another has the port.
+
+    """
+    labels = labels_of(server)
+    config = _config(server, labels, api.find_image(server.image))
+    # The engine hands out a volume that is there as if it were new: another project may have just made it.
+    if not is_of(server.owner, api.make_volume(server.volume, labels)):
+        raise NameTaken(f"the volume `{server.volume}` is another project's")
+    try:
+        container = api.make_container(config, server.name)
+    except Refused as error:
+        if error.status == CONFLICT:
+            raise NameTaken(error.text) from error
+        raise
+    try:
+        # A file instead of a variable: the password stays out of what `docker inspect` shows.
+        packed = archives.packed(PASSWORD_FILE.rsplit("/", 1)[1], server.password)
+        api.put_files(container, "/etc", packed)
+        start(api, Container.planned(container, server), on_podman=on_podman)
+    except Exception:
+        # One that is in the way of nobody: it may lack its password. Where the engine is gone it stays, as
+        # `created`, and the next `up` replaces it; where it has started after all, it is as good as any.
+        with suppress(Exception):
+            if not api.inspect_container(container)["State"]["Running"]:
+                api.remove_container(container, force=True)
+        raise
+
+
+def _config(server: Server, labels: dict[str, str], image: dict[str, Any]) -> dict[str, Any]:
+    """Return the Engine API's description of the container."""
+    declared = (image["Config"].get("Volumes") or {}).keys()
+    # postgres:18 moved its data one level down and declares the parent.
+    target = "/var/lib/postgresql" if "/var/lib/postgresql" in declared else "/var/lib/postgresql/data"
+    inside = f"{INSIDE_PORT}/tcp"
+    return {
+        "Image": server.image,
+        "Labels": labels,
+        "Env": [
+            f"POSTGRES_USER={server.superuser}",
+            f"POSTGRES_DB={server.database}",
+            f"POSTGRES_PASSWORD_FILE={PASSWORD_FILE}",
+        ],
+        "ExposedPorts": {inside: {}},
+        "HostConfig": {
+            # Where Plano's own container is, with the name that Plano uses: a proof from inside goes the same way.
+            "NetworkMode": "bridge",
+            "ExtraHosts": ["host.docker.internal:host-gateway"],
+            "Binds": [f"{server.volume}:{target}"],
+            "PortBindings": {inside: [{"HostIp": ip, "HostPort": str(server.port)} for ip in server.addresses]},
+            "RestartPolicy": {"Name": "unless-stopped"},
+        },
+    }
+
+
+def start(api: Api, container: Container, *, on_podman: bool) -> None:
+    """Start or unpause a container.
+
+    Raises:
+        PortTaken: another has the port.
+
+    """
+    if on_podman and podman.needs_network_held(container):
+        podman.hold_network(api, container)
+    try:
+        if container.state == "paused":
+            api.unpause(container.id)
+        else:
+            api.start(container.id)
+    except Refused as error:
+        from planodev.engines import failures
+
+        found = failures.refused(error.text, forbidden=error.forbidden)
+        # Engines word it differently, so look at the port itself as well.
+        held = container.port and ports.holder(container.port, container.addresses)
+        if found.code == "port-taken" or held:
+            raise PortTaken(found.why) from error
+        raise

@@ -1,0 +1,16 @@
+"""What Docker calls what it has, and the commands that a user may type there."""
+
+from __future__ import annotations
+
+from planodev.engines import Wording
+
+WORDING = Wording(
+    server="container",
+    data="volume",
+    log="docker logs {name}",
+    console="docker exec -it {name} psql -U {user}",
+    other_major="{{up --image postgres:{major}}} starts the data as it is",
+    damaged="docker run --rm -v {volume}:/from:ro {image} tar -cC /from . > damaged.tar",
+    single_user="docker stop {name} && echo 'ALTER ROLE \"{user}\" LOGIN' | docker run --rm -i --volumes-from {name} "
+    "-u postgres {image} postgres --single -D /var/lib/postgresql/data postgres",
+)

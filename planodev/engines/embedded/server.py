@@ -1,0 +1,132 @@
+"""The embedded server: created with its data, or started over data that is there."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from dataclasses import replace
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from planodev.background import begin
+from planodev.engines.embedded import cluster, directories, process
+from planodev.engines.embedded.directories import DataDirectory, Labels
+from planodev.problems import Command, Conflict, Fix, NotReady
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+    from planodev.engines import Server
+    from planodev.engines.embedded.prepared import PreparedCluster
+    from planodev.engines.embedded.programs import Program
+    from planodev.project.identity import Project
+
+START = 60.0  # seconds for a server to get its port
+FIRST = 120.0  # seconds for a first start to take connections
+
+
+def create(
+    program: Program, project: Project, server: Server, prepared: PreparedCluster | None
+) -> tuple[subprocess.Popen[bytes], Callable[[], bool | None] | None]:
+    """Make the data where there is none, and start the server.
+
+    Returns:
+        The server, and for new data a function that waits until it is durable, and says whether it is.
+
+    Raises:
+        PortTaken: somebody else has the port.
+        NotReady: the data could not be made, or the server does not come up.
+
+    """
+    directory = DataDirectory(directories.databases() / server.owner.id)
+    labels = Labels(
+        server.owner.id,
+        server.owner.path,
+        server.owner.inode,
+        server.name,
+        server.superuser,
+        server.database,
+        program.version,
+        server.port,
+    )
+    have = directory.labels() if directory.path.is_dir() else None
+    if directory.was_ready:
+        first = have or Labels("", "", "", "", "plano", "plano", "", 0)  # where they were removed by hand
+        directory.label(replace(labels, user=first.user, database=first.database))
+        return start(program, project, directory, server.port), None
+    if not (have and (directory.data / "PG_VERSION").exists()):
+        cluster.make_directory(project, directory)
+        directory.label(labels)
+        directory.write("password", f"{server.password}\n")
+    runner = directories.runner(project, directory)
+    program = cluster.reached(program)
+    fresh = not directory.data.exists()
+    if fresh:
+        begin(_load)
+        if prepared is None or not prepared.give(directory):
+            cluster.init(program, directory, runner, secrets.token_urlsafe(24))
+        cluster.make_database(program, directory, runner, server)
+    directory.label(labels)  # a port that was lost to somebody brings us here again
+    sync = cluster.begin_sync(program, directory, runner)
+    child = process.start(program, directory, runner, server.port, START)
+    if not process.wait_ready(directory, child, FIRST):
+        raise _not_up(directory)
+    return child, sync
+
+
+def _load() -> None:
+    """Import what the steps after this one want: it takes a third of the time for which initdb has us wait."""
+    for name in ("psycopg", "jinja2", "ruamel.yaml"):
+        import_module(name)
+
+
+def start(program: Program, project: Project, directory: DataDirectory, port: int) -> subprocess.Popen[bytes]:
+    """Start the server over data that is there.
+
+    Raises:
+        PortTaken: somebody else has the port.
+        Conflict: the data cannot be used by whom the server runs as.
+
+    """
+    runner = directories.runner(project, directory)
+    _check_mode(directory, runner.uid, runner.name)
+    return process.start(cluster.reached(program), directory, runner, port, START)
+
+
+def _check_mode(directory: DataDirectory, uid: int, name: str) -> None:
+    """Mend permissions that PostgreSQL refuses; say what planodev may not mend.
+
+    Raises:
+        Conflict: the data belongs to somebody else.
+
+    """
+    try:
+        found = directory.data.stat()
+        if found.st_uid == uid and found.st_mode & 0o777 != 0o700:  # noqa: PLR2004
+            directory.data.chmod(0o700)
+    except OSError as error:
+        raise Conflict(
+            "data-denied",
+            f"{name} may not use the data in `{directory.data}`",
+            why=error.strerror,
+            fix=f"`chown -R {name} {directory.path} && chmod -R u+rwX {directory.path}`",
+        ) from error
+    if found.st_uid != uid:
+        raise Conflict(
+            "data-denied",
+            f"the data in `{directory.data}` does not belong to {name}, as whom Postgres would run",
+            why="PostgreSQL starts only over data of the user who starts it",
+            fix=f"`chown -R {name} {directory.path}`",
+        )
+
+
+def _not_up(directory: DataDirectory) -> NotReady:
+    said = directory.log.read_text(errors="replace").strip().splitlines()[-12:]
+    hint = " (or raise kern.sysv.shmall)" if sys.platform == "darwin" else ""
+    return NotReady(
+        "server-stopped",
+        "Postgres does not come up",
+        why="\n".join(said) or "it left no log",
+        fix=Fix(f"`tail -n 50 {directory.log}` has the whole log{hint}; then ", Command("up")),
+    )

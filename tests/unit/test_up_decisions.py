@@ -1,0 +1,265 @@
+"""What `up` and `down` decide and ask, whole, on an engine in memory: ports, names, ownership, passwords, prompts."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+
+from planodev.commands.down import down
+from planodev.commands.up import up
+from planodev.engines.docker import engine as docker
+from planodev.look import Context
+from planodev.problems import BadInput, Conflict, VerificationFailed
+from planodev.progress import Silent
+from planodev.project import env_file, identity
+from tests.support.fake_engine import FakeEngine
+
+
+class Listener(Silent):
+    """One who notes what is said, and answers every question alike."""
+
+    def __init__(self, answer=None):
+        super().__init__()
+        self.answer, self.asked, self.notes, self.done_ = answer, [], [], {}
+
+    def done(self, outcome):
+        self.done_[outcome.subject] = outcome.verb
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def confirm(self, question, *, default=False):
+        self.asked.append(question)
+        return self.answer
+
+
+class OnFake:
+    """A project whose Docker is the fake engine."""
+
+    def __init__(self, path, engine):
+        path.mkdir(parents=True, exist_ok=True)
+        self.path, self.engine = path, engine
+
+    def run(self, command, answer=None, **options):
+        self.said = Listener(answer)
+        self.engine.changes.clear()
+        environment = {"HOME": str(self.path.parent), "PATH": ""}
+        return command(Context(identity.at(self.path), options, environment, self.said)).data
+
+    def up(self, **options):
+        return self.run(up, **options)
+
+    def refused(self, kind, code, **options):
+        """Say that `up` refuses, with nothing changed; returns the error."""
+        files = {file.name: file.read_bytes() for file in self.path.iterdir()}
+        with pytest.raises(kind) as caught:
+            self.up(**options)
+        assert caught.value.code == code
+        assert self.engine.changes == []
+        assert {file.name: file.read_bytes() for file in self.path.iterdir()} == files
+        return caught.value
+
+    @property
+    def env(self):
+        return env_file.load(self.path / ".env").values
+
+    @property
+    def container(self):
+        return self.engine.observe(identity.at(self.path), env_file.load(self.path / ".env").project_id).container
+
+    @property
+    def rows(self):
+        return self.engine.data[self.container.volume].databases[self.env["DB_NAME"]]
+
+    @property
+    def warnings(self):
+        return [notice.code for notice in self.said.notices]
+
+
+@pytest.fixture
+def engine(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    engine = FakeEngine()
+    monkeypatch.setattr(docker, "connect", lambda *_: engine)
+    return engine
+
+
+@pytest.fixture
+def project(engine, tmp_path):
+    return OnFake(tmp_path / "shop", engine)
+
+
+class TestServer:
+    def test_a_first_up_creates_everything_and_a_second_one_changes_nothing(self, project):
+        first = project.up()
+        assert (first["state"], first["container"], first["port"]) == ("running", "plano-postgres", 5432)
+        assert project.engine.changes == ["create"]
+        assert project.rows == []
+        assert {**project.up(), "settings": None} == {**first, "settings": None}
+        assert project.engine.changes == []
+
+    def test_a_stopped_server_is_started_with_its_data(self, project):
+        project.up()
+        project.rows.append("kept")
+        project.run(down, keep_data=True)
+        project.up()
+        assert (project.engine.changes, project.rows) == (["start"], ["kept"])
+
+    def test_whatever_keeps_a_server_from_being_counted_it_is_stopped(self, project, monkeypatch):
+        def fails(*_, **__):
+            raise RuntimeError
+
+        project.up()
+        monkeypatch.setattr(project.engine, "psql", fails)
+        found = project.run(down, keep_data=True)
+        assert (found["stopped"], found["conversations"]) == (True, None)
+        assert project.container.state == "exited"
+
+    def test_a_removed_container_is_created_again_over_its_data(self, project):
+        project.up()
+        project.rows.append("kept")
+        project.engine.containers.clear()
+        project.up()
+        assert (project.engine.changes, project.rows) == (["create"], ["kept"])
+
+    def test_another_image_of_the_same_major_replaces_the_server(self, project):
+        project.up()
+        project.rows.append("kept")
+        project.engine.images["postgres:16"] = replace(project.engine.images["postgres:16"], id="sha256:" + "c" * 64)
+        project.up()
+        assert project.engine.changes == ["stop", "remove_server", "create"]
+        assert project.rows == ["kept"]
+
+    def test_another_major_version_is_refused(self, project):
+        project.up()
+        project.engine.images["postgres:17"] = project.engine.registry["postgres:17"]
+        assert "PostgreSQL 16" in project.refused(Conflict, "data-of-another-version", image="postgres:17").message
+
+    def test_a_missing_image_is_pulled_unless_that_is_forbidden(self, project):
+        project.refused(BadInput, "image-missing", image="postgres:17", pull="never")
+        project.up(image="postgres:17")
+        assert project.engine.changes == ["pull", "create"]
+
+    def test_data_that_was_never_ready_is_created_again_and_other_data_never(self, project):
+        project.up()
+        data = project.engine.data[project.container.volume]
+        project.engine.containers.clear()
+        data.ready = False
+        project.up()
+        assert project.engine.changes == ["remove_storage", "create"]
+        project.engine.containers.clear()
+        project.up()
+        assert project.engine.changes == ["create"]
+
+
+class TestPorts:
+    def test_a_taken_port_moves_to_the_next_free_one_and_stays_there(self, project):
+        project.engine.others |= {"theirs": 5432, "more": 5433}
+        assert (project.up()["port"], project.warnings[0]) == (5434, "port-moved")
+        project.engine.others.clear()
+        assert (project.up()["port"], project.env["DB_PORT"]) == (5434, "5434")
+
+    def test_a_taken_port_that_was_asked_for_is_refused(self, project):
+        project.engine.others["theirs"] = 5432
+        assert "`theirs`" in project.refused(Conflict, "port-taken", port=5432).why
+
+    def test_a_port_that_is_lost_between_look_and_creation_moves(self, project):
+        project.engine.before["create"] = lambda: project.engine.others.update(theirs=5432)
+        assert (project.up()["port"], project.warnings[0]) == (5433, "port-moved")
+
+    def test_a_port_that_is_lost_while_it_was_down_moves_and_the_data_stays(self, project):
+        project.up()
+        project.rows.append("kept")
+        project.run(down, keep_data=True)
+        project.engine.others["theirs"] = 5432
+        assert (project.up()["port"], project.rows) == (5433, ["kept"])
+
+
+class TestNames:
+    def test_a_taken_name_gets_the_projects_name_behind_it(self, project):
+        project.engine.others["plano-postgres"] = None
+        assert project.up()["container"] == "plano-postgres-shop"
+
+    def test_a_taken_name_that_was_asked_for_is_refused(self, project):
+        project.engine.others["db"] = None
+        project.refused(Conflict, "name-taken", name="db")
+
+    def test_a_name_that_is_lost_between_look_and_creation_moves(self, project):
+        project.engine.before["create"] = lambda: project.engine.others.update({"plano-postgres": None})
+        assert project.up()["container"] == "plano-postgres-shop"
+
+
+class TestOwnership:
+    def test_a_moved_project_keeps_its_database(self, project, tmp_path):
+        project.up()
+        project.rows.append("kept")
+        shutil.move(project.path, tmp_path / "elsewhere")
+        moved = OnFake(tmp_path / "elsewhere", project.engine)
+        moved.up()
+        assert (moved.engine.changes, moved.rows) == ([], ["kept"])
+
+    def test_a_copy_gets_a_database_of_its_own(self, project, tmp_path):
+        project.up()
+        shutil.copytree(project.path, tmp_path / "copy" / "shop")
+        copy = OnFake(tmp_path / "copy" / "shop", project.engine)
+        assert copy.up()["volume"] != project.up()["volume"]
+        assert copy.container.owner.id != project.container.owner.id
+        assert copy.env["DB_PORT"] != project.env["DB_PORT"]
+
+    def test_a_new_checkout_at_the_old_place_is_not_given_the_data(self, project, tmp_path):
+        project.up()
+        project.path.rename(tmp_path / "away")
+        (tmp_path / "away" / ".env").unlink()
+        new = OnFake(project.path, project.engine)
+        assert project.engine.data.keys() & {"plano-postgres-data"}
+        new.refused(Conflict, "data-of-another-checkout")
+
+    def test_a_lost_env_file_is_written_again_with_the_same_password(self, project):
+        project.up()
+        before = project.env
+        (project.path / ".env").unlink()
+        project.up()
+        assert (project.engine.changes, project.env) == ([], before)
+
+    def test_the_database_follows_a_changed_password(self, project):
+        project.up()
+        text = (project.path / ".env").read_text()
+        (project.path / ".env").write_text(text.replace(f"DB_PASS={project.env['DB_PASS']}", "DB_PASS=changed"))
+        project.up()
+        assert project.engine.data[project.container.volume].roles["plano"] == "changed"
+        assert any("DB_PASS" in note for note in project.said.notes)
+
+    def test_a_native_plano_cannot_have_an_engine_elsewhere(self, project):
+        project.refused(Conflict, "native-needs-local-engine", plano="native")
+
+
+class TestPrompts:
+    def test_a_configuration_that_is_there_is_changed_only_after_yes(self, project):
+        file = project.path / "config.yaml"
+        project.up()
+        before = file.read_text()
+        file.write_text(before[: before.index("state_storage:")])
+        with pytest.raises(VerificationFailed):
+            project.up(answer=False)
+        assert (len(project.said.asked), "state_storage" in file.read_text()) == (1, False)
+        project.up(answer=True)
+        assert (len(project.said.asked), "state_storage" in file.read_text()) == (1, True)
+
+    @pytest.mark.parametrize(("answer", "left"), [(None, 1), (False, 1), (True, 0)])
+    def test_data_is_deleted_only_after_yes(self, project, answer, left):
+        project.up()
+        project.rows.append("kept")
+        with suppress(BadInput):
+            project.run(down, delete_data=True, answer=answer)
+        assert "1 stored conversation turn" in project.said.asked[0]
+        assert len(project.engine.data) == left
+        assert project.engine.changes == ([] if left else ["stop", "remove_server", "remove_storage"])
+
+    def test_with_yes_nobody_is_asked(self, project):
+        project.up()
+        project.run(down, delete_data=True, yes=True)
+        assert (project.said.asked, project.engine.data) == ([], {})
