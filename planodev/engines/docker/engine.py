@@ -41,10 +41,12 @@ if TYPE_CHECKING:
     from planodev.problems import Problem
     from planodev.progress import Progress
 
-# psql ends by itself, also where nobody waits for it any more; an image without coreutils may have no `timeout`.
-_BOUND = 'command -v timeout >/dev/null && set -- timeout -s KILL "$PLANODEV_SECONDS"; '
+# psql ends by itself, also where nobody waits for it any more; an image without coreutils may have no `timeout`. Not by
+# KILL, of which `timeout` dies too: the postmaster, process 1 there, then reaps a killed psql, and takes that for a
+# crash of the server. Source: docker-library/postgres, issue 1349.
+_BOUND = 'command -v timeout >/dev/null && set -- timeout "$PLANODEV_SECONDS"; '
 _PSQL = 'printf %s "$PLANODEV_SQL" | "$@" psql -XAtq -v ON_ERROR_STOP=1'
-_ENDED = (124, 137)  # exit codes of what `timeout` has ended
+_ENDED = (124, 143)  # exit codes of what `timeout` has ended, of coreutils and of BusyBox
 
 
 def connect(environment: Mapping[str, str], limit: Limit) -> DockerEngine:
