@@ -38,8 +38,9 @@ def already_proved(seen: Seen) -> Callable[[], Database | None] | None:
         # The database's own container is on the same bridge as Plano's, and goes the same way round.
         # The embedded engine's own program starts in less time than psycopg is loaded, and goes the same way.
         here = seen.mode == "native" and seen.engine.traits.containers
-        where = proof.inside(seen.engine, server, SOON)
-        evidence = proof.run_here(way, SOON) if here else proof.run_by_psql(seen.engine, where, way, SOON)
+        seconds = min(SOON, seen.deadline.left() / 2)
+        where = proof.inside(seen.engine, server, seconds)
+        evidence = proof.run_here(way, seconds) if here else proof.run_by_psql(seen.engine, where, way, seconds)
         image = seen.engine.image(seen.settings.image.value)
         same = image and image.id == server.image_id  # the name may stand for another image by now
         return evidence if same and proof.judge(evidence, way) is None else None

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from planodev.deadline import Deadline
 from planodev.engines import choice
 from planodev.plano import config_file
 from planodev.postgres.connection import Connection, host_of
@@ -17,6 +18,7 @@ from planodev.project.settings import Setting
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from planodev.deadline import Limit
     from planodev.engines import Engine, Observed
     from planodev.progress import Progress
     from planodev.project.identity import Project
@@ -64,6 +66,7 @@ class Seen(Files):
         project_id: the number that ties the project to its database.
         engine: the open engine.
         observed: what it has of this project.
+        deadline: the end of all that the command waits for.
         engine_choice: why this engine, and which other one has the project's data.
         ignored: where settings come from that this engine does not have, such as `--image`.
         config_change: what becomes of the configuration, once that is settled; `config` has it already.
@@ -74,6 +77,7 @@ class Seen(Files):
     project_id: str
     engine: Engine = field(repr=False)
     observed: Observed
+    deadline: Deadline = field(repr=False)
     engine_choice: choice.EngineChoice | None = None
     ignored: tuple[str, ...] = ()
     config_change: config_file.Change = config_file.UNCHANGED
@@ -195,14 +199,22 @@ def files_to_stop(context: Context) -> Files:
     return Files(env, nothing, settings.resolve({}, {}, None, {}), config)
 
 
-def look(context: Context, engine: Engine | None = None, *, lenient: bool = False, patient: bool = False) -> Seen:
+def look(
+    context: Context,
+    engine: Engine | None = None,
+    *,
+    deadline: Deadline | None = None,
+    lenient: bool = False,
+    patient: bool = False,
+) -> Seen:
     """Read the project's files and ask the engine what it has; nothing is changed.
 
     Args:
         context: the run.
         engine: the engine to look at; default the one that the project's data and settings choose.
+        deadline: of what the command waits for; default one that begins now.
         lenient: take a file that cannot be read for one that is not there.
-        patient: give the engine as long for an answer as the setting `timeout` says.
+        patient: wait as long as the setting `timeout` says.
 
     Raises:
         PlanodevError: no engine answers, or a file says something that cannot be right.
@@ -210,17 +222,14 @@ def look(context: Context, engine: Engine | None = None, *, lenient: bool = Fals
     """
     project = context.project
     read = files_to_stop(context) if lenient else files(context)
-    engine_choice = None
+    if deadline is None:
+        least = max(read.settings.timeout.value, settings.LEAST_ENGINE_LIMIT)
+        deadline = Deadline(least if patient else settings.LIMIT)
+    engine_choice, observed = None, None
     if engine is None:
-        follow = "engine" not in context.options
-        limit = settings.ENGINE_LIMIT
-        if patient:
-            limit = max(read.settings.timeout.value, settings.LEAST_ENGINE_LIMIT)
-        engine_choice = choice.choose(
-            read.settings.engine, context.environment, project, read.env.project_id, follow=follow, limit=limit
-        )
+        engine_choice, observed = _choose(context, read, deadline.left)
         engine = engine_choice.engine
-    observed = engine.observe(project, read.env.project_id)
+    observed = observed or engine.observe(project, read.env.project_id)
     fixed = _fixed(engine, observed)
     # An engine without images brings its own PostgreSQL.
     images = (read.settings.image, read.settings.pull) if "image" in fixed else ()
@@ -234,9 +243,25 @@ def look(context: Context, engine: Engine | None = None, *, lenient: bool = Fals
         project_id=_number(project, read.env.project_id, observed, engine_choice),
         engine=engine,
         observed=observed,
+        deadline=deadline,
         engine_choice=engine_choice,
         ignored=tuple(setting.source for setting in images if setting.asked),
     )
+
+
+def _choose(context: Context, read: Files, limit: Limit) -> tuple[choice.EngineChoice, Observed]:
+    """Return the engine of the project, and what it has."""
+    project, number = context.project, read.env.project_id
+    follow = "engine" not in context.options
+    asked = (read.settings.engine, context.environment, project, number)
+    chosen = choice.choose(*asked, follow=follow, limit=limit)
+    observed = chosen.engine.observe(project, number)
+    if observed.volume is None:
+        better = choice.without_data(chosen, *asked, follow=follow, limit=limit)
+        if better.engine is not chosen.engine:
+            observed = better.engine.observe(project, number)
+        chosen = better
+    return chosen, observed
 
 
 def _fixed(engine: Engine, observed: Observed) -> dict[str, tuple[Any, str]]:
@@ -248,8 +273,8 @@ def _fixed(engine: Engine, observed: Observed) -> dict[str, tuple[Any, str]]:
 
 def _number(project: Project, number: str | None, observed: Observed, engine_choice: choice.EngineChoice | None) -> str:
     """Return the project's number: of its database, else of `.env`, else a new one."""
-    if engine_choice and engine_choice.data_elsewhere and (record := records.find(project, number)):
-        return record.project
+    if engine_choice and engine_choice.data_elsewhere:
+        return engine_choice.number
     known = observed.volume or observed.container
     if known:
         return known.owner.id

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from planodev.problems import Command, Fix, PlanodevError, Problem
 
 SCHEMA_VERSION = 1
-# More rows are estimated: `state_table.COUNT`.
-MOST_COUNTED = 100_000
 
 
 @dataclass(frozen=True)
@@ -94,9 +92,15 @@ def envelope(
     }
 
 
-def counted(count: int | None) -> str:
-    """Return the number of conversations in words; each stored turn is one row."""
+def counted(count: int | None, *, estimated: bool = False, why: str = "Postgres is not running") -> str:
+    """Return the number of conversations in words; each stored turn is one row.
+
+    Args:
+        count: None where they were not counted.
+        estimated: whether PostgreSQL has only estimated them.
+        why: the reason for which they were not counted.
+
+    """
     if count is None:
-        return "every stored conversation turn (not counted, since Postgres is not running)"
-    about = "about " if count > MOST_COUNTED else ""
-    return f"{about}{count} stored conversation turn{'' if count == 1 else 's'}"
+        return f"every stored conversation turn (not counted, since {why})"
+    return f"{'about ' if estimated else ''}{count} stored conversation turn{'' if count == 1 else 's'}"

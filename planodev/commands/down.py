@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from planodev.background import NotDone, within
 from planodev.commands import report
 from planodev.look import Context, forget, look
 from planodev.postgres import queries
-from planodev.postgres.admin import AdminFailed
 from planodev.problems import BadInput, Command, Fix
 from planodev.project import lock, settings
 from planodev.result import Outcome, Result, counted
 
 if TYPE_CHECKING:
     from planodev.look import Seen
+
+COUNT = 3.0  # seconds for what a deletion would take to be counted
 
 
 def down(context: Context) -> Result:
@@ -26,30 +28,35 @@ def down(context: Context) -> Result:
         PlanodevError: it could not, or the deletion was not confirmed; nothing was stopped then.
 
     """
-    with lock.hold(context.project, settings.DEFAULT_TIMEOUT):
+    with lock.hold(context.project, settings.LIMIT):
         seen = look(context, lenient=True)
         try:
-            turns, others = _held(seen)
-            held = counted(turns) + (f" and {others} other table{'' if others == 1 else 's'}" if others else "")
+            count, held = _held(seen)
             delete = _deletes(seen, held)
             stopped = _stop(seen)
             if delete:
                 _delete(seen, held)
-            return report.down(seen, stopped=stopped, deleted=delete, count=turns)
+            return report.down(seen, stopped=stopped, deleted=held if delete else "", count=count)
         finally:
             seen.engine.close()
 
 
-def _held(seen: Seen) -> tuple[int | None, int]:
-    """Count what a deletion would take, in every database: stored turns, and tables that are not Plano's."""
+def _held(seen: Seen) -> tuple[int | None, str]:
+    """Count what a deletion would take, in every database; returns the stored turns, and all of it in words.
+
+    Whatever keeps the server from being counted keeps it from nothing else.
+    """
     have = seen.observed.container
     if have is None or have.state != "running":
-        return None, 0
+        return None, counted(None)
     try:
-        stored = sum(queries.stored(seen.engine, have, seen.superuser).values())
-        return stored, queries.other_tables(seen.engine, have, seen.superuser)
-    except AdminFailed:
-        return None, 0
+        found = within(COUNT, lambda: queries.held(seen.engine, have, seen.superuser)).values()
+    except Exception as error:  # noqa: BLE001  see above
+        why = "Postgres does not answer" if isinstance(error, NotDone) else "Postgres cannot be asked"
+        return None, counted(None, why=why)
+    count, others = sum(one.turns.rows for one in found), sum(one.others for one in found)
+    turns = counted(count, estimated=any(one.turns.estimated for one in found))
+    return count, turns + (f" and {others} other table{'' if others == 1 else 's'}" if others else "")
 
 
 def _deletes(seen: Seen, held: str) -> bool:
@@ -68,7 +75,9 @@ def _deletes(seen: Seen, held: str) -> bool:
     if options.get("keep_data") or not volume:
         return False
     question = f"Delete {held} in the {seen.engine.wording.data} `{volume.name}` as well?"
-    return bool(seen.progress.confirm(question))
+    agreed = bool(seen.progress.confirm(question))
+    seen.deadline.restart()
+    return agreed
 
 
 def _confirm(seen: Seen, held: str) -> None:
@@ -79,6 +88,7 @@ def _confirm(seen: Seen, held: str) -> None:
         seen.progress.note(says)
         return
     answer = seen.progress.confirm(f"{says}. Delete it for ever?")
+    seen.deadline.restart()
     if answer is None:
         raise BadInput(
             "not-confirmed",
@@ -96,7 +106,7 @@ def _stop(seen: Seen) -> bool:
     if have is None or have.state in ("exited", "created", "dead"):
         return False
     seen.progress.begin("Stopping Postgres")
-    seen.engine.stop(have, settings.DEFAULT_TIMEOUT)
+    seen.engine.stop(have, seen.deadline.left(settings.STOP_LIMIT))
     seen.progress.done(Outcome("stopped", have.name))
     return True
 

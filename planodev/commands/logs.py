@@ -40,6 +40,7 @@ def logs(context: Context) -> Iterator[str]:
         mark = seen.engine.logs_since(have, "")[1] if context.options.get("follow") else ""
         yield from masked(seen.engine.logs(have, context.options["lines"]), secrets)
         while context.options.get("follow"):
+            seen.deadline.restart()
             text, mark = seen.engine.logs_since(have, mark)
             yield from masked(text, secrets)
             state = None if text else seen.engine.state(have.id)

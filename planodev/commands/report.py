@@ -41,12 +41,13 @@ def inside_of(evidence: proof.Evidence | None) -> dict[str, Any]:
     """Return postgres_version, table, conversations and data_bytes, each None where it can't be known."""
     facts = evidence.facts if evidence else None
     if evidence is None or facts is None:
-        return {"postgres_version": None, "table": None, "conversations": None, "data_bytes": None}
+        return dict.fromkeys(("postgres_version", "table", "conversations", "conversations_estimated", "data_bytes"))
     fault = state_table.judge(facts)
     return {
         "postgres_version": facts["server_version"].split()[0],
         "table": "ready" if fault is None else "missing" if fault.code == "table-missing" else "wrong",
         "conversations": evidence.conversations,
+        "conversations_estimated": None if evidence.conversations is None else evidence.estimated,
         "data_bytes": facts["data_bytes"],
     }
 
@@ -59,7 +60,8 @@ GONE = Problem(
 # What `up`, `status` and `verify` share: the same keys always, None where nothing can be said.
 KEYS = (
     *("engine", "project", "state", "container", "volume", "image", "postgres_version", "port", "addresses", "plano"),
-    *("user", "database", "host", "env_file", "config_file", "table", "conversations", "data_bytes", "settings"),
+    *("user", "database", "host", "env_file", "config_file", "table", "conversations", "conversations_estimated"),
+    *("data_bytes", "settings"),
 )
 
 
@@ -107,7 +109,11 @@ def lines_of(data: Mapping[str, Any], *, containers: bool = True) -> list[str]:
     rows.append((".env", data["env_file"] or "none"))
     rows.append(("config", data["config_file"] or "none"))
     if data["table"]:
-        stored = "" if data["conversations"] is None else f", {counted(data['conversations'])}"
+        stored = (
+            ""
+            if data["conversations"] is None
+            else f", {counted(data['conversations'], estimated=bool(data['conversations_estimated']))}"
+        )
         size = "" if data["data_bytes"] is None else f", {data['data_bytes'] / 1e6:.1f} MB"
         rows.append(("table", f"{data['table']}{stored}{size}"))
     if data["engine"]:
@@ -213,12 +219,27 @@ def status(seen: Seen, inside: proof.Evidence | None) -> Result:
         hint = Fix(Command("verify"), f" verifies the database that `{seen.config.path.name}` names")
     port = None if seen.wanted.foreign_host else data["port"]
     notices = judge.judge_config(seen.config, None, seen.mode, seen.config_option, port)
+    notices += silence(seen, inside)
     if seen.lost_data and not seen.observed.container:
         data["engine"]["why"] = data["engine"]["why"].replace("it has this", "it had this")
         notices.append(GONE)
     lines = lines_of(data, containers=seen.engine.traits.containers)
     summary: list[str | Fix] = [*lines, *(("", "Next: " + hint) if hint else ())]
     return Result("status", data, summary, notices)
+
+
+def silence(seen: Seen, inside: proof.Evidence | None) -> list[Problem]:
+    """Return the warnings for a server that runs, and that another session or something else keeps from answering."""
+    have = seen.observed.container
+    if have is None or inside is None:
+        return []
+    if inside.facts and inside.facts["lock"]:
+        return [state_table.locked(inside.facts, "warning")]
+    if inside.error and proof.is_late(inside):
+        restart = Fix(Command("down", "--keep-data"), " and ", Command("up"), " restart it, and the data is kept; ")
+        fix = restart + Fix(Command("logs"), " has its log")
+        return [Problem("server-silent", "Postgres runs, and does not answer", fix, inside.error)]
+    return []
 
 
 def no_engine(project: Project, files: Files, error: NoEngine) -> Result:
@@ -242,13 +263,13 @@ def no_engine(project: Project, files: Files, error: NoEngine) -> Result:
     return Result("status", data, lines_of(data), [notice])
 
 
-def down(seen: Seen, *, stopped: bool, deleted: bool, count: int | None = None) -> Result:
-    """Return the end of `down`."""
+def down(seen: Seen, *, stopped: bool, deleted: str, count: int | None = None) -> Result:
+    """Return the end of `down`; `deleted` says what went, "" where nothing did."""
     kept_snapshots = snapshots.every(seen.project_id)
     have, volume = seen.observed.container, seen.observed.volume
     data = {
         "stopped": stopped,
-        "deleted": deleted,
+        "deleted": bool(deleted),
         "container": have.name if have else None,
         "volume": volume.name if volume else None,
         "conversations": count,
@@ -264,7 +285,7 @@ def down(seen: Seen, *, stopped: bool, deleted: bool, count: int | None = None) 
             if rest
             else []
         )
-        return Result("down", data, [f"Deleted {counted(count)}; {kept}", *also])
+        return Result("down", data, [f"Deleted {deleted}; {kept}", *also])
     lines: list[str | Fix] = ["Postgres is stopped" if stopped else "Postgres was not running"]
     if volume:
         kept = f"The data is kept in the {seen.engine.wording.data} `{volume.name}`; "

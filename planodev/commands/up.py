@@ -23,7 +23,7 @@ def up(context: Context) -> Result:
         PlanodevError: it could not; the exit code says what kind.
 
     """
-    with lock.hold(context.project, settings.DEFAULT_TIMEOUT):
+    with lock.hold(context.project, settings.timeout(context.options, context.environment, context.project.path)):
         seen = look(context, patient=True)
         try:
             from planodev import fast
@@ -70,6 +70,7 @@ def bring_up(seen: Seen) -> Result:
     plan = decide(seen, facts)
     if plan.pull:
         image.pull(seen)
+        seen.deadline.restart()
         facts = survey(seen)
         plan = decide(seen, facts)
     else:
@@ -99,6 +100,7 @@ def finish(seen: Seen, database: Database, moving: Move | None = None) -> Result
         table.make(database)
     if moving:
         moving.bring(database)
+        seen.deadline.restart()
     database = verify.verify(database)
     if moving:
         moving.finish(database)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from planodev.deadline import Limit
     from planodev.problems import Problem
     from planodev.progress import Progress
     from planodev.project.identity import Owner, Project
@@ -252,9 +253,13 @@ class Streams:
 
 
 class Engine(Protocol):
-    """What a place for Postgres must be able to do. Every method may raise `NoEngine`; `choice` sets `why`."""
+    """What a place for Postgres must be able to do. Every method may raise `NoEngine`; `choice` sets `why`.
+
+    `limit` gives the seconds that whoever has connected it may still wait.
+    """
 
     why: str
+    limit: Limit
 
     @property
     def info(self) -> EngineInfo:
@@ -310,12 +315,13 @@ class Engine(Protocol):
     def remove_storage(self, volume: Volume) -> None:
         """Remove a volume of ours, and with it the data."""
 
-    def psql(
+    def psql(  # noqa: PLR0913  where and what, and when it begins and ends
         self,
         where: Container | Probe,
         script: str,
         env: Mapping[str, str],
         *,
+        seconds: float,
         ready: bool = False,
         go: Callable[[], bool] | None = None,
     ) -> Output:
@@ -326,11 +332,12 @@ class Engine(Protocol):
             script: what `psql` reads.
             env: libpq's variables. Without PGHOST the server's own way in is taken, where no password is needed, as
                 the role PGUSER.
+            seconds: how long the script may take; it is ended then, also where nobody waits for it any more.
             ready: leave first, durably, the mark that the data has been ready.
             go: put all in place now, and begin once this has returned True.
 
         Returns:
-            What was printed; where the server does not run, another code than 0 and why.
+            What was printed; where the server does not run, or the time is over, another code than 0 and why.
 
         Raises:
             NotToldToGo: `go` has returned False; nothing was begun.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from planodev.problems import Command, Fix, NoEngine
@@ -11,9 +11,14 @@ from planodev.project import records
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from planodev.deadline import Limit
     from planodev.engines import Engine
     from planodev.project.identity import Project
     from planodev.project.settings import Setting
+
+
+_HAS_DATA = "it has this project's data"
+_INSTEAD = "without Docker: "
 
 
 @dataclass(frozen=True)
@@ -23,12 +28,14 @@ class EngineChoice:
     Args:
         engine: the chosen one.
         data_elsewhere: the name of another one that has the project's data, "" where none has.
+        number: the project's number as that data has it, "" where none has.
         move_unfinished: whether a move from one to the other was interrupted.
 
     """
 
     engine: Engine
     data_elsewhere: str = ""
+    number: str = ""
     move_unfinished: bool = False
 
 
@@ -38,13 +45,15 @@ class _Kind:
 
     Args:
         title: its name in a sentence.
-        connect: opens it, by the process's environment, the project and the seconds for one exchange with it;
+        connect: opens it, by the process's environment, the project and what says how long to wait for it;
             raises `NoEngine`.
+        data_of: returns the number under which it has a project's data, "" where it has none or does not answer.
 
     """
 
     title: str
-    connect: Callable[[Mapping[str, str], Project, float], Engine]
+    connect: Callable[[Mapping[str, str], Project, Limit], Engine]
+    data_of: Callable[[Mapping[str, str], Project, str | None, Limit], str]
 
 
 def choose(  # noqa: PLR0913  who is asked, for whom, and how
@@ -54,7 +63,7 @@ def choose(  # noqa: PLR0913  who is asked, for whom, and how
     env_id: str | None,
     *,
     follow: bool,
-    limit: float,
+    limit: Limit,
 ) -> EngineChoice:
     """Return the engine to use, connected.
 
@@ -64,14 +73,16 @@ def choose(  # noqa: PLR0913  who is asked, for whom, and how
         project: whose data counts.
         env_id: the number in its `.env`.
         follow: use the engine that has the data, whatever the setting is; only `up` moves data.
-        limit: seconds for one exchange with an engine.
+        limit: gives the seconds that may still be waited for an engine.
 
     Raises:
         NoEngine: none answers, or the one that has the data does not; with the fixes that fit.
 
     """
     record = records.find(project, env_id)
-    has_data = (record.engine if record else "") or _embedded_has_data(project, env_id)
+    has_data, number = (record.engine, record.project) if record else ("", "")
+    if not has_data and (number := _embedded_data(environment, project, env_id, limit)):
+        has_data = "embedded"
     unfinished = bool(record and (record.moving_to or record.remains))
     name = has_data or "auto" if follow else engine_setting.value
     if name == "auto" and not has_data:
@@ -79,14 +90,45 @@ def choose(  # noqa: PLR0913  who is asked, for whom, and how
     by_data = follow or name == "auto"
     name = has_data if name == "auto" else name
     engine = _open(name, environment, project, has_data, record.place if record else "", limit=limit)
-    engine.why = "it has this project's data" if by_data else f"from {engine_setting.source}"
-    if not has_data and name != "docker" and _docker_has_data(environment, project, env_id, limit):
-        has_data = "docker"
-    return EngineChoice(engine, has_data if has_data != name else "", unfinished)
+    engine.why = _HAS_DATA if by_data else f"from {engine_setting.source}"
+    if has_data in ("", name):
+        return EngineChoice(engine, move_unfinished=unfinished)
+    return EngineChoice(engine, has_data, number, unfinished)
+
+
+def without_data(  # noqa: PLR0913  see `choose`
+    chosen: EngineChoice,
+    engine_setting: Setting[str],
+    environment: Mapping[str, str],
+    project: Project,
+    env_id: str | None,
+    *,
+    follow: bool,
+    limit: Limit,
+) -> EngineChoice:
+    """Return the choice once it is seen that the chosen engine has no data of the project.
+
+    What is recorded may be of another day. So each of the others is asked, and no database is created beside data.
+    """
+    if chosen.data_elsewhere:
+        return chosen
+    here = chosen.engine.info.name
+    for name, kind in _KINDS.items():
+        # One that was found silent a moment ago is not asked again.
+        if name == here or (name == "docker" and chosen.engine.why.startswith(_INSTEAD)):
+            continue
+        number = kind.data_of(environment, project, env_id, limit)
+        if number and (follow or engine_setting.value == "auto"):
+            engine = _open(name, environment, project, name, "", limit=limit)
+            engine.why = _HAS_DATA
+            return replace(chosen, engine=engine)
+        if number:
+            return replace(chosen, data_elsewhere=name, number=number)
+    return chosen
 
 
 def open_engine(
-    name: str, environment: Mapping[str, str], project: Project, env_id: str | None, limit: float
+    name: str, environment: Mapping[str, str], project: Project, env_id: str | None, limit: Limit
 ) -> Engine:
     """Return the engine that has the data which is to be moved; `limit` is as for `choose`.
 
@@ -103,38 +145,40 @@ def title(name: str) -> str:
     return _KINDS[name].title
 
 
-def _docker(environment: Mapping[str, str], _project: Project, limit: float) -> Engine:
+def _docker(environment: Mapping[str, str], _project: Project, limit: Limit) -> Engine:
     from planodev.engines.docker import engine as docker
 
     return docker.connect(environment, limit)
 
 
-def _embedded(_environment: Mapping[str, str], project: Project, _limit: float) -> Engine:
+def _embedded(_environment: Mapping[str, str], project: Project, limit: Limit) -> Engine:
     from planodev.engines.embedded import engine as embedded
 
-    return embedded.connect(project)
+    return embedded.connect(project, limit)
 
 
-_KINDS = {"docker": _Kind("Docker", _docker), "embedded": _Kind("the embedded engine", _embedded)}
-
-
-def _embedded_has_data(project: Project, env_id: str | None) -> str:
-    """Return the name of the engine whose data can be seen without asking it, "" where there is none."""
-    from planodev.engines.embedded import engine as embedded
-
-    return "embedded" if embedded.has_data(project, env_id) else ""
-
-
-def _docker_has_data(environment: Mapping[str, str], project: Project, env_id: str | None, limit: float) -> bool:
-    """Say whether a Docker that answers has data of this project; one that is down was ruled out by the user."""
+def _docker_data(environment: Mapping[str, str], project: Project, env_id: str | None, limit: Limit) -> str:
     try:
-        return _docker(environment, project, limit).observe(project, env_id).volume is not None
-    except NoEngine:
-        return False
+        volume = _docker(environment, project, limit).observe(project, env_id).volume
+    except NoEngine:  # one that is down was ruled out by the user
+        return ""
+    return volume.owner.id if volume else ""
+
+
+def _embedded_data(_environment: Mapping[str, str], project: Project, env_id: str | None, _limit: Limit) -> str:
+    from planodev.engines.embedded import engine as embedded
+
+    return embedded.data_of(project, env_id)
+
+
+_KINDS = {
+    "docker": _Kind("Docker", _docker, _docker_data),
+    "embedded": _Kind("the embedded engine", _embedded, _embedded_data),
+}
 
 
 def _open(  # noqa: PLR0913  see `choose`
-    name: str, environment: Mapping[str, str], project: Project, has_data: str, place: str, *, limit: float
+    name: str, environment: Mapping[str, str], project: Project, has_data: str, place: str, *, limit: Limit
 ) -> Engine:
     try:
         return _KINDS[name].connect(environment, project, limit)
@@ -146,14 +190,14 @@ def _open(  # noqa: PLR0913  see `choose`
 
 
 def _first_that_answers(
-    environment: Mapping[str, str], project: Project, env_id: str | None, limit: float, *, recorded: bool
+    environment: Mapping[str, str], project: Project, env_id: str | None, limit: Limit, *, recorded: bool
 ) -> Engine:
     """Return Docker where it answers, else the embedded engine where it is installed."""
     try:
         engine = _docker(environment, project, limit)
     except NoEngine as error:
         engine = _instead_of_docker(error, environment, project, env_id, limit, recorded=recorded)
-        engine.why = f"without Docker: {error.message}"
+        engine.why = f"{_INSTEAD}{error.message}"
         return engine
     engine.why = "it answers"
     return engine
@@ -164,7 +208,7 @@ def _instead_of_docker(  # noqa: PLR0913  see `choose`
     environment: Mapping[str, str],
     project: Project,
     env_id: str | None,
-    limit: float,
+    limit: Limit,
     *,
     recorded: bool,
 ) -> Engine:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from planodev.postgres import limits
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -27,7 +29,7 @@ def run(  # noqa: PLR0913  whom to ask as whom, what, and when
     ready: bool = False,
     go: Callable[[], bool] | None = None,
 ) -> str:
-    """Run SQL; returns the rows.
+    """Run SQL, for as long as the engine may still be waited for; returns the rows.
 
     Args:
         engine: the open engine.
@@ -39,11 +41,12 @@ def run(  # noqa: PLR0913  whom to ask as whom, what, and when
         go: see `Engine.psql`.
 
     Raises:
-        AdminFailed: with the server's message.
+        AdminFailed: with the server's message, or that it has given no answer.
 
     """
-    variables = {"PGUSER": user, "PGDATABASE": database, "LC_ALL": "C"}
-    done = engine.psql(server, sql, variables, ready=ready, go=go)
+    seconds = limits.within(engine.limit)
+    variables = {"PGUSER": user, "PGDATABASE": database, "LC_ALL": "C", **limits.variables(seconds)}
+    done = engine.psql(server, sql, variables, seconds=seconds, ready=ready, go=go)
     if done.code:
         raise AdminFailed(done.err.strip())
     return done.out.strip()

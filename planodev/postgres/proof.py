@@ -14,8 +14,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from planodev.background import NotDone, within
 from planodev.engines import Container, Engine, Probe
-from planodev.postgres import state_table
+from planodev.postgres import limits, state_table
 from planodev.postgres.connection import DOCKER_HOST_NAME
 from planodev.problems import Command, Fix, Problem
 
@@ -45,6 +46,7 @@ class Evidence:
     Args:
         facts: the object of `state_table.FACTS`, None when no query succeeded.
         conversations: the number of rows, None where they could not be counted.
+        estimated: whether that is PostgreSQL's own estimate of a large number.
         stored: whether a row was written, changed, read back and deleted.
         error: the server's or the client library's message, None when there was none.
         sqlstate: the five characters of the server's error, if it came to that.
@@ -58,6 +60,7 @@ class Evidence:
     sqlstate: str | None = None
     address: str | None = None
     conversations: int | None = None
+    estimated: bool = False
 
 
 def psql_environment(connection: Connection, timeout: float) -> dict[str, str]:
@@ -70,7 +73,7 @@ def psql_environment(connection: Connection, timeout: float) -> dict[str, str]:
         "PGDATABASE": connection.database,
         "PGSSLMODE": "disable",
         "PGGSSENCMODE": "disable",
-        "PGCONNECT_TIMEOUT": str(max(2, round(timeout))),
+        "PGCONNECT_TIMEOUT": limits.connect(timeout),
         "PGAPPNAME": "planodev",
         "PGOPTIONS": connection.options,
         "PGCLIENTENCODING": "UTF8",
@@ -78,14 +81,17 @@ def psql_environment(connection: Connection, timeout: float) -> dict[str, str]:
     }
 
 
-def psql_script() -> str:
-    """Return the script for `psql -XAtq`: it prints the facts, the row that was read back, and `end`."""
+def psql_script(timeout: float) -> str:
+    """Return the script for `psql -XAtq`: it prints the facts, the row that was read back, and `stored`.
+
+    It is one transaction, whose statements take `timeout` seconds at most.
+    """
     key = _key()
     return f"""\
 \\set ON_ERROR_STOP 1
 \\set VERBOSITY verbose
-{state_table.LOOK}
 BEGIN;
+{limits.statements(timeout)}{state_table.LOOK}
 PREPARE planodev_put (text, jsonb, bigint, text, text) AS {_PUT};
 PREPARE planodev_get (text) AS {_GET};
 EXECUTE planodev_put ('{key}', '[]', {_CREATED_AT}, 'model', 'provider');
@@ -101,12 +107,14 @@ def read_psql(stdout: str, stderr: str) -> Evidence:
     """Turn what `psql` printed into evidence."""
     lines = stdout.splitlines()
     facts = json.loads(lines[0]) if lines and lines[0].startswith("{") else None
-    count = int(lines[1]) if facts and len(lines) > 1 and lines[1].isdigit() else None
+    count = state_table.read_count(lines[1]) if facts and len(lines) > 1 else None
     stored = any(f"|{_CREATED_AT}|model|provider" in line for line in lines) and "stored" in lines
     found = re.search(r"(?:ERROR|FATAL|PANIC): +(?:([0-9A-Z]{5}): )?(.*)", stderr)
     error, sqlstate = (found[2].strip(), found[1]) if found else (stderr.strip() or None, None)
     address = re.search(r'connection to server at "[^"]*" \(([^)]+)\)', stderr)
-    return Evidence(facts, stored, error, sqlstate, address[1] if address else None, count)
+    rows = count.rows if count else None
+    estimated = bool(count and count.estimated)
+    return Evidence(facts, stored, error, sqlstate, address[1] if address else None, rows, estimated)
 
 
 def run_by_psql(
@@ -122,11 +130,13 @@ def run_by_psql(
         engine: the open engine.
         where: see `Engine.psql`, as is `go`.
         connection: where and as whom.
-        timeout: seconds to connect.
+        timeout: seconds for all of it, where the engine may be waited for as long.
         go: says when to begin.
 
     """
-    done = engine.psql(where, psql_script(), psql_environment(connection, timeout), go=go)
+    seconds = limits.within(engine.limit, timeout)
+    script, variables = psql_script(seconds), psql_environment(connection, seconds)
+    done = engine.psql(where, script, variables, seconds=seconds, go=go)
     return read_psql(done.out, done.err)
 
 
@@ -145,33 +155,49 @@ def run_here(connection: Connection, timeout: float) -> Evidence:
 
     Args:
         connection: where and as whom.
-        timeout: seconds for each of connecting and the statements.
+        timeout: seconds for all of it.
 
     """
+    found = [Evidence(None, stored=False)]
+    try:
+        within(timeout, lambda: _statements(connection, timeout, found))
+    except NotDone:
+        return replace(found[0], error=limits.silent(timeout))
+    return found[0]
+
+
+def _statements(connection: Connection, timeout: float, found: list[Evidence]) -> None:
+    """Run the statements; `found` has at each moment what was seen until then."""
     import psycopg
 
-    facts: dict[str, Any] | None = None
-    stored, count = False, None
     try:
         with login(connection, timeout) as session:
+            session.execute(limits.statements(timeout))
             facts = read_facts(session)
-            if facts["table"]:
-                count = _one(session.execute(state_table.COUNT))
-            key = _key()
-            put, get = (statement.replace("$1", "%s", 1) for statement in (_PUT, _GET))
-            for place in ("$2", "$3", "$4", "$5"):
-                put = put.replace(place, "%s", 1)
+            found[0] = Evidence(facts, stored=False)
+            if facts["table"] and facts["table"]["kind"] in state_table.TABLES and not facts["lock"]:
+                rows, estimated = state_table.read_count(_one(session.execute(state_table.COUNT)))
+                found[0] = Evidence(facts, stored=False, conversations=rows, estimated=estimated)
             try:
-                for items in ("[]", _ITEMS):
-                    session.execute(put, (key, items, _CREATED_AT, "model", "provider"), prepare=True)
-                row = session.execute(get, (key,), prepare=True).fetchone()
-                stored = row is not None and tuple(row[2:]) == (_CREATED_AT, "model", "provider")
-                session.execute(_DELETE.replace("$1", "%s"), (key,), prepare=True)
+                key = _key()
+                found[0] = replace(found[0], stored=_store(session, key))
+                session.execute(_DELETE.replace("$1", "%s"), (key,), prepare=True)  # Plano can do without it
             finally:
                 session.rollback()
     except psycopg.Error as error:
-        return replace(refusal(error), facts=facts, stored=stored, conversations=count)
-    return Evidence(facts, stored, conversations=count)
+        refused = refusal(error)
+        found[0] = replace(found[0], error=refused.error, sqlstate=refused.sqlstate, address=refused.address)
+
+
+def _store(session: Any, key: str) -> bool:  # noqa: ANN401
+    """Write, change and read a conversation; returns whether it was read as it was written."""
+    put, get = (statement.replace("$1", "%s", 1) for statement in (_PUT, _GET))
+    for place in ("$2", "$3", "$4", "$5"):
+        put = put.replace(place, "%s", 1)
+    for items in ("[]", _ITEMS):
+        session.execute(put, (key, items, _CREATED_AT, "model", "provider"), prepare=True)
+    row = session.execute(get, (key,), prepare=True).fetchone()
+    return row is not None and tuple(row[2:]) == (_CREATED_AT, "model", "provider")
 
 
 def read_facts(session: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -243,6 +269,12 @@ def judge(evidence: Evidence, connection: Connection, up: Fix | None = None) -> 
     message = cannot_store(connection)
     if table:
         return replace(table, message=message, why=table.message)
+    if evidence.sqlstate == LOCK_NOT_AVAILABLE or (evidence.facts.get("lock") and is_late(evidence)):
+        return replace(state_table.locked(evidence.facts), message=message)
+    if is_late(evidence):
+        why = "the server did not answer a statement in time: it is overloaded, or frozen"
+        fix = Fix(Command("down"), " and ", *up.parts, " restart it; the data is kept")
+        return Problem("statement-timed-out", message, fix, why, level="error")
     why = evidence.error or "the row that was written could not be read back"
     fix = Fix("read the server's log; ", Command("status"), " says where it runs")
     return Problem("store-failed", message, fix, why, level="error")
@@ -251,6 +283,15 @@ def judge(evidence: Evidence, connection: Connection, up: Fix | None = None) -> 
 def cannot_store(connection: Connection) -> str:
     """Return the sentence for a login that succeeded, and a proof that did not."""
     return f"Plano cannot store conversations as `{connection.user}` at {connection.host}:{connection.port}"
+
+
+# Of the server's errors: a lock was not given in time; a statement was cancelled, since it took too long.
+LOCK_NOT_AVAILABLE, QUERY_CANCELED = "55P03", "57014"
+
+
+def is_late(evidence: Evidence) -> bool:
+    """Say whether a login or a statement was given up, since it took too long."""
+    return evidence.sqlstate == QUERY_CANCELED or "timeout expired" in (evidence.error or "")
 
 
 # Texts of libpq 12 to 17 and of the server's FATAL messages; the order matters, the first that fits wins.

@@ -2,59 +2,59 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from planodev.postgres import admin, proof, state_table
 from planodev.postgres.admin import AdminFailed
 
 if TYPE_CHECKING:
     from planodev.engines import Container, Engine
+    from planodev.postgres.state_table import Count
 
 _DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname NOT IN ('postgres', 'template1');"
-_OTHERS = f"""\
+# Two lines: the number of stored turns, and of tables that are not Plano's.
+_HELD = f"""\
+{state_table.HAS_ROWS} AS there \\gset
+\\if :there
+{state_table.COUNT};
+\\else
+SELECT 0;
+\\endif
 SELECT count(*) FROM pg_tables
 WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND tablename <> '{state_table.NAME}';
 """
-_COUNT = f"""\
-SELECT to_regclass('{state_table.NAME}') IS NOT NULL AS there \\gset
-\\if :there
-{state_table.COUNT};
-\\endif
-"""
+
+
+class Held(NamedTuple):
+    """What one database holds: stored turns, and tables that are not Plano's."""
+
+    turns: Count
+    others: int
 
 
 def look(engine: Engine, server: Container | None, *, user: str, database: str) -> proof.Evidence | None:
-    """Return the table's facts and the number of rows as Plano's role sees them; None where it can't be asked."""
+    """Return the table's facts and the number of rows as Plano's role sees them.
+
+    Where the server gives none, the evidence has its error alone; None where there is no server to be asked.
+    """
     if server is None or server.state != "running":
         return None
     try:
         return proof.read_psql(admin.run(engine, server, state_table.LOOK, user=user, database=database), "")
-    except AdminFailed:
-        return None
+    except AdminFailed as error:
+        return proof.Evidence(None, stored=False, error=str(error))
 
 
-def stored(engine: Engine, server: Container, superuser: str) -> dict[str, int]:
-    """Return the number of stored turns by database, for every database that has some or could.
-
-    Raises:
-        AdminFailed: the server can't be asked.
-
-    """
-    counts = _everywhere(engine, server, superuser, _COUNT)
-    return {name: int(count) if count.isdigit() else 0 for name, count in counts.items()}
-
-
-def other_tables(engine: Engine, server: Container, superuser: str) -> int:
-    """Return the number of tables in all databases that are not Plano's.
+def held(engine: Engine, server: Container, superuser: str) -> dict[str, Held]:
+    """Return what every database of a server holds, by its name.
 
     Raises:
-        AdminFailed: the server can't be asked.
+        AdminFailed: the server can't be asked, or a table is locked.
 
     """
-    counts = _everywhere(engine, server, superuser, _OTHERS).values()
-    return sum(int(count) for count in counts if count.isdigit())
-
-
-def _everywhere(engine: Engine, server: Container, superuser: str, sql: str) -> dict[str, str]:
     names = admin.run(engine, server, _DATABASES, user=superuser, database="postgres").split("\n")
-    return {name: admin.run(engine, server, sql, user=superuser, database=name) for name in names if name}
+    found = {}
+    for name in filter(None, names):
+        turns, _, others = admin.run(engine, server, _HELD, user=superuser, database=name).partition("\n")
+        found[name] = Held(state_table.read_count(turns), int(others))
+    return found

@@ -6,11 +6,10 @@ Source: Plano 0.4.36, `docs/source/resources/db_setup/conversation_states.sql` (
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from planodev.postgres import sql
-from planodev.problems import Command, Fix, Problem
-from planodev.result import MOST_COUNTED
+from planodev.problems import Command, Fix, Level, Problem
 
 NAME = "conversation_states"
 
@@ -48,7 +47,15 @@ _FILLED = {
     "updated_at": " DEFAULT CURRENT_TIMESTAMP",
 }
 OLDEST_SERVER = 120000
+TABLES = ("r", "p")  # what pg_class calls a table, and one of several parts
 NEEDED_PRIVILEGES = ("SELECT", "INSERT", "UPDATE")
+
+# Who has, or waits for, a lock on the table that a statement of Plano's would have to wait for.
+_LOCK = f"""\
+FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.relation = to_regclass('{NAME}') AND l.locktype = 'relation' AND a.datname = current_database()
+AND l.pid <> pg_backend_pid()
+AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')"""
 
 # One row, one JSON object, in every PostgreSQL from 12 on. Catalogues only: it works whatever the table is.
 FACTS = f"""\
@@ -77,25 +84,59 @@ SELECT json_build_object(
             AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum),
       'privileges', (SELECT json_agg(p) FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
           WHERE has_table_privilege(c.oid, p)))
-    FROM pg_class c WHERE c.oid = to_regclass('{NAME}'))
+    FROM pg_class c WHERE c.oid = to_regclass('{NAME}')),
+  'lock', (SELECT json_build_object(
+      'pid', a.pid,
+      'query', array_to_string((regexp_split_to_array(btrim(left(a.query, 200)), '[[:space:]]+'))[1:3], ' '),
+      'since', to_char(a.xact_start, 'YYYY-MM-DD HH24:MI:SS TZ'))
+    {_LOCK} ORDER BY l.granted DESC, a.xact_start LIMIT 1)
 )::text"""
 
-# Counting stops where it would begin to take long; above that it is what the server took it for at its last look.
+# Up to here rows are counted, beyond it they are estimated: a million take as long as none.
+MOST_COUNTED = 100_000
+# By how many rows a page has had at the last analysis, or has among the first rows, and the pages of now.
+_PAGES = "pg_relation_size(c.oid) / current_setting('block_size')::numeric"
+_FIRST = f"""\
+SELECT count(*)::numeric / count(DISTINCT (ctid::text::point)[0]) FROM (SELECT ctid FROM {NAME} LIMIT 1000) AS part"""
 COUNT = f"""\
-SELECT CASE WHEN n <= {MOST_COUNTED} THEN n
-  ELSE greatest(n, (SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass('{NAME}'))) END
-FROM (SELECT count(*) AS n FROM (SELECT FROM {NAME} LIMIT {MOST_COUNTED + 1}) AS some) AS counted"""
+SELECT CASE WHEN known.rows > {MOST_COUNTED} THEN '~' || known.rows ELSE (
+  SELECT CASE WHEN rows <= {MOST_COUNTED} THEN rows::text
+    ELSE '~' || greatest(rows, round((({_FIRST}) * known.pages)::numeric)) END
+  FROM (SELECT count(*) AS rows FROM (SELECT FROM {NAME} LIMIT {MOST_COUNTED + 1}) AS part) AS counted) END
+FROM (SELECT {_PAGES} AS pages,
+    CASE WHEN c.relpages > 0 THEN round((c.reltuples / c.relpages * {_PAGES})::numeric) ELSE 0 END AS rows
+  FROM pg_class c WHERE c.oid = to_regclass('{NAME}')) AS known"""
 
 IS_THERE = f"SELECT to_regclass('{NAME}') IS NOT NULL"
+# Whether there are rows that can be counted, and without waiting.
+HAS_ROWS = f"SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('{NAME}') AND relkind IN ('r', 'p'))"
+_IS_FREE = f"{HAS_ROWS} AND NOT EXISTS (SELECT {_LOCK})"
 
 # For psql: the facts, and the number of stored rows where there is a table to count.
 LOOK = f"""\
 {FACTS};
-{IS_THERE} AS there \\gset
-\\if :there
+{_IS_FREE} AS free \\gset
+\\if :free
 {COUNT};
 \\endif
 """
+
+
+class Count(NamedTuple):
+    """A number of rows; `estimated` where it is too large to be counted each time."""
+
+    rows: int
+    estimated: bool = False
+
+    def __str__(self) -> str:
+        """Return it as a number of stored turns."""
+        return f"{'about ' if self.estimated else ''}{self.rows} stored turn{'' if self.rows == 1 else 's'}"
+
+
+def read_count(text: str) -> Count:
+    """Return what `COUNT` has given; no row at all where that is no number."""
+    digits = text.strip().lstrip("~")
+    return Count(int(digits) if digits.isdigit() else 0, text.startswith("~"))
 
 
 def judge(facts: dict[str, Any], create: Fix | None = None) -> Problem | None:
@@ -118,12 +159,24 @@ def judge(facts: dict[str, Any], create: Fix | None = None) -> Problem | None:
         return _problem("server-read-only", message, fix)
     if facts["table"] is None:
         return _absent(facts, create)
-    if facts["table"]["kind"] not in ("r", "p"):
+    if facts["table"]["kind"] not in TABLES:
         rename = Fix("rename it, then ", *create.parts)
         return _problem("table-wrong-kind", f"`{NAME}` is a view or the like, not a table", rename)
     columns = facts["table"]["columns"] or {}
     found = (_column_problem(column, columns.get(column), types) for column, types in _TYPES.items())
     return next(filter(None, found), None) or _extra_problem(columns) or _privilege_problem(facts)
+
+
+def locked(facts: dict[str, Any], level: Level = "error") -> Problem:
+    """Return the problem of a table that somebody else has locked, with who it is as far as that is known."""
+    lock, message = facts["lock"], f"`{NAME}` is locked by another session"
+    if not lock:
+        why, end = "the lock was not given in time, and its holder is gone by now", "try again"
+        return Problem("table-locked", message, end, why, level)
+    query = f", which began with `{lock['query']}`" if lock["query"] else ""
+    since = f", since {lock['since']}" if lock["since"] else ""
+    end = f"end that transaction, or as a superuser: `SELECT pg_terminate_backend({lock['pid']})`"
+    return Problem("table-locked", message, end, f"process {lock['pid']} of the server holds it{query}{since}", level)
 
 
 def _problem(code: str, message: str, fix: Fix | str) -> Problem:

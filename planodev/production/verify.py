@@ -261,6 +261,8 @@ class _Attempt:
             return
         if evidence.sqlstate in sessions.LOST:
             self._fail("prepared-statements-lost", _SHARED, way)
+        if problem.code in ("table-locked", "statement-timed-out"):
+            self._fail("proof-timed-out", problem.why or problem.message, way)
         if "row-level security" in (evidence.error or ""):
             problem = replace(problem, code="row-level-security")
         raise server_faults.error(problem, way, self.env_path)

@@ -47,7 +47,11 @@ class Record:
 def find(project: Project, env_id: str | None) -> Record | None:
     """Return the record of a project, one with data before one of data that was deleted; None where there is none."""
     ours = [record for record in _all() if _related(project, env_id, record) == "ours"]
-    return max(ours, key=lambda record: (bool(record.engine), record.project == env_id), default=None)
+
+    def weight(record: Record) -> tuple[bool, bool, float]:
+        return bool(record.engine), record.project == env_id, _written(record)
+
+    return max(ours, key=weight, default=None)
 
 
 def is_of_another(project: Project, number: str | None) -> bool:
@@ -56,19 +60,31 @@ def is_of_another(project: Project, number: str | None) -> bool:
 
 
 def write(record: Record) -> None:
-    """Write a record durably, where it is not there already; one that cannot be written is no reason to fail."""
-    file = _directory() / f"{record.project}.json"
+    """Write a record durably, where it is not there already; one that cannot be written is no reason to fail.
+
+    It is the only one of its directory then: one of an older number would compete with it once `.env` is lost.
+    """
+    file = path_of(record.project)
     text = (json.dumps(asdict(record), indent=2) + "\n").encode()
     with suppress(OSError):
-        if file.is_file() and file.read_bytes() == text:
-            return
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, text, 0o600)
+        if not file.is_file() or file.read_bytes() != text:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, text, 0o600)
+        for other in _all():
+            same_directory = (other.path, other.inode) == (record.path, record.inode)
+            if same_directory and other.project != record.project:
+                path_of(other.project).unlink(missing_ok=True)
 
 
 def path_of(number: str) -> Path:
     """Return the file of a record."""
     return _directory() / f"{number}.json"
+
+
+def _written(record: Record) -> float:
+    with suppress(OSError):
+        return path_of(record.project).stat().st_mtime
+    return 0.0
 
 
 def _related(project: Project, env_id: str | None, record: Record) -> str:

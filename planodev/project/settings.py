@@ -27,10 +27,11 @@ DEFAULT_TIMEOUT = 60.0  # seconds
 ENGINES = ("auto", "docker", "embedded")
 PLANO = ("docker", "native")
 PULL = ("missing", "always", "never")
-# Seconds for one exchange with the engine: where a command has no `--timeout`, and the least where it has. A timeout is
-# about how long Postgres takes; below the least an honest engine that is busy would count as one that hangs.
-ENGINE_LIMIT = 15.0
+# Seconds for all that a command without `--timeout` waits for.
+LIMIT = 12.0
+# The least for an engine, whatever `--timeout` says: an honest one that is busy would count as one that hangs.
 LEAST_ENGINE_LIMIT = 5.0
+STOP_LIMIT = 8.0  # seconds for Postgres to shut down; killed after that it loses nothing either
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,11 @@ def resolve(
             message = f"invalid {name} `{shown}`: {error}"
             raise BadInput(f"bad-{name}", message, why=f"from {source}", fix=_fix(name, source)) from None
     return Settings(**found)
+
+
+def timeout(options: Mapping[str, Any], environment: Mapping[str, str], directory: Path) -> float:
+    """Return the seconds to wait, before all is read; the arguments are those of `resolve`."""
+    return resolve(options, environment, directory, {}).timeout.value
 
 
 def _fix(name: str, source: str) -> Fix | str:

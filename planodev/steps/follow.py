@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from planodev.engines import hint
 from planodev.postgres import admin, state_table
 from planodev.postgres.admin import QUIET, AdminFailed
-from planodev.postgres.queries import stored
+from planodev.postgres.queries import held
 from planodev.postgres.sql import identifier, literal
 from planodev.problems import Command, CredentialsRefused, Fix
 
@@ -77,7 +77,7 @@ def differences(seen: Seen, server: Container, problem: Problem) -> list[str]:
     """
     can = f"SELECT coalesce((SELECT rolcanlogin::text FROM pg_roles WHERE rolname = {literal(seen.user)}), 'none');"
     may_log_in = _admin(seen, server, can)
-    databases = stored(seen.engine, server, seen.superuser)
+    databases = held(seen.engine, server, seen.superuser)
     volume, notes = seen.observed.volume, []
     first_user, first_database = (volume.user or volume.superuser, volume.database) if volume else ("", "")
     if may_log_in == "none":
@@ -91,10 +91,9 @@ def differences(seen: Seen, server: Container, problem: Problem) -> list[str]:
         was = f" (the first one was `{first_database}`)" if first_database not in ("", seen.database) else ""
         notes.append(f"DB_NAME in `.env`: creating an empty database `{seen.database}`{was}")
         notes += [
-            f"the database `{name}` keeps {count} stored turn{'' if count == 1 else 's'}; "
-            "its name in DB_NAME brings them back"
-            for name, count in databases.items()
-            if count
+            f"the database `{name}` keeps {found.turns}; its name in DB_NAME brings them back"
+            for name, found in databases.items()
+            if found.turns.rows
         ]
     return notes
 

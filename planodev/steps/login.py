@@ -7,8 +7,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from planodev.background import NotDone, within
 from planodev.engines import hint
-from planodev.postgres import proof
+from planodev.postgres import limits, proof
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady
 from planodev.result import Outcome
@@ -38,7 +39,7 @@ def log_in(database: Database) -> Database:
     """
     seen, followed = database.seen, False
     seen.progress.begin("Logging in")
-    deadline, next_look = time.monotonic() + seen.settings.timeout.value, 0.0
+    deadline, next_look = time.monotonic() + seen.deadline.left(seen.settings.timeout.value), 0.0
     while True:
         problem = attempt(database)
         if problem is None:
@@ -71,9 +72,11 @@ def attempt(database: Database) -> Problem | None:
         # Its ports are on another machine; the probe container is the only one beside it.
         evidence = proof_beside_plano(database)
         return None if evidence.facts else proof.judge(evidence, database.connection())
-    way = database.connection(host=LOOPBACK)
+    way, seconds = database.connection(host=LOOPBACK), database.seen.deadline.left(LOGIN_TIMEOUT)
     try:
-        proof.login(way, LOGIN_TIMEOUT).close()
+        within(seconds, lambda: proof.login(way, seconds).close())
+    except NotDone:
+        return proof.judge(proof.Evidence(None, stored=False, error=limits.silent(seconds)), way)
     except psycopg.Error as error:
         return proof.judge(proof.refusal(error), way)
     return None

@@ -10,6 +10,7 @@ from planodev.decide import port_moved
 from planodev.engines import NameTaken, PortTaken, planning
 from planodev.postgres import proof, table
 from planodev.problems import Command, Conflict, Fix
+from planodev.project import settings
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def bring_up(seen: Seen, plan: Plan, facts: Survey) -> Database:
     if action == "start":
         action = _start(seen, desired.port)
     if action == "replace" and seen.observed.container:
-        seen.engine.stop(seen.observed.container, seen.settings.timeout.value)
+        seen.engine.stop(seen.observed.container, seen.deadline.left(settings.STOP_LIMIT))
         seen.engine.remove_server(seen.observed.container)
     if action in ("create", "replace"):
         port = _create(seen, plan, facts)
@@ -170,6 +171,7 @@ def prepare(database: Database) -> Prepared:
 
 def proof_beside_plano(database: Database, go: Any = None) -> proof.Evidence:  # noqa: ANN401
     """Run the proof from a container beside Plano's."""
-    image = database.seen.settings.image.value
-    where = proof.beside_plano(image, proof.PATIENCE)
-    return proof.run_by_psql(database.seen.engine, where, database.connection(), proof.PATIENCE, go)
+    seen = database.seen
+    seconds = seen.deadline.left(proof.PATIENCE)
+    where = proof.beside_plano(seen.settings.image.value, seconds)
+    return proof.run_by_psql(seen.engine, where, database.connection(), seconds, go)

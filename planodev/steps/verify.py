@@ -46,7 +46,7 @@ def verify(database: Database) -> Database:
 def _evidence(database: Database) -> proof.Evidence:
     """Run the whole proof from where Plano will run, or wait for the one that is on its way."""
     if database.seen.mode == "native" and database.seen.engine.info.local:
-        return proof.run_here(database.connection(), proof.PATIENCE)
+        return proof.run_here(database.connection(), database.seen.deadline.left(proof.PATIENCE))
     prepared = database.prepared.proof() if database.prepared else None
     return prepared or proof_beside_plano(database)
 
@@ -153,11 +153,12 @@ def _elsewhere(seen: Seen, way: Connection, ours: Connection | None) -> Verified
     # The loopback of a Plano in Docker is its container's own.
     beside = seen.mode == "docker" and way.host in (connection.DOCKER_HOST_NAME, connection.LOOPBACK, "::1")
     image = seen.settings.image.value
+    seconds = seen.deadline.left(proof.PATIENCE)
     if beside:
-        probe = proof.beside_plano(image, proof.PATIENCE)
-        evidence = proof.run_by_psql(seen.engine, probe, way, proof.PATIENCE)
+        probe = proof.beside_plano(image, seconds)
+        evidence = proof.run_by_psql(seen.engine, probe, way, seconds)
     else:
-        evidence = proof.run_here(way, proof.PATIENCE)
+        evidence = proof.run_here(way, seconds)
     # Which `up` does not act on.
     where = seen.env.path if seen.wanted.foreign_host else seen.config.path
     problem = proof.judge(evidence, way, Fix(f"planodev does not run that server: check its address in `{where}`"))

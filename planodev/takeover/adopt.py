@@ -10,7 +10,7 @@ from planodev.engines import Server
 from planodev.look import look
 from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix
-from planodev.project import credentials
+from planodev.project import credentials, settings
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -103,10 +103,13 @@ def take_over(seen: Seen) -> Seen:
     )
     from planodev.engines.docker import adopt
 
-    size, kept = adopt.take_over(seen.engine, foreign, server, seen.settings.timeout.value)
+    size, kept = adopt.take_over(seen.engine, foreign, server, settings.STOP_LIMIT)
     detail = f"{size / 1e6:.1f} MB copied; the old container is kept, stopped: `docker rm -v {kept}` removes it"
     seen.progress.done(Outcome("adopted", foreign.name, detail))
-    return look(replace(seen.context, options={**seen.context.options, "adopt": None}), seen.engine)
+    seen.deadline.restart()
+    return look(
+        replace(seen.context, options={**seen.context.options, "adopt": None}), seen.engine, deadline=seen.deadline
+    )
 
 
 def _check_version(seen: Seen, foreign: Foreign) -> None:

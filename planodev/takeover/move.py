@@ -121,6 +121,7 @@ def begin(seen: Seen) -> Move | None:
     if old is None:
         return None
     _confirm(seen, old)
+    seen.deadline.restart()
     seen.progress.begin("Copying the conversations")
     # The old server as `up` leaves it: running, with a login that works.
     facts = survey(old)
@@ -135,8 +136,9 @@ def begin(seen: Seen) -> Move | None:
     with ExitStack() as sessions:
         # Nobody can store a turn between the copy and the stop: it would be lost on the way.
         copy = copy_out(database, directory, sessions)
-        old.engine.stop(database.server, seen.settings.timeout.value)
+        old.engine.stop(database.server, settings.STOP_LIMIT)
     old.engine.close()
+    seen.deadline.restart()
     seen.progress.done(Outcome("copied", "conversations", counted(copy.count)))
     where = choice.title(_source(seen))
     seen.progress.note(
@@ -161,7 +163,7 @@ def announce(seen: Seen) -> None:
 
 def _old_side(seen: Seen) -> Seen | None:
     """Return the side that has the data; None where it was deleted there by hand, and nothing is left to bring."""
-    old = look(replace(seen.context, options={}), _open(seen, _source(seen)))
+    old = look(replace(seen.context, options={}), _open(seen, _source(seen)), deadline=seen.deadline)
     if old.observed.volume is None:
         return None
     for side in (old, seen):
@@ -195,11 +197,12 @@ def _confirm(seen: Seen, old: Seen) -> None:
 
 
 def _what(old: Seen) -> str:
-    have, volume, count = old.observed.container, old.observed.volume, None
+    have, volume, count, estimated = old.observed.container, old.observed.volume, None, False
     if have and have.state == "running":
         with suppress(AdminFailed):
-            count = sum(queries.stored(old.engine, have, old.superuser).values())
-    return f"{counted(count)} in the {old.engine.wording.data} `{volume and volume.name}`"
+            turns = [found.turns for found in queries.held(old.engine, have, old.superuser).values()]
+            count, estimated = sum(one.rows for one in turns), any(one.estimated for one in turns)
+    return f"{counted(count, estimated=estimated)} in the {old.engine.wording.data} `{volume and volume.name}`"
 
 
 def _here(seen: Seen) -> str:
@@ -250,7 +253,7 @@ def complete(seen: Seen) -> None:
     if name == seen.engine.info.name:
         return  # the same move again
     try:
-        old = look(replace(seen.context, options={}), _open(seen, name))
+        old = look(replace(seen.context, options={}), _open(seen, name), deadline=seen.deadline)
     except NoEngine:
         return
     have = old.observed.container
@@ -261,8 +264,7 @@ def complete(seen: Seen) -> None:
 
 
 def _open(seen: Seen, name: str) -> Engine:
-    limit = max(seen.settings.timeout.value, settings.LEAST_ENGINE_LIMIT)
-    return choice.open_engine(name, seen.environment, seen.project, seen.env.project_id, limit)
+    return choice.open_engine(name, seen.environment, seen.project, seen.env.project_id, seen.deadline.left)
 
 
 def _note(seen: Seen, at: Seen, *, moving_to: str = "", remains: str = "") -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from planodev.postgres import admin, proof, state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import LOOPBACK, Connection
-from planodev.postgres.queries import stored
+from planodev.postgres.queries import held
 from planodev.problems import Command, Conflict, Fix
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def copy_out(old: Database, directory: Path, sessions: ExitStack) -> Copy:
 
     found = Copy()
     try:
-        counts = stored(old.seen.engine, old.server, old.seen.superuser)
+        counts = held(old.seen.engine, old.server, old.seen.superuser)
         if len(counts) > 1:  # the role need not see what other roles have stored
             _as_superuser(old, f'GRANT pg_read_all_data, pg_write_all_data TO "{old.seen.user}"')
         for index, name in enumerate(dict.fromkeys([*counts, old.seen.database])):

@@ -164,7 +164,7 @@ def api():
             client.remove_image(image["Id"], force=True)
 
 
-def make_image(api, name, tag, *changes, content=b""):
+def make_image(api, name, tag, *changes, content=b"", place="/opt"):
     """Make an image of the same PostgreSQL with another id, which is removed when all tests have ended.
 
     Args:
@@ -172,13 +172,14 @@ def make_image(api, name, tag, *changes, content=b""):
         name: its repository.
         tag: its tag.
         changes: instructions of a Dockerfile.
-        content: a tar archive to unpack in /opt.
+        content: a tar archive to unpack.
+        place: the directory for it.
 
     """
     usual = ['ENTRYPOINT ["docker-entrypoint.sh"]', 'CMD ["postgres"]', f"LABEL {MADE_HERE}={os.getpid()}"]
     number = api.create_container("postgres:16", entrypoint=["true"])["Id"]
     if content:
-        api.put_archive(number, "/opt", content)
+        api.put_archive(number, place, content)
     api.commit(number, name, tag, changes=[*usual, *changes])
     api.remove_container(number, v=True)
     return f"{name}:{tag}"

@@ -86,7 +86,7 @@ def test_both_lanes_give_the_same_answers(project):
     project("up")
     name = project.status()["container"]
     where = endpoint.Endpoint("unix:///var/run/docker.sock", "test")
-    ours, theirs = quick.QuickClient(where, 15), sdk.connect(where, 15)
+    ours, theirs = quick.QuickClient(where, lambda: 15.0), sdk.connect(where, lambda: 15.0)
 
     def settled(items):
         return sorted((c["Id"], c["Names"], c["State"], str(c["Ports"])) for c in items)

@@ -229,6 +229,39 @@ def test_data_in_docker_without_a_record_is_found_before_an_empty_database_is_ma
     assert project.stored() == ["kept"]
 
 
+def recorded(project):
+    return [json.loads(file.read_text())["engine"] for file in project.base.rglob("planodev/projects/*.json")]
+
+
+def test_a_lost_env_file_and_record_before_a_move_and_a_lost_env_file_after_it(project):
+    import shutil
+
+    project("up", "--engine", "embedded")
+    project.store("kept")
+    with project.login() as session:
+        session.execute("CREATE TABLE my_own (n int)")  # the old data is kept, beside the new
+    shutil.rmtree(project.base / "state")
+    (project.path / ".env").unlink()
+    project("up", "--engine", "docker", "--yes")
+    assert recorded(project) == ["docker"]
+    (project.path / ".env").unlink()
+    project("up")
+    assert (engine_of(project), project.stored(), recorded(project)) == ("docker", ["kept"], ["docker"])
+
+
+@pytest.mark.parametrize("there", ["docker", "embedded"])
+def test_a_record_of_another_day_opens_no_empty_database_beside_the_data(project, there):
+    project("up", "--engine", there)
+    project.store("kept")
+    (record,) = project.base.rglob("planodev/projects/*.json")
+    wrong = "embedded" if there == "docker" else "docker"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "engine": wrong}))
+    (project.path / ".env").unlink()
+    project("up")
+    assert (engine_of(project), project.stored(), recorded(project)) == (there, ["kept"], [there])
+    assert (len(volumes(project)), len(places(project))) == ((1, 0) if there == "docker" else (0, 1))
+
+
 def test_old_data_that_a_killed_move_left_goes_with_the_next_up_also_where_nothing_else_is_to_do(project):
     project("up", "--engine", "docker")
     project.store("kept")

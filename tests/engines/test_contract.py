@@ -11,7 +11,7 @@ import pytest
 from planodev.engines import NameTaken, NotToldToGo, Observed, PortTaken, Probe, Server, Storage
 from planodev.engines.docker import engine as docker
 from planodev.engines.embedded import engine as embedded
-from planodev.postgres import connection, proof
+from planodev.postgres import connection, limits, proof
 from planodev.project import identity
 from planodev.project.identity import Owner
 from tests.docker.conftest import free_port, remove_all
@@ -39,7 +39,9 @@ class Contract:
     def open(self, kind):
         if kind == "fake":
             return FakeEngine()
-        return docker.connect(os.environ, 30) if kind == "docker" else embedded.connect(self.project)
+        if kind == "docker":
+            return docker.connect(os.environ, lambda: 30.0)
+        return embedded.connect(self.project, lambda: 30.0)
 
     def server(self, name=NAME, number=None, **changed):
         here = {"path": str(self.path), "inode": self.project.inode}
@@ -55,10 +57,10 @@ class Contract:
     def seen(self):
         return self.engine.observe(self.project, self.number)
 
-    def psql(self, script="SELECT 1;", *, database="plano", **how):
+    def psql(self, script="SELECT 1;", *, database="plano", seconds=10.0, **how):
         seen = self.seen()
         env = {"PGUSER": seen.volume.superuser, "PGDATABASE": database, "LC_ALL": "C"}
-        return self.engine.psql(seen.container, script, env, **how)
+        return self.engine.psql(seen.container, script, env, seconds=seconds, **how)
 
     def created(self):
         """Create the server, and wait until it answers."""
@@ -72,7 +74,8 @@ class Contract:
     def login(self, password="first one", where=None):
         """Enter as Plano will, from beside it."""
         way = connection.Connection("plano", password, connection.host_of(self.mode), self.port, "plano")
-        return self.engine.psql(where or Probe(self.image, 120), "SELECT 1;", proof.psql_environment(way, 5))
+        place, env = where or Probe(self.image, 120), proof.psql_environment(way, 5)
+        return self.engine.psql(place, "SELECT 1;", env, seconds=5)
 
 
 @pytest.fixture(params=["fake", pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.both]), "embedded"])
@@ -130,6 +133,15 @@ def test_a_script_waits_until_it_is_told_to_go(on):
     with pytest.raises(NotToldToGo):
         on.psql(ready=True, go=lambda: False)
     assert not on.engine.storage(on.seen().volume, on.image).initialised
+
+
+def test_a_script_that_takes_too_long_is_ended(on):
+    on.created()
+    began = time.monotonic()
+    ended = on.psql("SELECT pg_sleep(60);", seconds=1.0)
+    assert (ended.code != 0, ended.out, ended.err) == (True, "", limits.silent(1.0))
+    assert time.monotonic() - began < 10
+    assert on.psql() == (0, "1\n", "")  # the server has not taken that for a crash of its own
 
 
 def test_data_is_initialised_once_a_script_has_marked_it(on):

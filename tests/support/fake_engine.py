@@ -27,7 +27,7 @@ from planodev.engines import (
     Volume,
 )
 from planodev.engines.docker.wording import WORDING
-from planodev.postgres import queries, state_table, table
+from planodev.postgres import limits, queries, state_table, table
 from planodev.project.identity import original_still_there, relation
 
 COLUMNS = {name: {"type": types[0], "not_null": False, "has_default": False, "generated": False}
@@ -56,11 +56,10 @@ class FakePostgres:
             "GRANT CONNECT ON DATABASE": list,
             "rolcanlogin": lambda: [next(("true" for name in self.roles if f"'{name}'" in script), "none")],
             queries._DATABASES: lambda: [name for name in self.databases if name != "postgres"],
-            queries._OTHERS: lambda: ["0"],
             table.GUARDED: lambda: self.make_table(database),
+            queries._HELD: lambda: [*(self.count(database) or ["0"]), "0"],
             "planodev_put": lambda: self.prove(user, database),
             state_table.FACTS: lambda: [json.dumps(self.facts(user, database)), *self.count(database)],
-            queries._COUNT: lambda: self.count(database),
             "SELECT 1;": lambda: ["1"],
         }
         return next((answer() for part, answer in known.items() if part in script), None)
@@ -92,7 +91,14 @@ class FakePostgres:
         found = {"name": state_table.NAME, "kind": "r", "owner": user, "columns": COLUMNS, "unique_response_id": True}
         found["privileges"] = ["SELECT", "INSERT", "UPDATE", "DELETE"]
         version = {"server_version": f"{self.major}.9", "server_version_num": self.major * 10000 + 9}
-        known = {"user": user, "database": database, "search_path": "public", "read_only": False, "elsewhere": None}
+        known = {
+            "user": user,
+            "database": database,
+            "search_path": "public",
+            "read_only": False,
+            "elsewhere": None,
+            "lock": None,
+        }
         there = self.databases[database] is not None
         return {**version, **known, "server_started": 1, "data_bytes": 8_000_000, "table": found if there else None}
 
@@ -106,6 +112,7 @@ class FakeEngine:
     info = EngineInfo("docker", "tcp://fake:2375", "a test", "28.5", "fake", local=False)
 
     def __init__(self):
+        self.limit = lambda: 60.0
         self.containers = {}  # name → Container
         self.passwords = {}  # of containers
         self.data = {}  # volume → FakePostgres
@@ -196,7 +203,7 @@ class FakeEngine:
         self._changing("remove_storage")
         self.data.pop(volume.name, None)
 
-    def psql(self, where, script, env, *, ready=False, go=None):
+    def psql(self, where, script, env, *, seconds, ready=False, go=None):  # noqa: PLR0913  the seam's
         if go and not go():
             raise NotToldToGo
         at = [one for one in self.containers.values() if self._runs(one)]
@@ -209,6 +216,8 @@ class FakeEngine:
         if refusal:
             return Output(2, "", refusal)
         data.ready = data.ready or ready
+        if "pg_sleep" in script:
+            return Output(124, "", limits.silent(seconds))
         printed = data.run(script, env["PGUSER"], env["PGDATABASE"])
         if printed is None:
             return Output(3, "", "ERROR:  syntax error")

@@ -18,23 +18,32 @@ NUMBER = "0123456789abcdef"
 @pytest.fixture
 def machine(monkeypatch):
     """A machine whose facts a test sets: who answers, who has data, what is recorded."""
-    facts = SimpleNamespace(docker=True, docker_data=False, embedded=True, cluster=False, record=None, asked=[])
+    facts = SimpleNamespace(
+        docker=True, docker_data=False, embedded=True, cluster=False, record=None, asked=[], looked=[]
+    )
 
     def connect(name):
         facts.asked.append(name)
         if not getattr(facts, name):
             raise DOWN
-        volume = "v" if facts.docker_data else None
-        return SimpleNamespace(name=name, why="", observe=lambda *_: SimpleNamespace(volume=volume))
+        return SimpleNamespace(name=name, why="", info=SimpleNamespace(name=name))
+
+    def data_of(name, there):
+        facts.looked.append(name)
+        return NUMBER if there else ""
 
     kinds = {
-        "docker": choice._Kind("Docker", lambda *_: connect("docker")),
-        "embedded": choice._Kind("the embedded engine", lambda *_: connect("embedded")),
+        "docker": choice._Kind(
+            "Docker", lambda *_: connect("docker"), lambda *_: data_of("docker", facts.docker and facts.docker_data)
+        ),
+        "embedded": choice._Kind(
+            "the embedded engine", lambda *_: connect("embedded"), lambda *_: data_of("embedded", facts.cluster)
+        ),
     }
     monkeypatch.setattr(choice, "_KINDS", kinds)
     monkeypatch.setattr(choice, "_docker", lambda *_: connect("docker"))
     monkeypatch.setattr(choice, "_embedded", lambda *_: connect("embedded"))
-    monkeypatch.setattr(embedded, "has_data", lambda *_: facts.cluster)
+    monkeypatch.setattr(embedded, "data_of", lambda *_: NUMBER if facts.cluster else "")
     monkeypatch.setattr(programs, "find", lambda: "a program" if facts.embedded else None)
     monkeypatch.setattr(records, "find", lambda *_: facts.record)
     monkeypatch.setattr(records, "is_of_another", lambda *_: False)
@@ -42,7 +51,7 @@ def machine(monkeypatch):
 
 
 def choose(engine="auto", env_id=None, *, follow=False, **environment):
-    return choice.choose(Setting(engine, "--engine"), environment, None, env_id, follow=follow, limit=15)
+    return choice.choose(Setting(engine, "--engine"), environment, None, env_id, follow=follow, limit=lambda: 15.0)
 
 
 def record(engine, **more):
@@ -63,7 +72,6 @@ def record(engine, **more):
             ("embedded", "", "without Docker: no engine answers at `/s`"),
         ),
         ({}, "embedded", ("embedded", "", "from --engine")),
-        ({"docker_data": True}, "embedded", ("embedded", "docker", "from --engine")),
         ({"docker": False}, "embedded", ("embedded", "", "from --engine")),
         ({"record": record("docker")}, "embedded", ("embedded", "docker", "from --engine")),
         ({"cluster": True}, "docker", ("docker", "embedded", "from --engine")),
@@ -73,6 +81,36 @@ def test_the_engine_with_the_data_comes_first_then_one_that_answers(machine, fac
     vars(machine).update(facts)
     found = choose(engine)
     assert (found.engine.name, found.data_elsewhere, found.engine.why) == expected
+
+
+def second_look(engine, **options):
+    chosen = choose(engine, **options)
+    asked = Setting(engine, "--engine" if engine != "auto" else "default"), {}, None, None
+    return choice.without_data(chosen, *asked, limit=lambda: 15.0, **{"follow": False, **options})
+
+
+@pytest.mark.parametrize(
+    ("facts", "engine", "expected"),
+    [
+        ({"docker_data": True}, "embedded", ("embedded", "docker", NUMBER)),
+        ({"docker_data": True, "docker": False}, "embedded", ("embedded", "", "")),
+        ({"record": record("embedded"), "docker_data": True}, "auto", ("docker", "", "")),
+        ({"record": record("docker"), "cluster": True}, "auto", ("embedded", "", "")),
+        ({"record": record("docker"), "cluster": True}, "docker", ("docker", "embedded", NUMBER)),
+        ({"record": record("docker")}, "auto", ("docker", "", "")),
+        ({}, "auto", ("docker", "", "")),
+    ],
+)
+def test_no_engine_without_the_data_is_used_while_another_one_has_it(machine, facts, engine, expected):
+    vars(machine).update(facts)
+    found = second_look(engine)
+    assert (found.engine.name, found.data_elsewhere, found.number) == expected
+
+
+def test_a_docker_that_was_silent_a_moment_ago_is_not_asked_again(machine):
+    machine.docker = False
+    second_look("auto")
+    assert "docker" not in machine.looked
 
 
 def test_all_commands_but_up_go_where_the_data_is(machine):

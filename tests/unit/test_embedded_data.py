@@ -63,12 +63,12 @@ def server_in(directory):
 
 
 def test_the_mark_is_durable_before_the_table_is_made(tmp_path, monkeypatch):
-    engine, seen = EmbeddedEngine(SimpleNamespace(), SimpleNamespace(path=Path(tmp_path))), []
+    engine, seen = EmbeddedEngine(SimpleNamespace(), SimpleNamespace(path=Path(tmp_path)), lambda: 15.0), []
     engine._sync = lambda: seen.append("data") or True
     monkeypatch.setattr(DataDirectory, "sync", lambda place: seen.append(("mark", place.ready.exists())))
     monkeypatch.setattr(process, "postmaster", lambda _: process.Postmaster(1, 5432, listens=True, ready=True))
     monkeypatch.setattr(process, "psql", lambda *_: seen.append("table") or Output(0, "", ""))
-    engine.psql(server_in(tmp_path), "SELECT 1", {"PGUSER": "plano"}, ready=True)
+    engine.psql(server_in(tmp_path), "SELECT 1", {"PGUSER": "plano"}, seconds=1, ready=True)
     assert seen == ["data", ("mark", True), "table"]
 
 
@@ -91,8 +91,8 @@ def test_new_data_comes_with_what_says_that_it_is_durable(open_place, monkeypatc
 
 @pytest.mark.parametrize("durable", [False, None])
 def test_data_that_could_not_be_made_durable_is_never_called_ready(tmp_path, durable):
-    engine = EmbeddedEngine(SimpleNamespace(), SimpleNamespace(path=Path(tmp_path)))
+    engine = EmbeddedEngine(SimpleNamespace(), SimpleNamespace(path=Path(tmp_path)), lambda: 15.0)
     engine._sync = lambda: durable
-    done = engine.psql(server_in(tmp_path), "SELECT 1", {"PGUSER": "plano"}, ready=True)
+    done = engine.psql(server_in(tmp_path), "SELECT 1", {"PGUSER": "plano"}, seconds=1, ready=True)
     assert (done.code, "durable" in done.err) == (1, True)
     assert list(tmp_path.iterdir()) == []

@@ -154,7 +154,7 @@ def test_without_a_socket_the_one_product_that_is_installed_is_named(home, monke
 @pytest.mark.parametrize("host", ["nonsense://x", "http://[", "tcp://host:port"])
 def test_a_docker_host_that_is_no_address_names_the_variable(home, host):
     with pytest.raises(NoEngine) as caught:
-        sdk.connect(find(home, DOCKER_HOST=host), 15)
+        sdk.connect(find(home, DOCKER_HOST=host), lambda: 15.0)
     assert (caught.value.code, caught.value.exit_code) == ("bad-endpoint", 3)
     assert "DOCKER_HOST" in caught.value.why
 

@@ -270,7 +270,7 @@ def test_only_a_port_that_is_taken_makes_up_look_for_another(text, raised):
 
 def connecting(url):
     with pytest.raises(NoEngine) as caught:
-        sdk.connect(Endpoint(url, "context `far`"), 15)
+        sdk.connect(Endpoint(url, "context `far`"), lambda: 15.0)
     return caught.value
 
 
@@ -307,7 +307,7 @@ def test_a_mistake_of_planodevs_own_stays_one(monkeypatch):
 
     monkeypatch.setattr(docker.api.client, "SSHHTTPAdapter", fail, raising=False)
     with pytest.raises(RuntimeError):
-        sdk.connect(Endpoint(SSH, "context `far`"), 15)
+        sdk.connect(Endpoint(SSH, "context `far`"), lambda: 15.0)
 
 
 def test_a_pipe_that_is_not_there_is_an_engine_that_is_not_started(monkeypatch):

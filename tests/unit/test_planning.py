@@ -178,7 +178,7 @@ def test_the_address_of_an_interface_is_found_by_its_name():
 
 @pytest.mark.parametrize(("own", "holder"), [("1", None), ("2", "the container `plano-postgres`")])
 def test_a_port_of_the_projects_own_container_is_free_for_it_whatever_its_state(own, holder):
-    engine = DockerEngine(None, Endpoint("unix:///nowhere.sock", "default socket"))
+    engine = DockerEngine(None, Endpoint("unix:///nowhere.sock", "default socket"), lambda: 15.0)
     listed = [{"Id": "1", "Names": ["/plano-postgres"], "Ports": [{"PublicPort": 5432, "Type": "tcp"}]}]
     observed = Observed(published=labels.published(listed, {"Id": own}))
     assert ports.taken_by(engine, observed, 5432, ()) == holder

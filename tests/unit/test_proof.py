@@ -203,8 +203,8 @@ def test_a_faulty_table_is_named_even_where_the_statements_passed():
 
 def test_the_password_goes_to_psql_by_environment_and_never_by_script():
     assert proof.psql_environment(WAY, 10)["PGPASSWORD"] == PASSWORD
-    assert PASSWORD not in proof.psql_script()
+    assert PASSWORD not in proof.psql_script(10)
 
 
 def test_two_proofs_at_once_use_different_rows():
-    assert proof.psql_script() != proof.psql_script()
+    assert proof.psql_script(10) != proof.psql_script(10)

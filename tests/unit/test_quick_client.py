@@ -44,7 +44,7 @@ def engine(at):
 
 @pytest.fixture
 def client(engine):
-    return QuickClient(Endpoint(engine.url, "DOCKER_HOST"), LIMIT)
+    return QuickClient(Endpoint(engine.url, "DOCKER_HOST"), lambda: LIMIT)
 
 
 @pytest.fixture(params=["quick", "sdk"])
@@ -52,8 +52,8 @@ def lane(request, engine):
     """Return each of the two clients, after the handshake."""
     where = Endpoint(engine.url, "DOCKER_HOST")
     if request.param == "sdk":
-        return sdk.connect(where, LIMIT, bad.VERSION)
-    client = QuickClient(where, LIMIT)
+        return sdk.connect(where, lambda: LIMIT, bad.VERSION)
+    client = QuickClient(where, lambda: LIMIT)
     client.version()
     return client
 
@@ -274,7 +274,7 @@ def test_an_engine_that_ends_meanwhile_was_there(engine, client, at):
 
 def test_an_engine_that_never_was_there_is_not_lost(at):
     with pytest.raises(NoEngine) as caught:
-        QuickClient(Endpoint(f"unix://{at}", "DOCKER_HOST"), LIMIT).version()
+        QuickClient(Endpoint(f"unix://{at}", "DOCKER_HOST"), lambda: LIMIT).version()
     assert caught.value.code == "no-socket"
 
 
@@ -453,7 +453,7 @@ def test_a_pull_that_falls_silent_ends(engine, monkeypatch):
         return bad.silent(connection, request)
 
     engine.bad.append(("POST /images/create", pulls))
-    client = sdk.connect(Endpoint(engine.url, "DOCKER_HOST"), LIMIT, bad.VERSION)
+    client = sdk.connect(Endpoint(engine.url, "DOCKER_HOST"), lambda: LIMIT, bad.VERSION)
     found = client.pull("postgres", "16")
     assert next(found) == {"status": "Downloading"}
     with pytest.raises(NoEngine) as caught:
@@ -463,7 +463,7 @@ def test_a_pull_that_falls_silent_ends(engine, monkeypatch):
 
 def test_a_pull_that_breaks_off_is_a_lost_connection(engine):
     engine.bad.append(("POST /images/create", bad.in_a_chunk))
-    client = sdk.connect(Endpoint(engine.url, "DOCKER_HOST"), LIMIT, bad.VERSION)
+    client = sdk.connect(Endpoint(engine.url, "DOCKER_HOST"), lambda: LIMIT, bad.VERSION)
     with pytest.raises(NoEngine) as caught:
         list(client.pull("postgres", "16"))
     assert caught.value.code == "engine-lost"
@@ -475,7 +475,7 @@ def test_what_is_called_may_take_as_long_as_it_says(engine):
         return bad.well(whole(204))(connection, request)
 
     engine.bad.append(("POST .*/stop", stops))
-    client = sdk.connect(Endpoint(engine.url, "DOCKER_HOST"), LIMIT, bad.VERSION)
+    client = sdk.connect(Endpoint(engine.url, "DOCKER_HOST"), lambda: LIMIT, bad.VERSION)
     client.stop("c", timeout=2)
     with pytest.raises(NoEngine) as caught:
         client.stop("c", timeout=0)

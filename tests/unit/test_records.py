@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+import os
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -41,12 +43,31 @@ def test_a_copy_is_told_from_its_original(here, tmp_path):
     assert not records.is_of_another(here, "0" * 16)
 
 
-def test_data_goes_before_data_that_was_deleted(here):
-    records.write(record(here, "0" * 16, ""))
+def test_data_goes_before_data_that_was_deleted(here, tmp_path):
+    away = Project(tmp_path / "away", "other")
     records.write(record(here, "1" * 16, "embedded"))
-    records.write(record(here, "2" * 16, ""))
+    records.write(record(away, "2" * 16, ""))
     assert records.find(here, None).engine == "embedded"
     assert records.find(here, "2" * 16).engine == "embedded"
+
+
+def test_a_directory_has_one_record(here, tmp_path):
+    elsewhere = replace(record(here, "2" * 16), path=str(tmp_path / "other"))
+    records.write(elsewhere)
+    records.write(record(here, "0" * 16, "embedded"))
+    records.write(record(here, "1" * 16, "docker"))
+    assert records.find(here, None) == record(here, "1" * 16, "docker")
+    assert sorted(file.stem for file in records.path_of("0" * 16).parent.glob("*.json")) == ["1" * 16, "2" * 16]
+
+
+def test_of_two_that_were_left_the_newer_one_counts(here):
+    for number, moment in (("0" * 16, 1), ("1" * 16, 3), ("2" * 16, 2)):
+        file = records.path_of(number)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(asdict(record(here, number))))
+        os.utime(file, (moment, moment))
+    assert records.find(here, None).project == "1" * 16
+    assert records.find(here, "0" * 16).project == "0" * 16
 
 
 def test_what_cannot_be_read_or_written_is_left_out(here, tmp_path):

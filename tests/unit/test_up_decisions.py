@@ -109,6 +109,16 @@ class TestServer:
         project.up()
         assert (project.engine.changes, project.rows) == (["start"], ["kept"])
 
+    def test_whatever_keeps_a_server_from_being_counted_it_is_stopped(self, project, monkeypatch):
+        def fails(*_, **__):
+            raise RuntimeError
+
+        project.up()
+        monkeypatch.setattr(project.engine, "psql", fails)
+        found = project.run(down, keep_data=True)
+        assert (found["stopped"], found["conversations"]) == (True, None)
+        assert project.container.state == "exited"
+
     def test_a_removed_container_is_created_again_over_its_data(self, project):
         project.up()
         project.rows.append("kept")

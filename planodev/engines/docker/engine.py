@@ -5,7 +5,9 @@ What only a change needs is imported where it is used: an `up` that finds nothin
 
 from __future__ import annotations
 
+import math
 import shutil
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,23 +31,32 @@ from planodev.engines import (
 from planodev.engines.docker import labels, podman, probe, quick
 from planodev.engines.docker.client import CONFLICT, NOT_FOUND, PODMAN, Refused
 from planodev.engines.docker.wording import WORDING
+from planodev.postgres import limits
 from planodev.problems import Conflict
 from planodev.project.identity import Project, original_still_there, relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from planodev.deadline import Limit
     from planodev.engines.docker.client import Api
     from planodev.problems import Problem
     from planodev.progress import Progress
 
+# psql ends by itself, also where nobody waits for it any more; an image without coreutils may have no `timeout`. Not by
+# KILL, of which `timeout` dies too: the postmaster, process 1 there, then reaps a killed psql, and takes that for a
+# crash of the server. Source: docker-library/postgres, issue 1349.
+_BOUND = 'command -v timeout >/dev/null && set -- timeout "$PLANODEV_SECONDS"; '
+_PSQL = 'printf %s "$PLANODEV_SQL" | "$@" psql -XAtq -v ON_ERROR_STOP=1'
+_ENDED = (124, 143)  # exit codes of what `timeout` has ended, of coreutils and of BusyBox
 
-def connect(environment: Mapping[str, str], limit: float) -> DockerEngine:
+
+def connect(environment: Mapping[str, str], limit: Limit) -> DockerEngine:
     """Find the engine and shake hands with it.
 
     Args:
         environment: for DOCKER_HOST and its like.
-        limit: seconds for one exchange with it, from now on.
+        limit: gives the seconds that may still be waited for it.
 
     Raises:
         NoEngine: none answers, one answers with an error, or is too old; with the fix for each.
@@ -60,7 +71,7 @@ def connect(environment: Mapping[str, str], limit: float) -> DockerEngine:
 
         client = sdk.connect(where, limit)
     quick.check_version(where, client.version())
-    return DockerEngine(client, where)
+    return DockerEngine(client, where, limit)
 
 
 class DockerEngine:
@@ -69,8 +80,9 @@ class DockerEngine:
     why = ""
     wording = WORDING
 
-    def __init__(self, client: Api, where: endpoint.Endpoint) -> None:
+    def __init__(self, client: Api, where: endpoint.Endpoint, limit: Limit) -> None:
         self.api = client
+        self.limit = limit
         self._where = where
         self._listed: list[dict[str, Any]] = []  # every container, by the last look
         self._probe: probe.ProbeContainer | None = None
@@ -218,7 +230,9 @@ class DockerEngine:
     def stop(self, container: Container, timeout: float) -> None:
         if container.state == "paused":
             self.api.unpause(container.id)
-        self.api.stop(container.id, timeout=round(timeout))
+        with suppress(Refused):  # a server that was sent SIGSTOP would not hear; a container that restarts has none
+            self.api.signal(container.id, "CONT")
+        self.api.stop(container.id, timeout=math.ceil(timeout))
         self._release_network(container)
 
     def remove_server(self, container: Container) -> None:
@@ -267,31 +281,33 @@ class DockerEngine:
 
     # Running psql
 
-    def psql(
+    def psql(  # noqa: PLR0913  where and what, and when it begins and ends
         self,
         where: Container | Probe,
         script: str,
         env: Mapping[str, str],
         *,
+        seconds: float,
         ready: bool = False,
         go: Callable[[], bool] | None = None,
     ) -> Output:
         number = self._begin_probe(where.image, where.life).wait() if isinstance(where, Probe) else where.id
         # Through the environment, since arguments show in `ps`, and the SDK cannot write to a command's standard
         # input on Windows.
-        variables = {**env, "PLANODEV_SQL": script}
-        command = 'printf %s "$PLANODEV_SQL" | psql -XAtq -v ON_ERROR_STOP=1'
+        variables = {**env, "PLANODEV_SQL": script, "PLANODEV_SECONDS": str(math.ceil(seconds))}
+        command = _PSQL
         if ready:
             mount = labels.mount_of(self.api.inspect_container(number))
             variables["PLANODEV_MARK"] = f"{mount['Destination']}/{labels.READY_MARK}"
             command = f'touch "$PLANODEV_MARK" && sync "$PLANODEV_MARK" && {command}'
         try:
-            code, out, err = self.api.exec_run(number, ["sh", "-c", command], variables, go)
+            code, out, err = self.api.exec_run(number, ["sh", "-c", _BOUND + command], variables, go)
         except Refused as error:
             if error.status != CONFLICT or isinstance(where, Probe):
                 raise
             return Output(1, "", error.text)  # the server has stopped, or was paused
-        return Output(code, out.decode(errors="replace"), err.decode(errors="replace"))
+        said = limits.silent(seconds) if code in _ENDED else err.decode(errors="replace")
+        return Output(code, out.decode(errors="replace"), said)
 
     def prepare(self, image: str, mode: str, life: float) -> None:
         if mode == "docker":

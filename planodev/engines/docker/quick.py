@@ -8,6 +8,7 @@ endpoint, goes to the SDK, which is loaded at that moment.
 from __future__ import annotations
 
 import json
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -21,6 +22,7 @@ from planodev.engines.docker.transport import Answer, NobodyListens, Transport
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from planodev.deadline import Limit
     from planodev.engines.docker.sdk import Client
     from planodev.engines.endpoint import Endpoint
     from planodev.problems import PlanodevError
@@ -38,11 +40,11 @@ class QuickClient:
 
     Args:
         where: the engine.
-        limit: seconds for one exchange with it, the SDK's too.
+        limit: gives the seconds for one exchange with it, the SDK's too.
 
     """
 
-    def __init__(self, where: Endpoint, limit: float) -> None:
+    def __init__(self, where: Endpoint, limit: Limit) -> None:
         self._where = where
         self._limit = limit
         self._http = Transport("/" + where.url.split("://", 1)[1].lstrip("/"), limit)
@@ -148,17 +150,21 @@ class QuickClient:
         return code, out, err
 
     def _run(self, path: str, go: Callable[[], bool] | None) -> tuple[bytes, bytes]:
+        began = time.monotonic()
+
         def said() -> bytes:
+            nonlocal began
             if not go:
                 return b""
             if not go():
                 raise NotToldToGo
+            began = time.monotonic()
             return b"\n"
 
         try:
             done = self._http.run(path, b'{"Detach": false, "Tty": false}', _JSON, said)
         except OSError as error:
-            raise self._lost(error) from error
+            raise self._lost(error, f"POST {path}", began) from error
         if isinstance(done, Answer):
             raise self._refusal("POST", path, done)
         if done.failure:
@@ -179,22 +185,25 @@ class QuickClient:
             raise self._lost(NotHttp(f"what came broke off, or is no engine's answer: {text}")) from error
 
     def _ask(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
+        began = time.monotonic()
         try:
             answer = self._http.ask(method, path, body, headers or {})
         except OSError as error:
-            raise self._lost(error) from error
+            raise self._lost(error, f"{method} {path.partition('?')[0]}", began) from error
         if answer.status >= 400:  # noqa: PLR2004
             raise self._refusal(method, path, answer)
         return answer
 
-    def _lost(self, error: OSError) -> PlanodevError:
+    def _lost(self, error: OSError, request: str = "", began: float = 0.0) -> PlanodevError:
+        """Return the error for a lost connection, or for a request that has got no whole answer in time."""
         from planodev.engines import failures
         from planodev.engines.endpoint import check_socket
 
         if isinstance(error, NotHttp) and self._version is None:
             return failures.answered_badly(self._where, f"it says no API version: {error}")
         if isinstance(error, TimeoutError):
-            return failures.timed_out(self._where, f"no whole answer within {self._limit:g} seconds")
+            seconds = round(time.monotonic() - began, 1)
+            return failures.timed_out(self._where, f"no whole answer to `{request}` within {seconds:g} seconds")
         if isinstance(error, NobodyListens):
             if self._version is None:
                 check_socket(self._where)  # which knows why that is, and raises it

@@ -24,6 +24,7 @@ from planodev.engines.docker.client import NOT_FOUND, NOTED, Refused, ended
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from planodev.deadline import Limit
     from planodev.engines import Streams
     from planodev.engines.endpoint import Endpoint
     from planodev.problems import PlanodevError
@@ -43,11 +44,11 @@ class Client:
     Args:
         sdk: the client.
         where: the engine.
-        limit: seconds for one call; what the call itself says how long to wait for comes on top.
+        limit: gives the seconds for one call; what the call itself says how long to wait for comes on top.
 
     """
 
-    def __init__(self, sdk: docker.APIClient, where: Endpoint, limit: float) -> None:
+    def __init__(self, sdk: docker.APIClient, where: Endpoint, limit: Limit) -> None:
         self._sdk = sdk
         self._where = where
         self._limit = limit
@@ -60,7 +61,7 @@ class Client:
 
         @functools.wraps(method)
         def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-            return self._bounded(kwargs.get("timeout") or 0, lambda: method(*args, **kwargs))
+            return self._bounded(kwargs.get("timeout") or 0, lambda: method(*args, **kwargs), name)
 
         return call
 
@@ -87,7 +88,7 @@ class Client:
 
     def get_files(self, container: str, path: str) -> bytes:
         """Return a file or directory of a container as a tar archive."""
-        return bytes(self._bounded(0, lambda: b"".join(self._sdk.get_archive(container, path)[0])))
+        return bytes(self._bounded(0, lambda: b"".join(self._sdk.get_archive(container, path)[0]), "get_archive"))
 
     def signal(self, container: str, name: str) -> None:
         """Send a signal to a container's first process."""
@@ -157,12 +158,12 @@ class Client:
                 raise self._told(event) from event
             yield event
 
-    def _bounded(self, more: float, call: Callable[[], Any]) -> Any:  # noqa: ANN401
-        seconds = self._limit + more
+    def _bounded(self, more: float, call: Callable[[], Any], name: str) -> Any:  # noqa: ANN401
+        seconds = self._limit() + more
         try:
             return within(seconds, call)
         except (TimeoutError, requests.exceptions.ReadTimeout) as error:
-            raise self._timed_out(f"no whole answer within {seconds:g} seconds") from error
+            raise self._timed_out(f"no whole answer to `{name}` within {seconds:.3g} seconds") from error
         except Exception as error:
             told = self._told(error)
             if told is error:
@@ -193,20 +194,22 @@ def _feed(stream: Any, source: BinaryIO | None) -> None:  # noqa: ANN401  a sock
         stream.shutdown(socket.SHUT_WR)
 
 
-def connect(where: Endpoint, limit: float, version: str = "auto") -> Client:
+def connect(where: Endpoint, limit: Limit, version: str = "auto") -> Client:
     """Shake hands with the engine at an endpoint; a known API version saves that.
 
     Raises:
-        NoEngine: it does not answer within `limit` seconds, answers with an error, or its address cannot be used.
+        NoEngine: it does not answer in time, answers with an error, or its address cannot be used.
 
     """
 
     def made() -> docker.APIClient:
         # The SDK's own limit is for silence alone. Of a read that it ends, its threads end too.
-        return docker.APIClient(base_url=where.url, tls=where.tls or False, version=version, timeout=round(limit))
+        return docker.APIClient(
+            base_url=where.url, tls=where.tls or False, version=version, timeout=max(1, round(limit()))
+        )
 
     try:
-        return Client(within(limit, made), where, limit)
+        return Client(within(limit(), made), where, limit)
     except Exception as error:
         if found := _explained(where, error):
             raise found from error

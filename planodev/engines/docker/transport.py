@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from _typeshed import ReadableBuffer, WriteableBuffer
 
+    from planodev.deadline import Limit
+
 # Bytes of one answer. A machine's whole list of containers takes some 100 kB; this only bounds an endless one.
 LARGEST = 2**28
 _PIECE = 2**16
@@ -50,13 +52,13 @@ class Transport:
 
     Args:
         path: the socket.
-        limit: seconds for one exchange, from connecting to the answer's last byte.
+        limit: gives the seconds for one exchange, from connecting to the answer's last byte.
 
     """
 
-    def __init__(self, path: str, limit: float) -> None:
+    def __init__(self, path: str, limit: Limit) -> None:
         self._path = path
-        self.limit = limit
+        self._limit = limit
         self._idle: deque[_Connection] = deque()  # whose append and pop are atomic
 
     def ask(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
@@ -68,7 +70,7 @@ class Transport:
             OSError: the connection broke off, or the limit has passed (`TimeoutError`).
 
         """
-        ends = time.monotonic() + self.limit
+        ends = time.monotonic() + self._limit()
         if method == "GET" and self._idle:
             kept = self._idle.pop()
             kept.ends = ends
@@ -80,7 +82,7 @@ class Transport:
 
     def tell(self, method: str, target: str) -> None:
         """Send a request whose answer nobody waits for; raises what `ask` does but for the answer."""
-        with closing(self._open(time.monotonic() + self.limit)) as connection:
+        with closing(self._open(time.monotonic() + self._limit())) as connection:
             connection.request(method, target)
 
     def run(self, target: str, body: bytes, headers: Mapping[str, str], said: Callable[[], bytes]) -> Answer | Frames:
@@ -103,13 +105,13 @@ class Transport:
         upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}  # without which a proxy in between sends no input on
         frames = Frames()
         with (
-            closing(self._open(time.monotonic() + self.limit)) as connection,
+            closing(self._open(time.monotonic() + self._limit())) as connection,
             closing(connection.asked("POST", target, body, {**headers, **upgrade})) as response,
         ):
             if response.status not in (_SWITCHING_PROTOCOLS, http.client.OK):
                 return _whole(response)
             given = said()
-            connection.ends = time.monotonic() + self.limit
+            connection.ends = time.monotonic() + self._limit()
             if given:
                 connection.line.sendall(given)
             for piece in _pieces(response):

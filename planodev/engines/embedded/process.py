@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from planodev.engines import Output, PortTaken
 from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Runner
+from planodev.postgres import limits
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, Conflict, Fix, NotReady
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from planodev.engines.embedded.programs import Program
 
 _POLL = 0.005  # seconds
+_ENDED = 124  # the exit code of a `psql` whose time was over, as timeout(1) has it
 _LONGEST_LOG = 4_000_000  # bytes; a longer one is put aside at the next start
 # Lines of postmaster.pid. Source: PostgreSQL 16, src/include/utils/pidfile.h.
 _PID, _PORT, _LISTENS, _STATUS = 0, 3, 5, 7
@@ -182,20 +184,25 @@ def wait_ready(directory: DataDirectory, server: subprocess.Popen[bytes], timeou
 
 
 def stop(directory: DataDirectory, timeout: float, child: subprocess.Popen[bytes] | None) -> None:
-    """Shut the server down: fast and clean, at once where that takes longer than `timeout` seconds.
+    """Shut the server down: fast and clean; at once, and in the end by force, where that takes longer than `timeout`.
 
-    Either way nothing that was committed is lost.
+    Nothing that was committed is lost by either.
+
+    Args:
+        directory: its data.
+        timeout: seconds for all of it.
+        child: the server, where this process has started it.
 
     Raises:
-        NotReady: it is still there after both.
+        NotReady: it is still there after all that.
 
     """
-    for kind, patience in ((signal.SIGINT, timeout), (signal.SIGQUIT, 10.0)):
+    for kind, share in ((signal.SIGINT, 0.6), (signal.SIGQUIT, 0.2), (signal.SIGKILL, 0.2)):
         running = postmaster(directory)
         if running is None:
             return
-        os.kill(running.pid, kind)
-        deadline = time.monotonic() + patience
+        _signal(running.pid, kind)
+        deadline = time.monotonic() + share * timeout
         while time.monotonic() < deadline:
             if child:
                 child.poll()  # or it stays in the list of processes, and looks alive
@@ -208,6 +215,20 @@ def stop(directory: DataDirectory, timeout: float, child: subprocess.Popen[bytes
         why=f"process {running.pid} is still there",  # type: ignore[union-attr]
         fix=f"`kill -9 {running.pid}`; nothing that was committed is lost",  # type: ignore[union-attr]
     )
+
+
+def _signal(pid: int, kind: signal.Signals) -> None:
+    """Send a signal to the postmaster, thawed if it was frozen; by force to its children as well."""
+    import psutil
+
+    everybody: list[psutil.Process] = []
+    with suppress(psutil.Error):
+        server = psutil.Process(pid)
+        everybody = [server, *server.children(recursive=True)]
+        server.send_signal(kind)
+    for process in everybody:
+        with suppress(psutil.Error):
+            process.send_signal(signal.SIGKILL if kind == signal.SIGKILL else signal.SIGCONT)
 
 
 def end_everything(directory: DataDirectory) -> None:
@@ -225,23 +246,27 @@ def end_everything(directory: DataDirectory) -> None:
 def own_way_in(directory: DataDirectory, port: int, env: Mapping[str, str]) -> dict[str, str]:
     """Return libpq's variables with the way in that asks for no password: as the superuser, in the role PGUSER."""
     role = env.get("PGUSER", SUPERUSER)
+    options = [env.get("PGOPTIONS", ""), "" if role == SUPERUSER else f"-c role={role}"]
     return {
         **env,
         "PGHOST": LOOPBACK,
         "PGPORT": str(port),
         "PGUSER": SUPERUSER,
         "PGPASSFILE": str(directory.pgpass),
-        "PGOPTIONS": "" if role == SUPERUSER else f"-c role={role}",
+        "PGOPTIONS": " ".join(filter(None, options)),
         "PGSSLMODE": "disable",
         "PGGSSENCMODE": "disable",
-        "PGCONNECT_TIMEOUT": "5",
         "PGAPPNAME": "planodev",
         "PGCLIENTENCODING": "UTF8",
     }
 
 
-def psql(program: Program, script: str, env: Mapping[str, str]) -> Output:
-    """Run a script by `psql` on this machine, with these variables and no others."""
+def psql(program: Program, script: str, env: Mapping[str, str], seconds: float) -> Output:
+    """Run a script by `psql` on this machine, with these variables and no others, for some seconds at most."""
     command = [program.path("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1"]
-    done = subprocess.run(command, input=script.encode(), env=dict(env), cwd="/", capture_output=True, check=False)
+    whole = {"input": script.encode(), "env": dict(env), "cwd": "/", "capture_output": True}
+    try:
+        done = subprocess.run(command, **whole, timeout=seconds, check=False)  # type: ignore[call-overload]
+    except subprocess.TimeoutExpired as error:
+        return Output(_ENDED, (error.stdout or b"").decode(errors="replace"), limits.silent(seconds))
     return Output(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))

@@ -1,0 +1,33 @@
+"""How long a command may still wait: one end for all of its waits, however many there are."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+# Gives the seconds that may still be waited, asked anew before each wait.
+Limit = Callable[[], float]
+# Seconds that a wait gets after the end: to say what is wrong the server is looked at once more.
+GRACE = 0.5
+
+
+class Deadline:
+    """The moment by which all that a command waits for has to be over.
+
+    Args:
+        seconds: from now, or from the last `restart`.
+
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew, after something that takes as long as it takes: a pull, a copy, a question to the user."""
+        self._ends = time.monotonic() + self._seconds
+
+    def left(self, most: float = math.inf) -> float:
+        """Return the seconds that may still be waited, at most `most` of them."""
+        return min(most, max(GRACE, self._ends - time.monotonic()))

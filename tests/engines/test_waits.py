@@ -1,0 +1,149 @@
+"""What keeps a server from answering, on every engine: each command ends in time, and names it; `down` stops it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+
+import psycopg
+import pytest
+
+LIMIT = 15.0  # seconds, for a command without `--timeout`
+
+
+@contextlib.contextmanager
+def at_most(seconds):
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < seconds
+
+
+def took(project, *command):
+    began = time.monotonic()
+    project(*command)
+    return time.monotonic() - began
+
+
+@contextlib.contextmanager
+def locked(project):
+    """Hold the table as a migration does that somebody has left open; yields the session's process."""
+    with project.login(autocommit=False) as session:
+        session.execute("LOCK TABLE conversation_states IN ACCESS EXCLUSIVE MODE")
+        yield session.info.backend_pid
+        with contextlib.suppress(psycopg.Error):
+            session.rollback()
+        session.close()
+
+
+def signal_server(project, name):
+    """Send a signal to the postmaster alone; its children go on."""
+    if project.engine == "docker":
+        project.api.kill(project.status()["container"], signal=name)
+    else:
+        os.kill(project.pid(), getattr(signal, name))
+
+
+@pytest.fixture
+def filled(project):
+    project("up", "--plano", "native")
+    project.store("kept")
+    return project
+
+
+def test_a_locked_table_is_named_with_its_holder_and_keeps_down_from_nothing(filled):
+    with locked(filled) as pid:
+        with at_most(LIMIT):
+            status = filled("status", "--json").json
+        assert (status["data"]["state"], status["data"]["table"]) == ("running", "ready")
+        assert status["data"]["conversations"] is None
+        assert [w["code"] for w in status["warnings"]] == ["table-locked"]
+        for command, seconds in ((("verify",), LIMIT), (("up",), LIMIT), (("up", "--timeout", "5"), 6.5)):
+            with at_most(seconds):
+                refused = filled(*command, "--json", code=7)
+            assert refused.error == "table-locked", command
+            why = refused.json["error"]["why"]
+            assert f"process {pid} " in why
+            assert "`LOCK TABLE conversation_states`" in why
+            assert f"since {time.gmtime().tm_year}-" in why
+        with at_most(LIMIT):
+            filled("doctor", code=7)
+        with at_most(LIMIT):
+            assert filled("down", "--keep-data", "--json").json["data"]["stopped"]
+    filled("up")
+    assert filled.stored() == ["kept"]
+
+
+def test_what_is_about_to_be_deleted_is_named_also_where_it_cannot_be_counted(filled):
+    with locked(filled), at_most(LIMIT):
+        refused = filled("down", "--delete-data", "--json", code=2)
+        assert "every stored conversation turn (not counted, since Postgres" in refused.json["error"]["message"]
+    assert filled.stored() == ["kept"]
+
+
+def test_a_lock_that_is_given_back_in_time_disturbs_nobody(filled):
+    with filled.login(autocommit=False) as session:
+        session.execute("LOCK TABLE conversation_states IN ACCESS EXCLUSIVE MODE")
+        later = threading.Timer(1.0, session.rollback)
+        later.start()
+        filled("verify")
+        later.join()
+
+
+def test_a_frozen_server_is_told_in_time_and_down_stops_it(filled):
+    signal_server(filled, "SIGSTOP")
+    with at_most(LIMIT):
+        status = filled("status", "--json").json
+    assert status["data"]["state"] == "broken"
+    assert [w["code"] for w in status["warnings"]] == ["server-silent"]
+    with at_most(LIMIT):
+        assert filled("verify", "--json", code=7).error == "unreachable"
+    with at_most(6.5):
+        assert filled("up", "--timeout", "5", "--json", code=6).error == "not-ready-in-time"
+    with at_most(LIMIT):
+        assert filled("down", "--keep-data", "--json").json["data"]["stopped"]
+    filled("up")
+    assert filled.stored() == ["kept"]
+
+
+def test_a_session_that_is_frozen_with_the_server_ends_by_force(filled):
+    with filled.login() as session:
+        pid = session.info.backend_pid
+        if filled.engine == "docker":
+            name = filled.status()["container"]
+            number = filled.api.exec_create(name, ["sh", "-c", f"kill -STOP {pid}"])["Id"]
+            filled.api.exec_start(number)
+        else:
+            os.kill(pid, signal.SIGSTOP)
+        with at_most(LIMIT):
+            filled("down", "--keep-data")
+        session.close()
+    filled("up")
+    assert filled.stored() == ["kept"]
+
+
+def test_a_million_turns_cost_no_more_than_none(filled):
+    def times():
+        return [min(took(filled, command) for _ in range(3)) for command in ("status", "up")]
+
+    before = times()
+    with filled.login() as session:
+        session.execute(
+            "INSERT INTO conversation_states (response_id, input_items, created_at, model, provider)"
+            " SELECT 'row-' || n, '[]', 1, 'm', 'p' FROM generate_series(1, 1000000) AS n"
+        )
+    for analysed in (False, True):
+        data = filled.status()
+        assert data["conversations_estimated"]
+        assert 0.8e6 < data["conversations"] < 1.2e6, analysed
+        with filled.login() as session:
+            session.execute("ANALYZE conversation_states")
+    assert "about 1" in filled("status").out
+    after = times()
+    assert all(now < then + 0.3 for now, then in zip(after, before, strict=True)), (before, after)
+    refused = filled("down", "--delete-data", "--json", code=2)
+    assert "about 1" in refused.json["error"]["message"]
+    with at_most(LIMIT):
+        filled("down", "--keep-data")
