@@ -84,7 +84,7 @@ SELECT json_build_object(
 COUNT = f"""\
 SELECT CASE WHEN n <= {MOST_COUNTED} THEN n
   ELSE greatest(n, (SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass('{NAME}'))) END
-FROM (SELECT count(*) AS n FROM (SELECT FROM {NAME} LIMIT {MOST_COUNTED + 1}) AS some) AS counted"""
+FROM (SELECT count(*) AS n FROM (SELECT FROM {NAME} LIMIT {MOST_COUNTED + 1}) AS seen) AS counted"""
 
 IS_THERE = f"SELECT to_regclass('{NAME}') IS NOT NULL"
 
