@@ -14,7 +14,7 @@ import pytest
 from planodev.engines import failures
 
 ROOT = Path(__file__).parents[2]
-REFERENCE = (ROOT / "docs/reference.md").read_text()
+REFERENCE = "\n".join(page.read_text() for page in sorted((ROOT / "docs/reference").glob("*.md")))
 COMMANDS = ("up", "down", "status", "verify", "run", "env", "doctor", "production")
 
 
@@ -125,7 +125,7 @@ def test_every_key_of_doctors_json_is_in_the_reference():
 def test_the_line_that_starts_plano_is_the_one_that_up_ends_with():
     from planodev.commands.report import next_command
 
-    pages = [ROOT / "README.md", ROOT / "docs/reference.md", *(ROOT / "examples").rglob("README.md")]
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("README.md")]
     for mode in ("docker", "native"):
         settings = SimpleNamespace(config=SimpleNamespace(value=""))
         line = str(next_command(SimpleNamespace(mode=mode, settings=settings))).strip("`")
