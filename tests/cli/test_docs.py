@@ -184,3 +184,10 @@ def test_the_example_of_env_is_read_by_all_and_holds_no_password():
     values = load(ROOT / ".env.example").values
     assert set(KEYS) - {"DB_PASS"} <= set(values)
     assert not values.get("DB_PASS")
+
+
+def test_decisions_are_numbered_without_gaps():
+    pages = sorted((ROOT / "docs/adr").glob("*.md"))
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    for number, page in enumerate(pages, 1):
+        assert page.read_text().startswith(f"# {number}. "), page.name
