@@ -134,13 +134,20 @@ def test_the_line_that_starts_plano_is_the_one_that_up_ends_with():
         assert "set -a" not in page.read_text(), page
 
 
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
+PAGES = [
+    *ROOT.glob("*.md"),
+    *(page for place in ("docs", "examples", "skills") for page in (ROOT / place).rglob("*.md")),
+]
 
 
 def anchors(page):
     """Return what a link to a heading of this page may end with, made as GitHub makes it."""
+    return set(ordered_anchors(page))
+
+
+def ordered_anchors(page):
     headings = re.findall(r"^#+ (.*)$", re.sub(r"(?ms)^```.*?^```", "", page.read_text()), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -159,6 +166,18 @@ def test_every_page_is_reached_from_the_readme():
             seen.add(page)
             todo += [page.parent / target for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())]
     assert not sorted(page.name for page in set(PAGES) - seen if "adr" not in page.parts)
+
+
+def test_every_fault_of_plano_has_a_section_and_a_test_that_is_there():
+    text = (ROOT / "docs/upstream.md").read_text()
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| [")]
+    linked = [re.search(r"#([^)]*)\)", row[0])[1] for row in rows]
+    assert linked == [anchor for anchor in ordered_anchors(ROOT / "docs/upstream.md") if anchor in linked]
+    assert len(linked) == text.count("\n## ")
+    for row in rows:
+        noticed = row[3].strip(" |`")
+        path, _, test = noticed.partition("::")
+        assert noticed == "by hand" or f"def {test}(" in (ROOT / path).read_text(), noticed
 
 
 def test_no_code_is_explained_twice():
