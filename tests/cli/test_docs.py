@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -210,3 +211,27 @@ def test_decisions_are_numbered_without_gaps():
     assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
     for number, page in enumerate(pages, 1):
         assert page.read_text().startswith(f"# {number}. "), page.name
+
+
+def commands_on(page):
+    """Yield each planodev command on a page, in its text and in its blocks, without what only stands for something."""
+    text = page.read_text()
+    outside = re.sub(r"(?ms)^```.*?^```", "", text)
+    blocks = re.findall(r"(?ms)^```(?:sh|bash|console)\n(.*?)^```", text)
+    lines = re.findall(r"`(planodev [^`]+)`", outside)
+    lines += [line.removeprefix("$ ") for block in blocks for line in re.findall(r"(?m)^(?:\$ )?planodev .*$", block)]
+    for line in dict.fromkeys(lines):
+        line = re.split(r"\s(?:#|\||&&|;|>)|;", line)[0]  # noqa: PLW2901  what the shell does with it
+        if "…" not in line and not re.search(r"\b[A-Z]{2,}\b|project:", line):
+            yield line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_on_a_page_is_one(page, capsys):
+    from planodev.cli.main import main
+
+    for line in commands_on(page):
+        words = shlex.split(line)[1:]
+        place = next((number for number, word in enumerate(words, 1) if word in COMMANDS), len(words))
+        code = main([*words[:place], "--help", *words[place:]])  # everything is read, and nothing is run
+        assert code == 0, f"{line}\n{capsys.readouterr().err}"

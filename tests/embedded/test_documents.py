@@ -84,6 +84,27 @@ def test_what_the_skill_says_within_its_text_runs_too(shell):
             shell(command, code=2 if command.endswith("--delete-data") else 0)
 
 
+# Not exit code 0 here: a container does not reach this server, nobody confirms, and nothing is filled in.
+REFUSED = {
+    "planodev run -- planoai up --docker": 7,
+    "planodev down --delete-data": 2,
+    "planodev verify --env-file .env.production": 7,
+}
+
+
+def test_the_commands_of_the_readme_run(shell):
+    readme = re.sub(r"(?ms)^```.*?^```", "", (ROOT / "README.md").read_text())
+    commands = dict.fromkeys(re.findall(r"`(planodev [^`]+)`", readme))
+    assert len(commands) > 10
+    assert not set(REFUSED) - set(commands)
+    for command in commands:
+        if "COMMAND" in command or "--engine docker" in command:
+            continue
+        if command.startswith("planodev run"):
+            shell("planodev up")  # whatever came before
+        shell(command, code=REFUSED.get(command, 0))
+
+
 def test_the_skill_has_what_skills_of_plano_have():
     head = YAML(typ="safe").load(SKILL.split("---\n")[1])
     assert head["name"] == "planodev"
