@@ -6,12 +6,14 @@ BIN := $(VENV)/bin
 NEWEST := .cache/newest
 PLANOAI_VENV := .cache/planoai
 ENVOY_VENV := .cache/envoy
+PACKAGE := .cache/package
+LOCKED := -c tests/constraints.txt
 # The client of the engine that tests/setup has started, where this machine has none.
 export PATH := $(abspath .cache/bin):$(PATH)
 export PLANOAI := $(abspath $(PLANOAI_VENV)/bin/python)
 export ENVOY := $(abspath $(ENVOY_VENV)/bin/envoy)
 
-.PHONY: up down test test-engines test-docker test-injured test-apart test-faults test-kills test-matrix check format bench clean
+.PHONY: up down test test-engines test-docker test-injured test-apart test-faults test-kills test-matrix check format bench package lock clean
 
 up: $(VENV)/.up
 	$(BIN)/planodev -C examples/support-agent up
@@ -21,6 +23,7 @@ down: $(VENV)/.up
 
 test: $(VENV)/.test $(NEWEST)/.test $(PLANOAI_VENV)/.done $(ENVOY_VENV)/.done check
 	PYTHON=$(abspath $(BIN)/python) tests/setup
+	$(MAKE) package
 	$(NEWEST)/bin/python -m pytest -q tests/unit tests/cli tests/contracts
 	$(MAKE) $(AT_ONCE) test-docker test-injured test-apart
 
@@ -70,26 +73,41 @@ bench: $(VENV)/.test $(PLANOAI_VENV)/.done
 	$(BIN)/python bench/bench.py --planoai $(PLANOAI_VENV)/bin/planoai
 	$(BIN)/python bench/embedded.py
 
+# The wheel and the source archive in dist/, each way to install them tried in an empty environment.
+package: $(PACKAGE)/.done
+	tests/package $(PACKAGE)/bin
+
+# The versions of everything that tests/venv installs: those that are there are kept, unless UPGRADE=--upgrade.
+LOCK = $(PACKAGE)/bin/uv pip compile --quiet --universal --python-version 3.10 --no-annotate --custom-compile-command "make lock" \
+	$(UPGRADE) --output-file
+lock: $(PACKAGE)/.done
+	$(LOCK) tests/constraints.txt --all-extras pyproject.toml tests/package.in
+	$(LOCK) tests/constraints-planoai.txt tests/planoai.in
+
 clean:
 	tests/teardown
 	rm -rf $(VENV) .cache
 
 # With a PostgreSQL of its own, so that it runs without Docker too; without one where none is made for this system.
-$(VENV)/.up: pyproject.toml
-	tests/venv $(PYTHON) $(VENV) -e .[embedded] || tests/venv $(PYTHON) $(VENV) -e .
+$(VENV)/.up: pyproject.toml tests/constraints.txt
+	tests/venv $(PYTHON) $(VENV) $(LOCKED) -e .[embedded] || tests/venv $(PYTHON) $(VENV) $(LOCKED) -e .
 	touch $@
 
-$(VENV)/.test: pyproject.toml
-	tests/venv $(PYTHON) $(VENV) -e .[test,embedded]
+$(VENV)/.test: pyproject.toml tests/constraints.txt
+	tests/venv $(PYTHON) $(VENV) $(LOCKED) -e .[test,embedded]
 	touch $@ $(VENV)/.up
 
-$(NEWEST)/.test: pyproject.toml
-	tests/venv $$(bash tests/pythons | tail -n 1) $(NEWEST) -e .[test]
+$(PACKAGE)/.done: tests/package.in tests/constraints.txt
+	tests/venv $(PYTHON) $(PACKAGE) $(LOCKED) -r tests/package.in
+	touch $@
+
+$(NEWEST)/.test: pyproject.toml tests/constraints.txt
+	tests/venv $$(bash tests/pythons | tail -n 1) $(NEWEST) $(LOCKED) -e .[test]
 	touch $@
 
 # The real planoai, in an environment of its own: it judges what planodev writes.
-$(PLANOAI_VENV)/.done:
-	tests/venv $$(bash tests/pythons | head -n 2 | tail -n 1) $(PLANOAI_VENV) planoai==0.4.39
+$(PLANOAI_VENV)/.done: tests/constraints-planoai.txt
+	tests/venv $$(bash tests/pythons | head -n 2 | tail -n 1) $(PLANOAI_VENV) -c tests/constraints-planoai.txt planoai
 	touch $@
 
 # The real Envoy of the version that Plano pins: it judges what planoai makes of a configuration.

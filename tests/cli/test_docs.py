@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from planodev.engines import failures
 
 ROOT = Path(__file__).parents[2]
-REFERENCE = (ROOT / "docs/reference.md").read_text()
+REFERENCE = "\n".join(page.read_text() for page in sorted((ROOT / "docs/reference").glob("*.md")))
 COMMANDS = (
     *("up", "down", "status", "conversations", "psql", "logs", "snapshot", "reset", "verify", "run", "env", "doctor"),
     "production",
@@ -132,7 +133,7 @@ def test_every_key_of_doctors_json_is_in_the_reference():
 def test_the_line_that_starts_plano_is_the_one_that_up_ends_with():
     from planodev.commands.report import next_command
 
-    pages = [ROOT / "README.md", ROOT / "docs/reference.md", *(ROOT / "examples").rglob("README.md")]
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("README.md")]
     for mode in ("docker", "native"):
         settings = SimpleNamespace(config=SimpleNamespace(value=""))
         line = str(next_command(SimpleNamespace(mode=mode, settings=settings))).strip("`")
@@ -141,10 +142,50 @@ def test_the_line_that_starts_plano_is_the_one_that_up_ends_with():
         assert "set -a" not in page.read_text(), page
 
 
-def test_links_between_documents_lead_somewhere():
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+PAGES = [
+    *ROOT.glob("*.md"),
+    *(page for place in ("docs", "examples", "skills") for page in (ROOT / place).rglob("*.md")),
+]
+
+
+def anchors(page):
+    """Return what a link to a heading of this page may end with, made as GitHub makes it."""
+    return set(ordered_anchors(page))
+
+
+def ordered_anchors(page):
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"(?ms)^```.*?^```", "", page.read_text()), re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_documents_lead_to_a_page_and_to_a_heading(page):
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text()):
+        there = page.parent / target if target else page
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there), f"{target}#{anchor}"
+
+
+def test_every_page_is_reached_from_the_readme():
+    seen, todo = set(), [ROOT / "README.md"]
+    while todo:
+        page = todo.pop().resolve()
+        if page not in seen and page.suffix == ".md":
+            seen.add(page)
+            todo += [page.parent / target for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())]
+    assert not sorted(page.name for page in set(PAGES) - seen if "adr" not in page.parts)
+
+
+def test_every_fault_of_plano_has_a_section_and_a_test_that_is_there():
+    text = (ROOT / "docs/upstream.md").read_text()
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| [")]
+    linked = [re.search(r"#([^)]*)\)", row[0])[1] for row in rows]
+    assert linked == [anchor for anchor in ordered_anchors(ROOT / "docs/upstream.md") if anchor in linked]
+    assert len(linked) == text.count("\n## ")
+    for row in rows:
+        noticed = row[3].strip(" |`")
+        path, _, test = noticed.partition("::")
+        assert noticed == "by hand" or f"def {test}(" in (ROOT / path).read_text(), noticed
 
 
 def test_no_code_is_explained_twice():
@@ -170,3 +211,34 @@ def test_the_example_of_env_is_read_by_all_and_holds_no_password():
     values = load(ROOT / ".env.example").values
     assert set(KEYS) - {"DB_PASS"} <= set(values)
     assert not values.get("DB_PASS")
+
+
+def test_decisions_are_numbered_without_gaps():
+    pages = sorted((ROOT / "docs/adr").glob("*.md"))
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    for number, page in enumerate(pages, 1):
+        assert page.read_text().startswith(f"# {number}. "), page.name
+
+
+def commands_on(page):
+    """Yield each planodev command on a page, in its text and in its blocks, without what only stands for something."""
+    text = page.read_text()
+    outside = re.sub(r"(?ms)^```.*?^```", "", text)
+    blocks = re.findall(r"(?ms)^```(?:sh|bash|console)\n(.*?)^```", text)
+    lines = re.findall(r"`(planodev [^`]+)`", outside)
+    lines += [line.removeprefix("$ ") for block in blocks for line in re.findall(r"(?m)^(?:\$ )?planodev .*$", block)]
+    for line in dict.fromkeys(lines):
+        line = re.split(r"\s(?:#|\||&&|;|>)|;", line)[0]  # noqa: PLW2901  what the shell does with it
+        if "…" not in line and not re.search(r"\b[A-Z]{2,}\b|project:", line):
+            yield line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_on_a_page_is_one(page, capsys):
+    from planodev.cli.main import main
+
+    for line in commands_on(page):
+        words = shlex.split(line)[1:]
+        place = next((number for number, word in enumerate(words, 1) if word in COMMANDS), len(words))
+        code = main([*words[:place], "--help", *words[place:]])  # everything is read, and nothing is run
+        assert code == 0, f"{line}\n{capsys.readouterr().err}"

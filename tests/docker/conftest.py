@@ -21,6 +21,7 @@ import psycopg
 import pytest
 
 from tests.plano.conftest import planoai  # noqa: F401  a fixture
+from tests.support import schemas
 
 from . import evidence
 
@@ -37,7 +38,9 @@ class Run:
 
     @property
     def json(self):
-        return json.loads(self.out)
+        document = json.loads(self.out)
+        schemas.hold(document)
+        return document
 
     @property
     def error(self):

@@ -1,4 +1,4 @@
-"""Which engine a project gets, by what has its data and what answers: the table of docs/adr/0021-which-engine.md."""
+"""Which engine a project gets, by what has its data and what answers: the table of docs/adr/0014-which-engine.md."""
 
 from types import SimpleNamespace
 
