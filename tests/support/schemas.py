@@ -22,5 +22,5 @@ def schema(command):
 
     names = [path.name for path in PLACE.glob("*.json")]
     resources = [(name, DRAFT202012.create_resource(json.loads((PLACE / name).read_text()))) for name in names]
-    file = f"{command.replace(' ', '-')}.json" if command != "planodev" else "common.json#/$defs/envelope"
+    file = f"{command.split(' ')[0]}.json" if command != "planodev" else "common.json#/$defs/envelope"
     return Draft202012Validator({"$ref": file}, registry=Registry().with_resources(resources))
