@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 
+_PUBLIC = ("DB_USER", "DB_HOST", "DB_PORT", "DB_NAME")  # what may be seen in a log
+
+
 def dotenv(values: Mapping[str, str]) -> str:
     """Return lines for python-dotenv and its like; quoted only where a value needs it."""
     return _lines(f"{name}={_dotenv(value)}" for name, value in values.items())
@@ -39,17 +42,34 @@ def as_json(values: Mapping[str, str]) -> str:
     return json.dumps(dict(values), indent=2, ensure_ascii=False) + "\n"
 
 
+def github(values: Mapping[str, str]) -> str:
+    """Return sh lines for a step of GitHub Actions: they mask what is secret, then set all for the steps that follow.
+
+    Source: https://docs.github.com/actions/using-workflows/workflow-commands-for-github-actions: `add-mask`, and
+    `GITHUB_ENV` with a line for each variable. The text of a command is percent-decoded.
+    """
+    secret = [value for name, value in values.items() if value and name not in _PUBLIC]
+    masks = (f"printf '::add-mask::%s\\n' {shlex.quote(_command_data(value))}" for value in dict.fromkeys(secret))
+    lines = (f"""printf '%s\\n' {shlex.quote(f"{name}={value}")} >> "$GITHUB_ENV\"""" for name, value in values.items())
+    return _lines([*masks, *lines])
+
+
 FORMATS: dict[str, Callable[[Mapping[str, str]], str]] = {
     "dotenv": dotenv,
     "shell": shell,
     "fish": fish,
     "powershell": powershell,
+    "github": github,
     "json": as_json,
 }
 
 
 def _lines(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
+
+
+def _command_data(value: str) -> str:
+    return value.replace("%", "%25")  # no value of `.env` has a line end
 
 
 def _dotenv(value: str) -> str:

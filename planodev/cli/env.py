@@ -31,6 +31,7 @@ def command(ctx: click.Context, /, form: str, **options: Any) -> None:  # noqa: 
     sh, bash, zsh   eval "$(planodev env --format shell)"
     fish            planodev env --format fish | source
     PowerShell      planodev env --format powershell | Out-String | Invoke-Expression
+    GitHub Actions  planodev env --format github | sh
     """  # noqa: D301  click's mark for lines that stay as they are
     values = handover.env(shared.place(ctx), options, dict(os.environ), ctx.obj)
     ctx.obj.warn()

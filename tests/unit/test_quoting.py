@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
@@ -145,6 +148,32 @@ def powershell_reads(text):
         found[head[1]] = value
         place += 2
     return found
+
+
+def github_reads(text):
+    """Return what a step would set, and what it masks: sh runs the lines, and GitHub's rules read them."""
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place) / "env"
+        file.touch()
+        environment = {"GITHUB_ENV": str(file), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+        done = subprocess.run(["sh"], input=text.encode(), env=environment, capture_output=True, check=True)
+        values = dict(line.split("=", 1) for line in file.read_text().split("\n")[:-1])
+    said = done.stdout.decode().split("\n")[:-1]
+    assert all(line.startswith("::add-mask::") for line in said)
+    return values, {line.removeprefix("::add-mask::").replace("%25", "%") for line in said}
+
+
+def test_github_masks_what_is_secret_and_sets_all():
+    values = {
+        "DB_USER": "plano",
+        "DB_PASS": "a%40b%25c 'd\" $e",
+        "DB_HOST": "127.0.0.1",
+        "OPENAI_API_KEY": "sk-é%",
+        "X": "",
+    }
+    found, masked = github_reads(quoting.github(values))
+    assert found == values
+    assert masked == {values["DB_PASS"], values["OPENAI_API_KEY"]}
 
 
 READERS = {"fish": fish_reads, "powershell": powershell_reads}
