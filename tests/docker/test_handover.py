@@ -183,7 +183,7 @@ REFUSED = {
     "no configuration": (Case(arguments=("--path", "nowhere")), "config-missing", "planodev"),
     "no storage": (Case([("config.yaml", r"^state_storage:(\n  .*)+", "")]), "config-without-storage", "up --yes`"),
     "in memory": (Case([("config.yaml", "type: postgres", "type: memory")]), "config-without-storage", "up --yes`"),
-    "no port": (Case([("config.yaml", "^    port: 12000\n", "")]), "listener-without-port", "`port:`"),
+    "no port": (Case([("config.yaml", "^    port: 12000\n", "")]), "listener-without-port", "`port: 12000`"),
     "a variable that is not set": (
         Case([("config.yaml", r"\$\{DB_HOST\}", "${DB_HOSTNAME}")]),
         "connection-string-unset",
