@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import re
 import select
 import shutil
@@ -283,6 +284,16 @@ def free_port():
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         return server.getsockname()[1]
+
+
+def free_ports():
+    """Return a free port whose next one is free as well, of those that no connection gets by chance."""
+    while True:
+        port = random.randrange(20000, 32000, 2)
+        with contextlib.suppress(OSError), socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", port))
+            other.bind(("127.0.0.1", port + 1))
+            return port
 
 
 def on_terminal(project, *arguments, answers=(), keys=None, timeout=60):

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from tests.docker.conftest import free_port, on_terminal
+from tests.docker.conftest import free_port, free_ports, on_terminal
 from tests.engines.place import OnEngine, base_directory, clean, require_engine
 from tests.plano.conftest import planoai_python
 from tests.unit.test_rules import BAD, BY_PLANOAI, MENDED, STARTS, mended
@@ -26,7 +26,7 @@ def running():
     require_engine("embedded")
     base = base_directory()
     made = OnEngine(base / "shop", base, "embedded")
-    made.environment |= {"PLANODEV_PORT": str(free_port()), "HOME": str(base), **KEYS}
+    made.environment |= {"PLANODEV_PORT": str(free_ports()), "HOME": str(base), **KEYS}
     if os.environ.get("PLANOAI") or os.environ.get("CI"):
         made.environment |= asking(base)
     made.write("config.yaml", OK)
