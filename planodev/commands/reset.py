@@ -29,10 +29,9 @@ def reset(context: Context) -> Result:
     at = own(context, "reset")
     with lock.hold(context.project, settings.DEFAULT_TIMEOUT):
         with access.session(at) as opened:
-            count = opened.execute(state_table.COUNT).fetchone()[0]
-        says = (
-            f"this deletes {counted(count)} in database `{at.ways[0].database}`; the table and Plano's connection stay"
-        )
+            count, estimated = state_table.read_count(opened.execute(state_table.COUNT).fetchone()[0])
+        held = counted(count, estimated=estimated)
+        says = f"this deletes {held} in database `{at.ways[0].database}`; the table and Plano's connection stay"
         confirm(context, says, Command("reset"))
         context.progress.begin("Emptying the table")
         with access.session(at, writes=True) as opened:

@@ -101,7 +101,9 @@ class TestLogs:
 
 class TestReset:
     def test_it_asks_and_empties_in_place(self, shop):
-        shop.store("a", "b")
+        shop.store("a")
+        assert "1 stored conversation turn in" in shop("reset", "--json", code=2).json["error"]["why"]
+        shop.store("b")
         refused = shop("reset", "--json", code=2).json["error"]
         assert (refused["code"], "2 stored conversation turns" in refused["why"]) == ("not-confirmed", True)
         code, screen = on_terminal(shop, "reset", answers=[("[y/N]", "\n")])
