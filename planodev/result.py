@@ -92,6 +92,11 @@ def envelope(
     }
 
 
+def number(count: int, noun: str) -> str:
+    """Return a number of things, such as `1 row` or `2 rows`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def counted(count: int | None, *, estimated: bool = False, why: str = "Postgres is not running") -> str:
     """Return the number of conversations in words; each stored turn is one row.
 
@@ -103,4 +108,4 @@ def counted(count: int | None, *, estimated: bool = False, why: str = "Postgres 
     """
     if count is None:
         return f"every stored conversation turn (not counted, since {why})"
-    return f"{'about ' if estimated else ''}{count} stored conversation turn{'' if count == 1 else 's'}"
+    return f"{'about ' if estimated else ''}{number(count, 'stored conversation turn')}"

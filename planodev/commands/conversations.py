@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from planodev.conversations import heads, store, times
 from planodev.conversations.access import place, session
 from planodev.problems import BadInput, Command, Fix, PlanodevError, Problem
-from planodev.result import Result
+from planodev.result import Result, number
 from planodev.visible import in_json, line
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def listed(context: Context) -> Result:
 def _lines(found: heads.Found, short: Mapping[str, str], options: Mapping[str, Any]) -> list[Any]:
     from planodev.conversations import terminal
 
-    looked = f"looked at the newest {found.looked_at} turn{'' if found.looked_at == 1 else 's'}"
+    looked = f"looked at the newest {number(found.looked_at, 'turn')}"
     searched = any(options.get(name) for name in ("of_model", "grep", "since"))
     if not found.heads:
         nothing: Any = (
@@ -227,9 +227,8 @@ def pruned(context: Context) -> Result:
     before = times.since("--older-than", options["older_than"]) if options.get("older_than") else None
     context.progress.begin("Looking for what would go")
     with prune.find(at, before=before, superseded=options["superseded"], numbers=options["ids"]) as doomed:
-        rows = f"{doomed.rows} row{'' if doomed.rows == 1 else 's'}"
-        whole = f"{doomed.conversations} whole conversation{'' if doomed.conversations == 1 else 's'}"
-        what = f"{rows}, {whole} among them, {size(doomed.bytes)}"
+        whole = number(doomed.conversations, "whole conversation")
+        what = f"{number(doomed.rows, 'row')}, {whole} among them, {size(doomed.bytes)}"
         data = {
             "rows": doomed.rows,
             "conversations": doomed.conversations,
@@ -266,8 +265,9 @@ def exported(context: Context) -> Result:
 
     file = Path(context.options["file"])
     count = transfer.write(place(context), file, force=context.options["force"])
-    rows = f"{count} row{'' if count == 1 else 's'}"
-    return Result("conversations export", {"file": str(file), "rows": count}, [f"Wrote {rows} to `{file}`"])
+    return Result(
+        "conversations export", {"file": str(file), "rows": count}, [f"Wrote {number(count, 'row')} to `{file}`"]
+    )
 
 
 def imported(context: Context) -> Result:

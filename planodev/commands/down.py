@@ -10,7 +10,7 @@ from planodev.look import Context, forget, look
 from planodev.postgres import queries
 from planodev.problems import BadInput, Command, Fix
 from planodev.project import lock, settings
-from planodev.result import Outcome, Result, counted
+from planodev.result import Outcome, Result, counted, number
 
 if TYPE_CHECKING:
     from planodev.look import Seen
@@ -56,7 +56,7 @@ def _held(seen: Seen) -> tuple[int | None, str]:
         return None, counted(None, why=why)
     count, others = sum(one.turns.rows for one in found), sum(one.others for one in found)
     turns = counted(count, estimated=any(one.turns.estimated for one in found))
-    return count, turns + (f" and {others} other table{'' if others == 1 else 's'}" if others else "")
+    return count, turns + (f" and {number(others, 'other table')}" if others else "")
 
 
 def _deletes(seen: Seen, held: str) -> bool:

@@ -234,7 +234,7 @@ def silence(seen: Seen, inside: proof.Evidence | None) -> list[Problem]:
     if have is None or inside is None:
         return []
     if inside.facts and inside.facts["lock"]:
-        return [state_table.locked(inside.facts, "warning")]
+        return [state_table.locked(inside.facts["lock"], "warning")]
     if inside.error and proof.is_late(inside):
         restart = Fix(Command("down", "--keep-data"), " and ", Command("up"), " restart it, and the data is kept; ")
         fix = restart + Fix(Command("logs"), " has its log")

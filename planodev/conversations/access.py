@@ -23,12 +23,6 @@ LOCK_TIMEOUT, STATEMENT_TIMEOUT = 5, 60
 _LOCKED, _CANCELED, _DENIED = "55P03", "57014", "42501"
 # Undefined table, column or function, wrong kind of relation, no privilege: what the table's facts explain.
 _OF_THE_TABLE = ("42P01", "42703", "42883", "42809", "42804", _DENIED)
-_HOLDER = f"""\
-SELECT l.pid, coalesce(a.usename, '?'), coalesce(nullif(a.application_name, ''), 'no name'),
-  coalesce(floor(extract(epoch FROM now() - a.xact_start))::int, 0)
-FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
-WHERE l.relation = to_regclass('{state_table.NAME}') AND l.granted AND l.pid <> pg_backend_pid()
-ORDER BY l.mode = 'AccessExclusiveLock' DESC, l.mode LIKE '%Exclusive%' DESC LIMIT 1"""
 
 
 @dataclass(frozen=True)
@@ -210,17 +204,17 @@ def explain(error: Any, opened: Any, at: Place) -> NoReturn:  # noqa: ANN401  ps
 def _waited(opened: Any, at: Place) -> NotReady:  # noqa: ANN401
     import psycopg
 
-    holder = None
+    found = None
     with suppress(psycopg.Error):
-        holder = opened.execute(_HOLDER).fetchone()
-    if holder is None:
+        found = opened.execute(state_table.HOLDER).fetchone()
+    if found is None:
         why = f"a statement took more than {STATEMENT_TIMEOUT} seconds"
         return NotReady("query-timed-out", "the database did not answer in time", why=why, fix="run this again")
-    pid, user, name, seconds = holder
-    why = f"process {pid} of the server holds a lock on it: `{user}`, {name}, for {seconds} s"
-    end = f"SELECT pg_terminate_backend({pid})"
-    fix = Fix("wait for it, or end it: ", Command("psql", "-c", end)) if at.ours else f"wait for it, or `{end}`"
-    return NotReady("table-locked", f"`{state_table.NAME}` is locked by another session", why=why, fix=fix)
+    problem = state_table.locked(found[0])
+    if at.ours:
+        end = f"SELECT pg_terminate_backend({found[0]['pid']})"
+        problem = replace(problem, fix=Fix("wait for it, or end it: ", Command("psql", "-c", end)))
+    return NotReady(problem.code, problem.message, why=problem.why, fix=problem.fix)
 
 
 def said(error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from planodev.doctor import database, engine, files, plano
 from planodev.doctor.subject import Subject
 from planodev.problems import NoEngine, PlanodevError, VerificationFailed
-from planodev.result import Check, Result
+from planodev.result import Check, Result, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,8 +79,7 @@ def _run(name: str, check: Callable[[Subject], Check], subject: Subject, found: 
 
 def _result(checks: list[Check]) -> Result:
     count = {state: sum(check.state == state for check in checks) for state in ("ok", "warning", "failed")}
-    warnings = f"{count['warning']} warning{'' if count['warning'] == 1 else 's'}"
-    said = f"{count['ok']} ok, {warnings}, {count['failed']} failed"
+    said = f"{count['ok']} ok, {number(count['warning'], 'warning')}, {count['failed']} failed"
     error = None
     if count["failed"]:
         first = next(check for check in checks if check.state == "failed")

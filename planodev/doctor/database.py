@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from planodev.postgres import proof, state_table
 from planodev.problems import Command, Fix
 from planodev.project import credentials
-from planodev.result import Check
+from planodev.result import Check, counted
 
 if TYPE_CHECKING:
     from planodev.doctor.subject import Subject
@@ -34,8 +34,10 @@ def table(subject: Subject) -> Check:
     problem = state_table.judge(facts, _fix(subject))
     if problem:
         return Check("table", "failed", problem.message, problem.why, problem.fix)
-    count = subject.evidence().conversations
-    return Check("table", "ok", f"{state_table.NAME} with {count} stored conversation turn{'' if count == 1 else 's'}")
+    evidence = subject.evidence()
+    count = evidence.conversations
+    held = "" if count is None else f" with {counted(count, estimated=evidence.estimated)}"
+    return Check("table", "ok", f"{state_table.NAME}{held}")
 
 
 def storing(subject: Subject) -> Check:

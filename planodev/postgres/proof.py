@@ -270,7 +270,7 @@ def judge(evidence: Evidence, connection: Connection, up: Fix | None = None) -> 
     if table:
         return replace(table, message=message, why=table.message)
     if evidence.sqlstate == LOCK_NOT_AVAILABLE or (evidence.facts.get("lock") and is_late(evidence)):
-        return replace(state_table.locked(evidence.facts), message=message)
+        return replace(state_table.locked(evidence.facts.get("lock")), message=message)
     if is_late(evidence):
         why = "the server did not answer a statement in time: it is overloaded, or frozen"
         fix = Fix(Command("down"), " and ", *up.parts, " restart it; the data is kept")

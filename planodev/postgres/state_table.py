@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from planodev.postgres import sql
 from planodev.problems import Command, Fix, Level, Problem
+from planodev.result import number
+from planodev.visible import visible
 
 NAME = "conversation_states"
 
@@ -50,12 +52,21 @@ OLDEST_SERVER = 120000
 TABLES = ("r", "p")  # what pg_class calls a table, and one of several parts
 NEEDED_PRIVILEGES = ("SELECT", "INSERT", "UPDATE")
 
-# Who has, or waits for, a lock on the table that a statement of Plano's would have to wait for.
-_LOCK = f"""\
+# The other sessions that have a lock on the table, or wait for one. Plano's statements wait for the strong ones.
+_LOCKS = f"""\
 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE l.relation = to_regclass('{NAME}') AND l.locktype = 'relation' AND a.datname = current_database()
-AND l.pid <> pg_backend_pid()
-AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')"""
+AND l.pid <> pg_backend_pid()"""
+_STRONG = "l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')"
+_LOCK = f"{_LOCKS} AND {_STRONG}"
+# What `locked` tells of such a session; of another role's PostgreSQL hides the query.
+_HOLDER = """\
+json_build_object('pid', a.pid, 'user', a.usename, 'application', a.application_name,
+      'query', CASE WHEN a.query = '<insufficient privilege>' THEN '' ELSE
+        array_to_string((regexp_split_to_array(btrim(left(a.query, 200)), '[[:space:]]+'))[1:3], ' ') END,
+      'since', to_char(a.xact_start, 'YYYY-MM-DD HH24:MI:SS TZ'))"""
+# For what changes the table as a whole, and so waits for every other session: who is in the way most.
+HOLDER = f"SELECT {_HOLDER} {_LOCKS} ORDER BY l.granted DESC, {_STRONG} DESC, a.xact_start LIMIT 1"
 
 # One row, one JSON object, in every PostgreSQL from 12 on. Catalogues only: it works whatever the table is.
 FACTS = f"""\
@@ -85,10 +96,7 @@ SELECT json_build_object(
       'privileges', (SELECT json_agg(p) FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
           WHERE has_table_privilege(c.oid, p)))
     FROM pg_class c WHERE c.oid = to_regclass('{NAME}')),
-  'lock', (SELECT json_build_object(
-      'pid', a.pid,
-      'query', array_to_string((regexp_split_to_array(btrim(left(a.query, 200)), '[[:space:]]+'))[1:3], ' '),
-      'since', to_char(a.xact_start, 'YYYY-MM-DD HH24:MI:SS TZ'))
+  'lock', (SELECT {_HOLDER}
     {_LOCK} ORDER BY l.granted DESC, a.xact_start LIMIT 1)
 )::text"""
 
@@ -130,7 +138,7 @@ class Count(NamedTuple):
 
     def __str__(self) -> str:
         """Return it as a number of stored turns."""
-        return f"{'about ' if self.estimated else ''}{self.rows} stored turn{'' if self.rows == 1 else 's'}"
+        return f"{'about ' if self.estimated else ''}{number(self.rows, 'stored turn')}"
 
 
 def read_count(text: str) -> Count:
@@ -167,16 +175,18 @@ def judge(facts: dict[str, Any], create: Fix | None = None) -> Problem | None:
     return next(filter(None, found), None) or _extra_problem(columns) or _privilege_problem(facts)
 
 
-def locked(facts: dict[str, Any], level: Level = "error") -> Problem:
-    """Return the problem of a table that somebody else has locked, with who it is as far as that is known."""
-    lock, message = facts["lock"], f"`{NAME}` is locked by another session"
+def locked(lock: dict[str, Any] | None, level: Level = "error") -> Problem:
+    """Return the problem of a table that somebody else has locked; `lock` is what `HOLDER` tells of who it is."""
+    message = f"`{NAME}` is locked by another session"
     if not lock:
         why, end = "the lock was not given in time, and its holder is gone by now", "try again"
         return Problem("table-locked", message, end, why, level)
     query = f", which began with `{lock['query']}`" if lock["query"] else ""
     since = f", since {lock['since']}" if lock["since"] else ""
+    who = ", ".join(visible(one) for one in (lock["user"], lock["application"]) if one)
+    why = f"process {lock['pid']} of the server{f' ({who})' if who else ''} holds it{visible(query)}{since}"
     end = f"end that transaction, or as a superuser: `SELECT pg_terminate_backend({lock['pid']})`"
-    return Problem("table-locked", message, end, f"process {lock['pid']} of the server holds it{query}{since}", level)
+    return Problem("table-locked", message, end, why, level)
 
 
 def _problem(code: str, message: str, fix: Fix | str) -> Problem:
