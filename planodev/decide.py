@@ -105,7 +105,7 @@ def refuse(seen: Seen) -> None:
         text = f"`{source}` changed nothing: the embedded engine has PostgreSQL {seen.engine.info.version}"
         fix = Fix(Command("up", "--engine", "docker"), " runs an image")
         seen.progress.notice(Problem("no-images", text, fix))
-    credentials.refuse_foreign(seen.env, seen.wanted)
+    credentials.refuse_foreign(seen.env, seen.credentials)
     identity.check_writable(seen.project)
 
 
@@ -141,12 +141,12 @@ def _adopt_needs_docker() -> BadInput:
 
 def other_database(seen: Seen) -> Target | None:
     """Return the database that the configuration names where that is not this project's, None where it is."""
-    wanted, text, ours = seen.wanted, seen.config.written_string, None
+    wanted, text, ours = seen.credentials, seen.config.written_string, None
     if wanted.user and wanted.password and wanted.port and wanted.database:
         host = connection.host_of(seen.mode)
         ours = connection.Connection(wanted.user, wanted.password, host, wanted.port, wanted.database)
     given = environment.variables(ours) if ours else {}
-    return storage.named(text, ours, {**seen.env.values, **seen.environment, **given}, seen.mode)
+    return storage.foreign_target(text, ours, {**seen.env.values, **seen.environment, **given}, seen.mode)
 
 
 def survey(seen: Seen) -> Survey:
@@ -181,7 +181,7 @@ def survey(seen: Seen) -> Survey:
         initialised=storage.initialised if storage else volume is not None,
         addresses=addresses,
         port_holder=lambda port: ports.taken_by(engine, observed, port, addresses),
-        password=engine.kept_password(have) if have and seen.wanted.password is None else None,
+        password=engine.kept_password(have) if have and seen.credentials.password is None else None,
     )
 
 
@@ -205,8 +205,8 @@ def decide(seen: Seen, facts: Survey) -> Plan:
     port, problems = _port(seen.observed, settings.port, facts)
     desired = Desired(name, settings.image.value, facts.image_id or "", port, facts.addresses)
     decided = planning.plan(desired, observed)
-    if seen.wanted.password is not None:
-        password, password_is = seen.wanted.password, "kept"
+    if seen.credentials.password is not None:
+        password, password_is = seen.credentials.password, "kept"
     elif facts.password:
         password, password_is = facts.password, "recovered (what the server was created with)"
     else:

@@ -32,7 +32,7 @@ def already_proved(seen: Seen) -> Callable[[], Database | None] | None:
     database = _as_wanted(seen)
     if database is None:
         return None
-    way, server = database.connection(), database.server
+    connection, server = database.connection(), database.server
 
     def prove() -> Evidence | None:
         # The database's own container is on the same bridge as Plano's, and goes the same way round.
@@ -40,10 +40,12 @@ def already_proved(seen: Seen) -> Callable[[], Database | None] | None:
         here = seen.mode == "native" and seen.engine.traits.containers
         seconds = min(SOON, seen.deadline.left() / 2)
         where = proof.inside(seen.engine, server, seconds)
-        evidence = proof.run_here(way, seconds) if here else proof.run_by_psql(seen.engine, where, way, seconds)
+        evidence = (
+            proof.run_here(connection, seconds) if here else proof.run_by_psql(seen.engine, where, connection, seconds)
+        )
         image = seen.engine.image(seen.settings.image.value)
         same = image and image.id == server.image_id  # the name may stand for another image by now
-        return evidence if same and proof.judge(evidence, way) is None else None
+        return evidence if same and proof.judge(evidence, connection) is None else None
 
     evidence = begin(prove)
 
@@ -57,14 +59,14 @@ def already_proved(seen: Seen) -> Callable[[], Database | None] | None:
 def _as_wanted(seen: Seen) -> Database | None:
     """Return the database as `.env` has it, where nothing that can be seen is different from what is wanted."""
     have, asked = seen.observed.container, seen.settings
-    if have is None or seen.observed.volume is None or have.state != "running" or seen.wanted.password is None:
+    if have is None or seen.observed.volume is None or have.state != "running" or seen.credentials.password is None:
         return None
     if seen.context.options.get("adopt") or seen.moves or seen.move_unfinished:
         return None
     same = (have.name, have.image, have.port) == (asked.name.value, asked.image.value, asked.port.value)
-    if not same or asked.pull.value == "always" or seen.wanted.plano != seen.mode or have.plano != seen.mode:
+    if not same or asked.pull.value == "always" or seen.credentials.plano != seen.mode or have.plano != seen.mode:
         return None
-    return Database(seen, have, asked.port.value, seen.wanted.password, "kept")
+    return Database(seen, have, asked.port.value, seen.credentials.password, "kept")
 
 
 def prepare_probe(seen: Seen) -> None:

@@ -52,7 +52,7 @@ class Files:
     """What the project's files say; `settings` are those of options, variables, `planodev.toml` and defaults."""
 
     env: env_file.EnvFile
-    wanted: credentials.Credentials
+    credentials: credentials.Credentials
     settings: settings.Settings
     config: config_file.ConfigFile
 
@@ -102,7 +102,7 @@ class Seen(Files):
         """The role that Plano enters as: `.env`, else what the volume was made with, else `plano`."""
         volume = self.observed.volume
         made_with = (volume.user or volume.superuser) if volume else ""
-        return self.wanted.user or made_with or credentials.DEFAULT_USER
+        return self.credentials.user or made_with or credentials.DEFAULT_USER
 
     @property
     def superuser(self) -> str:
@@ -113,7 +113,7 @@ class Seen(Files):
     def database(self) -> str:
         """The database: `.env`, else what the volume was made with, else `plano`."""
         made_with = self.observed.volume.database if self.observed.volume else ""
-        return self.wanted.database or made_with or credentials.DEFAULT_DATABASE
+        return self.credentials.database or made_with or credentials.DEFAULT_DATABASE
 
     @property
     def mode(self) -> str:
@@ -146,7 +146,7 @@ class Seen(Files):
     @property
     def lost_data(self) -> bool:
         """Whether this engine has no data of the project any more that `down --delete-data` did not delete."""
-        if self.observed.volume or self.wanted.foreign_host:
+        if self.observed.volume or self.credentials.foreign_host:
             return False
         record = records.find(self.project, self.env.project_id)
         if record is None:
@@ -155,7 +155,7 @@ class Seen(Files):
 
     def connection(self, *, host: str | None = None) -> Connection:
         """Return the way in that `.env` names, from where Plano will be, or from another place with `host`."""
-        wanted = self.wanted
+        wanted = self.credentials
         return Connection(
             self.user,
             wanted.password or "",
@@ -236,8 +236,8 @@ def look(
     own = {"image": Setting(*fixed["image"]), "pull": Setting("missing", "default")} if images else {}
     return Seen(
         env=read.env,
-        wanted=read.wanted,
-        settings=replace(_existing(read.settings, read.wanted, read.config, observed, fixed), **own),
+        credentials=read.credentials,
+        settings=replace(_existing(read.settings, read.credentials, read.config, observed, fixed), **own),
         config=read.config,
         context=context,
         project_id=_number(project, read.env.project_id, observed, engine_choice),

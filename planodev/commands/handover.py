@@ -47,8 +47,8 @@ def env(
 
     """
     read = files(Context(identity.at(directory), options, environment, progress))
-    way = _way(read.env, read.wanted, read.settings.plano.value)
-    return plano_environment.of(way, read.env, _if_readable(read.config), environment)
+    connection = _way(read.env, read.credentials, read.settings.plano.value)
+    return plano_environment.of(connection, read.env, _if_readable(read.config), environment)
 
 
 def run(
@@ -74,7 +74,7 @@ def run(
     here = identity.at(directory)
     start = planoai.start(command, here.path)
     read = files(Context(here, {}, environment, progress))
-    found, wanted, config = read.env, read.wanted, read.config
+    found, wanted, config = read.env, read.credentials, read.config
     if not start:
         config = _if_readable(config)
     # A process here reaches the database here; only `planoai up --docker` puts Plano into a container.
@@ -82,9 +82,9 @@ def run(
     mode = asked or (start.mode if start else "native")
     if start:
         config = config_file.load(start.config)
-    own = start and storage.named(config.connection_string, None, {**found.values, **environment}, mode)
-    way = None if own and found.missing else _way(found, wanted, mode)
-    added = plano_environment.of(way, found, config, environment)
+    own = start and storage.foreign_target(config.connection_string, None, {**found.values, **environment}, mode)
+    connection = None if own and found.missing else _way(found, wanted, mode)
+    added = plano_environment.of(connection, found, config, environment)
     overruled = _overruled(added, environment)
     if overruled:
         progress.notice(overruled)

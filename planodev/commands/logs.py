@@ -54,7 +54,7 @@ def logs(context: Context) -> Iterator[str]:
 def _secrets(seen: Seen) -> list[str]:
     """Return what must not be shown: the password in both its forms, and the provider keys; the longest first."""
     values = [value for name, value in seen.env.values.items() if name.endswith("_KEY") or name == "DB_PASS"]
-    password = seen.wanted.password or ""
+    password = seen.credentials.password or ""
     found = {*values, password, encode_password(password)}
     return sorted((value for value in found if len(value) >= _SHORTEST), key=len, reverse=True)
 

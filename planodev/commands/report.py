@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from planodev.database import Database
     from planodev.look import Files, Seen
+    from planodev.postgres.connection import Connection
     from planodev.problems import NoEngine
     from planodev.production.files import Written
     from planodev.production.verify import Seen as Hosted
@@ -80,7 +81,7 @@ def data_of(seen: Seen, evidence: proof.Evidence | None) -> dict[str, Any]:
         container=have.name if have else None,
         volume=volume.name if volume else None,
         image=have.image if have else volume.image if volume else None,
-        port=have.port if have else seen.wanted.port,
+        port=have.port if have else seen.credentials.port,
         addresses=list(have.addresses) if have else [],
         plano=seen.mode,
         user=seen.user,
@@ -104,8 +105,8 @@ def lines_of(data: Mapping[str, Any], *, containers: bool = True) -> list[str]:
     if data["addresses"]:
         rows.append(("listens on", ", ".join(f"{address}:{data['port']}" for address in data["addresses"])))
     if data["env_file"]:
-        way = f"postgresql://{data['user']}:***@{data['host']}:{data['port']}/{data['database']}"
-        rows.append((f"plano ({data['plano']})", way))
+        connection = f"postgresql://{data['user']}:***@{data['host']}:{data['port']}/{data['database']}"
+        rows.append((f"plano ({data['plano']})", connection))
     rows.append((".env", data["env_file"] or "none"))
     rows.append(("config", data["config_file"] or "none"))
     if data["table"]:
@@ -157,31 +158,33 @@ def next_command(seen: Seen) -> Command:
 
 def verify(found: Verified) -> Result:
     """Return the end of `verify`."""
-    data, way = data_of(found.seen, found.evidence), found.way
-    return Result(
-        "verify", data, [f"Plano can store conversations as {way.user} at {way.host}:{way.port}/{way.database}"]
-    )
+    data, connection = data_of(found.seen, found.evidence), found.connection
+    return Result("verify", data, [_can_store(connection)])
 
 
 def verify_elsewhere(seen: Hosted) -> Result:
     """Return the end of `verify --env-file`: the same keys, of a server that is not planodev's."""
-    way = seen.way
+    connection = seen.connection
     data = _data(
         seen.project,
         seen.evidence,
         state="running",
-        port=way.port,
+        port=connection.port,
         addresses=[seen.address],
         plano=seen.settings.plano.value,
-        user=way.user,
-        database=way.database,
-        host=way.host,
+        user=connection.user,
+        database=connection.database,
+        host=connection.host,
         env_file=str(seen.env_path),
         config_file=str(seen.config_path),
         settings=seen.settings.as_json(),
     )
-    line = f"Plano can store conversations as {way.user} at {way.host}:{way.port}/{way.database}"
-    return Result("verify", data, [f"{line} (PostgreSQL {data['postgres_version']})"])
+    return Result("verify", data, [f"{_can_store(connection)} (PostgreSQL {data['postgres_version']})"])
+
+
+def _can_store(connection: Connection) -> str:
+    where = f"{connection.host}:{connection.port}/{connection.database}"
+    return f"Plano can store conversations as {connection.user} at {where}"
 
 
 def production(written: Written) -> Result:
@@ -217,7 +220,7 @@ def status(seen: Seen, inside: proof.Evidence | None) -> Result:
     own = seen.config.connection_string if seen.config.text is not None else None
     if data["state"] == "absent" and own and not storage.names_ours(own):
         hint = Fix(Command("verify"), f" verifies the database that `{seen.config.path.name}` names")
-    port = None if seen.wanted.foreign_host else data["port"]
+    port = None if seen.credentials.foreign_host else data["port"]
     notices = judge.judge_config(seen.config, None, seen.mode, seen.config_option, port)
     notices += silence(seen, inside)
     if seen.lost_data and not seen.observed.container:
@@ -244,7 +247,7 @@ def silence(seen: Seen, inside: proof.Evidence | None) -> list[Problem]:
 
 def no_engine(project: Project, files: Files, error: NoEngine) -> Result:
     """Return what can be said without an engine; the state is unknown, which is no failure of `status`."""
-    env, wanted, chosen, config = files.env, files.wanted, files.settings, files.config
+    env, wanted, chosen, config = files.env, files.credentials, files.settings, files.config
     data = _data(
         project,
         None,

@@ -31,7 +31,7 @@ def reset(context: Context) -> Result:
         with access.session(at) as opened:
             count, estimated = state_table.read_count(opened.execute(state_table.COUNT).fetchone()[0])
         held = counted(count, estimated=estimated)
-        says = f"this deletes {held} in database `{at.ways[0].database}`; the table and Plano's connection stay"
+        says = f"this deletes {held} in database `{at.connections[0].database}`; the table and Plano's connection stay"
         confirm(context, says, Command("reset"))
         context.progress.begin("Emptying the table")
         with access.session(at, writes=True) as opened:
@@ -52,11 +52,11 @@ def own(context: Context, command: str) -> Place:
     """
     at = access.place(context)
     if not at.ours:
-        way = at.ways[0]
+        connection = at.connections[0]
         raise Conflict(
             "foreign-server",
             f"`planodev {command}` is for a database that planodev runs",
-            why=f"`{at.file.name}` names {way.host}:{way.port}",
+            why=f"`{at.file.name}` names {connection.host}:{connection.port}",
             fix=Fix(Command("psql"), " opens it"),
         )
     return at

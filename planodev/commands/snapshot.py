@@ -52,7 +52,7 @@ def save(context: Context) -> Result:
         try:
             rows, version = _dump(at, seen, partial)
             known = snapshots.Snapshot(
-                file.stem, int(time.time()), at.ways[0].database, rows, partial.stat().st_size, version
+                file.stem, int(time.time()), at.connections[0].database, rows, partial.stat().st_size, version
             )
             snapshots.note(file, known)
             partial.replace(file)
@@ -86,7 +86,7 @@ def _dump(at: Place, seen: Seen, target: Path) -> tuple[int, str]:
 
 
 def _run(at: Place, seen: Seen, command: list[str], streams: Streams, done: str) -> None:
-    if seen.engine.run_inside(running(seen), command, variables_of(at.ways[0]), streams):
+    if seen.engine.run_inside(running(seen), command, variables_of(at.connections[0]), streams):
         streams.errors.seek(0)
         said = visible(" ".join(streams.errors.read().decode(errors="replace").split()))[:_LINE]
         raise _failed(done, said, f"make room in `{snapshots.directory(seen.project_id)}`" if "space" in said else None)

@@ -28,10 +28,10 @@ def verify(context: Context) -> Result:
 
         seen = hosted.prove(context.project, context.options, context.environment, context.progress)
         return report.verify_elsewhere(seen)
-    from planodev.steps.verify import verify_alone
+    from planodev.steps.verify import verify_project
 
     found = look(context)
     try:
-        return report.verify(verify_alone(found))
+        return report.verify(verify_project(found))
     finally:
         found.engine.close()

@@ -30,14 +30,14 @@ class Place:
     """Where to log in.
 
     Args:
-        ways: to try in this order.
+        connections: to try in this order.
         file: that names the server.
         context: the run.
         ours: whether it is the project's own database, which planodev runs.
 
     """
 
-    ways: tuple[Connection, ...]
+    connections: tuple[Connection, ...]
     file: Path
     context: Context
     ours: bool
@@ -54,12 +54,12 @@ def place(context: Context) -> Place:
     if context.options.get("env_file"):
         return _hosted(context)
     read = files(context)
-    wanted, missing = read.wanted, read.env.missing
+    wanted, missing = read.credentials, read.env.missing
     if missing:
         values = {**read.env.values, **context.environment}
-        named = storage.named(read.config.connection_string, None, values, "native")
-        if named:
-            return Place((storage.way(named),), read.config.path, context, ours=False)
+        foreign = storage.foreign_target(read.config.connection_string, None, values, "native")
+        if foreign:
+            return Place((storage.connection_to(foreign),), read.config.path, context, ours=False)
         raise VerificationFailed(
             "env-file-incomplete",
             f"`.env` lacks {', '.join(missing)}" if read.env.exists else "there is no `.env`",
@@ -68,8 +68,8 @@ def place(context: Context) -> Place:
         )
     host, port = wanted.foreign_host or LOOPBACK, wanted.port or 0
     user, database = wanted.user or "", wanted.database or ""
-    way = Connection(user, wanted.password or "", host, port, database, read.config.options)
-    return Place((way,), read.env.path, context, ours=wanted.foreign_host is None)
+    connection = Connection(user, wanted.password or "", host, port, database, read.config.options)
+    return Place((connection,), read.env.path, context, ours=wanted.foreign_host is None)
 
 
 def _hosted(context: Context) -> Place:
@@ -79,9 +79,9 @@ def _hosted(context: Context) -> Place:
     chosen = settings.resolve(context.options, context.environment, here, {})
     path = here / context.options["env_file"]
     target = env_file.read(path, config_file.load(config_file.find(here, chosen.config.value)), context.progress)
-    first = storage.way(target)
-    ways = tuple(replace(first, host=host, port=port) for host, port in target.hosts)
-    return Place(ways, path, context, ours=False)
+    first = storage.connection_to(target)
+    connections = tuple(replace(first, host=host, port=port) for host, port in target.hosts)
+    return Place(connections, path, context, ours=False)
 
 
 @contextmanager
@@ -127,22 +127,22 @@ def log_in(at: Place) -> Any:  # noqa: ANN401
     """
     import psycopg
 
-    for way in at.ways[:-1]:
+    for connection in at.connections[:-1]:
         with suppress(psycopg.Error):
-            return proof.login(way, LOGIN_TIMEOUT)
+            return proof.login(connection, LOGIN_TIMEOUT)
     try:
-        return proof.login(at.ways[-1], LOGIN_TIMEOUT)
+        return proof.login(at.connections[-1], LOGIN_TIMEOUT)
     except psycopg.Error as error:
-        _refuse(at, at.ways[-1], proof.refusal(error))
+        _refuse(at, at.connections[-1], proof.refusal(error))
 
 
-def _refuse(at: Place, way: Connection, seen: proof.Evidence) -> NoReturn:
+def _refuse(at: Place, connection: Connection, seen: proof.Evidence) -> NoReturn:
     from planodev.production import server_faults
 
-    problem = proof.judge(seen, way)
+    problem = proof.judge(seen, connection)
     assert problem  # noqa: S101  a refusal has no facts
     if not at.ours:
-        raise server_faults.error(problem, way, at.file)
+        raise server_faults.error(problem, connection, at.file)
     # Only now is the engine asked: a database that answers needs none.
     found = look(replace(at.context, options={}))
     try:
@@ -187,10 +187,10 @@ def explain(error: Any, opened: Any, at: Place) -> NoReturn:  # noqa: ANN401  ps
         from planodev.production import server_faults
 
         raise (
-            VerificationFailed.of(problem) if at.ours else server_faults.error(problem, at.ways[0], at.file)
+            VerificationFailed.of(problem) if at.ours else server_faults.error(problem, at.connections[0], at.file)
         ) from error
     if state == _DENIED:
-        user = at.ways[0].user
+        user = at.connections[0].user
         raise CredentialsRefused(
             "privilege-refused",
             f"`{user}` may not do this to `{state_table.NAME}`",

@@ -141,7 +141,7 @@ def _family(opened: Any, number: str) -> dict[str, Outline]:  # noqa: ANN401
 def _refuse_without_delete(opened: Any, at: Place) -> None:  # noqa: ANN401
     if opened.execute(f"SELECT has_table_privilege('{TABLE}', 'DELETE')").fetchone()[0]:
         return
-    user = at.ways[0].user
+    user = at.connections[0].user
     raise CredentialsRefused(
         "privilege-refused",
         f"`{user}` may not delete from `{TABLE}`",

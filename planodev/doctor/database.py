@@ -17,11 +17,11 @@ LIMIT = 5.0  # seconds to connect
 
 def login(subject: Subject) -> Check:
     """Whether the role, the password and the database of `.env` get in."""
-    evidence, way = subject.evidence(), subject.way()
+    evidence, connection = subject.evidence(), subject.connection()
     if evidence.facts:
         version = evidence.facts["server_version"].split()[0]
-        return Check("login", "ok", f"as {way.user} into {way.database}, PostgreSQL {version}")
-    problem = proof.judge(evidence, way, _fix(subject))
+        return Check("login", "ok", f"as {connection.user} into {connection.database}, PostgreSQL {version}")
+    problem = proof.judge(evidence, connection, _fix(subject))
     assert problem  # noqa: S101  without facts nothing was proved
     return Check("login", "failed", problem.message, problem.why, problem.fix)
 
@@ -42,14 +42,14 @@ def table(subject: Subject) -> Check:
 
 def storing(subject: Subject) -> Check:
     """Whether Plano's own statements store a conversation, over the address that Plano has where that can be had."""
-    way, evidence, place = subject.way(), subject.evidence(), "from this machine"
+    connection, evidence, place = subject.connection(), subject.evidence(), "from this machine"
     run = subject.seen()
     have = run.observed.container
-    if run.mode == "docker" and have and have.state == "running" and not run.wanted.foreign_host:
+    if run.mode == "docker" and have and have.state == "running" and not run.credentials.foreign_host:
         # Its own container is on the same bridge as Plano's, and goes the same way round.
         where = proof.inside(run.engine, have, LIMIT)
-        evidence, place = proof.run_by_psql(run.engine, where, way, LIMIT), "from Plano's network"
-    problem = proof.judge(evidence, way, _fix(subject))
+        evidence, place = proof.run_by_psql(run.engine, where, connection, LIMIT), "from Plano's network"
+    problem = proof.judge(evidence, connection, _fix(subject))
     if problem:
         return Check("proof", "failed", problem.message, problem.why, problem.fix)
     return Check("proof", "ok", f"verified (wrote and read a test conversation {place})")
@@ -57,7 +57,7 @@ def storing(subject: Subject) -> Check:
 
 def _fix(subject: Subject) -> Fix:
     """Return what sets right a login or creates the table; `up` does not act on servers of others."""
-    if subject.named():
+    if subject.foreign_target():
         return Fix(f"check the connection_string in `{subject.config().path.name}`")
     if credentials.read(subject.env()).foreign_host:
         return Fix(f"planodev does not run that server: check DB_HOST and the like in `{subject.project.env_path}`")

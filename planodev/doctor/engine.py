@@ -54,8 +54,8 @@ def port(subject: Subject) -> Check:
     """Who holds the port that the database has, or would get."""
     run = subject.seen()
     number, have = run.settings.port.value, run.observed.container
-    if run.wanted.foreign_host:
-        return Check("port", "ok", f"{number} at {run.wanted.foreign_host}, which planodev does not run")
+    if run.credentials.foreign_host:
+        return Check("port", "ok", f"{number} at {run.credentials.foreign_host}, which planodev does not run")
     if have and have.state == "running" and have.port == number:
         return Check("port", "ok", f"{number} is this project's")
     holder = ports.taken_by(run.engine, run.observed, number, (LOOPBACK,))
@@ -70,7 +70,7 @@ def container(subject: Subject) -> Check:
     run = subject.seen()
     have = run.observed.container
     if have is None:
-        if run.wanted.foreign_host or subject.named():
+        if run.credentials.foreign_host or subject.foreign_target():
             return Check("container", "ok", "none: the database is one that planodev does not run")
         return Check("container", "failed", "this project has none", fix=UP)
     if have.state == "running":
@@ -85,7 +85,7 @@ def volume(subject: Subject) -> Check:
     have, found = run.observed.container, run.observed.volume
     if found is None and have:
         return Check("volume", "failed", f"the {run.engine.wording.data} of `{have.name}` is gone", fix=UP)
-    if found is None and run.lost_data and not subject.named():
+    if found is None and run.lost_data and not subject.foreign_target():
         why = "something else than planodev removed it, or it was never here and `.env` comes from elsewhere"
         return Check("volume", "failed", GONE.message, why, GONE.fix)
     if found is None:

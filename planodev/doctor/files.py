@@ -26,10 +26,10 @@ UP = Fix(Command("up"))
 def env_file(subject: Subject) -> Check:
     """Whether `.env` is private, read alike by all, and in step with the engine."""
     env = subject.env()
-    if not env.exists and not subject.named():
+    if not env.exists and not subject.foreign_target():
         return Check("env-file", "failed", "there is no `.env`", fix=UP)
     missing = env.missing
-    if missing and subject.named():
+    if missing and subject.foreign_target():
         return Check("env-file", "ok", "it has no DB_* values; the configuration names another database")
     if missing:
         return Check("env-file", "failed", f"`.env` lacks {', '.join(missing)}", fix=UP)
@@ -68,15 +68,15 @@ def config(subject: Subject) -> Check:
         _ = found.content
     except BadInput as error:
         return _of("config", error.problem)
-    way = None if subject.env().missing and not subject.named() else subject.way()
-    mode = "docker" if way and way.host == DOCKER_HOST_NAME else "native"
+    connection = None if subject.env().missing and not subject.foreign_target() else subject.connection()
+    mode = "docker" if connection and connection.host == DOCKER_HOST_NAME else "native"
     given = {**subject.env().values, **subject.environment}
-    if way:
-        given = {**subject.environment, **environment.of(way, subject.env(), found, subject.environment)}
+    if connection:
+        given = {**subject.environment, **environment.of(connection, subject.env(), found, subject.environment)}
     with closing(Question(found, subject.environment)) as planoai:
         problems = judge.judge_config(found, given, mode, port=subject.port())
         problems += [] if any(problem.fatal for problem in problems) else planoai.answer()
-    target = subject.named() or storage.named(found.connection_string, way, given, mode)
+    target = subject.foreign_target() or storage.foreign_target(found.connection_string, connection, given, mode)
     refused = any(problem.fatal and problem.code.startswith("connection-string") for problem in problems)
     if target and not refused:  # a string that is refused leads nowhere
         problems = [replace(judge.other_database(found, target), level="warning"), *problems]

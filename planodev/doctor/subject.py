@@ -64,17 +64,17 @@ class Subject:
         if ready.is_set() and not isinstance(answer[0], Exception):
             answer[0].engine.close()
 
-    def named(self) -> driver_url.Target | None:
+    def foreign_target(self) -> driver_url.Target | None:
         """Return the database of its own that the configuration names, where that needs none of DB_*."""
         env = self.env()
         if not env.missing:
             return None
         with suppress(BadInput):
             text = self.config().connection_string
-            return storage.named(text, None, {**env.values, **self.environment}, "native")
+            return storage.foreign_target(text, None, {**env.values, **self.environment}, "native")
         return None
 
-    def way(self, *, host: str | None = None) -> Connection:
+    def connection(self, *, host: str | None = None) -> Connection:
         """Return the database's address as `.env` has it, from where Plano will be, or from another place.
 
         Raises:
@@ -83,9 +83,9 @@ class Subject:
         """
         env = self.env()
         missing = env.missing
-        named = self.named() if missing else None
-        if named:
-            return storage.way(named)
+        foreign = self.foreign_target() if missing else None
+        if foreign:
+            return storage.connection_to(foreign)
         if missing:
             raise BadInput("env-file-incomplete", f"skipped: `.env` lacks {', '.join(missing)}", fix=Fix(Command("up")))
         wanted = credentials.read(env)
@@ -106,7 +106,7 @@ class Subject:
         return self._once("evidence", self._evidence)
 
     def _evidence(self) -> proof.Evidence:
-        found = proof.run_here(self.way(host=LOOPBACK), PATIENCE)
+        found = proof.run_here(self.connection(host=LOOPBACK), PATIENCE)
         if found.facts is None:
             self._look_whether_it_runs()
         return found
@@ -116,7 +116,11 @@ class Subject:
         with suppress(NoEngine):
             run = self.seen()
             have = run.observed.container
-            if not run.wanted.foreign_host and not self.named() and (have is None or have.state != "running"):
+            if (
+                not run.credentials.foreign_host
+                and not self.foreign_target()
+                and (have is None or have.state != "running")
+            ):
                 state = f"`{have.name}` is {have.state}" if have else "this project has no server"
                 raise VerificationFailed("not-running", "Postgres is not running", why=state, fix=Fix(Command("up")))
 

@@ -178,7 +178,7 @@ def _candidates(text: str, string: str | None) -> Iterator[str]:
     """Yield edited texts, the nicest first; whether one changes something else is for the caller to see."""
     mark = "\ufeff" if text.startswith("\ufeff") else ""
     page = _Page(text.removeprefix(mark), string)
-    for changes in page.ways():
+    for changes in page.connections():
         yield mark + page.edited(changes)
 
 
@@ -256,7 +256,7 @@ class _Page:
                 raise NotEditable(f"`{path[0]}` is put together from several places")
         return node
 
-    def ways(self) -> Iterator[list[Change]]:
+    def connections(self) -> Iterator[list[Change]]:
         found = next(((key, value) for key, value in self.root.value if key.value == KEY), None)
         if found is None:
             yield from self._added()

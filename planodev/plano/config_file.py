@@ -93,7 +93,7 @@ class ConfigFile:
         from planodev.plano import driver_url, storage
 
         try:
-            return storage.way(driver_url.parse(storage.with_stand_ins(self.connection_string or ""))).options
+            return storage.connection_to(driver_url.parse(storage.with_stand_ins(self.connection_string or ""))).options
         except driver_url.Refused:
             return ""
 

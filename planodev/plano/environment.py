@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planodev.plano import providers, storage
-from planodev.postgres import connection
+from planodev.postgres.connection import encode_password
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,34 +21,34 @@ if TYPE_CHECKING:
 URL = "DATABASE_URL"
 
 
-def variables(way: Connection) -> dict[str, str]:
+def variables(connection: Connection) -> dict[str, str]:
     """Return the five DB_* variables; DB_PASS is percent-encoded, as Plano's connection string needs it."""
     return {
-        "DB_USER": way.user,
-        "DB_PASS": connection.encode_password(way.password),
-        "DB_HOST": way.host,
-        "DB_PORT": str(way.port),
-        "DB_NAME": way.database,
+        "DB_USER": connection.user,
+        "DB_PASS": encode_password(connection.password),
+        "DB_HOST": connection.host,
+        "DB_PORT": str(connection.port),
+        "DB_NAME": connection.database,
     }
 
 
-def of(way: Connection | None, env: EnvFile, config: ConfigFile, shell: Mapping[str, str]) -> dict[str, str]:
+def of(connection: Connection | None, env: EnvFile, config: ConfigFile, shell: Mapping[str, str]) -> dict[str, str]:
     """Return what is added to the shell's environment.
 
     DB_* and provider keys come from `.env` and lead, as they do in planoai wherever it reads that file; so does
     DATABASE_URL. Other variables that the configuration's connection string names stay what the shell says.
 
     Args:
-        way: how the database is reached from where the command will run; None where the configuration has its own.
+        connection: from where the command will run; None where the configuration names a database of its own.
         env: the project's `.env`.
         config: Plano's configuration; what it names is handed on as well.
         shell: the environment as it is.
 
     """
-    values = variables(way) if way else {}
+    values = variables(connection) if connection else {}
     also = storage.variables(config.connection_string or "")
-    if way and (URL not in also or not shell.get(URL)):
-        values[URL] = env.values.get(URL) or way.url
+    if connection and (URL not in also or not shell.get(URL)):
+        values[URL] = env.values.get(URL) or connection.url
     keys = [key.name for key in config.keys if key.name]
     keys += [key for provider in providers.PROVIDERS for key in provider.keys]
     values |= {name: env.values[name] for name in keys if env.values.get(name)}

@@ -74,7 +74,7 @@ def other_database(config: ConfigFile, target: Target, option: tuple[str, ...] =
 
     Args:
         config: the configuration.
-        target: what `storage.named` found.
+        target: what `storage.foreign_target` found.
         option: what `up` needs to see this configuration.
 
     """

@@ -93,7 +93,7 @@ def with_stand_ins(text: str) -> str:
     return substitute(text, STAND_INS, "native")
 
 
-def named(
+def foreign_target(
     text: str | None, ours: Connection | None, environment: Mapping[str, str], mode: str
 ) -> driver_url.Target | None:
     """Return what a connection string leads to where that is not this project's database; None where it is.
@@ -118,7 +118,7 @@ def named(
     return None if ours and same_place(target, driver_url.parse(ours.url)) else target
 
 
-def way(target: driver_url.Target) -> Connection:
+def connection_to(target: driver_url.Target) -> Connection:
     """Return the first way that Plano's driver would try."""
     host, port = target.hosts[0]
     user = target.user or "postgres"

@@ -50,7 +50,7 @@ class Seen:
     config_path: Path
     settings: settings.Settings
     target: Target
-    way: Connection
+    connection: Connection
     address: str
     evidence: proof.Evidence
 
@@ -77,10 +77,10 @@ def prove(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     config = config_file.load(config_file.find(here.path, chosen.config.value))
     target = env_file.read(env_path, config, progress)
     progress.begin(f"Verifying that Plano can store at {target.hosts[0][0]}")
-    way, address, evidence = _Attempt(target, seconds, env_path, progress).anywhere()
-    detail = f"wrote and read a test conversation at {way.host} from this machine"
+    connection, address, evidence = _Attempt(target, seconds, env_path, progress).anywhere()
+    detail = f"wrote and read a test conversation at {connection.host} from this machine"
     progress.done(Outcome("verified", "storage", detail))
-    return Seen(here, env_path, config.path, chosen, target, way, address, evidence)
+    return Seen(here, env_path, config.path, chosen, target, connection, address, evidence)
 
 
 class _Attempt:
@@ -99,71 +99,73 @@ class _Attempt:
         to = self.target
         options = to.parameters.get("options", "")
         for host, port in to.hosts:
-            way = Connection(to.user or "", to.password or "", host, port, to.database or "", options)
+            connection = Connection(to.user or "", to.password or "", host, port, to.database or "", options)
             try:
-                for address in self._addresses(way):
-                    found = self._try(way, address)
+                for address in self._addresses(connection):
+                    found = self._try(connection, address)
                     if isinstance(found, proof.Evidence):
-                        return way, address, found
+                        return connection, address, found
                     last = found
             except NotReady as error:  # the name
                 last = error
         assert last is not None  # noqa: S101  there is at least one host
         raise last
 
-    def _addresses(self, way: Connection) -> list[str]:
-        if way.host.startswith("/"):
-            return [way.host]
+    def _addresses(self, connection: Connection) -> list[str]:
+        if connection.host.startswith("/"):
+            return [connection.host]
         try:
-            found = self._within(lambda: socket.getaddrinfo(way.host, way.port, type=socket.SOCK_STREAM))
+            found = self._within(lambda: socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM))
         except TimeoutError:
-            self._fail("name-not-found", f"the name `{way.host}` was not resolved within {self.seconds:g} s", way)
+            self._fail(
+                "name-not-found", f"the name `{connection.host}` was not resolved within {self.seconds:g} s", connection
+            )
         except (OSError, UnicodeError):
-            self._fail("name-not-found", f"the name `{way.host}` does not resolve on this machine", way)
+            self._fail("name-not-found", f"the name `{connection.host}` does not resolve on this machine", connection)
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
-    def _try(self, way: Connection, address: str) -> proof.Evidence | PlanodevError:
+    def _try(self, connection: Connection, address: str) -> proof.Evidence | PlanodevError:
         """Return what was seen, or the error after which the driver would go on to the next place."""
         other = self.target.parameters.get("target_session_attrs") == "read-write"
         try:
-            return self._at(way, address)
+            return self._at(connection, address)
         except PlanodevError as error:
             goes_on = isinstance(error, (NotReady, CredentialsRefused)) or (error.code == "server-read-only" and other)
             if not goes_on:
                 raise
             return error
 
-    def _at(self, way: Connection, address: str) -> proof.Evidence:
+    def _at(self, connection: Connection, address: str) -> proof.Evidence:
         """Look at one address step by step, so that each way to fail has its own error."""
-        numeric = replace(way, host=address)
+        numeric = replace(connection, host=address)
         if not address.startswith("/"):
-            self._reach(way, address)
-        self._greet(way, numeric)
-        session = self._log_in(way, numeric)
-        self._look_at_silence(way, numeric, session)
-        self._look_at_statements(way, numeric, session)
+            self._reach(connection, address)
+        self._greet(connection, numeric)
+        session = self._log_in(connection, numeric)
+        self._look_at_silence(connection, numeric, session)
+        self._look_at_statements(connection, numeric, session)
         try:
             evidence = self._within(lambda: proof.run_here(numeric, self._left))
         except TimeoutError:
             why = f"the statements did not end within {self.seconds:g} s: another session locks the table"
-            self._fail("proof-timed-out", why, way)
-        self._judge(replace(evidence, address=address), way)
+            self._fail("proof-timed-out", why, connection)
+        self._judge(replace(evidence, address=address), connection)
         return evidence
 
-    def _reach(self, way: Connection, address: str) -> None:
+    def _reach(self, connection: Connection, address: str) -> None:
         """See that something listens there: libpq's time-out does not tell a silent server from lost packets."""
-        at = _place(way, address)
+        at = _place(connection, address)
         try:
-            socket.create_connection((address, way.port), self._left).close()
+            socket.create_connection((address, connection.port), self._left).close()
         except TimeoutError:
-            self._fail("unreachable", f"{at} did not answer within {self.seconds:g} s: packets are dropped", way)
+            self._fail("unreachable", f"{at} did not answer within {self.seconds:g} s: packets are dropped", connection)
         except ConnectionRefusedError as error:
-            self._judge(proof.Evidence(None, stored=False, error=error.strerror, address=address), way)
+            self._judge(proof.Evidence(None, stored=False, error=error.strerror, address=address), connection)
         except OSError as error:
             family = "no IPv6 route, and it has no other address: " if ":" in address else ""
-            self._fail("unreachable", f"{at}: {family}{error.strerror or error}", way)
+            self._fail("unreachable", f"{at}: {family}{error.strerror or error}", connection)
 
-    def _greet(self, way: Connection, numeric: Connection) -> None:
+    def _greet(self, connection: Connection, numeric: Connection) -> None:
         """Begin a login without a password: it goes to no server that is not PostgreSQL, or that wants TLS first."""
         import psycopg
 
@@ -171,22 +173,22 @@ class _Attempt:
         try:
             self._begin(unarmed)
         except TimeoutError:
-            why = f"what listens at {_place(way, numeric.host)} sent nothing within {self.seconds:g} s"
-            self._fail("not-postgres", why, way)
+            why = f"what listens at {_place(connection, numeric.host)} sent nothing within {self.seconds:g} s"
+            self._fail("not-postgres", why, connection)
         except psycopg.Error as error:
             seen = replace(proof.refusal(error), address=numeric.host)
             if _ASKS_FOR_PASSWORD in (seen.error or ""):
                 return
             if seen.sqlstate or "FATAL" in (seen.error or ""):
-                self._refuse_plaintext(way, unarmed, seen)
-            self._judge(seen, way)
+                self._refuse_plaintext(connection, unarmed, seen)
+            self._judge(seen, connection)
 
     def _begin(self, unarmed: Connection, **others: str) -> None:
         # The end of a line makes a server answer that waits for one, such as HTTP; to PostgreSQL it is a name.
         name = "planodev\r\n\r\n"
         self._within(lambda: proof.login(unarmed, self._left, application_name=name, **others).close())
 
-    def _refuse_plaintext(self, way: Connection, unarmed: Connection, seen: proof.Evidence) -> None:
+    def _refuse_plaintext(self, connection: Connection, unarmed: Connection, seen: proof.Evidence) -> None:
         """Tell a server that wants TLS from one that refuses everyone: begin the same login once more, encrypted."""
         import psycopg
 
@@ -198,33 +200,35 @@ class _Attempt:
             if _ASKS_FOR_PASSWORD not in str(error):
                 return
         said = (seen.error or "").partition("FATAL: ")[2].strip() or seen.error
-        at = _place(way, unarmed.host)
-        self._fail("tls-required", f"{at} refuses logins without TLS ({said}), and Plano's driver has no TLS", way)
+        at = _place(connection, unarmed.host)
+        self._fail(
+            "tls-required", f"{at} refuses logins without TLS ({said}), and Plano's driver has no TLS", connection
+        )
 
-    def _log_in(self, way: Connection, numeric: Connection) -> Any:  # noqa: ANN401  psycopg is loaded late
+    def _log_in(self, connection: Connection, numeric: Connection) -> Any:  # noqa: ANN401  psycopg is loaded late
         import psycopg
 
-        at = f"{way.host}:{way.port}"
+        at = f"{connection.host}:{connection.port}"
         try:
             session = self._within(lambda: proof.login(numeric, self._left))
         except psycopg.Error as error:
             seen = proof.refusal(error)
             if re.search(_POOLER_ALONE, seen.error or ""):
                 why = f"the pooler at {at} accepts the password, but does not reach the server behind it"
-                self._fail("pooler-without-server", why, way)
-            self._judge(replace(seen, address=numeric.host), way)
+                self._fail("pooler-without-server", why, connection)
+            self._judge(replace(seen, address=numeric.host), connection)
         except TimeoutError:
             why = f"{at} asked for a password, then sent nothing within {self.seconds:g} s"
-            self._fail("login-timed-out", why, way)
+            self._fail("login-timed-out", why, connection)
         session.autocommit = True
         return session
 
-    def _look_at_silence(self, way: Connection, numeric: Connection, session: Any) -> None:  # noqa: ANN401
+    def _look_at_silence(self, connection: Connection, numeric: Connection, session: Any) -> None:  # noqa: ANN401
         """See that Plano's only connection may stay silent."""
         idle, keepalive = self._within(lambda: session.execute(sessions.SILENCE).fetchone())
         if idle not in (None, "0"):
-            why = f"the server ends a session of `{way.user}` that is silent for {idle}"
-            self._fail("idle-session-timeout", why, way)
+            why = f"the server ends a session of `{connection.user}` that is silent for {idle}"
+            self._fail("idle-session-timeout", why, connection)
         mine = self.target.parameters.get("keepalives_idle", "")
         spoken = 0 < int(keepalive or 0) <= _FORGOTTEN_AFTER or (mine.isdigit() and int(mine) <= _FORGOTTEN_AFTER)
         if is_loopback(numeric.host) or spoken:
@@ -234,7 +238,7 @@ class _Attempt:
         fix = "add `?keepalives_idle=60` to the connection string in Plano's configuration"
         self.progress.notice(Problem("silence-may-cut", text, fix))
 
-    def _look_at_statements(self, way: Connection, numeric: Connection, session: Any) -> None:  # noqa: ANN401
+    def _look_at_statements(self, connection: Connection, numeric: Connection, session: Any) -> None:  # noqa: ANN401
         """See whether a second session would disturb the prepared statements of the first, and close that one."""
         import psycopg
 
@@ -248,28 +252,30 @@ class _Attempt:
             kept = self._within(alongside, _SECOND_SESSION)
         session.close()
         if not kept:
-            why = f"sessions at {way.host}:{way.port} share a connection to the server"
-            self._fail("prepared-statements-lost", why, way)
+            why = f"sessions at {connection.host}:{connection.port} share a connection to the server"
+            self._fail("prepared-statements-lost", why, connection)
 
-    def _judge(self, evidence: proof.Evidence, way: Connection) -> None:
+    def _judge(self, evidence: proof.Evidence, connection: Connection) -> None:
         """Raise what a proof or a login failed with; the server's words lose the password, should they repeat it."""
-        if evidence.error and way.password:
-            said = evidence.error.replace(way.password, "***").replace(quote(way.password, safe=""), "***")
+        if evidence.error and connection.password:
+            said = evidence.error.replace(connection.password, "***").replace(
+                quote(connection.password, safe=""), "***"
+            )
             evidence = replace(evidence, error=said)
-        problem = proof.judge(evidence, way)
+        problem = proof.judge(evidence, connection)
         if problem is None:
             return
         if evidence.sqlstate in sessions.LOST:
-            self._fail("prepared-statements-lost", _SHARED, way)
+            self._fail("prepared-statements-lost", _SHARED, connection)
         if problem.code in ("table-locked", "statement-timed-out"):
-            self._fail("proof-timed-out", problem.why or problem.message, way)
+            self._fail("proof-timed-out", problem.why or problem.message, connection)
         if "row-level security" in (evidence.error or ""):
             problem = replace(problem, code="row-level-security")
-        raise server_faults.error(problem, way, self.env_path)
+        raise server_faults.error(problem, connection, self.env_path)
 
-    def _fail(self, code: str, why: str, way: Connection) -> NoReturn:
-        problem = Problem(code, proof.cannot_store(way), why=why, level="error")
-        raise server_faults.error(problem, way, self.env_path)
+    def _fail(self, code: str, why: str, connection: Connection) -> NoReturn:
+        problem = Problem(code, proof.cannot_store(connection), why=why, level="error")
+        raise server_faults.error(problem, connection, self.env_path)
 
     @property
     def _left(self) -> float:
@@ -296,5 +302,5 @@ class _Attempt:
         return found[0]
 
 
-def _place(way: Connection, address: str) -> str:
-    return f"{way.host}:{way.port}" + (f" ({address})" if address != way.host else "")
+def _place(connection: Connection, address: str) -> str:
+    return f"{connection.host}:{connection.port}" + (f" ({address})" if address != connection.host else "")

@@ -108,10 +108,10 @@ class Owner:
     inode: str
 
 
-Relation = Literal["ours", "copy", "namesake", "other"]
+Ownership = Literal["ours", "copy", "namesake", "other"]
 
 
-def relation(project: Project, env_id: str | None, owner: Owner, still_there: Callable[[Owner], bool]) -> Relation:
+def ownership(project: Project, env_id: str | None, owner: Owner, still_there: Callable[[Owner], bool]) -> Ownership:
     """Decide whether a labelled database belongs to this project; pure but for `still_there`.
 
     Args:

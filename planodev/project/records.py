@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from planodev.project.env_file import write_atomically
-from planodev.project.identity import Owner, original_still_there, relation
+from planodev.project.identity import Owner, original_still_there, ownership
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +88,7 @@ def _written(record: Record) -> float:
 
 
 def _related(project: Project, env_id: str | None, record: Record) -> str:
-    return relation(project, env_id, Owner(record.project, record.path, record.inode), original_still_there)
+    return ownership(project, env_id, Owner(record.project, record.path, record.inode), original_still_there)
 
 
 def _all() -> list[Record]:

@@ -74,7 +74,7 @@ def resolve(
     options: Mapping[str, Any],
     environment: Mapping[str, str],
     directory: Path | None,
-    had: Mapping[str, tuple[Any, str]],
+    existing: Mapping[str, tuple[Any, str]],
 ) -> Settings:
     """Resolve every setting; nothing outside `directory/planodev.toml` is read.
 
@@ -82,7 +82,7 @@ def resolve(
         options: what was typed, by name; None or an empty tuple for an option that was not given.
         environment: the process's environment.
         directory: the project, None to leave its file out.
-        had: what the project already has, by name, as (value, source).
+        existing: what the project already has, by name, as (value, source).
 
     Raises:
         BadInput: a value cannot be right, or the file has an unknown key; names the source.
@@ -98,8 +98,8 @@ def resolve(
             raw, source = environment[PREFIX + name.upper()], PREFIX + name.upper()
         elif name in file:
             raw, source = file[name], FILE_NAME
-        elif name in had:
-            raw, source = had[name]
+        elif name in existing:
+            raw, source = existing[name]
         try:
             found[name] = Setting(check(raw), source)
         except ValueError as error:

@@ -26,15 +26,15 @@ def check(seen: Seen) -> None:
         VerificationFailed: it would not start, or would not store; with the true cause.
 
     """
-    if not seen.wanted.foreign_host:
+    if not seen.credentials.foreign_host:
         _refuse_docker(seen)
         _refuse_out_of_reach(seen)
-    if seen.wanted.plano and seen.wanted.plano != seen.mode and not _names_another(seen):
-        host, option = seen.connection().host, MODE_OPTION[seen.wanted.plano]
+    if seen.credentials.plano and seen.credentials.plano != seen.mode and not _names_another(seen):
+        host, option = seen.connection().host, MODE_OPTION[seen.credentials.plano]
         text = f"DB_HOST in `.env` is for `{option}`; this command gets {host} instead"
         fix = Fix(Command("up", "--plano", seen.mode), " changes `.env`")
         seen.progress.notice(Problem("host-for-other-mode", text, fix))
-    found = verify.verify_alone(seen)
+    found = verify.verify_project(seen)
     problems = judge.together(judge.judge_keys(seen.config.keys, _places(seen)), _places(seen))
     error = problems.pop(0) if problems and problems[0].fatal else None
     for problem in problems:
@@ -48,7 +48,10 @@ def check(seen: Seen) -> None:
 
 def _names_another(seen: Seen) -> bool:
     ours = None if seen.env.missing else seen.connection()
-    return storage.named(seen.config.connection_string, ours, verify.given(seen, ours), seen.mode) is not None
+    return (
+        storage.foreign_target(seen.config.connection_string, ours, verify.plano_environment(seen, ours), seen.mode)
+        is not None
+    )
 
 
 def _refuse_docker(seen: Seen) -> None:
@@ -79,4 +82,4 @@ def _refuse_out_of_reach(seen: Seen) -> None:
 
 def _places(seen: Seen) -> access_keys.Places:
     ours = None if seen.env.missing else seen.connection()
-    return access_keys.places(seen.config.path, seen.env, verify.given(seen, ours), seen.config_option)
+    return access_keys.places(seen.config.path, seen.env, verify.plano_environment(seen, ours), seen.config_option)

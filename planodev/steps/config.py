@@ -71,9 +71,9 @@ def judged(seen: Seen, port: int | None = None) -> Seen:
     from planodev.plano import judge
 
     refuse(seen, problems_of(seen, port))
-    named = other_database(seen)
-    if named:
-        raise Conflict.of(judge.other_database(seen.config, named, seen.config_option))
+    foreign = other_database(seen)
+    if foreign:
+        raise Conflict.of(judge.other_database(seen.config, foreign, seen.config_option))
     return seen
 
 
@@ -86,23 +86,23 @@ def refuse(seen: Seen, problems: list[Problem]) -> None:
         raise VerificationFailed.of(fatal[0])
 
 
-def problems_of(seen: Seen, port: int | None = None, given: Mapping[str, str] | None = None) -> list[Problem]:
+def problems_of(seen: Seen, port: int | None = None, environment: Mapping[str, str] | None = None) -> list[Problem]:
     """Return all that is wrong with the configuration, by planodev's own rules and by planoai, errors first.
 
     Args:
         seen: the project.
         port: of the database, where that is known better than by the settings.
-        given: the environment that Plano will have; default what is known of it without the five DB_* values.
+        environment: the environment that Plano will have; default what is known of it without the five DB_* values.
 
     """
     from planodev.plano import judge
     from planodev.plano.validation import Question
 
-    if given is None:
-        given = {**seen.env.values, **seen.environment}
-        given = {name: value for name, value in given.items() if name not in env_file.KEYS}
+    if environment is None:
+        environment = {**seen.env.values, **seen.environment}
+        environment = {name: value for name, value in environment.items() if name not in env_file.KEYS}
     with closing(Question(seen.config, seen.environment)) as question:
-        found = judge.judge_config(seen.config, given, seen.mode, seen.config_option, port or port_of(seen))
+        found = judge.judge_config(seen.config, environment, seen.mode, seen.config_option, port or port_of(seen))
         if any(problem.fatal for problem in found):
             return found  # planoai would say the same once more, or nothing of it
         more = question.answer()
@@ -111,7 +111,7 @@ def problems_of(seen: Seen, port: int | None = None, given: Mapping[str, str] | 
 
 def port_of(seen: Seen) -> int | None:
     """Return the port that `up` gives the project's own database, None where `.env` names another one's."""
-    return None if seen.wanted.foreign_host else seen.settings.port.value
+    return None if seen.credentials.foreign_host else seen.settings.port.value
 
 
 def proposed(seen: Seen, port: int | None = None) -> Change:

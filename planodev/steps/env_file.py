@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from planodev.plano import environment
-from planodev.postgres import connection
+from planodev.postgres.connection import is_encoded
 from planodev.problems import Problem
 from planodev.project import env_file, git
 from planodev.result import Outcome
@@ -29,9 +29,9 @@ class Change:
     detail: str = ""
 
 
-def change(seen: Seen, way: Connection, password_is: str) -> Change:
+def change(seen: Seen, connection: Connection, password_is: str) -> Change:
     """Return what has to be written: existing values lead, only what is missing or would be misread is changed."""
-    values = _values(seen, way)
+    values = _values(seen, connection)
     new = seen.env.with_values(values, seen.project_id)
     changed = [key for key, value in values.items() if env_file.read_as_planoai(seen.env.text).get(key) != value]
     loose = seen.env.mode is not None and seen.env.mode != env_file.MODE
@@ -39,7 +39,7 @@ def change(seen: Seen, way: Connection, password_is: str) -> Change:
         return Change(new, "unchanged")
     if not seen.env.exists:
         return Change(new, "created", f"DB_PASS {password_is}")
-    if "DB_PASS" in changed and seen.wanted.password is None:
+    if "DB_PASS" in changed and seen.credentials.password is None:
         changed[changed.index("DB_PASS")] = f"DB_PASS {password_is}"
     return Change(new, "updated", ", ".join(changed) or ("mode 0600" if loose else "the project's number"))
 
@@ -60,10 +60,10 @@ def write(seen: Seen, database: Database) -> Seen:
     return seen
 
 
-def _values(seen: Seen, way: Connection) -> dict[str, str]:
+def _values(seen: Seen, connection: Connection) -> dict[str, str]:
     old = seen.env.values.get("DB_PASS", "")
-    kept = connection.is_encoded(old) and seen.wanted.password == way.password
-    return {**environment.variables(way), **({"DB_PASS": old} if kept else {})}
+    kept = is_encoded(old) and seen.credentials.password == connection.password
+    return {**environment.variables(connection), **({"DB_PASS": old} if kept else {})}
 
 
 def ignore(directory: Path, name: str, progress: Progress) -> None:

@@ -72,13 +72,13 @@ def attempt(database: Database) -> Problem | None:
         # Its ports are on another machine; the probe container is the only one beside it.
         evidence = proof_beside_plano(database)
         return None if evidence.facts else proof.judge(evidence, database.connection())
-    way, seconds = database.connection(host=LOOPBACK), database.seen.deadline.left(LOGIN_TIMEOUT)
+    connection, seconds = database.connection(host=LOOPBACK), database.seen.deadline.left(LOGIN_TIMEOUT)
     try:
-        within(seconds, lambda: proof.login(way, seconds).close())
+        within(seconds, lambda: proof.login(connection, seconds).close())
     except NotDone:
-        return proof.judge(proof.Evidence(None, stored=False, error=limits.silent(seconds)), way)
+        return proof.judge(proof.Evidence(None, stored=False, error=limits.silent(seconds)), connection)
     except psycopg.Error as error:
-        return proof.judge(proof.refusal(error), way)
+        return proof.judge(proof.refusal(error), connection)
     return None
 
 

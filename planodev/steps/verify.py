@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from planodev.plano import environment, judge, storage
-from planodev.postgres import connection, proof
+from planodev.postgres import proof
+from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK
 from planodev.problems import Command, Fix, VerificationFailed
 from planodev.project.identity import CONFIG_NAMES
 from planodev.result import Outcome
@@ -31,13 +32,13 @@ def verify(database: Database) -> Database:
         VerificationFailed: Plano could not store, with the true cause.
 
     """
-    seen, way = database.seen, database.connection()
+    seen, connection = database.seen, database.connection()
     seen.progress.begin(TITLE)
     evidence = database.proved or _evidence(database)
-    problem = proof.judge(evidence, way)
+    problem = proof.judge(evidence, connection)
     if problem:
         raise VerificationFailed.of(_explained(seen, problem))
-    refuse_config(seen, way)
+    refuse_config(seen, connection)
     place = "from this machine" if seen.mode == "native" else "from Plano's network"
     seen.progress.done(Outcome("verified", "storage", f"wrote and read a test conversation {place}"))
     return replace(database, proved=evidence)
@@ -56,29 +57,33 @@ def _explained(seen: Seen, problem: Problem) -> Problem:
     return seen.engine.explain(problem) if problem.code in _OUT_OF_REACH and seen.mode == "docker" else problem
 
 
-def given(seen: Seen, way: Connection | None) -> dict[str, str]:
+def plano_environment(seen: Seen, connection: Connection | None) -> dict[str, str]:
     """Return the environment that `planodev run` would start Plano with."""
-    if way is None:
+    if connection is None:
         return {**seen.env.values, **seen.environment}
-    return {**seen.environment, **environment.of(way, seen.env, seen.config, seen.environment)}
+    return {**seen.environment, **environment.of(connection, seen.env, seen.config, seen.environment)}
 
 
-def refuse_config(seen: Seen, way: Connection) -> None:
+def refuse_config(seen: Seen, connection: Connection) -> None:
     """Raise `VerificationFailed` where Plano's configuration does not use this database, or Plano refuses it."""
-    _refuse_unusable(seen, way)
-    named = storage.named(seen.config.connection_string, way, given(seen, way), seen.mode)
-    if named:
-        raise VerificationFailed.of(judge.other_database(seen.config, named, seen.config_option))
+    _refuse_unusable(seen, connection)
+    foreign = storage.foreign_target(
+        seen.config.connection_string, connection, plano_environment(seen, connection), seen.mode
+    )
+    if foreign:
+        raise VerificationFailed.of(judge.other_database(seen.config, foreign, seen.config_option))
 
 
-def _refuse_unusable(seen: Seen, way: Connection | None) -> None:
+def _refuse_unusable(seen: Seen, connection: Connection | None) -> None:
     port = _port(seen)
-    config.refuse(seen, judge.judge_config(seen.config, given(seen, way), seen.mode, seen.config_option, port))
+    config.refuse(
+        seen, judge.judge_config(seen.config, plano_environment(seen, connection), seen.mode, seen.config_option, port)
+    )
 
 
 def _port(seen: Seen) -> int | None:
     """Return the port of the project's own database as Plano gets it, None where `.env` names another one's."""
-    return None if seen.wanted.foreign_host else seen.wanted.port
+    return None if seen.credentials.foreign_host else seen.credentials.port
 
 
 @dataclass(frozen=True)
@@ -86,12 +91,12 @@ class Verified:
     """A proof that passed without `up`: where, and what was found."""
 
     seen: Seen
-    way: Connection
+    connection: Connection
     evidence: proof.Evidence
     ours: bool = True
 
 
-def verify_alone(seen: Seen) -> Verified:
+def verify_project(seen: Seen) -> Verified:
     """Run the proof with what `.env` says, changing nothing.
 
     Raises:
@@ -100,14 +105,14 @@ def verify_alone(seen: Seen) -> Verified:
     """
     missing = seen.env.missing
     if seen.config.text is not None:
-        known = given(seen, None if missing else seen.connection())
+        known = plano_environment(seen, None if missing else seen.connection())
         config.refuse(seen, config.problems_of(seen, _port(seen), known))
     if missing:
         # A configuration with a database of its own needs none of them.
-        named = storage.named(seen.config.connection_string, None, given(seen, None), seen.mode)
-        if named:
+        foreign = storage.foreign_target(seen.config.connection_string, None, plano_environment(seen, None), seen.mode)
+        if foreign:
             seen.progress.begin(TITLE)
-            return _elsewhere(seen, storage.way(named), None)
+            return _elsewhere(seen, storage.connection_to(foreign), None)
         raise VerificationFailed(
             "env-file-incomplete",
             f"`.env` lacks {', '.join(missing)}",
@@ -118,17 +123,19 @@ def verify_alone(seen: Seen) -> Verified:
         there = seen.config.path if seen.config_option else seen.config.path.with_name(CONFIG_NAMES[0])
         fix = Fix(Command("up", *seen.config_option))
         raise VerificationFailed("config-missing", "Plano has no configuration", why=f"there is no `{there}`", fix=fix)
-    way = seen.connection()
+    connection = seen.connection()
     seen.progress.begin(TITLE)
-    if seen.wanted.foreign_host:
-        return _elsewhere(seen, seen.connection(host=seen.wanted.foreign_host), way)
-    named = storage.named(seen.config.connection_string, way, given(seen, way), seen.mode)
-    if named:
-        return _elsewhere(seen, storage.way(named), way)
+    if seen.credentials.foreign_host:
+        return _elsewhere(seen, seen.connection(host=seen.credentials.foreign_host), connection)
+    foreign = storage.foreign_target(
+        seen.config.connection_string, connection, plano_environment(seen, connection), seen.mode
+    )
+    if foreign:
+        return _elsewhere(seen, storage.connection_to(foreign), connection)
     database = running(seen)
     proved = verify(database).proved
     assert proved  # noqa: S101  `verify` raises otherwise
-    return Verified(seen, way, proved)
+    return Verified(seen, connection, proved)
 
 
 def running(seen: Seen) -> Database:
@@ -145,27 +152,29 @@ def running(seen: Seen) -> Database:
         server = seen.engine.wording.server
         state = f"the {server} `{have.name}` is {have.state}" if have else f"this project has no {server}"
         raise VerificationFailed("not-running", "Postgres is not running", why=state, fix=Fix(Command("up")))
-    return Database(seen, have, seen.wanted.port or 0, seen.wanted.password or "", "kept")
+    return Database(seen, have, seen.credentials.port or 0, seen.credentials.password or "", "kept")
 
 
-def _elsewhere(seen: Seen, way: Connection, ours: Connection | None) -> Verified:
+def _elsewhere(seen: Seen, connection: Connection, ours: Connection | None) -> Verified:
     """Prove a server that is not ours: from beside Plano where only that knows the name, else from this machine."""
     # The loopback of a Plano in Docker is its container's own.
-    beside = seen.mode == "docker" and way.host in (connection.DOCKER_HOST_NAME, connection.LOOPBACK, "::1")
+    beside = seen.mode == "docker" and connection.host in (DOCKER_HOST_NAME, LOOPBACK, "::1")
     image = seen.settings.image.value
     seconds = seen.deadline.left(proof.PATIENCE)
     if beside:
         probe = proof.beside_plano(image, seconds)
-        evidence = proof.run_by_psql(seen.engine, probe, way, seconds)
+        evidence = proof.run_by_psql(seen.engine, probe, connection, seconds)
     else:
-        evidence = proof.run_here(way, seconds)
+        evidence = proof.run_here(connection, seconds)
     # Which `up` does not act on.
-    where = seen.env.path if seen.wanted.foreign_host else seen.config.path
-    problem = proof.judge(evidence, way, Fix(f"planodev does not run that server: check its address in `{where}`"))
+    where = seen.env.path if seen.credentials.foreign_host else seen.config.path
+    problem = proof.judge(
+        evidence, connection, Fix(f"planodev does not run that server: check its address in `{where}`")
+    )
     if problem:
         raise VerificationFailed.of(problem)
     _refuse_unusable(seen, ours)
     place = "from Plano's network" if beside else "from this machine"
-    done = Outcome("verified", "storage", f"wrote and read a test conversation at {way.host} {place}")
+    done = Outcome("verified", "storage", f"wrote and read a test conversation at {connection.host} {place}")
     seen.progress.done(done)
-    return Verified(seen, way, evidence, ours=False)
+    return Verified(seen, connection, evidence, ours=False)

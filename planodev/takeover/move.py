@@ -21,7 +21,7 @@ from planodev.project import records, settings
 from planodev.result import Outcome, counted
 from planodev.steps import follow, login
 from planodev.steps import server as servers
-from planodev.takeover.move_out import COLUMNS, Copy, copy_out, told, way
+from planodev.takeover.move_out import COLUMNS, Copy, connection, copy_out, told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,14 +144,14 @@ def begin(seen: Seen) -> Move | None:
     seen.progress.note(
         f"they stay in {where} until the verification has passed; should it fail, the next `up` goes on there"
     )
-    wanted = seen.wanted  # `.env` may be gone: then these are what it has had
+    wanted = seen.credentials  # `.env` may be gone: then these are what it has had
     wanted = replace(
         wanted,
         user=wanted.user or old.user,
         password=wanted.password or database.password,
         database=wanted.database or old.database,
     )
-    return Move(replace(seen, wanted=wanted), database.seen, directory, copy)
+    return Move(replace(seen, credentials=wanted), database.seen, directory, copy)
 
 
 def announce(seen: Seen) -> None:
@@ -215,7 +215,7 @@ def _source(seen: Seen) -> str:
 
 def _bring_rows(new: Database, name: str, file: Path) -> int:
     """Put a file's rows into the table of one database, all or none; returns how many are there then."""
-    with closing(proof.login(way(new, name), 10)) as session:
+    with closing(proof.login(connection(new, name), 10)) as session:
         session.execute(f"CREATE TEMP TABLE incoming (LIKE {state_table.NAME}) ON COMMIT DROP")
         with file.open("rb") as source, session.cursor().copy(_IN) as rows:
             while piece := source.read(1 << 20):

@@ -69,7 +69,7 @@ def copy_out(old: Database, directory: Path, sessions: ExitStack) -> Copy:
         if len(counts) > 1:  # the role need not see what other roles have stored
             _as_superuser(old, f'GRANT pg_read_all_data, pg_write_all_data TO "{old.seen.user}"')
         for index, name in enumerate(dict.fromkeys([*counts, old.seen.database])):
-            session = sessions.enter_context(closing(proof.login(way(old, name), 10)))
+            session = sessions.enter_context(closing(proof.login(connection(old, name), 10)))
             found.others += [row[0] for row in session.execute(_OTHERS).fetchall()]
             if session.execute(state_table.IS_THERE).fetchone() != (True,):
                 continue
@@ -110,7 +110,7 @@ def _as_superuser(old: Database, sql: str) -> str:
     return admin.run(old.seen.engine, old.server, sql, user=old.seen.superuser, database="postgres")
 
 
-def way(side: Database, database: str) -> Connection:
+def connection(side: Database, database: str) -> Connection:
     """Return the way into one of the server's databases."""
     return Connection(side.seen.user, side.password, LOOPBACK, side.port, database)
 

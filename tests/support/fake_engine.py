@@ -28,7 +28,7 @@ from planodev.engines import (
 )
 from planodev.engines.docker.wording import WORDING
 from planodev.postgres import limits, queries, state_table, table
-from planodev.project.identity import original_still_there, relation
+from planodev.project.identity import original_still_there, ownership
 
 COLUMNS = {name: {"type": types[0], "not_null": False, "has_default": False, "generated": False}
            for name, types in state_table._TYPES.items()}  # fmt: skip
@@ -128,7 +128,7 @@ class FakeEngine:
 
     def observe(self, project, env_id):
         def related(owner):
-            return relation(project, env_id, owner, original_still_there)
+            return ownership(project, env_id, owner, original_still_there)
 
         ours = next((one for one in self.containers.values() if related(one.owner) == "ours"), None)
         volumes = [data.volume for data in self.data.values()]

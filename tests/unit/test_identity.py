@@ -8,7 +8,7 @@ import pytest
 
 from planodev.problems import BadInput
 from planodev.project import env_file, identity
-from planodev.project.identity import Owner, Project, original_still_there, relation
+from planodev.project.identity import Owner, Project, original_still_there, ownership
 
 ID, OTHER = "a" * 16, "b" * 16
 OWNER = Owner(ID, "/home/me/shop", "1:10")
@@ -33,7 +33,7 @@ OWNER = Owner(ID, "/home/me/shop", "1:10")
 )
 def test_relation(path, inode, env_id, still_there, expected):
     here = Project(Path(path), inode)
-    assert relation(here, env_id, OWNER, lambda owner: owner == OWNER and still_there) == expected
+    assert ownership(here, env_id, OWNER, lambda owner: owner == OWNER and still_there) == expected
 
 
 def checkout(path, number=None):
@@ -47,7 +47,7 @@ def checkout(path, number=None):
 
 def seen_from(path, owner):
     here = identity.at(path)
-    return relation(here, env_file.load(here.env_path).project_id, owner, original_still_there)
+    return ownership(here, env_file.load(here.env_path).project_id, owner, original_still_there)
 
 
 def test_a_moved_or_renamed_project_finds_its_data(tmp_path):

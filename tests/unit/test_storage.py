@@ -76,7 +76,7 @@ NAMED = [
 
 @pytest.mark.parametrize(("text", "ours", "environment", "mode", "host"), NAMED)
 def test_whose_database_is_named(text, ours, environment, mode, host):
-    target = storage.named(text, ours, environment, mode)
+    target = storage.foreign_target(text, ours, environment, mode)
     assert (target and target.hosts[0][0]) == host
     if target:
         assert "p%40ss" not in target.masked
@@ -85,7 +85,7 @@ def test_whose_database_is_named(text, ours, environment, mode, host):
 
 def test_the_way_there_has_all_that_is_needed_to_prove_it():
     text = "postgresql://u%2Fser:p%40ss@db.example:6000/d?options=-c%20search_path%3Dapp"
-    way = storage.way(storage.named(text, OURS, {}, "native"))
+    way = storage.connection_to(storage.foreign_target(text, OURS, {}, "native"))
     assert way == Connection("u/ser", "p@ss", "db.example", 6000, "d", "-c search_path=app")
 
 

@@ -33,7 +33,7 @@ from planodev.engines.docker.client import CONFLICT, NOT_FOUND, PODMAN, Refused
 from planodev.engines.docker.wording import WORDING
 from planodev.postgres import limits
 from planodev.problems import Conflict
-from planodev.project.identity import Project, original_still_there, relation
+from planodev.project.identity import Project, original_still_there, ownership
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -127,7 +127,7 @@ class DockerEngine:
                 continue
             projects.add(owner.id)
             found = labels.volume_of(item, owner)
-            related = relation(project, env_id, owner, original_still_there)
+            related = ownership(project, env_id, owner, original_still_there)
             # A container tells which volume is in use; without one the labels do.
             if found.name == mounted or (mounted is None and related == "ours" and volume is None):
                 volume = found
@@ -334,7 +334,7 @@ def _sort_containers(
     for item in listed:
         owner = labels.owner_of(item["Labels"])
         if owner and labels.PROBE_LABEL not in item["Labels"]:
-            if relation(project, env_id, owner, original_still_there) == "ours" and ours is None:
+            if ownership(project, env_id, owner, original_still_there) == "ours" and ours is None:
                 ours = item
                 continue
             whose = f"planodev made it for `{owner.path}`"

@@ -30,7 +30,7 @@ from planodev.engines.embedded import describe, directories, process, programs
 from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Labels
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import NoEngine
-from planodev.project.identity import original_still_there, relation
+from planodev.project.identity import original_still_there, ownership
 
 if TYPE_CHECKING:
     import subprocess
@@ -57,7 +57,7 @@ def data_of(project: Project, env_id: str | None) -> str:
             if directory.path.name == env_id:
                 return directory.path.name
             continue
-        if labels and relation(project, env_id, describe.owner(labels), original_still_there) == "ours":
+        if labels and ownership(project, env_id, describe.owner(labels), original_still_there) == "ours":
             return labels.project if directory.was_ready else ""
     return ""
 
@@ -148,7 +148,7 @@ class EmbeddedEngine:
             if labels is None:
                 continue
             projects.add(labels.project)
-            related = relation(project, env_id, describe.owner(labels), original_still_there)
+            related = ownership(project, env_id, describe.owner(labels), original_still_there)
             if related == "ours" and ours is None:
                 ours = directory, labels
             elif related == "namesake":
@@ -258,8 +258,8 @@ class EmbeddedEngine:
         del terminal
         running = process.postmaster(self._of(container.id))
         port = running.port if running else container.port
-        way = {"PGHOST": LOOPBACK, "PGPORT": str(port), "PGSSLMODE": "disable", "PGGSSENCMODE": "disable"}
-        return [self._program.path(command[0]), *command[1:]], {**variables, **way}
+        connection = {"PGHOST": LOOPBACK, "PGPORT": str(port), "PGSSLMODE": "disable", "PGGSSENCMODE": "disable"}
+        return [self._program.path(command[0]), *command[1:]], {**variables, **connection}
 
     def run_inside(self, container: Container, command: list[str], variables: dict[str, str], streams: Streams) -> int:
         import subprocess
