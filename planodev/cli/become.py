@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import signal
 import sys
 from typing import TYPE_CHECKING
 
+from planodev import executables
 from planodev.problems import CommandNotStarted
 
 if TYPE_CHECKING:
@@ -31,11 +33,12 @@ def become(launch: Launch) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     try:
+        program = _program(launch)
         if os.name == "nt":
             import subprocess
 
-            return subprocess.run(launch.command, env=environment, check=False).returncode
-        os.execvpe(launch.command[0], launch.command, environment)  # noqa: S606  the command is what was asked for
+            return subprocess.run([program, *launch.command[1:]], env=environment, check=False).returncode
+        os.execve(program, launch.command, environment)  # noqa: S606  the command is what was asked for
     except (OSError, ValueError) as error:  # the second for an empty name
         missing = isinstance(error, (FileNotFoundError, ValueError))
         fix = "check its name, and your PATH"
@@ -51,3 +54,19 @@ def become(launch: Launch) -> int:
         )
         problem.exit_code = 127 if missing else 126
         raise problem from error
+
+
+def _program(launch: Launch) -> str:
+    """Return what to start: a path as it was typed, a name from the PATH and not from the project's directory.
+
+    Raises:
+        FileNotFoundError: the PATH has none of this name.
+
+    """
+    name = launch.command[0]
+    if os.path.basename(name) != name:  # noqa: PTH119  as typed
+        return name
+    found = executables.find(name, launch.environment)
+    if found is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    return found

@@ -6,6 +6,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from planodev import executables
 from planodev.conversations import heads, store, times
 from planodev.conversations.access import place, session
 from planodev.problems import BadInput, Command, Fix, PlanodevError, Problem
@@ -318,7 +319,9 @@ def _page(context: Context, opened: Any, found: tuple[Head, ...], short: Mapping
     if options.get("open_page"):
         import webbrowser
 
-        if not webbrowser.open(file.resolve().as_uri()):
+        with executables.absolute_path():
+            opened = webbrowser.open(file.resolve().as_uri())
+        if not opened:
             fix = f"open `{file.resolve()}` yourself"
             context.progress.notice(Problem("browser-missing", "no browser could be started", fix))
     return file

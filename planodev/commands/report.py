@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING, Any
 
-from planodev import engines
+from planodev import engines, executables
 from planodev.plano import judge, storage
 from planodev.postgres import proof, state_table
 from planodev.postgres.connection import host_of
@@ -132,7 +131,7 @@ def up(database: Database, todo: list[Fix | str]) -> Result:
     first = ["First: " + fix for fix in dict.fromkeys(todo)]
     lines = lines_of(data, containers=seen.engine.traits.containers)
     summary: list[str | Fix | Command] = [said, "", *lines, "", *first, next_command(seen)]
-    if not shutil.which("planoai"):
+    if not executables.find("planoai"):
         summary += ["      (planoai is not on your PATH yet: pip install planoai)"]
     return Result("up", data, summary)
 

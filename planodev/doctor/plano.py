@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import platform
 import re
-import shutil
 import subprocess
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from planodev import executables
 from planodev.plano import access_keys, planoai
 from planodev.problems import BadInput, Command, Fix
 from planodev.result import Check
@@ -27,12 +28,20 @@ PATIENCE = 3.0  # seconds
 
 def installed(subject: Subject) -> Check:
     """Whether planoai is installed, which version, and whether it can run Plano as this project wants it."""
-    program = shutil.which("planoai", path=subject.environment.get("PATH"))
+    program = executables.find("planoai", subject.environment)
     if program is None:
         return Check("planoai", "warning", "planoai is not on the PATH", fix="`pip install planoai`")
     try:
         said = subprocess.run(
-            [program, "--version"], capture_output=True, text=True, check=True, timeout=7, stdin=subprocess.DEVNULL
+            [program, "--version"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=True,
+            timeout=7,
+            stdin=subprocess.DEVNULL,
+            cwd=Path(program).parent,
+            env=executables.without_python(subject.environment),
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         return Check(

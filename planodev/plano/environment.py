@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from planodev import executables
 from planodev.plano import providers, storage
 from planodev.postgres.connection import encode_password
 
@@ -41,7 +42,8 @@ def of(connection: Connection | None, env: EnvFile, config: ConfigFile, shell: M
     Args:
         connection: from where the command will run; None where the configuration names a database of its own.
         env: the project's `.env`.
-        config: Plano's configuration; what it names is handed on as well.
+        config: Plano's configuration; what it names is handed on as well, but for what decides which code programs run:
+            both files may come with a repository that was just cloned.
         shell: the environment as it is.
 
     """
@@ -52,4 +54,11 @@ def of(connection: Connection | None, env: EnvFile, config: ConfigFile, shell: M
     keys = [key.name for key in config.keys if key.name]
     keys += [key for provider in providers.PROVIDERS for key in provider.keys]
     values |= {name: env.values[name] for name in keys if env.values.get(name)}
-    return {name: env.values[name] for name in also if env.values.get(name) and not shell.get(name)} | values
+    values = {name: env.values[name] for name in also if env.values.get(name) and not shell.get(name)} | values
+    return {name: value for name, value in values.items() if not executables.steers(name)}
+
+
+def held_back(env: EnvFile, config: ConfigFile) -> list[str]:
+    """Return what the configuration names and `.env` has, and is not handed on, see `of`."""
+    named = [key.name for key in config.keys] + storage.variables(config.connection_string or "")
+    return [name for name in dict.fromkeys(named) if env.values.get(name) and executables.steers(name)]

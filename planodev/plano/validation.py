@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from planodev import executables
 from planodev.plano.rules import closest, shown
 from planodev.problems import Command, Fix, Problem
 from planodev.project.env_file import write_atomically
@@ -89,7 +90,7 @@ class Question:
             self._process = subprocess.Popen(
                 [str(python), "-c", _PROGRAM, self._home, str(copy)],
                 cwd=self._home,  # nothing there can stand before planoai's own modules
-                env=dict(environment),
+                env=executables.without_python(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -127,7 +128,7 @@ class Question:
 
 def interpreter(environment: Mapping[str, str]) -> Path | None:
     """Return the Python that the planoai on the PATH runs in, None where there is none or that cannot be seen."""
-    program = shutil.which("planoai", path=environment.get("PATH"))
+    program = executables.find("planoai", environment)
     if program is None:
         return None
     beside = Path(program).resolve().with_name("python.exe")
@@ -140,7 +141,7 @@ def interpreter(environment: Mapping[str, str]) -> Path | None:
         return None
     named = _FROM_PATH.match(start)
     if named:
-        found = shutil.which(named[1].decode(), path=environment.get("PATH"))
+        found = executables.find(named[1].decode(), environment)
         return Path(found) if found else None
     written = _INTERPRETER.search(start)
     path = Path(written[1].decode(errors="replace")) if written else None

@@ -6,12 +6,12 @@ What only a change needs is imported where it is used: an `up` that finds nothin
 from __future__ import annotations
 
 import math
-import shutil
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from planodev import executables
 from planodev.background import begin
 from planodev.engines import (
     Container,
@@ -215,7 +215,8 @@ class DockerEngine:
     def pull(self, image: str, progress: Progress) -> None:
         from planodev.engines.docker import image as images
 
-        images.pull(self.api, image, progress)
+        with executables.absolute_path():  # the SDK starts the program that keeps a registry's password
+            images.pull(self.api, image, progress)
 
     def create(self, server: Server) -> None:
         from planodev.engines.docker import server as servers
@@ -267,7 +268,7 @@ class DockerEngine:
     def program(
         self, container: Container, command: list[str], variables: dict[str, str], *, terminal: bool
     ) -> tuple[list[str], dict[str, str]] | None:
-        client = shutil.which("docker")
+        client = executables.find("docker")
         if client is None:
             return None
         # A socket that planodev has found, docker need not know; of all else it knows more, such as certificates.

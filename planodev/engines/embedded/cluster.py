@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from planodev import executables
 from planodev.background import begin
 from planodev.engines.embedded import directories, process, programs
 from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Runner
@@ -181,8 +182,11 @@ def begin_sync(program: Program, directory: DataDirectory, runner: Runner) -> Ca
 
 def _whole_file_system(directory: DataDirectory) -> bool:
     """Write out the file system that holds the data: one request to the disk instead of a thousand."""
+    program = executables.find("sync")
+    if program is None:
+        return False
     with suppress(OSError):
-        return subprocess.run(["sync", "-f", str(directory.data)], capture_output=True, check=False).returncode == 0
+        return subprocess.run([program, "-f", str(directory.data)], capture_output=True, check=False).returncode == 0
     return False
 
 
