@@ -302,7 +302,7 @@ def _page(context: Context, opened: Any, found: tuple[Head, ...], short: Mapping
     from pathlib import Path
 
     from planodev.conversations import page, transcript
-    from planodev.project.env_file import write_atomically
+    from planodev.project.private_files import make_directory, write_atomically
 
     rows = [(head, store.row_of(opened, head.row.id)) for head in found]
     short = short or store.short_ids(opened, [head.row.id for head in found])
@@ -311,7 +311,7 @@ def _page(context: Context, opened: Any, found: tuple[Head, ...], short: Mapping
     text = page.page(f"Conversations of {context.project.path.name}", whole)
     try:
         if not options.get("html"):
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(file.parent)
         write_atomically(file, text.encode(), 0o600)
     except OSError as error:
         why, fix = error.strerror or str(error), "name another file, or make room there"

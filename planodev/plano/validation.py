@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from planodev import executables
 from planodev.plano.rules import closest, shown
 from planodev.problems import Command, Fix, Problem
-from planodev.project.env_file import write_atomically
+from planodev.project.private_files import make_directory, write_atomically
 
 if TYPE_CHECKING:
     import subprocess
@@ -171,7 +171,7 @@ def _remembered(config: ConfigFile) -> str | None:
 def _remember(config: ConfigFile, stamp: str) -> None:
     with suppress(OSError):
         note = _note(config)
-        note.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(note.parent)
         write_atomically(note, stamp.encode(), 0o600)
 
 

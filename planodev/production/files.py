@@ -13,7 +13,7 @@ from planodev.plano import config_file, judge
 from planodev.postgres.connection import is_loopback
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem
 from planodev.production import wording
-from planodev.project import credentials, env_file, git, settings
+from planodev.project import credentials, env_file, git, private_files, settings
 from planodev.result import Outcome
 from planodev.steps.env_file import ignore
 
@@ -149,11 +149,11 @@ def _refuse(directory: Path, files: Mapping[str, str], *, force: bool) -> None:
 
 def _put(path: Path, text: str) -> str:
     before = path.read_bytes() if path.exists() else None
-    mode = env_file.MODE if path.name == wording.ENV_NAME else _MODE
+    mode = private_files.MODE if path.name == wording.ENV_NAME else _MODE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if before != text.encode() or path.stat().st_mode & 0o777 != mode:
-            env_file.write_atomically(path.resolve(), text.encode(), mode)
+            private_files.write_atomically(path.resolve(), text.encode(), mode)
     except OSError as error:
         raise BadInput(
             "output-unwritable",

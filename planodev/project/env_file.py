@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import errno
 import io
-import os
 import re
 import stat
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev.problems import BadInput, Command, Fix
+from planodev.project import private_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 KEYS = ("DB_USER", "DB_PASS", "DB_HOST", "DB_PORT", "DB_NAME")
-MODE = 0o600
 
 _PLAIN = re.compile(r"[A-Za-z0-9._%+/=:@-]*")
 _PROJECT = re.compile(r"(?<![^\r\n])# planodev project: ([0-9a-f]{16})\b")  # at the start of a line, however lines end
@@ -113,7 +111,7 @@ class EnvFile:
         """
         target = self.path.resolve()
         try:
-            write_atomically(target, self.text.encode(), MODE)
+            private_files.write_atomically(target, self.text.encode(), private_files.MODE)
         except OSError as error:
             raise BadInput(
                 "env-file-unwritable",
@@ -201,31 +199,6 @@ def read_as_planoai(text: str) -> dict[str, str]:
     """Read as planoai 0.4.39 does (`planoai/utils.py:230-252`): by line, quotes and `export` being part of it."""
     pairs = (line.strip().split("=", 1) for line in io.StringIO(text, newline=None))
     return {pair[0].strip(): pair[1].strip() for pair in pairs if len(pair) == 2 and not pair[0].startswith("#")}  # noqa: PLR2004
-
-
-def write_atomically(path: Path, content: bytes, mode: int) -> None:
-    """Replace a file in one step, durable, keeping its owner where the system lets us.
-
-    Raises:
-        OSError: the directory is not writable, or the disk is full; the old file is then untouched.
-
-    """
-    import tempfile
-
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(mode)
-        if path.exists() and hasattr(os, "chown"):
-            with suppress(PermissionError):
-                os.chown(temporary, path.stat().st_uid, path.stat().st_gid)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _rewritten(old: str, key: str, value: str) -> _Line:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from planodev.problems import BadInput, NotReady
+from planodev.project import private_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,9 +33,10 @@ def hold(project: Project, timeout: float) -> Iterator[None]:
     directory = user_state_path("planodev") / "locks"
     name = hashlib.sha256(str(project.path).encode()).hexdigest()[:16]
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        private_files.make_directory(directory)
         lock = FileLock(directory / f"{name}.lock", timeout=timeout, poll_interval=0.02)
         lock.acquire()
+        private_files.give(directory / lock.lock_file)
     except Timeout:
         raise NotReady(
             "locked",

@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from planodev.project.env_file import write_atomically
 from planodev.project.identity import Owner, original_still_there, ownership
+from planodev.project.private_files import make_directory, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +68,7 @@ def write(record: Record) -> None:
     text = (json.dumps(asdict(record), indent=2) + "\n").encode()
     with suppress(OSError):
         if not file.is_file() or file.read_bytes() != text:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(file.parent)
             write_atomically(file, text, 0o600)
         for other in _all():
             same_directory = (other.path, other.inode) == (record.path, record.inode)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from planodev.problems import BadInput, Command, Conflict, Fix
-from planodev.project.env_file import write_atomically
+from planodev.project.private_files import make_directory, write_atomically
 from planodev.visible import visible
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def fresh(project_id: str, name: str | None) -> Path:
     if file.exists():
         fix = Fix(Command("snapshot", "delete", file.stem), ", or choose another name")
         raise Conflict("snapshot-exists", f"there is a snapshot `{file.stem}` already", fix=fix)
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directory(file.parent)
     return file
 
 

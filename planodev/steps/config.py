@@ -16,7 +16,7 @@ from planodev.plano import config_file, planoai
 from planodev.plano.config_file import UNCHANGED, Change, ConfigFile
 from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, VerificationFailed
-from planodev.project import env_file
+from planodev.project import env_file, private_files
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ def from_template(seen: Seen) -> Change:
 
 def _store(path: Path, text: str, mode: int) -> None:
     try:
-        env_file.write_atomically(path, text.encode(), mode)
+        private_files.write_atomically(path, text.encode(), mode)
     except OSError as error:
         raise BadInput(
             "config-file-unwritable",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from planodev.plano import environment
 from planodev.postgres.connection import is_encoded
 from planodev.problems import Problem
-from planodev.project import env_file, git
+from planodev.project import env_file, git, private_files
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def change(seen: Seen, connection: Connection, password_is: str) -> Change:
     values = _values(seen, connection)
     new = seen.env.with_values(values, seen.project_id)
     changed = [key for key, value in values.items() if env_file.read_as_planoai(seen.env.text).get(key) != value]
-    loose = seen.env.mode is not None and seen.env.mode != env_file.MODE
+    loose = seen.env.mode is not None and seen.env.mode != private_files.MODE
     if new.text == seen.env.text and not loose:
         return Change(new, "unchanged")
     if not seen.env.exists:
@@ -74,7 +74,7 @@ def ignore(directory: Path, name: str, progress: Progress) -> None:
         path = directory / ".gitignore"
         old = path.read_bytes() if path.exists() else b""
         line = (b"" if not old or old.endswith(b"\n") else b"\n") + f"{name}\n".encode()
-        env_file.write_atomically(path.resolve(), old + line, path.stat().st_mode & 0o777 if old else 0o644)
+        private_files.write_atomically(path.resolve(), old + line, path.stat().st_mode & 0o777 if old else 0o644)
     progress.done(found)
 
 

@@ -1,0 +1,1 @@
+"""The project: its files, its settings, its place."""

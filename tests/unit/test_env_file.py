@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from planodev.problems import BadInput
-from planodev.project import env_file
+from planodev.project import env_file, private_files
 
 PROJECT = "0123456789abcdef"
 WANTED = {
@@ -187,7 +187,7 @@ def test_a_reader_sees_the_old_or_the_new_file_and_never_a_part(tmp_path):
     path, contents = tmp_path / ".env", (b"a" * 300_000, b"b" * 300_000)
     path.write_bytes(contents[0])
     writer = threading.Thread(
-        target=lambda: [env_file.write_atomically(path, contents[i % 2], 0o600) for i in range(40)]
+        target=lambda: [private_files.write_atomically(path, contents[i % 2], 0o600) for i in range(40)]
     )
     writer.start()
     seen = set()
@@ -201,7 +201,7 @@ def test_a_reader_sees_the_old_or_the_new_file_and_never_a_part(tmp_path):
 def test_a_file_gets_the_mode_that_was_asked_for_whatever_the_umask(tmp_path, mode):
     old = os.umask(0o077)
     try:
-        env_file.write_atomically(tmp_path / "config.yaml", b"x", mode)
+        private_files.write_atomically(tmp_path / "config.yaml", b"x", mode)
     finally:
         os.umask(old)
     assert stat.S_IMODE((tmp_path / "config.yaml").stat().st_mode) == mode

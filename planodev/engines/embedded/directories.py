@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from planodev.engines.planning import FIRST_OWN
 from planodev.problems import Conflict
-from planodev.project.env_file import write_atomically
+from planodev.project.private_files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

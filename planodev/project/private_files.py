@@ -1,0 +1,221 @@
+# ruff: noqa: PTH102, PTH105, PTH116, PTH208  pathlib has no names that are relative to a descriptor
+"""Files written whole or not at all, for whom their directory belongs to, which git never sees by half.
+
+A new file is finished in a directory of its own beside the old one, which tells git to ignore all that is in it. So a
+killed write leaves the old file as it was, and no secret behind that `git add` would take; the next command sweeps it.
+On POSIX all goes by open descriptors: nobody who may write in the directory can lead root to another file by a link.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MODE = 0o600
+STAGING = ".planodev-"  # at the start of a staging directory's name
+_IGNORE = b"# planodev writes a file here, and removes this directory then\n*\n"
+_WHOLE = ".whole"  # behind the name of a finished copy of a file that has to be written in place
+_BY_DESCRIPTOR = os.mkdir in os.supports_dir_fd and os.replace in os.supports_dir_fd  # not on Windows
+_DIRECTORY = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+# The path is a mount of its own, as a file is that is bound into a container: no other can take its place.
+_MOUNTED = (errno.EBUSY, errno.EXDEV)
+_CLOSE_IN_TIME = 2.0  # seconds between the last write to a file and the end of its copy, where both were one process's
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A directory: by its descriptor where the system takes one, else by its path."""
+
+    path: Path
+    descriptor: int | None
+
+    def name(self, name: str) -> str:
+        return str(self.path / name) if self.descriptor is None else name
+
+    @property
+    def at(self) -> dict[str, Any]:
+        return {} if self.descriptor is None else {"dir_fd": self.descriptor}
+
+    @property
+    def stat(self) -> os.stat_result:
+        return self.path.stat() if self.descriptor is None else os.fstat(self.descriptor)
+
+    def close(self) -> None:
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+
+    def create(self, name: str, content: bytes, owner: tuple[int, int] | None, mode: int) -> None:
+        """Create a durable file."""
+        descriptor = os.open(self.name(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE, **self.at)
+        with os.fdopen(descriptor, "wb") as file:
+            _settle(descriptor, owner, mode)
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+
+
+def write_atomically(path: Path, content: bytes, mode: int) -> None:
+    """Replace a file in one step, durable, whatever the umask, for whom it belongs to or will belong to.
+
+    A file that is a mount of its own, as in a container, can only be written in place: a finished copy with mode 0600
+    stays beside it until that is done.
+
+    Args:
+        path: the file, not a link.
+        content: of the whole file.
+        mode: permission bits.
+
+    Raises:
+        OSError: the directory is not writable, or the disk is full; the old file is then untouched.
+
+    """
+    with closing(_open(path.parent)) as parent:
+        owner = _owner(path, parent)
+        with _staging(parent, owner) as staging:
+            staging.create(path.name, content, owner, mode)
+            ends = {} if staging.descriptor is None else {"src_dir_fd": staging.descriptor}
+            ends |= {} if parent.descriptor is None else {"dst_dir_fd": parent.descriptor}
+            try:
+                os.replace(staging.name(path.name), parent.name(path.name), **ends)
+            except OSError as error:
+                if error.errno not in _MOUNTED:
+                    raise
+                staging.create(path.name + _WHOLE, content, owner, MODE)
+                _overwrite(parent, path.name, content, mode)
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory that only its owner may enter, with those above it that are missing; fine where it is there.
+
+    What root makes belongs to whom the directory above belongs to: `sudo` may have kept the user's HOME.
+
+    Raises:
+        OSError: it cannot be made.
+
+    """
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    with suppress(FileExistsError), closing(_open(path.parent)) as parent:
+        os.mkdir(parent.name(path.name), 0o700, **parent.at)
+        owner = _of_directory(parent)
+        if owner:
+            os.chown(parent.name(path.name), *owner, follow_symlinks=False, **parent.at)
+
+
+def give(path: Path) -> None:
+    """Give a file that root has just made in a private directory to whom that directory belongs to."""
+    with suppress(OSError), closing(_open(path.parent)) as parent:
+        owner = _of_directory(parent)
+        if owner:
+            os.chown(parent.name(path.name), *owner, follow_symlinks=False, **parent.at)
+
+
+def leftovers(directory: Path) -> list[Path]:
+    """Return the staging directories that killed writes have left."""
+    with suppress(OSError), os.scandir(directory) as entries:
+        return [Path(entry.path) for entry in entries if entry.name.startswith(STAGING) and entry.is_dir()]
+    return []
+
+
+def sweep(directory: Path) -> None:
+    """Remove what killed writes have left in a directory, once what one of them wrote in place is whole.
+
+    Nobody else may be writing there; what cannot be removed stays.
+    """
+    for left in leftovers(directory):
+        with suppress(OSError), closing(_open(directory)) as parent, closing(_open(left)) as staging:
+            if ".gitignore" not in os.listdir(left) and os.listdir(left):
+                continue  # nothing of ours has such a name, and no such file
+            for name in os.listdir(left):
+                if name.endswith(_WHOLE):
+                    _finish(parent, staging, name.removesuffix(_WHOLE))
+            _remove(parent, left.name, staging)
+
+
+def _finish(parent: _Place, staging: _Place, name: str) -> None:
+    """Write a file from its finished copy, unless somebody has changed it since the write was killed."""
+    copy = Path(staging.path / (name + _WHOLE))
+    target = parent.path / name
+    content = copy.read_bytes()
+    if target.stat().st_mtime <= copy.stat().st_mtime + _CLOSE_IN_TIME and target.read_bytes() != content:
+        _overwrite(parent, name, content, target.stat().st_mode)
+
+
+def _overwrite(parent: _Place, name: str, content: bytes, mode: int) -> None:
+    descriptor = os.open(parent.name(name), os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), **parent.at)
+    with os.fdopen(descriptor, "wb") as file:
+        with suppress(PermissionError):
+            _settle(descriptor, None, mode)
+        file.write(content)
+        file.truncate()
+        file.flush()
+        os.fsync(descriptor)
+
+
+@contextmanager
+def _staging(parent: _Place, owner: tuple[int, int] | None) -> Iterator[_Place]:
+    """Make a staging directory, and remove it with what is in it."""
+    name = f"{STAGING}{os.urandom(6).hex()}"
+    os.mkdir(parent.name(name), 0o700, **parent.at)
+    descriptor = os.open(name, os.O_RDONLY | _DIRECTORY, **parent.at) if parent.descriptor is not None else None
+    with closing(_Place(parent.path / name, descriptor)) as staging:
+        if descriptor is not None and staging.stat.st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "somebody has put another directory in its place", name)
+        try:
+            with os.fdopen(
+                os.open(staging.name(".gitignore"), os.O_WRONLY | os.O_CREAT, MODE, **staging.at), "wb"
+            ) as file:
+                file.write(_IGNORE)
+            yield staging
+        finally:
+            if owner and descriptor is not None:  # for the day that we are killed right here
+                with suppress(OSError):
+                    os.fchown(descriptor, *owner)
+            _remove(parent, name, staging)
+
+
+def _remove(parent: _Place, name: str, staging: _Place) -> None:
+    with suppress(OSError):
+        # The rule that git ignores all goes last.
+        names = os.listdir(staging.path if staging.descriptor is None else staging.descriptor)
+        for inside in sorted(names, key=lambda inside: inside == ".gitignore"):
+            os.unlink(staging.name(inside), **staging.at)
+        os.rmdir(parent.name(name), **parent.at)
+
+
+def _open(path: Path) -> _Place:
+    flags = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
+    return _Place(path, os.open(path, flags) if _BY_DESCRIPTOR else None)
+
+
+def _owner(path: Path, parent: _Place) -> tuple[int, int] | None:
+    """Return whom the file belongs to, or will: its owner, else root's new one to the directory's."""
+    if not hasattr(os, "fchown"):
+        return None
+    with suppress(FileNotFoundError):
+        found = os.stat(parent.name(path.name), follow_symlinks=False, **parent.at)
+        return found.st_uid, found.st_gid
+    return _of_directory(parent)
+
+
+def _of_directory(place: _Place) -> tuple[int, int] | None:
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return None
+    return place.stat.st_uid, place.stat.st_gid
+
+
+def _settle(descriptor: int, owner: tuple[int, int] | None, mode: int) -> None:
+    if owner:
+        with suppress(PermissionError):
+            os.fchown(descriptor, *owner)
+    if hasattr(os, "fchmod"):
+        os.fchmod(descriptor, stat.S_IMODE(mode))
