@@ -17,6 +17,7 @@ from planodev.project.settings import Setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from planodev.deadline import Limit
     from planodev.engines import Engine, Observed
@@ -33,6 +34,7 @@ class Context:
         options: what was typed, by name; None for what was not.
         environment: the process's environment.
         progress: who is told, and asked.
+        start: where the user is, for a project that was found above that; None where that is the project itself.
 
     """
 
@@ -40,6 +42,7 @@ class Context:
     options: Mapping[str, Any]
     environment: Mapping[str, str] = field(repr=False)
     progress: Progress
+    start: Path | None = None
 
     @property
     def dry_run(self) -> bool:

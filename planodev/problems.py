@@ -26,14 +26,22 @@ class Command:
 
     name: str
     arguments: tuple[str, ...] = ()
+    directory: str | None = None  # of another project than the command's own
 
     def __init__(self, name: str, *arguments: object) -> None:
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "arguments", tuple(str(argument) for argument in arguments))
 
+    def within(self, directory: object) -> Command:
+        """Return it for the project in another directory."""
+        other = Command(self.name, *self.arguments)
+        object.__setattr__(other, "directory", str(directory))
+        return other
+
     def __str__(self) -> str:
         """Return it as it is typed in the project's directory, in backticks."""
-        return f"`{shlex.join(('planodev', self.name, *self.arguments))}`"
+        within = ("-C", self.directory) if self.directory else ()
+        return f"`{shlex.join(('planodev', *within, self.name, *self.arguments))}`"
 
 
 @dataclass(frozen=True)

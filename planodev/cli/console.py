@@ -33,7 +33,7 @@ class Console:
     def __init__(self) -> None:
         self.quiet = False
         self.json = False
-        self.directory = "."
+        self.directory: str | None = None  # of `-C`, or where the project was found
         self.command = "planodev"
         self.typed: dict[str, tuple[str, ...]] | None = None  # until the command begins
         self.notices: list[Problem] = []
@@ -62,6 +62,10 @@ class Console:
     def notice(self, notice: Problem) -> None:
         if notice not in self.notices:
             self.notices.append(notice)
+
+    def found(self, where: Problem) -> None:
+        """Say where the project is: in a line for people, among the warnings for machines."""
+        (self.notice if self.json else lambda said: self.note(said.message))(where)
 
     def transfer(self, layer: str, status: str, current: int, total: int) -> None:
         if self.quiet:
@@ -172,8 +176,10 @@ class Console:
 
     def _command(self, command: Command) -> str:
         """Return what to type: it acts on this project, and for `up` on all that was typed and is not replaced."""
-        words = [_program(), *(("-C", self.directory) if self.directory != "." else ()), command.name]
-        words += command.arguments
+        directory = command.directory or self.directory
+        words = [_program(), *(("-C", directory) if directory else ()), command.name, *command.arguments]
+        if command.directory:
+            return shlex.join(words)
         if command.name == self.command == "up" and "--help" not in command.arguments:
             words += self._typed_beside(command.arguments)
         return shlex.join(words)

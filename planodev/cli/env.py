@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import click
@@ -33,6 +32,6 @@ def command(ctx: click.Context, /, form: str, **options: Any) -> None:  # noqa: 
     PowerShell      planodev env --format powershell | Out-String | Invoke-Expression
     GitHub Actions  planodev env --format github | sh
     """  # noqa: D301  click's mark for lines that stay as they are
-    values = handover.env(shared.place(ctx), options, dict(os.environ), ctx.obj)
+    values = handover.env(shared.context(ctx, options))
     ctx.obj.warn()
     click.echo(quoting.FORMATS[form](values), nl=False)

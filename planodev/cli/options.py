@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
+    from planodev.cli.console import Console
     from planodev.look import Context
+    from planodev.project.search import Found
     from planodev.result import Result
 
 
@@ -178,18 +180,6 @@ def _typed(ctx: click.Context) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def place(ctx: click.Context) -> Path:
-    """Return the directory to work in.
-
-    Raises:
-        BadInput: it was given, and is empty.
-
-    """
-    if not ctx.obj.directory:
-        refuse_empty("-C")
-    return Path(ctx.obj.directory)
-
-
 def until_interrupted(work: Callable[[], object], *, ends: bool) -> int:
     """Do what goes on until Ctrl-C, which is its ordinary end then and no error; returns the exit code."""
     try:
@@ -208,20 +198,51 @@ def refuse_empty(option: str) -> NoReturn:
 
 
 def context(ctx: click.Context, options: dict[str, Any]) -> Context:
-    """Return what a command works in.
+    """Return what a command works in: the directory of `-C`, else the project that this directory is in.
 
     Raises:
-        BadInput: a file or a directory was given, and is empty, as a variable is that nobody has set.
+        BadInput: a file or a directory was given, and is empty, as a variable is that nobody has set; or a second
+            database would be created in a project, and nobody has said so.
 
     """
     from planodev.look import Context
-    from planodev.project import identity
+    from planodev.project import identity, search
 
-    directory = place(ctx)
-    for name in ("env_file", "config", "output", "file", "html"):
+    console = ctx.obj
+    if console.directory == "":
+        refuse_empty("-C")
+    for name in (*_OF_THE_PROJECT, "file", "html"):
         if options.get(name) == "":
             refuse_empty(f"--{name.replace('_', '-')}" if name != "file" else "FILE")
-    return Context(identity.at(directory), options, dict(os.environ), ctx.obj)
+    creates = "here" in options
+    if options.pop("here", False):
+        console.directory = console.directory or "."
+    here = identity.at(Path(console.directory or "."))
+    found = search.above(here.path)
+    if found and console.directory:
+        if not creates:
+            console.notice(found.beside())
+        found = None
+    if found and creates and found.own_files and search.wants_second(found, console, yes=options["yes"]):
+        console.directory, found = ".", None
+    if found:
+        _work_above(console, options, found)
+        return Context(identity.at(found.path), options, dict(os.environ), console, here.path)
+    return Context(here, options, dict(os.environ), console)
+
+
+# Options with a file in the project; all others are seen from where the user is.
+_OF_THE_PROJECT = ("env_file", "config", "output")
+
+
+def _work_above(console: Console, options: dict[str, Any], found: Found) -> None:
+    """Go on as if `-C` had named the project that was found, with the paths that were typed seen from there."""
+    console.directory = os.path.relpath(found.path, found.start)
+    console.found(found.said())
+    for name in _OF_THE_PROJECT:
+        if options.get(name):
+            options[name] = os.path.relpath(found.start / options[name], found.path)
+            console.typed = {**(console.typed or {}), f"--{name}": (f"--{name}", options[name])}
 
 
 def run(ctx: click.Context, options: dict[str, Any], command: Callable[[Context], Result]) -> int:

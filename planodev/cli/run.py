@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import click
@@ -23,6 +22,6 @@ def command(ctx: click.Context, /, command: tuple[str, ...], **options: Any) -> 
     `planodev run -- planoai up --docker` checks what planoai would stumble over, then starts Plano. Every other
     command gets an address that works on this machine. The exit code is the command's own.
     """
-    launch = handover.run(shared.place(ctx), options, command, dict(os.environ), ctx.obj)
+    launch = handover.run(shared.context(ctx, options), command)
     ctx.obj.warn()
     return become(launch)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from planodev.look import Context, files, look
 from planodev.plano import config_file, planoai, storage
 from planodev.plano import environment as plano_environment
 from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK, Connection, host_of
 from planodev.problems import BadInput, Command, Fix, Problem, VerificationFailed
-from planodev.project import identity, settings
+from planodev.project import settings
 from planodev.project.env_file import KEYS
 
 if TYPE_CHECKING:
@@ -31,51 +31,42 @@ class Launch:
     environment: dict[str, str] = field(repr=False)
 
 
-def env(
-    directory: Path, options: Mapping[str, Any], environment: Mapping[str, str], progress: Progress
-) -> dict[str, str]:
+def env(context: Context) -> dict[str, str]:
     """Return the variables, for `--plano`'s place, else for the one that the project has.
 
     Args:
-        directory: the project.
-        options: `plano`.
-        environment: the process's environment.
-        progress: who is told.
+        context: with the option `plano`.
 
     Raises:
         PlanodevError: `.env` is not complete, or says something that cannot be right.
 
     """
-    read = files(Context(identity.at(directory), options, environment, progress))
+    read = files(context)
     connection = _way(read.env, read.credentials, read.settings.plano.value)
     config = _if_readable(read.config)
-    _tell_held_back(read.env, config, progress)
-    return plano_environment.of(connection, read.env, config, environment)
+    _tell_held_back(read.env, config, context.progress)
+    return plano_environment.of(connection, read.env, config, context.environment)
 
 
-def run(
-    directory: Path,
-    options: Mapping[str, Any],
-    command: Sequence[str],
-    environment: Mapping[str, str],
-    progress: Progress,
-) -> Launch:
+def run(context: Context, command: Sequence[str]) -> Launch:
     """Get a command ready, and look at what `planoai up` would stumble over.
 
     Args:
-        directory: the project; the command runs there.
-        options: `plano`.
+        context: with the option `plano`. The command runs where the user is; a Plano in the project's directory, unless
+            there is a configuration for it where the user is.
         command: program and arguments.
-        environment: the process's environment.
-        progress: who is told.
 
     Raises:
         PlanodevError: Plano would not start, or would not store; or `.env` is not complete.
 
     """
-    here = identity.at(directory)
-    start = planoai.start(command, here.path)
-    read = files(Context(here, {}, environment, progress))
+    options, environment, progress = context.options, context.environment, context.progress
+    directory = context.start or context.project.path
+    start = planoai.start(command, directory)
+    if start and not start.config.exists():
+        directory = context.project.path
+        start = planoai.start(command, directory)
+    read = files(replace(context, options={}))
     found, wanted, config = read.env, read.credentials, read.config
     if not start:
         config = _if_readable(config)
@@ -94,12 +85,12 @@ def run(
     if start:
         from planodev.steps import before_plano
 
-        seen = look(Context(here, {"plano": mode}, environment, progress))
+        seen = look(replace(context, options={"plano": mode}))
         try:
             before_plano.check(replace(seen, config=config))
         finally:
             seen.engine.close()
-    return Launch(tuple(command), here.path, {**environment, **added})
+    return Launch(tuple(command), directory, {**environment, **added})
 
 
 def _tell_held_back(env: EnvFile, config: config_file.ConfigFile, progress: Progress) -> None:

@@ -62,8 +62,7 @@ class EnvFile:
     @property
     def project_id(self) -> str | None:
         """Return the 16 hexadecimal digits that tie this checkout to its database."""
-        found = _PROJECT.search(self.text)
-        return found[1] if found else None
+        return number_in(self.text)
 
     def with_values(self, wanted: Mapping[str, str], project_id: str | None = None) -> EnvFile:
         """Return the file with these assignments in the common dialect and everything else untouched.
@@ -124,6 +123,12 @@ class EnvFile:
     def mode(self) -> int | None:
         """Return the permission bits, None where there is no file."""
         return stat.S_IMODE(self.path.stat().st_mode) if self.exists else None
+
+
+def number_in(text: str) -> str | None:
+    """Return the number of a project in the text of its `.env`, None where it has none."""
+    found = _PROJECT.search(text)
+    return found[1] if found else None
 
 
 # Of `<(…)` and `|`, which end.

@@ -59,6 +59,11 @@ def is_of_another(project: Project, number: str | None) -> bool:
     return number is not None and any(_related(project, number, record) == "copy" for record in _all())
 
 
+def directories() -> dict[str, str]:
+    """Return the directories of all projects that have data, each with its fingerprint."""
+    return {record.path: record.inode for record in _all() if record.engine}
+
+
 def write(record: Record) -> None:
     """Write a record durably, where it is not there already; one that cannot be written is no reason to fail.
 

@@ -43,6 +43,7 @@ def work(monkeypatch):
     for name, attribute in (("up", "up"), ("down", "down"), ("verify", "verify"), ("production", "write")):
         monkeypatch.setattr(importlib.import_module(f"planodev.cli.{name}"), attribute, up)
     monkeypatch.setattr("planodev.project.identity.at", lambda directory: identity.Project(Path(directory), ""))
+    monkeypatch.setattr("planodev.project.search.above", lambda start: None)
     return called
 
 
@@ -74,7 +75,7 @@ class TestSharedOptions:
             assert "-C DIR" in done.out
             assert "-q, --quiet" in done.out
 
-    def test_the_arguments_of_a_command_behind_run_are_its_own(self, cli, monkeypatch):
+    def test_the_arguments_of_a_command_behind_run_are_its_own(self, cli, work, monkeypatch):
         from planodev.cli import run
         from planodev.commands import handover
 
@@ -84,11 +85,11 @@ class TestSharedOptions:
         own = ("echo", "-q", "-C", "x", "--json", "--plano", "docker", "-h", "--help")
         assert cli("run", "-q", "-C", "there", "--plano", "native", "--", *own).code == 5
         assert cli("run", *own).code == 5
-        assert [call[2] for call in seen] == [own, own]
-        assert (str(seen[0][0]), seen[0][1], seen[0][4].quiet, seen[0][4].json) == (
-            *("there", {"plano": "native"}, True, False),
-        )
-        assert (str(seen[1][0]), seen[1][1], seen[1][4].quiet) == (".", {"plano": None}, False)
+        assert [command for _, command in seen] == [own, own]
+        first, second = (context for context, _ in seen)
+        assert (str(first.project.path), first.options) == ("there", {"plano": "native"})
+        assert (first.progress.quiet, first.progress.json) == (True, False)
+        assert (str(second.project.path), second.options, second.progress.quiet) == (".", {"plano": None}, False)
 
     @pytest.mark.parametrize("name", ["run", "env"])
     def test_a_command_with_an_output_of_its_own_refuses_json(self, cli, name):
