@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from planodev.project.identity import Project
 
 
+# Seconds between two looks at a lock that another process holds.
+POLL = 0.02
+
+
 @contextmanager
 def hold(project: Project, timeout: float) -> Iterator[None]:
     """Hold the project's lock; the system frees it when the process dies, however that happens.
@@ -27,30 +31,32 @@ def hold(project: Project, timeout: float) -> Iterator[None]:
         NotReady: another planodev still works in the project after `timeout`.
 
     """
-    from filelock import FileLock, Timeout
+    from threading import ThreadError
+
+    from fasteners import InterProcessLock
     from platformdirs import user_state_path
 
     directory = user_state_path("planodev") / "locks"
     name = hashlib.sha256(str(project.path).encode()).hexdigest()[:16]
+    lock = InterProcessLock(directory / f"{name}.lock")
     try:
         private_files.make_directory(directory)
-        lock = FileLock(directory / f"{name}.lock", timeout=timeout, poll_interval=0.02)
-        lock.acquire()
-        private_files.give(directory / lock.lock_file)
-    except Timeout:
+        held = lock.acquire(delay=POLL, max_delay=POLL, timeout=timeout)
+        private_files.give(directory / f"{name}.lock")
+    except (OSError, ThreadError) as error:  # fasteners says ThreadError where the file system has no locks
+        raise BadInput(
+            "state-directory-unwritable",
+            f"`{directory}` cannot be written",
+            why=getattr(error, "strerror", None) or str(error),
+            fix="set XDG_STATE_HOME to a directory of yours",
+        ) from error
+    if not held:
         raise NotReady(
             "locked",
             "another planodev is working in this project",
             why=f"it still holds the lock after {timeout:g} seconds",
             fix="wait for it, then run the command again",
-        ) from None
-    except OSError as error:
-        raise BadInput(
-            "state-directory-unwritable",
-            f"`{directory}` cannot be written",
-            why=error.strerror,
-            fix="set XDG_STATE_HOME to a directory of yours",
-        ) from error
+        )
     try:
         yield
     finally:

@@ -93,7 +93,7 @@ def test_the_docker_sdk_stays_in_two_files_and_is_loaded_late():
 
 
 @pytest.mark.parametrize(
-    "library", ["psycopg", "rich", "jinja2", "ruamel", "dotenv", "psutil", "filelock", "platformdirs"]
+    "library", ["psycopg", "rich", "jinja2", "ruamel", "dotenv", "psutil", "fasteners", "platformdirs"]
 )
 def test_heavy_libraries_are_imported_where_they_are_used(library):
     assert users_of(library)
