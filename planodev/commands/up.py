@@ -27,6 +27,8 @@ def up(context: Context) -> Result:
         seen = look(context, patient=True)
         try:
             from planodev import fast
+
+            proof_on_its_way = None if context.dry_run else fast.already_proved(seen)
             from planodev.decide import refuse
 
             refuse(seen)  # what is wrong whatever is to be done, before anything is touched
@@ -34,7 +36,6 @@ def up(context: Context) -> Result:
                 from planodev.commands import dry_run
 
                 return dry_run.planned(seen)
-            proof_on_its_way = fast.already_proved(seen)
             from planodev.steps import config
 
             seen = config.settle(seen)
