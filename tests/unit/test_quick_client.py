@@ -1,7 +1,6 @@
 """The quick lane over a real socket, with an engine that answers as badly as engines do."""
 
 import contextlib
-import http.client
 import io
 import json
 import socket
@@ -179,9 +178,8 @@ def test_a_body_is_the_same_however_it_is_cut(pieces, data):
     with ours:
         thread = threading.Thread(target=send)
         thread.start()
-        response = transport._Response(ours, method="GET")
-        response.begin()
-        assert transport._whole(response).body == b"".join(pieces)
+        connection = transport._Connection(ours, time.monotonic() + 10)
+        assert connection.whole(connection.asked("GET", "/", b"", {})).body == b"".join(pieces)
         thread.join()
 
 
@@ -196,10 +194,9 @@ def test_a_body_that_is_cut_off_is_never_taken_for_whole(body, data):
     with ours, theirs:
         theirs.sendall(text[:cut])
         theirs.shutdown(socket.SHUT_WR)
-        response = transport._Response(ours, method="GET")
-        response.begin()
+        connection = transport._Connection(ours, time.monotonic() + 10)
         with pytest.raises(ConnectionError, match="broke off"):
-            transport._whole(response)
+            connection.whole(connection.asked("GET", "/", b"", {}))
 
 
 def test_an_answer_without_a_body_leaves_the_connection_in_order(engine, client):
@@ -480,17 +477,3 @@ def test_what_is_called_may_take_as_long_as_it_says(engine):
     with pytest.raises(NoEngine) as caught:
         client.stop("c", timeout=0)
     assert caught.value.code == "engine-timed-out"
-
-
-def test_the_library_reads_as_this_client_relies_on():
-    """`begin` reads a head only where there is none yet, by which interim answers are skipped."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        theirs.sendall(whole(200) + whole(201))
-        response = http.client.HTTPResponse(ours)
-        response.begin()
-        response.begin()
-        assert response.status == 200
-        response.headers = None
-        response.begin()
-        assert response.status == 201

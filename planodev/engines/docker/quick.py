@@ -1,7 +1,7 @@
 """A quick lane in front of the Docker SDK: the same methods and answers, for the few calls of an ordinary day.
 
 Importing the SDK takes longer than all that `status`, or an `up` that finds nothing to do, asks of the
-engine. Over a local socket those questions go by `http.client`; every other method, and every other kind of
+engine. Over a local socket those questions go by `h11`; every other method, and every other kind of
 endpoint, goes to the SDK, which is loaded at that moment.
 """
 
@@ -71,10 +71,10 @@ class QuickClient:
 
                 raise failures.answered_badly(self._where, error.whole, forbidden=error.forbidden) from error
             # The header looks like `Docker/20.10.24 (linux)` or `Libpod/5.2.1 (linux)`.
-            server = (headers.get("Server") or "").split(" ")[0]
+            server = (headers.get("server") or "").split(" ")[0]
             name, _, version = server.rpartition("/")
             product = {"Platform": {"Name": PODMAN}} if name == "Libpod" else {}
-            self._version = {"ApiVersion": headers.get("Api-Version"), "Version": version, **product}
+            self._version = {"ApiVersion": headers.get("api-version"), "Version": version, **product}
         return self._version
 
     def info(self) -> Any:  # noqa: ANN401

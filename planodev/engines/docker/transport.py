@@ -1,26 +1,24 @@
-"""HTTP/1.1 to an engine behind a Unix socket: `http.client`, and what it leaves open.
+"""HTTP/1.1 to an engine behind a Unix socket: `h11` is the protocol, and what it leaves open is here.
 
-Left open are the kind of socket, one limit for a whole exchange, answers that come before a request was read, interim
-answers, and connections that a program's own input and output go over. Engine facts are from moby's `api/server` and
-`daemon` packages, 20.10 to 28.5, and were seen on those versions.
+Left open are the socket, one limit for a whole exchange, answers that come before a request was read, and connections
+that a program's own input and output go over. Engine facts are from moby's `api/server` and `daemon` packages, 20.10
+to 28.5, and were seen on those versions.
 """
 
 from __future__ import annotations
 
-import http.client
 import socket
 import time
 from collections import deque
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+import h11
+
 from planodev.engines.docker.frames import Frames, NotHttp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from email.message import Message
-
-    from _typeshed import ReadableBuffer, WriteableBuffer
 
     from planodev.deadline import Limit
 
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
 LARGEST = 2**28
 _PIECE = 2**16
 _SWITCHING_PROTOCOLS = 101
+_OK = 200
 _BROKE_OFF = "the answer broke off in the middle"
 
 
@@ -36,11 +35,11 @@ class NobodyListens(ConnectionError):
 
 
 class Answer(NamedTuple):
-    """An answer that came in full; `headers` are found in any case."""
+    """An answer that came in full; the names of `headers` are in lower case."""
 
     status: int
     reason: str
-    headers: Message
+    headers: Mapping[str, str]
     body: bytes
 
 
@@ -83,7 +82,7 @@ class Transport:
     def tell(self, method: str, target: str) -> None:
         """Send a request whose answer nobody waits for; raises what `ask` does but for the answer."""
         with closing(self._open(time.monotonic() + self._limit())) as connection:
-            connection.request(method, target)
+            connection.send(method, target, b"", {})
 
     def run(self, target: str, body: bytes, headers: Mapping[str, str], said: Callable[[], bytes]) -> Answer | Frames:
         """Start a program whose input and output go over the connection from then on.
@@ -104,153 +103,159 @@ class Transport:
         """
         upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}  # without which a proxy in between sends no input on
         frames = Frames()
-        with (
-            closing(self._open(time.monotonic() + self._limit())) as connection,
-            closing(connection.asked("POST", target, body, {**headers, **upgrade})) as response,
-        ):
-            if response.status not in (_SWITCHING_PROTOCOLS, http.client.OK):
-                return _whole(response)
+        with closing(self._open(time.monotonic() + self._limit())) as connection:
+            head = connection.asked("POST", target, body, {**headers, **upgrade})
+            if head.status_code not in (_SWITCHING_PROTOCOLS, _OK):
+                return connection.whole(head)
             given = said()
             connection.ends = time.monotonic() + self._limit()
             if given:
-                connection.line.sendall(given)
-            for piece in _pieces(response):
+                connection.send_raw(given)
+            for piece in connection.raw() if head.status_code == _SWITCHING_PROTOCOLS else connection.body():
                 frames.feed(piece)
         frames.end()
         return frames
 
     def _open(self, ends: float) -> _Connection:
-        connection = _Connection(self._path, ends)
+        line = socket.socket(socket.AF_UNIX)
         try:
-            connection.connect()
-        except TimeoutError:
-            raise
+            line.settimeout(max(0.001, ends - time.monotonic()))
+            line.connect(self._path)
         except OSError as error:
+            line.close()
+            if isinstance(error, TimeoutError):
+                raise
             raise NobodyListens(error.errno, error.strerror or str(error)) from error
-        return connection
+        return _Connection(line, ends)
 
     def _exchange(
         self, connection: _Connection, method: str, target: str, body: bytes | None, headers: Mapping[str, str]
     ) -> Answer:
         try:
-            with closing(connection.asked(method, target, body, headers)) as response:
-                answer = _whole(response)
+            answer = connection.whole(connection.asked(method, target, body or b"", headers))
         except BaseException:
             connection.close()
             raise
-        if response.will_close or connection.cut_short:
-            connection.close()
-        else:
+        if connection.ready_again():
             self._idle.append(connection)
+        else:
+            connection.close()
         return answer
 
 
-class _Line(socket.socket):
-    """A socket on which everything ends at one moment, however slowly the bytes come."""
+class _Connection:
+    """A connection on which everything ends at one moment, however slowly the bytes come.
 
-    ends = 0.0  # by `time.monotonic`
+    Args:
+        line: a connected socket.
+        ends: that moment, by `time.monotonic`.
 
-    def hurry(self) -> None:
+    """
+
+    def __init__(self, line: socket.socket, ends: float) -> None:
+        self.ends = ends
+        self._socket = line
+        self._http = h11.Connection(h11.CLIENT)
+        self._cut_short = False  # the engine has not taken a whole request
+        self._begun = False  # something of an answer has come
+        self._ended = False
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def send(self, method: str, target: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Send a whole request."""
+        self._begun = False
+        length = {"Content-Length": str(len(body))} if body or method != "GET" else {}
+        head = [("Host", "docker"), *headers.items(), *length.items()]  # a host means nothing over a socket
+        events = (h11.Request(method=method, target=target, headers=head), h11.Data(data=body), h11.EndOfMessage())
+        self.send_raw(b"".join(self._http.send(event) or b"" for event in events))
+
+    def asked(
+        self, method: str, target: str, body: bytes, headers: Mapping[str, str]
+    ) -> h11.Response | h11.InformationalResponse:
+        """Send a request and return the head of its answer, which may be `101 Switching Protocols`."""
+        try:
+            self.send(method, target, body, headers)
+        except (BrokenPipeError, ConnectionResetError):
+            self._cut_short = True  # it has answered without reading all, and closed: the answer waits in the socket
+        while True:
+            event = self._next()
+            if isinstance(event, h11.Response):
+                return event
+            if isinstance(event, h11.InformationalResponse) and event.status_code == _SWITCHING_PROTOCOLS:
+                return event
+
+    def whole(self, head: h11.Response | h11.InformationalResponse) -> Answer:
+        """Return an answer whose head has come, once its body has too."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
+        return Answer(head.status_code, head.reason.decode("latin-1"), headers, b"".join(self.body()))
+
+    def body(self) -> Iterator[bytes]:
+        """Yield an answer's body as it comes.
+
+        Raises:
+            ConnectionError: it broke off, or is larger than `LARGEST`.
+            TimeoutError: the limit has passed.
+
+        """
+        size = 0
+        while isinstance(event := self._next(), h11.Data):
+            size += len(event.data)
+            if size > LARGEST:
+                raise ConnectionError(f"the answer broke off after {LARGEST // 2**20} MB, which is more than it can be")
+            yield bytes(event.data)
+
+    def raw(self) -> Iterator[bytes]:
+        """Yield what comes on a connection that has switched to another protocol, to its end."""
+        yield self._http.trailing_data[0]
+        while piece := self._receive():
+            yield piece
+
+    def send_raw(self, data: bytes) -> None:
+        self._hurry()
+        self._socket.sendall(data)
+
+    def ready_again(self) -> bool:
+        """Say whether the connection can carry another request, and prepare it for that."""
+        if self._cut_short or self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
+            return False
+        self._http.start_next_cycle()
+        return True
+
+    def _next(self) -> object:
+        """Return what comes next of an answer, as an event of h11."""
+        while True:
+            in_head = self._http.their_state is not h11.SEND_BODY
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError as error:
+                if not self._begun:
+                    raise ConnectionResetError("the connection was closed without an answer") from error
+                came = self._http.trailing_data[0]
+                if in_head and not came.startswith(b"HTTP/"):
+                    raise NotHttp(f"what came is no HTTP: {came[:80].decode(errors='replace')}") from error
+                if self._ended:
+                    raise ConnectionError(_BROKE_OFF) from error
+                raise NotHttp(f"what came is no HTTP: {str(error)[:80]}") from error
+            if event is not h11.NEED_DATA:
+                return event
+            self._http.receive_data(self._receive())
+
+    def _receive(self) -> bytes:
+        """Return the next bytes; none at the end, which is a reset where an engine has left something unread."""
+        self._hurry()
+        try:
+            piece = self._socket.recv(_PIECE)
+        except ConnectionResetError:
+            piece = b""
+        self._begun = self._begun or bool(piece)
+        self._ended = not piece
+        return piece
+
+    def _hurry(self) -> None:
         """Allow the next call what is left of the time; raises `TimeoutError` where nothing is."""
         left = self.ends - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
-        self.settimeout(left)
-
-    def recv_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
-        self.hurry()
-        return super().recv_into(buffer, nbytes, flags)
-
-    def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
-        self.hurry()
-        super().sendall(data, flags)
-
-
-class _Response(http.client.HTTPResponse):
-    """An answer behind any number of interim ones, of which `http.client` itself knows but `100 Continue`."""
-
-    def begin(self) -> None:
-        super().begin()
-        while 100 <= self.status < 200 and self.status != _SWITCHING_PROTOCOLS:  # noqa: PLR2004
-            self.headers = self.msg = None  # type: ignore[assignment] # it reads the next head only where it has none
-            super().begin()
-
-
-class _Connection(http.client.HTTPConnection):
-    """A connection over a Unix socket; `cut_short` says that the engine has not taken a whole request."""
-
-    response_class = _Response
-
-    def __init__(self, path: str, ends: float) -> None:
-        super().__init__("docker")  # of no meaning over a socket, but HTTP wants a host
-        self._path = path
-        self.line = _Line(socket.AF_UNIX)
-        self.ends = ends
-        self.cut_short = False
-
-    @property
-    def ends(self) -> float:
-        """When everything on it has to be over, by `time.monotonic`."""
-        return self.line.ends
-
-    @ends.setter
-    def ends(self, moment: float) -> None:
-        self.line.ends = moment
-
-    def connect(self) -> None:
-        self.sock = self.line
-        try:
-            self.line.hurry()
-            self.line.connect(self._path)
-        except BaseException:
-            self.close()
-            raise
-
-    def asked(
-        self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> http.client.HTTPResponse:
-        """Send a request and return the answer, of which the head has come."""
-        try:
-            self.request(method, target, body, headers)
-        except (BrokenPipeError, ConnectionResetError):
-            # It has answered without reading all, and closed: the answer waits in the socket.
-            self.cut_short = True
-        try:
-            return self.getresponse()
-        except http.client.RemoteDisconnected as error:
-            raise ConnectionResetError("the connection was closed without an answer") from error
-        except http.client.HTTPException as error:
-            raise NotHttp(f"what came is no HTTP: {str(error)[:80] or type(error).__name__}") from error
-
-
-def _whole(response: http.client.HTTPResponse) -> Answer:
-    return Answer(response.status, response.reason, response.headers, b"".join(_pieces(response)))
-
-
-def _pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
-    """Yield an answer's body as it comes.
-
-    Raises:
-        ConnectionError: it broke off, or is larger than `LARGEST`.
-        TimeoutError: the limit has passed.
-
-    """
-    up_to_the_end = response.status == _SWITCHING_PROTOCOLS or (response.length is None and not response.chunked)
-    # What ends with the connection is read as it comes: a reset would take with it what waits to fill a buffer.
-    read = response.fp.read1 if up_to_the_end else response.read
-    size = 0
-    while True:
-        try:
-            piece = read(_PIECE)
-        except (ConnectionResetError, http.client.IncompleteRead) as error:
-            if up_to_the_end:  # an engine that has left something unread ends a connection this way
-                return
-            raise ConnectionError(_BROKE_OFF) from error
-        if not piece:
-            break
-        size += len(piece)
-        if size > LARGEST:
-            raise ConnectionError(f"the answer broke off after {LARGEST // 2**20} MB, which is more than it can be")
-        yield piece
-    if response.length and not up_to_the_end:  # for a length that was promised `read` does not look at this
-        raise ConnectionError(_BROKE_OFF)
+        self._socket.settimeout(left)
