@@ -24,7 +24,7 @@ down: $(VENV)/.up
 test: $(VENV)/.test $(NEWEST)/.test $(PLANOAI_VENV)/.done $(ENVOY_VENV)/.done check
 	PYTHON=$(abspath $(BIN)/python) tests/setup
 	$(MAKE) package
-	$(NEWEST)/bin/python -m pytest -q tests/unit tests/cli tests/contracts
+	$(NEWEST)/bin/python -m pytest -q -m quick tests
 	$(MAKE) $(AT_ONCE) test-docker test-injured test-apart
 
 # Parts wait for an engine most of their time, so they run at once, where each can have a machine of its own.
@@ -55,10 +55,10 @@ test-faults: $(VENV)/.test $(PLANOAI_VENV)/.done
 		$(MAKE) $(AT_ONCE) test-kills test-matrix
 
 test-kills:
-	$(ALONE:%=% --engine kills) $(PYTEST) tests/docker/test_kills.py
+	$(ALONE:%=% --engine kills) $(PYTEST) tests/faults/test_kills.py
 
 test-matrix:
-	$(PYTEST) -m faults --ignore tests/docker/test_kills.py tests/docker
+	$(PYTEST) -m faults --ignore tests/faults/test_kills.py tests/faults
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

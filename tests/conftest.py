@@ -1,33 +1,70 @@
-"""What all tests share: whether an engine answers, and a loud last line where none does."""
+"""What tests of every subject share: the engine a test runs on, projects on it, and what is said where one is missing.
+
+A test names the engine it needs by a marker: `docker`, `embedded`, or `each_engine` for both, one after the other. What
+else it needs is seen from its fixtures (`NEEDS`). What needs none of that is marked `quick`.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
+import shutil
+import stat
+import tempfile
+from pathlib import Path
 
+import docker
 import pytest
 
+from tests.support import evidence
+from tests.support import registry as registries
+from tests.support.docker_objects import MADE_HERE, remove_all
+from tests.support.engine_project import OnEngine, base_directory, clean
+from tests.support.project import KEY, Project
+from tests.support.real_planoai import Client
+from tests.support.requirements import engine_answers, planoai_python, require_engine
 
-def engine_answers() -> bool:
-    import docker
+# The marker that says what a test needs, by the fixture that gives it.
+NEEDS = {
+    "api": "docker",
+    "judge": "planoai",
+    "planoai": "planoai",
+    "planoai_reads": "planoai",
+    "refused": "envoy",
+    "schema": "planoai",
+    "server": "postgres",
+    "tls_server": "postgres",
+}
+NOT_QUICK = {"docker", "embedded", "planoai", "envoy", "postgres", "browser", "every_engine"}
+ENGINES = [
+    pytest.param("docker", marks=(pytest.mark.docker, pytest.mark.both)),
+    pytest.param("embedded", marks=pytest.mark.embedded),
+]
+NOT_RUN = pytest.StashKey[int]()
+RECORDER = Path(__file__).parent / "support/planoai_recorder.py"
+NOBODY = 65534  # on every Linux; any number that is not root's would do
 
-    try:
-        return docker.APIClient(version="auto", timeout=10).ping()
-    except Exception:  # any failure means that there is none to use
-        return False
+
+def pytest_generate_tests(metafunc):
+    if metafunc.definition.get_closest_marker("each_engine") and "engine" in metafunc.fixturenames:
+        metafunc.parametrize("engine", ENGINES, indirect=True)
 
 
+@pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config, items):
-    wanted = [item for item in items if "docker" in item.path.parts]
-    for item in wanted:
-        item.add_marker(pytest.mark.docker)
+    for item in items:
+        for fixture in NEEDS.keys() & set(item.fixturenames):
+            item.add_marker(NEEDS[fixture])
+        if not NOT_QUICK & {mark.name for mark in item.iter_markers()}:
+            item.add_marker("quick")
+    yield  # -m leaves out what was not asked for
+    wanted = [item for item in items if item.get_closest_marker("docker")]
     if not wanted or engine_answers():
         return
     for item in wanted:
         item.add_marker(pytest.mark.skip(reason="no Docker Engine answers"))
     config.stash[NOT_RUN] = len(wanted)
-
-
-NOT_RUN = pytest.StashKey[int]()
 
 
 @pytest.hookimpl(trylast=True)
@@ -39,3 +76,147 @@ def pytest_sessionfinish(session, exitstatus):
 def pytest_unconfigure(config):
     if count := config.stash.get(NOT_RUN, 0):
         print(f"\nNOT RUN: {count} tests that need a Docker Engine, since none answers")
+
+
+@pytest.fixture
+def engine(request):
+    """Return the name of the engine that the test's marker asks for."""
+    name = getattr(request, "param", None)
+    if name is None:
+        name = next(name for name in ("embedded", "docker") if request.node.get_closest_marker(name))
+    require_engine(name)
+    return name
+
+
+@pytest.fixture
+def base():
+    """Make a directory that the user who runs a server can enter; servers below it are ended, and it is removed."""
+    base = base_directory()
+    yield base
+    clean(base)
+
+
+@pytest.fixture
+def make_project(request, engine):
+    """Return a function that makes a project in a directory of this test, on the engine that its marker asks for."""
+    if request.node.get_closest_marker("each_engine") is None and engine == "docker":
+        place, api = request.getfixturevalue("tmp_path"), request.getfixturevalue("api")
+        yield lambda *parts: Project(place.joinpath(*parts or ("shop",)), place / "state", api)
+    else:
+        place = request.getfixturevalue("base")
+        api = request.getfixturevalue("api") if engine == "docker" else None
+        yield lambda *parts: OnEngine(place.joinpath(*parts or ("shop",)), place, engine, api)
+    if api:
+        remove_all(api, str(place))
+
+
+@pytest.fixture
+def project(make_project):
+    return make_project()
+
+
+@pytest.fixture(scope="session")
+def api():
+    client = docker.APIClient(version="auto", timeout=60)
+    yield client
+    for image in client.images(filters={"label": f"{MADE_HERE}={os.getpid()}"}):  # no container has them any more
+        with contextlib.suppress(docker.errors.APIError):
+            client.remove_image(image["Id"], force=True)
+
+
+@pytest.fixture(scope="module")
+def one_project(tmp_path_factory, api):
+    """Return a project that is up, for a whole module; `shop` lends it out."""
+    place = tmp_path_factory.mktemp("one")
+    made = Project(place / "shop", place / "state", api)
+    made.environment["PLANODEV_NAME"] = f"plano-one-{os.urandom(4).hex()}"  # which nobody else takes meanwhile
+    made("up", "--model", "anthropic/claude-sonnet-4-5", "--save-keys", ANTHROPIC_API_KEY=KEY)
+    yield made
+    remove_all(api, str(place))
+
+
+@pytest.fixture
+def shop(one_project):
+    """Return the module's project, with a database, a key and a model that is stored; its files are put back."""
+    files = {path: path.read_bytes() for path in one_project.path.iterdir()}
+    yield one_project
+    for path in one_project.path.iterdir():
+        if path not in files:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    for path, content in files.items():
+        path.write_bytes(content)
+
+
+@pytest.fixture
+def snapshot(api, tmp_path):
+    """Return all that this test has in the engine, to compare before and after; others are at work there."""
+
+    def take(*strangers):
+        return evidence.engine(api, str(tmp_path)), [api.inspect_container(number)["State"] for number in strangers]
+
+    return take
+
+
+@pytest.fixture
+def stranger(api):
+    """Make containers that are not planodev's; they are removed at the end."""
+    made = []
+
+    def make(name, **config):
+        number = api.create_container_from_config(
+            {"Image": "postgres:16", "Entrypoint": ["sleep", "300"], **config}, name
+        )["Id"]
+        made.append(number)
+        api.start(number)
+        return number
+
+    yield make
+    for number in made:
+        with contextlib.suppress(docker.errors.APIError):
+            api.remove_container(number, force=True, v=True)
+
+
+@pytest.fixture
+def open_place():
+    """Return a directory that any user may enter, as those of `tmp_path` are not."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def as_ordinary_user():
+    """Return what has the system treat this process as an ordinary user's, within a `with`, where it is root's."""
+
+    @contextlib.contextmanager
+    def ordinary():
+        if os.geteuid():
+            yield
+            return
+        os.seteuid(NOBODY)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+
+    return ordinary
+
+
+@pytest.fixture
+def planoai(tmp_path):
+    """Make a `planoai` that does all that the real one does, and records instead of launching."""
+    directory, home = tmp_path / "planoai-bin", tmp_path / "planoai-home"
+    directory.mkdir()
+    home.mkdir()
+    program = directory / "planoai"
+    command = shlex.join([planoai_python(), str(RECORDER)])
+    program.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return Client(directory, home, tmp_path / "planoai-record.json")
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory, api):
+    """Run a registry with `demo/postgres:16` in it; returns its address."""
+    with registries.registry(tmp_path_factory.mktemp("registry"), api) as address:
+        yield address

@@ -14,10 +14,11 @@ from planodev.engines.embedded import engine as embedded
 from planodev.postgres import connection, limits, proof
 from planodev.project import identity
 from planodev.project.identity import Owner
-from tests.docker.conftest import free_port, remove_all
+from tests.support.docker_objects import remove_all
+from tests.support.engine_project import base_directory, clean
 from tests.support.fake_engine import FakeEngine
-
-from .place import base_directory, clean, require_engine
+from tests.support.ports import free_port
+from tests.support.requirements import require_engine
 
 NAME = f"plano-contract-{os.getpid()}"
 PATIENCE = 60.0  # seconds for a first start
@@ -78,7 +79,14 @@ class Contract:
         return self.engine.psql(place, "SELECT 1;", env, seconds=5)
 
 
-@pytest.fixture(params=["fake", pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.both]), "embedded"])
+ON = [
+    "fake",
+    pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.both]),
+    pytest.param("embedded", marks=pytest.mark.embedded),
+]
+
+
+@pytest.fixture(params=ON)
 def on(request, monkeypatch):
     if request.param != "fake":
         require_engine(request.param)

@@ -17,9 +17,10 @@ import psycopg
 import pytest
 
 from planodev.engines.embedded import programs
-from tests.docker.conftest import free_port
+from tests.support.engine_project import gone
+from tests.support.ports import free_port
 
-from .place import gone
+pytestmark = pytest.mark.each_engine
 
 NUMBER, PASSWORD = "8824ac68824ac600", "kept-since-8824ac6_0123456789abc"
 TABLE = """\

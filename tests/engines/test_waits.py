@@ -11,6 +11,8 @@ import time
 import psycopg
 import pytest
 
+pytestmark = pytest.mark.each_engine
+
 LIMIT = 15.0  # seconds, for a command without `--timeout`
 
 

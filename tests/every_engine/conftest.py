@@ -15,7 +15,9 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.docker.conftest import Project, free_port, remove_all
+from tests.support.docker_objects import remove_all
+from tests.support.ports import free_port
+from tests.support.project import Project
 
 SOCKET = os.environ.get("TEST_ENGINE_SOCKET")
 collect_ignore_glob = [] if SOCKET else ["test_*.py"]

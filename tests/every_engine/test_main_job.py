@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from planodev.postgres import state_table
-from tests.docker.conftest import free_port
+from tests.support.ports import free_port
 
 # Far above what it takes where nothing goes wrong (0.2 s), and below what waiting for something in vain takes.
 SECOND_UP = 3

@@ -9,8 +9,8 @@ from planodev.plano import config_file, models, providers
 from planodev.plano.config_edit import with_stored_models
 from planodev.plano.validation import KNOWN
 from planodev.postgres.connection import CONNECTION_STRING
-from tests.unit.test_rules import BAD, BY_PLANOAI, FINE, KINDS, MENDED, STARTS, mended
-from tests.unit.test_stored import AFTER
+from tests.plano.test_rules import BAD, BY_PLANOAI, FINE, KINDS, MENDED, STARTS, mended
+from tests.plano.test_stored import AFTER
 
 # What ends where neither planoai nor `envoy --mode validate` looks: a port that another process has, and brightstaff.
 LATER = {"agport-9901", "port-9091", "port-5432", "session-cache-redis-nourl", "two-defaults"}

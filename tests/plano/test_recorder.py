@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from planodev.postgres.connection import CONNECTION_STRING
-from tests.plano.recorder import envsubst
+from tests.support.planoai_recorder import envsubst
 
 CONFIG = f"""\
 version: v0.4.0

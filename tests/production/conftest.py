@@ -1,164 +1,12 @@
-"""Real servers without an engine: PostgreSQL and PgBouncer as Debian ships them, and planodev beside them."""
+"""Servers of production for all tests of a session, and a project beside them."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import re
-import secrets
 import shutil
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-from dataclasses import dataclass
-from pathlib import Path
 
-import psycopg
 import pytest
 
-CONFIG = """\
-version: v0.4.0
-listeners:
-  - {type: model, name: llm, port: 12000}
-model_providers:
-  - {model: anthropic/claude-sonnet-4-5, access_key: $ANTHROPIC_API_KEY, default: true}
-state_storage:
-  type: postgres
-  connection_string: "postgresql://${DB_USER}:${DB_PASS}@${DB_HOST}:${DB_PORT}/${DB_NAME}"
-"""
-PASSWORD = "Prod-" + secrets.token_urlsafe(18)
-LOOPBACK = "127.0.0.1"
-# PostgreSQL and PgBouncer refuse to run as root.
-NOBODY = {"user": "nobody"} if os.geteuid() == 0 else {}
-
-
-def require(path, what):
-    if path:
-        return path
-    if os.environ.get("CI"):
-        pytest.fail(f"{what} is missing, and nothing may be skipped here")
-    pytest.skip(f"{what} is not installed")
-
-
-def program(name):
-    """Return a program of PostgreSQL's own directory or the path; Debian keeps the first out of the second."""
-    own = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)
-    return require(str(own[0]) if own else shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin"), name)
-
-
-def free_port():
-    with socket.socket() as server:
-        server.bind((LOOPBACK, 0))
-        return server.getsockname()[1]
-
-
-def wait_for(port, process, log, timeout=20):
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), 1):
-            return
-        assert process.poll() is None, log.read_text()
-        time.sleep(0.02)
-    raise AssertionError(log.read_text())
-
-
-@contextlib.contextmanager
-def own_directory():
-    """Make a directory that is nobody's own, below one that nobody can enter: pytest's is root's alone."""
-    path = Path(tempfile.mkdtemp(prefix="planodev-production-"))
-    path.chmod(0o755)
-    if NOBODY:
-        shutil.chown(path, "nobody")
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def running(command, directory, port, **more):
-    """Run a server until the block ends."""
-    log = directory / "log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(command, cwd=directory, stdout=output, stderr=output, **NOBODY, **more)
-    try:
-        wait_for(port, process, log)
-        yield process
-    finally:
-        process.send_signal(2)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def eventually(job, timeout=20):
-    end = time.monotonic() + timeout
-    while True:
-        try:
-            return job()
-        except psycopg.OperationalError:  # noqa: PERF203  a wait, which is to fail a few times
-            assert time.monotonic() < end
-            time.sleep(0.05)
-
-
-@dataclass
-class Server:
-    """A PostgreSQL with a role `owner` that is no superuser, as providers give one."""
-
-    directory: Path
-    port: int
-    number: int = 0
-
-    def sql(self, text, *, database="postgres", user="postgres", fetch=False):
-        with psycopg.connect(
-            host=str(self.directory), port=self.port, user=user, dbname=database, autocommit=True
-        ) as session:
-            done = session.execute(text)
-            return done.fetchall() if fetch else None
-
-    def database(self):
-        self.number += 1
-        name = f"shop{self.number}"
-        self.sql(f"CREATE DATABASE {name} OWNER owner")
-        return name
-
-    def psql(self, database, path, user="owner"):
-        """Run a file as PRODUCTION.md says."""
-        command = [program("psql"), f"host={self.directory} port={self.port} user={user} dbname={database}"]
-        return subprocess.run(
-            [*command, "-Xqv", "ON_ERROR_STOP=1", "-f", str(path)], capture_output=True, text=True, check=False
-        )
-
-
-@dataclass
-class Authority:
-    directory: Path
-
-    @property
-    def certificate(self):
-        return self.directory / "ca.pem"
-
-    def sign(self, name):
-        """Return (key, certificate) for a host name."""
-        key, request, signed = (self.directory / f"{name}.{end}" for end in ("key", "csr", "pem"))
-        extension = self.directory / f"{name}.ext"
-        extension.write_text(f"subjectAltName=DNS:{name}\n")
-        openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", request, "-subj", f"/CN={name}")
-        openssl(
-            *("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.directory / "ca.key"),
-            *("-CAcreateserial", "-days", "2", "-extfile", extension, "-out", signed),
-        )
-        return key, signed
-
-
-def openssl(*arguments):
-    command = [require(shutil.which("openssl"), "openssl"), *map(str, arguments)]
-    subprocess.run(command, check=True, capture_output=True)
+from tests.support.postgres_server import NOBODY, Authority, Project, openssl, own_directory, postgres, prepared
 
 
 @pytest.fixture(scope="session")
@@ -171,31 +19,6 @@ def authority():
         )
         made.certificate.chmod(0o644)
         yield made
-
-
-@contextlib.contextmanager
-def postgres(hba, *settings):
-    """Run a new PostgreSQL."""
-    with own_directory() as directory:
-        data = directory / "data"
-        subprocess.run(
-            [program("initdb"), "-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "--no-instructions"],
-            check=True,
-            capture_output=True,
-            env={"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]},
-            **NOBODY,
-        )
-        (data / "pg_hba.conf").write_text(f"local all all trust\n{hba}")
-        port = free_port()
-        options = {"unix_socket_directories": str(directory), "port": port, "fsync": "off", "max_connections": 40}
-        command = [program("postgres"), "-D", str(data)]
-        for name, value in {**options, **dict(settings)}.items():
-            command += ["-c", f"{name}={value}"]
-        with running(command, directory, port):
-            server = Server(directory, port)
-            eventually(lambda: server.sql("SELECT 1"))
-            server.sql("CREATE ROLE owner LOGIN CREATEROLE CREATEDB")
-            yield server
 
 
 @pytest.fixture(scope="session")
@@ -218,91 +41,6 @@ def tls_server(authority):
         yield made
 
 
-@contextlib.contextmanager
-def pgbouncer(directory, ini, users):
-    """Run PgBouncer with this file; its port is taken from it."""
-    (directory / "pgbouncer.ini").write_text(ini)
-    (directory / "userlist.txt").write_text("".join(f'"{user}" "{password}"\n' for user, password in users.items()))
-    port = int(re.search(r"listen_port = (\d+)", ini)[1])
-    with running([program("pgbouncer"), "pgbouncer.ini"], directory, port):
-        yield port
-
-
-@dataclass
-class Run:
-    code: int
-    out: str
-    err: str
-    seconds: float
-
-    @property
-    def json(self):
-        return json.loads(self.out)
-
-    @property
-    def error(self):
-        return self.json["error"]["code"]
-
-
-class Project:
-    """A directory with a configuration, and the command line in it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.mkdir(exist_ok=True)
-        self.write("config.yaml", CONFIG)
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PLANODEV_", "PG", "DB_"))}
-        self.environment = {**kept, "LC_ALL": "C.UTF-8", "COLUMNS": "80", "XDG_STATE_HOME": str(path / ".state")}
-
-    def write(self, name, text):
-        (self.path / name).write_text(text)
-
-    def read(self, name):
-        return (self.path / name).read_text()
-
-    def __call__(self, *arguments, code=0, before=(), **variables):
-        command = [*before, sys.executable, "-m", "planodev", "-C", str(self.path), *arguments]
-        start = time.monotonic()
-        done = subprocess.run(
-            command,
-            env={**self.environment, **variables},
-            cwd=self.path.parent,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=60,
-            check=False,
-        )
-        seconds = time.monotonic() - start
-        assert "Traceback" not in done.stderr, done.stderr
-        assert PASSWORD not in done.stdout + done.stderr
-        assert code is None or done.returncode == code, f"exit {done.returncode}\n{done.stdout}{done.stderr}"
-        return Run(done.returncode, done.stdout, done.stderr, seconds)
-
-    def env(self, **values):
-        """Write `.env.production`; what is not given is that of a good one."""
-        all_of = {
-            "DB_USER": "plano_prod",
-            "DB_PASS": PASSWORD,
-            "DB_HOST": LOOPBACK,
-            "DB_PORT": "5432",
-            "DB_NAME": "plano",
-            "ANTHROPIC_API_KEY": "sk-test",
-            **{name: str(value) for name, value in values.items()},
-        }
-        self.write(".env.production", "".join(f"{name}={value}\n" for name, value in all_of.items()))
-        return self
-
-    def verify(self, *arguments, code=0, **more):
-        return self("verify", "--env-file", ".env.production", "--json", *arguments, code=code, **more)
-
-    def fails(self, error, *arguments, code=7, **more):
-        """Verify, and return the error's `why` and `fix` in one text."""
-        failed = self.verify(*arguments, code=code, **more).json["error"]
-        assert failed["code"] == error, failed
-        return f"{failed['why']} | {failed['fix']}"
-
-
 @pytest.fixture
 def project(tmp_path):
     return Project(tmp_path / "shop")
@@ -314,14 +52,3 @@ def ready(project, server):
     database = prepared(project, server, "self-hosted")
     yield project.env(DB_PORT=server.port, DB_NAME=database), database
     server.sql("ALTER ROLE plano_prod RESET ALL")
-
-
-def prepared(project, server, provider):
-    """Follow the steps 2 and 3 of PRODUCTION.md, and return the database."""
-    with tempfile.TemporaryDirectory() as directory:
-        project("production", provider, "--output", directory)
-        database = server.database()
-        done = server.psql(database, Path(directory) / "conversation_states.sql")
-        assert not done.returncode, done.stderr
-    server.sql(f"ALTER ROLE plano_prod PASSWORD '{PASSWORD}'")
-    return database

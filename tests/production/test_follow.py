@@ -17,8 +17,10 @@ import time
 import pytest
 
 from planodev import production
+from tests.support.ports import free_port
+from tests.support.postgres_server import LOOPBACK, NOBODY, PASSWORD, own_directory, pgbouncer, postgres, program
 
-from .conftest import LOOPBACK, NOBODY, PASSWORD, free_port, own_directory, pgbouncer, postgres, program
+pytestmark = pytest.mark.postgres
 
 OWNERS = "Owner-1"
 

@@ -11,19 +11,20 @@ import subprocess
 import pytest
 
 from planodev import production
-
-from .conftest import (
+from tests.support.ports import free_port
+from tests.support.postgres_server import (
     LOOPBACK,
     PASSWORD,
-    free_port,
     openssl,
     own_directory,
     pgbouncer,
     prepared,
     program,
-    require,
+    require_path,
     running,
 )
+
+pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_what_the_server_refuses_is_told_through_it(project, beside, tls_server)
 
 def composed(directory):
     """Return a Compose file as docker-compose understands it."""
-    compose = require(shutil.which("docker-compose"), "docker-compose")
+    compose = require_path(shutil.which("docker-compose"), "docker-compose")
     done = subprocess.run(
         [compose, "-f", "compose.production.yaml", "config"], cwd=directory, capture_output=True, text=True, check=False
     )

@@ -13,8 +13,7 @@ import pytest
 
 import planodev.postgres.state_table
 from planodev import production
-
-from .conftest import CONFIG, PASSWORD, own_directory, postgres, require
+from tests.support.postgres_server import CONFIG, PASSWORD, own_directory, postgres, require_path
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 PROVIDERS = production.names()
@@ -75,7 +74,7 @@ def read_by_sh(path):
 
 
 def read_by_planoai(path):
-    python = require(os.environ.get("PLANOAI"), "a Python with planoai 0.4.39, named by PLANOAI,")
+    python = require_path(os.environ.get("PLANOAI"), "a Python with planoai 0.4.39, named by PLANOAI,")
     code = "import json, sys; from planoai.utils import load_env_file_to_dict as r; print(json.dumps(r(sys.argv[1])))"
     done = subprocess.run([python, "-c", code, str(path)], capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
@@ -88,7 +87,7 @@ def read_by_dotenv(path):
 
 
 def read_by_compose(path):
-    compose = require(shutil.which("docker-compose"), "docker-compose")
+    compose = require_path(shutil.which("docker-compose"), "docker-compose")
     (path.parent / "read.yaml").write_text(f"services: {{it: {{image: it, env_file: {path.name}}}}}\n")
     done = subprocess.run(
         [compose, "-f", "read.yaml", "config"], cwd=path.parent, capture_output=True, text=True, check=True
@@ -277,7 +276,7 @@ def git(project, *arguments):
 
 
 def test_git_ignores_the_secrets_and_takes_the_example(project):
-    require(shutil.which("git"), "git")
+    require_path(shutil.which("git"), "git")
     git(project, "init", "-q")
     project("production", "rds", "--generate-password")
     git(project, "add", "-A")

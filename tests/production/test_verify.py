@@ -15,8 +15,19 @@ import pytest
 
 import planodev.commands.report
 import planodev.postgres.state_table
+from tests.support.ports import free_port
+from tests.support.postgres_server import (
+    CONFIG,
+    LOOPBACK,
+    PASSWORD,
+    own_directory,
+    pgbouncer,
+    postgres,
+    prepared,
+    require_path,
+)
 
-from .conftest import CONFIG, LOOPBACK, PASSWORD, free_port, own_directory, pgbouncer, postgres, prepared, require
+pytestmark = pytest.mark.postgres
 
 
 def test_it_passes_as_plano_prod_and_leaves_no_trace(ready, server):
@@ -200,8 +211,8 @@ def test_a_server_that_says_nothing_is_given_up_in_time(project):
 def dropping():
     """A network where every packet is lost; gives the words to put before a command."""
     if os.geteuid():
-        require(None, "root")
-    ip = require(shutil.which("ip", path=f"{os.environ['PATH']}:/usr/sbin:/sbin"), "iproute2")
+        require_path(None, "root")
+    ip = require_path(shutil.which("ip", path=f"{os.environ['PATH']}:/usr/sbin:/sbin"), "iproute2")
     name = f"planodev-test-{os.getpid()}"
     subprocess.run([ip, "netns", "add", name], check=True)
     try:
@@ -235,7 +246,7 @@ def test_ten_seconds_are_the_default(project, dropping):
 
 
 def test_a_resolver_that_drops_packets_is_given_up_in_time(project, dropping, tmp_path):
-    own = require(shutil.which("unshare"), "unshare")
+    own = require_path(shutil.which("unshare"), "unshare")
     (tmp_path / "resolv.conf").write_text("nameserver 10.232.0.53\n")
     mount = f'mount --bind {tmp_path}/resolv.conf /etc/resolv.conf && exec "$@"'
     run = project.env(DB_HOST="db.example.com").verify(
@@ -328,8 +339,8 @@ def test_the_machine_itself_is_no_host_for_plano_in_a_container(ready):
 def elsewhere():
     """An address of this machine that looks like another machine's."""
     if os.geteuid():
-        require(None, "root")
-    ip = require(shutil.which("ip", path=f"{os.environ['PATH']}:/usr/sbin:/sbin"), "iproute2")
+        require_path(None, "root")
+    ip = require_path(shutil.which("ip", path=f"{os.environ['PATH']}:/usr/sbin:/sbin"), "iproute2")
     address = "10.231.77.7"
     subprocess.run([ip, "addr", "add", f"{address}/32", "dev", "lo"], check=True)
     yield address

@@ -1,0 +1,369 @@
+"""`doctor`: a fixed list of checks, each of which can fail, none of which changes anything."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+
+from tests.support.ports import free_port, listening
+from tests.support.requirements import as_root, require
+
+pytestmark = pytest.mark.docker
+
+NAMES = ["engine", "socket", "disk", "port", "container", "volume", "addresses", "login", "table", "proof"]
+NAMES += ["env-file", "config", "keys", "planoai", "plano"]
+PLANOAI = "#!/bin/sh\necho planoai, version 0.4.39\n"
+
+
+@pytest.fixture
+def look(tmp_path):
+    """Return a function: every check by its name, as it stands with a planoai on PATH and a HOME of its own."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "home").mkdir()
+    (tmp_path / "bin/planoai").write_text(PLANOAI)
+    (tmp_path / "bin/planoai").chmod(0o755)
+
+    def run(project, code=None, **variables):
+        mine = {"PATH": f"{tmp_path}/bin{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path / "home")}
+        began = time.monotonic()
+        done = project("doctor", "--json", code=code, **{**mine, **variables})
+        assert time.monotonic() - began < 10
+        data = done.json["data"]
+        assert [check["name"] for check in data["checks"]] == NAMES
+        states = [check["state"] for check in data["checks"]]
+        assert {state: states.count(state) for state in ("ok", "warning", "failed")} == {
+            state: data[state] for state in ("ok", "warning", "failed")
+        }
+        assert (done.code, done.json["ok"]) == ((7, False) if data["failed"] else (0, True))
+        for check in data["checks"]:
+            assert list(check) == ["name", "state", "message", "why", "fix", "others"]
+            told = check["why"] or check["fix"] or check["message"].startswith(("unknown, since", "skipped: "))
+            assert check["state"] == "ok" or (check["message"] and told), check
+        return {check["name"]: check for check in data["checks"]}
+
+    return run
+
+
+def bad(checks):
+    """Return the state of every check that is not ok."""
+    return {name: check["state"] for name, check in checks.items() if check["state"] != "ok"}
+
+
+def files(project):
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in project.path.iterdir() if path.is_file()}
+
+
+def test_everything_is_fine_and_nothing_is_changed(shop, look, planoai):
+    before, mine = shop.engine(), files(shop)
+    mine_too = {name: planoai.environment[name] for name in ("PATH", "HOME", "PLANO_RECORD")}
+    checks = look(shop, 0, **mine_too)
+    assert bad(checks) == {}
+    assert checks["planoai"]["message"] == "0.4.39, runs Plano in Docker"
+    assert "wrote and read a test conversation from Plano's network" in checks["proof"]["message"]
+    text = shop("doctor", **mine_too)
+    lines = text.out.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("✓")] == NAMES
+    assert (lines[-1], text.err) == ("15 ok, 0 warnings, 0 failed", "")
+    assert (shop.engine(), files(shop)) == (before, mine)
+    assert shop.env["DB_PASS"] not in text.out
+
+
+def test_an_empty_directory(project, look):
+    before = project.engine()
+    checks = look(project, 7)
+    assert set(bad(checks)) >= {"container", "login", "table", "proof", "env-file", "config"}
+    assert {checks[name]["state"] for name in ("engine", "socket", "disk", "volume", "plano")} == {"ok"}
+    assert all("planodev -C" in checks[name]["fix"] for name in bad(checks) if checks[name]["fix"])
+    assert (project.engine(), list(project.path.iterdir())) == (before, [])
+    done = project("doctor", code=7)
+    assert (done.err.count("✗"), "[checks-failed]" in done.err) in ((0, False), (1, True))
+    assert f"`planodev -C {project.path} up`" in done.out
+
+
+def test_without_an_engine_the_files_are_still_looked_at(shop, look, tmp_path):
+    dead = tmp_path / "dead.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(dead))
+    for url in (f"unix://{dead}", f"unix://{tmp_path}/none.sock"):
+        checks = look(shop, 7, DOCKER_HOST=url)
+        assert (checks["engine"]["state"], checks["socket"]["state"]) == ("failed", "failed")
+        assert {checks[name]["state"] for name in ("config", "keys", "login", "table", "disk", "planoai")} == {"ok"}
+
+
+def test_an_engine_that_accepts_and_never_answers(shop, look, tmp_path):
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.socket(socket.AF_UNIX))
+        server.bind(str(tmp_path / "silent.sock"))
+        server.listen(64)
+        checks = look(shop, 7, DOCKER_HOST=f"unix://{tmp_path}/silent.sock")
+    said = checks["engine"]["message"] + (checks["engine"]["why"] or "")
+    assert "timed out" in said or "no answer" in said
+    assert {checks[name]["state"] for name in ("config", "keys", "login", "table", "planoai")} == {"ok"}
+
+
+def test_a_database_that_accepts_and_never_answers(shop, look):
+    with listening() as port:
+        shop.change(".env", "^DB_PORT=.*", f"DB_PORT={port}")
+        checks = look(shop, 7)
+    assert set(bad(checks)) >= {"login", "table", "proof", "env-file"}
+
+
+def test_a_socket_that_may_not_be_opened(shop, tmp_path):
+    as_root()
+    for directory in [tmp_path, *tmp_path.parents, shop.path, *shop.path.parents]:
+        directory.chmod(directory.stat().st_mode | 0o755)
+    code = """
+        import os, pathlib, sys
+        from planodev import doctor
+        from planodev.look import Context
+        from planodev.progress import Silent
+        from planodev.project import identity
+        def look(url):
+            variables = {"DOCKER_HOST": url, "PATH": os.environ["PATH"]}
+            here = identity.at(pathlib.Path(sys.argv[1]))
+            found = doctor.examine(Context(here, {}, variables, Silent()))
+            return {check["name"]: check for check in found.data["checks"]}
+        for url in ("unix:///var/run/docker.sock", "unix:///nowhere.sock"):
+            look(url)  # all modules are there, before they cannot be read any more
+        os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
+        found = look("unix://" + sys.argv[2])
+        print(found["engine"]["state"], found["socket"]["state"], found["socket"]["fix"])
+    """
+    denied = str(tmp_path / "denied.sock")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(denied)
+        server.listen(64)
+        os.chmod(denied, 0o600)
+        command = [sys.executable, "-c", textwrap.dedent(code), str(shop.path), denied]
+        done = subprocess.run(command, env=shop.environment, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("failed failed "), done.stdout + done.stderr
+    assert "docker" in done.stdout
+
+
+def test_what_can_happen_to_a_database_is_told_and_its_fix_mends_it(project, look, api):
+    project.environment["PLANODEV_NAME"] = f"plano-doctor-{os.urandom(4).hex()}"  # it is made anew several times
+    project("up", "--model", "ollama/llama3.1")
+    assert bad(look(project, 0)) == {}
+    name, volume = (project.status()[key] for key in ("container", "volume"))
+
+    def told(*expected):
+        before, mine = project.engine(), files(project)
+        checks = look(project, 7)
+        assert {key for key, state in bad(checks).items() if state == "failed"} == set(expected), bad(checks)
+        assert (project.engine(), files(project)) == (before, mine)
+        assert f"`planodev -C {project.path} up`" in [checks[key]["fix"] for key in expected]
+        project("up")
+        assert bad(look(project, 0)) == {}
+        return checks
+
+    with project.login() as session:
+        session.execute("DROP TABLE conversation_states")
+    assert told("table", "proof")["table"]["message"] == "database `plano` has no table `conversation_states`"
+    with project.login() as session:
+        session.execute("ALTER ROLE plano PASSWORD 'another'")
+    assert "refuses the password" in told("login", "table", "proof")["login"]["why"]
+    api.stop(name)
+    assert "is exited" in told("container", "login", "table", "proof")["container"]["message"]
+    api.remove_container(name, force=True)
+    told("container", "login", "table", "proof")
+    port = project.status()["port"]  # another one, where somebody took the first while there was no container
+    api.stop(name)
+    with listening(port):
+        checks = look(project, 7)
+        assert (checks["port"]["state"], "is taken" in checks["port"]["message"]) == ("warning", True)
+        assert "held by" in checks["port"]["why"]
+    api.remove_container(name, force=True)
+    api.remove_volume(volume)
+    lost = project.status()
+    assert (lost["state"], "it had this project's data" in lost["engine"]["why"]) == ("absent", True)
+    assert [w["code"] for w in project("status", "--json").json["warnings"]] == ["data-gone"]
+    assert "is not in this engine" in told("container", "volume", "login", "table", "proof")["volume"]["message"]
+    project("down", "--delete-data", "--yes")
+    assert project("status", "--json").json["warnings"] == []  # for that was wished
+    assert "has no data" in look(project, 7)["volume"]["message"]
+    project("up")
+
+    labels = project.container()["Config"]["Labels"]
+    api.remove_container(name, force=True)
+    host = api.create_host_config(port_bindings={5432: port}, binds=[f"{volume}:/var/lib/postgresql/data"])
+    api.create_container("postgres:16", name=name, labels=labels, host_config=host, ports=[5432])
+    checks = look(project, 7)  # it is not started: nobody shall listen there
+    assert (checks["addresses"]["state"], checks["addresses"]["fix"].startswith(f"`docker rm -f {name}`")) == (
+        "failed",
+        True,
+    )
+
+
+# file, pattern, new text, check, state, what is said
+CHANGES = {
+    "quoted": (".env", "^DB_USER=plano", 'DB_USER="plano"', "env-file", "failed", "DB_USER"),
+    "exported": (".env", "^DB_NAME=", "export DB_NAME=", "env-file", "failed", "DB_NAME"),
+    "port": (".env", "^DB_PORT=.*", "DB_PORT=1", "env-file", "failed", "DB_PORT is 1"),
+    "no number": (".env", "^DB_PORT=.*", "DB_PORT=x", "env-file", "failed", "DB_PORT"),
+    "incomplete": (".env", "^DB_NAME=.*\n", "", "env-file", "failed", "lacks DB_NAME"),
+    "password": (".env", "^DB_PASS=.*", "DB_PASS=wrong", "login", "failed", "refuses the password"),
+    "database": (".env", "^DB_NAME=.*", "DB_NAME=nowhere", "login", "failed", "no database `nowhere`"),
+    "mode": (".env", "^DB_HOST=.*", "DB_HOST=127.0.0.1", "addresses", "warning", "--plano docker"),
+    "no key": (".env", "^ANTHROPIC.*\n", "", "keys", "failed", "ANTHROPIC_API_KEY is neither"),
+    "quoted key": (".env", "^ANTHROPIC.*", "ANTHROPIC_API_KEY='x'", "keys", "warning", "is quoted"),
+    "braces": ("config.yaml", r"\$ANTHROPIC_API_KEY", "${ANTHROPIC_API_KEY}", "keys", "failed", "braces"),
+    "storage": ("config.yaml", r"^state_storage:(\n  .*)+", "", "config", "failed", "no `state_storage`"),
+    "memory": ("config.yaml", "type: postgres", "type: memory", "config", "failed", "`memory`"),
+    "YAML": ("config.yaml", "^version:", "version: [", "config", "failed", "line"),
+    "history": ("config.yaml", "anthropic/[a-z0-9-]+", "openai/gpt-4o", "config", "warning", "openai/gpt-4o"),
+    "own": ("config.yaml", r"\$\{DB_NAME\}", "other", "config", "warning", "a database that planodev does not run"),
+    "TLS": ("config.yaml", r"DB_NAME\}", "DB_NAME}?sslmode=require", "config", "failed", "sslmode=require"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_line_that_is_wrong_is_told_by_its_check(shop, look, name):
+    file, old, new, check, state, said = CHANGES[name]
+    shop.change(file, old, new)
+    found = look(shop)[check]
+    assert (found["state"], said in found["message"] + (found["why"] or "")) == (state, True), found
+    assert found["fix"]
+
+
+def test_everything_that_is_wrong_with_a_configuration_is_told_each_with_its_fix(shop, look):
+    anthropic = r"- model: anthropic/[a-z0-9-]+"
+    three = "- model: vercel/a\n    base_url: https://h/v1\n    access_key: $V_KEY\n"
+    three += "  - model: xai/b\n    access_key: $X_KEY\n  - model: openai/c"
+    shop.change("config.yaml", anthropic, three)
+    shop.change("config.yaml", r"\$ANTHROPIC_API_KEY", "$O_KEY")
+    shop.change("config.yaml", r"\$\{DB_NAME\}", "other/#x?sslmode=prefer")
+    checks, wanted = look(shop, 7), shop("verify", "--json", code=None).json["warnings"]
+    assert {"provider-keeps-history", "connection-string-fragment"} <= {warning["code"] for warning in wanted}
+    assert "a database that planodev does not run" in checks["config"]["message"]
+    assert checks["config"]["others"] == [warning for warning in wanted if not warning["code"].startswith("key-")]
+    told = [checks["keys"], *checks["keys"]["others"]]
+    assert all(any(key in one["message"] and one["fix"] for one in told) for key in ("V_KEY", "X_KEY", "O_KEY"))
+    text = shop("doctor", code=7).out
+    assert all(part in text for one in (*told, *checks["config"]["others"]) for part in (one["message"], one["fix"]))
+
+
+def test_a_private_file_that_others_may_read_or_git_would_take(project, look):
+    require("git")
+
+    def git(*arguments):
+        command = ["git", "-C", str(project.path), "-c", "user.name=t", "-c", "user.email=t@t", *arguments]
+        subprocess.run(command, check=True, capture_output=True)
+
+    project("up", "--model", "ollama/llama3.1")
+    (project.path / ".env").chmod(0o644)
+    assert "mode 0644" in look(project, 0)["env-file"]["message"]
+    (project.path / ".env").chmod(0o600)
+    git("init", "-q")
+    assert "does not ignore" in look(project, 0)["env-file"]["message"]
+    git("add", "-f", ".env")
+    tracked = look(project, 0)["env-file"]
+    assert (tracked["state"], "tracked by git" in tracked["message"]) == ("warning", True)
+    assert "git rm --cached .env" in tracked["fix"]
+    git("rm", "-q", "--cached", ".env")
+    (project.path / ".gitignore").write_text(".env\n")
+    assert bad(look(project, 0)) == {}
+
+
+def test_a_disk_without_room(project, look):
+    as_root()
+    for size, state in (("1g", "warning"), ("50m", "failed")):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(project.path)], check=True)
+        try:
+            disk = look(project, 7)["disk"]
+        finally:
+            subprocess.run(["umount", str(project.path)], check=True)
+        assert (disk["state"], str(project.path) in disk["message"], bool(disk["fix"])) == (state, True, True)
+
+
+PROGRAMS = {
+    "#!/bin/sh\nexit 1\n": ("failed", "cannot run"),
+    "#!/nowhere\n": ("failed", "cannot run"),
+    "#!/bin/sh\nsleep 20\n": ("failed", "no answer|cannot run"),
+    "#!/bin/sh\necho planoai, version 9.8.7\n": ("ok", "9.8.7, .*; planodev was tested with 0.4.39"),
+    None: ("warning", "not on the PATH"),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_planoai_itself(shop, look, tmp_path, program):
+    state, said = PROGRAMS[program]
+    (tmp_path / "bin/planoai").unlink()
+    if program:
+        (tmp_path / "bin/planoai").write_text(program)
+        (tmp_path / "bin/planoai").chmod(0o755)
+    found = look(shop)["planoai"]
+    assert (found["state"], bool(re.search(said, found["message"]))) == (state, True), found
+
+
+@contextlib.contextmanager
+def answering(status):
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status if self.path == "/v1/models" else 200)
+            self.end_headers()
+
+        def log_message(self, *_): ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def test_a_plano_that_runs_is_judged_by_its_models(shop, look, tmp_path):
+    file = tmp_path / "home/.plano/run/plano.pid"
+    file.parent.mkdir(parents=True)
+    running = subprocess.Popen(["sleep", "60"])
+
+    def found(port, age=0.0):
+        os.utime(file, (time.time() - age,) * 2)
+        config = (shop.path / "config.yaml").read_text()
+        shop.write("config.yaml", re.sub(r"(model_listener\n    port:).*", rf"\1 {port}", config))
+        return look(shop)["plano"]
+
+    try:
+        file.write_text(json.dumps({"envoy_pid": running.pid, "brightstaff_pid": running.pid}))
+        with answering(503) as port:
+            check = found(port)
+            assert (check["state"], "503" in check["why"]) == ("failed", True), check
+            assert "brightstaff.log" in check["fix"]
+        check = found(free_port())
+        assert (check["state"], "returns nothing" in check["why"]) == ("failed", True), check
+        with answering(200) as port:
+            assert found(port)["state"] == "ok"
+            check = found(port, age=100_000)
+            assert (check["state"], "lost its only connection" in check["message"]) == ("failed", True), check
+            assert "planoai down" in check["fix"]
+    finally:
+        running.kill()
+        running.wait()
+    with answering(200) as port:
+        assert (found(port)["state"], "port" in found(port)["message"]) == ("ok", True)
+
+
+def test_a_search_path_of_the_connection_string_and_a_configuration_elsewhere_are_looked_at_as_plano_does(shop, look):
+    with shop.login() as session:
+        session.execute("CREATE SCHEMA app")
+        session.execute("ALTER TABLE conversation_states SET SCHEMA app")
+    try:
+        shop.change("config.yaml", r"\$\{DB_NAME\}", "${DB_NAME}?options=-c%20search_path%3Dapp")
+        shop("verify")
+        assert {look(shop)[name]["state"] for name in ("login", "table", "proof", "config")} == {"ok"}
+        (shop.path / "sub").mkdir()
+        (shop.path / "config.yaml").rename(shop.path / "sub/plano.yaml")
+        assert look(shop, PLANODEV_CONFIG="sub/plano.yaml")["keys"]["state"] == "ok"
+    finally:
+        with shop.login() as session:
+            session.execute("ALTER TABLE app.conversation_states SET SCHEMA public")
+            session.execute("DROP SCHEMA app")

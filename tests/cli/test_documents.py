@@ -1,0 +1,150 @@
+"""What the pages for machines tell a reader to run: the skill of coding agents, and the workflow of docs/ci.md."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+pytestmark = pytest.mark.embedded
+
+ROOT = Path(__file__).parents[2]
+SKILL = (ROOT / "skills/planodev/SKILL.md").read_text()
+CI = (ROOT / "docs/ci.md").read_text()
+APP_TEST = """
+import os, psycopg
+def test_the_table_is_there():
+    with psycopg.connect(os.environ["DATABASE_URL"]) as database:
+        assert database.execute("SELECT count(*) FROM conversation_states").fetchone() == (0,)
+"""
+
+
+def fences(text, language):
+    return re.findall(rf"(?ms)^```{language}\n(.*?)^```", text)
+
+
+@pytest.fixture
+def shell(project):
+    """Return a function that runs a line as pasted into a shell; `planoai` only says there what it got."""
+    programs = project.base / "bin"
+    programs.mkdir()
+    programs.joinpath("planodev").write_text(f'#!/bin/sh\nexec {sys.executable} -m planodev "$@"\n')
+    programs.joinpath("python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    programs.joinpath("planoai").write_text('#!/bin/sh\necho "planoai $*, $DB_HOST:$DB_PORT"\n')
+    for program in programs.iterdir():
+        program.chmod(0o755)
+    project.path.joinpath("tests").mkdir()
+    project.path.joinpath("tests/test_app.py").write_text(APP_TEST)
+    environment = {
+        **project.environment,
+        "PLANODEV_MODEL": "ollama/llama3.1",
+        "GITHUB_ENV": str(project.base / "github"),
+    }
+    environment["PATH"] = f"{programs}:{environment['PATH']}"
+
+    def run(line, code=0):
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", line],  # as GitHub runs a step
+            cwd=project.path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == code, f"{line}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    return run
+
+
+def test_every_command_of_the_skill_runs_in_its_order(shell):
+    lines = [line for block in fences(SKILL, "bash") for line in block.splitlines()]
+    assert len(lines) >= 8
+    for line in lines:
+        shown = shell(line)
+        if line.endswith("--json"):
+            assert json.loads(shown)["schema_version"] == 1
+        if "planoai" in line:
+            assert shown.startswith("planoai up, 127.0.0.1:")
+    assert "1 passed" in shell("planodev up -q >/dev/null && planodev run -- python -m pytest")
+
+
+def test_what_the_skill_says_within_its_text_runs_too(shell):
+    shell("planodev up")
+    commands = dict.fromkeys(re.findall(r"`(planodev [^`]+)`", re.sub(r"(?ms)^```.*?^```", "", SKILL)))
+    assert "planodev up --dry-run" in commands
+    for command in commands:
+        if command != "planodev run":  # which is named, without what it runs
+            shell(command, code=2 if command.endswith("--delete-data") else 0)
+
+
+# Not exit code 0 here: a container does not reach this server, nobody confirms, and nothing is filled in.
+REFUSED = {
+    "planodev run -- planoai up --docker": 7,
+    "planodev down --delete-data": 2,
+    "planodev verify --env-file .env.production": 7,
+    "planodev snapshot restore": 2,
+    "planodev reset": 2,
+}
+# They go on until somebody ends them, open a browser, or have a word in place of what runs.
+NOT_HERE = re.compile("--follow|logs -f|--open|COMMAND|--engine docker")
+TURN = (
+    "INSERT INTO conversation_states "
+    "VALUES ('resp_1', '[]', extract(epoch FROM now())::bigint, 'claude-sonnet-4-6', 'anthropic')"
+)
+
+
+def test_the_commands_of_the_readme_run(shell):
+    readme = re.sub(r"(?ms)^```.*?^```", "", (ROOT / "README.md").read_text())
+    commands = dict.fromkeys(re.findall(r"`(planodev [^`]+)`", readme))
+    assert len(commands) > 10
+    assert not set(REFUSED) - set(commands)
+    for command in commands:
+        if NOT_HERE.search(command):
+            continue
+        if command.startswith("planodev run"):
+            shell("planodev up")  # whatever came before
+        if command == "planodev conversations show last":
+            shell(f'planodev psql -c "{TURN}"')
+        shell(command, code=REFUSED.get(command, 0))
+
+
+def test_the_skill_has_what_skills_of_plano_have():
+    head = YAML(typ="safe").load(SKILL.split("---\n")[1])
+    assert head["name"] == "planodev"
+    assert {"description", "license", "metadata"} < set(head)
+    for title in ("When To Use", "Apply These Rules", "Execution Checklist"):
+        assert f"\n## {title}\n" in SKILL
+
+
+def test_the_workflow_of_the_docs_runs(shell, project):
+    steps = YAML(typ="safe").load(fences(CI, "yaml")[0])["jobs"]["test"]["steps"]
+    ran = [step["run"] for step in steps if step.get("run", "").startswith("planodev ")]
+    assert [line.split()[1] for line in ran] == ["up", "run", "doctor", "down"]
+    shown = [shell(line) for line in ran if "doctor" not in line]
+    assert "1 passed" in shown[1]
+    assert project.status()["state"] == "stopped"
+
+
+def test_the_variables_of_later_steps_are_masked_before_they_are_written(shell, project):
+    shell("planodev up")
+    project.change(".env", "^DB_PASS=.*$", "DB_PASS=a%40b%25c-of-my-own")
+    shell("planodev up")
+    ((step,),) = [YAML(typ="safe").load(fences(CI, "yaml")[1])]
+    shown = shell(step["run"])
+    masked = {
+        one.replace("%25", "%") for one in re.findall(r"^::add-mask::(.*)$", shown, re.MULTILINE)
+    }  # as GitHub reads it
+    given = dict(line.split("=", 1) for line in (project.base / "github").read_text().splitlines())
+    assert given["DB_PASS"] == "a%40b%25c-of-my-own"
+    assert given["DB_PASS"] in masked
+    assert given["DATABASE_URL"] in masked
+    assert {"DB_USER", "DB_HOST", "DB_PORT", "DB_NAME"} <= set(given)
+    assert not [line for line in shown.splitlines() if not line.startswith("::add-mask::")]

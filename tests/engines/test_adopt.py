@@ -1,0 +1,194 @@
+"""A database made by hand, as Plano's documentation shows it, is taken over with everything that is in it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import time
+
+import docker
+import psycopg
+import pytest
+
+from planodev.postgres import state_table
+from tests.support.ports import free_port
+
+pytestmark = pytest.mark.docker
+
+PASSWORD = "p@ss w/o % and 'quotes'"
+ROWS = ["before-1", "before-2", "before-3"]
+
+
+class ByHand:
+    """A container such as people make: `docker run --name … -e POSTGRES_PASSWORD=… -p … postgres:16`."""
+
+    def __init__(self, api, name, **variables):
+        self.api, self.name, self.port = api, name, free_port()
+        self.variables = {"POSTGRES_PASSWORD": PASSWORD, **variables}
+        self.user = self.variables.get("POSTGRES_USER", "postgres")
+        self.database = self.variables.get("POSTGRES_DB", self.user)
+        self.id = api.create_container(
+            "postgres:16",
+            name=name,
+            environment=self.variables,
+            ports=[5432],
+            host_config=api.create_host_config(port_bindings={5432: self.port}, restart_policy={"Name": "always"}),
+        )["Id"]
+        api.start(self.id)
+        with self.login() as session:
+            session.execute(state_table.CREATE)
+            for key in ROWS:
+                session.execute(
+                    "INSERT INTO conversation_states (response_id, input_items, created_at, model, provider)"
+                    " VALUES (%s, '[]', 1, 'm', 'p')",
+                    [key],
+                )
+
+    def login(self):
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                return psycopg.connect(
+                    host="127.0.0.1",
+                    port=self.port,
+                    user=self.user,
+                    password=self.variables["POSTGRES_PASSWORD"],
+                    dbname=self.database,
+                    autocommit=True,
+                )
+            except psycopg.OperationalError:  # noqa: PERF203  until it is up
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def facts(self):
+        return self.api.inspect_container(self.id)
+
+
+@pytest.fixture
+def by_hand(api):
+    made = []
+
+    def make(**variables):
+        made.append(ByHand(api, f"by-hand-{os.urandom(4).hex()}", **variables))
+        return made[-1]
+
+    yield make
+    for one in made:
+        with contextlib.suppress(docker.errors.APIError):
+            api.remove_container(one.id, force=True, v=True)
+
+
+def test_up_says_how_and_touches_nothing(project, by_hand, snapshot):
+    found = by_hand(POSTGRES_DB="plano")
+    before = snapshot(found.id)
+    refused = project("up", "--json", code=4, PLANODEV_NAME=found.name)
+    assert refused.error == "database-made-by-hand"
+    assert "--adopt" in refused.json["error"]["fix"]
+    assert PASSWORD not in refused.out + refused.err
+    assert snapshot(found.id) == before
+    assert list(project.path.iterdir()) == []
+
+
+def test_its_rows_user_and_password_are_taken_over_and_the_old_one_is_kept(project, by_hand):
+    found = by_hand(POSTGRES_USER="boss", POSTGRES_DB="talks")
+    done = project("up", "--adopt", "--name", found.name, "--json")
+    assert done.json["data"]["conversations"] == len(ROWS)
+    assert PASSWORD not in done.out + done.err
+    assert project.stored() == ROWS
+    assert (project.env["DB_USER"], project.env["DB_NAME"]) == ("boss", "talks")
+    assert project.env["DB_PORT"] == str(found.port)
+    with project.login(password=PASSWORD) as session:
+        assert session.execute("SELECT current_user").fetchone() == ("boss",)
+    old = found.facts()
+    assert old["State"]["Status"] == "exited"
+    assert old["Name"].startswith(f"/{found.name}-before-planodev-")
+    assert old["HostConfig"]["RestartPolicy"]["Name"] == "no"
+    assert project("up", "--adopt", "--name", found.name, "--json").json["data"]["conversations"] == len(ROWS)
+    project("down", "--delete-data", "--yes")
+    found.api.start(found.id)  # the old data is as it was
+    with found.login() as session:
+        assert session.execute("SELECT count(*) FROM conversation_states").fetchone() == (len(ROWS),)
+
+
+def test_a_dry_run_says_it_and_changes_nothing(project, by_hand, snapshot):
+    found = by_hand()
+    before = snapshot(found.id)
+    said = project("up", "--adopt", "--dry-run", "--name", found.name)
+    assert "would be adopted" in said.err
+    assert snapshot(found.id) == before
+    assert list(project.path.iterdir()) == []
+
+
+def test_what_env_says_leads(project, by_hand):
+    found = by_hand(POSTGRES_DB="talks")
+    project.write(".env", "DB_USER=reader\nDB_PASS=own-pass\nDB_NAME=talks\n")
+    project("up", "--adopt", "--name", found.name)
+    assert project.env["DB_USER"] == "reader"
+    assert project.env["DB_PASS"] == "own-pass"
+    assert project.stored() == ROWS
+
+
+@pytest.mark.parametrize("moment", [0.05, 0.2, 0.35, 0.5, 0.7, 1.0])
+def test_a_take_over_that_was_killed_is_ended_by_the_next_up(project, by_hand, moment):
+    found = by_hand()
+    running = project.start("up", "--adopt", "--name", found.name)
+    time.sleep(moment)
+    running.kill()
+    running.communicate()
+    again = project("up", "--name", found.name, code=None)
+    if again.code == 4:  # nothing was begun
+        assert "database-made-by-hand" in again.err
+        project("up", "--adopt", "--name", found.name)
+    assert project.stored() == ROWS
+    assert project("verify").code == 0
+
+
+def test_two_databases_do_not_become_one(project, by_hand):
+    project("up", "--name", f"own-{os.urandom(4).hex()}")
+    project.store("own")
+    found = by_hand()
+    refused = project("up", "--adopt", "--name", found.name, "--json", code=4)
+    assert refused.error == "adopt-beside-data"
+    assert project.stored() == ["own"]
+    assert found.facts()["State"]["Status"] == "running"
+
+
+def test_nothing_to_take_over(project, stranger):
+    name = f"sleeper-{os.urandom(4).hex()}"
+    stranger(name)
+    for wanted in (name, "nobody-has-this-name"):
+        assert project("up", "--adopt", "--name", wanted, "--json", code=2).error == "nothing-to-adopt"
+
+
+def test_its_password_may_stand_in_a_file(project, by_hand, api, tmp_path):
+    (tmp_path / "secret").write_text("from-a-file\n")
+    name = f"by-hand-{os.urandom(4).hex()}"
+    port = free_port()
+    secret = f"{tmp_path / 'secret'}:/run/secret:ro"
+    variables = ["-e", "POSTGRES_PASSWORD_FILE=/run/secret", "-e", "PGDATA=/var/lib/postgresql/data/inner"]
+    command = ["docker", "run", "-d", "--name", name, *variables, "-v", secret, "-p", f"{port}:5432", "postgres:16"]
+    subprocess.run(command, check=True, capture_output=True)
+    try:
+        deadline = time.monotonic() + 60
+        while b"ready to accept" not in api.logs(name) or api.logs(name).count(b"ready to accept") < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        project("up", "--adopt", "--name", name)
+        with project.login(password="from-a-file") as session:
+            assert session.execute("SELECT 1").fetchone() == (1,)
+    finally:
+        for item in api.containers(all=True):
+            if any(n.startswith(f"/{name}") for n in item["Names"]):
+                api.remove_container(item["Id"], force=True, v=True)
+
+
+def test_names_that_env_cannot_take_are_refused_before_anything_is_touched(project, by_hand, snapshot):
+    found = by_hand(POSTGRES_USER="my boss")
+    before = snapshot(found.id)
+    refused = project("up", "--adopt", "--name", found.name, "--json", code=4)
+    assert refused.error == "adopt-unusual-name"
+    assert "my boss" in refused.json["error"]["message"]
+    assert snapshot(found.id) == before
+    assert list(project.path.iterdir()) == []

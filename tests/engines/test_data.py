@@ -1,0 +1,288 @@
+"""What can be wrong with the data directory: half made, of another version, forbidden, full, or taken for used."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.engine_project import OnEngine, gone
+from tests.support.namespace import elsewhere
+from tests.support.ports import free_port
+from tests.support.requirements import as_root, require_namespace
+
+pytestmark = pytest.mark.embedded
+
+
+def servers(base):
+    """Return the postmasters below a directory."""
+    return [
+        p.pid
+        for p in psutil.process_iter(["name", "cmdline"])
+        if p.info["name"] == "postgres" and str(base) in " ".join(p.info["cmdline"] or [])
+    ]
+
+
+def test_killed_at_twenty_moments_it_is_mended_by_the_next_up(make_project, base):
+    project = make_project()
+    halves = 0
+    for number in range(20):
+        running = project.start("up")
+        time.sleep(0.05 + 0.045 * number)
+        running.kill()
+        running.communicate()
+        halves += any(base.glob("data/planodev/postgres/*/data")) and not any(
+            base.glob("data/planodev/postgres/*/ready")
+        )
+        for pid in servers(base) if number % 3 == 0 else ():  # a third lose the server as well, as in a power failure
+            psutil.Process(pid).kill()
+            gone(pid)
+        project("up")
+        project.store("kept")
+        assert len(servers(base)) == 1
+        assert len([p for p in (base / "data/planodev/postgres").iterdir() if not p.name.startswith(".")]) == 1
+        assert project.stored() == ["kept"]
+        if number < 19:
+            project("down", "--delete-data", "--yes")
+    project("down", "--keep-data")
+    project("up")
+    assert project.stored() == ["kept"]
+    assert halves > 1  # of the twenty, how many depends on the machine
+
+
+@pytest.mark.parametrize("left", ["nothing", "labels", "no version", "no mark"])
+def test_what_a_first_start_left_behind_is_made_anew(project, left):
+    project("up")
+    with project.login() as session:
+        session.execute("DROP TABLE conversation_states")  # which is made after the mark alone
+    project("down", "--keep-data")
+    place = project.place()
+    (place / "ready").unlink()
+    if left == "nothing":
+        (place / "labels.json").unlink()
+        shutil.rmtree(place / "data")
+    elif left == "labels":
+        shutil.rmtree(place / "data")
+    elif left == "no version":
+        (place / "data/PG_VERSION").unlink()
+    done = project("up")
+    assert ("was never ready" in done.err) == (left != "nothing")
+    assert project.stored() == []
+
+
+@pytest.mark.parametrize("lost", [["ready"], ["ready", "labels.json"], ["ready", "labels.json", "password"]])
+def test_data_that_holds_a_table_is_never_made_anew_whatever_became_of_its_mark(project, lost):
+    project("up")
+    project.store("kept")
+    project("down", "--keep-data")
+    for name in lost:
+        (project.place() / name).unlink()
+    assert "recreating it" not in project("up", "--dry-run").err
+    assert "recreating it" not in project("up").err
+    assert project.stored() == ["kept"]
+
+
+def test_data_that_was_ready_is_never_made_anew(project):
+    project("up")
+    project.store("kept")
+    project("down", "--keep-data")
+    place = project.place()
+    for lost in ("labels.json", "password"):
+        (place / lost).rename(place / f"{lost}.away")
+    project("up")
+    assert project.stored() == ["kept"]
+    project("down", "--keep-data")
+    (place / "data/global/pg_control").rename(place / "away")
+    failed = project("up", "--json", code=6)
+    assert failed.error == "server-stopped"
+    assert "pg_control" in failed.json["error"]["why"]
+    (place / "away").rename(place / "data/global/pg_control")
+    project("up")
+    assert project.stored() == ["kept"]
+
+
+def test_a_pid_file_of_a_dead_process(project):
+    project("up")
+    project.store("kept")
+    project.kill()
+    assert (project.place() / "data/postmaster.pid").exists()
+    project("up")
+    assert project.stored() == ["kept"]
+
+
+def test_a_pid_file_whose_number_belongs_to_another_program_now(project):
+    project("up")
+    project.store("kept")
+    project("down", "--keep-data")
+    place = project.place()
+    owner = place.stat()
+    as_owner = {"user": owner.st_uid, "group": owner.st_gid} if os.geteuid() == 0 else {}
+    other = subprocess.Popen(["sleep", "60"], **as_owner)
+    try:
+        for text in (
+            f"{other.pid}\n{place / 'data'}\n{int(time.time())}\n5432\n\n127.0.0.1\n",
+            f"{other.pid}\n",
+            "x\n",
+        ):
+            (place / "data/postmaster.pid").write_text(text)
+            os.chown(place / "data/postmaster.pid", owner.st_uid, owner.st_gid)
+            assert project.status()["state"] == "stopped"
+            assert "was not running" in project("down", "--keep-data").out
+            if text == "x\n":
+                (place / "data/postmaster.pid").unlink()
+            project("up")
+            assert project.stored() == ["kept"]
+            project("down", "--keep-data")
+        assert other.poll() is None  # nothing that planodev did not start is ever ended
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_data_of_another_major_version_stays_as_it_is(project):
+    project("up")
+    project("down", "--keep-data")
+    place = project.place()
+    (place / "data/PG_VERSION").write_text("15\n")
+    refused = project("up", "--json", code=4)
+    assert refused.error == "data-of-another-version"
+    assert "PostgreSQL 15" in refused.json["error"]["message"]
+    assert "data directory" in refused.json["error"]["message"]
+    assert (place / "data/PG_VERSION").read_text() == "15\n"
+
+
+def test_permissions_that_postgres_refuses_are_mended(project):
+    project("up")
+    project.store("kept")
+    project("down", "--keep-data")
+    (project.place() / "data").chmod(0o755)
+    project("up")
+    assert project.stored() == ["kept"]
+
+
+@pytest.mark.parametrize("closed", ["place", "data"])
+def test_data_that_may_not_be_read_is_not_taken_for_none(base, closed):
+    require_namespace()
+    home = base / "home"
+    home.mkdir()
+    project = OnEngine(home / "shop", base, "embedded")
+    for path in (home, project.path):
+        os.chown(path, 65534, 65534)
+    mine = {"as_user": 65534, "XDG_DATA_HOME": None, "XDG_STATE_HOME": None, "HOME": str(home)}
+    elsewhere(project, "", "up", **mine)
+    elsewhere(project, "", "down", "--keep-data", **mine)
+    (place,) = (home / ".local/share/planodev/postgres").iterdir()
+    shut = place if closed == "place" else place / "data"
+    shut.chmod(0)
+    os.chown(shut, 1, 1)
+    refused = elsewhere(project, "", "up", "--json", code=4, **mine)
+    assert "data-denied" in refused.stdout
+    assert [p.name for p in place.parent.iterdir()] == [place.name]
+    os.chown(shut, 65534, 65534)
+    shut.chmod(0o700)
+    elsewhere(project, "", "up", **mine)
+    project.login().close()
+
+
+def test_data_of_the_wrong_owner_is_said(project):
+    as_root()
+    project("up")
+    project("down", "--keep-data")
+    os.chown(project.place() / "data", 3, 3)
+    refused = project("up", "--json", code=4)
+    assert refused.error == "data-denied"
+    assert "chown -R" in refused.json["error"]["fix"]
+
+
+def test_a_full_disk(make_project, base):
+    require_namespace()
+    data = base / "data"
+    data.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=755", "tmpfs", str(data)], check=True)
+    project = make_project()
+    try:
+        refused = project("up", "--json", code=6)
+        assert refused.error == "data-not-made"
+        assert "No space left" in refused.json["error"]["why"]
+        subprocess.run(["mount", "-o", "remount,size=120m", str(data)], check=True)
+        project("up")
+        project.store("kept")
+        filled = subprocess.run(
+            ["dd", "if=/dev/zero", f"of={data / 'ballast'}", "bs=64k"], capture_output=True, check=False
+        )
+        assert b"No space" in filled.stderr
+        project("down", "--keep-data", code=None)
+        project("status")
+        failed = project("up", "--json", code=None)
+        assert failed.code in (0, 6, 7), failed.out
+        (data / "ballast").unlink()
+        project("up")
+        assert project.stored() == ["kept"]
+    finally:
+        for pid in servers(base):
+            psutil.Process(pid).kill()
+            gone(pid)
+        subprocess.run(["umount", "-l", str(data)], check=False)
+
+
+def test_a_directory_that_the_server_could_not_enter_is_said(project, base):
+    as_root()
+    shut = base / "shut"
+    shut.mkdir(mode=0o700)
+    refused = project("up", "--json", code=2, XDG_DATA_HOME=str(shut / "data"))
+    assert refused.error == "data-directory-unreachable"
+
+
+def test_a_file_where_the_directory_should_be(project, base):
+    (base / "file").write_text("")
+    refused = project("up", "--json", code=2, XDG_DATA_HOME=str(base / "file"))
+    assert refused.error == "data-directory-unwritable"
+
+
+def test_two_projects_share_nothing(make_project):
+    first, second = make_project("first"), make_project("second")
+    first("up")
+    second("up")
+    first.store("first")
+    assert (second.stored(), first.status()["port"] != second.status()["port"]) == ([], True)
+    assert first.env["DB_PASS"] != second.env["DB_PASS"]
+    first("down", "--delete-data", "--yes")
+    assert Path(second.place()).is_dir()
+    second("verify")
+
+
+def test_a_port_that_is_lost_between_look_and_start(project, monkeypatch):
+    from planodev.engines import PortTaken
+    from planodev.engines.embedded import process, programs
+    from planodev.engines.embedded.directories import DataDirectory, runner
+    from planodev.project.identity import at
+    from tests.support.ports import listening
+
+    project("up")
+    project("down", "--keep-data")
+    place = DataDirectory(project.place())
+    here = at(project.path)
+    with listening() as port, pytest.raises(PortTaken):
+        process.start(programs.find(), place, runner(here, place), port, 10)
+    project("up", "--port", str(free_port()))
+
+
+def test_data_that_was_begun_ahead_and_is_not_needed_is_removed(project):
+    place = project.base / "data/planodev/postgres"
+    project.write(".env", "DB_HOST=db.example.com\nDB_PASS=secret\n")
+    assert project("up", "--json", code=4).error
+    assert list(place.glob("*")) == []
+    (project.path / ".env").unlink()
+    running = project.start("up")
+    while not list(place.glob(".ahead-*/data")):
+        assert running.poll() is None
+    running.kill()
+    running.communicate()
+    project("up")
+    assert project.stored() == []
+    assert [entry.name for entry in place.iterdir()] == [project.place().name]

@@ -1,0 +1,87 @@
+"""`planodev down` stops a server in time, whatever state it is in, and what it stops is mended by the next `up`."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tarfile
+import time
+
+import pytest
+
+from tests.support.docker_objects import make_image
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.docker
+
+LIMIT = 15.0  # seconds
+
+
+@contextlib.contextmanager
+def in_time():
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < LIMIT
+
+
+def slow_image(api):
+    """Make an image whose first start takes longer than any test: its entrypoint runs a script that sleeps."""
+    buffer, script = io.BytesIO(), b"echo begun; sleep 300\n"
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        member = tarfile.TarInfo("docker-entrypoint-initdb.d/wait.sh")
+        member.size, member.mode = len(script), 0o644
+        archive.addfile(member, io.BytesIO(script))
+    return make_image(api, "postgres-slow", "16", content=buffer.getvalue(), place="/")
+
+
+def test_a_server_that_restarts_over_and_over(project, api):
+    project("up")
+    project.store("kept")
+    name = project.status()["container"]
+    settings = "/var/lib/postgresql/data/postgresql.auto.conf"
+    number = api.exec_create(name, ["sh", "-c", f"echo 'no such setting' >> {settings}"])["Id"]
+    api.exec_start(number)
+    api.kill(name)
+    api.start(name)
+    until(lambda: api.inspect_container(name)["RestartCount"] > 0, "restarts")
+    with in_time():
+        assert project("down", "--keep-data", "--json").json["data"]["stopped"]
+    assert not api.inspect_container(name)["State"]["Running"]
+
+
+def test_a_first_start_whose_up_was_killed(project, api):
+    image = slow_image(api)
+    running = project.start("up", "--image", image)
+    until(lambda: b"begun" in log_of(project, api), "the script runs")
+    running.kill()
+    running.communicate()
+    with in_time():
+        assert project("down", "--keep-data", "--json").json["data"]["stopped"]
+    assert "was never ready" in project("up", "--image", "postgres:16").err
+    assert project.stored() == []
+
+
+def log_of(project, api):
+    found = api.containers(all=True, filters={"label": f"dev.planodev.path={project.path}"})
+    return api.logs(found[0]["Id"]) if found else b""
+
+
+def test_a_frozen_container_is_stopped(project, api):
+    project("up")
+    project.store("kept")
+    api.pause(project.status()["container"])
+    with in_time():
+        assert project("down", "--keep-data", "--json").json["data"]["stopped"]
+    project("up")
+    assert project.stored() == ["kept"]
+
+
+def test_no_throw_away_container_outlives_eight_first_ups(project, api):
+    def there():
+        return {item["Id"] for item in api.containers(all=True, filters={"label": "dev.planodev.witness"})}
+
+    before = there()  # of an `up` that was killed, whose container ends by itself
+    running = [project.start("up") for _ in range(8)]
+    for one in running:
+        one.communicate(timeout=120)
+    until(lambda: there() <= before, "all are gone", 5)

@@ -1,0 +1,214 @@
+"""The fault matrix as data: what is done to a project that has rows, and what the next `planodev up` promises.
+
+A row without `test` is inflicted by the function of its name in `inflict_on_project.py` or `inflict_on_engine.py`,
+and judged in `test_faults.py`.
+`docs/reliability.md` shows these rows; a test holds the two equal.
+"""
+
+from __future__ import annotations
+
+from .fault import MATRIX_TEST, Fault
+from .matrix_conflict import CONFLICTS
+from .matrix_drift import DRIFT
+
+MENDED = "mended by the next `up`; every committed row is there; `.env` is the old or the new one, whole"
+
+
+def _held(test, name, fault, promise, code=0):
+    return Fault(name, fault, promise, code, test=test)
+
+
+KILLS = (
+    _held(
+        "test_kills.py::test_killed_at_any_line_of_a_first_up",
+        "killed_at_a_line_first",
+        "SIGKILL at each line that a first `up` is about to say, so between any two steps",
+        "mended by the next `up`",
+    ),
+    _held(
+        "test_kills.py::test_killed_at_any_line_it_is_about_to_say_when_it_replaces_a_container_with_data",
+        "killed_at_a_line_later",
+        "the same while a container with data is replaced",
+        MENDED,
+    ),
+    _held(
+        "test_kills.py::test_killed_at_any_request_of_a_first_up",
+        "killed_at_a_request_first",
+        "SIGKILL right before and right after each request of a first `up` that changes the engine",
+        "mended by the next `up`",
+    ),
+    _held(
+        "test_kills.py::test_killed_at_any_request_that_changes_the_engine_when_there_is_data",
+        "killed_at_a_request_later",
+        "the same while a container with data is replaced",
+        MENDED,
+    ),
+    _held(
+        "test_kills.py::test_killed_at_random_moments_it_is_mended_each_time_and_no_row_is_lost",
+        "killed_at_random",
+        "SIGKILL at random moments, a third of them together with the server",
+        MENDED,
+    ),
+    _held(
+        "test_kills.py::test_the_server_killed_after_its_first_start",
+        "server_killed_at_first_start",
+        "SIGKILL of the container 0.05 s to 1.5 s after its first start",
+        "a volume that was never ready is made anew, said in one line",
+    ),
+    _held(
+        "test_interference.py::test_no_acknowledged_row_is_lost_when_postgres_is_killed_while_rows_are_written",
+        "postmaster_killed",
+        "SIGKILL of the postmaster while rows are written",
+        "started, recovers; every acknowledged row is there",
+    ),
+    _held(
+        "test_interference.py::test_no_acknowledged_row_is_lost_when_postgres_is_killed_while_rows_are_written",
+        "backend_killed",
+        "SIGKILL of a backend while rows are written",
+        "recovers by itself; every acknowledged row is there",
+    ),
+    _held(
+        "test_interference.py::test_the_engine_stopped_and_started_and_the_power_cut_while_rows_are_written",
+        "engine_stopped",
+        "the engine stopped while rows are written, not started",
+        "says that no engine answers, and how to start it",
+        3,
+    ),
+    _held(
+        "test_interference.py::test_the_engine_stopped_and_started_and_the_power_cut_while_rows_are_written",
+        "engine_restarted",
+        "the engine stopped while rows are written, and started",
+        "every acknowledged row is there",
+    ),
+    _held(
+        "test_interference.py::test_the_engine_stopped_and_started_and_the_power_cut_while_rows_are_written",
+        "power_cut",
+        "engine, server and all processes of the machine killed at once while rows are written",
+        "every acknowledged row is there",
+    ),
+)
+
+AT_ONCE = (
+    _held(
+        "test_main_job.py::test_eight_at_once_end_with_one_container_and_one_password",
+        "eight_first",
+        "eight first `up` in one project at once",
+        "one container, one password, one `.env`; all exit 0",
+    ),
+    _held(
+        "test_interference.py::TestAtTheSameTime::test_eight_up_mend_a_removed_container_together",
+        "eight_mend",
+        "eight `up` at once after container and `DB_PASS` were removed",
+        "one container, one password, one `.env`; all exit 0",
+    ),
+    _held(
+        "test_interference.py::TestAtTheSameTime::test_up_against_down",
+        "up_against_down",
+        "`up` and `down` at once",
+        "one after the other; all exit 0",
+    ),
+    _held(
+        "test_interference.py::TestAtTheSameTime::test_two_projects_want_one_port",
+        "one_port",
+        "two projects at once with the same `DB_PORT`",
+        "one gets it, the other one moves; both exit 0",
+    ),
+    _held(
+        "test_interference.py::TestAtTheSameTime::test_two_projects_want_one_port",
+        "one_port_asked_for",
+        "two projects at once with the same `--port`",
+        "one gets it, the other one is refused with `port-taken`",
+        "0, 4",
+    ),
+)
+
+MACHINE = (
+    _held(
+        "test_interference.py::test_a_full_project_directory_is_said_and_mended_by_room",
+        "full_directory",
+        "the disk of the project directory full",
+        "`.env` stays as it was, whole; mended when there is room",
+        2,
+    ),
+    _held(
+        "test_interference.py::test_a_read_only_project_directory_is_refused_before_anything_is_touched",
+        "readonly_directory",
+        "project directory read-only",
+        "refused before anything is touched",
+        2,
+    ),
+    _held(
+        "test_interference.py::test_a_full_volume_is_said_with_the_servers_log_and_mended_by_room",
+        "full_volume",
+        "the disk of the volume full",
+        "explained with the server's log; mended when there is room",
+        6,
+    ),
+    _held(
+        "test_interference.py::test_the_wait_for_the_server_is_measured_by_a_clock_that_never_jumps",
+        "clock",
+        "the clock jumps while `up` waits",
+        "the wait is measured by a clock that does not jump",
+    ),
+    _held(
+        "test_image.py::test_postgres_18_works_on_its_own_and_is_never_started_over_16",
+        "data_of_postgres_18",
+        "data of PostgreSQL 18, and an image of 16; or the other way round",
+        "refused with `data-of-another-version`",
+        4,
+    ),
+    _held(
+        "test_identity.py::test_a_strangers_container_and_volume_are_never_touched",
+        "foreign_volume",
+        "a foreign volume of the wanted name",
+        "a volume of another name; the foreign one is not touched",
+    ),
+)
+
+INTERRUPTED = (
+    _held(
+        "test_interference.py::test_an_interrupt_at_any_moment_ends_within_a_second_with_what_finishes_it",
+        "ctrl_c",
+        "Ctrl-C at any moment",
+        "ends within a second, no traceback, and names what finishes it; the next `up` mends it",
+        130,
+    ),
+    _held(
+        "test_interference.py::test_an_interrupt_at_any_moment_ends_within_a_second_with_what_finishes_it",
+        "sigterm",
+        "SIGTERM at any moment",
+        "the same",
+        130,
+    ),
+    _held(
+        "test_main_job.py::test_a_reader_that_goes_away_is_no_error",
+        "closed_pipe",
+        "the reader of the output goes away while `planodev status` writes",
+        "quiet",
+        "0 or 141",
+    ),
+)
+
+GROUPS = {
+    "Kills": KILLS,
+    "Drift": DRIFT,
+    "Conflicts, and what is broken": CONFLICTS + MACHINE,
+    "At the same time": AT_ONCE,
+    "Interrupted by the user": INTERRUPTED,
+}
+MATRIX = tuple(row for rows in GROUPS.values() for row in rows)
+
+
+def tables():
+    """Return the matrix as `docs/reliability.md` has it, between its markers."""
+    parts = []
+    for title, rows in GROUPS.items():
+        lines = [f"### {title}", "", "| fault | what the next `planodev up` does | exit |", "|---|---|---|"]
+        for row in rows:
+            error = f", `{row.error}`" if row.error else ""
+            lines.append(f"| {row.fault} | {row.promise} | {row.code}{error} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+__all__ = ["CONFLICTS", "DRIFT", "GROUPS", "MATRIX", "MATRIX_TEST", "tables"]

@@ -1,0 +1,138 @@
+"""The proof, alone: exit 7 with the true cause, and nothing changed."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture
+def proved(project):
+    project("up")
+    project.store("kept")
+    return project
+
+
+def test_it_passes_and_leaves_no_trace(proved):
+    before = proved.container()["Id"]
+    assert "Plano can store conversations as plano at host.docker.internal" in proved("verify").out
+    assert proved.stored() == ["kept"]
+    assert proved.container()["Id"] == before
+    assert proved("verify", "--json").json["data"]["conversations"] == 1
+
+
+TABLES = {
+    "table-missing": "DROP TABLE conversation_states",
+    "column-wrong-type": "ALTER TABLE conversation_states ALTER COLUMN created_at TYPE int",
+    "column-missing": "ALTER TABLE conversation_states DROP COLUMN provider",
+    "column-extra": "ALTER TABLE conversation_states ADD COLUMN tenant text NOT NULL DEFAULT '';"
+    "ALTER TABLE conversation_states ALTER COLUMN tenant DROP DEFAULT",
+    "key-missing": "ALTER TABLE conversation_states DROP CONSTRAINT conversation_states_pkey",
+    "table-wrong-kind": "ALTER TABLE conversation_states RENAME TO x;"
+    "CREATE VIEW conversation_states AS SELECT * FROM x",
+    "table-off-search-path": "CREATE SCHEMA app; ALTER TABLE conversation_states SET SCHEMA app",
+    "server-read-only": "ALTER DATABASE plano SET default_transaction_read_only = on",
+    "store-failed": "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'quota'; END$$;"
+    "CREATE TRIGGER no BEFORE INSERT ON conversation_states FOR EACH ROW EXECUTE FUNCTION no()",
+}
+
+
+@pytest.mark.parametrize("code", TABLES)
+def test_a_table_that_will_not_do_is_named_and_never_altered(proved, code):
+    with proved.login() as session:
+        session.execute(TABLES[code])
+    failed = proved("verify", "--json", code=7)
+    assert failed.error == code
+    assert failed.json["error"]["why"]
+    assert failed.json["error"]["fix"]
+    if code in ("table-missing", "table-off-search-path"):
+        return  # `up` may make a table where there is none
+    assert proved("up", "--json", code=7).error == code
+
+
+def test_a_fix_that_is_named_mends_it(proved):
+    for code in ("column-wrong-type", "column-missing", "column-extra", "key-missing"):
+        with proved.login() as session:
+            session.execute("DELETE FROM conversation_states")
+            session.execute(TABLES[code])
+            fix = proved("verify", "--json", code=7).json["error"]["fix"]
+            session.execute(re.search("`([^`]*;)`", fix)[1])
+        proved("verify")
+
+
+def test_missing_privileges_are_named_with_the_grant(proved):
+    with proved.login() as session:
+        session.execute("CREATE ROLE small LOGIN PASSWORD 'small'")
+    text = (proved.path / ".env").read_text()
+    (proved.path / ".env").write_text(
+        re.sub("DB_USER=.*", "DB_USER=small", re.sub("DB_PASS=.*", "DB_PASS=small", text))
+    )
+    failed = proved("verify", "--json", code=7)
+    assert failed.error == "privilege-missing"
+    assert 'GRANT SELECT, INSERT, UPDATE ON conversation_states TO "small"' in failed.json["error"]["fix"]
+    with proved.login(user="plano", password=re.search("DB_PASS=(.*)", text)[1]) as session:
+        session.execute("GRANT SELECT, INSERT, UPDATE ON conversation_states TO small")
+    proved("verify")
+
+
+LINES = {
+    "password-refused": ("DB_PASS", "wrong"),
+    "database-missing": ("DB_NAME", "nowhere"),
+    "connection-refused": ("DB_PORT", "1"),
+    "env-file-incomplete": ("DB_USER", ""),
+}
+
+
+@pytest.mark.parametrize("code", LINES)
+def test_what_env_says_is_what_is_tried(proved, code):
+    key, value = LINES[code]
+    text = (proved.path / ".env").read_text()
+    (proved.path / ".env").write_text(re.sub(f"{key}=.*", f"{key}={value}", text))
+    failed = proved("verify", "--json", code=7)
+    assert failed.error == code
+    assert failed.json["error"]["fix"] == f"`planodev -C {proved.path} up`"
+
+
+def test_a_server_that_planodev_does_not_run_is_proved_and_never_replaced(proved):
+    text = (proved.path / ".env").read_text()
+    for host, code in (("nowhere.invalid", "name-not-found"), ("127.1.2.3", "connection-refused")):
+        (proved.path / ".env").write_text(re.sub("DB_HOST=.*", f"DB_HOST={host}", text))
+        assert proved("verify", "--json", code=7).error == code
+        assert proved("up", "--json", code=4).error == "foreign-host"
+        assert f"DB_HOST={host}" in (proved.path / ".env").read_text()
+
+
+def test_a_server_that_does_not_run_is_no_proof(proved, api):
+    proved("down", "--keep-data")
+    assert proved("verify", "--json", code=7).error == "not-running"
+
+
+HEAD = "version: v0.4.0\nlisteners: [{type: model, name: m, port: 12000}]\n"
+
+
+@pytest.mark.parametrize(
+    "storage",
+    [
+        "",
+        "state_storage:\n  type: memory\n",
+        'state_storage:\n  type: postgres\n  connection_string: ""\n',
+    ],
+)
+def test_a_config_that_would_not_store_fails_until_it_may_be_edited(project, storage):
+    project.write("config.yaml", HEAD + storage)
+    failed = project("up", "--json", code=7)
+    assert failed.error == "config-without-storage"
+    assert failed.json["error"]["fix"].startswith(f"`planodev -C {project.path} up --yes`")
+    assert (project.path / "config.yaml").read_text() == HEAD + storage
+    assert project("verify", "--json", code=7).error == "config-without-storage"
+    assert [w["code"] for w in project("status", "--json").json["warnings"]] == ["config-without-storage"]
+    project("up", "--yes")
+    assert (project.path / "config.yaml").read_text().startswith(HEAD)
+    project("verify")
+
+
+def test_nothing_configured_is_no_proof(project):
+    assert project("verify", "--json", code=7).error == "env-file-incomplete"

@@ -1,0 +1,79 @@
+"""Which database belongs to which checkout, and what is never touched."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from tests.support.ports import free_port
+from tests.support.requirements import require
+
+pytestmark = pytest.mark.docker
+
+
+def test_a_git_worktree_is_a_checkout_of_its_own(make_project, tmp_path):
+    require("git")
+    main = make_project("main")
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@t", "-C", str(main.path)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "start"], check=True)
+    main("up")
+    subprocess.run([*git, "worktree", "add", "-q", str(tmp_path / "tree")], check=True, capture_output=True)
+    tree = make_project("tree")
+    tree("up")
+    assert main.status()["volume"] != tree.status()["volume"]
+
+
+def test_a_new_checkout_at_the_old_place_neither_shares_nor_hides_the_data(make_project, tmp_path, snapshot):
+    old = make_project("shop")
+    old("up")
+    old.store("kept")
+    volume = old.status()["volume"]
+    old.path.rename(tmp_path / "away")  # it keeps the directory's identity, so the next one has another
+    (tmp_path / "away" / ".env").unlink()
+    new = make_project("shop")
+    before = snapshot()
+    refused = new("up", "--json", code=4)
+    assert refused.error == "data-of-another-checkout"
+    assert volume in refused.json["error"]["message"]
+    assert (snapshot(), list(new.path.iterdir())) == (before, [])
+    new("up", "--name", "plano-postgres-new")
+    assert new.stored() == []
+
+
+def test_a_strangers_container_and_volume_are_never_touched(project, stranger, api):
+    port = free_port()
+    number = stranger(
+        "plano-postgres-taken",
+        ExposedPorts={"5432/tcp": {}},
+        HostConfig={"PortBindings": {"5432/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}},
+    )
+    api.create_volume("plano-postgres-taken-shop-data")
+    try:
+        before = api.inspect_container(number)["State"]
+        refused = project("up", "--name", "plano-postgres-taken", "--json", code=4)
+        assert refused.error == "name-taken"
+        refused = project("up", "--port", str(port), "--json", code=4)
+        assert (refused.error, "`plano-postgres-taken`" in refused.json["error"]["why"]) == ("port-taken", True)
+        project.write(".env", f"DB_PORT={port}\n")
+        done = project("up", "--name", "plano-postgres-taken-shop", "--json").json
+        assert done["data"]["port"] != port
+        assert any(w["code"] == "port-moved" and "plano-postgres-taken" in w["message"] for w in done["warnings"])
+        assert done["data"]["volume"] != "plano-postgres-taken-shop-data"
+        project("down", "--delete-data", "--yes")
+        assert api.inspect_container(number)["State"] == before
+        assert "plano-postgres-taken-shop-data" in {v["Name"] for v in api.volumes()["Volumes"]}
+    finally:
+        api.remove_volume("plano-postgres-taken-shop-data")
+
+
+def test_a_port_and_a_name_can_be_changed_and_the_data_stays(project):
+    project("up")
+    project.store("kept")
+    port = free_port()
+    changed = project("up", "--port", str(port), "--name", "plano-postgres-other")
+    assert "its name changes" in changed.err
+    assert "its port changes" in changed.err
+    assert (project.status()["port"], project.env["DB_PORT"]) == (port, str(port))
+    assert (project.status()["container"], project.stored()) == ("plano-postgres-other", ["kept"])

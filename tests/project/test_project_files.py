@@ -1,0 +1,199 @@
+"""What planodev writes beside `.env`: the configuration, as planoai itself judges it, and .gitignore."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.docker
+
+VALIDATE = """
+import sys
+from planoai.native_runner import native_validate_config
+for path in sys.argv[1:]:
+    native_validate_config(path)
+"""
+
+
+def validate(*paths):
+    python = os.environ.get("PLANOAI")
+    if not python:
+        if os.environ.get("CI"):
+            pytest.fail("PLANOAI must name a Python with planoai 0.4.39 here")
+        pytest.skip("PLANOAI does not name a Python with planoai")
+    elsewhere = {**os.environ, "HOME": str(paths[0].parent)}  # planoai writes what it renders below HOME
+    command = [python, "-c", VALIDATE, *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=elsewhere)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+MODELS = [
+    [],
+    ["anthropic/claude-sonnet-4-5"],
+    ["ollama/llama3.1"],
+    ["openai/gpt-4o", "anthropic/claude-sonnet-4-5", "mistral/mistral-large-latest", "groq/llama-3.3-70b-versatile"],
+    ["gemini/gemini-2.5-flash", "deepseek/deepseek-v4-flash", "xai/grok-4.3", "together_ai/meta-llama/Llama-3-70b"],
+    ["digitalocean/x", "vercel/y", "openrouter/z", "edenai/w", "moonshotai/k2", "zhipu/glm", "xiaomi/mimo"],
+]
+
+
+@pytest.mark.parametrize("template", ["support-agent", "responses"])
+def test_planoai_accepts_what_is_rendered(make_project, template):
+    paths = []
+    for number, models in enumerate(MODELS):
+        project = make_project(f"{template}-{number}")
+        arguments = [part for model in models for part in ("--model", model)]
+        project("up", "--template", template, *arguments)
+        paths.append(project.path / "config.yaml")
+        project("down", "--delete-data", "--yes")
+    validate(*paths)
+
+
+def test_models_of_the_same_name_which_planoai_refuses_are_refused(project):
+    assert project("up", "--model", "openai/gpt-4o", "--model", "vercel/gpt-4o", "--json", code=2).error == "bad-model"
+
+
+@pytest.mark.parametrize(
+    ("in_file", "in_shell", "model"),
+    [
+        ("", {}, "anthropic/claude-sonnet-4-6"),
+        ("", {"OPENAI_API_KEY": "k"}, "openai-chat/gpt-4o"),
+        ("", {"OPENAI_API_KEY": "k", "MISTRAL_API_KEY": "k"}, "mistral/mistral-large-latest"),
+        ("OPENAI_API_KEY=k\n", {"GROQ_API_KEY": "k"}, "groq-chat/llama-3.3-70b-versatile"),
+        ("GEMINI_API_KEY=k\n", {"ANTHROPIC_API_KEY": "k"}, "gemini/gemini-2.5-flash"),
+    ],
+)
+def test_the_keys_that_are_there_choose_the_model(project, in_file, in_shell, model):
+    if in_file:
+        project.write(".env", in_file)
+    done = project("up", "--json", **in_shell)
+    assert f"model: {model}" in (project.path / "config.yaml").read_text()
+    assert not {w["code"] for w in done.json["warnings"]} & {"provider-keeps-history", "default-not-stored"}
+
+
+def test_a_key_that_planoai_would_not_find_is_named_with_the_command_that_puts_it_there(project):
+    done = project("up", "--json", ANTHROPIC_API_KEY="sk-from-the-shell")
+    warned = [w for w in done.json["warnings"] if w["code"] == "key-not-in-env-file"]
+    assert len(warned) == 1
+    assert "in the shell only" in warned[0]["message"]
+    assert "sk-from-the-shell" not in done.out + done.err
+    command = warned[0]["fix"].strip("`")
+    path = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"
+    environment = {**project.environment, "ANTHROPIC_API_KEY": "sk-from-the-shell", "PATH": path}
+    subprocess.run(["sh", "-c", command], cwd=project.path, env=environment, check=True)
+    assert project.env["ANTHROPIC_API_KEY"] == "sk-from-the-shell"
+    assert project("up", "--json").json["warnings"] == []
+
+
+def test_an_existing_configuration_is_left_byte_for_byte(project):
+    text = (
+        "# mine\nversion: v0.3.0\nlisteners: [{type: model, name: m, port: 12000}]\n"
+        'state_storage: {type: postgres, connection_string: "postgresql://${DB_USER}:${DB_PASS}@${DB_HOST}:${DB_PORT}/${DB_NAME}"}\n'
+    )
+    project.write("plano_config.yaml", text)
+    done = project("up", "--model", "openai/gpt-4o", "--json")
+    assert (project.path / "plano_config.yaml").read_text() == text
+    assert not (project.path / "config.yaml").exists()
+    about_files = [w["code"] for w in done.json["warnings"] if w["code"] != "port-moved"]  # whoever has 5432 here
+    assert about_files == ["config-kept"]
+    assert done.json["data"]["config_file"].endswith("plano_config.yaml")
+
+
+def test_foreign_lines_of_env_stay_in_their_place(project):
+    text = "# head\nexport FOO='a b'\nDB_USER=shop\n\nMULTI=\"one\ntwo\"\n  BAR = baz # why\n"
+    project.write(".env", text)
+    project("up")
+    assert (project.path / ".env").read_text().startswith(text)
+    assert project.env["DB_USER"] == "shop"
+
+
+class TestGit:
+    @pytest.fixture
+    def repository(self, project):
+        from tests.support.requirements import require
+
+        require("git")
+        self.git(project, "init", "-q")
+        return project
+
+    @staticmethod
+    def git(project, *arguments):
+        command = ["git", "-c", "user.name=t", "-c", "user.email=t@t", "-C", str(project.path), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def test_a_repository_that_does_not_ignore_env_gets_the_line(self, repository):
+        (repository.path / ".gitignore").write_text("dist")
+        done = repository("up")
+        assert (repository.path / ".gitignore").read_text() == "dist\n.env\n"
+        assert "`.env` added" in done.err
+        assert ".env" not in self.git(repository, "status", "--porcelain").replace(".gitignore", "")
+        repository("up")
+        assert (repository.path / ".gitignore").read_text() == "dist\n.env\n"
+
+    def test_one_that_ignores_it_already_is_left_alone(self, repository):
+        (repository.path / ".gitignore").write_text("*.env\n.env*\n")
+        repository("up")
+        assert (repository.path / ".gitignore").read_text() == "*.env\n.env*\n"
+
+    def test_a_tracked_env_is_a_loud_warning(self, repository):
+        repository.write(".env", "FOO=1\n")
+        self.git(repository, "add", "-f", ".env")
+        self.git(repository, "commit", "-q", "-m", "oops")
+        done = repository("up", "--json")
+        warned = [w for w in done.json["warnings"] if w["code"] == "env-file-tracked"]
+        assert len(warned) == 1
+        assert "git rm --cached .env" in warned[0]["fix"]
+
+
+def test_four_readers_read_the_five_keys_alike(project):
+    from dotenv import dotenv_values
+
+    from planodev.project.env_file import KEYS, read_as_planoai
+    from tests.support.requirements import require
+
+    project.write(".env", 'DB_PASS="p@ss w\'o"\nOTHER=x\n')
+    project("up")
+    path = project.path / ".env"
+    seen = [dict(dotenv_values(path, interpolate=False)), read_as_planoai(path.read_text())]
+    shell = subprocess.run(
+        ["sh", "-c", "set -a; . ./.env; env"], cwd=project.path, capture_output=True, text=True, check=True
+    ).stdout
+    seen.append(dict(line.split("=", 1) for line in shell.splitlines() if "=" in line))
+    require("docker")
+    container = subprocess.run(
+        ["docker", "run", "--rm", "--env-file", str(path), "--entrypoint", "env", "postgres:16"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    seen.append(dict(line.split("=", 1) for line in container.splitlines() if "=" in line))
+    if os.environ.get("PLANOAI"):
+        code = (
+            "import sys, json; from planoai.utils import load_env_file_to_dict as f; print(json.dumps(f(sys.argv[1])))"
+        )
+        import json
+
+        told = subprocess.run(
+            [os.environ["PLANOAI"], "-c", code, str(path)], capture_output=True, text=True, check=True
+        )
+        seen.append(json.loads(told.stdout))
+    assert len({tuple(values[key] for key in KEYS) for values in seen}) == 1
+
+
+def test_the_wheel_runs_from_a_clean_environment(project, tmp_path):
+
+    root = Path(__file__).parents[2]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path / "dist"), str(root)], check=True
+    )
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "clean")], check=True)
+    wheel = next((tmp_path / "dist").glob("*.whl"))
+    subprocess.run([str(tmp_path / "clean/bin/pip"), "install", "-q", str(wheel)], check=True)
+    command = [str(tmp_path / "clean/bin/planodev"), "-C", str(project.path), "up"]
+    done = subprocess.run(command, cwd=tmp_path, env=project.environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Verified: Plano can store" in done.stdout

@@ -1,0 +1,85 @@
+"""A project on either engine, with what a test does to its server from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from tests.support.project import Project
+
+
+class OnEngine(Project):
+    """A directory and the command line in it, with one engine asked for."""
+
+    def __init__(self, path: Path, base: Path, engine: str, api=None) -> None:
+        super().__init__(path, base / "state", api)
+        self.base = base
+        self.engine = engine
+        self.environment |= {"XDG_DATA_HOME": str(base / "data"), "PLANODEV_ENGINE": engine}
+
+    def place(self):
+        """Return the embedded engine's directory for this project."""
+        return Path(self.status()["volume"])
+
+    def pid(self):
+        return int((self.place() / "data/postmaster.pid").read_text().split()[0])
+
+    def server(self):
+        """Return what identifies the server that runs now."""
+        if self.engine == "docker":
+            item = self.container()
+            return item["Id"], item["State"]["StartedAt"]
+        return self.pid(), psutil.Process(self.pid()).create_time()
+
+    def kill(self):
+        """End the server as a power failure does."""
+        if self.engine == "docker":
+            with contextlib.suppress(Exception):
+                self.api.kill(self.status()["container"])
+            return
+        pid = self.pid()
+        os.kill(pid, signal.SIGKILL)
+        gone(pid)
+
+    def words(self):
+        """Return everything that others on this machine could see or find of the server."""
+        if self.engine == "docker":
+            name = self.status()["container"]
+            return [self.api.logs(name).decode(), str(self.api.inspect_container(name)), str(self.api.top(name))]
+        place = self.place()
+        commands = [" ".join(p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"])]
+        return [(place / "server.log").read_text(), (place / "labels.json").read_text(), "\n".join(commands)]
+
+
+def gone(pid, patience=10.0):
+    """Wait until a process is gone."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end and psutil.pid_exists(pid):
+        with contextlib.suppress(psutil.Error):
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return
+        time.sleep(0.02)
+
+
+def base_directory():
+    """Make a directory that the user who runs the server can enter, which pytest's own is not."""
+    base = Path(tempfile.mkdtemp(prefix="planodev-test-")).resolve()
+    base.chmod(0o755)
+    return base
+
+
+def clean(base):
+    """End every embedded server below a directory, and remove it."""
+    for process in psutil.process_iter(["name", "cmdline"]):
+        if process.info["name"] in ("postgres", "initdb") and str(base) in " ".join(process.info["cmdline"] or []):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+                process.wait(5)
+    shutil.rmtree(base, ignore_errors=True)
