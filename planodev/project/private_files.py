@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MODE = 0o600
 STAGING = ".planodev-"  # at the start of a staging directory's name
 _IGNORE = b"# planodev writes a file here, and removes this directory then\n*\n"
+_NEW = "new"  # what a file is called until it takes its place: its own name may be that of the rule above
 _WHOLE = ".whole"  # behind the name of a finished copy of a file that has to be written in place
 _BY_DESCRIPTOR = os.mkdir in os.supports_dir_fd and os.replace in os.supports_dir_fd  # not on Windows
 _DIRECTORY = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -80,11 +81,11 @@ def write_atomically(path: Path, content: bytes, mode: int) -> None:
     with closing(_open(path.parent)) as parent:
         owner = _owner(path, parent)
         with _staging(parent, owner) as staging:
-            staging.create(path.name, content, owner, mode)
+            staging.create(_NEW, content, owner, mode)
             ends = {} if staging.descriptor is None else {"src_dir_fd": staging.descriptor}
             ends |= {} if parent.descriptor is None else {"dst_dir_fd": parent.descriptor}
             try:
-                os.replace(staging.name(path.name), parent.name(path.name), **ends)
+                os.replace(staging.name(_NEW), parent.name(path.name), **ends)
             except OSError as error:
                 if error.errno not in _MOUNTED:
                     raise

@@ -52,6 +52,14 @@ def test_a_killed_write_leaves_nothing_that_git_would_add_and_is_swept(tmp_path,
     assert {entry.name for entry in tmp_path.iterdir()} <= {".git", ".gitignore", ".env"}
 
 
+@pytest.mark.parametrize("name", [".gitignore", "new", "." + "a" * 254])
+def test_a_file_of_any_name_is_written(tmp_path, name):
+    for content in (b"one\n", b"two\n"):
+        private_files.write_atomically(tmp_path / name, content, 0o644)
+        assert (tmp_path / name).read_bytes() == content
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
 def test_a_directory_of_somebody_else_is_not_swept(tmp_path):
     theirs = tmp_path / ".planodev-notes"
     theirs.mkdir()
