@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from planodev.engines import Desired, Observed, Server, planning, ports
 from planodev.plano import environment, storage
 from planodev.postgres import connection
-from planodev.problems import BadInput, Command, Conflict, Fix, Problem
+from planodev.problems import BadInput, Command, Conflict, Fix, Problem, Shell
 from planodev.project import credentials, identity
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def _refuse_image(seen: Seen, facts: Survey) -> None:
             raise BadInput(
                 "image-missing",
                 f"the image `{image}` is missing, and `--pull never` forbids pulling it",
-                fix=Fix(f"`docker pull {image}`, or ", Command("up", "--pull", "missing")),
+                fix=Fix(Shell("docker pull {}", image), ", or ", Command("up", "--pull", "missing")),
             )
         return
     have = seen.observed.container

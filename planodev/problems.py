@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from planodev.pasting import for_this_shell, joined, quoted
+from planodev.visible import one_line, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,16 +44,46 @@ class Command:
     def __str__(self) -> str:
         """Return it as it is typed in the project's directory, in backticks."""
         within = ("-C", self.directory) if self.directory else ()
-        return f"`{shlex.join(('planodev', *within, self.name, *self.arguments))}`"
+        return f"`{joined(('planodev', *within, self.name, *self.arguments))}`"
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A line for the shell to paste, such as `Shell("chmod u+r {}", path)`: what stands for `{}` is quoted."""
+
+    template: str
+    words: tuple[str, ...]
+
+    def __init__(self, template: str, *words: object) -> None:
+        object.__setattr__(self, "template", template)
+        object.__setattr__(self, "words", tuple(str(word) for word in words))
+
+    def __str__(self) -> str:
+        """Return it as it is typed, in backticks."""
+        return f"`{self.template.format(*map(quoted, self.words))}`"
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Lines to paste as they are, below the text before them."""
+
+    text: str
+
+    def __str__(self) -> str:
+        """Return them, from the next line on."""
+        return "\n" + visible(self.text)
+
+
+Part: TypeAlias = "str | Command | Shell | Lines"
 
 
 @dataclass(frozen=True)
 class Fix:
-    """What to do about a problem: text, and the planodev commands in it."""
+    """What to do about a problem: text, and in it the planodev commands and whatever else is to be pasted."""
 
-    parts: tuple[str | Command, ...]
+    parts: tuple[Part, ...]
 
-    def __init__(self, *parts: str | Command) -> None:
+    def __init__(self, *parts: Part) -> None:
         object.__setattr__(self, "parts", parts)
 
     @classmethod
@@ -69,8 +102,15 @@ class Fix:
         return Fix(text, *self.parts)
 
     def render(self, show: Callable[[Command], str] = str) -> str:
-        """Return the text, with each command as `show` gives it."""
-        return "".join(part if isinstance(part, str) else show(part) for part in self.parts)
+        """Return the text, safe to print, with each planodev command as `show` gives it."""
+        return "".join(
+            show(part)
+            if isinstance(part, Command)
+            else for_this_shell(one_line(part))
+            if isinstance(part, str)
+            else str(part)
+            for part in self.parts
+        )
 
     def __str__(self) -> str:
         """Return the text, with each command as it is typed in the project's directory."""

@@ -9,7 +9,7 @@ import re
 
 # C0 and C1 controls but for the line feed and the tab, Unicode's marks for direction, invisible letters and tags, line
 # separators, and surrogates, which no UTF-8 has. Sources: ECMA-48, section 5.3; Unicode 15, UAX #9 section 2; TR #36.
-_STEERING = re.compile(
+STEERING = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
@@ -18,12 +18,17 @@ _BLANKS = re.compile(r"\s+")
 
 def visible(text: str) -> str:
     r"""Return a text in which each character that would steer the terminal stands as its escape, such as `\x1b`."""
-    return _STEERING.sub(_escape, text.replace("\r\n", "\n"))
+    return STEERING.sub(_escape, text.replace("\r\n", "\n"))
+
+
+def one_line(text: str) -> str:
+    r"""Return the same for what has to stay on its line: a line end stands as `\n`, and a tab as a blank."""
+    return visible(text).replace("\n", "\\n").replace("\t", " ")
 
 
 def in_json(text: str) -> str:
     r"""Return JSON that means the same, with each such character as `\uXXXX`; they stand in strings alone."""
-    return _STEERING.sub(_escape_json, text)
+    return STEERING.sub(_escape_json, text)
 
 
 def line(text: str, columns: int) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import signal
 import sys
 from typing import TYPE_CHECKING
 
 from planodev import executables
-from planodev.problems import CommandNotStarted
+from planodev.problems import CommandNotStarted, Fix, Shell
 
 if TYPE_CHECKING:
     from planodev.commands.handover import Launch
@@ -41,11 +40,11 @@ def become(launch: Launch) -> int:
         os.execve(program, launch.command, environment)  # noqa: S606  the command is what was asked for
     except (OSError, ValueError) as error:  # the second for an empty name
         missing = isinstance(error, (FileNotFoundError, ValueError))
-        fix = "check its name, and your PATH"
+        fix: Fix | str = "check its name, and your PATH"
         if missing and launch.command[0] == "planoai":
             fix = "`pip install planoai`"
         elif isinstance(error, PermissionError) and os.path.isfile(launch.command[0]):  # noqa: PTH113  as typed
-            fix = f"`chmod +x {shlex.quote(launch.command[0])}`"
+            fix = Fix(Shell("chmod +x {}", launch.command[0]))
         problem = CommandNotStarted(
             "command-not-started",
             f"`{launch.command[0]}` could not be started",

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
-import shutil
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from planodev import executables
+from planodev.pasting import joined
 from planodev.problems import Command, Fix
 from planodev.result import Outcome, Result, envelope
-from planodev.visible import in_json
+from planodev.visible import in_json, one_line, visible
 
 if TYPE_CHECKING:
     from planodev.problems import PlanodevError, Problem
@@ -26,6 +26,9 @@ _TABLE, _TEXT = 250, 100  # columns
 
 class Console:
     """The `Progress` that prints; the only renderer of results and errors.
+
+    Text of files, servers and engines is printed here alone, and never as it is: what would steer the terminal stands
+    as its escape, and what is to stay on its line does.
 
     The command line tells it what was typed: `-q`, `--json`, `-C`, the command, and the command's own options by flag.
     """
@@ -48,7 +51,7 @@ class Console:
     def begin(self, title: str) -> None:
         self._title = title
         if self._live and not self.quiet:
-            click.echo(f"\r\033[K· {title} …", err=True, nl=False)
+            click.echo(f"\r\033[K· {one_line(title)} …", err=True, nl=False)
 
     def done(self, outcome: Outcome) -> None:
         self._end_bar()
@@ -57,7 +60,7 @@ class Console:
         self._line("✓", "green", f"{outcome.subject}: {outcome.verb}{detail}")
 
     def note(self, text: str) -> None:
-        self._line("→", "cyan", "\n  ".join(text.splitlines()))
+        self._marked("→", "cyan", "\n  ".join(one_line(line) for line in text.split("\n")))
 
     def notice(self, notice: Problem) -> None:
         if notice not in self.notices:
@@ -73,25 +76,25 @@ class Console:
         if not self._live:
             if layer not in self._layers or status != "Downloading":
                 self._layers.setdefault(layer, None)
-                click.echo(f"  {layer} {status.lower()} ({total / 1e6:.1f} MB)", err=True)
+                click.echo(f"  {one_line(layer)} {one_line(status).lower()} ({total / 1e6:.1f} MB)", err=True)
             return
         if self._bar is None:
             self._bar = _bar()
             click.echo("\r\033[K", err=True, nl=False)
             self._bar.start()
         if layer not in self._layers:
-            self._layers[layer] = self._bar.add_task(layer, total=total)
+            self._layers[layer] = self._bar.add_task(one_line(layer), total=total)
         self._bar.update(self._layers[layer], completed=current, total=total)
 
     def confirm(self, question: str, *, default: bool = False) -> bool | None:
         if not self._asks():
             return None
-        return click.confirm(question, default=default, err=True)
+        return click.confirm(one_line(question), default=default, err=True)
 
     def ask_secret(self, question: str) -> str | None:
         if not self._asks():
             return None
-        return str(click.prompt(question, default="", show_default=False, hide_input=True, err=True))
+        return str(click.prompt(one_line(question), default="", show_default=False, hide_input=True, err=True))
 
     def _asks(self) -> bool:
         if not (sys.stdin.isatty() and sys.stderr.isatty()) or self.json:
@@ -124,6 +127,8 @@ class Console:
         width = None if terminal else _TABLE if isinstance(shape, Table) else _TEXT
         plain = {"no_color": self._color is False, "highlight": False, "markup": False, "emoji": False}
         console = RichConsole(file=sys.stdout, width=width, **plain)  # type: ignore[arg-type]
+        if isinstance(shape, str):
+            shape = visible(shape)
         with console.capture() as captured:
             console.print(shape)
         for line in captured.get().splitlines():
@@ -138,15 +143,17 @@ class Console:
         self._clear()
         self._warn(self.notices)
         mark = click.style("✗", fg="red")
-        click.echo(f"{mark} {error.message} [{error.code}]", err=True, color=self._color)
+        click.echo(f"{mark} {one_line(error.message)} [{error.code}]", err=True, color=self._color)
         if error.why:
-            click.echo("\n       ".join(f"  why: {error.why}".splitlines()), err=True)
+            first, *more = error.why.split("\n")
+            for line in (f"  why: {one_line(first)}", *(f"       {one_line(line)}" for line in more)):
+                click.echo(line, err=True)
         if error.fix:
             self._fix(error.fix)
 
     def say(self, line: str) -> None:
-        """Print a line of a result that goes on."""
-        click.echo(line)
+        """Print a line of a result, or some that belong together."""
+        click.echo(visible(line), color=self._color)
 
     def warn(self) -> None:
         """Print what was noticed so far, for a command that has no result of its own."""
@@ -159,12 +166,11 @@ class Console:
     def _warn(self, notices: list[Problem]) -> None:
         for notice in notices:
             mark = click.style("!", fg="yellow")
-            click.echo(f"{mark} {notice.message} [{notice.code}]", err=True, color=self._color)
+            click.echo(f"{mark} {one_line(notice.message)} [{notice.code}]", err=True, color=self._color)
             if notice.fix:
                 self._fix(notice.fix)
 
     def _fix(self, fix: Fix | str) -> None:
-        # What follows the first line is to be pasted, so it stands as it has to.
         click.echo(f"  fix: {self._text(fix)}", err=True)
 
     # The one place where a command to type becomes text
@@ -172,7 +178,8 @@ class Console:
     def _text(self, line: str | Fix | Command) -> str:
         if isinstance(line, Command):
             return f"Next: {self._command(line)}"
-        return line if isinstance(line, str) else line.render(lambda command: f"`{self._command(command)}`")
+        fix = Fix(line) if isinstance(line, str) else line
+        return fix.render(lambda command: f"`{self._command(command)}`")
 
     def _command(self, command: Command) -> str:
         """Return what to type: it acts on this project, and for `up` on all that was typed and is not replaced."""
@@ -182,7 +189,7 @@ class Console:
             return shlex.join(words)
         if command.name == self.command == "up" and "--help" not in command.arguments:
             words += self._typed_beside(command.arguments)
-        return shlex.join(words)
+        return joined(words)
 
     def _typed_beside(self, arguments: tuple[str, ...]) -> list[str]:
         # These two go with a configuration that is there already, which a model or a template would not change.
@@ -192,6 +199,9 @@ class Console:
         return [word for words in again for word in words]
 
     def _line(self, mark: str, color: str, text: str) -> None:
+        self._marked(mark, color, one_line(text))
+
+    def _marked(self, mark: str, color: str, text: str) -> None:
         if self.quiet:
             return
         self._clear()
@@ -214,7 +224,7 @@ class Console:
 def _program() -> str:
     """Return what to type for planodev: its path, where it was called by that and is not found otherwise."""
     called = sys.argv[0]
-    by_path = os.path.basename(called) == "planodev" and not shutil.which("planodev")  # noqa: PTH119  as typed
+    by_path = os.path.basename(called) == "planodev" and not executables.find("planodev")  # noqa: PTH119  as typed
     return called if by_path else "planodev"
 
 

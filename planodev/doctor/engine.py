@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from planodev.commands.report import GONE
 from planodev.engines import endpoint, ports
 from planodev.postgres.connection import LOOPBACK
-from planodev.problems import Command, Fix, PlanodevError
+from planodev.problems import Command, Fix, PlanodevError, Shell
 from planodev.result import Check
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def has_room(subject: Subject) -> Check:
     free, place = min((shutil.disk_usage(place).free, place) for place in places)
     said = f"{free / 1e9:.1f} GB free at {place}"
     if free < SCARCE:
-        fix = f"free some of it: `docker system df` and `du -sh {place}` show what takes it"
+        fix = Fix("free some of it: `docker system df` and ", Shell("du -sh {}", place), " show what takes it")
         return Check("disk", "failed" if free < FULL else "warning", said, "Postgres stops when its disk is full", fix)
     return Check("disk", "ok", said)
 
@@ -104,7 +104,9 @@ def addresses(subject: Subject) -> Check:
     said = f"{', '.join(have.addresses) or 'none'}"
     if any(address in ("0.0.0.0", "::", "") for address in have.addresses):  # noqa: S104  what must not be
         why = "everybody in the network can try passwords"
-        return Check("addresses", "failed", said, why, Fix(f"`docker rm -f {have.name}`, then ", Command("up")))
+        return Check(
+            "addresses", "failed", said, why, Fix(Shell("docker rm -f {}", have.name), ", then ", Command("up"))
+        )
     if have.plano and have.plano != run.mode:
         why = f"they were chosen for `--plano {have.plano}`, and DB_HOST in `.env` is for {run.mode}"
         return Check("addresses", "warning", said, why, UP)

@@ -6,9 +6,10 @@ PostgreSQL (the proof, the table, roles) is no engine's matter: `postgres/` has 
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
+
+from planodev.pasting import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -125,12 +126,12 @@ class Wording:
 def hint(command: str, container: Container, user: str = "") -> str:
     """Return a command of a `Wording` for one server, quoted for the shell; `user` is the role to log in as."""
     return command.format(
-        name=container.name,
-        id=shlex.quote(container.id),
+        name=quoted(container.name),
+        id=quoted(container.id),
         port=container.port,
-        user=user,
-        volume=container.volume,
-        image=container.image,
+        user=quoted(user) if user else "",
+        volume=quoted(container.volume),
+        image=quoted(container.image),
     )
 
 

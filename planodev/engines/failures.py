@@ -14,7 +14,8 @@ from string import Template
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from planodev import problems
+from planodev import masking, problems
+from planodev.pasting import quoted
 from planodev.problems import Fix, PlanodevError
 from planodev.project import toml_file
 
@@ -120,7 +121,7 @@ def readable(text: str) -> str:
     if re.search(r"<(html|!doctype|head|body|h\d)", text, re.IGNORECASE):
         text = re.sub(r"<[^>]*>", " ", text)
     text = "".join(character if character.isprintable() else " " for character in text)
-    text = " ".join(text.split())
+    text = masking.urls(" ".join(text.split()))
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
@@ -161,7 +162,8 @@ def _explain(when: str, text: str = "", **known: str) -> PlanodevError:
     row = find(when, text)
     code = row["code"]
     values = {"url": "", "source": "", "image": "", "said": text, **known}
-    values |= _parts_of(values["url"]) | {"said": readable(values["said"])}
+    values |= _parts_of(values["url"]) | {"said": readable(values["said"]), "image": quoted(values["image"])}
+    values["url"] = masking.urls(values["url"])
     for name in ("down", "start", "denied"):
         values[name] = Template(_of_product(name, values["url"], values["source"])).substitute(values)
     fix = Fix.template(row["fix"])
@@ -189,14 +191,14 @@ def _parts_of(url: str) -> dict[str, str]:
     with suppress(ValueError):  # a host or port that is none
         parts = urlsplit(url)
         host = parts.hostname or ""
-        user = f"{parts.username}@" if parts.username else ""
-        login = f"-p {parts.port} {user}{host}" if parts.port else f"{user}{host}"
+        login = quoted(f"{parts.username}@{host}" if parts.username else host)
+        login = f"-p {parts.port} {login}" if parts.port else login
     profile = re.search(r"/\.?colima/([^/]+)/docker\.sock$", url)
     return {
-        "host": host or "HOST",
+        "host": quoted(host or "HOST"),
         "login": login,
-        "place": f" at `{url}`" if url else "",
-        "path": "/" + url.split("://", 1)[1].lstrip("/") if "unix://" in url else url,
+        "place": f" at `{masking.urls(url)}`" if url else "",
+        "path": "/" + url.split("://", 1)[1].lstrip("/") if "unix://" in url else masking.urls(url),
         "profile": f" {profile[1]}" if profile and profile[1] != "default" else "",
     }
 

@@ -7,11 +7,11 @@ beside the configuration is the only place that is looked into; what is nowhere 
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from planodev.pasting import quoted
 from planodev.project import env_file
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Places:
     def file(self) -> str:
         """Return the file to write a key into, quoted for a shell."""
         path = self.ours if self.saved else self.beside
-        return ".env" if path == Path.cwd() / ".env" else shlex.quote(str(path))
+        return ".env" if path == Path.cwd() / ".env" else quoted(path)
 
 
 def places(config: Path, env: EnvFile, shell: Mapping[str, str], option: tuple[str, ...] = ()) -> Places:

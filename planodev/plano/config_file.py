@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from planodev.plano import access_keys
-from planodev.problems import BadInput, Command, Fix
+from planodev.problems import BadInput, Command, Fix, Shell
 from planodev.project.env_file import is_stream
 from planodev.project.identity import CONFIG_NAMES
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
     KeyPath = tuple[str | int, ...]  # such as ("listeners", 0, "port")
 
+_LARGEST = 250_000  # characters of a file: ruamel.yaml reads some 50,000 in a second
+_MOST = 1_000_000  # characters and nodes, once every alias is written out
+_DEEPEST = 500  # brackets that are open at once
+_TOO_MUCH = "its aliases stand for more text than anybody can have written"
 _LIST = "a key in it is a list or a mapping"
 # Keys that a configuration of Plano has and hardly any other; source: planoai 0.4.39 `data/plano_config_schema.yaml`.
 _OF_PLANO = (
@@ -152,7 +157,7 @@ def find(directory: Path, chosen: str) -> Path:
     if chosen:
         path = directory / chosen
         if not path.parent.is_dir():
-            fix = f"`mkdir -p {path.parent}`, or another `--config`"
+            fix = Fix(Shell("mkdir -p {}", path.parent), ", or another `--config`")
             raise BadInput("no-config-directory", f"there is no directory `{path.parent}`", fix=fix)
         return path
     candidates = [directory / name for name in CONFIG_NAMES]
@@ -167,9 +172,11 @@ def load(path: Path) -> ConfigFile:
 
     """
     if path.is_symlink() and not path.exists():
-        raise _bad(path, f"it is a link to `{path.readlink()}`, which does not exist", f"`rm {path}`")
+        raise _bad(path, f"it is a link to `{path.readlink()}`, which does not exist", Fix(Shell("rm {}", path)))
     if path.is_dir():
-        raise _bad(path, "it is a directory; Docker creates one when a missing file is mounted", f"`rmdir {path}`")
+        raise _bad(
+            path, "it is a directory; Docker creates one when a missing file is mounted", Fix(Shell("rmdir {}", path))
+        )
     if is_stream(path):
         raise _bad(path, "it is a pipe or a device", "name a file")
     try:
@@ -179,14 +186,16 @@ def load(path: Path) -> ConfigFile:
     except UnicodeDecodeError as error:
         raise _bad(path, f"it is not UTF-8 (byte {error.start})", "save it as UTF-8") from error
     except OSError as error:
-        raise _bad(path, error.strerror or "it cannot be read", f"`chmod u+r {path}`") from error
+        raise _bad(path, error.strerror or "it cannot be read", Fix(Shell("chmod u+r {}", path))) from error
     return ConfigFile(path, text)
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
-    from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
+    if len(text) > _LARGEST:
+        size = f"it has {len(text):,} characters, and no configuration of Plano is larger than {_LARGEST:,}"
+        raise _bad(path, size, f"move `{path}` away, or name another one with `--config`")
     if ConfigFile(path, text).blank:
         raise BadInput(
             "config-empty",
@@ -195,7 +204,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
             fix=Fix(Command("up", *_named(path), "--yes"), " fills it from a template"),
         )
     try:
-        content = YAML(typ="safe", pure=True).load(text)
+        content = _load(text)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = (mark.line, mark.column) if mark else _place(text, getattr(error, "position", None))
@@ -203,8 +212,10 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         # A duplicate key is shown with its values, of which one may be a secret.
         why = where + (getattr(error, "problem", None) or str(error).splitlines()[0]).partition(" with value ")[0]
         raise _bad(path, why, f"mend `{path}`; planodev leaves it as it is") from error
-    except (TypeError, RecursionError) as error:
-        why = _LIST if isinstance(error, TypeError) else "it is nested too deeply"
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        # Of ruamel.yaml's constructors: a key that is no scalar, a `!!timestamp` that is none, a number of a mile.
+        whys = {TypeError: _LIST, RecursionError: "it is nested too deeply", _TooMuch: _TOO_MUCH}
+        why = whys.get(type(error), "a value in it is not of the kind that it is written as")
         raise _bad(path, why, f"mend `{path}`; planodev leaves it as it is") from error
     odd = _odd(content, (), set())
     if odd:
@@ -220,6 +231,47 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
             fix=Fix(Command("up", "--config", _OWN_NAME), " writes one for Plano beside it"),
         )
     return content
+
+
+class _TooMuch(ValueError):
+    """Aliases stand for more than anybody can have written."""
+
+
+def _load(text: str) -> Any:  # noqa: ANN401
+    """Return what a YAML text holds, once it is known that aliases do not make gigabytes of it."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import SafeConstructor
+
+    class Constructor(SafeConstructor):
+        def construct_document(self, node: Any) -> Any:  # noqa: ANN401
+            if _written_out(node, {}) > _MOST:
+                raise _TooMuch(_TOO_MUCH)
+            return super().construct_document(node)
+
+    if max(accumulate((character in "[{") - (character in "]}") for character in text), default=0) > _DEEPEST:
+        raise RecursionError  # which ruamel.yaml comes to as well, after ten seconds
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = Constructor
+    return yaml.load(text)
+
+
+def _written_out(node: Any, known: dict[int, int]) -> int:  # noqa: ANN401
+    """Return how many characters and nodes there are with every alias written out.
+
+    Args:
+        node: a part of the document.
+        known: the same of each part that was counted, by `id`; one that is not yet is a part of itself. It is added to.
+
+    """
+    if id(node) in known:
+        return known[id(node)]
+    known[id(node)] = 1
+    if node.id == "scalar":
+        known[id(node)] += len(node.value)
+    else:
+        parts = [part for pair in node.value for part in pair] if node.id == "mapping" else node.value
+        known[id(node)] += sum(_written_out(part, known) for part in parts)
+    return known[id(node)]
 
 
 def _named(path: Path) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from planodev.postgres.connection import is_host
 from planodev.problems import Command, Fix, Problem
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ _PROBLEMS: dict[str, tuple[str, Fix | str]] = {
     "fragment": ("has a `#`, which is no fragment but part of the value before it", "remove it, or write `%23`"),
     "slash": ("has a `/` after the database name, which becomes part of that name", "remove it, or write `%2F`"),
     "host-missing": ("has no host, so Plano exits at startup", "add the host, such as `127.0.0.1`"),
+    "host": ("has a host that is no host name and no address", "write the name or the address alone"),
     "user-missing": ("has no user, so the driver takes the system's or none", "start with `USER:PASSWORD@`"),
     "database-missing": ("has no database, so the server takes the user's name", "end with `/DATABASE`"),
     "sslmode-require": ("has `sslmode=require`, and Plano exits at startup: its driver has no TLS", _PLAINTEXT),
@@ -149,6 +151,7 @@ def problems(text: str) -> list[Problem]:
         "fragment": "#" in place,
         "slash": place.partition("?")[0].count("/") > 1,
         "host-missing": not all(host for host, _ in target.hosts),
+        "host": "@" not in place and "${" not in text and not all(is_host(host) for host, _ in target.hosts if host),
         "user-missing": not target.user,
         "database-missing": not target.database,
         "sslmode-require": target.parameters.get("sslmode") == "require",

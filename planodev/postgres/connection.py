@@ -15,12 +15,24 @@ CONNECTION_STRING = "postgresql://${DB_USER}:${DB_PASS}@${DB_HOST}:${DB_PORT}/${
 DOCKER_HOST_NAME = "host.docker.internal"
 LOOPBACK = "127.0.0.1"
 # What planoai, python-dotenv, `docker --env-file` and `sh` read alike, and what a URL takes as it is.
+_HOST = re.compile(
+    r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?|\[?[0-9A-Fa-f.:]{2,45}(?:%[A-Za-z0-9_.-]+)?\]?|/[A-Za-z0-9_./@+-]{0,100}",
+    re.ASCII,
+)
 _ENCODED = re.compile(r"(?:[A-Za-z0-9._-]|%[0-9A-Fa-f]{2})+")
 
 
 def is_loopback(host: str) -> bool:
     """Say whether a name or an address is whoever uses it: another one for a container than for its machine."""
     return host.startswith(("127.", "/")) or host in ("::1", "localhost")
+
+
+def is_host(text: str) -> bool:
+    """Say whether a text is a host name, an address or a socket's directory, or some of them with commas between.
+
+    Names are those of RFC 1123 with `_`, which networks of containers have as well.
+    """
+    return all(_HOST.fullmatch(one) is not None for one in text.split(","))
 
 
 @dataclass(frozen=True)

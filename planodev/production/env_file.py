@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from planodev.plano import driver_url, judge, storage
 from planodev.postgres.connection import CONNECTION_STRING, is_loopback
-from planodev.problems import BadInput, Command, Fix, Problem, VerificationFailed
+from planodev.problems import BadInput, Command, Fix, Lines, Problem, Shell, VerificationFailed
 from planodev.production import COMPOSE, PLACEHOLDER, SIDECAR
 from planodev.project import env_file
 
@@ -97,7 +97,7 @@ def _connection_string(config: ConfigFile) -> str:
             "config-without-storage",
             "every conversation would be lost at the next restart of Plano",
             why=config.lacks,
-            fix=f"add this to `{config.path}`:\n{_STORAGE}",
+            fix=Fix(f"add this to `{config.path}`:", Lines(_STORAGE)),
         )
     return config.connection_string or ""  # `lacks` has looked into it
 
@@ -108,7 +108,7 @@ def _check_lines(env: env_file.EnvFile, names: list[str], config: ConfigFile) ->
             "env-file-crlf",
             f"`{env.path}` has Windows line endings",
             why="`sh` takes the carriage return for part of the value",
-            fix=f"`sed -i 's/\\r$//' {env.path}`",
+            fix=Fix(Shell("sed -i 's/\\r$//' {}", env.path)),
         )
     values, seen = env.values, env_file.read_as_planoai(env.text)
     missing = [name for name in names if not values.get(name)]

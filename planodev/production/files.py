@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from planodev import production
 from planodev.plano import config_file, judge
-from planodev.postgres.connection import is_loopback
+from planodev.postgres.connection import is_host, is_loopback
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem
 from planodev.production import wording
 from planodev.project import credentials, env_file, git, private_files, settings
@@ -70,10 +69,10 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     if options.get("generate_password"):
         kept.setdefault("DB_PASS", credentials.generate_password())
     if not provider.sidecar:
-        host = host or kept.get("DB_HOST")
+        host = host or _host(kept.get("DB_HOST"))
         kept.update({"DB_HOST": host} if host else {})
     elif force and host is None and "DB_HOST" in kept and (directory / production.SIDECAR).is_file():
-        host = wording.host_of((directory / production.SIDECAR).read_text())
+        host = _host(wording.host_of((directory / production.SIDECAR).read_text(errors="replace")))
     files = wording.render(name, _facts(config, directory), kept, host)
     progress.begin(TITLE)
     _refuse(directory, files, force=force)
@@ -99,11 +98,11 @@ def _host(typed: str | None) -> str | None:
     try:
         return str(ip_address(typed))
     except ValueError:
-        if re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", typed):
+        if is_host(typed) and not typed.startswith("/"):
             return typed
     raise BadInput(
         "bad-host",
-        f"`{typed.rpartition('@')[2]}` is not a host name",
+        "that is not a host name" if "@" in typed else f"`{typed}` is not a host name",
         why="only the name or the address is needed, without user, port and scheme",
         fix="`--host db.example.com`",
     )

@@ -62,6 +62,12 @@ def read(env: EnvFile) -> Credentials:
         except ValueError as error:
             raise _bad(env, "DB_PASS", str(error)) from None
     host = values.get("DB_HOST")
+    if host and not connection.is_host(host):
+        raise _bad(
+            env,
+            "DB_HOST",
+            "a host name or an address stands there alone, without user, password and port",
+        )
     mode = _mode(host)
     return Credentials(user, password, mode, port, database, foreign_host=host if host and not mode else None)
 

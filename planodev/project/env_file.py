@@ -13,7 +13,7 @@ import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from planodev.problems import BadInput, Command, Fix
+from planodev.problems import BadInput, Command, Fix, Shell
 from planodev.project import private_files
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 KEYS = ("DB_USER", "DB_PASS", "DB_HOST", "DB_PORT", "DB_NAME")
 
+_TO_UTF_8 = "(umask 077; iconv -f {0} -t UTF-8 {1} >{2} && mv {2} {1})"
 _PLAIN = re.compile(r"[A-Za-z0-9._%+/=:@-]*")
 _PROJECT = re.compile(r"(?<![^\r\n])# planodev project: ([0-9a-f]{16})\b")  # at the start of a line, however lines end
 _PROJECT_LINE = "# planodev project: {} (links this directory to its database; keep this line)\n"
@@ -146,14 +147,14 @@ def load(path: Path) -> EnvFile:
         raise BadInput(
             "env-file-broken-link",
             f"`{path}` is a link to `{path.readlink()}`, which does not exist",
-            fix=f"create the file that it points to, or remove the link: `rm {path}`",
+            fix=Fix("create the file that it points to, or remove the link: ", Shell("rm {}", path)),
         )
     if path.is_dir():
         raise BadInput(
             "env-file-is-directory",
             f"`{path}` is a directory",
             why="Docker creates one when a missing file is mounted",
-            fix=f"remove it: `rmdir {path}`" if path.name.startswith(".env") else "name a file",
+            fix=Fix("remove it: ", Shell("rmdir {}", path)) if path.name.startswith(".env") else "name a file",
         )
     if is_stream(path):
         raise BadInput("env-file-unreadable", f"`{path}` is a pipe or a device", fix="name a file, or put one there")
@@ -166,11 +167,11 @@ def load(path: Path) -> EnvFile:
             "env-file-not-utf8",
             f"`{path}` is not UTF-8",
             why=f"byte {error.start} is 0x{error.object[error.start]:02x}",
-            fix=f"`(umask 077; iconv -f {_charset(error.object)} -t UTF-8 {path} >{path}.new && mv {path}.new {path})`",
+            fix=Fix(Shell(_TO_UTF_8, _charset(error.object), path, f"{path}.new")),
         ) from error
     except OSError as error:
         raise BadInput(
-            "env-file-unreadable", f"`{path}` cannot be read", why=error.strerror, fix=f"`chmod u+rw {path}`"
+            "env-file-unreadable", f"`{path}` cannot be read", why=error.strerror, fix=Fix(Shell("chmod u+rw {}", path))
         ) from error
     return EnvFile(path, exists=True, lines=_cut(text))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from planodev.problems import BadInput
+from planodev.problems import BadInput, Fix, Shell
 from planodev.project import env_file
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def at(directory: Path) -> Project:
         stat = path.stat()
     except OSError as error:
         raise BadInput(
-            "no-directory", f"`{directory}` is not there", why=error.strerror, fix=f"`mkdir -p {directory}`"
+            "no-directory", f"`{directory}` is not there", why=error.strerror, fix=Fix(Shell("mkdir -p {}", directory))
         ) from error
     try:
         str(path).encode()
@@ -90,7 +90,7 @@ def check_writable(project: Project) -> None:
             "directory-unwritable",
             f"`{project.path}` cannot be written",
             why="`.env` and the configuration belong there",
-            fix=f"`chmod u+w {project.path}`, or run planodev as its owner",
+            fix=Fix(Shell("chmod u+w {}", project.path), ", or run planodev as its owner"),
         )
 
 

@@ -9,13 +9,15 @@ from planodev.decide import OLDEST_MAJOR, refuse_beside
 from planodev.engines import Server
 from planodev.look import look
 from planodev.postgres import connection
-from planodev.problems import BadInput, Command, Conflict, Fix
+from planodev.problems import BadInput, Command, Conflict, Fix, Shell
 from planodev.project import credentials, settings
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
     from planodev.engines.docker.adopt import Foreign
     from planodev.look import Seen
+
+_DUMP = "docker exec {} pg_dumpall -U {}"
 
 
 def wanted(seen: Seen) -> Foreign | None:
@@ -104,7 +106,9 @@ def take_over(seen: Seen) -> Seen:
     from planodev.engines.docker import adopt
 
     size, kept = adopt.take_over(seen.engine, foreign, server, settings.STOP_LIMIT)
-    detail = f"{size / 1e6:.1f} MB copied; the old container is kept, stopped: `docker rm -v {kept}` removes it"
+    detail = (
+        f"{size / 1e6:.1f} MB copied; the old container is kept, stopped: {Shell('docker rm -v {}', kept)} removes it"
+    )
     seen.progress.done(Outcome("adopted", foreign.name, detail))
     seen.deadline.restart()
     return look(
@@ -122,7 +126,7 @@ def _check_version(seen: Seen, foreign: Foreign) -> None:
             "data-of-another-version",
             f"`{foreign.name}` has data of PostgreSQL {foreign.major}, {need}",
             why="PostgreSQL starts only over data of its own major version; nothing was changed",
-            fix=f"`docker exec {foreign.name} pg_dumpall -U {foreign.superuser}` writes the data out",
+            fix=Fix(Shell(_DUMP, foreign.name, foreign.superuser), " writes the data out"),
         )
 
 
@@ -133,7 +137,7 @@ def _check_names(foreign: Foreign) -> None:
                 "adopt-unusual-name",
                 f"`{foreign.name}` was not adopted: its {what} is `{name}`",
                 why="letters, digits, `_`, `.` and `-` work in SQL, URLs and `.env` alike; nothing was changed",
-                fix=f"`docker exec {foreign.name} pg_dumpall -U '{foreign.superuser}'` writes the data out",
+                fix=Fix(Shell(_DUMP, foreign.name, foreign.superuser), " writes the data out"),
             )
 
 

@@ -22,7 +22,7 @@ from planodev.engines.docker.labels import (
     variables_of,
 )
 from planodev.engines.docker.storage import READER, remove_reader
-from planodev.problems import Command, Conflict, Fix
+from planodev.problems import Command, Conflict, Fix, Shell
 
 if TYPE_CHECKING:
     from planodev.engines import Engine, Server
@@ -138,7 +138,8 @@ def take_over(engine: Engine, foreign: Foreign, server: Server, timeout: float) 
             f"the data of `{foreign.name}` could not be copied",
             why=said.splitlines()[-1] if said else f"the copy ended with exit code {code}",
             fix=Fix(
-                f"nothing is lost, `docker start {foreign.name}` restores it; then ", Command("up", "--adopt"), " again"
+                *("nothing is lost, ", Shell("docker start {}", foreign.name), " restores it; then "),
+                *(Command("up", "--adopt"), " again"),
             ),
         )
     aside = f"{foreign.name}-before-planodev-{foreign.id[:6]}"

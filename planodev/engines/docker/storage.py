@@ -8,7 +8,7 @@ from planodev.engines import Storage, planning
 from planodev.engines.docker import archives
 from planodev.engines.docker.client import NOT_FOUND, Refused
 from planodev.engines.docker.labels import READY_MARK
-from planodev.problems import Conflict
+from planodev.problems import Conflict, Fix, Shell
 
 if TYPE_CHECKING:
     from planodev.engines.docker.client import Api
@@ -83,5 +83,5 @@ def remove(api: Api, volume: str) -> None:
             "volume-in-use",
             f"the volume `{volume}` can't be removed",
             why=error.text,
-            fix=f"`docker ps -a --filter volume={volume}` shows who uses it",
+            fix=Fix(Shell("docker ps -a --filter volume={}", volume), " shows who uses it"),
         ) from error

@@ -8,7 +8,7 @@ from planodev.engines import Container, Volume
 from planodev.engines.embedded import directories, process
 from planodev.engines.embedded.directories import SUPERUSER
 from planodev.postgres.connection import LOOPBACK
-from planodev.problems import Conflict
+from planodev.problems import Conflict, Fix, Shell
 from planodev.project.identity import Owner
 
 if TYPE_CHECKING:
@@ -57,5 +57,5 @@ def denied(directory: DataDirectory) -> Conflict:
         "data-denied",
         f"this project's data in `{directory.path}` may not be read",
         why=f"it belongs to {owner}, or its permissions were changed; a second database beside it would be empty",
-        fix=f"`chmod -R u+rwX {directory.path}` as {owner}, or run planodev as {owner}",
+        fix=Fix(Shell("chmod -R u+rwX {}", directory.path), f" as {owner}, or run planodev as {owner}"),
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from planodev.background import begin
 from planodev.engines.embedded import cluster, directories, process
 from planodev.engines.embedded.directories import DataDirectory, Labels
-from planodev.problems import Command, Conflict, Fix, NotReady
+from planodev.problems import Command, Conflict, Fix, NotReady, Shell
 
 if TYPE_CHECKING:
     import subprocess
@@ -110,14 +110,14 @@ def _check_mode(directory: DataDirectory, uid: int, name: str) -> None:
             "data-denied",
             f"{name} may not use the data in `{directory.data}`",
             why=error.strerror,
-            fix=f"`chown -R {name} {directory.path} && chmod -R u+rwX {directory.path}`",
+            fix=Fix(Shell("chown -R {0} {1} && chmod -R u+rwX {1}", name, directory.path)),
         ) from error
     if found.st_uid != uid:
         raise Conflict(
             "data-denied",
             f"the data in `{directory.data}` does not belong to {name}, as whom Postgres would run",
             why="PostgreSQL starts only over data of the user who starts it",
-            fix=f"`chown -R {name} {directory.path}`",
+            fix=Fix(Shell("chown -R {} {}", name, directory.path)),
         )
 
 

@@ -1,0 +1,65 @@
+"""Secrets kept out of what is shown: in addresses by their form, elsewhere by what the project's files hold."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+HIDDEN = "***"
+SHORTEST = 4  # characters; a part of a secret that is shorter tells nothing
+# All between a scheme and the last `@`: a password that is not encoded may have an `@` and a `/` of its own.
+_USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s'\"`<>]*@")
+_PARAMETER = re.compile(
+    r"(?i)\b((?:\w*passw(?:or)?d|\w*secret|\w*token|\w*(?:api|access)[_-]?key)\s*=\s*)('[^']*'?|[^\s&'\"`]+)"
+)
+_SECRET_NAME = re.compile(r"(?i)pass|secret|token|key|credential|auth|DATABASE_URL|DSN|CONN")
+
+
+def urls(text: str) -> str:
+    """Return a text in which no address has a user and a password, and no parameter a password."""
+    return _PARAMETER.sub(rf"\1{HIDDEN}", _USERINFO.sub(rf"\1{HIDDEN}@", text))
+
+
+def parts_of(text: str, secrets: Iterable[str]) -> str:
+    """Return a foreign text, such as the message of an exception, without any part of a secret."""
+    hidden = [False] * len(text)
+    for secret in secrets:
+        for at in range(len(secret) - SHORTEST + 1):
+            piece = secret[at : at + SHORTEST]
+            found = text.find(piece)
+            while found >= 0:
+                hidden[found : found + SHORTEST] = [True] * SHORTEST
+                found = text.find(piece, found + 1)
+    shown = [" " if is_hidden else "" for is_hidden in hidden]
+    out: list[str] = []
+    for character, is_hidden in zip(text, shown, strict=True):
+        if not is_hidden:
+            out.append(character)
+        elif out[-1:] != [HIDDEN]:
+            out.append(HIDDEN)
+    return urls("".join(out))
+
+
+def secrets_in(values: Mapping[str, str]) -> Iterator[str]:
+    """Yield what is secret among variables, in every form in which it may be met: as it is, and decoded."""
+    for name, value in values.items():
+        if _SECRET_NAME.search(name) or "@" in value:
+            yield from _forms(value)
+
+
+def secrets_of(text: str) -> Iterator[str]:
+    """Yield what may be secret in the text of a file: values behind names of secrets, and what stands before an `@`."""
+    for found in re.finditer(r"(?m)^[\s\-{]*(?:export\s+)?[\"']?([\w-]+)[\"']?\s*[:=]\s*(.+)$", text):
+        yield from secrets_in({found[1]: found[2].strip().strip("\"',}")})
+
+
+def _forms(value: str) -> Iterator[str]:
+    before = re.sub(r"^[A-Za-z][\w+.-]*://", "", value)
+    secret = before.rpartition("@")[0].partition(":")[2] if "@" in before else before
+    for form in (secret, unquote(secret), unquote(secret, errors="surrogateescape")):
+        if form and not form.startswith("$"):
+            yield form

@@ -1,0 +1,58 @@
+"""Words for a command line to paste, whatever they hold: quoted as the shell of this system wants it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from planodev.visible import STEERING, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+WINDOWS = os.name == "nt"  # where the shell is PowerShell
+_PLAIN = re.compile(r"[A-Za-z0-9@%+=:,./_\\-]+")
+# What the shells of other systems have, as it is in PowerShell.
+_OTHERWISE = (
+    (re.compile(r"`unset (\w+)`"), r"`Remove-Item Env:\1`"),
+    (re.compile(r"`export (\w+)=([^`]*)`"), r"`$env:\1 = '\2'`"),
+)
+
+
+def quoted(word: object, *, windows: bool | None = None) -> str:
+    r"""Return a word as it is typed: by `shlex.quote`, and as `$'…'` where it holds what would steer the terminal.
+
+    Args:
+        word: a file name or the like.
+        windows: whether it is for PowerShell, which doubles its quotes, and takes four typographic ones for them;
+            default whether this is Windows.
+
+    """
+    text = str(word)
+    if WINDOWS if windows is None else windows:
+        text = visible(text).replace("\n", "")  # no file of Windows has such a name
+        return text if _PLAIN.fullmatch(text) else "'" + re.sub("(['\u2018-\u201b])", r"\1\1", text) + "'"
+    if "\n" not in text and not STEERING.search(text):
+        return shlex.quote(text)
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+    return "$'" + STEERING.sub(_bytes, escaped) + "'"
+
+
+def joined(words: Iterable[object]) -> str:
+    """Return a command line; PowerShell takes a quoted first word for a text, unless there is an `&` before it."""
+    line = " ".join(quoted(word) for word in words)
+    return f"& {line}" if WINDOWS and line.startswith("'") else line
+
+
+def for_this_shell(text: str, *, windows: bool | None = None) -> str:
+    """Return a fix with the commands in it as the shell of this system has them."""
+    if WINDOWS if windows is None else windows:
+        for pattern, instead in _OTHERWISE:
+            text = pattern.sub(instead, text)
+    return text
+
+
+def _bytes(found: re.Match[str]) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(found[0]))
