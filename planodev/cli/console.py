@@ -186,7 +186,7 @@ class Console:
         directory = command.directory or self.directory
         words = [_program(), *(("-C", directory) if directory else ()), command.name, *command.arguments]
         if command.directory:
-            return shlex.join(words)
+            return joined(words)
         if command.name == self.command == "up" and "--help" not in command.arguments:
             words += self._typed_beside(command.arguments)
         return joined(words)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from planodev import executables
 from planodev.conversations import heads, store, times
 from planodev.conversations.access import place, session
+from planodev.pasting import quoted
 from planodev.problems import BadInput, Command, Fix, PlanodevError, Problem
 from planodev.result import Result, number
 from planodev.visible import in_json, line
@@ -152,7 +152,7 @@ def _goes_on(row: Row, context: Context) -> list[str]:
     """Return the command by which a client goes on from a row."""
     body = {"model": row.model, "previous_response_id": row.response_id, "input": "…"}
     # Escapes of JSON where a terminal would be steered, so that what is pasted still means the same.
-    words = shlex.quote(in_json(json.dumps(body, ensure_ascii=False)))
+    words = quoted(in_json(json.dumps(body, ensure_ascii=False)))
     return [
         "To go on:",
         f"  curl http://localhost:{_port(context)}/v1/responses -H 'Content-Type: application/json' \\",
