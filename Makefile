@@ -72,6 +72,7 @@ format: $(VENV)/.test
 bench: $(VENV)/.test $(PLANOAI_VENV)/.done
 	$(BIN)/python bench/bench.py --planoai $(PLANOAI_VENV)/bin/planoai
 	$(BIN)/python bench/embedded.py
+	$(BIN)/python bench/conversations.py
 
 # The wheel and the source archive in dist/, each way to install them tried in an empty environment.
 package: $(PACKAGE)/.done

@@ -108,7 +108,6 @@ class Wording:
     Args:
         server: what runs: `container`.
         data: what holds the data: `volume`.
-        console: the command that opens the server as its superuser.
         other_major: what to do about data of another major version, with a place for `{major}`.
         damaged: the command that keeps damaged data for a repair.
         single_user: the command that lets the superuser log in again, by PostgreSQL without its server.
@@ -117,7 +116,6 @@ class Wording:
 
     server: str
     data: str
-    console: str
     other_major: str
     damaged: str
     single_user: str

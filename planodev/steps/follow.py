@@ -63,7 +63,7 @@ def make_database(name: str, owner: str) -> str:
 def _way_in(seen: Seen, server: Container, error: str) -> Fix:
     wording = seen.engine.wording
     if "not permitted to log in" not in error:
-        return Fix(f"`{hint(wording.console, server, seen.superuser)}` opens the server itself")
+        return Fix(Command("logs"), " has the server's own words")
     # Nobody is left who may log in: PostgreSQL without its server needs no login.
     return Fix(f"`{hint(wording.single_user, server, seen.superuser)}`, then ", Command("up"))
 

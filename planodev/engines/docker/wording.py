@@ -7,7 +7,6 @@ from planodev.engines import Wording
 WORDING = Wording(
     server="container",
     data="volume",
-    console="docker exec -it {name} psql -U {user}",
     other_major="{{up --image postgres:{major}}} starts the data as it is",
     damaged="docker run --rm -v {volume}:/from:ro {image} tar -cC /from . > damaged.tar",
     single_user="docker stop {name} && echo 'ALTER ROLE \"{user}\" LOGIN' | docker run --rm -i --volumes-from {name} "

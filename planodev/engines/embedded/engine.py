@@ -112,7 +112,6 @@ class EmbeddedEngine:
         return Wording(
             server="server",
             data="data directory",
-            console=f"PGPASSFILE={{id}}/pgpass {psql} -h {LOOPBACK} -p {{port}} -U '{SUPERUSER}' postgres",
             other_major="`pg_dumpall` of PostgreSQL {major} writes the data out; "
             "{{down --delete-data}} makes room for a new database",
             damaged="tar -cC {id} . > damaged.tar",
