@@ -254,7 +254,7 @@ def look(
 
 def _choose(context: Context, read: Files, limit: Limit) -> tuple[choice.EngineChoice, Observed]:
     """Return the engine of the project, and what it has."""
-    project, number = context.project, read.env.project_id
+    project, number = context.project, records.number_of(context.project, read.env.project_id)
     follow = "engine" not in context.options
     asked = (read.settings.engine, context.environment, project, number)
     chosen = choice.choose(*asked, follow=follow, limit=limit)
@@ -316,10 +316,12 @@ def _existing(
 
 def remember(seen: Seen) -> None:
     """Note which engine has the project's data, for the day when that engine is down."""
-    volume = seen.observed.volume
+    volume, engine = seen.observed.volume, seen.engine.info.name
     if volume:
         path, inode = str(seen.project.path), seen.project.inode
-        records.write(records.Record(seen.project_id, path, inode, seen.engine.info.name, volume.name))
+        known = records.find(seen.project, seen.project_id) if seen.move_unfinished else None
+        left = [name if name != engine else "" for name in (known.moving_to, known.remains)] if known else ["", ""]
+        records.write(records.Record(seen.project_id, path, inode, engine, volume.name, *left))
 
 
 def forget(seen: Seen) -> None:

@@ -8,9 +8,10 @@ from planodev.background import NotDone, within
 from planodev.commands import report
 from planodev.look import Context, forget, look
 from planodev.postgres import queries
-from planodev.problems import BadInput, Command, Fix
+from planodev.problems import BadInput, Command, Fix, Problem
 from planodev.project import lock, settings
 from planodev.result import Outcome, Result, counted, number
+from planodev.takeover import leftovers
 
 if TYPE_CHECKING:
     from planodev.look import Seen
@@ -30,15 +31,17 @@ def down(context: Context) -> Result:
     """
     with lock.hold(context.project, settings.LIMIT):
         seen = look(context, lenient=True)
+        copies = leftovers.copies(seen) if context.options.get("delete_data") or seen.move_unfinished else []
         try:
             count, held = _held(seen)
-            delete = _deletes(seen, held)
-            stopped = _stop(seen)
+            delete = _deletes(seen, held, copies)
+            stopped = [_stop(one) for one in (seen, *copies)]
             if delete:
-                _delete(seen, held)
-            return report.down(seen, stopped=stopped, deleted=held if delete else "", count=count)
+                _delete(seen, held, copies)
+            return report.down(seen, stopped=any(stopped), deleted=held if delete else "", count=count)
         finally:
-            seen.engine.close()
+            for one in (seen, *copies):
+                one.engine.close()
 
 
 def _held(seen: Seen) -> tuple[int | None, str]:
@@ -59,7 +62,7 @@ def _held(seen: Seen) -> tuple[int | None, str]:
     return count, turns + (f" and {number(others, 'other table')}" if others else "")
 
 
-def _deletes(seen: Seen, held: str) -> bool:
+def _deletes(seen: Seen, held: str, copies: list[Seen]) -> bool:
     """Return whether the data is to be deleted.
 
     Raises:
@@ -68,8 +71,8 @@ def _deletes(seen: Seen, held: str) -> bool:
     """
     options, volume = seen.context.options, seen.observed.volume
     if options.get("delete_data"):
-        if volume or seen.observed.container:
-            _confirm(seen, held)
+        if volume or seen.observed.container or copies:
+            _confirm(seen, held, copies)
             return True
         return False
     if options.get("keep_data") or not volume:
@@ -77,12 +80,15 @@ def _deletes(seen: Seen, held: str) -> bool:
     question = f"Delete {held} in the {seen.engine.wording.data} `{volume.name}` as well?"
     agreed = bool(seen.progress.confirm(question))
     seen.deadline.restart()
+    if agreed and not copies:
+        copies += leftovers.copies(seen)
     return agreed
 
 
-def _confirm(seen: Seen, held: str) -> None:
+def _confirm(seen: Seen, held: str, copies: list[Seen]) -> None:
     volume, wording = seen.observed.volume, seen.engine.wording
     what = f"{held} in the {wording.data} `{volume.name}`" if volume else f"the {wording.server}; it has no data"
+    what += "".join(f", and what is left in {_place(copy)}" for copy in copies)
     says = f"this deletes {what}; `.env` and `{seen.config.path.name}` stay"
     if seen.context.options.get("yes"):
         seen.progress.note(says)
@@ -101,6 +107,11 @@ def _confirm(seen: Seen, held: str) -> None:
         raise BadInput("not-confirmed", "nothing was deleted", fix=fix)
 
 
+def _place(copy: Seen) -> str:
+    volume, wording = copy.observed.volume, copy.engine.wording
+    return f"the {wording.data} `{volume.name}`" if volume else f"a {wording.server} in {copy.engine.info.called}"
+
+
 def _stop(seen: Seen) -> bool:
     have = seen.observed.container
     if have is None or have.state in ("exited", "created", "dead"):
@@ -111,13 +122,19 @@ def _stop(seen: Seen) -> bool:
     return True
 
 
-def _delete(seen: Seen, held: str) -> None:
-    have, volume = seen.observed.container, seen.observed.volume
+def _delete(seen: Seen, held: str, copies: list[Seen]) -> None:
     seen.progress.begin("Deleting the data")
-    if have:
-        seen.engine.remove_server(have)
-    if volume:
-        seen.engine.remove_storage(volume)
-        forget(seen)
-    name = volume.name if volume else have.name if have else ""
-    seen.progress.done(Outcome("deleted", name, held))
+    for one in (*copies, seen):
+        have, volume = one.observed.container, one.observed.volume
+        if have:
+            one.engine.remove_server(have)
+        if volume:
+            one.engine.remove_storage(volume)
+        if volume or have:
+            name = volume.name if volume else have.name if have else ""
+            one.progress.done(Outcome("deleted", name, held if one is seen else "a copy of the conversations"))
+    forget(seen)
+    adopted = leftovers.adopted(seen)
+    if adopted:
+        text = f"the container `{adopted}`, whose data was adopted, still has it"
+        seen.progress.notice(Problem("copy-remains", text, f"`docker rm -v {adopted}`"))

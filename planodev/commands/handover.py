@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from planodev import address
 from planodev.look import Context, files, look
 from planodev.plano import config_file, planoai, storage
 from planodev.plano import environment as plano_environment
-from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK, Connection, host_of
-from planodev.problems import BadInput, Command, Fix, Problem, VerificationFailed
+from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK, host_of
+from planodev.problems import BadInput, Problem
 from planodev.project import settings
 from planodev.project.env_file import KEYS
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from planodev.postgres.connection import Connection
     from planodev.progress import Progress
     from planodev.project.credentials import Credentials
     from planodev.project.env_file import EnvFile
@@ -42,7 +44,7 @@ def env(context: Context) -> dict[str, str]:
 
     """
     read = files(context)
-    connection = _way(read.env, read.credentials, read.settings.plano.value)
+    connection = _connection(read.env, read.credentials, read.settings.plano.value)
     config = _if_readable(read.config)
     _tell_held_back(read.env, config, context.progress)
     return plano_environment.of(connection, read.env, config, context.environment)
@@ -76,7 +78,7 @@ def run(context: Context, command: Sequence[str]) -> Launch:
     if start:
         config = config_file.load(start.config)
     own = start and storage.foreign_target(config.connection_string, None, {**found.values, **environment}, mode)
-    connection = None if own and found.missing else _way(found, wanted, mode)
+    connection = None if own and found.missing else _connection(found, wanted, mode)
     added = plano_environment.of(connection, found, config, environment)
     _tell_held_back(found, config, progress)
     overruled = _overruled(added, environment)
@@ -122,14 +124,7 @@ def _if_readable(config: config_file.ConfigFile) -> config_file.ConfigFile:
     return config
 
 
-def _way(found: EnvFile, wanted: Credentials, mode: str) -> Connection:
-    missing = found.missing
-    if missing:
-        raise VerificationFailed(
-            "env-file-incomplete",
-            f"`.env` lacks {', '.join(missing)}" if found.exists else "there is no `.env`",
-            why=f"`{found.path}` holds the database's address and password",
-            fix=Fix(Command("up")),
-        )
-    host = wanted.foreign_host or host_of(mode)
-    return Connection(wanted.user or "", wanted.password or "", host, wanted.port or 0, wanted.database or "")
+def _connection(env: EnvFile, known: Credentials, mode: str) -> Connection:
+    if env.missing:
+        raise address.incomplete(env)
+    return address.connection_of(known, known.foreign_host or host_of(mode))

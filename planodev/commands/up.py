@@ -60,13 +60,18 @@ def _unchanged(seen: Seen, database: Database) -> Seen:
 
 def bring_up(seen: Seen) -> Result:
     """Adopt or move what the project has elsewhere, start the server, and go on with its files and the proof."""
-    from planodev.decide import decide, survey
-    from planodev.steps import config, image, server
     from planodev.takeover import adopt, move
 
     seen = replace(adopt.take_over(seen), config=seen.config, config_change=seen.config_change)
-    moving = move.begin(seen)
-    seen = moving.seen if moving else seen
+    with move.moving(seen) as moving:
+        return create_or_start(moving.seen if moving else seen, moving)
+
+
+def create_or_start(seen: Seen, moving: Move | None) -> Result:
+    """Pull the image where it is missing, and have the server as it is wanted."""
+    from planodev.decide import decide, survey
+    from planodev.steps import config, image, server
+
     facts = survey(seen)
     plan = decide(seen, facts)
     if plan.pull:
@@ -99,12 +104,9 @@ def finish(seen: Seen, database: Database, moving: Move | None = None) -> Result
     else:
         database = login.log_in(database)
         table.make(database)
-    if moving:
-        moving.bring(database)
-        seen.deadline.restart()
     database = verify.verify(database)
     if moving:
-        moving.finish(database)
+        database = moving.finish(database)
     remember(database.seen)
     plano_running.warn(database)
     return report.up(database, todo)

@@ -6,16 +6,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from planodev import address
 from planodev.look import Context, files, look
 from planodev.plano import config_file, storage
 from planodev.postgres import proof, state_table
-from planodev.postgres.connection import LOOPBACK, Connection
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, VerificationFailed
 from planodev.project import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from planodev.postgres.connection import Connection
 
 LOGIN_TIMEOUT = 5.0  # seconds
 # Seconds to wait for a lock that somebody else holds on the table, and for one statement.
@@ -54,22 +56,8 @@ def place(context: Context) -> Place:
     if context.options.get("env_file"):
         return _hosted(context)
     read = files(context)
-    wanted, missing = read.credentials, read.env.missing
-    if missing:
-        values = {**read.env.values, **context.environment}
-        foreign = storage.foreign_target(read.config.connection_string, None, values, "native")
-        if foreign:
-            return Place((storage.connection_to(foreign),), read.config.path, context, ours=False)
-        raise VerificationFailed(
-            "env-file-incomplete",
-            f"`.env` lacks {', '.join(missing)}" if read.env.exists else "there is no `.env`",
-            why=f"`{read.env.path}` holds the database's address and password",
-            fix=Fix(Command("up")),
-        )
-    host, port = wanted.foreign_host or LOOPBACK, wanted.port or 0
-    user, database = wanted.user or "", wanted.database or ""
-    connection = Connection(user, wanted.password or "", host, port, database, read.config.options)
-    return Place((connection,), read.env.path, context, ours=wanted.foreign_host is None)
+    found = address.find(read.env, read.credentials, read.config, context.environment)
+    return Place((found.connection,), found.file, context, ours=found.ours)
 
 
 def _hosted(context: Context) -> Place:

@@ -76,7 +76,8 @@ def config(subject: Subject) -> Check:
     with closing(Question(found, subject.environment)) as planoai:
         problems = judge.judge_config(found, given, mode, port=subject.port())
         problems += [] if any(problem.fatal for problem in problems) else planoai.answer()
-    target = subject.foreign_target() or storage.foreign_target(found.connection_string, connection, given, mode)
+    own = None if subject.env().missing else connection
+    target = storage.foreign_target(found.connection_string, own, given, mode)
     refused = any(problem.fatal and problem.code.startswith("connection-string") for problem in problems)
     if target and not refused:  # a string that is refused leads nowhere
         problems = [replace(judge.other_database(found, target), level="warning"), *problems]

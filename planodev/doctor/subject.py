@@ -7,10 +7,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from planodev import address
 from planodev.look import look
-from planodev.plano import config_file, storage
+from planodev.plano import config_file
 from planodev.postgres import proof
-from planodev.postgres.connection import LOOPBACK, Connection, host_of
+from planodev.postgres.connection import host_of
 from planodev.problems import BadInput, Command, Fix, NoEngine, VerificationFailed
 from planodev.project import credentials, settings
 from planodev.project.env_file import EnvFile, load
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from planodev.look import Context, Seen
-    from planodev.plano import driver_url
+    from planodev.postgres.connection import Connection
 
 T = TypeVar("T")
 PATIENCE = 5.0  # seconds for one login
@@ -64,37 +65,34 @@ class Subject:
         if ready.is_set() and not isinstance(answer[0], Exception):
             answer[0].engine.close()
 
-    def foreign_target(self) -> driver_url.Target | None:
+    def foreign_target(self) -> Connection | None:
         """Return the database of its own that the configuration names, where that needs none of DB_*."""
-        env = self.env()
-        if not env.missing:
+        if not self.env().missing:
             return None
-        with suppress(BadInput):
-            text = self.config().connection_string
-            return storage.foreign_target(text, None, {**env.values, **self.environment}, "native")
+        with suppress(BadInput, VerificationFailed):
+            return self.address().connection
         return None
 
-    def connection(self, *, host: str | None = None) -> Connection:
-        """Return the database's address as `.env` has it, from where Plano will be, or from another place.
+    def address(self) -> address.Address:
+        """Return where the database is that the files name, from this machine.
 
         Raises:
-            BadInput: `.env` lacks a value.
+            VerificationFailed: they name none.
+            BadInput: `.env` says something that cannot be right.
 
         """
-        env = self.env()
-        missing = env.missing
-        foreign = self.foreign_target() if missing else None
-        if foreign:
-            return storage.connection_to(foreign)
-        if missing:
-            raise BadInput("env-file-incomplete", f"skipped: `.env` lacks {', '.join(missing)}", fix=Fix(Command("up")))
-        wanted = credentials.read(env)
-        there = wanted.foreign_host or host or host_of(wanted.plano)
-        options = ""
-        with suppress(BadInput):  # which `config` tells
-            options = self.config().options
-        user, database = wanted.user or "", wanted.database or ""
-        return Connection(user, wanted.password or "", there, wanted.port or 0, database, options)
+        env, config = self.env(), self.config()
+        try:
+            _ = config.content
+        except BadInput:  # which `config` tells
+            config = replace(config, text=None)
+        return address.find(env, credentials.read(env), config, self.environment)
+
+    def connection(self) -> Connection:
+        """Return the same from where Plano will be; raises what `address` does."""
+        found = self.address()
+        mode = credentials.read(self.env()).plano
+        return replace(found.connection, host=host_of(mode)) if found.ours else found.connection
 
     def port(self) -> int | None:
         """Return the port of the project's own database as `.env` has it, None where that names another server."""
@@ -106,7 +104,7 @@ class Subject:
         return self._once("evidence", self._evidence)
 
     def _evidence(self) -> proof.Evidence:
-        found = proof.run_here(self.connection(host=LOOPBACK), PATIENCE)
+        found = proof.run_here(self.address().connection, PATIENCE)
         if found.facts is None:
             self._look_whether_it_runs()
         return found

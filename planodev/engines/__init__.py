@@ -357,7 +357,8 @@ class Engine(Protocol):
     ) -> tuple[list[str], dict[str, str]] | None:
         """Return what runs one of the server's own programs from this machine, and the variables that it needs.
 
-        None where that takes a client of the engine that this machine does not have: then `run_inside` does.
+        Without PGPASSWORD the program takes the server's own way in, see `psql`. None where that takes a client of the
+        engine that this machine does not have: then `run_inside` does.
         """
 
     def run_inside(self, container: Container, command: list[str], variables: dict[str, str], streams: Streams) -> int:

@@ -140,6 +140,11 @@ def open_engine(
     return _open(name, environment, project, name, record.place if record else "", limit=limit)
 
 
+def others(name: str) -> list[str]:
+    """Return the names of all engines but one."""
+    return [other for other in _KINDS if other != name]
+
+
 def title(name: str) -> str:
     """Return an engine's name for a sentence."""
     return _KINDS[name].title

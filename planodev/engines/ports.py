@@ -44,6 +44,13 @@ def holder(port: int, addresses: tuple[str, ...]) -> str | None:
     return None
 
 
+def unused() -> int:
+    """Return a port of 127.0.0.1 that nobody has, and nobody knows."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
 def _program(port: int) -> str:
     """Name the program that listens, as far as the system tells this user."""
     import psutil

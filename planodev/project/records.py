@@ -54,6 +54,18 @@ def find(project: Project, env_id: str | None) -> Record | None:
     return max(ours, key=weight, default=None)
 
 
+def number_of(project: Project, env_id: str | None) -> str | None:
+    """Return the number under which a project's data is found: that of `.env`, else that of its record.
+
+    Labels in the engine name the directory in which a project was when its database was created. Where that was renamed
+    since and `.env` is lost, only the record still ties the two.
+    """
+    if env_id:
+        return env_id
+    known = find(project, None)
+    return known.project if known else None
+
+
 def is_of_another(project: Project, number: str | None) -> bool:
     """Say whether a number belongs to another checkout, of which this one is a copy."""
     return number is not None and any(_related(project, number, record) == "copy" for record in _all())

@@ -8,8 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.background import NotDone, within
+from planodev.deadline import GRACE
 from planodev.engines import hint
-from planodev.postgres import limits, proof
+from planodev.postgres import admin, limits, proof
+from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady
 from planodev.result import Outcome
@@ -18,6 +20,8 @@ from planodev.steps.server import prepare, proof_beside_plano
 
 if TYPE_CHECKING:
     from planodev.database import Database
+    from planodev.engines import Container
+    from planodev.look import Seen
     from planodev.problems import Problem
 
 POLL, LOOK = 0.025, 0.25  # seconds between two logins, and between two looks at the server
@@ -55,7 +59,7 @@ def log_in(database: Database) -> Database:
         if now > deadline:
             raise _late(database, problem)
         if now >= next_look:
-            _refuse_stopped(database)
+            _refuse_stopped(seen, database.server)
             next_look = now + LOOK
         time.sleep(POLL)
     prepared = database.prepared or prepare(database)
@@ -82,8 +86,30 @@ def attempt(database: Database) -> Problem | None:
     return None
 
 
-def _refuse_stopped(database: Database) -> None:
-    engine, server = database.seen.engine, database.server
+def wait_inside(seen: Seen) -> None:
+    """Wait until a server that is just starting can be asked over its own way in.
+
+    Raises:
+        NotReady: it stops.
+        AdminFailed: it gives no answer before the deadline.
+
+    """
+    server = seen.observed.container
+    assert server  # noqa: S101  it was started
+    while True:
+        try:
+            admin.run(seen.engine, server, "SELECT 1;", user=seen.superuser, database="postgres")
+        except AdminFailed:
+            _refuse_stopped(seen, server)
+            if seen.deadline.left() <= GRACE:
+                raise
+        else:
+            return
+        time.sleep(LOOK)
+
+
+def _refuse_stopped(seen: Seen, server: Container) -> None:
+    engine = seen.engine
     state = engine.state(server.id)
     if state is None or state.status in ("exited", "dead", "restarting"):
         now = state.status if state else "gone"
@@ -92,7 +118,7 @@ def _refuse_stopped(database: Database) -> None:
             "server-stopped",
             f"Postgres does not stay up: the {engine.wording.server} `{server.name}` is {now}",
             why=end_of(log) or "it left no log",
-            fix=_way_out(database, log),
+            fix=_way_out(seen, server, log),
         )
 
 
@@ -126,13 +152,13 @@ _DAMAGED = re.compile(
 _OTHER_MAJOR = re.compile(r"initialized by PostgreSQL version (\d+)")
 
 
-def _way_out(database: Database, log: str) -> Fix | str:
+def _way_out(seen: Seen, server: Container, log: str) -> Fix | str:
     """Return what mends a server that does not stay up, by what its log says."""
-    wording, server = database.seen.engine.wording, database.server
+    wording = seen.engine.wording
     other = _OTHER_MAJOR.search(log)
     if other:
         return Fix.template(wording.other_major.format(major=other[1]))
-    if _DAMAGED.search(log) and database.seen.observed.volume:
+    if _DAMAGED.search(log) and seen.observed.volume:
         kept = f"the data is damaged: `{hint(wording.damaged, server)}` keeps it for a repair; then "
         return Fix(kept, Command("down", "--delete-data"), " begins anew")
     return Fix(Command("logs"), " has the whole log; then ", Command("up"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from planodev import address
 from planodev.plano import environment, judge, storage
 from planodev.postgres import proof
 from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK
@@ -109,16 +110,9 @@ def verify_project(seen: Seen) -> Verified:
         config.refuse(seen, config.problems_of(seen, _port(seen), known))
     if missing:
         # A configuration with a database of its own needs none of them.
-        foreign = storage.foreign_target(seen.config.connection_string, None, plano_environment(seen, None), seen.mode)
-        if foreign:
-            seen.progress.begin(TITLE)
-            return _elsewhere(seen, storage.connection_to(foreign), None)
-        raise VerificationFailed(
-            "env-file-incomplete",
-            f"`.env` lacks {', '.join(missing)}",
-            why="Plano would be started without them" if seen.env.exists else "there is no `.env` yet",
-            fix=Fix(Command("up")),
-        )
+        found = address.find(seen.env, seen.credentials, seen.config, seen.environment, mode=seen.mode)
+        seen.progress.begin(TITLE)
+        return _elsewhere(seen, found.connection, None)
     if seen.config.text is None:
         there = seen.config.path if seen.config_option else seen.config.path.with_name(CONFIG_NAMES[0])
         fix = Fix(Command("up", *seen.config_option))

@@ -1,62 +1,89 @@
-"""Bring a project's conversations from one engine to another: copied, counted, and removed there only at the end.
+"""Move a project's conversations from one engine to another: COPY out of one server, and into the other.
 
-What moves is Plano's table, out of every database that has one. Until the proof has passed on the new side the record
-says that the data is on the old one, so whatever ends a move in the middle, the next `up` goes on where it was.
+The old server is started once more where nobody can reach it, so no turn is stored there that would be lost. The record
+names the old engine until every row has arrived: an interrupted move goes on where it was.
 """
 
 from __future__ import annotations
 
-import shutil
-from contextlib import ExitStack, closing, suppress
+import os
+import select
+import tempfile
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from planodev.decide import decide, survey
-from planodev.engines import choice
-from planodev.look import look
+from planodev.background import begin
+from planodev.engines import PortTaken, Server, Streams, choice, ports
 from planodev.postgres import admin, proof, queries, state_table, table
 from planodev.postgres.admin import AdminFailed
-from planodev.problems import BadInput, Command, Conflict, Fix, NoEngine, Problem
-from planodev.project import records, settings
+from planodev.postgres.connection import LOOPBACK, Connection
+from planodev.problems import BadInput, Command, Conflict, Fix, Problem
+from planodev.project import settings
 from planodev.result import Outcome, counted
-from planodev.steps import follow, login
-from planodev.steps import server as servers
-from planodev.takeover.move_out import COLUMNS, Copy, connection, copy_out, told
+from planodev.steps import follow, image, login
+from planodev.takeover import leftovers
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from planodev.database import Database
-    from planodev.engines import Engine
     from planodev.look import Seen
 
-_IN = f"COPY incoming ({COLUMNS}) FROM STDIN"
+SILENCE = 60.0  # seconds in which the old server may send no row
+_COLUMNS = "response_id, input_items, created_at, model, provider, updated_at"
+_OUT = f"COPY (SELECT {_COLUMNS} FROM {state_table.NAME}) TO STDOUT"
+_IN = f"COPY incoming ({_COLUMNS}) FROM STDIN"
 _MERGE = f"""\
-INSERT INTO {state_table.NAME} ({COLUMNS}) SELECT {COLUMNS} FROM incoming
+INSERT INTO {state_table.NAME} ({_COLUMNS}) SELECT {_COLUMNS} FROM incoming
 ON CONFLICT (response_id) DO UPDATE SET input_items = EXCLUDED.input_items, created_at = EXCLUDED.created_at,
 model = EXCLUDED.model, provider = EXCLUDED.provider, updated_at = EXCLUDED.updated_at"""
-_ARRIVED = f"SELECT count(*) FROM incoming JOIN {state_table.NAME} USING (response_id)"
+_ARRIVED = f"""\
+SELECT count(*) FROM incoming i JOIN {state_table.NAME} t USING (response_id)
+WHERE (t.input_items, t.created_at, t.model, t.provider) = (i.input_items, i.created_at, i.model, i.provider)"""
+_DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname <> 'template1';"
+# Whether a database has rows; then, a line each, whatever else a user has put there: relations, functions, further
+# columns of the table; not what extensions own.
+_CONTENTS = f"""\
+{state_table.HAS_ROWS} AS there \\gset
+\\if :there
+SELECT EXISTS (SELECT FROM {state_table.NAME});
+\\else
+SELECT false;
+\\endif
+WITH ours AS (SELECT oid FROM pg_class WHERE oid = to_regclass('{state_table.NAME}') AND relkind IN ('r', 'p')),
+found AS (SELECT c.oid, c.relnamespace AS space, c.oid::regclass::text AS name FROM pg_class c
+WHERE c.relkind IN ('r', 'p', 'm', 'f', 'v', 'S') AND c.oid IS DISTINCT FROM (SELECT oid FROM ours)
+UNION ALL SELECT p.oid, p.pronamespace, p.oid::regprocedure::text FROM pg_proc p)
+SELECT name FROM found JOIN pg_namespace n ON n.oid = space
+WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = found.oid AND d.deptype IN ('e', 'i', 'a'))
+UNION ALL SELECT 'column ' || quote_ident(a.attname) || ' of {state_table.NAME}' FROM pg_attribute a
+WHERE a.attrelid = (SELECT oid FROM ours) AND a.attnum > 0 AND NOT a.attisdropped
+AND a.attname <> ALL (string_to_array('{_COLUMNS}', ', '))
+ORDER BY 1;
+"""
 
 
 @dataclass(frozen=True)
 class Move:
-    """A move that was begun: the new side, the old one, stopped, and its rows.
+    """A move that was begun.
 
     Args:
         seen: the new side, with the credentials of the old one where `.env` has none.
-        old: the old side.
-        directory: of the copied rows.
-        copy: the rows.
+        old: the old side; its server runs where nobody can reach it.
+        databases: of the old side, those that have conversations.
+        others: what else the old side has, which stays there.
 
     """
 
     seen: Seen
     old: Seen
-    directory: Path
-    copy: Copy
+    databases: tuple[str, ...]
+    others: tuple[str, ...]
 
-    def bring(self, new: Database) -> None:
-        """Put the rows into the new server's tables, and count them there.
+    def finish(self, new: Database) -> Database:
+        """Copy every row into the new server, count them there, and remove the old data where it had nothing else.
 
         Raises:
             Conflict: they did not arrive whole.
@@ -65,133 +92,103 @@ class Move:
         import psycopg
 
         seen = new.seen
-        seen.progress.begin("Bringing the conversations along")
+        seen.progress.begin("Moving the conversations")
         try:
-            for name, (file, count) in self.copy.rows.items():
-                if name != seen.database:
-                    _make_database(new, name)
-                arrived = _bring_rows(new, name, file)
-                if arrived != count:
-                    raise self._failed(f"{arrived} of {count} rows of `{name}` arrived")
+            arrived = {name: _copy(self.old, new, name) for name in self.databases}
         except (psycopg.Error, AdminFailed, OSError) as error:
-            raise self._failed(told(error)) from error
-        names = ", ".join(f"`{name}`" for name, (_, count) in self.copy.rows.items() if count)
-        detail = counted(self.copy.count) + (f" in {names}" if names else "")
-        seen.progress.done(Outcome("brought", "conversations", detail))
-
-    def finish(self, new: Database) -> None:
-        """Let the new side count as the project's data, and remove the old one where it had nothing else."""
-        seen, volume, data = new.seen, self.old.observed.volume, self.old.engine.wording.data
-        shutil.rmtree(self.directory, ignore_errors=True)
-        if volume is None:
-            return
-        if self.copy.others:
-            others = ", ".join(self.copy.others)
-            text = f"the {data} `{volume.name}` is kept, stopped: beside the conversations it has {others}"
-            seen.progress.notice(Problem("old-data-kept", text))
-        else:
-            _note(seen, seen, remains=self.old.engine.info.name)
-            _remove(self.old)
-            seen.progress.note(f"the {data} `{volume.name}` was removed: all that it had is here now")
-
-    def _failed(self, why: str) -> Conflict:
-        return Conflict(
-            "move-failed",
-            "the conversations did not arrive whole",
-            why=why,
-            fix=Fix(
-                *("nothing is lost: ", Command("up", "--engine", self.old.engine.info.name)),
-                " goes on where they are",
-            ),
-        )
+            raise _failed(self.old, error) from error
+        count = sum(arrived.values())
+        names = ", ".join(f"`{name}`" for name in arrived)
+        seen.progress.done(Outcome("moved", "conversations", counted(count) + (f" in {names}" if names else "")))
+        kept = bool(self.others)
+        leftovers.record(seen, seen, remains="" if kept else self.old.engine.info.name)
+        leftovers.end(self.old)
+        _say_what_became(self, seen)
+        if not kept and self.old.observed.volume:
+            self.old.engine.remove_storage(self.old.observed.volume)
+            leftovers.record(seen, seen)
+        seen.deadline.restart()
+        proved = new.proved and replace(new.proved, conversations=arrived.get(seen.database, 0), estimated=False)
+        return replace(new, proved=proved)
 
 
-def begin(seen: Seen) -> Move | None:
-    """Ask, copy the rows out of the engine that has them, and stop its server; complete what is left of an older move.
+@contextmanager
+def moving(seen: Seen) -> Iterator[Move | None]:
+    """Ask, and start the old server where nobody can reach it; remove first what an interrupted move has left.
+
+    Yields:
+        The move, None where nothing is to be moved.
 
     Raises:
         BadInput: the user did not agree, or could not be asked.
-        Conflict: the rows could not be copied.
+        Conflict: the old server does not start.
 
     """
     if not seen.moves:
-        complete(seen)
-        return None
-    old = _old_side(seen)
+        leftovers.remove(seen)
+    old = _old_side(seen) if seen.moves else None
     if old is None:
-        return None
+        yield None
+        return
     _confirm(seen, old)
-    seen.deadline.restart()
-    seen.progress.begin("Copying the conversations")
-    # The old server as `up` leaves it: running, with a login that works.
-    facts = survey(old)
-    database = login.log_in(servers.bring_up(old, decide(old, facts), facts))
-    if database.prepared and database.prepared.made():
-        database.prepared.proof()
-    directory = records.path_of(seen.project_id).with_suffix(".moving")
-    with suppress(FileNotFoundError):
-        shutil.rmtree(directory)
-    directory.mkdir(mode=0o700, parents=True)
-    _note(seen, database.seen, moving_to=seen.engine.info.name)
-    with ExitStack() as sessions:
-        # Nobody can store a turn between the copy and the stop: it would be lost on the way.
-        copy = copy_out(database, directory, sessions)
-        old.engine.stop(database.server, settings.STOP_LIMIT)
-    old.engine.close()
-    seen.deadline.restart()
-    seen.progress.done(Outcome("copied", "conversations", counted(copy.count)))
-    where = choice.title(_source(seen))
-    seen.progress.note(
-        f"they stay in {where} until the verification has passed; should it fail, the next `up` goes on there"
-    )
-    wanted = seen.credentials  # `.env` may be gone: then these are what it has had
-    wanted = replace(
-        wanted,
-        user=wanted.user or old.user,
-        password=wanted.password or database.password,
-        database=wanted.database or old.database,
-    )
-    return Move(replace(seen, credentials=wanted), database.seen, directory, copy)
+    leftovers.record(seen, old, moving_to=seen.engine.info.name)
+    try:
+        seen.progress.begin("Starting the old server for the move")
+        password = _start_alone(old)
+        old = old.again()
+        databases, others = _contents(old)
+        where = choice.title(old.engine.info.name)
+        seen.progress.note(f"the data stays in {where} until every row has arrived; until then `up` goes on there")
+        seen.deadline.restart()
+        known = seen.credentials  # `.env` may be gone: then these are what it has had
+        user, database = known.user or old.user, known.database or old.database
+        known = replace(known, user=user, password=known.password or password, database=database)
+        yield Move(replace(seen, credentials=known), old, databases, others)
+    finally:
+        with suppress(Exception):  # what went wrong is told already, and the next `up` replaces what is left
+            leftovers.end(old.again())
+        old.engine.close()
 
 
 def announce(seen: Seen) -> None:
     """Say what a move would bring, in a dry run."""
     old = _old_side(seen)
     if old is not None:
-        seen.progress.note(f"{_what(old)} would move from {choice.title(_source(seen))} to {_here(seen)}")
+        here = choice.title(seen.engine.info.name)
+        seen.progress.note(f"{_what(old)} would move from {choice.title(old.engine.info.name)} to {here}")
 
 
 def _old_side(seen: Seen) -> Seen | None:
-    """Return the side that has the data; None where it was deleted there by hand, and nothing is left to bring."""
-    old = look(replace(seen.context, options={}), _open(seen, _source(seen)), deadline=seen.deadline)
+    """Return the side that has the data; None where it was deleted there by hand, and nothing is left to move."""
+    name = seen.engine_choice.data_elsewhere if seen.engine_choice else ""
+    old = leftovers.side(seen, name)
     if old.observed.volume is None:
         return None
     for side in (old, seen):
         if not side.engine.info.local:
             raise Conflict(
                 "move-needs-local-engine",
-                "the conversations cannot be brought along",
+                "the conversations cannot be moved",
                 why=f"the engine at `{side.engine.info.endpoint}` is on another machine",
-                fix=Fix(Command("up", "--engine", _source(seen)), " stays where the data is"),
+                fix=Fix(Command("up", "--engine", name), " stays where the data is"),
             )
     return old
 
 
 def _confirm(seen: Seen, old: Seen) -> None:
-    source, what = choice.title(_source(seen)), _what(old)
+    source, here, what = choice.title(old.engine.info.name), choice.title(seen.engine.info.name), _what(old)
     if seen.context.options.get("yes"):
-        seen.progress.note(f"{what} move from {source} to {_here(seen)}")
+        seen.progress.note(f"moving {what} from {source} to {here}")
         return
-    answer = seen.progress.confirm(f"Bring {what} from {source} to {_here(seen)}?")
+    answer = seen.progress.confirm(f"Move {what} from {source} to {here}?")
     if not answer:
         raise BadInput(
             "move-not-confirmed",
             f"nothing was changed: this project's data is in {source}",
-            why=f"{what} would move to {_here(seen)}"
-            + ("" if answer is False else ", and there is no terminal to ask at"),
+            why=f"{what} would move to {here}" + ("" if answer is False else ", and there is no terminal to ask at"),
             fix=Fix(
-                *(Command("up", "--engine", seen.engine.info.name, "--yes"), " brings them along; "),
-                *(Command("up", "--engine", _source(seen)), " stays"),
+                *(Command("up", "--engine", seen.engine.info.name, "--yes"), " moves them; "),
+                *(Command("up", "--engine", old.engine.info.name), " stays"),
             ),
         )
 
@@ -205,71 +202,128 @@ def _what(old: Seen) -> str:
     return f"{counted(count, estimated=estimated)} in the {old.engine.wording.data} `{volume and volume.name}`"
 
 
-def _here(seen: Seen) -> str:
-    return choice.title(seen.engine.info.name)
+def _start_alone(old: Seen) -> str | None:
+    """Start the old server where nobody can reach it; returns the password that it was created with, where known.
 
+    Raises:
+        Conflict: it does not start.
 
-def _source(seen: Seen) -> str:
-    return seen.engine_choice.data_elsewhere if seen.engine_choice else ""
-
-
-def _bring_rows(new: Database, name: str, file: Path) -> int:
-    """Put a file's rows into the table of one database, all or none; returns how many are there then."""
-    with closing(proof.login(connection(new, name), 10)) as session:
-        session.execute(f"CREATE TEMP TABLE incoming (LIKE {state_table.NAME}) ON COMMIT DROP")
-        with file.open("rb") as source, session.cursor().copy(_IN) as rows:
-            while piece := source.read(1 << 20):
-                rows.write(piece)
-        session.execute(_MERGE)
-        arrived = int(session.execute(_ARRIVED).fetchone()[0])
-        session.commit()
-    return arrived
-
-
-def _make_database(new: Database, name: str) -> None:
-    seen = new.seen
-    sql = follow.make_database(name, seen.user)
-    admin.run(seen.engine, new.server, sql, user=seen.superuser, database="postgres")
-    admin.run(seen.engine, new.server, table.GUARDED, user=seen.user, database=name)
-
-
-def _remove(old: Seen) -> None:
+    """
     have, volume = old.observed.container, old.observed.volume
+    assert volume  # noqa: S101  else nothing is moved
+    password = old.engine.kept_password(have) if have else None
     if have:
-        old.engine.remove_server(have)
-    if volume:
-        old.engine.remove_storage(volume)
-
-
-def complete(seen: Seen) -> None:
-    """Complete what a killed move has left: a server of the new side, or data of the old one."""
-    if not seen.move_unfinished:
-        return
-    record = records.find(seen.project, seen.env.project_id)
-    if record is None or not (record.moving_to or record.remains):
-        return
-    shutil.rmtree(records.path_of(record.project).with_suffix(".moving"), ignore_errors=True)
-    name = record.moving_to or record.remains
-    if name == seen.engine.info.name:
-        return  # the same move again
+        leftovers.end(old)
+    name = have.image if have else volume.image
+    if old.engine.image(name) is None:
+        image.pull(replace(old, settings=replace(old.settings, image=settings.Setting(name, "the volume's label"))))
+    server = Server(
+        name=have.name if have else old.settings.name.value,
+        volume=volume.name,
+        image=name,
+        port=ports.unused(),
+        addresses=(),
+        owner=old.owner,
+        superuser=volume.superuser,
+        database=volume.database,
+        plano=old.mode,
+        password=password or "",
+    )
     try:
-        old = look(replace(seen.context, options={}), _open(seen, name), deadline=seen.deadline)
-    except NoEngine:
-        return
-    have = old.observed.container
-    if record.remains:
-        _remove(old)
-    elif have:  # at once: one that still makes its data would not hear; the data stays, whatever it has
-        old.engine.remove_server(have)
+        old.engine.create(server)
+        login.wait_inside(old.again())
+    except (AdminFailed, PortTaken) as error:
+        raise _failed(old, error) from error
+    return password
 
 
-def _open(seen: Seen, name: str) -> Engine:
-    return choice.open_engine(name, seen.environment, seen.project, seen.env.project_id, seen.deadline.left)
+def _contents(old: Seen) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the databases that have conversations, and what else is in any of them."""
+    databases, others = [], list[str]()
+    try:
+        for name in _ask(old, _DATABASES, "postgres"):
+            rows, *more = _ask(old, _CONTENTS, name)
+            databases += [name] if rows == "t" else []
+            others += more
+    except AdminFailed as error:
+        raise _failed(old, error) from error
+    return tuple(databases), tuple(others)
 
 
-def _note(seen: Seen, at: Seen, *, moving_to: str = "", remains: str = "") -> None:
-    volume = at.observed.volume
-    path, inode, place = str(seen.project.path), seen.project.inode, volume.name if volume else ""
-    records.write(
-        records.Record(seen.project_id, path, inode, at.engine.info.name, place, moving_to=moving_to, remains=remains)
+def _ask(old: Seen, sql: str, database: str) -> list[str]:
+    assert old.observed.container  # noqa: S101  it was started
+    return admin.run(old.engine, old.observed.container, sql, user=old.superuser, database=database).splitlines()
+
+
+def _copy(old: Seen, new: Database, name: str) -> int:
+    """Copy the rows of one database, all or none; returns how many."""
+    seen, count = new.seen, 0
+    if name != seen.database:
+        create = follow.make_database(name, seen.user)
+        admin.run(seen.engine, new.server, create, user=seen.superuser, database="postgres")
+        admin.run(seen.engine, new.server, table.GUARDED, user=seen.user, database=name)
+    connection = Connection(seen.user, new.password, LOOPBACK, new.port, name)
+    with closing(proof.login(connection, proof.PATIENCE)) as session:
+        session.execute(f"CREATE TEMP TABLE incoming (LIKE {state_table.NAME}) ON COMMIT DROP")
+        with session.cursor().copy(_IN) as rows:
+            for piece in _rows(old, name):
+                rows.write(piece)
+                count += piece.count(b"\n")  # within a row it is written as `\n`
+        session.execute(_MERGE)
+        (arrived,) = session.execute(_ARRIVED).fetchone()
+        if arrived != count:
+            raise OSError(f"{arrived} of {count} rows of `{name}` arrived")
+        session.commit()
+    return count
+
+
+def _rows(old: Seen, name: str) -> Iterator[bytes]:
+    """Yield the rows of one database as COPY writes them.
+
+    Raises:
+        OSError: there are more, and the server does not send them.
+
+    """
+    server = old.observed.container
+    assert server  # noqa: S101  it was started
+    reading, writing = os.pipe()
+    variables = {"PGUSER": old.superuser, "PGDATABASE": name, "PGCLIENTENCODING": "UTF8", "PGAPPNAME": "planodev"}
+    with os.fdopen(reading, "rb", buffering=0) as source, tempfile.TemporaryFile() as errors:
+
+        def write() -> int:
+            with os.fdopen(writing, "wb") as target:
+                command = ["psql", "-Xq", "-v", "VERBOSITY=terse", "-c", _OUT]
+                return old.engine.run_inside(server, command, variables, Streams(None, target, errors))
+
+        ended = begin(write)
+        while True:
+            if not select.select([source], [], [], SILENCE)[0]:
+                raise OSError(f"the old server sent nothing for {SILENCE:g} seconds")
+            piece = source.read(1 << 20)
+            if not piece:
+                break
+            yield piece
+        if ended() != 0:
+            errors.seek(0)
+            raise OSError(errors.read().decode(errors="replace").strip() or "the old server's psql failed")
+
+
+def _say_what_became(move: Move, seen: Seen) -> None:
+    volume, data = move.old.observed.volume, move.old.engine.wording.data
+    if volume and move.others:
+        others = ", ".join(move.others)
+        text = f"the {data} `{volume.name}` is kept, stopped: beside the conversations it has {others}"
+        seen.progress.notice(Problem("old-data-kept", text))
+    elif volume:
+        seen.progress.note(f"removing the {data} `{volume.name}`: all that it had is here now")
+
+
+def _failed(old: Seen, error: Exception) -> Conflict:
+    # The server's context would show the row that it stood at, a conversation.
+    message = getattr(getattr(error, "diag", None), "message_primary", None)
+    return Conflict(
+        "move-failed",
+        "the conversations were not moved",
+        why=" ".join(str(message or error).split()),
+        fix=Fix("nothing is lost: ", Command("up", "--engine", old.engine.info.name), " goes on where they are"),
     )

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import random
+import signal
+import subprocess
+import sys
 import time
 
 import docker
@@ -11,11 +16,14 @@ import pytest
 
 from tests.support.docker_objects import remove_all
 from tests.support.engine_project import OnEngine, base_directory, clean
-from tests.support.namespace import WITHOUT_DOCKER, elsewhere
+from tests.support.namespace import ROOT, WITHOUT_DOCKER, elsewhere
 from tests.support.requirements import require_engine
 from tests.support.terminal import on_terminal
 
 pytestmark = pytest.mark.docker
+
+KILLS = int(os.environ.get("PLANODEV_KILLS", "20"))
+SEED = int(os.environ.get("PLANODEV_SEED", random.randrange(10**6)))
 
 
 @pytest.fixture
@@ -51,7 +59,7 @@ def test_there_and_back_with_every_row_and_nothing_left_behind(project):
     port = project.env["DB_PORT"]
     done = project("up", "--engine", "embedded", "--yes")
     assert "3 stored conversation turns in the volume" in done.err
-    assert "conversations: brought, 3 stored conversation turns" in done.err
+    assert "conversations: moved, 3 stored conversation turns" in done.err
     assert (project.stored(), project.env["DB_HOST"], project.env["DB_PORT"]) == (before, "127.0.0.1", port)
     assert (volumes(project), len(places(project)), engine_of(project)) == ([], 1, "embedded")
     project("up")
@@ -135,6 +143,63 @@ def test_a_move_that_is_killed_loses_nothing(project, first, second):
     assert set(project.stored()) == keys
     assert engine_of(project) == second
     assert (len(volumes(project)), len(places(project))) == ((1, 0) if second == "docker" else (0, 1))
+
+
+def killed_at(project, number, *arguments):
+    """Kill a planodev at a place in its work; returns whether it came to there."""
+    command = [sys.executable, "-m", "tests.support.killed_at", str(number), "-C", str(project.path), *arguments]
+    done = subprocess.run(command, env=project.environment, cwd=ROOT, capture_output=True, check=False, timeout=180)
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
+    return done.returncode != 0
+
+
+@pytest.mark.parametrize(("first", "second"), [("embedded", "docker"), ("docker", "embedded")])
+def test_a_move_killed_at_any_statement_keeps_every_row_and_leaves_nothing_unsaid(project, first, second):
+    project("up", "--engine", first)
+    keys = {f"key-{n}" for n in range(20)}
+    project.store(*keys)
+    every = KILLS >= 100
+    step, number = (1, 0) if every else (random.Random(SEED).randrange(9, 14), random.Random(SEED).randrange(8))
+    print(f"PLANODEV_SEED={SEED} PLANODEV_KILLS={KILLS}")
+    while killed_at(project, number, "up", "--engine", second, "--yes"):
+        done = project("up")
+        assert set(project.stored()) == keys, number
+        left = (len(volumes(project)), len(places(project)))
+        if left == (1, 1):
+            assert "move-left-data" in done.err, number
+        else:
+            assert left == ((1, 0) if engine_of(project) == "docker" else (0, 1)), number
+        project("up", "--engine", first, "--yes")
+        number += step
+    assert number > 20
+    assert set(project.stored()) == keys
+    assert (len(volumes(project)), len(places(project))) == ((1, 0) if second == "docker" else (0, 1))
+
+
+def test_a_deletion_takes_every_copy_and_says_so(project):
+    project("up", "--engine", "embedded")
+    project.store("first")
+    with project.login() as session:
+        session.execute("CREATE TABLE my_own (n int)")
+    project("up", "--engine", "docker", "--yes")
+    assert (len(volumes(project)), len(places(project))) == (1, 1)
+    done = project("down", "--delete-data", "--yes")
+    assert "and what is left in the data directory" in done.err
+    assert (volumes(project), places(project)) == ([], [])
+
+
+@pytest.mark.parametrize("engine", ["docker", "embedded"])
+def test_a_renamed_directory_that_loses_its_env_file_finds_its_data(project, engine):
+    project("up", "--engine", engine)
+    project.store("kept")
+    project.path = project.path.rename(project.path.with_name("renamed"))
+    project("up")
+    (project.path / ".env").unlink()
+    project("up")
+    assert project.stored() == ["kept"]
+    (project.path / ".env").unlink()
+    project("up")
+    assert (project.stored(), engine_of(project)) == (["kept"], engine)
 
 
 OTHERS = {

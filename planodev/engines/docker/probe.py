@@ -12,6 +12,9 @@ from planodev.engines.docker.labels import PROBE_LABEL
 if TYPE_CHECKING:
     from planodev.engines.docker.client import Api
 
+# It ends with its input, which planodev holds: a planodev that was killed leaves none behind. Where an engine does not
+# end the input, it ends after its life.
+_LIVE = "exec 3<&0; sleep {} & life=$!; (cat <&3 >/dev/null; kill $life) & wait $life"
 # Seconds. One is started milliseconds after it was made, but the clock of an engine elsewhere may be off.
 ABANDONED = 300
 
@@ -40,6 +43,7 @@ class ProbeContainer:
     def __init__(self, api: Api, image: str, life: float, leftovers: list[str]) -> None:
         self._api = api
         self._id: str | None = None
+        self._input: Any = None
         self._error: BaseException | None = None
         self._leftovers = leftovers
         self._thread = threading.Thread(target=self._run, args=(image, round(life)), daemon=True)
@@ -48,7 +52,10 @@ class ProbeContainer:
     def _run(self, image: str, life: int) -> None:
         config = {
             "Image": image,
-            "Entrypoint": ["sleep", str(life)],
+            "Entrypoint": ["sh", "-c", _LIVE.format(life)],
+            "Cmd": [],
+            "OpenStdin": True,
+            "StdinOnce": True,
             "Labels": {PROBE_LABEL: "1"},
             "HostConfig": {
                 "AutoRemove": True,
@@ -62,6 +69,8 @@ class ProbeContainer:
         try:
             number = self._api.make_container(config)
             try:
+                with suppress(Exception):
+                    self._input = self._api.hold_input(number)
                 self._api.start(number)
             except BaseException:
                 # The engine removes by itself only what has run.
@@ -88,4 +97,6 @@ class ProbeContainer:
         if self._id:
             with suppress(Exception):
                 self._api.signal(self._id, "KILL")
+            with suppress(Exception):
+                self._input.close()
             self._id = None

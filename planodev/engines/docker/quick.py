@@ -17,7 +17,7 @@ from planodev.engines import NotToldToGo
 from planodev.engines.docker.client import NOT_FOUND, NOTED, PODMAN, Refused, ended
 from planodev.engines.docker.frames import NotHttp
 from planodev.engines.docker.podman import is_podman
-from planodev.engines.docker.transport import Answer, NobodyListens, Transport
+from planodev.engines.docker.transport import Answer, Closable, NobodyListens, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +119,9 @@ class QuickClient:
 
     def start(self, container: str) -> None:
         self._ask("POST", f"/containers/{quote(container)}/start")
+
+    def hold_input(self, container: str) -> Closable:
+        return self._http.hold(f"/containers/{quote(container)}/attach?stream=1&stdin=1")
 
     def signal(self, container: str, name: str) -> None:
         path = f"/containers/{quote(container)}/kill?signal={name}"

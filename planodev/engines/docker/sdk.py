@@ -94,6 +94,10 @@ class Client:
         """Send a signal to a container's first process."""
         self.kill(container, signal=name)
 
+    def hold_input(self, container: str) -> Any:  # noqa: ANN401  one of several kinds of sockets
+        """Open a container's input, which ends when what is returned, or this process, is closed."""
+        return self.attach_socket(container, params={"stdin": 1, "stream": 1})
+
     def run_attached(self, container: str, command: list[str], environment: dict[str, str], streams: Streams) -> int:
         """Run a command in a container with files of this machine for its input and output, however long it takes.
 

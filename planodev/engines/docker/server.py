@@ -55,6 +55,7 @@ def _config(server: Server, labels: dict[str, str], image: dict[str, Any]) -> di
     # postgres:18 moved its data one level down and declares the parent.
     target = "/var/lib/postgresql" if "/var/lib/postgresql" in declared else "/var/lib/postgresql/data"
     inside = f"{INSIDE_PORT}/tcp"
+    bindings = [{"HostIp": ip, "HostPort": str(server.port)} for ip in server.addresses]
     return {
         "Image": server.image,
         "Labels": labels,
@@ -69,7 +70,7 @@ def _config(server: Server, labels: dict[str, str], image: dict[str, Any]) -> di
             "NetworkMode": "bridge",
             "ExtraHosts": ["host.docker.internal:host-gateway"],
             "Binds": [f"{server.volume}:{target}"],
-            "PortBindings": {inside: [{"HostIp": ip, "HostPort": str(server.port)} for ip in server.addresses]},
+            "PortBindings": {inside: bindings} if bindings else {},
             "RestartPolicy": {"Name": "unless-stopped"},
         },
     }

@@ -10,8 +10,8 @@ from __future__ import annotations
 import socket
 import time
 from collections import deque
-from contextlib import closing, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import ExitStack, closing, suppress
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import h11
 
@@ -27,6 +27,7 @@ LARGEST = 2**28
 _PIECE = 2**16
 _SWITCHING_PROTOCOLS = 101
 _OK = 200
+_UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}  # without which a proxy in between sends no input on
 _BROKE_OFF = "the answer broke off in the middle"
 
 
@@ -41,6 +42,13 @@ class Answer(NamedTuple):
     reason: str
     headers: Mapping[str, str]
     body: bytes
+
+
+class Closable(Protocol):
+    """Something open."""
+
+    def close(self) -> None:
+        """Close it."""
 
 
 class Transport:
@@ -101,10 +109,9 @@ class Transport:
             OSError: see `ask`.
 
         """
-        upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}  # without which a proxy in between sends no input on
         frames = Frames()
         with closing(self._open(time.monotonic() + self._limit())) as connection:
-            head = connection.asked("POST", target, body, {**headers, **upgrade})
+            head = connection.asked("POST", target, body, {**headers, **_UPGRADE})
             if head.status_code not in (_SWITCHING_PROTOCOLS, _OK):
                 return connection.whole(head)
             given = said()
@@ -115,6 +122,20 @@ class Transport:
                 frames.feed(piece)
         frames.end()
         return frames
+
+    def hold(self, target: str) -> Closable:
+        """Ask for a program's input, and keep it open until what is returned, or this process, is closed.
+
+        Raises:
+            OSError: see `ask`.
+
+        """
+        connection = self._open(time.monotonic() + self._limit())
+        with ExitStack() as opened:
+            opened.callback(connection.close)
+            if connection.asked("POST", target, b"", _UPGRADE).status_code in (_SWITCHING_PROTOCOLS, _OK):
+                opened.pop_all()
+        return connection
 
     def _open(self, ends: float) -> _Connection:
         line = socket.socket(socket.AF_UNIX)

@@ -255,10 +255,12 @@ class EmbeddedEngine:
         self, container: Container, command: list[str], variables: dict[str, str], *, terminal: bool
     ) -> tuple[list[str], dict[str, str]]:
         del terminal
-        running = process.postmaster(self._of(container.id))
-        port = running.port if running else container.port
+        directory = self._of(container.id)
+        running = process.postmaster(directory)
+        port = (running.port if running else container.port) or 0
         connection = {"PGHOST": LOOPBACK, "PGPORT": str(port), "PGSSLMODE": "disable", "PGGSSENCMODE": "disable"}
-        return [self._program.path(command[0]), *command[1:]], {**variables, **connection}
+        own = {} if "PGPASSWORD" in variables else process.own_way_in(directory, port, variables)
+        return [self._program.path(command[0]), *command[1:]], {**variables, **connection, **own}
 
     def run_inside(self, container: Container, command: list[str], variables: dict[str, str], streams: Streams) -> int:
         import subprocess

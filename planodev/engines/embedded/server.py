@@ -53,7 +53,8 @@ def create(
     have = directory.labels() if directory.path.is_dir() else None
     if directory.was_ready:
         first = have or Labels("", "", "", "", "plano", "plano", "", 0)  # where they were removed by hand
-        directory.label(replace(labels, user=first.user, database=first.database))
+        if server.addresses:  # else nobody is to find it, and it is not what the project is to have
+            directory.label(replace(labels, user=first.user, database=first.database))
         return start(program, project, directory, server.port), None
     if not (have and (directory.data / "PG_VERSION").exists()):
         cluster.make_directory(project, directory)

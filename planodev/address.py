@@ -1,0 +1,76 @@
+"""Where the database is that a project's files name: its own, or one that planodev does not run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from planodev.plano import storage
+from planodev.postgres.connection import LOOPBACK, Connection
+from planodev.problems import Command, Fix, VerificationFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from planodev.plano.config_file import ConfigFile
+    from planodev.project.credentials import Credentials
+    from planodev.project.env_file import EnvFile
+
+
+@dataclass(frozen=True)
+class Address:
+    """A database.
+
+    Args:
+        connection: how to get in.
+        file: that names it.
+        ours: whether it is the project's own, which planodev runs.
+
+    """
+
+    connection: Connection
+    file: Path
+    ours: bool
+
+
+def find(
+    env: EnvFile, credentials: Credentials, config: ConfigFile, environment: Mapping[str, str], *, mode: str = "native"
+) -> Address:
+    """Return the database of `.env`, else the one that the configuration names by itself.
+
+    Args:
+        env: the project's `.env`.
+        credentials: what that says.
+        config: Plano's configuration.
+        environment: the process's environment, for variables that the configuration names.
+        mode: whose address: `native` for this machine, `docker` for a Plano in a container.
+
+    Raises:
+        VerificationFailed: `.env` does not say all that is needed, and the configuration names no database.
+        BadInput: the configuration cannot be read.
+
+    """
+    if not env.missing:
+        host = credentials.foreign_host or LOOPBACK
+        return Address(connection_of(credentials, host, config), env.path, ours=credentials.foreign_host is None)
+    foreign = storage.foreign_target(config.connection_string, None, {**env.values, **environment}, mode)
+    if foreign is None:
+        raise incomplete(env)
+    return Address(storage.connection_to(foreign), config.path, ours=False)
+
+
+def connection_of(credentials: Credentials, host: str, config: ConfigFile | None = None) -> Connection:
+    """Return the way in that a complete `.env` names, from where `host` leads there."""
+    user, password, database = credentials.user or "", credentials.password or "", credentials.database or ""
+    return Connection(user, password, host, credentials.port or 0, database, config.options if config else "")
+
+
+def incomplete(env: EnvFile) -> VerificationFailed:
+    """Return the error for a `.env` that lacks one of the five values."""
+    return VerificationFailed(
+        "env-file-incomplete",
+        f"`.env` lacks {', '.join(env.missing)}" if env.exists else "there is no `.env`",
+        why=f"`{env.path}` holds the database's address and password",
+        fix=Fix(Command("up")),
+    )

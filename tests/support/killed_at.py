@@ -1,0 +1,53 @@
+"""Run planodev, and kill it before or after the Nth thing that it changes: `python -m tests.support.killed_at N …`.
+
+It counts what changes an engine, a server, a record or `.env`, so that each statement of a move or an adoption is one
+place to be killed at. It ends by SIGKILL there; where there are fewer places, as planodev does.
+"""
+
+import os
+import runpy
+import signal
+import sys
+
+import psycopg
+
+from planodev.engines.docker.engine import DockerEngine
+from planodev.engines.embedded.engine import EmbeddedEngine
+from planodev.project import records
+from planodev.project.env_file import EnvFile
+
+CHANGES = ("create", "start", "stop", "remove_server", "remove_storage", "psql", "run_inside")
+
+
+class Places:
+    def __init__(self, left):
+        self.left = left
+
+    def come_to(self):
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.left -= 1
+
+    def around(self, owner, name):
+        real = getattr(owner, name)
+
+        def counted(*arguments, **named):
+            self.come_to()
+            result = real(*arguments, **named)
+            self.come_to()
+            return result
+
+        setattr(owner, name, counted)
+
+
+if __name__ == "__main__":
+    places = Places(int(sys.argv.pop(1)))
+    for engine in (DockerEngine, EmbeddedEngine):
+        for name in CHANGES:
+            places.around(engine, name)
+    places.around(records, "write")
+    places.around(EnvFile, "write")
+    for name in ("execute", "commit"):
+        places.around(psycopg.Connection, name)
+    sys.argv[0] = "planodev"
+    runpy.run_module("planodev", run_name="__main__")
