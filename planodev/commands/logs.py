@@ -37,11 +37,11 @@ def logs(context: Context) -> Iterator[str]:
         if have is None or context.options.get("follow"):
             have = running(seen)
         secrets = _secrets(seen)
-        mark = seen.engine.logs_since(have, "")[1] if context.options.get("follow") else ""
-        yield from masked(seen.engine.logs(have, context.options["lines"]), secrets)
+        text, mark = seen.engine.logs(have, context.options["lines"])
+        yield from masked(text, secrets)
         while context.options.get("follow"):
             seen.deadline.restart()
-            text, mark = seen.engine.logs_since(have, mark)
+            text, mark = seen.engine.logs(have, since=mark)
             yield from masked(text, secrets)
             state = None if text else seen.engine.state(have.id)
             if not text and (state is None or state.status not in ("running", "restarting")):

@@ -17,7 +17,7 @@ from planodev.postgres import proof
 from planodev.problems import BadInput, Command, Conflict, Fix, NotReady
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from planodev.conversations.access import Place
     from planodev.engines import Container
@@ -47,12 +47,11 @@ def psql(context: Context, arguments: Sequence[str]) -> Launch | int:
         command, variables = ["psql", *arguments], variables_of(at.connections[0])
         terminal = sys.stdin.isatty() and sys.stdout.isatty()
         found = seen.engine.program(server, command, variables, terminal=terminal)
-        if found is None:
-            streams = Streams(sys.stdin.buffer, sys.stdout.buffer, sys.stderr.buffer)
-            return seen.engine.run_inside(server, command, variables, streams)
+        if found.command is None:
+            return found.run(Streams(sys.stdin.buffer, sys.stdout.buffer, sys.stderr.buffer))
     finally:
         seen.engine.close()
-    return _launch(*found)
+    return _launch(found.command, found.variables)
 
 
 def variables_of(connection: Connection) -> dict[str, str]:
@@ -124,7 +123,7 @@ def _read_only(at: Place) -> Connection:
     return next(connection for connection in told.connections if (connection.host, connection.port) == (host, port))
 
 
-def _launch(command: list[str], variables: dict[str, str]) -> Launch:
+def _launch(command: list[str], variables: Mapping[str, str]) -> Launch:
     # Variables of libpq in this shell would lead elsewhere.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     return Launch(tuple(command), Path.cwd(), {**kept, **variables})

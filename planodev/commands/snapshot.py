@@ -86,7 +86,7 @@ def _dump(at: Place, seen: Seen, target: Path) -> tuple[int, str]:
 
 
 def _run(at: Place, seen: Seen, command: list[str], streams: Streams, done: str) -> None:
-    if seen.engine.run_inside(running(seen), command, variables_of(at.connections[0]), streams):
+    if seen.engine.program(running(seen), command, variables_of(at.connections[0])).run(streams):
         streams.errors.seek(0)
         said = visible(" ".join(streams.errors.read().decode(errors="replace").split()))[:_LINE]
         raise _failed(done, said, f"make room in `{snapshots.directory(seen.project_id)}`" if "space" in said else None)

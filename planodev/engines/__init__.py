@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from planodev.deadline import Limit
-    from planodev.problems import Problem
     from planodev.progress import Progress
     from planodev.project.identity import Owner, Project
 
@@ -251,6 +250,29 @@ class Streams:
     errors: BinaryIO
 
 
+@dataclass(frozen=True)
+class Program:
+    """One of the server's own programs, ready to be run, however long it takes.
+
+    Args:
+        run: runs it with files of this machine; returns its exit code.
+        command: what starts it from this machine, None where that takes a client of the engine that is not there.
+        variables: what that needs in its environment.
+
+    """
+
+    run: Callable[[Streams], int]
+    command: list[str] | None = None
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Log(NamedTuple):
+    """Lines of a server's log, and the mark behind them."""
+
+    text: str
+    mark: str
+
+
 class Engine(Protocol):
     """What a place for Postgres must be able to do. Every method may raise `NoEngine`; `choice` sets `why`.
 
@@ -278,8 +300,8 @@ class Engine(Protocol):
     def state(self, name: str) -> State | None:
         """Return how a container, by name or id, is now; None where there is none."""
 
-    def logs(self, container: Container, lines: int) -> str:
-        """Return the end of the server's log."""
+    def logs(self, container: Container, lines: int = 0, *, since: str = "") -> Log:
+        """Return the last lines of the server's log, or what it has got since the mark of an earlier answer."""
 
     def storage(self, volume: Volume, image: str, *, version: bool = False) -> Storage:
         """Return what the data in a volume is, with `version` also of which one; `image` is a local one to look by."""
@@ -349,23 +371,10 @@ class Engine(Protocol):
         That is the probe container, in `docker` mode, for `life` seconds; or new data where there is none.
         """
 
-    def explain(self, problem: Problem) -> Problem:
-        """Return a problem of a Plano in Docker with what the engine knows of it; the same where it knows nothing."""
-
     def program(
-        self, container: Container, command: list[str], variables: dict[str, str], *, terminal: bool
-    ) -> tuple[list[str], dict[str, str]] | None:
-        """Return what runs one of the server's own programs from this machine, and the variables that it needs.
-
-        Without PGPASSWORD the program takes the server's own way in, see `psql`. None where that takes a client of the
-        engine that this machine does not have: then `run_inside` does.
-        """
-
-    def run_inside(self, container: Container, command: list[str], variables: dict[str, str], streams: Streams) -> int:
-        """Run one of the server's own programs, however long it takes; returns its exit code."""
-
-    def logs_since(self, container: Container, mark: str) -> tuple[str, str]:
-        """Return what the server's log has got since a mark, and the next mark; "" marks the log's end now."""
+        self, container: Container, command: list[str], variables: dict[str, str], *, terminal: bool = False
+    ) -> Program:
+        """Return one of the server's own programs; without PGPASSWORD it takes the server's own way in, see `psql`."""
 
     def disk(self) -> str | None:
         """Return the directory of this machine that holds the engine's data, None where that is elsewhere."""

@@ -55,7 +55,11 @@ def _evidence(database: Database) -> proof.Evidence:
 
 def _explained(seen: Seen, problem: Problem) -> Problem:
     """Return a problem with what the engine knows of it."""
-    return seen.engine.explain(problem) if problem.code in _OUT_OF_REACH and seen.mode == "docker" else problem
+    if problem.code not in _OUT_OF_REACH or seen.mode != "docker":
+        return problem
+    from planodev.engines.docker import unreachable
+
+    return unreachable.explain(seen.engine, problem)
 
 
 def plano_environment(seen: Seen, connection: Connection | None) -> dict[str, str]:

@@ -293,7 +293,7 @@ def _rows(old: Seen, name: str) -> Iterator[bytes]:
         def write() -> int:
             with os.fdopen(writing, "wb") as target:
                 command = ["psql", "-Xq", "-v", "VERBOSITY=terse", "-c", _OUT]
-                return old.engine.run_inside(server, command, variables, Streams(None, target, errors))
+                return old.engine.program(server, command, variables).run(Streams(None, target, errors))
 
         ended = begin(write)
         while True:

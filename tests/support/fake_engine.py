@@ -15,12 +15,14 @@ from planodev.engines import (
     Container,
     EngineInfo,
     Image,
+    Log,
     NameTaken,
     NotToldToGo,
     Observed,
     Output,
     PortTaken,
     Probe,
+    Program,
     State,
     Storage,
     Traits,
@@ -152,8 +154,8 @@ class FakeEngine:
         found = next((one for one in self.containers.values() if name in (one.id, one.name)), None)
         return State(found.state, 1.0) if found else None
 
-    def logs(self, container, lines):
-        return "LOG:  a line of a server's log"
+    def logs(self, container, lines=0, *, since=""):
+        return Log("" if since else "LOG:  a line of a server's log\n", "end")
 
     def storage(self, volume, image, *, version=False):
         return Storage(self.data[volume.name].major, self.data[volume.name].ready)
@@ -225,17 +227,8 @@ class FakeEngine:
 
     def prepare(self, image, mode, life): ...
 
-    def explain(self, problem):
-        return problem
-
-    def program(self, container, command, variables, *, terminal):
-        return None  # it has no programs
-
-    def run_inside(self, container, command, variables, streams):
-        return 1
-
-    def logs_since(self, container, mark):
-        return "", "end"
+    def program(self, container, command, variables, *, terminal=False):
+        return Program(lambda streams: 1)  # it has no programs
 
     def disk(self):
         return None

@@ -16,7 +16,7 @@ from planodev.engines.embedded.engine import EmbeddedEngine
 from planodev.project import records
 from planodev.project.env_file import EnvFile
 
-CHANGES = ("create", "start", "stop", "remove_server", "remove_storage", "psql", "run_inside")
+CHANGES = ("create", "start", "stop", "remove_server", "remove_storage", "psql", "program")
 
 
 class Places:

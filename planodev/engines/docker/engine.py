@@ -17,9 +17,11 @@ from planodev.engines import (
     Container,
     EngineInfo,
     Image,
+    Log,
     Observed,
     Output,
     Probe,
+    Program,
     Server,
     State,
     Storage,
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
 
     from planodev.deadline import Limit
     from planodev.engines.docker.client import Api
-    from planodev.problems import Problem
     from planodev.progress import Progress
 
 # psql ends by itself, also where nobody waits for it any more; an image without coreutils may have no `timeout`. Not by
@@ -166,9 +167,17 @@ class DockerEngine:
         started = datetime.fromisoformat(f"{moment}+00:00").timestamp() if status == "running" and moment else None
         return State(status, started)
 
-    def logs(self, container: Container, lines: int) -> str:
-        text: bytes = self.api.logs(container.id, tail=lines)
-        return text.decode(errors="replace")
+    def logs(self, container: Container, lines: int = 0, *, since: str = "") -> Log:
+        # The mark is the time of the last line, to the nanosecond, "0" of an empty log. The engine takes whole seconds.
+        asked: dict[str, int] = {"tail": max(1, lines)}
+        if since:
+            asked = {"since": int(datetime.fromisoformat(f"{since[:19]}+00:00").timestamp()) if since != "0" else 0}
+        text: bytes = self.api.logs(container.id, timestamps=True, **asked)
+        found = [line.partition(" ") for line in text.decode(errors="replace").splitlines()]
+        new = [(moment, line) for moment, _, line in found if moment > since]
+        shown = new if since else new[len(new) - min(lines, len(new)) :]
+        mark = max((moment for moment, _ in new), default=since or "0")
+        return Log("".join(f"{line}\n" for _, line in shown), mark)
 
     def storage(self, volume: Volume, image: str, *, version: bool = False) -> Storage:
         from planodev.engines.docker import storage
@@ -206,9 +215,6 @@ class DockerEngine:
     def disk(self) -> str | None:
         root = str(self.api.info().get("DockerRootDir") or "")
         return root if self._where.local and Path(root).is_dir() else None
-
-    def explain(self, problem: Problem) -> Problem:
-        return podman.explain(problem, self.api.info()) if self._podman else problem
 
     # Changing
 
@@ -253,32 +259,23 @@ class DockerEngine:
 
         storage.remove(self.api, volume.name)
 
-    def logs_since(self, container: Container, mark: str) -> tuple[str, str]:
-        if not mark:
-            last: bytes = self.api.logs(container.id, tail=1, timestamps=True)
-            return "", last.decode(errors="replace").split(" ")[0] or "0"
-        since = int(datetime.fromisoformat(f"{mark[:19]}+00:00").timestamp()) if mark != "0" else 0
-        text: bytes = self.api.logs(container.id, since=since, timestamps=True)
-        lines = [line.partition(" ") for line in text.decode(errors="replace").splitlines()]
-        new = [(moment, rest) for moment, _, rest in lines if moment > mark]
-        return "".join(f"{rest}\n" for _, rest in new), max((moment for moment, _ in new), default=mark)
-
     # Running the server's programs
 
     def program(
-        self, container: Container, command: list[str], variables: dict[str, str], *, terminal: bool
-    ) -> tuple[list[str], dict[str, str]] | None:
+        self, container: Container, command: list[str], variables: dict[str, str], *, terminal: bool = False
+    ) -> Program:
+        def run(streams: Streams) -> int:
+            return int(self.api.run_attached(container.id, command, variables, streams))
+
         client = executables.find("docker")
         if client is None:
-            return None
+            return Program(run)
         # A socket that planodev has found, docker need not know; of all else it knows more, such as certificates.
         host = ["--host", self._where.url] if self._where.local_socket else []
         # By name alone: the values come from the environment, which no list of processes shows.
         names = [word for name in variables for word in ("-e", name)]
-        return [client, *host, "exec", "-it" if terminal else "-i", *names, container.id, *command], variables
-
-    def run_inside(self, container: Container, command: list[str], variables: dict[str, str], streams: Streams) -> int:
-        return int(self.api.run_attached(container.id, command, variables, streams))
+        words = [client, *host, "exec", "-it" if terminal else "-i", *names, container.id, *command]
+        return Program(run, words, variables)
 
     # Running psql
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from planodev.engines.docker.client import CONFLICT, PODMAN, Refused
 from planodev.engines.docker.labels import LABEL
-from planodev.problems import Command, Fix, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,26 +21,6 @@ def is_podman(version: Mapping[str, Any]) -> bool:
     """Say whether an engine's answer to `version` is Podman's, of either client."""
     names = [item.get("Name") or "" for item in version.get("Components") or []]  # of the SDK's answer
     return (version.get("Platform") or {}).get("Name") == PODMAN or "Podman Engine" in names
-
-
-def explain(problem: Problem, facts: Mapping[str, Any]) -> Problem:
-    """Return a problem of a Plano in Docker with why it cannot reach a database here, and what helps.
-
-    Args:
-        problem: that it does not reach it.
-        facts: the engine's answer to `info`.
-
-    """
-    if not is_rootless(facts):
-        return problem
-    why = (
-        "rootless Podman leads host.docker.internal to an address of the host's network, "
-        "and Postgres listens on 127.0.0.1 alone, so that the network around cannot reach it"
-    )
-    # Source: passt(1), `--map-host-loopback`; containers.conf(5), `pasta_options`.
-    option = 'pasta_options = ["--map-host-loopback", "169.254.1.2"]'
-    fix = Fix(Command("up", "--plano", "native"), f"; or put `{option}` under `[network]` in containers.conf")
-    return replace(problem, why=why, fix=fix)
 
 
 def is_rootless(facts: Mapping[str, Any]) -> bool:

