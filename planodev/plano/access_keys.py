@@ -86,9 +86,14 @@ class Places:
         return not self.beside.is_file() or self.beside.resolve() == self.ours.resolve()
 
     @property
+    def target(self) -> Path:
+        """Return the file to write a key into: the one that planoai looks into."""
+        return self.ours if self.saved else self.beside
+
+    @property
     def file(self) -> str:
-        """Return the file to write a key into, quoted for a shell."""
-        path = self.ours if self.saved else self.beside
+        """Return that file, quoted for a shell."""
+        path = self.target
         return ".env" if path == Path.cwd() / ".env" else quoted(path)
 
 
@@ -118,9 +123,31 @@ def is_placeholder(value: str) -> bool:
     return _PLACEHOLDER.fullmatch(value.strip()) is not None
 
 
+def is_name(text: str) -> bool:
+    """Say whether this can be the name of a variable."""
+    return _NAME.fullmatch(text) is not None
+
+
+def why_not(value: str) -> str | None:
+    """Return why a value cannot be saved as a key, without showing it; None where it can."""
+    if is_placeholder(value):
+        return "it only holds the place of a key"
+    if len(value) < SHORTEST:
+        return f"it has fewer than {SHORTEST} characters"
+    if not env_file.is_plain(value):
+        return "not every reader of `.env` would read it alike: it has a blank, a quote or another unusual character"
+    return None
+
+
 def can_be_saved(value: str) -> bool:
     """Say whether every reader of `.env` reads a value alike when it is written as it is."""
-    return len(value) >= SHORTEST and env_file.is_plain(value) and not is_placeholder(value)
+    return why_not(value) is None
+
+
+def models_of(content: Mapping[str, Any], key: AccessKey) -> list[str]:
+    """Return the models of a parsed configuration that are reached with a key, as it writes them."""
+    found = entries(content, "model_providers") or entries(content, "llm_providers")
+    return [str(one.get("model")) for one in found if one.get("access_key") and _key(str(one["access_key"])) == key]
 
 
 def _key(text: str) -> AccessKey:

@@ -268,22 +268,15 @@ def _absent(code: str, names: Sequence[str], places: Places) -> KeyProblem:
     return KeyProblem(code, message, _save(names, places), level="error", key=names[0], absent=True)
 
 
-def _save(names: Sequence[str], places: Places) -> Fix | str:
-    """Return what puts keys where planoai reads them; a line for each, even after a last line without an end."""
-    each = f"for NAME in {' '.join(names)}; do {{}}; done"
+def _save(names: Sequence[str], places: Places) -> Fix:
+    """Return what puts keys where planoai reads them."""
     them = "it" if len(names) == 1 else "them"
-    if places.in_shell(names[0]):
-        if places.saved:
-            return Fix(Command("up", *places.option, "--save-keys"))
-        if len(names) == 1:
-            return f"`printf '\\n{names[0]}=%s\\n' \"${names[0]}\" >> {places.file}`"
-        copy = "printf '\\n%s=%s\\n' $NAME \"$(printenv $NAME)\""
-        return f"`{each.format(copy)} >> {places.file}`"
-    if len(names) == 1:
-        ask = f"printf '{names[0]}: '; read -rs KEY; printf '\\n{names[0]}=%s\\n' \"$KEY\" >> {places.file}"
-    else:
-        ask = each.format(f"printf '%s: ' $NAME; read -rs KEY; printf '\\n%s=%s\\n' $NAME \"$KEY\" >> {places.file}")
-    return f"`{ask}` reads {them} without showing {them}"
+    if places.in_shell(names[0]) and places.saved:
+        return Fix(Command("up", *places.option, "--save-keys"))
+    copy = ("--from-environment",) if places.in_shell(names[0]) else ()
+    into = "" if places.saved else f" into `{places.file}`"
+    does = f" copies {them}{into}" if copy else f" reads {them}{into} without showing {them}"
+    return Fix(Command("keys", "set", *names, *places.option, *copy), does)
 
 
 def _misread(name: str, value: str, file: str) -> KeyProblem | None:

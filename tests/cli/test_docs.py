@@ -17,7 +17,21 @@ from planodev.engines import failures
 ROOT = Path(__file__).parents[2]
 REFERENCE = "\n".join(page.read_text() for page in sorted((ROOT / "docs/reference").glob("*.md")))
 COMMANDS = (
-    *("up", "down", "status", "conversations", "psql", "logs", "snapshot", "reset", "verify", "run", "env", "doctor"),
+    *(
+        "up",
+        "down",
+        "status",
+        "conversations",
+        "psql",
+        "logs",
+        "snapshot",
+        "reset",
+        "keys",
+        "verify",
+        "run",
+        "env",
+        "doctor",
+    ),
     "production",
 )
 BELOW = (

@@ -121,9 +121,9 @@ def test_the_name_of_the_configuration_and_the_port_are_the_projects_own(make_pr
 
 WITHOUT = (".env", LINE, "")
 REFUSED = {
-    "key missing": (Case([WITHOUT]), "key-not-in-env-file", "read -rs KEY"),
+    "key missing": (Case([WITHOUT]), "key-not-in-env-file", "keys set ANTHROPIC_API_KEY`"),
     "key in the shell": (Case([WITHOUT], SHELL), "key-not-in-env-file", "up --save-keys`"),
-    "key empty": (Case([(".env", LINE, "ANTHROPIC_API_KEY=")]), "key-empty", "read -rs KEY"),
+    "key empty": (Case([(".env", LINE, "ANTHROPIC_API_KEY=")]), "key-empty", "keys set ANTHROPIC_API_KEY`"),
     "key empty, in the shell": (
         Case([(".env", LINE, "ANTHROPIC_API_KEY=")], SHELL),
         "key-empty",

@@ -13,7 +13,7 @@ import pytest
 from planodev import executables
 from planodev.cli.main import main
 from planodev.doctor import plano as doctor_plano
-from planodev.plano import config_file
+from planodev.plano import config_file, providers
 from planodev.plano.validation import Question
 from planodev.project import git
 from planodev.steps import env_file as step
@@ -298,4 +298,5 @@ def test_keys_of_providers_are_handed_on(project):
     complete(project, "ANTHROPIC_API_KEY=a\nMY_LLM=kept\n")
     (project / "config.yaml").write_text("version: v0.4.0\nmodel_providers:\n- model: a/b\n  access_key: $MY_LLM\n")
     assert {"ANTHROPIC_API_KEY=a", "MY_LLM=kept"} <= set(planodev("env").stdout.split())
-    assert not [name for name in ("OPENAI_API_KEY", "MY_LLM", "DATABASE_URL", "PG_PASS") if executables.steers(name)]
+    keys = [key for provider in providers.PROVIDERS for key in provider.keys]
+    assert not [name for name in (*keys, "MY_LLM", "DATABASE_URL", "PG_PASS") if executables.steers(name)]

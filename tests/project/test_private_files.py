@@ -68,6 +68,12 @@ def test_a_directory_of_somebody_else_is_not_swept(tmp_path):
     assert (theirs / "plan.md").read_text() == "mine"
 
 
+def test_a_file_may_have_the_name_of_one_that_the_staging_directory_has(tmp_path):
+    private_files.write_atomically(tmp_path / ".gitignore", b".env\n", 0o644)
+    assert (tmp_path / ".gitignore").read_bytes() == b".env\n"
+    assert os.listdir(tmp_path) == [".gitignore"]
+
+
 @pytest.fixture
 def mounted(tmp_path):
     """Return a file that is a mount of its own, as one that is bound into a container."""
