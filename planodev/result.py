@@ -28,7 +28,7 @@ class Check:
 
     Args:
         name: of the check.
-        state: `ok`, `warning` or `failed`.
+        state: `ok`, `warning`, `failed`, or `skipped` where another check tells why it could not be made.
         message: what was found, the worst first.
         why: its cause.
         fix: what mends it.
@@ -42,6 +42,11 @@ class Check:
     why: str | None = None
     fix: Fix | str | None = None
     others: tuple[Problem, ...] = ()
+
+    @classmethod
+    def skipped(cls, name: str, teller: str) -> Check:
+        """Return a check that could not be made, for what another one tells."""
+        return cls(name, "skipped", f"skipped: see `{teller}`")
 
     def as_json(self) -> dict[str, Any]:
         """Return one entry of `checks` of `doctor --json`, with a `Fix` for the console to render."""

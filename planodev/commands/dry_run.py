@@ -53,7 +53,7 @@ def _configuration(seen: Seen) -> Seen:
     """Judge the configuration as it would be; what the change would mend is told as well."""
     if seen.config.text is None:
         config.look_before_first(seen)
-        return config.with_change(seen, config.from_template(seen))
+        return config.judged(config.with_change(seen, config.from_template(seen)))
     change = config.proposed(seen)
     if change.text is None:
         return config.judged(seen)

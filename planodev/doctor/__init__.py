@@ -66,20 +66,32 @@ def examine(context: Context, *, limit: float = LIMIT) -> Result:
 def _run(name: str, check: Callable[[Subject], Check], subject: Subject, found: dict[str, Check]) -> None:
     try:
         found[name] = check(subject)
-    except NoEngine as error:
-        if name in ("engine", "socket"):
+    except PlanodevError as error:
+        teller = _teller(error)
+        if teller in (name, None) or (name, teller) == ("socket", "engine"):
             found[name] = Check(name, "failed", error.message, error.why, error.fix)
         else:
-            found[name] = Check(name, "failed", "skipped: no engine answers")
-    except PlanodevError as error:
-        found[name] = Check(name, "failed", error.message, error.why, error.fix)
+            found[name] = Check.skipped(name, teller)
     except Exception as error:  # noqa: BLE001  a broken check must not hide the others
         found[name] = Check(name, "failed", f"the check itself failed: {type(error).__name__}", str(error) or None)
 
 
+def _teller(error: PlanodevError) -> str | None:
+    """Return the check that tells of what keeps all others from theirs, so that one cause is told once."""
+    if isinstance(error, NoEngine):
+        return "engine"
+    if error.code == "not-running":
+        return "container"
+    if error.code.startswith(("env-file-", "bad-db-")):
+        return "env-file"
+    return "config" if error.code.startswith(("bad-config-file", "config-")) else None
+
+
 def _result(checks: list[Check]) -> Result:
-    count = {state: sum(check.state == state for check in checks) for state in ("ok", "warning", "failed")}
+    states = [check.state for check in checks]
+    count = {state: states.count(state) for state in ("ok", "warning", "failed", "skipped")}
     said = f"{count['ok']} ok, {number(count['warning'], 'warning')}, {count['failed']} failed"
+    said += f", {count['skipped']} skipped" if count["skipped"] else ""
     error = None
     if count["failed"]:
         first = next(check for check in checks if check.state == "failed")
@@ -90,7 +102,7 @@ def _result(checks: list[Check]) -> Result:
 
 
 def _lines(check: Check) -> list[str | Fix]:
-    mark, indent = {"ok": "✓", "warning": "!", "failed": "✗"}[check.state], " " * 13
+    mark, indent = {"ok": "✓", "warning": "!", "failed": "✗", "skipped": "-"}[check.state], " " * 13
     lines: list[str | Fix] = [f"{mark} {check.name:<11}{check.message}"]
     lines += [indent + line for line in f"why: {check.why}".splitlines()] if check.why else []
     lines += [f"{indent}fix: " + check.fix] if check.fix else []

@@ -11,6 +11,7 @@ from planodev.result import Check, counted
 
 if TYPE_CHECKING:
     from planodev.doctor.subject import Subject
+    from planodev.problems import Problem
 
 LIMIT = 5.0  # seconds to connect
 
@@ -30,7 +31,7 @@ def table(subject: Subject) -> Check:
     """Whether Plano's table is there, and as Plano needs it."""
     facts = subject.evidence().facts
     if facts is None:
-        return Check("table", "failed", "skipped: no login", fix=_fix(subject))
+        return Check.skipped("table", "login")
     problem = state_table.judge(facts, _fix(subject))
     if problem:
         return Check("table", "failed", problem.message, problem.why, problem.fix)
@@ -50,9 +51,22 @@ def storing(subject: Subject) -> Check:
         where = proof.inside(run.engine, have, LIMIT)
         evidence, place = proof.run_by_psql(run.engine, where, connection, LIMIT), "from Plano's network"
     problem = proof.judge(evidence, connection, _fix(subject))
+    teller = _teller(subject, problem) if problem else None
+    if teller:
+        return Check.skipped("proof", teller)
     if problem:
         return Check("proof", "failed", problem.message, problem.why, problem.fix)
     return Check("proof", "ok", f"verified (wrote and read a test conversation {place})")
+
+
+def _teller(subject: Subject, problem: Problem) -> str | None:
+    """Return the check above that tells the same, None where there is none."""
+    facts = subject.evidence().facts
+    if facts is None:
+        login = proof.judge(subject.evidence(), subject.connection())
+        return "login" if login and login.code == problem.code else None
+    table = state_table.judge(facts)
+    return "table" if table and table.code == problem.code else None
 
 
 def _fix(subject: Subject) -> Fix:

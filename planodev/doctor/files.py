@@ -90,7 +90,7 @@ def keys(subject: Subject) -> Check:
     try:
         _ = found.content
     except BadInput:
-        return Check("keys", "failed", "skipped: the configuration cannot be read")
+        return Check.skipped("keys", "config")
     if not found.keys:
         return Check("keys", "ok", "the configuration names none")
     places = access_keys.places(found.path, env, subject.environment)

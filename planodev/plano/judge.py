@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from planodev.plano import models, rules, storage
+from planodev.plano import catalogue, models, rules, storage
 from planodev.plano.access_keys import entries, is_placeholder
 from planodev.plano.providers import FALLBACK
 from planodev.plano.rules import shown
@@ -54,11 +54,25 @@ def judge_config(
         return []
     found = [
         *rules.problems(config, content, port),
+        *_misspelt(config, content, environment),
         *_stored(config, content, option),
         *_storage(config, option),
         *_connection_string(config, environment, mode, option, port),
     ]
     return sorted(dict.fromkeys(found), key=lambda problem: not problem.fatal)
+
+
+def _misspelt(
+    config: ConfigFile, content: Mapping[str, Any], environment: Mapping[str, str] | None
+) -> Iterator[Problem]:
+    for model in models.of(content):
+        better = catalogue.meant(model, environment)
+        if better:
+            path = (*model.path, "model")
+            message = f"no provider is known to have the model `{shown(model.name)}`{config.at(*path)}"
+            name = f"{model.prefix}/{better}"
+            fix = f"did you mean `{name}`? Write `model: {name}` in {config.where(*path)}"
+            yield Problem("model-unknown", message, fix)
 
 
 def stores_nothing(problems: Iterable[Problem]) -> bool:

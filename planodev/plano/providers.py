@@ -95,6 +95,19 @@ OFFERED = tuple(provider for provider in PROVIDERS if provider.base_url != OWNER
 FALLBACK = "anthropic/claude-sonnet-4-6"
 
 
+# What people write for a provider that Plano calls otherwise.
+_OTHER_NAMES = {"claude": "anthropic", "google": "gemini", "together": "together_ai", "azure": "azure_openai"}
+_OTHER_NAMES |= {"bedrock": "amazon_bedrock", "grok": "xai", "moonshot": "moonshotai", "kimi": "moonshotai"}
+
+
+def probable_provider(name: str) -> str | None:
+    """Return the provider that was probably meant by a name that is none's."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name.lower(), list(BY_NAME), n=1, cutoff=0.6)
+    return _OTHER_NAMES.get(name.lower()) or next(iter(near), None)
+
+
 def check_model(model: str) -> str:
     """Return a model that a template can take as it is.
 
@@ -109,8 +122,10 @@ def check_model(model: str) -> str:
         raise ValueError(f"PROVIDER/MODEL, such as `{FALLBACK}`")
     provider = BY_NAME.get(name)
     if provider is None:
-        known = sorted(one.name for one in OFFERED)
-        raise ValueError(f"Plano knows no provider `{name}`; it knows {', '.join(known)}")
+        meant = probable_provider(name)
+        better = f"; did you mean `{meant}/{rest}`?" if meant else ""
+        known = ", ".join(sorted(one.name for one in OFFERED))
+        raise ValueError(f"Plano knows no provider `{name}`{better}; it knows {known}")
     if provider.base_url == OWNER_KNOWS:
         raise ValueError(f"`{name}` needs a base_url of your own: write config.yaml by hand for it")
     return model

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from planodev.plano import models, planoai
 from planodev.plano.access_keys import entries
 from planodev.plano.planoai import MODEL_PORT, PARTS, PROMPT_PORT
-from planodev.plano.providers import BY_NAME, CHAT_INTERFACE, FALLBACK, PROVIDERS
+from planodev.plano.providers import BY_NAME, CHAT_INTERFACE, FALLBACK, PROVIDERS, probable_provider
 from planodev.problems import Command, Fix, Problem
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ _MODEL_LISTENER = f"{{type: model, name: model_listener, port: {MODEL_PORT}}}"
 # Names that planoai's template of Envoy's configuration has for its own clusters.
 _CLUSTERS = {provider.name for provider in PROVIDERS if provider.base_url is None} - {"chatgpt"}
 _CLUSTERS |= {"plano", "arch_internal", "bright_staff", "arch_prompt_gateway_listener", "arch_listener_llm"}
-# What people write for a provider that Plano calls otherwise, and which provider a model without one belongs to.
-_OTHER_NAMES = {"claude": "anthropic", "google": "gemini", "together": "together_ai", "azure": "azure_openai"}
-_OTHER_NAMES |= {"bedrock": "amazon_bedrock", "grok": "xai", "moonshot": "moonshotai", "kimi": "moonshotai"}
+# Which provider a model without one belongs to.
 _FAMILIES = {"claude": "anthropic", "gpt-": "openai", "o1": "openai", "o3": "openai", "o4": "openai"}
 _FAMILIES |= {"gemini": "gemini", "mistral": "mistral", "deepseek": "deepseek", "grok": "xai", "kimi": "moonshotai"}
 _FAMILIES |= {"glm": "zhipu", "mimo": "xiaomi"}
@@ -294,7 +292,7 @@ def _family(name: str) -> str:
 
 
 def _unknown(config: ConfigFile, model: Model) -> Problem:
-    meant = _OTHER_NAMES.get(model.prefix.lower()) or closest(model.prefix.lower(), list(BY_NAME))
+    meant = probable_provider(model.prefix)
     where = config.where(*model.path, "model")
     if meant:
         fix = f"write `model: {meant}/{shown(model.number)}` in {where}"
