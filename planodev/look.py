@@ -299,10 +299,14 @@ def _existing(
         has["port"] = (config.literal_port, config.path.name)
     if observed and observed.volume and observed.volume.image:
         has["image"] = (observed.volume.image, "the volume's label")
+    if observed and observed.volume and observed.volume.plano:
+        has["plano"] = (observed.volume.plano, "the volume's label")
     if observed and observed.container:
         have = observed.container
         has["name"] = (have.name, "the container")
         has["image"] = (have.image, "the container's label")
+        if have.plano:
+            has["plano"] = (have.plano, "the container's label")
         if have.port:
             has["port"] = (have.port, "the container")
     if wanted.port:

@@ -137,7 +137,7 @@ class Volume:
     """A volume of ours; the rest is what it was first made with.
 
     `superuser` is initdb's role, `user` the first one of Plano where that is another; `adopts` the id of the container
-    whose data was, or is being, taken over.
+    whose data was, or is being, taken over; `plano` the mode at that time.
     """
 
     name: str
@@ -147,6 +147,7 @@ class Volume:
     database: str
     adopts: str = ""
     user: str = ""
+    plano: str = ""
 
 
 @dataclass(frozen=True)

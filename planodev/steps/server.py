@@ -9,6 +9,7 @@ from planodev.database import Database, Prepared
 from planodev.decide import port_moved
 from planodev.engines import NameTaken, PortTaken, planning
 from planodev.postgres import proof, table
+from planodev.postgres.connection import host_of
 from planodev.problems import Command, Conflict, Fix
 from planodev.project import settings
 from planodev.result import Outcome
@@ -58,7 +59,12 @@ def bring_up(seen: Seen, plan: Plan, facts: Survey) -> Database:
 def explain(seen: Seen, plan: Plan) -> list[str]:
     """Return why the server is not left as it is."""
     server, data, volume = seen.engine.wording.server, seen.engine.wording.data, seen.observed.volume
+    have = seen.observed.container
+    before = seen.credentials.plano or (have.plano if have else "")
     notes = []
+    if before and before != seen.mode:
+        what = f"DB_HOST becomes `{host_of(seen.mode)}`, and a running Plano has to be started again"
+        notes.append(f"switching from `--plano {before}` to `--plano {seen.mode}`: {what}")
     if plan.discard and volume:
         notes.append(f"{data} `{volume.name}` was never ready (an earlier start was interrupted); recreating it")
     if plan.action == "replace":

@@ -11,7 +11,7 @@ import pytest
 from planodev.commands.down import down
 from planodev.commands.up import up
 from planodev.engines.docker import engine as docker
-from planodev.look import Context
+from planodev.look import Context, look
 from planodev.problems import BadInput, Conflict, VerificationFailed
 from planodev.progress import Silent
 from planodev.project import env_file, identity
@@ -224,6 +224,31 @@ class TestOwnership:
         (project.path / ".env").unlink()
         project.up()
         assert (project.engine.changes, project.env) == ([], before)
+
+    @pytest.mark.parametrize("by", ["container", "volume"])
+    def test_a_lost_env_file_brings_back_the_mode(self, project, engine, by):
+        project.up()
+        (project.path / ".env").unlink()
+        container, data = next(iter(engine.containers.values())), next(iter(engine.data.values()))
+        if by == "container":
+            engine.containers[container.name] = replace(container, plano="native")
+        else:
+            engine.containers.clear()
+            data.volume = replace(data.volume, plano="native")
+        found = look(Context(identity.at(project.path), {}, {}, Silent())).settings.plano
+        assert (found.value, found.source) == ("native", f"the {by}'s label")
+
+    def test_another_mode_is_said_before_anything_is_replaced(self, project, engine):
+        project.up()
+        engine.info = replace(engine.info, local=True)
+        project.up(plano="native", dry_run=True)
+        (said,) = (note for note in project.said.notes if "switching" in note)
+        assert said == (
+            "switching from `--plano docker` to `--plano native`: "
+            "DB_HOST becomes `127.0.0.1`, and a running Plano has to be started again"
+        )
+        project.up(dry_run=True)
+        assert not [note for note in project.said.notes if "switching" in note]
 
     def test_the_database_follows_a_changed_password(self, project):
         project.up()

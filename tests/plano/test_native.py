@@ -46,6 +46,7 @@ def test_switching_the_mode_changes_where_it_listens_and_no_data(shop):
     before, lines = shop.status(), shop.env
     for mode, host, count in (("native", NATIVE, 1), ("docker", DOCKER, 2)):
         done = shop("up", "--plano", mode)
+        assert 0 < done.err.index(f" to `--plano {mode}`: DB_HOST becomes `{host}`") < done.err.index(": replaced")
         assert shop.env == {**lines, "DB_HOST": host}
         assert (len(bindings(shop)), bindings(shop)[0], "0.0.0.0" in bindings(shop)) == (count, NATIVE, False)
         assert ("from this machine" in done.err) == (mode == "native")
@@ -54,6 +55,14 @@ def test_switching_the_mode_changes_where_it_listens_and_no_data(shop):
         assert shop.stored() == ["kept"]
         assert "unchanged" in shop("up").err  # the mode sticks
         assert shop.env["DB_HOST"] == host
+        kept = (shop.path / ".env").read_bytes()
+        (shop.path / ".env").unlink()
+        assert "unchanged, on port" in shop("up").err  # and so do all others where `.env` is lost
+        assert {name: shop.env[name] for name in lines if name.startswith("DB_")} == {
+            **{name: value for name, value in lines.items() if name.startswith("DB_")},
+            "DB_HOST": host,
+        }
+        (shop.path / ".env").write_bytes(kept)
     with shop.login() as session:
         session.execute("DELETE FROM conversation_states")
 

@@ -40,7 +40,9 @@ class FakePostgres:
     """The data in one volume: roles with their passwords, and databases with their rows, None without a table."""
 
     def __init__(self, server, major):
-        self.volume = Volume(server.volume, server.owner, server.superuser, server.image, server.database)
+        self.volume = Volume(
+            server.volume, server.owner, server.superuser, server.image, server.database, plano=server.plano
+        )
         self.roles = {server.superuser: server.password}
         self.databases = {"postgres": None, server.database: None}
         self.major, self.ready = major, False

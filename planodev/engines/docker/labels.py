@@ -67,10 +67,8 @@ def container_of(item: Mapping[str, Any], owner: Owner) -> Container:
 def volume_of(item: Mapping[str, Any], owner: Owner) -> Volume:
     """Return a volume by what the engine lists of it."""
     labels = item["Labels"]
-    superuser, image, database, adopts = (
-        labels.get(LABEL + key, "") for key in ("superuser", "image", "database", "adopts")
-    )
-    return Volume(item["Name"], owner, superuser=superuser, image=image, database=database, adopts=adopts)
+    known = {key: labels.get(LABEL + key, "") for key in ("superuser", "image", "database", "adopts", "plano")}
+    return Volume(item["Name"], owner, **known)
 
 
 def mounted_by(item: Mapping[str, Any]) -> str | None:
