@@ -29,6 +29,7 @@ from tests.support.requirements import engine_answers, planoai_python, require_e
 NEEDS = {
     "api": "docker",
     "judge": "planoai",
+    "machine": "planoai",
     "planoai": "planoai",
     "planoai_reads": "planoai",
     "refused": "envoy",

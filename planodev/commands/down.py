@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from planodev.background import NotDone, within
 from planodev.commands import report
+from planodev.gateway import running
 from planodev.look import Context, forget, look
 from planodev.postgres import queries
 from planodev.problems import BadInput, Command, Fix, Problem
@@ -34,11 +35,15 @@ def down(context: Context) -> Result:
         copies = leftovers.copies(seen) if context.options.get("delete_data") or seen.move_unfinished else []
         try:
             count, held = _held(seen)
+            plano = running.look(seen)
+            loss = running.loses_memory(plano)
+            if loss:
+                seen.progress.notice(loss)
             delete = _deletes(seen, held, copies)
             stopped = [_stop(one) for one in (seen, *copies)]
             if delete:
                 _delete(seen, held, copies)
-            return report.down(seen, stopped=any(stopped), deleted=held if delete else "", count=count)
+            return report.down(seen, plano, stopped=any(stopped), deleted=held if delete else "", count=count)
         finally:
             for one in (seen, *copies):
                 one.engine.close()

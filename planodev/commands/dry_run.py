@@ -9,6 +9,7 @@ from planodev.commands import report
 from planodev.database import Database
 from planodev.decide import Plan, decide, survey
 from planodev.engines import Container
+from planodev.gateway import running
 from planodev.postgres import state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.result import Outcome, Result
@@ -38,15 +39,15 @@ def planned(seen: Seen) -> Result:
     foreign = adopt.wanted(seen)
     if foreign:
         _say(seen, "would be adopted", foreign.name, f"PostgreSQL {foreign.major}")
-        return report.planned(seen)
+        return report.planned(seen, running.look(seen))
     if seen.moves:
         move.announce(seen)
     plan = decide(seen, survey(seen))
     _server(seen, plan)
     database = _database(seen, plan)
     _files(settled, database)
-    _inside(database, running=plan.action == "unchanged")
-    return report.planned(seen)
+    _inside(database, there=plan.action == "unchanged")
+    return report.planned(seen, running.look(seen))
 
 
 def _configuration(seen: Seen) -> Seen:
@@ -95,10 +96,10 @@ def _files(seen: Seen, database: Database) -> None:
         seen.progress.done(keys.outcome(seen, missing))
 
 
-def _inside(database: Database, *, running: bool) -> None:
+def _inside(database: Database, *, there: bool) -> None:
     """Log in where that can be done now: it changes nothing, and shows what would have to follow `.env`."""
     seen, subject, verb = database.seen, f"login as {database.seen.user}", "would be tried"
-    if running:
+    if there:
         problem = login.attempt(database)
         verb = verb if problem else "unchanged"
         if problem and problem.code in login.FOLLOWS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from planodev import engines, executables
+from planodev.gateway import running
 from planodev.plano import judge, storage
 from planodev.postgres import proof, state_table
 from planodev.postgres.connection import host_of
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from planodev.database import Database
+    from planodev.gateway.running import Running
     from planodev.look import Files, Seen
     from planodev.postgres.connection import Connection
     from planodev.problems import NoEngine
@@ -61,7 +63,7 @@ GONE = Problem(
 KEYS = (
     *("engine", "project", "state", "container", "volume", "image", "postgres_version", "port", "addresses", "plano"),
     *("user", "database", "host", "env_file", "config_file", "table", "conversations", "conversations_estimated"),
-    *("data_bytes", "settings"),
+    *("data_bytes", "settings", "running_plano"),
 )
 
 
@@ -69,7 +71,7 @@ def _data(project: Project, evidence: proof.Evidence | None, **known: object) ->
     return dict.fromkeys(KEYS) | {"project": str(project.path)} | inside_of(evidence) | known
 
 
-def data_of(seen: Seen, evidence: proof.Evidence | None) -> dict[str, Any]:
+def data_of(seen: Seen, evidence: proof.Evidence | None, plano: Running) -> dict[str, Any]:
     """Return what is known of a project whose engine answers."""
     have, volume = seen.observed.container, seen.observed.volume
     return _data(
@@ -89,11 +91,12 @@ def data_of(seen: Seen, evidence: proof.Evidence | None) -> dict[str, Any]:
         env_file=str(seen.env.path) if seen.env.exists else None,
         config_file=str(seen.config.path) if seen.config.text is not None else None,
         settings=seen.settings.as_json(),
+        running_plano=plano.as_json(),
     )
 
 
-def lines_of(data: Mapping[str, Any], *, containers: bool = True) -> list[str]:
-    """Return the same as lines of two columns; `containers` as in the engine's traits."""
+def lines_of(data: Mapping[str, Any], plano: Running | None = None, *, containers: bool = True) -> list[str]:
+    """Return the same as lines of two columns, with the state of Plano; `containers` as in the engine's traits."""
     rows = [("state", data["state"])]
     if data["volume"] and not containers:
         rows.append(("data", data["volume"]))
@@ -120,20 +123,27 @@ def lines_of(data: Mapping[str, Any], *, containers: bool = True) -> list[str]:
         engine = engines.EngineInfo(**data["engine"])
         reason = f"{engine.source}; {engine.why}" if engine.why else engine.source
         rows.append(("engine", f"{engine.called} {engine.version} at {engine.endpoint} ({reason})"))
+    if plano:
+        rows.append(("plano", str(plano)))
     return [f"  {name:<16}{value}" for name, value in rows]
 
 
-def up(database: Database, todo: list[Fix | str]) -> Result:
+def up(database: Database, plano: Running, todo: list[Fix | str]) -> Result:
     """Return the end of `up`; `todo` is what has to be done before Plano can start."""
     seen = database.seen
-    data = data_of(seen, database.proved)
+    data = data_of(seen, database.proved, plano)
     said = f"Postgres {data['postgres_version']} is running. {_proved(seen)}"
     first = ["First: " + fix for fix in dict.fromkeys(todo)]
     lines = lines_of(data, containers=seen.engine.traits.containers)
     summary: list[str | Fix | Command] = [said, "", *lines, "", *first, next_command(seen)]
     if not executables.find("planoai"):
         summary += ["      (planoai is not on your PATH yet: pip install planoai)"]
-    return Result("up", data, summary)
+    return Result("up", data, summary, _of_plano(seen, plano))
+
+
+def _of_plano(seen: Seen, plano: Running) -> list[Problem]:
+    problem = running.problem(plano, seen.config)
+    return [problem] if problem else []
 
 
 def _proved(seen: Seen) -> str:
@@ -143,9 +153,9 @@ def _proved(seen: Seen) -> str:
     return "Verified: Plano can store conversations."
 
 
-def planned(seen: Seen) -> Result:
+def planned(seen: Seen, plano: Running) -> Result:
     """Return the end of a dry run."""
-    return Result("up", data_of(seen, None), ["Nothing was changed (dry run)"])
+    return Result("up", data_of(seen, None, plano), ["Nothing was changed (dry run)"], _of_plano(seen, plano))
 
 
 def next_command(seen: Seen) -> Command:
@@ -155,9 +165,9 @@ def next_command(seen: Seen) -> Command:
     return Command("run", "--", "planoai", "up", *([file] if file else []), *(["--docker"] if docker else []))
 
 
-def verify(found: Verified) -> Result:
+def verify(found: Verified, plano: Running) -> Result:
     """Return the end of `verify`."""
-    data, connection = data_of(found.seen, found.evidence), found.connection
+    data, connection = data_of(found.seen, found.evidence, plano), found.connection
     return Result("verify", data, [_can_store(connection)])
 
 
@@ -200,9 +210,9 @@ def production(written: Written) -> Result:
     return Result("production", data, summary)
 
 
-def status(seen: Seen, inside: proof.Evidence | None) -> Result:
+def status(seen: Seen, inside: proof.Evidence | None, plano: Running) -> Result:
     """Return what is there; `inside` is what the server says of itself."""
-    data = data_of(seen, inside)
+    data = data_of(seen, inside, plano)
     up = Command("up")
     hint = {
         "absent": Fix(up, " creates the database"),
@@ -222,10 +232,11 @@ def status(seen: Seen, inside: proof.Evidence | None) -> Result:
     port = None if seen.credentials.foreign_host else data["port"]
     notices = judge.judge_config(seen.config, None, seen.mode, seen.config_option, port)
     notices += silence(seen, inside)
+    notices += _of_plano(seen, plano)
     if seen.lost_data and not seen.observed.container:
         data["engine"]["why"] = data["engine"]["why"].replace("it has this", "it had this")
         notices.append(GONE)
-    lines = lines_of(data, containers=seen.engine.traits.containers)
+    lines = lines_of(data, plano, containers=seen.engine.traits.containers)
     summary: list[str | Fix] = [*lines, *(("", "Next: " + hint) if hint else ())]
     return Result("status", data, summary, notices)
 
@@ -265,7 +276,7 @@ def no_engine(project: Project, files: Files, error: NoEngine) -> Result:
     return Result("status", data, lines_of(data), [notice])
 
 
-def down(seen: Seen, *, stopped: bool, deleted: str, count: int | None = None) -> Result:
+def down(seen: Seen, plano: Running, *, stopped: bool, deleted: str, count: int | None = None) -> Result:
     """Return the end of `down`; `deleted` says what went, "" where nothing did."""
     kept_snapshots = snapshots.every(seen.project_id)
     have, volume = seen.observed.container, seen.observed.volume
@@ -276,6 +287,7 @@ def down(seen: Seen, *, stopped: bool, deleted: str, count: int | None = None) -
         "volume": volume.name if volume else None,
         "conversations": count,
         "snapshots": [one.name for one in kept_snapshots],
+        "running_plano": plano.as_json(),
     }
     if have is None and volume is None:
         return Result("down", data, ["Nothing to stop: this project has no database"])

@@ -28,5 +28,7 @@ def status(context: Context) -> Result:
         return report.no_engine(context.project, files(context), error)
     inside = begin(lambda: queries.look(seen.engine, seen.observed.container, user=seen.user, database=seen.database))
     from planodev.commands import report
+    from planodev.gateway import running
 
-    return report.status(seen, inside())
+    evidence = inside()
+    return report.status(seen, evidence, running.look(seen, evidence))

@@ -90,8 +90,9 @@ def create_or_start(seen: Seen, moving: Move | None) -> Result:
 def finish(seen: Seen, database: Database, moving: Move | None = None) -> Result:
     """Write the project's files while the server starts, then log in, create the table and verify."""
     from planodev.commands import report
+    from planodev.gateway import running
     from planodev.postgres import state_table
-    from planodev.steps import config, env_file, keys, login, plano_running, table, verify
+    from planodev.steps import config, env_file, keys, login, table, verify
 
     seen = env_file.write(seen, database)
     env_file.ignore(seen.project.path, ".env", seen.progress)
@@ -108,5 +109,5 @@ def finish(seen: Seen, database: Database, moving: Move | None = None) -> Result
     if moving:
         database = moving.finish(database)
     remember(database.seen)
-    plano_running.warn(database)
-    return report.up(database, todo)
+    plano = running.look(database.seen, database.proved)
+    return report.up(database, plano, todo)

@@ -28,10 +28,12 @@ def verify(context: Context) -> Result:
 
         seen = hosted.prove(context.project, context.options, context.environment, context.progress)
         return report.verify_elsewhere(seen)
+    from planodev.gateway import running
     from planodev.steps.verify import verify_project
 
     found = look(context)
     try:
-        return report.verify(verify_project(found))
+        verified = verify_project(found)
+        return report.verify(verified, running.look(verified.seen, verified.evidence))
     finally:
         found.engine.close()

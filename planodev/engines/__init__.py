@@ -220,10 +220,25 @@ class Storage:
 
 @dataclass(frozen=True)
 class State:
-    """How a container is now, such as `running`, `exited` or `restarting`, and since when, in seconds since 1970."""
+    """How a container is now, such as `running`, `exited` or `restarting`."""
 
     status: str
-    started: float | None = None
+
+
+@dataclass(frozen=True)
+class Other:
+    """A container that planodev did not create.
+
+    Args:
+        variables: its environment.
+        mounts: what it has from outside, by the place in it.
+        said: what a command that was run in it has printed, "" where it could not be run.
+
+    """
+
+    variables: Mapping[str, str] = field(repr=False)
+    mounts: Mapping[str, str]
+    said: str
 
 
 @dataclass(frozen=True)
@@ -301,8 +316,11 @@ class Engine(Protocol):
     def state(self, name: str) -> State | None:
         """Return how a container, by name or id, is now; None where there is none."""
 
-    def logs(self, container: Container, lines: int = 0, *, since: str = "") -> Log:
-        """Return the last lines of the server's log, or what it has got since the mark of an earlier answer."""
+    def other(self, name: str, command: list[str]) -> Other | None:
+        """Return a container that planodev did not create, None where there is none; `command` is run in it."""
+
+    def logs(self, container: str, lines: int = 0, *, since: str = "") -> Log:
+        """Return the last lines of a log, of a container by id or name, or what is new since the mark of an answer."""
 
     def storage(self, volume: Volume, image: str, *, version: bool = False) -> Storage:
         """Return what the data in a volume is, with `version` also of which one; `image` is a local one to look by."""

@@ -77,7 +77,9 @@ SELECT json_build_object(
   'database', current_database(),
   'search_path', current_setting('search_path'),
   'read_only', current_setting('transaction_read_only')::bool,
-  'server_started', floor(extract(epoch FROM pg_postmaster_start_time())),
+  'sessions', (SELECT json_agg(s.client_port ORDER BY s.client_port) FROM pg_stat_activity s
+    WHERE s.usename = current_user AND s.datname = current_database() AND s.client_port > 0
+      AND s.application_name <> 'planodev'),
   'data_bytes', pg_database_size(current_database()),
   'elsewhere', (SELECT json_agg(schemaname ORDER BY schemaname) FROM pg_tables WHERE tablename = '{NAME}'),
   'table', (SELECT json_build_object(

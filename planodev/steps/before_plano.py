@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.decide import refuse_unreachable
+from planodev.gateway import running
 from planodev.plano import access_keys, judge, storage
-from planodev.problems import BadInput, Command, Fix, Problem, VerificationFailed
-from planodev.steps import plano_running, verify
+from planodev.problems import BadInput, Command, Conflict, Fix, Problem, VerificationFailed
+from planodev.steps import verify
 
 if TYPE_CHECKING:
     from planodev.look import Seen
@@ -24,6 +25,7 @@ def check(seen: Seen) -> None:
 
     Raises:
         VerificationFailed: it would not start, or would not store; with the true cause.
+        Conflict: another has a port that it needs.
 
     """
     if not seen.credentials.foreign_host:
@@ -41,9 +43,21 @@ def check(seen: Seen) -> None:
         seen.progress.notice(problem)
     if error:
         raise VerificationFailed.of(error)
-    older = plano_running.older_than(seen, found.evidence) if found.ours else None
-    if older:
-        seen.progress.notice(older)
+    _refuse_taken(seen, running.look(seen, found.evidence if found.ours else None))
+
+
+def _refuse_taken(seen: Seen, plano: running.Running) -> None:
+    """Refuse a start where another has a port of Plano's; one of the same kind planoai ends first, whosever it is."""
+    found = plano.found
+    if found and found.runs and found.mode == seen.mode:
+        if plano.state == "other-project":
+            seen.progress.notice(running.another(found))
+        return
+    if found and found.runs:
+        raise Conflict.of(running.in_the_way(found, plano.port))
+    problem = running.taken(seen)
+    if problem:
+        raise Conflict.of(problem)
 
 
 def _names_another(seen: Seen) -> bool:

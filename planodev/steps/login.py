@@ -113,7 +113,7 @@ def _refuse_stopped(seen: Seen, server: Container) -> None:
     state = engine.state(server.id)
     if state is None or state.status in ("exited", "dead", "restarting"):
         now = state.status if state else "gone"
-        log = engine.logs(server, ATTEMPTS_LINES).text.strip()
+        log = engine.logs(server.id, ATTEMPTS_LINES).text.strip()
         raise NotReady(
             "server-stopped",
             f"Postgres does not stay up: the {engine.wording.server} `{server.name}` is {now}",
@@ -135,7 +135,7 @@ def end_of(log: str) -> str:
 
 def _late(database: Database, problem: Problem) -> NotReady:
     timeout = database.seen.settings.timeout.value
-    log = database.seen.engine.logs(database.server, LOG_LINES).text.strip()
+    log = database.seen.engine.logs(database.server.id, LOG_LINES).text.strip()
     return NotReady(
         "not-ready-in-time",
         f"Postgres accepted no login within {timeout:g} seconds",

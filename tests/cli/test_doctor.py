@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import http.server
-import json
 import os
 import re
 import socket
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 
 import pytest
 
-from tests.support.ports import free_port, listening
+from tests.support.ports import listening
 from tests.support.requirements import as_root, require
 
 pytestmark = pytest.mark.docker
@@ -304,52 +301,6 @@ def test_planoai_itself(shop, look, tmp_path, program):
         (tmp_path / "bin/planoai").chmod(0o755)
     found = look(shop)["planoai"]
     assert (found["state"], bool(re.search(said, found["message"]))) == (state, True), found
-
-
-@contextlib.contextmanager
-def answering(status):
-    class Answer(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(status if self.path == "/v1/models" else 200)
-            self.end_headers()
-
-        def log_message(self, *_): ...
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1]
-        server.shutdown()
-
-
-def test_a_plano_that_runs_is_judged_by_its_models(shop, look, tmp_path):
-    file = tmp_path / "home/.plano/run/plano.pid"
-    file.parent.mkdir(parents=True)
-    running = subprocess.Popen(["sleep", "60"])
-
-    def found(port, age=0.0):
-        os.utime(file, (time.time() - age,) * 2)
-        config = (shop.path / "config.yaml").read_text()
-        shop.write("config.yaml", re.sub(r"(model_listener\n    port:).*", rf"\1 {port}", config))
-        return look(shop)["plano"]
-
-    try:
-        file.write_text(json.dumps({"envoy_pid": running.pid, "brightstaff_pid": running.pid}))
-        with answering(503) as port:
-            check = found(port)
-            assert (check["state"], "503" in check["why"]) == ("failed", True), check
-            assert "brightstaff.log" in check["fix"]
-        check = found(free_port())
-        assert (check["state"], "returns nothing" in check["why"]) == ("failed", True), check
-        with answering(200) as port:
-            assert found(port)["state"] == "ok"
-            check = found(port, age=100_000)
-            assert (check["state"], "lost its only connection" in check["message"]) == ("failed", True), check
-            assert "planoai down" in check["fix"]
-    finally:
-        running.kill()
-        running.wait()
-    with answering(200) as port:
-        assert (found(port)["state"], "port" in found(port)["message"]) == ("ok", True)
 
 
 def test_a_search_path_of_the_connection_string_and_a_configuration_elsewhere_are_looked_at_as_plano_does(shop, look):

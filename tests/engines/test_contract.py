@@ -118,9 +118,9 @@ def test_what_was_created_is_seen_as_it_was_asked_for(on):
     assert on.engine.kept_password(server) == "first one"
     assert not {server.name, volume.name} & set(seen.taken)
     assert seen.published.get(on.port) is None
-    text, mark = on.engine.logs(server, 5)
+    text, mark = on.engine.logs(server.id, 5)
     assert text.strip()
-    assert on.engine.logs(server, since=mark).text == ""
+    assert on.engine.logs(server.id, since=mark).text == ""
 
 
 def test_psql_runs_by_the_servers_own_way_in_and_as_plano_from_where_plano_is(on):

@@ -1,11 +1,6 @@
-"""Where Plano runs, natively or in Docker, and a Plano that has been running for longer than its database."""
+"""Where Plano runs: natively or in Docker."""
 
 from __future__ import annotations
-
-import json
-import os
-import subprocess
-import time
 
 import pytest
 
@@ -65,58 +60,3 @@ def test_switching_the_mode_changes_where_it_listens_and_no_data(shop):
         (shop.path / ".env").write_bytes(kept)
     with shop.login() as session:
         session.execute("DELETE FROM conversation_states")
-
-
-def codes(done):
-    return [warning["code"] for warning in done.json["warnings"]]
-
-
-@pytest.fixture
-def plano(api, stranger):
-    """Return a function that runs a container which is called as Plano's."""
-    if any("/plano" in item["Names"] for item in api.containers(all=True)):
-        pytest.skip("a container `plano` exists here")
-    return lambda: stranger("plano")
-
-
-def test_a_plano_in_docker_that_outlived_its_database_is_told(project, plano):
-    project("up", "--model", "ollama/llama3.1")
-    plano()
-    assert "plano-outlived-postgres" not in codes(project("up", "--json"))
-    time.sleep(2.5)
-    project("down", "--keep-data")
-    told = project("up", "--json").json["warnings"]
-    assert [w["fix"] for w in told if w["code"] == "plano-outlived-postgres"] == [
-        f"`planoai down --docker`, then `planodev -C {project.path} run -- planoai up --docker`"
-    ]
-    assert codes(project("up", "--json")).count("plano-outlived-postgres") == 1
-
-
-def test_a_native_plano_that_outlived_its_database_is_told(shop, tmp_path):
-    # The real planoai would end the process whose number it finds there.
-    (tmp_path / "planoai").write_text("#!/bin/sh\necho started\n")
-    (tmp_path / "planoai").chmod(0o755)
-    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    home = tmp_path / "home"
-    file = home / ".plano/run/plano.pid"
-    file.parent.mkdir(parents=True)
-    running = subprocess.Popen(["sleep", "60"])
-
-    def warned(pid, age):
-        file.write_text(json.dumps({"envoy_pid": pid, "brightstaff_pid": pid}))
-        os.utime(file, (time.time() - age,) * 2)
-        up = "plano-outlived-postgres" in codes(shop("up", "--json", HOME=str(home)))
-        run = shop("run", "--", "planoai", "up", HOME=str(home), PATH=path)
-        assert ("started\n", up) == (run.out, "[plano-outlived-postgres]" in run.err)
-        return up
-
-    try:
-        assert warned(running.pid, 100_000)
-        assert not warned(running.pid, 0)
-    finally:
-        running.kill()
-        running.wait()
-    assert not warned(running.pid, 100_000)
-    for text in ("", "{}", "no json", '{"brightstaff_pid": "x"}', "[]"):
-        file.write_text(text)
-        assert "plano-outlived-postgres" not in codes(shop("up", "--json", HOME=str(home)))

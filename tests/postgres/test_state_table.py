@@ -14,7 +14,7 @@ GOOD = {
     "database": "plano",
     "search_path": '"$user", public',
     "read_only": False,
-    "server_started": 1795312949,
+    "sessions": None,
     "data_bytes": 7708007,
     "elsewhere": ["public"],
     "table": {

@@ -19,6 +19,7 @@ from planodev.engines import (
     NameTaken,
     NotToldToGo,
     Observed,
+    Other,
     Output,
     PortTaken,
     Probe,
@@ -104,7 +105,7 @@ class FakePostgres:
             "lock": None,
         }
         there = self.databases[database] is not None
-        return {**version, **known, "server_started": 1, "data_bytes": 8_000_000, "table": found if there else None}
+        return {**version, **known, "sessions": None, "data_bytes": 8_000_000, "table": found if there else None}
 
 
 class FakeEngine:
@@ -154,7 +155,10 @@ class FakeEngine:
 
     def state(self, name):
         found = next((one for one in self.containers.values() if name in (one.id, one.name)), None)
-        return State(found.state, 1.0) if found else None
+        return State(found.state) if found else None
+
+    def other(self, name, command):
+        return Other({}, {}, "") if name in self.others else None
 
     def logs(self, container, lines=0, *, since=""):
         return Log("" if since else "LOG:  a line of a server's log\n", "end")

@@ -19,6 +19,7 @@ from planodev.engines import (
     Image,
     Log,
     Observed,
+    Other,
     Output,
     Probe,
     Program,
@@ -163,16 +164,26 @@ class DockerEngine:
             if error.status != NOT_FOUND:
                 raise
             return None
-        status, moment = state["Status"], state.get("StartedAt", "")[:19]
-        started = datetime.fromisoformat(f"{moment}+00:00").timestamp() if status == "running" and moment else None
-        return State(status, started)
+        return State(state["Status"])
 
-    def logs(self, container: Container, lines: int = 0, *, since: str = "") -> Log:
+    def other(self, name: str, command: list[str]) -> Other | None:
+        try:
+            item = self.api.inspect_container(name)
+            runs = item["State"]["Status"] == "running"
+            said = self.api.exec_run(item["Id"], command, {})[1] if runs else b""
+        except Refused as error:
+            if error.status not in (NOT_FOUND, CONFLICT):
+                raise
+            return None  # gone, or stopped, meanwhile
+        mounts = {mount["Destination"]: mount.get("Source", "") for mount in item.get("Mounts") or []}
+        return Other(labels.variables_of(item["Config"]), mounts, said.decode(errors="replace"))
+
+    def logs(self, container: str, lines: int = 0, *, since: str = "") -> Log:
         # The mark is the time of the last line, to the nanosecond, "0" of an empty log. The engine takes whole seconds.
         asked: dict[str, int] = {"tail": max(1, lines)}
         if since:
             asked = {"since": int(datetime.fromisoformat(f"{since[:19]}+00:00").timestamp()) if since != "0" else 0}
-        text: bytes = self.api.logs(container.id, timestamps=True, **asked)
+        text: bytes = self.api.logs(container, timestamps=True, **asked)
         found = [line.partition(" ") for line in text.decode(errors="replace").splitlines()]
         new = [(moment, line) for moment, _, line in found if moment > since]
         shown = new if since else new[len(new) - min(lines, len(new)) :]

@@ -1,0 +1,1 @@
+"""The Plano that runs on this machine."""

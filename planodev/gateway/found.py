@@ -1,0 +1,161 @@
+"""What can be seen of a Plano on this machine: its processes or its container, its sockets, and where it was started.
+
+Sources: planoai 0.4.39 `consts.py` (one container called `plano`, one PID file), `native_runner.py:175-250` (the
+programs, their environment and logs), `docker_cli.py:67-130` (what is mounted, and the whole
+environment).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from planodev.plano import planoai
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from planodev.engines import Engine
+    from planodev.look import Seen
+
+RUN = ".plano/run"
+_MOUNTED = "/app/plano_config.yaml"
+_LOG_END = 65_536  # bytes
+# In Plano's container: its TCP sockets, then the names of its processes. It has no `ss`; `cat` it has.
+_SOCKETS_AND_PROCESSES = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; cat /proc/[0-9]*/comm"
+# Of /proc/net/tcp: local and remote port of an established connection; source: proc(5).
+_ESTABLISHED = re.compile(r"^\s*\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F]+:([0-9A-F]{4}) 01 ", re.MULTILINE)
+
+
+class Socket(NamedTuple):
+    """The two ports of an established connection."""
+
+    local: int
+    remote: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """One Plano.
+
+    Args:
+        mode: where it runs, `docker` or `native`.
+        where: for people, such as `process 4711`.
+        brightstaff: whether the part that talks to the database runs.
+        envoy: whether the part that listens runs.
+        directory: where it was started, None where that cannot be seen.
+        variables: the environment that it was started with, as far as that can be seen.
+        sockets: of brightstaff, or of its container; None where they cannot be seen.
+
+    """
+
+    mode: str
+    where: str
+    brightstaff: bool
+    envoy: bool
+    directory: Path | None = None
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    sockets: tuple[Socket, ...] | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether any of it runs."""
+        return self.brightstaff or self.envoy
+
+    @property
+    def stop(self) -> str:
+        """What stops it."""
+        return "planoai down --docker" if self.mode == "docker" else "planoai down"
+
+
+def find(seen: Seen) -> list[Found]:
+    """Return each Plano on this machine, those that run first; one that has died is told as well."""
+    found = [native(seen.environment), _in_docker(seen)]
+    return sorted((one for one in found if one), key=lambda one: not one.runs)
+
+
+def home(environment: Mapping[str, str]) -> Path:
+    """Return the directory below which planoai has what it writes."""
+    return Path(environment["HOME"]) if environment.get("HOME") else Path.home()
+
+
+def native(environment: Mapping[str, str]) -> Found | None:
+    """Return the Plano that planoai has started as processes of this user, None where it has none."""
+    try:
+        numbers = json.loads((home(environment) / planoai.PID_FILE).read_text())
+        brightstaff, envoy = (_process(numbers.get(f"{name}_pid"), name) for name in ("brightstaff", "envoy"))
+    except (OSError, ValueError, AttributeError):
+        return None
+    alive = brightstaff or envoy
+    if alive is None:
+        return Found("native", "its processes have ended", brightstaff=False, envoy=False)
+    variables, directory, sockets = _facts(alive)
+    where = f"process {alive.pid}"
+    return Found(
+        "native", where, brightstaff is not None, envoy is not None, directory, variables, brightstaff and sockets
+    )
+
+
+def _process(number: object, name: str) -> Any:  # noqa: ANN401  psutil is loaded late
+    """Return a process that still is this program, None where its number is free or another's by now."""
+    import psutil
+
+    if not isinstance(number, int):
+        return None
+    with suppress(psutil.Error, ValueError, OverflowError):
+        process = psutil.Process(number)
+        if process.status() != psutil.STATUS_ZOMBIE and name in (Path(word).name for word in process.cmdline()[:2]):
+            return process
+    return None
+
+
+def _facts(process: Any) -> tuple[dict[str, str], Path | None, tuple[Socket, ...] | None]:  # noqa: ANN401
+    import psutil
+
+    variables: dict[str, str] = {}
+    directory, sockets = None, None
+    with suppress(psutil.Error, OSError):
+        variables = process.environ()
+    with suppress(psutil.Error, OSError):
+        directory = Path(process.cwd())
+    with suppress(psutil.Error, OSError):
+        both = [one for one in process.net_connections("tcp") if one.status == psutil.CONN_ESTABLISHED]
+        sockets = tuple(Socket(one.laddr.port, one.raddr.port) for one in both)
+    return variables, directory, sockets
+
+
+def _in_docker(seen: Seen) -> Found | None:
+    # The names that the look has found save a question where there is none, as on most days.
+    if planoai.CONTAINER not in seen.observed.taken:
+        return None
+    other = seen.engine.other(planoai.CONTAINER, ["sh", "-c", _SOCKETS_AND_PROCESSES])
+    if other is None or _MOUNTED not in other.mounts:
+        return None
+    names = other.said.splitlines()
+    sockets = tuple(Socket(int(local, 16), int(remote, 16)) for local, remote in _ESTABLISHED.findall(other.said))
+    directory = other.variables.get("PWD") or str(Path(other.mounts[_MOUNTED]).parent)
+    where, parts = f"container `{planoai.CONTAINER}`", ("brightstaff" in names, "envoy" in names)
+    return Found("docker", where, *parts, Path(directory), other.variables, sockets if other.said else None)
+
+
+def log(found: Found, environment: Mapping[str, str], engine: Engine) -> str:
+    """Return the end of what a Plano has written: brightstaff's words first, since Envoy only misses it."""
+    if found.mode == "docker":
+        return engine.logs(planoai.CONTAINER, 200).text
+    texts = []
+    for name in ("envoy", "brightstaff"):
+        with suppress(OSError):
+            raw = (home(environment) / RUN / f"logs/{name}.log").read_bytes()
+            texts.append(raw[-_LOG_END:].decode(errors="replace"))
+    return "\n".join(texts)
+
+
+def rendered(environment: Mapping[str, str]) -> str:
+    """Return the configuration that the last native Plano was given, with its variables substituted; it has secrets."""
+    with suppress(OSError, UnicodeDecodeError):
+        return (home(environment) / RUN / "plano_config_rendered.yaml").read_text()
+    return ""

@@ -1,0 +1,283 @@
+"""Whose Plano runs here, and whether it remembers: judged by its connection to the database, never by start times.
+
+Plano opens one connection when it starts, and never another: once that is lost, chats are answered without a history.
+Source: Plano 0.4.36 `crates/brightstaff/src/state/postgresql.rs`.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from planodev.decide import other_database
+from planodev.engines import ports
+from planodev.gateway import found as places
+from planodev.plano import planoai, rules, storage
+from planodev.postgres.connection import LOOPBACK
+from planodev.problems import BadInput, Command, Fix, Problem
+from planodev.project.secrets import masked, secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from planodev.gateway.found import Found
+    from planodev.look import Seen
+    from planodev.plano.config_file import ConfigFile, KeyPath
+    from planodev.postgres.proof import Evidence
+
+State = Literal[
+    "not-running", "connected", "without-memory", "without-variables", "other-project", "died", "port-taken"
+]
+
+
+@dataclass(frozen=True)
+class Running:
+    """The state of Plano for one project.
+
+    Args:
+        state: `connected` to the project's database; `without-memory`, which has no connection to it;
+            `without-variables`, which was started with `${DB_USER}` and the like as they stand; that of an
+            `other-project`; `died` since it was started; `port-taken` by something that is no Plano; `not-running`.
+        port: of the model listener.
+        found: what was seen of it, None where there is none.
+        why: the cause, or who has the port.
+
+    """
+
+    state: State
+    port: int
+    found: Found | None = None
+    why: str | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether a Plano of this project runs, however well."""
+        return self.state in ("without-memory", "without-variables", "connected") or (
+            self.state == "died" and self.found is not None and self.found.runs
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return `running_plano` of `--json`."""
+        found = self.found
+        return {
+            "state": self.state,
+            "mode": found.mode if found else None,
+            "directory": str(found.directory) if found and found.directory else None,
+            "port": self.port,
+            "why": self.why,
+        }
+
+    def __str__(self) -> str:
+        """Return it as `status` shows it."""
+        said = self.state.replace("-", " ")
+        if self.state == "not-running" or self.found is None:
+            return said if self.why is None else f"{said}: {self.why}"
+        if self.state == "other-project":
+            return f"that of {self.found.directory or 'another project'} ({self.found.where})"
+        return f"{'running, ' if self.runs and self.state != 'died' else ''}{said} ({self.found.where})"
+
+
+def look(seen: Seen, evidence: Evidence | None = None) -> Running:
+    """Return the state of Plano for a project; nothing is changed.
+
+    Args:
+        seen: the project.
+        evidence: what the database says of itself, where it was asked: its sessions confirm the connection.
+
+    """
+    port, facts = model_port(seen.config), evidence.facts if evidence else None
+    judged = [_judged(seen, one, facts) for one in places.find(seen)]
+    mine = next((one for one in judged if one.state not in ("other-project", "not-running")), None)
+    one = mine or next((one for one in judged if one.state == "other-project"), None)
+    if one:
+        return replace(one, port=port)
+    holder = _holder(seen, port)
+    return Running("port-taken", port, why=holder) if holder else Running("not-running", port)
+
+
+def _judged(seen: Seen, found: Found, facts: Mapping[str, Any] | None) -> Running:
+    if not found.runs:
+        return _ended(seen, found)
+    if _is_connected(seen, found, facts):
+        return Running("connected", 0, found)
+    if not _is_ours(seen, found):
+        return Running("other-project", 0, found)
+    lacks = [name for name in _needed(seen.config) if found.variables and name not in found.variables]
+    if lacks:
+        return Running("without-variables", 0, found, f"it was started without {', '.join(lacks)}")
+    if found.brightstaff and (found.envoy or found.mode == "docker"):
+        return Running("without-memory", 0, found, "it has no connection to this database, and never opens another")
+    part = "Envoy" if found.brightstaff else "brightstaff"
+    return Running("died", 0, found, cause(seen, found) or f"{part} has ended, and its log does not say why")
+
+
+def _ended(seen: Seen, found: Found) -> Running:
+    """Judge one of which nothing runs: whoever stops it with planoai leaves nothing of it behind."""
+    why = cause(seen, found)
+    if found.mode == "native":
+        last = places.rendered(seen.environment)
+        if not any(f":{port}/" in last for port in _ports(seen)) and "${DB_" not in last:
+            return Running("not-running", 0)  # another project's, or none that would store
+        if "${DB_" in last and why:
+            return Running("without-variables", 0, found, why)
+    return Running("died", 0, found, why) if why else Running("not-running", 0)
+
+
+def _is_connected(seen: Seen, found: Found, facts: Mapping[str, Any] | None) -> bool:
+    wanted = _ports(seen)
+    mine = [socket for socket in found.sockets or () if socket.remote in wanted]
+    if not mine or facts is None or other_database(seen):
+        return bool(mine)
+    sessions = facts.get("sessions") or []
+    # The way to a container leads through a proxy of Docker's, whose port the server sees.
+    direct = found.mode == "native" and not seen.engine.traits.containers
+    return any(socket.local in sessions for socket in mine) if direct else bool(sessions)
+
+
+def _ports(seen: Seen) -> set[int]:
+    """Return the ports of the database that the project's Plano stores in."""
+    other = other_database(seen)
+    if other:
+        return {port for _, port in other.hosts}
+    have = seen.observed.container
+    return {port for port in (seen.credentials.port, have.port if have else None) if port}
+
+
+def _is_ours(seen: Seen, found: Found) -> bool:
+    """Say whether a Plano was started for this project: in its directory, or with its password."""
+    here = seen.project.path
+    if found.directory == here:
+        return True
+    if found.directory and (found.directory / ".env").is_file():
+        return False
+    if found.directory and here in found.directory.parents:
+        return True
+    password = found.variables.get("DB_PASS")
+    return bool(password) and password == seen.env.values.get("DB_PASS")
+
+
+def _needed(config: ConfigFile) -> list[str]:
+    try:
+        return storage.variables(config.connection_string or "")
+    except BadInput:  # which is told as that
+        return []
+
+
+def model_port(config: ConfigFile) -> int:
+    """Return the port of the model listener, which planoai adds where there is none."""
+    return listeners(config)[0]
+
+
+def listeners(config: ConfigFile) -> list[int]:
+    """Return the ports of all listeners, that of the model listener first."""
+    try:
+        found = rules.listeners_of(config.content or {})
+    except BadInput:  # which is told as that
+        found = []
+    numbers = [(kind, entry.get("port")) for _, entry, kind in found]
+    model = next((port for kind, port in numbers if kind == "model" and isinstance(port, int)), planoai.MODEL_PORT)
+    return list(dict.fromkeys([model, *(port for _, port in numbers if isinstance(port, int))]))
+
+
+def _holder(seen: Seen, port: int) -> str | None:
+    """Return who listens at a port where Plano would, None where it is free, or on another machine."""
+    if seen.mode == "docker" and not seen.engine.info.local:
+        return None
+    return seen.observed.published.get(port) or ports.holder(port, (LOOPBACK,))
+
+
+def taken(seen: Seen) -> Problem | None:
+    """Return the problem of the first listener's port that something has which is no Plano, None where all are free."""
+    for port in listeners(seen.config):
+        holder = _holder(seen, port)
+        if holder:
+            return port_taken(seen.config, port, holder)
+    return None
+
+
+def port_taken(config: ConfigFile, port: int, holder: str) -> Problem:
+    """Return the problem of a listener's port that another has."""
+    path: KeyPath = ("listeners",)
+    with suppress(BadInput):  # which is told as that
+        written = rules.listeners_of(config.content or {})
+        path = next((path for path, entry, _ in written if entry.get("port") == port), path)
+    fix = f"stop that program, or write another `port:` for the listener in {config.where(*path)}"
+    text = f"port {port}, where Plano is to listen, is taken by {holder}"
+    return Problem("plano-port-taken", text, fix, "it is no Plano that this project could use")
+
+
+# What a line of brightstaff's, Envoy's or the shell's looks like that tells an end; source: Plano 0.4.36
+# `crates/brightstaff/src/main.rs` (tracing), Rust's own panics, Envoy 1.37 `server.cc`.
+_FATAL = re.compile(r"panicked at|\berror\b|\bcritical\b|\bfatal\b|\bfailed\b", re.IGNORECASE)
+_NOISE = re.compile(r"\x1b\[[0-9;]*m|^\W*\d{4}-\d\d-\d\d[T ][\d:.,]+Z?\W*\s*(?=\S)")
+_LONGEST = 300  # characters
+
+
+def cause(seen: Seen, found: Found) -> str | None:
+    """Return the line of a Plano's log that says why it has ended, without secrets; None where none does."""
+    lines = places.log(found, seen.environment, seen.engine).splitlines()
+    told = [line for line in lines if _FATAL.search(line)]
+    if not told:
+        return None
+    at = max(index for index, line in enumerate(lines) if line == told[-1])
+    # Rust writes the message of a panic below the line that says where it was.
+    last = " ".join([lines[at], *lines[at + 1 : at + 2]]) if "panicked at" in lines[at] else lines[at]
+    last = re.sub(r"(://[^:/@\s]*:)[^@\s]*@", r"\1***@", _NOISE.sub("", _NOISE.sub("", last)))
+    said = " ".join(masked(last, secrets(seen)))
+    return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
+
+
+def problem(running: Running, config: ConfigFile) -> Problem | None:
+    """Return what is to be said of a Plano that does not remember, or cannot be started; None where all is well."""
+    found = running.found
+    if running.state == "port-taken":
+        return port_taken(config, running.port, running.why or "another program")
+    if running.state in ("not-running", "connected") or found is None:
+        return None
+    if running.state == "other-project":
+        return another(found)
+    code, text = {
+        "without-memory": (
+            "plano-without-memory",
+            f"Plano is running ({found.where}) without its connection to this database, and answers without history",
+        ),
+        "without-variables": (
+            "plano-without-variables",
+            "Plano was started without `planodev run`, and takes `${DB_USER}` and the like as they stand",
+        ),
+        "died": ("plano-died", f"Plano has died since it was started ({found.where})"),
+    }[running.state]
+    return Problem(code, text, restart(found), running.why)
+
+
+def another(found: Found) -> Problem:
+    """Return what is to be said where the only Plano of this machine is another project's."""
+    whose = f"`{found.directory}`" if found.directory else "another project"
+    text = f"the Plano that runs ({found.where}) is that of {whose}"
+    why = "there is one Plano for each machine, and starting another one ends it"
+    return Problem("plano-of-another-project", text, f"`{found.stop}` stops it, once nobody needs it there", why)
+
+
+def in_the_way(found: Found, port: int) -> Problem:
+    """Return the problem of a Plano of the other kind, natively or in Docker, that planoai would not end first."""
+    text = f"port {port}, where Plano is to listen, is taken by the Plano that runs ({found.where})"
+    whose = f"it was started in `{found.directory}`" if found.directory else None
+    return Problem("plano-port-taken", text, f"`{found.stop}` stops it", whose)
+
+
+def restart(found: Found) -> Fix:
+    """Return what stops a Plano and starts it again."""
+    docker = ("--docker",) if found.mode == "docker" else ()
+    return Fix(f"`{found.stop}`, then ", Command("run", "--", "planoai", "up", *docker))
+
+
+def loses_memory(running: Running) -> Problem | None:
+    """Return what `down` says where a Plano is about to lose its connection."""
+    if running.state != "connected" or running.found is None:
+        return None
+    text = f"Plano is running ({running.found.where}), and loses its memory with Postgres: it never connects again"
+    again = restart(running.found).parts[-1]
+    fix = Fix(f"`{running.found.stop}` stops it; after the next ", Command("up"), " ", again, " starts it again")
+    return Problem("plano-loses-memory", text, fix)

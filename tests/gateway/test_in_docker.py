@@ -1,0 +1,80 @@
+"""A Plano in a container, judged by what can be seen of that from outside."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+pytestmark = pytest.mark.docker
+
+
+def codes(done):
+    return [warning["code"] for warning in done.json["warnings"]]
+
+
+# What a container of Plano shows: its two programs by name, and brightstaff's one connection, which psql holds here.
+STAND_IN = """
+cp "$(command -v sleep)" /tmp/envoy && /tmp/envoy 300 &
+cp /usr/lib/postgresql/*/bin/psql /tmp/brightstaff && cd /tmp
+sleep 300 | PGPASSWORD=$DB_PASS ./brightstaff -h "$DB_HOST" -p "$DB_PORT" -U "$DB_USER" "$DB_NAME"
+sleep 300
+"""
+
+
+@pytest.fixture
+def plano(api, stranger):
+    """Return a function that starts a container as `planoai up --docker` does, with these variables."""
+    if any("/plano" in item["Names"] for item in api.containers(all=True)):
+        pytest.skip("a container `plano` exists here")
+
+    def start(project, **variables):
+        mount = f"{project.path}/config.yaml:/app/plano_config.yaml:ro"
+        given = {"PWD": str(project.path), **variables}
+        return stranger(
+            "plano",
+            Entrypoint=["sh", "-c", STAND_IN],
+            Env=[f"{name}={value}" for name, value in given.items()],
+            HostConfig={"Binds": [mount], "ExtraHosts": ["host.docker.internal:host-gateway"]},
+        )
+
+    return start
+
+
+def until(state, project):
+    end = time.monotonic() + 20
+    while project.status()["running_plano"]["state"] != state:
+        assert time.monotonic() < end, project.status()["running_plano"]
+
+
+def test_a_plano_in_docker_is_judged_by_its_own_connection(make_project, plano):
+    project, other = make_project(), make_project("other")
+    project("up", "--model", "ollama/llama3.1")
+    plano(project, **project.env)
+    until("connected", project)
+    assert codes(project("up", "--json")) == []
+    seen = other("up", "--model", "ollama/llama3.1", "--json").json
+    assert seen["data"]["running_plano"]["state"] == "other-project"
+    assert str(project.path) in seen["warnings"][-1]["message"]
+    assert codes(project("down", "--keep-data", "--json")) == ["plano-loses-memory"]
+    told = project("up", "--json").json["warnings"]
+    assert [(w["code"], w["fix"]) for w in told] == [
+        (
+            "plano-without-memory",
+            f"`planoai down --docker`, then `planodev -C {project.path} run -- planoai up --docker`",
+        )
+    ]
+    refused = project("run", "--", "planoai", "up", code=4)  # natively, where the container has the port
+    assert "[plano-port-taken]" in refused.err
+
+
+def test_a_plano_in_docker_that_was_started_by_hand_is_named_as_that(project, plano):
+    project("up", "--model", "ollama/llama3.1")
+    plano(project)
+    until("without-variables", project)
+
+
+def test_a_container_that_is_called_plano_and_is_none_is_left_out(project, plano, stranger):
+    project("up", "--model", "ollama/llama3.1")
+    stranger("plano")
+    assert project.status()["running_plano"]["state"] == "not-running"
