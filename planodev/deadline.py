@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 
-# Gives the seconds that may still be waited, asked anew before each wait.
+# Gives the seconds that may still be waited, asked again before each wait.
 Limit = Callable[[], float]
 # Seconds that a wait gets after the end: to say what is wrong the server is looked at once more.
 GRACE = 0.5
@@ -25,7 +25,7 @@ class Deadline:
         self.restart()
 
     def restart(self) -> None:
-        """Begin anew, after something that takes as long as it takes: a pull, a copy, a question to the user."""
+        """Start again, after something that takes as long as it takes: a pull, a copy, a question to the user."""
         self._ends = time.monotonic() + self._seconds
 
     def left(self, most: float = math.inf) -> float:

@@ -277,10 +277,10 @@ def refuse_beside(seen: Seen, foreign: Foreign | None) -> None:
     raise Conflict(
         "database-made-by-hand",
         f"the container `{name}` is a PostgreSQL {foreign.major} that planodev did not create",
-        why="it may hold this project's conversations, and a second database beside it would be empty",
+        why="it may hold this project's conversations, and a second database would be empty",
         fix=Fix(
-            *(Command("up", "--adopt"), " takes its data, user and password over; "),
-            *(Command("up", "--name", f"{name}-{seen.project.slug}"), " creates a new one beside it"),
+            *(Command("up", "--adopt"), " imports its data, user and password; "),
+            *(Command("up", "--name", f"{name}-{seen.project.slug}"), " creates a separate one"),
         ),
     )
 
@@ -293,6 +293,6 @@ def _namesake(seen: Seen) -> Conflict:
         why="nothing in this checkout says that the data is its own, and two checkouts never share a database",
         fix=Fix(
             Command("up", "--name", f"{seen.settings.name.value}-{seen.project.slug}"),
-            " creates a new database beside it",
+            " creates a separate database",
         ),
     )

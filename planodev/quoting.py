@@ -7,13 +7,10 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from planodev.project import env_file
+from planodev.project import env_file, env_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-
-
-_PUBLIC = ("DB_USER", "DB_HOST", "DB_PORT", "DB_NAME")  # what may be seen in a log
 
 
 def dotenv(values: Mapping[str, str]) -> str:
@@ -48,7 +45,7 @@ def github(values: Mapping[str, str]) -> str:
     Source: https://docs.github.com/actions/using-workflows/workflow-commands-for-github-actions: `add-mask`, and
     `GITHUB_ENV` with a line for each variable. The text of a command is percent-decoded.
     """
-    secret = [value for name, value in values.items() if value and name not in _PUBLIC]
+    secret = [value for name, value in values.items() if value and name not in env_keys.PUBLIC]
     masks = (f"printf '::add-mask::%s\\n' {shlex.quote(_command_data(value))}" for value in dict.fromkeys(secret))
     lines = (f"""printf '%s\\n' {shlex.quote(f"{name}={value}")} >> "$GITHUB_ENV\"""" for name, value in values.items())
     return _lines([*masks, *lines])

@@ -31,7 +31,7 @@ class Check:
         state: `ok`, `warning`, `failed`, or `skipped` where another check tells why it could not be made.
         message: what was found, the worst first.
         why: its cause.
-        fix: what mends it.
+        fix: what to do about it.
         others: whatever else was found there, each with its own fix.
 
     """

@@ -9,7 +9,7 @@ from planodev.commands import report
 from planodev.gateway import running
 from planodev.look import Context, forget, look
 from planodev.postgres import queries
-from planodev.problems import BadInput, Command, Fix, Problem
+from planodev.problems import BadInput, Command, Fix, Problem, Shell
 from planodev.project import lock, settings
 from planodev.result import Outcome, Result, counted, number
 from planodev.takeover import leftovers
@@ -142,4 +142,4 @@ def _delete(seen: Seen, held: str, copies: list[Seen]) -> None:
     adopted = leftovers.adopted(seen)
     if adopted:
         text = f"the container `{adopted}`, whose data was adopted, still has it"
-        seen.progress.notice(Problem("copy-remains", text, f"`docker rm -v {adopted}`"))
+        seen.progress.notice(Problem("copy-remains", text, Fix(Shell("docker rm -v {}", adopted))))

@@ -11,8 +11,7 @@ from planodev.plano import config_file, planoai, storage
 from planodev.plano import environment as plano_environment
 from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK, host_of
 from planodev.problems import BadInput, Problem
-from planodev.project import settings
-from planodev.project.env_file import KEYS
+from planodev.project import env_keys, settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,8 +105,10 @@ def _tell_held_back(env: EnvFile, config: config_file.ConfigFile, progress: Prog
 def _overruled(added: Mapping[str, str], environment: Mapping[str, str]) -> Problem | None:
     """Return a warning where the shell has other values than the command gets."""
     # The other mode's address is what `env` printed for that.
-    fine = {"DB_HOST": (DOCKER_HOST_NAME, LOOPBACK, "localhost")}
-    names = [name for name in KEYS if environment.get(name) not in (None, "", added.get(name), *fine.get(name, ()))]
+    fine = {env_keys.HOST: (DOCKER_HOST_NAME, LOOPBACK, "localhost")}
+    names = [
+        name for name in env_keys.ALL if environment.get(name) not in (None, "", added.get(name), *fine.get(name, ()))
+    ]
     if not names:
         return None
     values = "another value" if len(names) == 1 else "other values"

@@ -12,7 +12,7 @@ from planodev.plano import access_keys, judge, providers
 from planodev.plano.rules import closest, shown
 from planodev.problems import BadInput, Command, Fix
 from planodev.project import env_file as env_files
-from planodev.project import lock, private_files, settings
+from planodev.project import env_keys, lock, private_files, settings
 from planodev.result import Outcome, Result
 from planodev.steps import env_file
 
@@ -155,8 +155,8 @@ def _check_name(name: str, read: Files) -> None:
     if not access_keys.is_name(name):
         why = "a command line is seen by others, and kept in the shell's history"
         raise BadInput("bad-key-name", "what follows `keys set` is the name of a variable alone", why=why, fix=fix)
-    if name in env_files.KEYS or executables.steers(name):
-        why = "`up` writes it" if name in env_files.KEYS else "it decides which code a program runs"
+    if name in env_keys.ALL or executables.steers(name):
+        why = "`up` writes it" if name in env_keys.ALL else "it decides which code a program runs"
         raise BadInput("bad-key-name", f"{name} is no provider key", why=why, fix=fix)
     needed = [key.name for key in read.config.keys if key.name]
     known = [key for provider in providers.PROVIDERS for key in provider.keys]

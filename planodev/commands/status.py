@@ -1,4 +1,4 @@
-"""`planodev status`: what is there now."""
+"""`planodev status`: the state of the database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def status(context: Context) -> Result:
-    """Say what is there now; nothing is started, and an engine that is gone is an answer, not a failure.
+    """Return the state of the database; nothing is started, and an engine that is gone is an answer, not a failure.
 
     Raises:
         BadInput: the project's files cannot be read.

@@ -164,7 +164,9 @@ def explain(error: Any, opened: Any, at: Place) -> NoReturn:  # noqa: ANN401  ps
     state = error.sqlstate or ""
     if opened.closed or opened.broken or state.startswith(("57P", "08")):
         fix = Fix(Command("status"), " says whether it runs; then run this again") if at.ours else "run this again"
-        raise NotReady("connection-lost", "the database went away", why=said(error), fix=fix) from error
+        raise NotReady(
+            "connection-lost", "the connection to the database was lost", why=said(error), fix=fix
+        ) from error
     if state in (_LOCKED, _CANCELED):
         raise _waited(opened, at) from error
     problem = None

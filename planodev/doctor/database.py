@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from planodev.postgres import proof, state_table
 from planodev.problems import Command, Fix
-from planodev.project import credentials
+from planodev.project import credentials, env_keys
 from planodev.result import Check, counted
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def table(subject: Subject) -> Check:
 
 
 def storing(subject: Subject) -> Check:
-    """Whether Plano's own statements store a conversation, over the address that Plano has where that can be had."""
+    """Whether Plano's own statements store a conversation, over the address that Plano has where that is possible."""
     connection, evidence, place = subject.connection(), subject.evidence(), "from this machine"
     run = subject.seen()
     have = run.observed.container
@@ -74,5 +74,7 @@ def _fix(subject: Subject) -> Fix:
     if subject.foreign_target():
         return Fix(f"check the connection_string in `{subject.config().path.name}`")
     if credentials.read(subject.env()).foreign_host:
-        return Fix(f"planodev does not run that server: check DB_HOST and the like in `{subject.project.env_path}`")
+        return Fix(
+            f"planodev does not run that server: check {env_keys.HOST} and the like in `{subject.project.env_path}`"
+        )
     return Fix(Command("up"))

@@ -11,6 +11,7 @@ from planodev.commands.report import GONE
 from planodev.engines import endpoint, ports
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, Fix, PlanodevError, Shell
+from planodev.project import env_keys
 from planodev.result import Check
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def port(subject: Subject) -> Check:
     holder = ports.taken_by(run.engine, run.observed, number, (LOOPBACK,))
     if holder is None:
         return Check("port", "ok", f"{number} is free")
-    next_one = Fix(Command("up"), " takes the next free one, and writes that into `.env`")
+    next_one = Fix(Command("up"), " uses the next free one and writes it to `.env`")
     return Check("port", "warning", f"{number} is taken", f"held by {holder}", next_one)
 
 
@@ -108,6 +109,6 @@ def addresses(subject: Subject) -> Check:
             "addresses", "failed", said, why, Fix(Shell("docker rm -f {}", have.name), ", then ", Command("up"))
         )
     if have.plano and have.plano != run.mode:
-        why = f"they were chosen for `--plano {have.plano}`, and DB_HOST in `.env` is for {run.mode}"
+        why = f"they were chosen for `--plano {have.plano}`, and {env_keys.HOST} in `.env` is for {run.mode}"
         return Check("addresses", "warning", said, why, UP)
     return Check("addresses", "ok", f"{said}, on this machine alone")

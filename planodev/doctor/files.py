@@ -10,7 +10,7 @@ from planodev.plano import access_keys, environment, judge, storage
 from planodev.plano.validation import Question
 from planodev.postgres.connection import DOCKER_HOST_NAME
 from planodev.problems import BadInput, Command, Fix, NoEngine
-from planodev.project import credentials, git
+from planodev.project import credentials, env_keys, git
 from planodev.project import env_file as env_files
 from planodev.result import Check
 
@@ -35,15 +35,15 @@ def env_file(subject: Subject) -> Check:
         return Check("env-file", "failed", f"`.env` lacks {', '.join(missing)}", fix=UP)
     wanted = credentials.read(env)
     read = env_files.read_as_planoai(env.text)
-    odd = [key for key in env_files.KEYS if read.get(key) != env.values[key] or not env_files.is_plain(read[key])]
+    odd = [key for key in env_keys.ALL if read.get(key) != env.values[key] or not env_files.is_plain(read[key])]
     if odd:
-        why = "planoai takes quotes, comments and `export` for part of it"
+        why = "planoai reads quotes, comments and `export` as part of the value"
         return Check("env-file", "failed", f"not every program reads {', '.join(odd)} in `.env` alike", why, UP)
     with suppress(NoEngine):
         have = subject.seen().observed.container
         if have and not wanted.foreign_host and have.port != wanted.port:
             return Check(
-                "env-file", "failed", f"DB_PORT is {wanted.port}, but the server listens on {have.port}", fix=UP
+                "env-file", "failed", f"{env_keys.PORT} is {wanted.port}, but the server listens on {have.port}", fix=UP
             )
     return _private(subject, env) or Check("env-file", "ok", f"complete, for `--plano {wanted.plano or 'native'}`")
 

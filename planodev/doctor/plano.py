@@ -14,6 +14,7 @@ from planodev.gateway import client
 from planodev.gateway import running as running_plano
 from planodev.plano import planoai
 from planodev.problems import Command, Fix, PlanodevError
+from planodev.project import env_keys
 from planodev.result import Check
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def installed(subject: Subject) -> Check:
     found = re.search(r"\d+\.\d+\.\d+\S*", said)
     version = found[0] if found else "of an unknown version"
     here = (platform.system().lower(), platform.machine().lower())
-    native = subject.env().values.get("DB_HOST") in ("127.0.0.1", "localhost")
+    native = subject.env().values.get(env_keys.HOST) in ("127.0.0.1", "localhost")
     if native and here not in NATIVE:
         why = f"it has native programs for {', '.join('/'.join(pair) for pair in sorted(NATIVE))}, not {'/'.join(here)}"
         fix = Fix(Command("up", "--plano", "docker"))

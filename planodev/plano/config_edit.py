@@ -329,7 +329,7 @@ class _Page:
         return changes
 
     def _rewritten(self, storage: Any) -> Change:  # noqa: ANN401
-        """Return the change that says all of it anew, for a form in which its parts cannot be changed."""
+        """Return the change that writes all of it again, for a form in which its parts cannot be changed."""
         start, end = storage.start_mark.index, storage.end_mark.index
         if storage.flow_style:
             return start, end, self.flow

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from planodev.plano import access_keys
 from planodev.problems import BadInput, Command, Fix, Shell
+from planodev.project import env_keys
 from planodev.project.env_file import is_stream
 from planodev.project.identity import CONFIG_NAMES
 
@@ -87,7 +88,7 @@ class ConfigFile:
     @property
     def literal_port(self) -> int | None:
         """Return the port that its connection string has beside `${DB_HOST}`; the text need not be parsed for it."""
-        found = re.search(r"(?m)^[^#\n]*@\$\{?DB_HOST\}?:(\d{1,5})/", self.text or "")
+        found = re.search(rf"(?m)^[^#\n]*@\$\{{?{env_keys.HOST}\}}?:(\d{{1,5}})/", self.text or "")
         return int(found[1]) if found and 0 < int(found[1]) < 65536 else None  # noqa: PLR2004
 
     @cached_property

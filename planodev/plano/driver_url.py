@@ -60,19 +60,19 @@ _PROBLEMS: dict[str, tuple[str, Fix | str]] = {
     "parameter-cut": ("has a parameter without `=`", "write `NAME=VALUE`, and `&` between two"),
     "hosts": ("has different numbers of `host`, `hostaddr` and `port` entries", "give one of each for every host"),
     "unsubstituted": (
-        "has a `${...}` that is not replaced, and the driver takes it literally",
+        "has a `${...}` that is not replaced, and the driver reads it literally",
         Fix("set the variable in `.env`, and start Plano with ", Command("run", "--", "planoai", "up")),
     ),
     "at-sign": (
-        "has a second `@`, and the driver takes all after the first for the host",
+        "has a second `@`, and the driver reads everything after the first as the host",
         "write each `@` of a name or password as `%40`",
     ),
     "fragment": ("has a `#`, which is no fragment but part of the value before it", "remove it, or write `%23`"),
     "slash": ("has a `/` after the database name, which becomes part of that name", "remove it, or write `%2F`"),
     "host-missing": ("has no host, so Plano exits at startup", "add the host, such as `127.0.0.1`"),
     "host": ("has a host that is no host name and no address", "write the name or the address alone"),
-    "user-missing": ("has no user, so the driver takes the system's or none", "start with `USER:PASSWORD@`"),
-    "database-missing": ("has no database, so the server takes the user's name", "end with `/DATABASE`"),
+    "user-missing": ("has no user, so the driver uses the system's or none", "start with `USER:PASSWORD@`"),
+    "database-missing": ("has no database, so the server uses the user's name", "end with `/DATABASE`"),
     "sslmode-require": ("has `sslmode=require`, and Plano exits at startup: its driver has no TLS", _PLAINTEXT),
     "sslmode-prefer": ("has `sslmode=prefer`, which silently means plaintext: the driver has no TLS", _PLAINTEXT),
     "channel-binding": (

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from planodev import executables
 from planodev.plano import providers, storage
 from planodev.postgres.connection import encode_password
+from planodev.project import env_keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,11 +26,11 @@ URL = "DATABASE_URL"
 def variables(connection: Connection) -> dict[str, str]:
     """Return the five DB_* variables; DB_PASS is percent-encoded, as Plano's connection string needs it."""
     return {
-        "DB_USER": connection.user,
-        "DB_PASS": encode_password(connection.password),
-        "DB_HOST": connection.host,
-        "DB_PORT": str(connection.port),
-        "DB_NAME": connection.database,
+        env_keys.USER: connection.user,
+        env_keys.PASSWORD: encode_password(connection.password),
+        env_keys.HOST: connection.host,
+        env_keys.PORT: str(connection.port),
+        env_keys.DATABASE: connection.database,
     }
 
 

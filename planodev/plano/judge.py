@@ -235,7 +235,7 @@ def judge_keys(keys: Iterable[AccessKey], places: Places) -> list[KeyProblem]:
 def _key(key: AccessKey, values: Mapping[str, str], places: Places) -> KeyProblem | None:
     name, config = key.name, places.config.name
     if not name:
-        message = f"an access_key in `{config}` is a literal value, and planoai takes it for a variable's name"
+        message = f"an access_key in `{config}` is a literal value, and planoai reads it as a variable's name"
         fix = f"move it to `{places.file}` as NAME=…, and write `access_key: $NAME`"
         return KeyProblem("access-key-literal", message, fix, level="error")
     if key.braces:
@@ -243,7 +243,7 @@ def _key(key: AccessKey, values: Mapping[str, str], places: Places) -> KeyProble
         return KeyProblem("access-key-braces", message, f"write `access_key: ${name}`", level="error", key=name)
     value = values.get(name)
     if value is None and values.get(f"export {name}"):
-        message = f"{name} in `.env` starts with `export`, and planoai takes that for part of the name"
+        message = f"{name} in `.env` starts with `export`, and planoai reads that as part of the name"
         fix = f"write {name}=… without `export` in `{places.file}`"
         return KeyProblem("key-exported", message, fix, level="error", key=name)
     if value is None or not value.strip("\"'") or is_placeholder(value):
@@ -296,9 +296,9 @@ def _save(names: Sequence[str], places: Places) -> Fix:
 def _misread(name: str, value: str, file: str) -> KeyProblem | None:
     # Plano gets the right key of these two, since the value is pasted into YAML; nobody should rely on that.
     if value[0] in "\"'":
-        message = f"{name} in `.env` is quoted, and planoai takes the quotes for part of it"
+        message = f"{name} in `.env` is quoted, and planoai reads the quotes as part of it"
         return KeyProblem("key-quoted", message, f"write {name}=… without quotes in `{file}`", key=name)
     if re.search(r"\s#", value):
-        message = f"{name} in `.env` has a comment after it, and planoai takes that for part of it"
+        message = f"{name} in `.env` has a comment after it, and planoai reads that as part of it"
         return KeyProblem("key-with-comment", message, f"put the comment on its own line in `{file}`", key=name)
     return None

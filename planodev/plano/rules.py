@@ -249,7 +249,7 @@ def _models(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]
             continue
         own = BY_NAME.get(model.prefix)
         if own and entry.get("provider_interface") is not None:
-            message = f"{_said(config, model)} has a `provider_interface`, and planoai takes none beside `{own.name}/`"
+            message = f"{_said(config, model)} has a `provider_interface`, and planoai accepts none but `{own.name}/`"
             fix = f"remove {config.where(*model.path, 'provider_interface')}"
             yield _error("interface-not-allowed", message, fix)
         if own and own.base_url is not None and entry.get("base_url") is None:

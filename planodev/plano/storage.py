@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from planodev.postgres.connection import CONNECTION_STRING, DOCKER_HOST_NAME, LOOPBACK, Connection
+from planodev.project import env_keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from planodev.plano import driver_url
 
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
-STAND_INS = {"DB_USER": "user", "DB_PASS": "secret", "DB_HOST": "host", "DB_PORT": "1", "DB_NAME": "database"}
+STAND_INS = dict(zip(env_keys.ALL, ("user", "secret", "host", "1", "database"), strict=True))
 _LOOPBACKS = (LOOPBACK, "localhost", "::1")
 
 
@@ -34,7 +35,7 @@ def names_ours(text: str) -> bool:
         target = driver_url.parse(with_stand_ins(text))
     except driver_url.Refused:
         # One that cannot work leads nowhere else: the fault in it is told as that.
-        return {"DB_USER", "DB_PASS", "DB_HOST", "DB_PORT", "DB_NAME"} <= set(variables(text))
+        return set(env_keys.ALL) <= set(variables(text))
     return (target.user, target.password, target.hosts, target.database) == (
         "user",
         "secret",
@@ -66,12 +67,12 @@ def literal_port(text: str) -> int | None:
         return None
     (host, port), *more = target.hosts
     named = (target.user, target.password, host, target.database) == ("user", "secret", "host", "database")
-    return port if named and not more and "DB_PORT" not in variables(text) else None
+    return port if named and not more and env_keys.PORT not in variables(text) else None
 
 
 def with_port(text: str) -> str:
     """Return a connection string that has a number for its port with `${DB_PORT}` instead."""
-    return re.sub(r"(@[^/?]*?)(?::\d+)?(?=[/?]|$)", r"\1:${DB_PORT}", text, count=1)
+    return re.sub(r"(@[^/?]*?)(?::\d+)?(?=[/?]|$)", rf"\1:${{{env_keys.PORT}}}", text, count=1)
 
 
 def wanted_string(text: str, port: int | None) -> str:

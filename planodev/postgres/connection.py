@@ -11,7 +11,9 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote_to_bytes
 
-CONNECTION_STRING = "postgresql://${DB_USER}:${DB_PASS}@${DB_HOST}:${DB_PORT}/${DB_NAME}"
+from planodev.project import env_keys
+
+CONNECTION_STRING = "postgresql://${%s}:${%s}@${%s}:${%s}/${%s}" % env_keys.ALL  # noqa: UP031  braces are its own
 DOCKER_HOST_NAME = "host.docker.internal"
 LOOPBACK = "127.0.0.1"
 # What planoai, python-dotenv, `docker --env-file` and `sh` read alike, and what a URL takes as it is.

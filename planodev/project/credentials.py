@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix
-from planodev.project import settings
+from planodev.project import env_keys, settings
 
 if TYPE_CHECKING:
     from planodev.project.env_file import EnvFile
@@ -43,29 +43,29 @@ def read(env: EnvFile) -> Credentials:
 
     """
     values = env.values
-    user = _name(env, "DB_USER", values.get("DB_USER"))
+    user = _name(env, env_keys.USER, values.get(env_keys.USER))
     if user and (user.startswith("pg_") or user in ("public", "none")):
-        raise _bad(env, "DB_USER", f"`{user}` is reserved by PostgreSQL")
-    database = _name(env, "DB_NAME", values.get("DB_NAME"))
+        raise _bad(env, env_keys.USER, f"`{user}` is reserved by PostgreSQL")
+    database = _name(env, env_keys.DATABASE, values.get(env_keys.DATABASE))
     if database in ("template0", "template1"):
-        raise _bad(env, "DB_NAME", f"`{database}` is reserved by PostgreSQL")
+        raise _bad(env, env_keys.DATABASE, f"`{database}` is reserved by PostgreSQL")
     port: int | None = None
-    if values.get("DB_PORT"):
+    if values.get(env_keys.PORT):
         try:
-            port = settings.port(values["DB_PORT"])
+            port = settings.port(values[env_keys.PORT])
         except ValueError as error:
-            raise _bad(env, "DB_PORT", f"`{values['DB_PORT']}` will not do: {error}") from None
+            raise _bad(env, env_keys.PORT, f"`{values[env_keys.PORT]}` will not do: {error}") from None
     password: str | None = None
-    if values.get("DB_PASS"):
+    if values.get(env_keys.PASSWORD):
         try:
-            password = connection.decode_password(values["DB_PASS"])
+            password = connection.decode_password(values[env_keys.PASSWORD])
         except ValueError as error:
-            raise _bad(env, "DB_PASS", str(error)) from None
-    host = values.get("DB_HOST")
+            raise _bad(env, env_keys.PASSWORD, str(error)) from None
+    host = values.get(env_keys.HOST)
     if host and not connection.is_host(host):
         raise _bad(
             env,
-            "DB_HOST",
+            env_keys.HOST,
             "a host name or an address stands there alone, without user, password and port",
         )
     mode = _mode(host)
@@ -100,11 +100,11 @@ def refuse_foreign(env: EnvFile, wanted: Credentials) -> None:
     if wanted.foreign_host:
         raise Conflict(
             "foreign-host",
-            f"DB_HOST in `{env.path}` is `{wanted.foreign_host}`, a server that planodev does not run",
+            f"{env_keys.HOST} in `{env.path}` is `{wanted.foreign_host}`, a server that planodev does not run",
             why="`up` would replace it by an address on this machine, and Plano would lose sight of that server",
             fix=Fix(
                 Command("verify"),
-                " verifies that server; for one of your own remove the DB_HOST line, then ",
+                f" verifies that server; for one of your own remove the {env_keys.HOST} line, then ",
                 Command("up"),
             ),
         )
@@ -115,7 +115,7 @@ def _name(env: EnvFile, key: str, value: str | None) -> str | None:
     if not value:
         return None
     if len(value.encode()) > MAX_NAME_BYTES:
-        raise _bad(env, key, f"it has {len(value.encode())} bytes, PostgreSQL takes {MAX_NAME_BYTES}")
+        raise _bad(env, key, f"it has {len(value.encode())} bytes, PostgreSQL accepts at most {MAX_NAME_BYTES}")
     if not is_usable_name(value):
         raise _bad(env, key, "letters, digits, `_`, `.` and `-` of ASCII work in SQL, URLs and `.env` alike")
     return value
@@ -123,7 +123,7 @@ def _name(env: EnvFile, key: str, value: str | None) -> str | None:
 
 def _bad(env: EnvFile, key: str, why: str) -> BadInput:
     return BadInput(
-        f"bad-{key.lower().replace('_', '-')}",
+        f"bad-db-{key.removeprefix(env_keys.PREFIX).lower()}",
         f"{key} in `{env.path}` cannot be used",
         why=why,
         fix=Fix(f"change the line {key}=… in `{env.path}`, then ", Command("up")),

@@ -14,13 +14,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from planodev.problems import BadInput, Command, Fix, Shell
-from planodev.project import private_files
+from planodev.project import env_keys, private_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-KEYS = ("DB_USER", "DB_PASS", "DB_HOST", "DB_PORT", "DB_NAME")
 
 _TO_UTF_8 = "(umask 077; iconv -f {0} -t UTF-8 {1} >{2} && mv {2} {1})"
 _PLAIN = re.compile(r"[A-Za-z0-9._%+/=:@-]*")
@@ -58,7 +57,7 @@ class EnvFile:
     @property
     def missing(self) -> list[str]:
         """Return those of the five keys that have no value."""
-        return [key for key in KEYS if not self.values.get(key)]
+        return [key for key in env_keys.ALL if not self.values.get(key)]
 
     @property
     def project_id(self) -> str | None:

@@ -58,7 +58,7 @@ def at(directory: Path) -> Project:
         str(path).encode()
     except UnicodeEncodeError as error:
         said = f"the name `{directory!r}` is not UTF-8"
-        raise BadInput("no-directory", said, why="engines take no other", fix="rename it") from error
+        raise BadInput("no-directory", said, why="engines accept no other", fix="rename it") from error
     if not path.is_dir():
         raise BadInput("no-directory", f"`{directory}` is not a directory", fix="name a directory with `-C`")
     return Project(path, _fingerprint(path, stat))

@@ -9,6 +9,7 @@ from planodev.decide import refuse_unreachable
 from planodev.gateway import running
 from planodev.plano import access_keys, judge, storage
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, VerificationFailed
+from planodev.project import env_keys
 from planodev.steps import verify
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def check(seen: Seen) -> None:
         _refuse_out_of_reach(seen)
     if seen.credentials.plano and seen.credentials.plano != seen.mode and not _names_another(seen):
         host, option = seen.connection().host, MODE_OPTION[seen.credentials.plano]
-        text = f"DB_HOST in `.env` is for `{option}`; this command gets {host} instead"
+        text = f"{env_keys.HOST} in `.env` is for `{option}`; this command gets {host} instead"
         fix = Fix(Command("up", "--plano", seen.mode), " changes `.env`")
         seen.progress.notice(Problem("host-for-other-mode", text, fix))
     found = verify.verify_project(seen)

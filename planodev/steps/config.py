@@ -1,4 +1,4 @@
-"""Have a configuration with which Plano starts and stores; one that exists belongs to the user.
+"""Write a configuration with which Plano starts and stores; one that exists belongs to the user.
 
 What becomes of it is settled before anything is created (`settle`), and written in its turn (`write`).
 """
@@ -16,7 +16,7 @@ from planodev.plano import config_file, planoai
 from planodev.plano.config_file import UNCHANGED, Change, ConfigFile
 from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, VerificationFailed
-from planodev.project import env_file, private_files
+from planodev.project import env_file, env_keys, private_files
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def problems_of(seen: Seen, port: int | None = None, environment: Mapping[str, s
 
     if environment is None:
         environment = {**seen.env.values, **seen.environment}
-        environment = {name: value for name, value in environment.items() if name not in env_file.KEYS}
+        environment = {name: value for name, value in environment.items() if name not in env_keys.ALL}
     with closing(Question(seen.config, seen.environment)) as question:
         found = judge.judge_config(seen.config, environment, seen.mode, seen.config_option, port or port_of(seen))
         if any(problem.fatal for problem in found):
@@ -201,7 +201,7 @@ def _not_agreed(seen: Seen) -> BadInput:
 
 
 def mended(seen: Seen) -> list[Problem]:
-    """Return what is wrong now and mended by the proposed change."""
+    """Return what is wrong now and fixed by the proposed change."""
     from planodev.plano import judge
 
     if seen.config.blank:
@@ -224,7 +224,7 @@ def look_before_first(seen: Seen, port: int | None = None) -> None:
 
     """
     if (seen.project.path / OLD_NAME).is_file() and not seen.config_option:
-        text = f"`{OLD_NAME}` is not read: planoai takes `{seen.config.path.name}`, and this project has none"
+        text = f"`{OLD_NAME}` is not read: planoai reads `{seen.config.path.name}`, and this project has none"
         seen.progress.notice(
             Problem("old-config-name", text, Fix(Command("up", "--config", OLD_NAME), " uses that one"))
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from planodev.plano import environment
 from planodev.postgres.connection import is_encoded
 from planodev.problems import Problem
-from planodev.project import env_file, git, private_files
+from planodev.project import env_file, env_keys, git, private_files
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ def change(seen: Seen, connection: Connection, password_is: str) -> Change:
     if new.text == seen.env.text and not loose:
         return Change(new, "unchanged")
     if not seen.env.exists:
-        return Change(new, "created", f"DB_PASS {password_is}")
-    if "DB_PASS" in changed and seen.credentials.password is None:
-        changed[changed.index("DB_PASS")] = f"DB_PASS {password_is}"
+        return Change(new, "created", f"{env_keys.PASSWORD} {password_is}")
+    if env_keys.PASSWORD in changed and seen.credentials.password is None:
+        changed[changed.index(env_keys.PASSWORD)] = f"{env_keys.PASSWORD} {password_is}"
     return Change(new, "updated", ", ".join(changed) or ("mode 0600" if loose else "the project's number"))
 
 
@@ -61,9 +61,9 @@ def write(seen: Seen, database: Database) -> Seen:
 
 
 def _values(seen: Seen, connection: Connection) -> dict[str, str]:
-    old = seen.env.values.get("DB_PASS", "")
+    old = seen.env.values.get(env_keys.PASSWORD, "")
     kept = is_encoded(old) and seen.credentials.password == connection.password
-    return {**environment.variables(connection), **({"DB_PASS": old} if kept else {})}
+    return {**environment.variables(connection), **({env_keys.PASSWORD: old} if kept else {})}
 
 
 def ignore(directory: Path, name: str, progress: Progress) -> None:

@@ -1,4 +1,4 @@
-"""Make the database follow `.env`: its role, its password, its database. Nothing is dropped, no row is moved."""
+"""Update the database to match `.env`: its role, its password, its database. Nothing is dropped, no row is moved."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from planodev.postgres.admin import QUIET, AdminFailed
 from planodev.postgres.queries import held
 from planodev.postgres.sql import identifier, literal
 from planodev.problems import Command, CredentialsRefused, Fix
+from planodev.project import env_keys
 
 if TYPE_CHECKING:
     from planodev.database import Database
@@ -47,7 +48,7 @@ WHERE to_regclass('{state_table.NAME}') IS NOT NULL \\gexec
     except AdminFailed as error:
         raise CredentialsRefused(
             "cannot-follow",
-            "the database could not be made to follow `.env`",
+            "cannot update the database to match `.env`",
             why=str(error).replace(database.password or "\0", "***"),
             fix=_way_in(seen, database.server, str(error)),
         ) from error
@@ -82,16 +83,18 @@ def differences(seen: Seen, server: Container, problem: Problem) -> list[str]:
     first_user, first_database = (volume.user or volume.superuser, volume.database) if volume else ("", "")
     if may_log_in == "none":
         was = f" (the database was created for `{first_user}`)" if first_user not in ("", seen.user) else ""
-        notes.append(f"DB_USER in `.env`: creating role `{seen.user}` with access to the stored conversations{was}")
+        notes.append(
+            f"{env_keys.USER} in `.env`: creating role `{seen.user}` with access to the stored conversations{was}"
+        )
     elif may_log_in == "false":
         notes.append(f"allowing the role `{seen.user}` to log in again")
     elif problem.code == "password-refused":
-        notes.append(f"updating the password of role `{seen.user}` to match DB_PASS in `.env`")
+        notes.append(f"updating the password of role `{seen.user}` to match {env_keys.PASSWORD} in `.env`")
     if seen.database not in databases:
         was = f" (the first one was `{first_database}`)" if first_database not in ("", seen.database) else ""
-        notes.append(f"DB_NAME in `.env`: creating an empty database `{seen.database}`{was}")
+        notes.append(f"{env_keys.DATABASE} in `.env`: creating an empty database `{seen.database}`{was}")
         notes += [
-            f"the database `{name}` keeps {found.turns}; its name in DB_NAME brings them back"
+            f"the database `{name}` keeps {found.turns}; its name in {env_keys.DATABASE} brings them back"
             for name, found in databases.items()
             if found.turns.rows
         ]

@@ -1,4 +1,4 @@
-"""Have the image here."""
+"""Pull the image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def pull(seen: Seen) -> None:
-    """Pull the image; raises what keeps it from being had."""
+    """Pull the image; raises what keeps it from being pulled."""
     image, progress = seen.settings.image.value, seen.progress
     progress.begin("Pulling the image")
     before = seen.engine.image(image)

@@ -1,4 +1,4 @@
-"""Wait until a real login succeeds, and make the database follow `.env` where it does not."""
+"""Wait until a real login succeeds, and update the database to match `.env` where it does not."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def _late(database: Database, problem: Problem) -> NotReady:
     )
 
 
-# What PostgreSQL says of data that it will never start over, and no second try mends.
+# What PostgreSQL says of data that it will never start over, and no second try fixes.
 _DAMAGED = re.compile(
     r"could not locate a valid checkpoint|invalid (?:primary )?checkpoint|incorrect checksum in control file"
     r"|control file .* invalid|could not open file \"(?:global|pg_)|not a valid data directory|PANIC:"
@@ -153,12 +153,12 @@ _OTHER_MAJOR = re.compile(r"initialized by PostgreSQL version (\d+)")
 
 
 def _way_out(seen: Seen, server: Container, log: str) -> Fix | str:
-    """Return what mends a server that does not stay up, by what its log says."""
+    """Return what fixes a server that does not stay up, by what its log says."""
     wording = seen.engine.wording
     other = _OTHER_MAJOR.search(log)
     if other:
         return Fix.template(wording.other_major.format(major=other[1]))
     if _DAMAGED.search(log) and seen.observed.volume:
         kept = f"the data is damaged: `{hint(wording.damaged, server)}` keeps it for a repair; then "
-        return Fix(kept, Command("down", "--delete-data"), " begins anew")
+        return Fix(kept, Command("down", "--delete-data"), " starts over")
     return Fix(Command("logs"), " has the whole log; then ", Command("up"))

@@ -1,4 +1,4 @@
-"""Have the server as it was decided, without ever touching what is not ours; the data outlives every server."""
+"""Create, start or replace the server as it was decided, without ever touching what is not ours; the data is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Have Plano's table."""
+"""Create Plano's table."""
 
 from __future__ import annotations
 

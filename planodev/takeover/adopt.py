@@ -10,7 +10,7 @@ from planodev.engines import Server
 from planodev.look import look
 from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix, Shell
-from planodev.project import credentials, settings
+from planodev.project import credentials, env_keys, settings
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -145,10 +145,10 @@ def _write_credentials(seen: Seen, foreign: Foreign) -> None:
     """Give `.env` what it does not say itself; what it says leads, and the database will follow."""
     password = foreign.password or credentials.generate_password()
     found = {
-        "DB_USER": foreign.superuser,
-        "DB_PASS": connection.encode_password(password),
-        "DB_PORT": str(foreign.port or seen.settings.port.value),
-        "DB_NAME": foreign.database,
+        env_keys.USER: foreign.superuser,
+        env_keys.PASSWORD: connection.encode_password(password),
+        env_keys.PORT: str(foreign.port or seen.settings.port.value),
+        env_keys.DATABASE: foreign.database,
     }
     missing = {key: value for key, value in found.items() if not seen.env.values.get(key)}
     seen.env.with_values(missing, seen.project_id).write()

@@ -96,7 +96,7 @@ def copies(seen: Seen) -> list[Seen]:
         except PlanodevError as error:
             if known and name in (known.engine, known.remains, known.moving_to):
                 text = f"what this project has in {choice.title(name)} remains: {error.message}"
-                fix = Fix(Command("down", "--delete-data"), " again, once that is mended")
+                fix = Fix(Command("down", "--delete-data"), " again once that engine answers")
                 seen.progress.notice(Problem("copy-remains", text, fix))
             continue
         if other.observed.container or other.observed.volume:

@@ -138,7 +138,9 @@ def moving(seen: Seen) -> Iterator[Move | None]:
         old = old.again()
         databases, others = _contents(old)
         where = choice.title(old.engine.info.name)
-        seen.progress.note(f"the data stays in {where} until every row has arrived; until then `up` goes on there")
+        seen.progress.note(
+            f"the data stays in {where} until every row is copied; if this is interrupted, run `up` again"
+        )
         seen.deadline.restart()
         known = seen.credentials  # `.env` may be gone: then these are what it has had
         user, database = known.user or old.user, known.database or old.database
@@ -170,7 +172,7 @@ def _old_side(seen: Seen) -> Seen | None:
                 "move-needs-local-engine",
                 "the conversations cannot be moved",
                 why=f"the engine at `{side.engine.info.endpoint}` is on another machine",
-                fix=Fix(Command("up", "--engine", name), " stays where the data is"),
+                fix=Fix(Command("up", "--engine", name), " keeps the data there"),
             )
     return old
 
@@ -188,7 +190,7 @@ def _confirm(seen: Seen, old: Seen) -> None:
             why=f"{what} would move to {here}" + ("" if answer is False else ", and there is no terminal to ask at"),
             fix=Fix(
                 *(Command("up", "--engine", seen.engine.info.name, "--yes"), " moves them; "),
-                *(Command("up", "--engine", old.engine.info.name), " stays"),
+                *(Command("up", "--engine", old.engine.info.name), " keeps them there"),
             ),
         )
 
@@ -312,7 +314,7 @@ def _say_what_became(move: Move, seen: Seen) -> None:
     volume, data = move.old.observed.volume, move.old.engine.wording.data
     if volume and move.others:
         others = ", ".join(move.others)
-        text = f"the {data} `{volume.name}` is kept, stopped: beside the conversations it has {others}"
+        text = f"the {data} `{volume.name}` is kept, stopped: it also holds {others}"
         seen.progress.notice(Problem("old-data-kept", text))
     elif volume:
         seen.progress.note(f"removing the {data} `{volume.name}`: all that it had is here now")
@@ -325,5 +327,5 @@ def _failed(old: Seen, error: Exception) -> Conflict:
         "move-failed",
         "the conversations were not moved",
         why=" ".join(str(message or error).split()),
-        fix=Fix("nothing is lost: ", Command("up", "--engine", old.engine.info.name), " goes on where they are"),
+        fix=Fix("nothing is lost: ", Command("up", "--engine", old.engine.info.name), " continues with them there"),
     )

@@ -149,7 +149,7 @@ def test_a_socket_that_may_not_be_opened(shop, tmp_path):
 
 
 def test_what_can_happen_to_a_database_is_told_and_its_fix_mends_it(project, look, api):
-    project.environment["PLANODEV_NAME"] = f"plano-doctor-{os.urandom(4).hex()}"  # it is made anew several times
+    project.environment["PLANODEV_NAME"] = f"plano-doctor-{os.urandom(4).hex()}"  # it is created again several times
     project("up", "--model", "ollama/llama3.1")
     assert bad(look(project, 0)) == {}
     name, volume = (project.status()[key] for key in ("container", "volume"))

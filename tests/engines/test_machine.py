@@ -192,7 +192,7 @@ def test_after_a_restart_of_the_machine_it_is_stopped_and_found_again(project):
 
 
 def test_removing_the_programs_while_it_runs_loses_nothing(project):
-    """An environment that is made anew, as `make clean` does, has no data in it."""
+    """An environment that is created again, as `make clean` does, has no data in it."""
     project("up")
     project.store("kept")
     place = project.place()

@@ -53,7 +53,7 @@ KILLS = (
         "test_kills.py::test_the_server_killed_after_its_first_start",
         "server_killed_at_first_start",
         "SIGKILL of the container 0.05 s to 1.5 s after its first start",
-        "a volume that was never ready is made anew, said in one line",
+        "a volume that was never ready is created again, said in one line",
     ),
     _held(
         "test_interference.py::test_no_acknowledged_row_is_lost_when_postgres_is_killed_while_rows_are_written",

@@ -111,7 +111,7 @@ CONFLICTS = (
     Fault(
         "control_file_damaged",
         "the server's control file destroyed",
-        "explained with the log; never removed or made anew",
+        "explained with the log; never removed or created again",
         code=6,
         error="server-stopped",
         said=("why:", "PG_CONTROL_VERSION"),
@@ -121,7 +121,7 @@ CONFLICTS = (
     Fault(
         "log_of_transactions_lost",
         "the write-ahead log deleted, and the server killed",
-        "explained with the log; never removed or made anew",
+        "explained with the log; never removed or created again",
         code=6,
         error="server-stopped",
         said=("why:", "checkpoint record"),

@@ -157,7 +157,7 @@ DRIFT = (
     Fault(
         "data_removed_inside",
         "everything in the volume deleted from inside, and the server killed",
-        "the empty volume is made anew, said in one line",
+        "the empty volume is created again, said in one line",
         said=("`{volume}`", "recreating it"),
         dry=("`{volume}`", "recreating it"),
         rows="gone",
@@ -165,7 +165,7 @@ DRIFT = (
     Fault(
         "ready_mark_lost",
         "the file `planodev-ready` deleted from the volume",
-        "what holds data is never removed or made anew, mark or not",
+        "what holds data is never removed or created again, mark or not",
         dry=("{name}: would be started",),
     ),
     Fault(

@@ -14,7 +14,7 @@ from dotenv import dotenv_values
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from planodev.project import env_file
+from planodev.project import env_file, env_keys
 
 
 class File(NamedTuple):
@@ -33,7 +33,7 @@ class File(NamedTuple):
 PROJECT = "0123456789abcdef"
 EASY = {"DB_USER": "plano", "DB_PASS": "p%40ss-_.x", "DB_HOST": "127.0.0.1", "DB_PORT": "5433", "DB_NAME": "plano"}
 VALUES = st.fixed_dictionaries(
-    {key: st.just(EASY[key]) | st.text("Az09._%+/=:@-", max_size=12) for key in env_file.KEYS}
+    {key: st.just(EASY[key]) | st.text("Az09._%+/=:@-", max_size=12) for key in env_keys.ALL}
 )
 NEWLINES = st.sampled_from(["\n", "\r\n", "\r"])
 
@@ -75,11 +75,11 @@ USUAL = st.sampled_from(
 
 
 def tagged(shapes, *, ours):
-    return st.tuples(st.sampled_from(env_file.KEYS), st.sampled_from(shapes)).map(lambda x: (ours, x[1].format(x[0])))
+    return st.tuples(st.sampled_from(env_keys.ALL), st.sampled_from(shapes)).map(lambda x: (ours, x[1].format(x[0])))
 
 
 def foreign(texts):
-    return texts.filter(lambda text: not any(key in text for key in env_file.KEYS)).map(lambda text: (False, text))
+    return texts.filter(lambda text: not any(key in text for key in env_keys.ALL)).map(lambda text: (False, text))
 
 
 ANY_LINES = st.lists(
@@ -146,7 +146,7 @@ def assert_foreign_lines_stay(file, values, new):
 
 
 def found(pairs):
-    return {key: pairs.get(key) for key in env_file.KEYS}
+    return {key: pairs.get(key) for key in env_keys.ALL}
 
 
 def as_sh(path):

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from planodev.problems import BadInput
-from planodev.project import env_file, private_files
+from planodev.project import env_file, env_keys, private_files
 
 PROJECT = "0123456789abcdef"
 WANTED = {
@@ -47,7 +47,7 @@ NEWLINES = st.sampled_from(["\n", "\r\n"])
 
 def lines(foreign):
     theirs = st.sampled_from(foreign).map(lambda text: (None, text))
-    ours = st.tuples(st.sampled_from(env_file.KEYS), st.sampled_from(OURS)).map(lambda x: (x[0], x[1].format(x[0])))
+    ours = st.tuples(st.sampled_from(env_keys.ALL), st.sampled_from(OURS)).map(lambda x: (x[0], x[1].format(x[0])))
     return st.lists(theirs | ours, max_size=12)
 
 
@@ -79,7 +79,7 @@ def as_sh(path):
     done = subprocess.run(
         ["/bin/sh", "-c", script, "sh", str(path)], env={"PATH": "/nowhere"}, capture_output=True, check=False
     )
-    return dict(zip(env_file.KEYS, done.stdout.decode().split("\n"), strict=False))
+    return dict(zip(env_keys.ALL, done.stdout.decode().split("\n"), strict=False))
 
 
 def assert_all_in_place(parts, texts, new):

@@ -12,7 +12,7 @@ from planodev.engines.docker.labels import PROBE_LABEL
 if TYPE_CHECKING:
     from planodev.engines.docker.client import Api
 
-# It ends with its input, which planodev holds: a planodev that was killed leaves none behind. Where an engine does not
+# It ends with its input, which planodev holds: a killed planodev leaves none behind. Where an engine does not
 # end the input, it ends after its life.
 _LIVE = "exec 3<&0; sleep {} & life=$!; (cat <&3 >/dev/null; kill $life) & wait $life"
 # Seconds. One is started milliseconds after it was made, but the clock of an engine elsewhere may be off.

@@ -58,7 +58,7 @@ def _has_tables(api: Api, volume: str, image: str) -> bool:
 
 
 def remove_reader(api: Api, volume: str) -> None:
-    """Remove the throw-away container that a planodev left at a volume which was killed meanwhile."""
+    """Remove the throw-away container that a killed process has left at a volume."""
     try:
         api.remove_container(READER.format(volume), force=True, v=True)
     except Refused as error:

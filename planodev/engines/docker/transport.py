@@ -100,7 +100,7 @@ class Transport:
             body: of the request.
             headers: of the request.
             said: gives the input, after the answer's head: Docker 20.10 drops what comes before that. It may take its
-                time and may raise; the limit begins anew behind it.
+                time and may raise; the limit starts again after it.
 
         Returns:
             Its output, up to the end; an answer where the engine would not start it.

@@ -1,6 +1,6 @@
 """A data directory of PostgreSQL: made, given Plano's role and database, made durable, removed.
 
-Nothing of a new one waits for the disk before the last: what was killed on the way was never ready, and is made anew.
+Nothing of a new one waits for the disk before the last: one that was interrupted was never ready, and is created again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def make_directory(project: Project, directory: DataDirectory) -> None:
         BadInput: it cannot be written, or that user would not reach it.
 
     """
-    if directory.path.exists():  # left behind by a planodev that was killed before it wrote what this is
+    if directory.path.exists():  # left behind by a process that was killed before it wrote the labels
         remove(directory)
     runner = directories.runner(project, None)
     try:

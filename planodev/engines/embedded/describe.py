@@ -56,6 +56,6 @@ def denied(directory: DataDirectory) -> Conflict:
     return Conflict(
         "data-denied",
         f"this project's data in `{directory.path}` may not be read",
-        why=f"it belongs to {owner}, or its permissions were changed; a second database beside it would be empty",
+        why=f"it belongs to {owner}, or its permissions were changed; a second database would be empty",
         fix=Fix(Shell("chmod -R u+rwX {}", directory.path), f" as {owner}, or run planodev as {owner}"),
     )

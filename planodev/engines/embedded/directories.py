@@ -189,7 +189,7 @@ def refuse_another_users(number: str | None) -> None:
             raise Conflict(
                 "data-of-another-user",
                 f"this project's data belongs to the planodev of {name}",
-                why=f"it is in `{directory / 'postgres' / number}`, and a second database beside it would be empty",
+                why=f"it is in `{directory / 'postgres' / number}`, and a second database would be empty",
                 fix="run planodev with `sudo`" if os.geteuid() else f"run planodev as {name}, without `sudo`",
             )
 

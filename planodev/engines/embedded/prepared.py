@@ -64,7 +64,7 @@ class PreparedCluster:
 
 
 def sweep() -> None:
-    """Remove what a planodev left that was killed meanwhile."""
+    """Remove what a killed process has left."""
     for left in directories.databases().glob(f"{_NAME}*"):
         with suppress(ValueError):
             if not _runs(int(left.name.removeprefix(_NAME))):
