@@ -153,7 +153,7 @@ class Seen(Files):
             return False
         record = records.find(self.project, self.env.project_id)
         if record is None:
-            return self.env.project_id == self.project_id
+            return self.env.project_id == self.project_id and not self.env.deleted
         return record.engine == self.engine.info.name
 
     def connection(self, *, host: str | None = None) -> Connection:
@@ -232,7 +232,7 @@ def look(
     if engine is None:
         engine_choice, observed = _choose(context, read, deadline.left)
         engine = engine_choice.engine
-    observed = observed or engine.observe(project, read.env.project_id)
+    observed = observed or engine.observe(project, _database_number(read))
     fixed = _fixed(engine, observed)
     # An engine without images brings its own PostgreSQL.
     images = (read.settings.image, read.settings.pull) if "image" in fixed else ()
@@ -254,7 +254,7 @@ def look(
 
 def _choose(context: Context, read: Files, limit: Limit) -> tuple[choice.EngineChoice, Observed]:
     """Return the engine of the project, and what it has."""
-    project, number = context.project, records.number_of(context.project, read.env.project_id)
+    project, number = context.project, records.number_of(context.project, _database_number(read))
     follow = "engine" not in context.options
     asked = (read.settings.engine, context.environment, project, number)
     chosen = choice.choose(*asked, follow=follow, limit=limit)
@@ -265,6 +265,11 @@ def _choose(context: Context, read: Files, limit: Limit) -> tuple[choice.EngineC
             observed = better.engine.observe(project, number)
         chosen = better
     return chosen, observed
+
+
+def _database_number(read: Files) -> str | None:
+    """Return the number in `.env` by which a database is found, None once that was deleted."""
+    return None if read.env.deleted else read.env.project_id
 
 
 def _fixed(engine: Engine, observed: Observed) -> dict[str, tuple[Any, str]]:
@@ -329,5 +334,17 @@ def remember(seen: Seen) -> None:
 
 
 def forget(seen: Seen) -> None:
-    """Note that the project's data was deleted, so that the next database may be anywhere."""
-    records.write(records.Record(seen.project_id, str(seen.project.path), seen.project.inode, "", ""))
+    """Note that the project's data was deleted, so that the next database may be anywhere.
+
+    `.env` says it; only where that cannot be written a record does, which else is left for no project without data.
+    """
+    unread = not seen.env.exists and os.path.lexists(seen.env.path)  # a bad line does not keep `down` from its work
+    try:
+        if seen.env.project_id:
+            seen.env.without_database().write()
+    except BadInput:
+        unread = True
+    if unread:
+        records.write(records.Record(seen.project_id, str(seen.project.path), seen.project.inode, "", ""))
+    else:
+        records.remove(seen.project_id)

@@ -43,6 +43,7 @@ def down(context: Context) -> Result:
             stopped = [_stop(one) for one in (seen, *copies)]
             if delete:
                 _delete(seen, held, copies)
+                lock.discard(context.project)
             return report.down(seen, plano, stopped=any(stopped), deleted=held if delete else "", count=count)
         finally:
             for one in (seen, *copies):

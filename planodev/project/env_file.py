@@ -25,6 +25,8 @@ _TO_UTF_8 = "(umask 077; iconv -f {0} -t UTF-8 {1} >{2} && mv {2} {1})"
 _PLAIN = re.compile(r"[A-Za-z0-9._%+/=:@-]*")
 _PROJECT = re.compile(r"(?<![^\r\n])# planodev project: ([0-9a-f]{16})\b")  # at the start of a line, however lines end
 _PROJECT_LINE = "# planodev project: {} (links this directory to its database; keep this line)\n"
+_DELETED_LINE = "# planodev project: {} (its database was deleted)"
+_WHOLE_LINE = re.compile(_PROJECT.pattern + r"[^\r\n]*")
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,18 @@ class EnvFile:
         """Return the 16 hexadecimal digits that tie this checkout to its database."""
         return number_in(self.text)
 
+    @property
+    def deleted(self) -> bool:
+        """Say whether the file says that the database was deleted, and not lost."""
+        return self.project_id is not None and _DELETED_LINE.format(self.project_id) in self.text
+
+    def without_database(self) -> EnvFile:
+        """Return the file where it says that the database was deleted; `with_values` takes that back."""
+        return self._with_project(_DELETED_LINE.format(self.project_id)) if self.project_id else self
+
+    def _with_project(self, line: str) -> EnvFile:
+        return replace(self, lines=_cut(_WHOLE_LINE.sub(line, self.text)))
+
     def with_values(self, wanted: Mapping[str, str], project_id: str | None = None) -> EnvFile:
         """Return the file with these assignments in the common dialect and everything else untouched.
 
@@ -75,7 +89,9 @@ class EnvFile:
         lines = list(self.lines)
         appended: list[str] = []
         current = self.project_id
-        if project_id is None or current == project_id:
+        if project_id and self.deleted:
+            lines = list(self._with_project(_PROJECT_LINE.format(project_id).rstrip("\n")).lines)
+        elif project_id is None or current == project_id:
             pass
         elif current is None:
             appended.append(_PROJECT_LINE.format(project_id))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import contextmanager
+import os
+import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from planodev.problems import BadInput, NotReady
@@ -11,9 +13,11 @@ from planodev.project import private_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from fasteners import InterProcessLock
 
     from planodev.project.identity import Project
-
 
 # Seconds between two looks at a lock that another process holds.
 POLL = 0.02
@@ -33,24 +37,18 @@ def hold(project: Project, timeout: float) -> Iterator[None]:
     """
     from threading import ThreadError
 
-    from fasteners import InterProcessLock
-    from platformdirs import user_state_path
-
-    directory = user_state_path("planodev") / "locks"
-    name = hashlib.sha256(str(project.path).encode()).hexdigest()[:16]
-    lock = InterProcessLock(directory / f"{name}.lock")
+    path = _file(project)
     try:
-        private_files.make_directory(directory)
-        held = lock.acquire(delay=POLL, max_delay=POLL, timeout=timeout)
-        private_files.give(directory / f"{name}.lock")
+        private_files.make_directory(path.parent)
+        held = _acquire(path, timeout)
     except (OSError, ThreadError) as error:  # fasteners says ThreadError where the file system has no locks
         raise BadInput(
             "state-directory-unwritable",
-            f"`{directory}` cannot be written",
+            f"`{path.parent}` cannot be written",
             why=getattr(error, "strerror", None) or str(error),
             fix="set XDG_STATE_HOME to a directory of yours",
         ) from error
-    if not held:
+    if held is None:
         raise NotReady(
             "locked",
             "another planodev is working in this project",
@@ -58,6 +56,35 @@ def hold(project: Project, timeout: float) -> Iterator[None]:
             fix="wait for it, then run the command again",
         )
     try:
+        private_files.give(path)
         yield
     finally:
+        held.release()
+
+
+def discard(project: Project) -> None:
+    """Remove the file of a lock that is held, for a project of which nothing is left."""
+    with suppress(OSError):  # Windows removes no open file
+        _file(project).unlink()
+
+
+def _file(project: Project) -> Path:
+    from platformdirs import user_state_path
+
+    name = hashlib.sha256(str(project.path).encode()).hexdigest()[:16]
+    return user_state_path("planodev") / "locks" / f"{name}.lock"
+
+
+def _acquire(path: Path, timeout: float) -> InterProcessLock | None:
+    from fasteners import InterProcessLock
+
+    ends = time.monotonic() + timeout
+    while True:
+        lock = InterProcessLock(path)
+        if not lock.acquire(delay=POLL, max_delay=POLL, timeout=max(0.0, ends - time.monotonic())):
+            return None
+        # Who held it may have removed the file meanwhile, and then a lock on it keeps nobody out.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock.lockfile.fileno()), path.stat()):
+                return lock
         lock.release()

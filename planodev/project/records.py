@@ -93,6 +93,12 @@ def write(record: Record) -> None:
                 path_of(other.project).unlink(missing_ok=True)
 
 
+def remove(number: str) -> None:
+    """Remove a record; one that cannot be removed is no reason to fail."""
+    with suppress(OSError):
+        path_of(number).unlink(missing_ok=True)
+
+
 def path_of(number: str) -> Path:
     """Return the file of a record."""
     return _directory() / f"{number}.json"

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from tests.support.conversations import Plano
-
-from .conftest import LOOPBACK, PASSWORD, free_port, own_directory, pgbouncer, require
+from tests.support.ports import free_port
+from tests.support.postgres_server import LOOPBACK, PASSWORD, own_directory, pgbouncer, require_path
 
 FILE = ("--env-file", ".env.production")
 
@@ -48,7 +48,7 @@ def test_a_conversation_is_listed_and_shown_through_a_pooler(pooled):
 
 
 def test_psql_is_refused_where_a_pooler_drops_read_only(pooled):
-    require(shutil.which("psql"), "psql")
+    require_path(shutil.which("psql"), "psql")
     project, _ = pooled
     assert "[read-only-not-kept]" in project("psql", *FILE, "-c", "SELECT 1", code=4).err
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 
-import docker
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from planodev.conversations import heads, store
-from tests.docker.conftest import remove_all
-from tests.engines.place import ENGINES, OnEngine, base_directory, clean, require_engine
 from tests.support.conversations import Plano, said
+from tests.support.docker_objects import remove_all
+from tests.support.engine_project import OnEngine, base_directory, clean
+from tests.support.requirements import require_engine
+from tests.support.waiting import until
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'planodev'"
 
@@ -27,13 +27,14 @@ def plano(project):
         yield Plano(session)
 
 
+@pytest.mark.each_engine
 def test_a_database_that_stops_in_the_middle_of_a_list_is_told_and_the_next_list_works(project, plano):
     plano.turn("My order 1234")
     with contextlib.suppress(psycopg.OperationalError), project.login(autocommit=False) as holder:
         holder.execute("LOCK TABLE conversation_states IN ACCESS EXCLUSIVE MODE")
         listing = project.start("conversations", "--json")
         with project.login() as watcher:
-            until(lambda: watcher.execute(WAITING).fetchone()[0])
+            until(lambda: watcher.execute(WAITING).fetchone()[0], "the list waits for the lock")
         project.kill()
         out, err = listing.communicate(timeout=20)
     assert (listing.returncode, '"connection-lost"' in out) == (6, True), out + err
@@ -41,6 +42,7 @@ def test_a_database_that_stops_in_the_middle_of_a_list_is_told_and_the_next_list
     assert "My order 1234" in project("conversations").out
 
 
+@pytest.mark.each_engine
 def test_a_prune_never_holds_its_locks_for_more_than_a_second(project, plano):
     """Each row takes 20 ms, so the first batch takes too long, is given back, and is tried in smaller parts."""
     first = plano.turn("0")
@@ -66,6 +68,7 @@ def test_a_prune_never_holds_its_locks_for_more_than_a_second(project, plano):
     assert project.stored() == [first]
 
 
+@pytest.mark.each_engine
 def test_a_prune_that_meets_a_lock_names_who_holds_it_and_deletes_nothing_by_half(project, plano):
     root = plano.turn("root")
     leaf = plano.turn("leaf", after=root)
@@ -80,11 +83,11 @@ def test_a_prune_that_meets_a_lock_names_who_holds_it_and_deletes_nothing_by_hal
 
 @pytest.mark.docker
 @pytest.mark.both
-@pytest.mark.parametrize("there", ENGINES)
-def test_a_snapshot_of_one_engine_is_restored_on_the_other(there):
-    here = next(name for name in ENGINES if name != there)
+@pytest.mark.parametrize("there", ["docker", "embedded"])
+def test_a_snapshot_of_one_engine_is_restored_on_the_other(there, api):
+    here = "embedded" if there == "docker" else "docker"
     require_engine("embedded")
-    base, api = base_directory(), docker.APIClient(version="auto", timeout=60)
+    base = base_directory()
     (base / "data").mkdir()  # one that planodev makes is for its user alone, and root's server runs as another
     try:
         project = OnEngine(base / "shop", base, here, api)
@@ -119,6 +122,7 @@ def table():
 TURNS = st.lists(st.tuples(st.none() | st.integers(0, 30), st.sampled_from(["yes", "no", "why?"])), max_size=30)
 
 
+@pytest.mark.embedded
 @given(TURNS, st.randoms())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_for_random_trees_of_stored_turns_the_list_has_exactly_the_heads(table, turns, dice):
@@ -132,10 +136,3 @@ def test_for_random_trees_of_stored_turns_the_list_has_exactly_the_heads(table, 
     with table.transaction():
         found = heads.newest(store.newest(table), len(rows) + 1).heads
     assert {head.row.id for head in found} == true
-
-
-def until(holds, seconds=15.0):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it never came"
-        threading.Event().wait(0.02)
