@@ -33,6 +33,8 @@ COMMANDS = {
     "run": "Run a command, such as planoai up, with the database in its environment",
     "env": "Print the database's variables",
     "doctor": "Diagnose problems",
+    "list": "List every project of this machine that has a database",
+    "forget": "Delete the databases of projects whose directory is gone",
     "production": "Generate files for a hosted PostgreSQL",
 }
 # What others call them.
@@ -43,7 +45,6 @@ _OTHERS = {
     "exec": "run",
     "check": "doctor",
     "log": "logs",
-    "list": "conversations",
 }
 _TO_FINISH = ("up", "down")  # an interrupted one may have left work for the next
 _COMPLETE = "_PLANODEV_COMPLETE"

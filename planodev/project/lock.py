@@ -12,7 +12,7 @@ from planodev.problems import BadInput, NotReady
 from planodev.project import private_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from fasteners import InterProcessLock
@@ -37,7 +37,7 @@ def hold(project: Project, timeout: float) -> Iterator[None]:
     """
     from threading import ThreadError
 
-    path = _file(project)
+    path = _file(project.path)
     try:
         private_files.make_directory(path.parent)
         held = _acquire(path, timeout)
@@ -65,14 +65,31 @@ def hold(project: Project, timeout: float) -> Iterator[None]:
 def discard(project: Project) -> None:
     """Remove the file of a lock that is held, for a project of which nothing is left."""
     with suppress(OSError):  # Windows removes no open file
-        _file(project).unlink()
+        _file(project.path).unlink()
 
 
-def _file(project: Project) -> Path:
+def sweep(kept: Iterable[Path]) -> None:
+    """Remove the files of locks that nobody holds, but for those of some directories."""
+    from fasteners import InterProcessLock
+
+    stay = {_file(directory) for directory in kept}
+    with suppress(OSError):
+        for path in _directory().glob("*.lock"):
+            lock = InterProcessLock(path)
+            if path not in stay and lock.acquire(blocking=False):
+                path.unlink(missing_ok=True)
+                lock.release()
+
+
+def _directory() -> Path:
     from platformdirs import user_state_path
 
-    name = hashlib.sha256(str(project.path).encode()).hexdigest()[:16]
-    return user_state_path("planodev") / "locks" / f"{name}.lock"
+    return user_state_path("planodev") / "locks"
+
+
+def _file(directory: Path) -> Path:
+    name = hashlib.sha256(str(directory).encode()).hexdigest()[:16]
+    return _directory() / f"{name}.lock"
 
 
 def _acquire(path: Path, timeout: float) -> InterProcessLock | None:

@@ -93,6 +93,11 @@ def write(record: Record) -> None:
                 path_of(other.project).unlink(missing_ok=True)
 
 
+def every() -> list[Record]:
+    """Return every record, those of deleted data included."""
+    return _all()
+
+
 def remove(number: str) -> None:
     """Remove a record; one that cannot be removed is no reason to fail."""
     with suppress(OSError):

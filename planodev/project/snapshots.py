@@ -42,11 +42,16 @@ class Snapshot:
     postgres_version: str
 
 
-def directory(project_id: str) -> Path:
-    """Return where a project's snapshots are."""
+def root() -> Path:
+    """Return the directory that has one for each project."""
     from platformdirs import user_data_path
 
-    return user_data_path("planodev") / "snapshots" / project_id
+    return user_data_path("planodev") / "snapshots"
+
+
+def directory(project_id: str) -> Path:
+    """Return where a project's snapshots are."""
+    return root() / project_id
 
 
 def dump(project_id: str, name: str) -> Path:

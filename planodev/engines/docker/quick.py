@@ -86,6 +86,10 @@ class QuickClient:
     def volumes(self) -> Any:  # noqa: ANN401
         return self._get("/volumes")
 
+    def disk_usage(self) -> Any:  # noqa: ANN401
+        # Engines before 25 know no `type`, and count everything.
+        return self._get("/system/df?type=volume")
+
     def inspect_container(self, container: str) -> Any:  # noqa: ANN401
         return self._get(f"/containers/{quote(container)}/json")
 

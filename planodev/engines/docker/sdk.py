@@ -74,6 +74,10 @@ class Client:
                 return None
             raise
 
+    def disk_usage(self) -> dict[str, Any]:
+        """Return what the engine's volumes take on the disk, as `Volumes`, each with `UsageData`."""
+        return dict(self.df())
+
     def make_volume(self, name: str, labels: dict[str, str]) -> dict[str, str]:
         """Create a volume; one that is there is left as it is. Returns the labels that it has."""
         return dict(self.create_volume(name, labels=labels).get("Labels") or {})

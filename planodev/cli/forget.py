@@ -1,0 +1,23 @@
+"""`planodev forget`."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from planodev.cli import options as shared
+from planodev.commands import projects
+
+
+@shared.command("forget")
+@click.argument("directories", metavar="[DIRECTORY]...", nargs=-1)
+@click.option("--yes", is_flag=True, help="Do it without asking; required where there is no terminal.")
+@click.pass_context
+def command(ctx: click.Context, /, directories: tuple[str, ...], *, yes: bool) -> int:
+    """Delete the databases of projects whose directory is gone; asks first.
+
+    Without DIRECTORY those of all such projects. Snapshots are kept. `planodev list` shows what would go.
+    """
+    ctx.obj.finish(projects.forget(dict(os.environ), ctx.obj, named=directories, yes=yes))
+    return 0

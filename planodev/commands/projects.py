@@ -1,0 +1,220 @@
+"""`planodev list` and `forget`: every project of this machine, and the end of those whose directory is gone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from planodev.conversations import times
+from planodev.deadline import Deadline
+from planodev.engines import inventory
+from planodev.problems import BadInput, Command, Fix, PlanodevError, Problem
+from planodev.project import lock, records, settings, snapshots
+from planodev.project.identity import Owner, Project, original_still_there
+from planodev.result import Outcome, Result, number
+from planodev.visible import line, size
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from planodev.deadline import Limit
+    from planodev.engines import Engine
+    from planodev.engines.inventory import Held
+    from planodev.progress import Progress
+
+UNKNOWN = "unknown"  # the state of a server whose engine does not answer
+_DIRECTORY = 80  # columns
+
+
+@dataclass(frozen=True)
+class Known:
+    """A project that has, or had, a database; the keys of one in `--json`.
+
+    Args:
+        directory: where it is, or was when it was last seen.
+        gone: whether another project, or nothing, is there now.
+        project: its number.
+        engine: `docker` or `embedded`.
+        data: the volume or the data directory, None where neither is left.
+        state: of its server, such as `running`; `unknown` where the engine does not answer, None without a server.
+        bytes: of the data on the disk, None where nobody says.
+        last_used: when the server ended, in seconds since 1970; None where it runs, or nobody knows.
+
+    """
+
+    directory: str
+    gone: bool
+    project: str
+    engine: str
+    data: str | None
+    state: str | None
+    bytes: int | None
+    last_used: int | None
+
+
+def listed(environment: Mapping[str, str]) -> Result:
+    """Return every project of this machine, those that run first; nothing is changed."""
+    found, silent = _everything(environment)
+    data = {"projects": [asdict(known) for known, _ in found]}
+    notices = [_not_asked(silent)] if silent and _matters(found) else []
+    if not found:
+        return Result("list", data, ["No project of this machine has a database"], notices)
+    lines: list[Any] = [_table([known for known, _ in found])]
+    gone = sum(known.gone for known, _ in found)
+    if gone:
+        which = f"The directory of {number(gone, 'project')} is gone; "
+        lines.append(Fix(which, Command("forget"), " deletes the data"))
+    return Result("list", data, lines, notices)
+
+
+def forget(environment: Mapping[str, str], progress: Progress, *, named: Sequence[str], yes: bool) -> Result:
+    """Delete the databases of projects whose directory is gone, and what planodev remembers of them; asks first.
+
+    Args:
+        environment: for DOCKER_HOST and its like.
+        progress: who is told, and asked.
+        named: their directories; none for all that are gone.
+        yes: do not ask.
+
+    Raises:
+        PlanodevError: it was not confirmed, a directory is still there or unknown, or an engine refused.
+
+    """
+    found, silent = _everything(environment)
+    going = _going(found, named)
+    if silent and any(known.state == UNKNOWN for known, _ in going):
+        raise silent
+    if going:
+        _confirm([known for known, _ in going], progress, yes=yes)
+    kept = [one for known, _ in going for one in snapshots.every(known.project)]
+    for known, held in going:
+        progress.begin(f"Deleting {known.data or known.project}")
+        _delete(known, held, environment)
+        progress.done(Outcome("deleted", known.data or known.directory, known.directory))
+    lock.sweep(Path(known.directory) for known, _ in found if not known.gone)
+    data = {"forgotten": [asdict(known) for known, _ in going], "snapshots": [one.name for one in kept]}
+    if not going:
+        return Result("forget", data, ["Nothing to forget: the directory of every project is still there"])
+    also = [f"{number(len(kept), 'snapshot')} kept in `{snapshots.root()}`"] if kept else []
+    return Result("forget", data, [f"Forgot {number(len(going), 'project')}", *also])
+
+
+def _everything(environment: Mapping[str, str]) -> tuple[list[tuple[Known, Held | None]], PlanodevError | None]:
+    """Return every project with its database, and why Docker could not be asked where that is so."""
+    held, silent = inventory.everything(environment, Deadline(settings.LIMIT).left)
+    found: list[tuple[Known, Held | None]] = []
+    recorded = {record.project: record for record in records.every() if record.engine}
+    found += [(_known(one, recorded.get(one.owner.id)), one) for one in held]
+    seen = {one.owner.id for one in held}
+    for record in recorded.values():
+        if record.project not in seen:
+            gone = not original_still_there(Owner(record.project, record.path, record.inode))
+            state = UNKNOWN if silent and record.engine == "docker" else None
+            place = record.place if state else None
+            known = Known(record.path, gone, record.project, record.engine, place, state, None, None)
+            found.append((known, None))
+    return sorted(found, key=lambda one: (one[0].state != "running", one[0].gone, one[0].directory)), silent
+
+
+def _known(held: Held, record: records.Record | None) -> Known:
+    # A project that was moved is where `up` has last seen it; its labels name where it was created.
+    places = [Owner(record.project, record.path, record.inode)] if record else []
+    places.append(held.owner)
+    there = next((place for place in places if original_still_there(place)), None)
+    used = None if held.stopped_at is None else int(held.stopped_at)
+    directory, number_ = (there or places[0]).path, held.owner.id
+    state = held.state or None
+    return Known(directory, there is None, number_, held.engine, held.place or None, state, held.bytes, used)
+
+
+def _matters(found: list[tuple[Known, Held | None]]) -> bool:
+    return any(known.state == UNKNOWN for known, _ in found)
+
+
+def _not_asked(silent: PlanodevError) -> Problem:
+    return Problem("engine-not-asked", f"Docker could not be asked: {silent.message}", silent.fix)
+
+
+def _table(found: list[Known]) -> Any:  # noqa: ANN401  rich is loaded late
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("DIRECTORY", "ENGINE", "STATE", "SIZE", "LAST USED"):
+        table.add_column(title, no_wrap=True, header_style="bold", justify="right" if title == "SIZE" else "left")
+    for known in found:
+        where = line(known.directory, _DIRECTORY) + (" (gone)" if known.gone else "")
+        state = known.state or ("stopped" if known.data else "no data")
+        state = "stopped" if state == "exited" else state
+        used = "now" if state == "running" else times.shown(known.last_used)[:-3] if known.last_used else "-"
+        cells = (where, known.engine, state, "-" if known.bytes is None else size(known.bytes), used)
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def _going(found: list[tuple[Known, Held | None]], named: Sequence[str]) -> list[tuple[Known, Held | None]]:
+    if not named:
+        return [one for one in found if one[0].gone]
+    going = []
+    for name in named:
+        here = [one for one in found if one[0].directory in (name, str(Path(name).absolute()))]
+        if not here:
+            fix = Fix(Command("list"), " shows those that planodev knows")
+            raise BadInput("project-unknown", f"no project was in `{name}`", fix=fix)
+        there = next((known for known, _ in here if not known.gone), None)
+        if there:
+            fix = Fix(Command("down", "--delete-data").within(Path(there.directory)))
+            why = "its directory is still there"
+            raise BadInput("project-still-there", f"`{there.directory}` is not forgotten", why=why, fix=fix)
+        going += here
+    return going
+
+
+def _confirm(going: list[Known], progress: Progress, *, yes: bool) -> None:
+    what = "; ".join(f"`{one.data or 'a record'}`{_sized(one)} of `{one.directory}`" for one in going)
+    says = f"this deletes every stored conversation in {what}"
+    if yes:
+        progress.note(says)
+        return
+    moved = "one that you have moved is found again by `planodev up` in its new place"
+    answer = progress.confirm(f"{says}; {moved}. Delete it for ever?")
+    if answer:
+        return
+    why = None if answer is False else f"there is no terminal to ask at; {says}"
+    raise BadInput("not-confirmed", "nothing was deleted", why=why, fix=Fix(Command("forget", "--yes")))
+
+
+def _sized(known: Known) -> str:
+    return f" ({size(known.bytes)})" if known.bytes is not None else ""
+
+
+def _delete(known: Known, held: Held | None, environment: Mapping[str, str]) -> None:
+    """Delete a project's database, by its number and its place: what stands in its directory now is not looked at."""
+    if held:
+        project, deadline = Project(Path(held.owner.path), held.owner.inode), Deadline(settings.LIMIT)
+        with lock.hold(project, settings.LIMIT):
+            engine = _open(held, project, environment, deadline.left)
+            try:
+                _remove(engine, project, held, deadline)
+            finally:
+                engine.close()
+            lock.discard(project)
+    records.remove(known.project)
+
+
+def _open(held: Held, project: Project, environment: Mapping[str, str], limit: Limit) -> Engine:
+    from planodev.engines import choice
+
+    return choice.open_engine(held.engine, environment, project, held.owner.id, limit)
+
+
+def _remove(engine: Engine, project: Project, held: Held, deadline: Deadline) -> None:
+    observed = engine.observe(project, held.owner.id)
+    have, volume = observed.container, observed.volume
+    if have and have.owner.id == held.owner.id:
+        if have.state not in ("exited", "created", "dead"):
+            engine.stop(have, deadline.left(settings.STOP_LIMIT))
+        engine.remove_server(have)
+    if volume and volume.name == held.place:
+        engine.remove_storage(volume)

@@ -1,0 +1,66 @@
+"""Every database that planodev has made in an engine that speaks Docker's API, by the labels."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from planodev.engines.docker import labels
+from planodev.engines.docker.client import Refused
+from planodev.engines.inventory import Held
+from planodev.problems import NoEngine
+
+if TYPE_CHECKING:
+    from planodev.engines.docker.client import Api
+
+
+def databases(api: Api) -> list[Held]:
+    """Return every volume of planodev's, and every server that has none.
+
+    Raises:
+        NoEngine: the connection was lost.
+        Refused: the engine refuses the lists.
+
+    """
+    servers = {}
+    for item in api.containers(all=True):
+        owner = labels.owner_of(item["Labels"])
+        if owner and labels.PROBE_LABEL not in item["Labels"]:
+            with suppress(Refused):  # it has gone meanwhile
+                servers[item["Id"]] = (owner, api.inspect_container(item["Id"]))
+    mounted = {labels.mounted_by(server): server for _, server in servers.values()}
+    volumes = [item for item in api.volumes()["Volumes"] or [] if labels.owner_of(item["Labels"])]
+    sizes = _sizes(api) if volumes else {}
+    found = []
+    for item in volumes:
+        name, owner = item["Name"], labels.owner_of(item["Labels"])
+        assert owner  # noqa: S101  see above
+        found.append(_held(owner, name, mounted.pop(name, None), sizes.get(name)))
+    without = {id(server) for server in mounted.values()}
+    return found + [_held(owner, "", server, None) for owner, server in servers.values() if id(server) in without]
+
+
+def _held(owner: Any, place: str, server: dict[str, Any] | None, size: int | None) -> Held:  # noqa: ANN401
+    state = server["State"] if server else {}
+    return Held(owner, "docker", place, state.get("Status", ""), size, _ended(state))
+
+
+def _ended(state: dict[str, Any]) -> float | None:
+    """Return when a container ended; the engine says `0001-01-01T00:00:00Z` of one that never ran."""
+    moment = str(state.get("FinishedAt") or "")[:19]
+    if state.get("Status") == "running" or not moment or moment.startswith("0001"):
+        return None
+    with suppress(ValueError):
+        return datetime.fromisoformat(f"{moment}+00:00").timestamp()
+    return None
+
+
+def _sizes(api: Api) -> dict[str, int]:
+    """Return what each volume takes on the disk; an engine that has too much to count says nothing."""
+    try:
+        listed = api.disk_usage().get("Volumes") or []
+    except (Refused, NoEngine):
+        return {}
+    sizes = {item["Name"]: int((item.get("UsageData") or {}).get("Size", -1)) for item in listed}
+    return {name: size for name, size in sizes.items() if size >= 0}

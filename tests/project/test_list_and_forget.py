@@ -1,0 +1,66 @@
+"""`planodev list` and `planodev forget`: what they show, and that only what belongs to nobody any more is deleted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from tests.support.terminal import on_terminal
+
+pytestmark = pytest.mark.each_engine
+
+
+def entry(project, directory):
+    listed = project("list", "--json").json["data"]["projects"]
+    return next((one for one in listed if one["directory"] == str(directory)), None)
+
+
+def test_every_project_is_listed_and_only_one_whose_directory_is_gone_is_forgotten(make_project):
+    kept, gone = make_project("kept"), make_project("gone")
+    for project in (kept, gone):
+        project("up", "--model", "ollama/llama3.1")
+        project.store("a")
+    gone("snapshot", "save", "monday")
+    gone("down", "--keep-data")
+    shutil.rmtree(gone.path)
+    shown = kept("list").out
+    assert all(word in shown for word in (str(kept.path), f"{gone.path} (gone)", "running", "stopped"))
+    here, there = entry(kept, kept.path), entry(kept, gone.path)
+    assert (here["gone"], here["state"], here["last_used"]) == (False, "running", None)
+    assert (there["gone"], there["state"]) == (True, "exited")
+    assert there["last_used"] > 1_700_000_000
+    if kept.engine == "embedded":
+        assert there["bytes"] > 10_000_000
+    assert kept("forget", "--json", code=2).error == "not-confirmed"
+    assert kept("forget", str(kept.path), "--yes", "--json", code=2).error == "project-still-there"
+    assert kept("forget", "/nowhere/at/all", "--yes", "--json", code=2).error == "project-unknown"
+    code, screen = on_terminal(kept, "forget", str(gone.path), answers=[("[y/N]", "n\n")])
+    assert (code, "nothing was deleted" in screen) == (2, True), screen
+    assert entry(kept, gone.path)
+    done = kept("forget", str(gone.path), "--yes", "--json").json["data"]
+    assert [one["project"] for one in done["forgotten"]] == [there["project"]]
+    assert done["snapshots"] == ["monday"]
+    assert entry(kept, gone.path) is None
+    assert kept.stored() == ["a"]
+    assert entry(kept, kept.path)["state"] == "running"
+
+
+def test_a_project_that_was_moved_is_not_gone_and_another_checkout_in_its_place_is_left_alone(make_project):
+    project = make_project("before")
+    project("up", "--model", "ollama/llama3.1")
+    project.store("a")
+    after = project.path.with_name("after")
+    project.path.rename(after)
+    (project.path).mkdir()
+    moved = make_project("after")
+    moved("up")
+    assert moved.stored() == ["a"]
+    assert (entry(moved, after)["gone"], entry(moved, project.path)) == (False, None)
+    project("up", "--model", "ollama/llama3.1", "--name", f"plano-second-{os.getpid()}")
+    project.store("b")
+    shutil.rmtree(after)
+    elsewhere = make_project("elsewhere")
+    elsewhere("forget", str(after), "--yes")
+    assert project.stored() == ["b"]
