@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from planodev.conversations import times
 from planodev.deadline import Deadline
-from planodev.engines import inventory
-from planodev.problems import BadInput, Command, Fix, PlanodevError, Problem
+from planodev.problems import BadInput, Command, Fix, NoEngine, PlanodevError, Problem
 from planodev.project import lock, records, settings, snapshots
 from planodev.project.identity import Owner, Project, original_still_there
 from planodev.result import Outcome, Result, number
@@ -102,7 +101,7 @@ def forget(environment: Mapping[str, str], progress: Progress, *, named: Sequenc
 
 def _everything(environment: Mapping[str, str]) -> tuple[list[tuple[Known, Held | None]], PlanodevError | None]:
     """Return every project with its database, and why Docker could not be asked where that is so."""
-    held, silent = inventory.everything(environment, Deadline(settings.LIMIT).left)
+    held, silent = _of_the_engines(environment, Deadline(settings.LIMIT).left)
     found: list[tuple[Known, Held | None]] = []
     recorded = {record.project: record for record in records.every() if record.engine}
     found += [(_known(one, recorded.get(one.owner.id)), one) for one in held]
@@ -115,6 +114,25 @@ def _everything(environment: Mapping[str, str]) -> tuple[list[tuple[Known, Held 
             known = Known(record.path, gone, record.project, record.engine, place, state, None, None)
             found.append((known, None))
     return sorted(found, key=lambda one: (one[0].state != "running", one[0].gone, one[0].directory)), silent
+
+
+def _of_the_engines(environment: Mapping[str, str], limit: Limit) -> tuple[list[Held], PlanodevError | None]:
+    """Return what both engines have, and why Docker could not be asked where that is so."""
+    from planodev.engines.docker import engine as docker
+    from planodev.engines.docker import inventory as of_docker
+    from planodev.engines.docker.client import Refused
+    from planodev.engines.embedded import inventory as of_embedded
+
+    found = of_embedded.databases()
+    try:
+        engine = docker.connect(environment, limit)
+        return found + of_docker.databases(engine.api), None
+    except NoEngine as error:
+        return found, error
+    except Refused as error:  # a machine's lists are refused by what stands between, such as a proxy
+        from planodev.engines import failures
+
+        return found, failures.refused(error.text, forbidden=error.forbidden)
 
 
 def _known(held: Held, record: records.Record | None) -> Known:

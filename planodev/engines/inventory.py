@@ -1,16 +1,11 @@
-"""Every database that planodev has made on this machine, of whatever project: for `planodev list` and `forget`."""
+"""A database that an engine has, of whatever project: what `planodev list` shows and `forget` deletes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from planodev.problems import NoEngine, PlanodevError
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from planodev.deadline import Limit
     from planodev.project.identity import Owner
 
 
@@ -34,28 +29,3 @@ class Held:
     state: str
     bytes: int | None
     stopped_at: float | None
-
-
-def everything(environment: Mapping[str, str], limit: Limit) -> tuple[list[Held], PlanodevError | None]:
-    """Return what both engines have, and why Docker could not be asked where that is so.
-
-    Args:
-        environment: for DOCKER_HOST and its like.
-        limit: gives the seconds that may still be waited for an engine.
-
-    """
-    from planodev.engines.docker import engine as docker
-    from planodev.engines.docker import inventory as of_docker
-    from planodev.engines.docker.client import Refused
-    from planodev.engines.embedded import inventory as of_embedded
-
-    found = of_embedded.databases()
-    try:
-        engine = docker.connect(environment, limit)
-        return found + of_docker.databases(engine.api), None
-    except NoEngine as error:
-        return found, error
-    except Refused as error:  # a machine's lists are refused by what stands between, such as a proxy
-        from planodev.engines import failures
-
-        return found, failures.refused(error.text, forbidden=error.forbidden)

@@ -31,6 +31,8 @@ COMMANDS = (
         "run",
         "env",
         "doctor",
+        "list",
+        "forget",
     ),
     "production",
 )
