@@ -41,6 +41,8 @@ def main() -> None:
         code = run(console=_console)
     except KeyboardInterrupt:
         _interrupted()
+    except Exception as error:  # noqa: BLE001  the last place where anything can be said, with next to nothing loaded
+        _not_loaded(error)
     # Nothing is left to clean up, and tearing the interpreter down takes longer than some commands.
     os._exit(code)
 
@@ -55,6 +57,14 @@ def _not_raised(seen: sys.UnraisableHookArgs) -> None:
     if isinstance(seen.exc_value, KeyboardInterrupt):
         _interrupted()
     sys.__unraisablehook__(seen)
+
+
+def _not_loaded(error: Exception) -> NoReturn:
+    """End where not even planodev itself could be loaded: by a limit of the system, or a broken installation."""
+    why = ascii(f"{type(error).__name__}: {error}")[1:-1]
+    fix = "`ulimit -a` shows this shell's limits; if they are not the reason, install planodev again"
+    os.write(2, f"✗ planodev could not be loaded [not-loaded]\n  why: {why}\n  fix: {fix}\n".encode())
+    os._exit(1)
 
 
 def _interrupted() -> NoReturn:

@@ -27,7 +27,10 @@ def begin(job: Callable[[], T]) -> Callable[[], T | None]:
             found.append(job())
 
     thread = threading.Thread(target=run, daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # as many threads as this user may have
+        return lambda: None
 
     def wait() -> T | None:
         thread.join()

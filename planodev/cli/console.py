@@ -151,6 +151,12 @@ class Console:
         if error.fix:
             self._fix(error.fix)
 
+    def trace(self, text: str) -> None:
+        """Print where an error was."""
+        self._end_bar()
+        self._clear()
+        click.echo(visible(text), err=True, nl=False)
+
     def say(self, line: str) -> None:
         """Print a line of a result, or some that belong together."""
         click.echo(visible(line), color=self._color)

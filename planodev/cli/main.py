@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -61,6 +61,8 @@ def main(arguments: list[str] | None = None, console: Console | None = None) -> 
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started us
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  until the process ends
+        elif isinstance(stream := getattr(sys, name), io.TextIOWrapper):  # what this encoding lacks is written out
+            stream.reconfigure(errors="backslashreplace")
     console = console or Console()
     code = 0
     try:
@@ -74,7 +76,7 @@ def main(arguments: list[str] | None = None, console: Console | None = None) -> 
     except BrokenPipeError:
         code = code or 128 + 13  # as the shell counts a program that SIGPIPE has ended
     except OSError as error:  # a full disk behind a redirection
-        os.write(2, f"✗ the output could not be written: {error.strerror} [unexpected]\n".encode())
+        os.write(2, f"✗ the output could not be written: {error.strerror} [disk-full]\n".encode())
         code = code or 1
     return code
 
@@ -100,9 +102,7 @@ def _run(arguments: list[str], console: Console) -> int:
     except (PlanodevError, BrokenPipeError):
         raise
     except Exception as error:
-        if os.environ.get("PLANODEV_DEBUG"):
-            raise
-        raise unexpected(error) from error
+        raise _unexpected(error, arguments, console) from error
 
 
 def _to_finish(console: Console) -> Fix | None:
@@ -126,19 +126,14 @@ def _usage(error: click.UsageError) -> BadInput:
     return BadInput("usage", message, fix=Fix(Command(*names, "--help")))
 
 
-def unexpected(error: Exception) -> PlanodevError:
-    """Return what to say of an error that no part of planodev has a name for."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
-        fix = "make room where the output goes"
-        return PlanodevError("unexpected", "the output could not be written", why=error.strerror, fix=fix)
-    if type(error).__module__.startswith(("docker", "planodev.engines.docker")):
-        from planodev.engines import failures
+def _unexpected(error: Exception, arguments: list[str], console: Console) -> PlanodevError:
+    """Return what to say of an error that no part of planodev has a name for; PLANODEV_DEBUG shows where it was."""
+    from planodev import unexpected
 
-        return failures.refused(text, forbidden=getattr(error, "forbidden", False))
-    return PlanodevError(
-        "unexpected", f"planodev itself failed: {type(error).__name__}", why=text, fix="PLANODEV_DEBUG=1 shows where"
-    )
+    secrets = unexpected.secrets_at(Path(console.directory or "."), os.environ, arguments)
+    if os.environ.get("PLANODEV_DEBUG"):
+        console.trace(unexpected.trace(error, secrets))
+    return unexpected.explain(error, secrets)
 
 
 class _Late(click.Group):

@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from planodev import unexpected
 from planodev.doctor import database, engine, files, plano
 from planodev.doctor.subject import Subject
 from planodev.problems import NoEngine, PlanodevError, VerificationFailed
@@ -73,7 +74,8 @@ def _run(name: str, check: Callable[[Subject], Check], subject: Subject, found: 
         else:
             found[name] = Check.skipped(name, teller)
     except Exception as error:  # noqa: BLE001  a broken check must not hide the others
-        found[name] = Check(name, "failed", f"the check itself failed: {type(error).__name__}", str(error) or None)
+        problem = unexpected.explain(error, unexpected.secrets_at(subject.project.path, subject.environment)).problem
+        found[name] = Check(name, "failed", problem.message, problem.why, problem.fix)
 
 
 def _teller(error: PlanodevError) -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from planodev.problems import NoEngine
+from planodev.project import regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,8 +33,15 @@ class Endpoint:
     @property
     def local(self) -> bool:
         """Whether the ports that it publishes are this machine's."""
-        near = urlsplit(self.url).hostname in ("127.0.0.1", "localhost", "::1")
+        near = _hostname(self.url) in ("127.0.0.1", "localhost", "::1")
         return self.local_socket or self.url.startswith("npipe://") or near
+
+
+def _hostname(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:  # a bracket without its pair
+        return None
 
 
 # A socket's state: `answers`, `missing`, `denied`, `dead` (it exists, and nothing listens).
@@ -133,7 +141,7 @@ def _from_variable(host: str, environment: Mapping[str, str]) -> Endpoint:
 
     try:
         found = kwargs_from_env(environment=dict(environment))
-    except DockerException as error:
+    except (DockerException, OSError, TypeError, ValueError) as error:  # the last of a port such as 99999999
         from planodev.engines import failures
 
         raise failures.unusable(host, "DOCKER_HOST", error) from error
@@ -143,12 +151,15 @@ def _from_variable(host: str, environment: Mapping[str, str]) -> Endpoint:
 def _context(environment: Mapping[str, str], home: Path) -> Endpoint | None:
     """Return the current context's endpoint, None for the built-in `default`; the SDK reads the files."""
     file = Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
-    if not environment.get("DOCKER_CONTEXT") and not (file.exists() and b"currentContext" in file.read_bytes()):
+    if not environment.get("DOCKER_CONTEXT") and not _names_context(file):
         return None
     from docker.context import ContextAPI
     from docker.context.config import get_current_context_name
 
-    name = environment.get("DOCKER_CONTEXT") or get_current_context_name()
+    try:
+        name = environment.get("DOCKER_CONTEXT") or get_current_context_name()
+    except Exception:  # noqa: BLE001  docker warns of such a file, and goes on without it
+        return None
     if name in (None, "", "default"):
         return None
     try:
@@ -159,6 +170,14 @@ def _context(environment: Mapping[str, str], home: Path) -> Endpoint | None:
         # The SDK would fall back to the default socket, and the database would end up in another engine.
         raise _bad_context(name, "it has no stored endpoint")
     return Endpoint(found.Host, f"context `{name}`", found.TLSConfig)
+
+
+def _names_context(file: Path) -> bool:
+    """Say whether docker's configuration names a context; one that cannot be read names none, as docker has it."""
+    try:
+        return b"currentContext" in regular_file.read(file)
+    except OSError:
+        return False
 
 
 def _bad_context(name: str, why: str) -> NoEngine:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planodev.pasting import quoted
-from planodev.project import env_file
+from planodev.project import env_file, regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -73,7 +73,7 @@ class Places:
     def text(self) -> str | None:
         """Return the text of the file that planoai looks into, None where there is none."""
         if self.beside.is_file():
-            return self.beside.read_bytes().decode(errors="replace")
+            return regular_file.text(self.beside)
         return "" if self.there else None
 
     def in_shell(self, name: str) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from planodev.plano import access_keys
 from planodev.problems import BadInput, Command, Fix, Shell
-from planodev.project import env_keys
+from planodev.project import env_keys, regular_file
 from planodev.project.env_file import is_stream
 from planodev.project.identity import CONFIG_NAMES
 
@@ -181,7 +181,7 @@ def load(path: Path) -> ConfigFile:
     if is_stream(path):
         raise _bad(path, "it is a pipe or a device", "name a file")
     try:
-        text = path.read_bytes().decode()
+        text = regular_file.read(path).decode()
     except FileNotFoundError:
         return ConfigFile(path, None)
     except UnicodeDecodeError as error:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from planodev import executables
 from planodev.plano.rules import closest, shown
 from planodev.problems import Command, Fix, Problem
+from planodev.project import regular_file
 from planodev.project.private_files import make_directory, write_atomically
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _note(config: ConfigFile) -> Path:
 
 def _remembered(config: ConfigFile) -> str | None:
     with suppress(OSError, ValueError):
-        return _note(config).read_text()
+        return regular_file.text(_note(config))
     return None
 
 

@@ -12,7 +12,7 @@ from planodev.plano import config_file, judge
 from planodev.postgres.connection import is_host, is_loopback
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem
 from planodev.production import wording
-from planodev.project import credentials, env_file, git, private_files, settings
+from planodev.project import credentials, env_file, git, private_files, regular_file, settings
 from planodev.result import Outcome
 from planodev.steps.env_file import ignore
 
@@ -72,7 +72,7 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
         host = host or _host(kept.get("DB_HOST"))
         kept.update({"DB_HOST": host} if host else {})
     elif force and host is None and "DB_HOST" in kept and (directory / production.SIDECAR).is_file():
-        host = _host(wording.host_of((directory / production.SIDECAR).read_text(errors="replace")))
+        host = _host(wording.host_of(regular_file.text(directory / production.SIDECAR)))
     files = wording.render(name, _facts(config, directory), kept, host)
     progress.begin(TITLE)
     _refuse(directory, files, force=force)
@@ -135,9 +135,9 @@ def _facts(config: ConfigFile, directory: Path) -> dict[str, Any]:
 def _refuse(directory: Path, files: Mapping[str, str], *, force: bool) -> None:
     for file, text in files.items():
         path = directory / file
-        if path.is_dir() or (path.is_symlink() and not path.exists()):
+        if path.is_dir() or env_file.is_stream(path) or (path.is_symlink() and not path.exists()):
             raise BadInput("output-unwritable", f"`{path}` is not a file", fix=f"move `{path}` away")
-        if path.exists() and not force and path.read_bytes() != text.encode():
+        if path.exists() and not force and regular_file.read(path) != text.encode():
             raise Conflict(
                 "file-exists",
                 f"`{path}` already exists; nothing was written",
@@ -147,7 +147,7 @@ def _refuse(directory: Path, files: Mapping[str, str], *, force: bool) -> None:
 
 
 def _put(path: Path, text: str) -> str:
-    before = path.read_bytes() if path.exists() else None
+    before = regular_file.read(path) if path.exists() else None
     mode = private_files.MODE if path.name == wording.ENV_NAME else _MODE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -143,6 +143,6 @@ def original_still_there(owner: Owner) -> bool:
         if env_file.load(path / ".env").project_id == owner.id:
             return True
         stat = os.stat(path)  # noqa: PTH116
-    except (OSError, BadInput):
+    except (OSError, ValueError, BadInput):
         return False
     return _fingerprint(path, stat) == owner.inode

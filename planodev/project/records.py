@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from planodev.project import json_file, regular_file
 from planodev.project.identity import Owner, original_still_there, ownership
 from planodev.project.private_files import make_directory, write_atomically
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from planodev.project.identity import Project
+
+
+_ENGINES = {"", "docker", "embedded"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def write(record: Record) -> None:
     file = path_of(record.project)
     text = (json.dumps(asdict(record), indent=2) + "\n").encode()
     with suppress(OSError):
-        if not file.is_file() or file.read_bytes() != text:
+        if not file.is_file() or regular_file.read(file) != text:
             make_directory(file.parent)
             write_atomically(file, text, 0o600)
         for other in _all():
@@ -126,8 +130,10 @@ def _all() -> list[Record]:
         return []
     found = []
     for file in files:
-        with suppress(OSError, ValueError, TypeError):
-            found.append(Record(**json.loads(file.read_bytes())))
+        with suppress(PermissionError):
+            record = json_file.of(Record, json_file.read(file))
+            if record and {record.engine, record.moving_to, record.remains} <= _ENGINES:
+                found.append(record)
     return found
 
 

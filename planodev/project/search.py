@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev.problems import BadInput, Command, Fix, Problem
-from planodev.project import env_file, identity, records, settings
+from planodev.project import env_file, identity, records, regular_file, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,4 +149,4 @@ def _own_files(directory: Path) -> bool:
 
 
 def _read(path: Path) -> bytes:
-    return b"" if env_file.is_stream(path) else path.read_bytes()
+    return regular_file.read(path)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from planodev.problems import BadInput, Command, Fix
+from planodev.project import regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -215,13 +216,16 @@ _KNOWN: dict[str, tuple[Any, Callable[[Any], Any]]] = {
 }
 
 
+_READABLE = f"make `{FILE_NAME}` a file that you may read, or move it away"
+
+
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        content = path.read_bytes()
+        content = regular_file.read(path)
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise BadInput("bad-settings-file", f"`{path}` cannot be read", why=error.strerror) from error
+        raise BadInput("bad-settings-file", f"`{path}` cannot be read", why=error.strerror, fix=_READABLE) from error
     from planodev.project import toml_file
 
     try:

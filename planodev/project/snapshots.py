@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from planodev.problems import BadInput, Command, Conflict, Fix
+from planodev.project import json_file
 from planodev.project.private_files import make_directory, write_atomically
 from planodev.visible import visible
 
@@ -96,10 +97,11 @@ def every(project_id: str) -> list[Snapshot]:
 
 def _known(file: Path) -> Snapshot:
     state = file.stat()
-    with suppress(OSError, ValueError, TypeError):
-        return Snapshot(
-            **{**json.loads(file.with_suffix(".json").read_bytes()), "name": file.stem, "bytes": state.st_size}
-        )
+    with suppress(PermissionError):
+        noted = json_file.read(file.with_suffix(".json")) or {}
+        known = json_file.of(Snapshot, {**noted, "name": file.stem, "bytes": state.st_size})
+        if known:
+            return known
     return Snapshot(file.stem, int(state.st_mtime), "?", None, state.st_size, "?")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from planodev.plano import environment
 from planodev.postgres.connection import is_encoded
 from planodev.problems import Problem
-from planodev.project import env_file, env_keys, git, private_files
+from planodev.project import env_file, env_keys, git, private_files, regular_file
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def ignore(directory: Path, name: str, progress: Progress) -> None:
     found = ignoring(directory, name, progress)
     if found.verb != "unchanged":
         path = directory / ".gitignore"
-        old = path.read_bytes() if path.exists() else b""
+        old = regular_file.read(path) if path.exists() else b""
         line = (b"" if not old or old.endswith(b"\n") else b"\n") + f"{name}\n".encode()
         private_files.write_atomically(path.resolve(), old + line, path.stat().st_mode & 0o777 if old else 0o644)
     progress.done(found)

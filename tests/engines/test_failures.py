@@ -9,7 +9,7 @@ import docker.errors
 import pytest
 import requests
 
-from planodev.cli import main
+from planodev import unexpected
 from planodev.engines import Container, PortTaken, endpoint, failures
 from planodev.engines.docker import sdk, server
 from planodev.engines.docker.client import CONFLICT, FORBIDDEN, NOT_FOUND, Refused
@@ -40,8 +40,8 @@ def said(when, text, url=DEFAULT, source="context `x`"):
         "answer": lambda: failures.answered_badly(where, text),
         "greeting forbidden": lambda: failures.answered_badly(Endpoint(TCP, source), text, forbidden=True),
         "too old": lambda: failures.too_old(where, text, "1.41"),
-        "forbidden": lambda: main.unexpected(Refused(FORBIDDEN, text)),
-        "request": lambda: main.unexpected(Refused(500, text)),
+        "forbidden": lambda: unexpected.explain(Refused(FORBIDDEN, text)),
+        "request": lambda: unexpected.explain(Refused(500, text)),
         "pull": lambda: failures.not_pulled("postgres:99", text),
     }
     return calls[when]()

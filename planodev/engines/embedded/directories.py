@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from planodev.engines.planning import FIRST_OWN
 from planodev.problems import Conflict
+from planodev.project import json_file, regular_file
 from planodev.project.private_files import write_atomically
 
 if TYPE_CHECKING:
@@ -91,8 +92,10 @@ class DataDirectory:
 
         """
         try:
-            return (self.data / "PG_VERSION").read_text().strip()
-        except FileNotFoundError:
+            return regular_file.text(self.data / "PG_VERSION").strip()
+        except PermissionError:
+            raise
+        except OSError:
             return None
 
     def labels(self) -> Labels | None:
@@ -102,11 +105,7 @@ class DataDirectory:
             PermissionError: it is another user's.
 
         """
-        try:
-            found = json.loads((self.path / "labels.json").read_bytes())
-            return Labels(**{name: found[name] for name in Labels.__dataclass_fields__})
-        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
-            return None
+        return json_file.of(Labels, json_file.read(self.path / "labels.json"))
 
     def label(self, labels: Labels) -> None:
         """Write what it is made for, in one step."""

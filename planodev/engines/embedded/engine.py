@@ -33,6 +33,8 @@ from planodev.engines.embedded import describe, directories, process, programs
 from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Labels
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import NoEngine
+from planodev.project import regular_file
+from planodev.project.env_file import is_stream
 from planodev.project.identity import original_still_there, ownership
 
 if TYPE_CHECKING:
@@ -182,6 +184,8 @@ class EmbeddedEngine:
     def logs(self, container: str, lines: int = 0, *, since: str = "") -> Log:
         # The mark is the file's number and a place in it: another file is a log that was begun again at a start.
         number, _, at = since.partition(":")
+        if is_stream(self._of(container.id).log):
+            return Log("", since)
         try:
             with self._of(container).log.open("rb") as source:
                 found = os.fstat(source.fileno())
@@ -206,7 +210,7 @@ class EmbeddedEngine:
 
     def kept_password(self, container: Container) -> str | None:
         try:
-            return self._of(container.id).password.read_text().rstrip("\n") or None
+            return regular_file.text(self._of(container.id).password).rstrip("\n") or None
         except OSError:
             return None
 

@@ -20,6 +20,7 @@ from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Runn
 from planodev.postgres import limits
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, Conflict, Fix, NotReady
+from planodev.project import regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,9 +52,11 @@ def postmaster(directory: DataDirectory) -> Postmaster | None:
 
     """
     try:
-        lines = (directory.data / "postmaster.pid").read_text().splitlines()
+        lines = regular_file.text(directory.data / "postmaster.pid").splitlines()
         pid = int(lines[_PID])
-    except (FileNotFoundError, NotADirectoryError, ValueError, IndexError):
+    except PermissionError:
+        raise
+    except (OSError, ValueError, IndexError):
         return None
     if not _is_server_of(pid, directory):
         return None
@@ -147,7 +150,7 @@ def _drop_foreign_pid_file(directory: DataDirectory) -> None:
     """
     file = directory.data / "postmaster.pid"
     try:
-        pid = int(file.read_text().splitlines()[0])
+        pid = int(regular_file.text(file).splitlines()[0])
         os.kill(pid, 0)
     except (OSError, ValueError, IndexError):
         return  # none, or of a dead process: PostgreSQL deals with it

@@ -12,6 +12,7 @@ from planodev.background import begin
 from planodev.engines.embedded import cluster, directories, process
 from planodev.engines.embedded.directories import DataDirectory, Labels
 from planodev.problems import Command, Conflict, Fix, NotReady, Shell
+from planodev.project import regular_file
 
 if TYPE_CHECKING:
     import subprocess
@@ -123,11 +124,11 @@ def _check_mode(directory: DataDirectory, uid: int, name: str) -> None:
 
 
 def _not_up(directory: DataDirectory) -> NotReady:
-    said = directory.log.read_text(errors="replace").strip().splitlines()[-12:]
+    said = regular_file.tail(directory.log, 10_000).strip().splitlines()[-12:]
     hint = " (or raise kern.sysv.shmall)" if sys.platform == "darwin" else ""
     return NotReady(
         "server-stopped",
         "Postgres does not come up",
         why="\n".join(said) or "it left no log",
-        fix=Fix(f"`tail -n 50 {directory.log}` has the whole log{hint}; then ", Command("up")),
+        fix=Fix(Shell("tail -n 50 {}", directory.log), f" has the whole log{hint}; then ", Command("up")),
     )

@@ -1,0 +1,117 @@
+"""What to say of an error that no part of planodev expects: the machine's own limits by name, all else as a bug."""
+
+from __future__ import annotations
+
+import errno
+import os
+import traceback
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from planodev import masking
+from planodev.problems import Fix, PlanodevError, Shell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FILES = (errno.EMFILE, errno.ENFILE)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_FORKING = (errno.EAGAIN, errno.EPROCLIM if hasattr(errno, "EPROCLIM") else errno.EAGAIN)
+_READ = 1_000_000  # bytes of a file in which secrets are looked for
+
+
+def explain(error: BaseException, secrets: Iterable[str] = ()) -> PlanodevError:
+    """Return the error to end with.
+
+    Args:
+        error: what was raised.
+        secrets: of the project, see `secrets_at`; no part of them is shown.
+
+    """
+    found = _limit(error) or (_of_file(error) if isinstance(error, OSError) else None)
+    if found:
+        return found
+    text = masking.parts_of(" ".join(str(error).split()), secrets) or type(error).__name__
+    if type(error).__module__.startswith(("docker", "planodev.engines.docker")):
+        from planodev.engines import failures
+
+        return failures.refused(text, forbidden=getattr(error, "forbidden", False))
+    return PlanodevError(
+        "unexpected", f"planodev itself failed: {type(error).__name__}", why=text, fix="PLANODEV_DEBUG=1 shows where"
+    )
+
+
+def _limit(error: BaseException) -> PlanodevError | None:
+    """Return the error for a machine that has no more of something."""
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError) or number == errno.ENOMEM:
+        fix = "end other programs, or raise this shell's limit: `ulimit -v unlimited`"
+        return PlanodevError("out-of-memory", "there is no memory left", why="the system refused more", fix=fix)
+    if number in _FORKING or (isinstance(error, RuntimeError) and "new thread" in str(error)):
+        why = "this user, or the container that this runs in, has as many processes and threads as it may have"
+        fix = "`ulimit -u` shows the limit; end other programs, or raise it (`--pids-limit` of a container)"
+        return PlanodevError("no-threads", "the system starts no more processes", why=why, fix=fix)
+    if number in _FILES:
+        fix = "`ulimit -n 1024` raises the limit of this shell; then run the command again"
+        why = "this shell allows too few open files, or the whole system has reached its limit"
+        return PlanodevError("too-many-open-files", "no more files can be opened", why=why, fix=fix)
+    if isinstance(error, RecursionError):
+        fix = "look for brackets or blocks in the project's files that are never closed"
+        return PlanodevError("nested-too-deeply", "something is nested too deeply to be read", why=None, fix=fix)
+    return None
+
+
+def _of_file(error: OSError) -> PlanodevError | None:
+    """Return the error for a file or a directory that the system lets nobody, or not this user, use."""
+    why, name = error.strerror, error.filename
+    if error.errno in _FULL:
+        where = f"`{_shown(name)}` could not be written" if name is not None else "the output could not be written"
+        fix = "make room on its disk, then run the command again" if name is not None else "make room where it goes"
+        return PlanodevError("disk-full", where, why=why, fix=fix)
+    if name is None:
+        return None
+    if error.errno in _FORBIDDEN:
+        look = Fix(Shell("ls -ld {}", _shown(name)), " shows whose it is; make it yours, or run planodev as its owner")
+        return PlanodevError("file-forbidden", f"`{_shown(name)}` may not be used", why=why, fix=look)
+    away = Fix("move it away, then run the command again: ", Shell("mv {0} {0}.old", _shown(name)))
+    return PlanodevError("file-unusable", f"`{_shown(name)}` cannot be used", why=why, fix=away)
+
+
+def _shown(name: object) -> str:
+    return os.fsdecode(name) if isinstance(name, (bytes, str)) else str(name)
+
+
+def trace(error: BaseException, secrets: Iterable[str]) -> str:
+    """Return Python's traceback; the messages in it are foreign text, and no part of a secret is in them."""
+    known = list(secrets)
+    lines = []
+    for line in traceback.TracebackException.from_exception(error).format():
+        # Of the code itself nothing is a secret; messages stand at the left, and may have lines of their own.
+        of_code = line.startswith(("  File ", "Traceback "))
+        lines.append(line if of_code else masking.parts_of(line, known))
+    return "".join(lines)
+
+
+def secrets_at(directory: Path, environment: Mapping[str, str], files: Iterable[str] = ()) -> list[str]:
+    """Return what is secret in a project's files and in the environment, as far as they can be read.
+
+    Args:
+        directory: the project, or one within it.
+        environment: the process's.
+        files: more of them, as they were typed.
+
+    """
+    found = list(masking.secrets_in(environment))
+    known = (".env", "config.yaml", "plano_config.yaml", ".env.production")
+    paths = [directory / name for name in files]
+    with suppress(OSError):
+        directory = directory.resolve()
+    paths += [at / name for at in (directory, *directory.parents) for name in known]
+    for path in paths:
+        with suppress(OSError, ValueError):
+            if path.is_file():
+                with path.open("rb") as file:
+                    found += masking.secrets_of(file.read(_READ).decode(errors="replace"))
+    return found

@@ -1,0 +1,115 @@
+"""A machine that has no more of something says of what, and what to do about it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from planodev import unexpected
+from planodev.cli.main import main
+
+ENV = "DB_USER=u\nDB_PASS=p\nDB_HOST=127.0.0.1\nDB_PORT=1\nDB_NAME=d\n"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    for name in ("HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "DOCKER_CONFIG"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/.env").write_text(ENV)
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path / "project"
+
+
+def limited(arguments, kind, amount, **more):
+    """Run planodev with less of something, once Python itself has started; returns the finished process."""
+    program = (
+        f"import resource; from planodev.__main__ import main; resource.setrlimit({kind}, ({amount}, {amount})); main()"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        stdout=more.get("stdout", subprocess.PIPE),
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def answers(done):
+    said = (done.stdout or "") + done.stderr
+    for word in ("Traceback", "[unexpected]", "itself failed"):
+        assert word not in said, said
+    assert done.returncode in range(8), said
+    return said
+
+
+@pytest.mark.parametrize("amount", [*range(3, 9), 12])
+@pytest.mark.parametrize("command", [["status"], ["doctor"], ["up", "--dry-run"]], ids=lambda words: words[0])
+def test_too_few_open_files(project, command, amount):
+    answers(limited(command, resource.RLIMIT_NOFILE, amount))
+
+
+@pytest.mark.parametrize(
+    "command", [["status"], ["up", "--dry-run"], ["production", "neon"]], ids=lambda words: words[0]
+)
+def test_nothing_may_be_written(project, command):
+    answers(limited(command, resource.RLIMIT_FSIZE, 0))
+
+
+@pytest.mark.parametrize(
+    "command", [["status"], ["doctor"], ["up", "--dry-run"], ["verify"]], ids=lambda words: words[0]
+)
+def test_no_more_threads(project, command, monkeypatch, capsys):
+    def refused(_thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    code = main(command)
+    out, err = capsys.readouterr()
+    assert code in range(8)
+    assert "unexpected" not in out + err
+    assert "itself failed" not in out + err
+
+
+@pytest.mark.skipif(not os.access("/dev/full", os.W_OK), reason="needs Linux")
+@pytest.mark.parametrize("command", [["status"], ["--help"], ["status", "--json"], ["env"]], ids=" ".join)
+def test_a_full_disk_behind_a_redirection(project, command):
+    with open("/dev/full", "w") as full:
+        done = limited(command, resource.RLIMIT_CORE, 0, stdout=full)
+    assert done.returncode != 0
+    assert "[disk-full]" in answers(done)
+
+
+RAISED = {
+    "too-many-open-files": OSError(errno.EMFILE, "Too many open files", "/x"),
+    "no-threads": BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),
+    "out-of-memory": MemoryError(),
+    "disk-full": OSError(errno.ENOSPC, "No space left on device", "/x y"),
+    "file-forbidden": PermissionError(errno.EACCES, "Permission denied", "/x y"),
+    "file-unusable": IsADirectoryError(errno.EISDIR, "Is a directory", b"/x y"),
+    "nested-too-deeply": RecursionError("maximum recursion depth exceeded"),
+}
+
+
+@pytest.mark.parametrize("code", RAISED)
+def test_each_has_its_own_code_why_and_fix(code):
+    error = unexpected.explain(RAISED[code])
+    assert error.code == code
+    assert error.fix
+    assert error.why or code == "nested-too-deeply"
+    if "/x y" in error.message and code != "disk-full":
+        assert "'/x y'" in str(error.fix)
+    assert unexpected.explain(RuntimeError("can't start new thread")).code == "no-threads"
+
+
+def test_what_nobody_expects_stays_a_bug():
+    assert unexpected.explain(ZeroDivisionError("by zero")).code == "unexpected"
+    assert unexpected.explain(OSError("no number")).code == "unexpected"
