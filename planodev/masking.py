@@ -12,16 +12,27 @@ if TYPE_CHECKING:
 HIDDEN = "***"
 SHORTEST = 4  # characters; a part of a secret that is shorter tells nothing
 # All between a scheme and the last `@`: a password that is not encoded may have an `@` and a `/` of its own.
-_USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s'\"`<>]*@")
+_USERINFO = re.compile(
+    r"([A-Za-z][A-Za-z0-9+.-]*://)(?!\$\{?\w+\}?(?::\$\{?\w+\}?)?@[^@]*$)[^\s'\"`<>]*@", re.MULTILINE
+)
+_ADDRESS = re.compile(r"[a-z+]+://(\*\*\*@)?[\w.\[\]-]*(:[\d.\w:\]]*)?(/[\w./-]*)?", re.IGNORECASE)
 _PARAMETER = re.compile(
     r"(?i)\b((?:\w*passw(?:or)?d|\w*secret|\w*token|\w*(?:api|access)[_-]?key)\s*=\s*)('[^']*'?|[^\s&'\"`]+)"
 )
+# `NAME=value` and `"name": value`, in a flow mapping as well.
+_ASSIGNED = re.compile(r"""([\w-]+)["']?[ \t]*[:=][ \t]*("[^"\n]*"|'[^'\n]*'|[^\s,{}\[\]][^\n]*)""")
 _SECRET_NAME = re.compile(r"(?i)pass|secret|token|key|credential|auth|DATABASE_URL|DSN|CONN")
 
 
 def urls(text: str) -> str:
-    """Return a text in which no address has a user and a password, and no parameter a password."""
+    """Return a text in which no address has a user and a password, but for variables, and no parameter a password."""
     return _PARAMETER.sub(rf"\1{HIDDEN}", _USERINFO.sub(rf"\1{HIDDEN}@", text))
+
+
+def address(url: str) -> str:
+    """Return an address for a message: whole where it is of a form without a place for a secret, else `***`."""
+    shown = urls(url)
+    return shown if shown.startswith(("unix://", "npipe://")) or _ADDRESS.fullmatch(shown) else HIDDEN
 
 
 def parts_of(text: str, secrets: Iterable[str]) -> str:
@@ -53,13 +64,14 @@ def secrets_in(values: Mapping[str, str]) -> Iterator[str]:
 
 def secrets_of(text: str) -> Iterator[str]:
     """Yield what may be secret in the text of a file: values behind names of secrets, and what stands before an `@`."""
-    for found in re.finditer(r"(?m)^[\s\-{]*(?:export\s+)?[\"']?([\w-]+)[\"']?\s*[:=]\s*(.+)$", text):
-        yield from secrets_in({found[1]: found[2].strip().strip("\"',}")})
+    for found in _ASSIGNED.finditer(text):
+        yield from secrets_in({found[1]: found[2].strip().strip("\"'")})
 
 
 def _forms(value: str) -> Iterator[str]:
     before = re.sub(r"^[A-Za-z][\w+.-]*://", "", value)
-    secret = before.rpartition("@")[0].partition(":")[2] if "@" in before else before
+    user, _, password = before.rpartition("@")[0].partition(":")
+    secret = (password or user) if "@" in before else before
     for form in (secret, unquote(secret), unquote(secret, errors="surrogateescape")):
         if form and not form.startswith("$"):
             yield form

@@ -46,7 +46,7 @@ def at_socket(state: str, url: str, source: str) -> PlanodevError:
 
 def unusable(url: str, source: str, error: Exception) -> PlanodevError:
     """Return the error for an address that no connection can be made of."""
-    return _explain("address", str(error), url=url, source=source)
+    return _explain("address", masking.parts_of(str(error), [url]), url=url, source=source)
 
 
 def not_connected(where: Address, error: Exception) -> PlanodevError:
@@ -163,7 +163,7 @@ def _explain(when: str, text: str = "", **known: str) -> PlanodevError:
     code = row["code"]
     values = {"url": "", "source": "", "image": "", "said": text, **known}
     values |= _parts_of(values["url"]) | {"said": readable(values["said"]), "image": quoted(values["image"])}
-    values["url"] = masking.urls(values["url"])
+    values["url"] = masking.address(values["url"])
     for name in ("down", "start", "denied"):
         values[name] = Template(_of_product(name, values["url"], values["source"])).substitute(values)
     fix = Fix.template(row["fix"])
@@ -197,8 +197,8 @@ def _parts_of(url: str) -> dict[str, str]:
     return {
         "host": quoted(host or "HOST"),
         "login": login,
-        "place": f" at `{masking.urls(url)}`" if url else "",
-        "path": "/" + url.split("://", 1)[1].lstrip("/") if "unix://" in url else masking.urls(url),
+        "place": f" at `{masking.address(url)}`" if url else "",
+        "path": "/" + url.split("://", 1)[1].lstrip("/") if "unix://" in url else masking.address(url),
         "profile": f" {profile[1]}" if profile and profile[1] != "default" else "",
     }
 

@@ -11,6 +11,7 @@ import re
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+from planodev import masking
 from planodev.plano import models
 from planodev.plano.access_keys import entries
 from planodev.postgres.connection import CONNECTION_STRING
@@ -27,6 +28,13 @@ _NULL = "tag:yaml.org,2002:null"
 _HIDDEN = re.compile(
     r"(?i)((?:key|token|secret|passw|auth|credential)[\w-]*[\"']?\s*[:=]\s*[\"']?(?:bearer\s+|basic\s+)?)"
     r"(?!\$|true\b|false\b|null\b|\d+\b)[^\s\"',}&]+|(://[^:/@\s]*:)(?!\$)[^@\s]+(?=@)"
+)
+
+_STRING = re.compile(r"""(connection_string["']?\s*:\s*)("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'][^\n]*)""")
+# A connection string that has variables where a secret could be, and what a flow mapping has behind it.
+_VARIABLES = re.compile(
+    r"""["']?postgres(?:ql)?://\$\{?\w+\}?:\$\{?\w+\}?@(?:\$\{?\w+\}?|[\w.-]*):?(?:\$\{?\w+\}?|\d*)/\$?\{?\w*\}?"""
+    r"""(?:\?(?:(?!pass|ssl)[a-z_]+=\w{1,12}&?)*)?["']?[\s,}\]]*"""
 )
 
 
@@ -151,11 +159,16 @@ def _value(content: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401
 
 
 def diff(old: str, new: str, name: str) -> list[str]:
-    """Return the change as lines of a unified diff, without line ends, and without what is secret in them."""
+    """Return the lines that change, as in a unified diff, without line ends, and without what is secret in them."""
     import difflib
 
-    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), name, f"{name} (planodev)", n=2, lineterm="")
-    return [_HIDDEN.sub(lambda found: f"{found[1] or found[2]}***", line) for line in lines]
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), name, f"{name} (planodev)", n=0, lineterm="")
+    return [_without_secrets(line) for line in lines]
+
+
+def _without_secrets(line: str) -> str:
+    line = _STRING.sub(lambda found: found[0] if _VARIABLES.fullmatch(found[2]) else f'{found[1]}"***"', line)
+    return masking.urls(_HIDDEN.sub(lambda found: f"{found[1] or found[2]}***", line))
 
 
 def _stores(storage: Any, string: str | None) -> bool:  # noqa: ANN401

@@ -120,7 +120,8 @@ class Target:
         """The connection string for people: without the password, and without what a second `@` made of it."""
         hosts = ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts)
         place = f"{hosts}/{self.database or ''}".rpartition("@")[2]
-        return f"postgresql://{self.user or ''}:***@{place}"
+        who = f"{self.user}:***" if self.user and self.password is not None else "***"  # a name alone may be a token
+        return f"postgresql://{who}@{place}"
 
 
 def parse(text: str) -> Target:

@@ -196,9 +196,13 @@ def _connection_string(
     values = {**storage.STAND_INS, **(environment or {})}
     unset = [variable for variable in storage.variables(text) if not values.get(variable)]
     for variable in unset if environment is not None else ():
-        message = f"the connection string in `{name}`{at} names ${variable}, which is not set where planoai starts"
+        called = storage.called(variable)
+        known = called == variable
+        what = f"${variable}, which is not set where planoai starts" if known else called
+        message = f"the connection string in `{name}`{at} names {what}"
         fix = Fix(
-            f"put {variable}=… into `.env` and start Plano with ",
+            "" if known else "write a `$` of the password as `%24`; or ",
+            f"put {variable if known else 'NAME'}=… into `.env` and start Plano with ",
             Command("run", "--", "planoai", "up"),
             ", or use the five DB_* variables",
         )

@@ -132,6 +132,11 @@ def variables(text: str) -> list[str]:
     return list(dict.fromkeys(braced or bare for braced, bare in _VARIABLE.findall(text)))
 
 
+def called(variable: str) -> str:
+    """Return a variable's name for a message; after a `$` of a password comes the rest of it, and no such name."""
+    return variable if re.fullmatch(r"[A-Z_][A-Z0-9_]*", variable) else "a variable that is not set"
+
+
 def substitute(text: str, values: Mapping[str, str], mode: str) -> str:
     """Return what Plano reads: an unset variable stays as it is natively, and becomes nothing in Docker.
 

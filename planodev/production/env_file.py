@@ -111,7 +111,7 @@ def _check_lines(env: env_file.EnvFile, names: list[str], config: ConfigFile) ->
             fix=Fix(Shell("sed -i 's/\\r$//' {}", env.path)),
         )
     values, seen = env.values, env_file.read_as_planoai(env.text)
-    missing = [name for name in names if not values.get(name)]
+    missing = [storage.called(name) for name in names if not values.get(name)]
     if missing:
         raise VerificationFailed(
             "env-file-incomplete",

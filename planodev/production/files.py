@@ -102,7 +102,7 @@ def _host(typed: str | None) -> str | None:
             return typed
     raise BadInput(
         "bad-host",
-        "that is not a host name" if "@" in typed else f"`{typed}` is not a host name",
+        "`--host` is not a host name",
         why="only the name or the address is needed, without user, port and scheme",
         fix="`--host db.example.com`",
     )

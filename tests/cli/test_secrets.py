@@ -1,0 +1,231 @@
+"""No command shows a part of a secret, in whatever form a connection string has it, on any channel."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+
+import planodev.look
+from planodev import masking, unexpected
+from planodev.cli.main import main
+from planodev.plano import config_edit
+from planodev.postgres.connection import CONNECTION_STRING
+
+# Two pieces, so that what is cut at a character between them is found, and no text of planodev's own has them.
+LEFT, RIGHT = "qZ7xK9vWhG", "mJ4tR8bNyQ"
+
+
+def forms():
+    """Return connection strings by what is special about them, each with the secret in it."""
+    url = "postgresql://planouser:{}@127.0.0.1:1/shop"
+    between = {
+        "at sign": "@",
+        "slash": "/",
+        "question mark": "?",
+        "hash": "#",
+        "colon": ":",
+        "percent": "%",
+        "blank": " ",
+    }
+    between |= {
+        "bracket": "[",
+        "closing bracket": "]",
+        "quote": "'",
+        "double quote": '"',
+        "backslash": "\\",
+        "comma": ",",
+    }
+    between |= {"%FF": "%FF", "ampersand": "&", "equals": "=", "two at signs": "@@", "dollar": "$", "not ASCII": "ü"}
+    found = {name: url.format(LEFT + character + RIGHT) for name, character in between.items()}
+    plain = LEFT + RIGHT
+    found |= {
+        "plain": url.format(plain),
+        "encoded": url.format(LEFT + quote("@/?#:%") + RIGHT),
+        "key=value": f"host=127.0.0.1 port=1 user=planouser password={plain} dbname=shop",
+        "key=value, quoted": f"host=127.0.0.1 password='{LEFT} {RIGHT}' dbname=shop",
+        "a parameter": f"postgresql://planouser@127.0.0.1:1/shop?password={plain}",
+        "a parameter of TLS": f"postgresql://planouser:x@127.0.0.1:1/shop?sslpassword={plain}",
+        "a parameter that none knows": f"postgresql://planouser:x@127.0.0.1:1/shop?{plain}=1",
+        "jdbc": f"jdbc:postgresql://127.0.0.1:1/shop?user=u&password={plain}",
+        "a suffix": f"postgresql+psycopg://planouser:{plain}@127.0.0.1:1/shop",
+        "capital letters": f"POSTGRESQL://planouser:{plain}@127.0.0.1:1/shop",
+        "another database": f"mysql://planouser:{plain}@127.0.0.1:1/shop",
+        "no scheme": f"planouser:{plain}@127.0.0.1:1/shop",
+        "a blank before it": f" postgresql://planouser:{plain}@127.0.0.1:1/shop",
+        "IPv6": f"postgresql://planouser:{plain}@[::1]:1/shop",
+        "IPv6 without brackets": f"postgresql://planouser:{plain}@::1:1/shop",
+        "two hosts": f"postgresql://planouser:{plain}@127.0.0.1:1,127.0.0.2:1/shop",
+        "a port of a mile": f"postgresql://planouser:{plain}@127.0.0.1:99999999/shop",
+        "a variable beside it": f"postgresql://planouser:{plain}@${{NOWHERE}}:1/shop",
+        "a variable of ours beside it": f"postgresql://${{DB_USER}}:{plain}@${{DB_HOST}}:${{DB_PORT}}/${{DB_NAME}}",
+        "no port": f"postgresql://planouser:{plain}@127.0.0.1/shop",
+        "nothing but it": plain,
+    }
+    return found
+
+
+FORMS = forms()
+COMMANDS = [
+    ["status"],
+    ["doctor"],
+    ["verify"],
+    ["up"],
+    ["up", "--dry-run"],
+    ["up", "--yes"],
+    ["run", "--", "planoai", "up"],
+]
+COMMANDS += [
+    ["verify", "--env-file", ".env.production"],
+    ["production", "neon"],
+    ["production", "self-hosted", "--force"],
+]
+COMMANDS += [["conversations"], ["snapshot", "list"], ["snapshot", "save"], ["psql"], ["logs"], ["reset"], ["down"]]
+COMMANDS += [["conversations", "--env-file", ".env.production"]]
+ENV = "DB_USER=planouser\nDB_PASS={}\nDB_HOST={}\nDB_PORT=1\nDB_NAME=shop\nOPENAI_API_KEY={}\nDATABASE_URL={}\n"
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    for name in ("HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "DOCKER_CONFIG"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("PLANODEV_DEBUG", raising=False)
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path
+
+
+def write(place, string, *, quote_with=json.dumps):
+    """Write a project in which the secret stands wherever somebody may put it."""
+    secret = LEFT + RIGHT
+    project = place / "project"
+    (project / ".env").write_text(ENV.format(secret, "127.0.0.1", secret, string))
+    (project / ".env.production").write_text(ENV.format(string.replace("\n", ""), "127.0.0.1", secret, string))
+    (project / "config.yaml").write_text(
+        "version: v0.4.0\nlisteners: [{type: model, name: a, port: 12000}]\n"
+        f"model_providers: [{{model: openai/x, access_key: {secret}}}]\n"
+        f"state_storage:\n  type: postgres\n  connection_string: {quote_with(string)}\n"
+    )
+
+
+def parts():
+    """Return each part of the secret that nobody may see."""
+    return {piece[at : at + 4] for piece in (LEFT, RIGHT) for at in range(len(piece) - 3)}
+
+
+def shown_by(capsys, arguments):
+    main(list(arguments))
+    out, err = capsys.readouterr()
+    return out + err
+
+
+def check(shown, what):
+    found = [part for part in parts() if part in shown]
+    assert not found, f"{what} shows {found}:\n{shown}"
+
+
+@pytest.fixture
+def no_program(monkeypatch):
+    """Have `run` and `psql` start nothing."""
+    for name in ("run", "psql"):
+        monkeypatch.setattr(f"planodev.cli.{name}.become", lambda _launch: 0, raising=False)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.usefixtures("no_program")
+class TestConnectionStrings:
+    def test_in_the_configuration_and_env_files(self, place, capsys, form):
+        write(place, FORMS[form])
+        for command in COMMANDS:
+            check(shown_by(capsys, command), f"`{command}`")
+            check(shown_by(capsys, [*command[:1], "--json", *command[1:]]), f"`{command} --json`")
+        check_files(place)
+
+    def test_as_an_option(self, place, capsys, form):
+        write(place, "postgresql://u:p@h/d")
+        for command in (["production", "neon", "--host", FORMS[form]], ["verify", "--env-file", ".env"]):
+            check(shown_by(capsys, command), f"`{command[:3]}`")
+
+    def test_as_an_engines_address_and_as_a_host(self, place, capsys, monkeypatch, form):
+        write(place, "postgresql://u:p@h/d")
+        string = FORMS[form]
+        for host in (string, string.replace("postgresql://", "tcp://")):
+            with monkeypatch.context() as patch:
+                patch.setenv("DOCKER_HOST", host)
+                for command in (["status"], ["doctor"], ["up", "--dry-run"]):
+                    check(shown_by(capsys, command), f"DOCKER_HOST with {command}")
+        for host in (string, string.partition("://")[2]) if "@" in string else ():
+            (place / "project/.env").write_text(ENV.format("x", host, "x", "x"))
+            for command in COMMANDS[:8]:
+                check(shown_by(capsys, command), f"DB_HOST with {command}")
+
+    def test_in_a_traceback_of_a_bug(self, place, capsys, monkeypatch, form):
+        write(place, FORMS[form])
+
+        def broken(*_given, **_named):
+            try:
+                int(FORMS[form])
+            except ValueError as error:
+                raise KeyError(FORMS[form].partition("@")[2], f"a part: {FORMS[form][10:]}") from error
+
+        for name in ("look", "files"):
+            monkeypatch.setattr(planodev.look, name, broken)
+        for name in ("status.look", "handover.files"):
+            monkeypatch.setattr(f"planodev.commands.{name}", broken)
+        for debug in ("", "1"):
+            monkeypatch.setenv("PLANODEV_DEBUG", debug)
+            for command in (["status"], ["status", "--json"], ["env"], ["doctor"]):
+                shown = shown_by(capsys, command)
+                check(shown, f"{command} with PLANODEV_DEBUG={debug}")
+                assert command[0] == "doctor" or "unexpected" in shown
+
+    def test_in_the_lines_of_a_change(self, place, capsys, form):
+        string = json.dumps(FORMS[form])
+        old = f"# {FORMS[form]}\nstate_storage:\n  connection_string: {string}\n  # {FORMS[form]}\nlast: {string}\n"
+        new = old.replace(f"connection_string: {string}", f"type: postgres\n  connection_string: {CONNECTION_STRING}")
+        shown = "\n".join(config_edit.diff(old, new, "config.yaml"))
+        check(shown, "the diff")
+        assert f"+  connection_string: {CONNECTION_STRING}" in shown
+
+
+def check_files(place):
+    """Look into every file but those that the secrets were written to, and the private one they are kept for."""
+    given = {".env", ".env.production", "config.yaml"}
+    for path in place.rglob("*"):
+        if path.is_file() and path.name not in given:
+            check(path.read_bytes().decode(errors="replace"), path.name)
+
+
+SCREENED = {
+    "an address in a sentence": ("cannot reach tcp://u:a@b@h:1 now", "cannot reach tcp://***@h:1 now"),
+    "no user": ("see https://docs.docker.com/go/x", "see https://docs.docker.com/go/x"),
+    "a digest": ("pull postgres@sha256:00 failed", "pull postgres@sha256:00 failed"),
+    "a parameter": ("password=hunter2 host=x", "password=*** host=x"),
+    "a quoted parameter": ("sslpassword='a b' host=x", "sslpassword=*** host=x"),
+}
+
+
+@pytest.mark.parametrize("case", SCREENED)
+def test_an_address_has_no_password_in_what_an_engine_says(case):
+    said, shown = SCREENED[case]
+    assert masking.urls(said) == shown
+
+
+def test_a_part_of_a_secret_is_found_wherever_it_is_cut():
+    secret = "abcdefghij"
+    for start in range(7):
+        assert masking.parts_of(f"x{secret[start : start + 4]}y", [secret]) == "x***y"
+    assert masking.parts_of("xabcy", [secret]) == "xabcy"
+    assert masking.parts_of("", [secret, ""]) == ""
+
+
+def test_the_secrets_of_a_project_are_known_in_each_form(tmp_path):
+    (tmp_path / ".env").write_text("DB_PASS=a%40bcd\nexport OPENAI_API_KEY='kkkk'\nPLAIN=1\n")
+    (tmp_path / "config.yaml").write_text('x:\n  - connection_string: "postgresql://u:pw@rd@h/d"\n')
+    (tmp_path / "below").mkdir()
+    found = unexpected.secrets_at(tmp_path / "below", {"MY_TOKEN": "tttt", "HOME": "/x"})
+    assert {"a%40bcd", "a@bcd", "kkkk", "pw@rd", "tttt"} <= set(found)
+    assert not {"1", "/x"} & set(found)
