@@ -7,7 +7,6 @@ environment).
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev.plano import planoai
+from planodev.project import json_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,10 +86,12 @@ def home(environment: Mapping[str, str]) -> Path:
 def native(environment: Mapping[str, str]) -> Found | None:
     """Return the Plano that planoai has started as processes of this user, None where it has none."""
     try:
-        numbers = json.loads((home(environment) / planoai.PID_FILE).read_text())
-        brightstaff, envoy = (_process(numbers.get(f"{name}_pid"), name) for name in ("brightstaff", "envoy"))
-    except (OSError, ValueError, AttributeError):
+        numbers = json_file.read(home(environment) / planoai.PID_FILE)
+    except PermissionError:
         return None
+    if numbers is None:
+        return None
+    brightstaff, envoy = (_process(numbers.get(f"{name}_pid"), name) for name in ("brightstaff", "envoy"))
     alive = brightstaff or envoy
     if alive is None:
         return Found("native", "its processes have ended", brightstaff=False, envoy=False)

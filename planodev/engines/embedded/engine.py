@@ -184,7 +184,7 @@ class EmbeddedEngine:
     def logs(self, container: str, lines: int = 0, *, since: str = "") -> Log:
         # The mark is the file's number and a place in it: another file is a log that was begun again at a start.
         number, _, at = since.partition(":")
-        if is_stream(self._of(container.id).log):
+        if is_stream(self._of(container).log):
             return Log("", since)
         try:
             with self._of(container).log.open("rb") as source:

@@ -66,7 +66,7 @@ class PreparedCluster:
 def sweep() -> None:
     """Remove what a killed process has left."""
     for left in directories.databases().glob(f"{_NAME}*"):
-        with suppress(ValueError):
+        with suppress(OverflowError, ValueError):
             if not _runs(int(left.name.removeprefix(_NAME))):
                 cluster.remove(DataDirectory(left))
 
