@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from planodev import executables
+from planodev import executables, trace
 from planodev.pasting import joined
 from planodev.problems import Command, Fix
 from planodev.result import Outcome, Result, envelope
@@ -34,7 +34,7 @@ class Console:
     """
 
     def __init__(self) -> None:
-        self.quiet = False
+        self.quiet = self.verbose = False
         self.json = False
         self.directory: str | None = None  # of `-C`, or where the project was found
         self.command = "planodev"
@@ -45,6 +45,19 @@ class Console:
         self._title: str | None = None
         self._bar: Any = None
         self._layers: dict[str, Any] = {}
+
+    @property
+    def verbose(self) -> bool:
+        """Whether what is asked of the engine and the database is printed; a property of the process."""
+        return trace.write is not None
+
+    @verbose.setter
+    def verbose(self, wanted: bool) -> None:
+        trace.write = self._trace if wanted else None
+
+    def _trace(self, text: str) -> None:
+        self._clear()
+        click.echo(click.style(f"  » {one_line(text)}", dim=True), err=True, color=self._color)
 
     # Progress
 

@@ -43,6 +43,7 @@ def shared_options() -> list[click.Parameter]:
             shell_complete=paths("dir"),
         ),
         _shared(["-q", "--quiet"], is_flag=True, help="Print only the result, warnings and errors."),
+        _shared(["-v", "--verbose"], is_flag=True, help="Print what is asked of the engine and the database."),
     ]
 
 

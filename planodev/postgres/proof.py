@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from planodev import trace
 from planodev.background import NotDone, within
 from planodev.engines import Container, Engine, Probe
 from planodev.postgres import limits, state_table
@@ -247,7 +248,11 @@ def login(connection: Connection, timeout: float, **others: str) -> Any:  # noqa
         "application_name": "planodev",
         "passfile": f"{os.devnull}/none",  # there is none, and libpq says nothing of it
     }
-    return psycopg.connect(**{**parameters, **others})
+    session = psycopg.connect(**{**parameters, **others})
+    if trace.write:
+        trace.told(f"logged in as {connection.user} at {connection.host}:{connection.port}")
+        session.cursor_factory = trace.cursor()
+    return session
 
 
 def judge(evidence: Evidence, connection: Connection, up: Fix | None = None) -> Problem | None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planodev import executables
+from planodev import executables, trace
 from planodev.background import begin
 from planodev.engines import (
     Container,
@@ -301,6 +301,7 @@ class DockerEngine:
         go: Callable[[], bool] | None = None,
     ) -> Output:
         number = self._begin_probe(where.image, where.life).wait() if isinstance(where, Probe) else where.id
+        trace.psql(env, script)
         # Through the environment, since arguments show in `ps`, and the SDK cannot write to a command's standard
         # input on Windows.
         variables = {**env, "PLANODEV_SQL": script, "PLANODEV_SECONDS": str(math.ceil(seconds))}

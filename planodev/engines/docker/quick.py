@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from planodev import trace
 from planodev.engines import NotToldToGo
 from planodev.engines.docker.client import NOT_FOUND, NOTED, PODMAN, Refused, ended
 from planodev.engines.docker.frames import NotHttp
@@ -135,6 +136,7 @@ class QuickClient:
         # Said and not waited for: dockerd takes its time to answer, and the answer changes nothing.
         with suppress(OSError):
             self._http.tell("POST", path)
+        trace.told(f"POST {path}: not waited for")
 
     def exec_run(
         self, container: str, command: list[str], environment: dict[str, str], go: Callable[[], bool] | None = None
@@ -172,6 +174,7 @@ class QuickClient:
             done = self._http.run(path, b'{"Detach": false, "Tty": false}', _JSON, said)
         except OSError as error:
             raise self._lost(error, f"POST {path}", began) from error
+        trace.told(f"POST {path}: {done.status if isinstance(done, Answer) else 'ended'}", began)
         if isinstance(done, Answer):
             raise self._refusal("POST", path, done)
         if done.failure:
@@ -197,6 +200,7 @@ class QuickClient:
             answer = self._http.ask(method, path, body, headers or {})
         except OSError as error:
             raise self._lost(error, f"{method} {path.partition('?')[0]}", began) from error
+        trace.told(f"{method} {path}: {answer.status}", began)
         if answer.status >= 400:  # noqa: PLR2004
             raise self._refusal(method, path, answer)
         return answer

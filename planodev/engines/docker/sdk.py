@@ -8,6 +8,7 @@ import queue
 import socket
 import struct
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -17,6 +18,7 @@ import docker.utils.socket
 import requests.exceptions
 import urllib3.exceptions
 
+from planodev import trace
 from planodev.background import NotDone, within
 from planodev.engines import NotToldToGo
 from planodev.engines.docker.client import NOT_FOUND, NOTED, Refused, ended
@@ -167,7 +169,7 @@ class Client:
             yield event
 
     def _bounded(self, more: float, call: Callable[[], Any], name: str) -> Any:  # noqa: ANN401
-        seconds = self._limit() + more
+        seconds, began = self._limit() + more, time.monotonic()
         try:
             return within(seconds, call)
         except (TimeoutError, requests.exceptions.ReadTimeout) as error:
@@ -177,6 +179,8 @@ class Client:
             if told is error:
                 raise
             raise told from error
+        finally:
+            trace.told(f"{name} of the Docker SDK", began)
 
     def _told(self, error: BaseException) -> BaseException:
         """Return an error in the words of this project; others as they are."""

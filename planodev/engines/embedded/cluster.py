@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from planodev import executables
+from planodev import executables, trace
 from planodev.background import begin
 from planodev.engines.embedded import directories, process, programs
 from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Runner
@@ -112,6 +112,7 @@ def init(program: Program, directory: DataDirectory, runner: Runner, password: s
     command += [f"--pwfile={directory.path / 'initdb-password'}", "--auth=scram-sha-256"]
     # The C locale is in every system: one that a machine does not have, or loses, cannot stop the server.
     command += ["--encoding=UTF8", "--no-locale", "--no-instructions"]
+    trace.told(f"run {' '.join(command)}")
     try:
         done = subprocess.run(command, **surroundings(runner), capture_output=True, check=False)  # type: ignore[call-overload]
     finally:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from planodev import trace
 from planodev.engines import Output, PortTaken
 from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Runner
 from planodev.postgres import limits
@@ -103,6 +104,7 @@ def start(
         directory.give(directory.log)
         before = os.fstat(handle).st_size
         command = [program.path("postgres"), "-D", str(directory.data), *options(port)]
+        trace.told(f"run {' '.join(command)}")
         server = subprocess.Popen(command, **surroundings(runner), stdout=handle, stderr=handle)  # type: ignore[call-overload]
         os.close(handle)
         while server.poll() is None and time.monotonic() < deadline:
@@ -266,6 +268,7 @@ def own_way_in(directory: DataDirectory, port: int, env: Mapping[str, str]) -> d
 
 def psql(program: Program, script: str, env: Mapping[str, str], seconds: float) -> Output:
     """Run a script by `psql` on this machine, with these variables and no others, for some seconds at most."""
+    trace.psql(env, script)
     command = [program.path("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1"]
     whole = {"input": script.encode(), "env": dict(env), "cwd": "/", "capture_output": True}
     try:
