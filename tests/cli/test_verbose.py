@@ -18,7 +18,7 @@ def test_requests_and_statements_are_printed_and_no_secret_and_no_conversation(p
     with project.login() as session:
         session.execute(
             "INSERT INTO conversation_states (response_id, input_items, created_at, model, provider)"
-            " VALUES ('resp_1', jsonb_build_array(jsonb_build_object('role', 'user', 'content', %s::text)), 1, 'm', 'p')",
+            " SELECT 'resp_1', jsonb_build_array(jsonb_build_object('role', 'user', 'content', %s::text)), 1, 'm', 'p'",
             [SECRET],
         )
     runs = [first, *(project("-v", *words) for words in (["up"], ["status"], ["conversations"], ["doctor"]))]
