@@ -14,6 +14,7 @@ from planodev.plano import environment, storage
 from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, Shell
 from planodev.project import credentials, identity
+from planodev.project.settings import DEFAULT_IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -252,7 +253,7 @@ def _refuse_image(seen: Seen, facts: Survey) -> None:
             why=f"it holds PostgreSQL {major}, Plano needs {OLDEST_MAJOR} or newer"
             if major
             else "it holds no PostgreSQL",
-            fix=Fix(Command("up", "--image", "postgres:16")),
+            fix=Fix(Command("up", "--image", DEFAULT_IMAGE)),
         )
     if volume and facts.data_major and facts.data_major != major:
         raise Conflict(

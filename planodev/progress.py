@@ -32,30 +32,3 @@ class Progress(Protocol):
 
     def ask_secret(self, question: str) -> str | None:
         """Ask for something that must not be seen; "" for no answer, None where there is no terminal to ask at."""
-
-
-class Silent:
-    """A listener that drops everything but remembers the notices."""
-
-    def __init__(self) -> None:
-        self.notices: list[Problem] = []
-
-    def begin(self, title: str) -> None: ...
-
-    def done(self, outcome: Outcome) -> None: ...
-
-    def notice(self, notice: Problem) -> None:
-        if notice not in self.notices:
-            self.notices.append(notice)
-
-    def note(self, text: str) -> None: ...
-
-    def transfer(self, layer: str, status: str, current: int, total: int) -> None: ...
-
-    def confirm(self, question: str, *, default: bool = False) -> bool | None:
-        del question, default
-        return None
-
-    def ask_secret(self, question: str) -> str | None:
-        del question
-        return None

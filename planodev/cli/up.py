@@ -25,7 +25,7 @@ behaviour = partial(click.option, cls=shared.Option, group="Behaviour")
 @database("--name", metavar="NAME", help=f"Container name.  [default: {settings.DEFAULT_NAME}]")
 @database("--image", metavar="REF", help=f"Image, tag, mirror or digest.  [default: {settings.DEFAULT_IMAGE}]")
 @database("--pull", **shared.choice(settings.PULL), help="When to pull the image.  [default: missing]")
-@database("--adopt", is_flag=True, help="Take over a plano-postgres container created by hand.")
+@database("--adopt", is_flag=True, help="Adopt the data of a container created by hand.")
 @plano("--plano", **shared.choice(settings.PLANO), help="Where Plano will run.  [default: docker]")
 @shared.config(cls=shared.Option, group="Plano")
 @plano(

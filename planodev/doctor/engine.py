@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev.commands.report import GONE
-from planodev.engines import endpoint, ports
+from planodev.engines import disk, endpoint, ports
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, Fix, PlanodevError, Shell
 from planodev.project import env_keys
@@ -17,7 +16,6 @@ from planodev.result import Check
 if TYPE_CHECKING:
     from planodev.doctor.subject import Subject
 
-SCARCE, FULL = 2e9, 2e8  # bytes; a first start of Postgres writes 40 MB, the image takes 450 MB
 UP = Fix(Command("up"))
 
 
@@ -43,12 +41,11 @@ def has_room(subject: Subject) -> Check:
     places = {str(subject.project.path)}
     with suppress(PlanodevError):  # `engine` tells what is wrong there
         places |= {root for root in [subject.seen().engine.disk()] if root}
-    free, place = min((shutil.disk_usage(place).free, place) for place in places)
-    said = f"{free / 1e9:.1f} GB free at {place}"
-    if free < SCARCE:
-        fix = Fix("free some of it: `docker system df` and ", Shell("du -sh {}", place), " show what takes it")
-        return Check("disk", "failed" if free < FULL else "warning", said, "Postgres stops when its disk is full", fix)
-    return Check("disk", "ok", said)
+    room = disk.judge(places)
+    if room.problem is None:
+        return Check("disk", "ok", room.text)
+    state = "failed" if room.problem.fatal else "warning"
+    return Check("disk", state, room.text, room.problem.why, room.problem.fix)
 
 
 def port(subject: Subject) -> Check:

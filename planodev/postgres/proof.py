@@ -36,6 +36,7 @@ provider = EXCLUDED.provider, updated_at = NOW()"""
 _GET = f"SELECT response_id, input_items, created_at, model, provider FROM {state_table.NAME} WHERE response_id = $1"
 _DELETE = f"DELETE FROM {state_table.NAME} WHERE response_id = $1"
 _ITEMS = '[{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "planodev"}]}]'
+_TURNS = ("[]", _ITEMS)  # what is stored in this order under one id, as Plano does with each turn of a conversation
 _CREATED_AT = 1234567890
 PATIENCE = 10.0  # seconds to connect
 
@@ -88,6 +89,9 @@ def psql_script(timeout: float) -> str:
     It is one transaction, whose statements take `timeout` seconds at most.
     """
     key = _key()
+    turns = "\n".join(
+        f"EXECUTE planodev_put ('{key}', '{items}', {_CREATED_AT}, 'model', 'provider');" for items in _TURNS
+    )
     return f"""\
 \\set ON_ERROR_STOP 1
 \\set VERBOSITY verbose
@@ -95,8 +99,7 @@ BEGIN;
 {limits.statements(timeout)}{state_table.LOOK}
 PREPARE planodev_put (text, jsonb, bigint, text, text) AS {_PUT};
 PREPARE planodev_get (text) AS {_GET};
-EXECUTE planodev_put ('{key}', '[]', {_CREATED_AT}, 'model', 'provider');
-EXECUTE planodev_put ('{key}', '{_ITEMS}', {_CREATED_AT}, 'model', 'provider');
+{turns}
 EXECUTE planodev_get ('{key}');
 \\echo stored
 {_DELETE.replace("$1", f"'{key}'")};
@@ -195,7 +198,7 @@ def _store(session: Any, key: str) -> bool:  # noqa: ANN401
     put, get = (statement.replace("$1", "%s", 1) for statement in (_PUT, _GET))
     for place in ("$2", "$3", "$4", "$5"):
         put = put.replace(place, "%s", 1)
-    for items in ("[]", _ITEMS):
+    for items in _TURNS:
         session.execute(put, (key, items, _CREATED_AT, "model", "provider"), prepare=True)
     row = session.execute(get, (key,), prepare=True).fetchone()
     return row is not None and tuple(row[2:]) == (_CREATED_AT, "model", "provider")

@@ -163,7 +163,7 @@ _LONGEST = 255
 
 def _image(raw: Any) -> str:  # noqa: ANN401
     if not isinstance(raw, str) or len(raw) > _LONGEST or not _REFERENCE.fullmatch(raw):
-        raise ValueError("must be an image reference, such as `postgres:16` or `mirror.example/postgres:16`")
+        raise ValueError(f"must be an image reference, such as `{DEFAULT_IMAGE}` or `mirror.example/{DEFAULT_IMAGE}`")
     return raw
 
 

@@ -85,3 +85,16 @@ def test_no_throw_away_container_outlives_eight_first_ups(project, api):
     for one in running:
         one.communicate(timeout=120)
     until(lambda: there() <= before, "all are gone", 5)
+
+
+def test_a_throw_away_container_ends_with_the_planodev_that_is_killed(project, api):
+    def there():
+        found = api.containers(all=True, filters={"label": "dev.planodev.witness"})
+        return {item["Id"] for item in found if item["State"] == "running"}
+
+    before = there()
+    running = project.start("up", "--plano", "docker")
+    until(lambda: there() - before, "it runs")
+    running.kill()
+    running.communicate()
+    until(lambda: not there() - before, "it has ended", 10)

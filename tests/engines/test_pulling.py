@@ -5,7 +5,7 @@ import pytest
 from planodev.engines.docker import image as images
 from planodev.engines.docker.client import Refused
 from planodev.problems import PlanodevError
-from planodev.progress import Silent
+from tests.support.silent import Silent
 
 
 @pytest.mark.parametrize(

@@ -175,8 +175,8 @@ class TestCommands:
     def test_run_planoai_where_its_configuration_is(self, shop, monkeypatch):
         from planodev.commands import handover
         from planodev.look import Context
-        from planodev.progress import Silent
         from planodev.steps import before_plano
+        from tests.support.silent import Silent
 
         monkeypatch.setattr(before_plano, "check", lambda seen: None)
         monkeypatch.setattr(

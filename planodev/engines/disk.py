@@ -1,0 +1,31 @@
+"""Whether the disk that holds the data has room."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, NamedTuple
+
+from planodev.problems import Fix, Problem, Shell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SCARCE, FULL = 2e9, 2e8  # bytes; a first start of Postgres writes 40 MB, the image takes 450 MB
+
+
+class Room(NamedTuple):
+    """The fullest of some disks, in words, and what is wrong with it, None where nothing is."""
+
+    text: str
+    problem: Problem | None
+
+
+def judge(places: Iterable[str]) -> Room:
+    """Look at the disks of some directories, which are there."""
+    free, place = min((shutil.disk_usage(place).free, place) for place in places)
+    text = f"{free / 1e9:.1f} GB free at {place}"
+    if free >= SCARCE:
+        return Room(text, None)
+    fix = Fix("free some of it: `docker system df` and ", Shell("du -sh {}", place), " show what takes it")
+    why = "Postgres stops when its disk is full"
+    return Room(text, Problem("disk-full", text, fix, why, "error" if free < FULL else "warning"))
