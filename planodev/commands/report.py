@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from planodev import engines, executables
+from planodev.engines import choice
 from planodev.gateway import running
 from planodev.plano import judge, storage
 from planodev.postgres import proof, state_table
@@ -122,7 +123,8 @@ def lines_of(data: Mapping[str, Any], plano: Running | None = None, *, container
     if data["engine"]:
         engine = engines.EngineInfo(**data["engine"])
         reason = f"{engine.source}; {engine.why}" if engine.why else engine.source
-        rows.append(("engine", f"{engine.called} {engine.version} at {engine.endpoint} ({reason})"))
+        rows.append(("engine", f"{engine.called} {engine.version} at {engine.endpoint}"))
+        rows.append(("chosen", reason))
     if plano:
         rows.append(("plano", str(plano)))
     return [f"  {name:<16}{value}" for name, value in rows]
@@ -225,7 +227,7 @@ def status(seen: Seen, inside: proof.Evidence | None, plano: Running) -> Result:
         from planodev.engines.docker import adopt
 
         made = adopt.find(seen.engine, seen.settings.name.value)
-        hint = Fix(Command("up", "--adopt"), f" takes over `{made.name}`, which was created by hand") if made else hint
+        hint = Fix(Command("up", "--adopt"), f" adopts `{made.name}`, which was created by hand") if made else hint
     own = seen.config.connection_string if seen.config.text is not None else None
     if data["state"] == "absent" and own and not storage.names_ours(own):
         hint = Fix(Command("verify"), f" verifies the database that `{seen.config.path.name}` names")
@@ -234,7 +236,8 @@ def status(seen: Seen, inside: proof.Evidence | None, plano: Running) -> Result:
     notices += silence(seen, inside)
     notices += _of_plano(seen, plano)
     if seen.lost_data and not seen.observed.container:
-        data["engine"]["why"] = data["engine"]["why"].replace("it has this", "it had this")
+        why = data["engine"]["why"]
+        data["engine"]["why"] = choice.HAD_DATA if why == choice.HAS_DATA else why
         notices.append(GONE)
     lines = lines_of(data, plano, containers=seen.engine.traits.containers)
     summary: list[str | Fix] = [*lines, *(("", "Next: " + hint) if hint else ())]

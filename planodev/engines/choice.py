@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from planodev.project.settings import Setting
 
 
-_HAS_DATA = "it has this project's data"
-_INSTEAD = "without Docker: "
+HAS_DATA, HAD_DATA = "it has this project's data", "it had this project's data"
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,7 @@ class EngineChoice:
         data_elsewhere: the name of another one that has the project's data, "" where none has.
         number: the project's number as that data has it, "" where none has.
         move_unfinished: whether a move from one to the other was interrupted.
+        docker_silent: whether Docker was asked, and does not answer.
 
     """
 
@@ -37,6 +37,7 @@ class EngineChoice:
     data_elsewhere: str = ""
     number: str = ""
     move_unfinished: bool = False
+    docker_silent: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,11 @@ def choose(  # noqa: PLR0913  who is asked, for whom, and how
     unfinished = bool(record and (record.moving_to or record.remains))
     name = has_data or "auto" if follow else engine_setting.value
     if name == "auto" and not has_data:
-        return EngineChoice(_first_that_answers(environment, project, env_id, limit, recorded=record is not None))
+        return _first_that_answers(environment, project, env_id, limit, recorded=record is not None)
     by_data = follow or name == "auto"
     name = has_data if name == "auto" else name
     engine = _open(name, environment, project, has_data, record.place if record else "", limit=limit)
-    engine.why = _HAS_DATA if by_data else f"from {engine_setting.source}"
+    engine.why = HAS_DATA if by_data else f"from {engine_setting.source}"
     if has_data in ("", name):
         return EngineChoice(engine, move_unfinished=unfinished)
     return EngineChoice(engine, has_data, number, unfinished)
@@ -115,12 +116,12 @@ def without_data(  # noqa: PLR0913  see `choose`
     here = chosen.engine.info.name
     for name, kind in _KINDS.items():
         # One that was found silent a moment ago is not asked again.
-        if name == here or (name == "docker" and chosen.engine.why.startswith(_INSTEAD)):
+        if name == here or (name == "docker" and chosen.docker_silent):
             continue
         number = kind.data_of(environment, project, env_id, limit)
         if number and (follow or engine_setting.value == "auto"):
             engine = _open(name, environment, project, name, "", limit=limit)
-            engine.why = _HAS_DATA
+            engine.why = HAS_DATA
             return replace(chosen, engine=engine)
         if number:
             return replace(chosen, data_elsewhere=name, number=number)
@@ -196,16 +197,16 @@ def _open(  # noqa: PLR0913  see `choose`
 
 def _first_that_answers(
     environment: Mapping[str, str], project: Project, env_id: str | None, limit: Limit, *, recorded: bool
-) -> Engine:
+) -> EngineChoice:
     """Return Docker where it answers, else the embedded engine where it is installed."""
     try:
         engine = _docker(environment, project, limit)
     except NoEngine as error:
         engine = _instead_of_docker(error, environment, project, env_id, limit, recorded=recorded)
-        engine.why = f"{_INSTEAD}{error.message}"
-        return engine
+        engine.why = f"without Docker: {error.message}"
+        return EngineChoice(engine, docker_silent=True)
     engine.why = "it answers"
-    return engine
+    return EngineChoice(engine)
 
 
 def _instead_of_docker(  # noqa: PLR0913  see `choose`

@@ -282,7 +282,7 @@ def _absent(code: str, names: Sequence[str], places: Places) -> KeyProblem:
     elif in_shell:
         message = f"{who} in the shell only; planoai reads it from `.env`, and would not start"
     else:
-        message = f"{who} neither in `.env` nor in the shell; planoai would not start"
+        message = f"{who} in neither `.env` nor the shell; planoai would not start"
     return KeyProblem(code, message, _save(names, places), level="error", key=names[0], absent=True)
 
 

@@ -146,8 +146,8 @@ def choose(sources: Sequence[tuple[str, Mapping[str, str]]]) -> tuple[str, str]:
             for provider in PROVIDERS:
                 found = provider.key_in([source]) if provider.model and provider.chat_costs is costs else None
                 if found:
-                    return f"{provider.name}/{provider.model}", f"{found[0]} is in {found[1]}"
-    return FALLBACK, "no provider key was found"
+                    return f"{provider.name}/{provider.model}", f"by {found[0]}"
+    return FALLBACK, "no provider key found"
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ def test_a_socket_that_may_not_be_opened(shop, tmp_path):
         import os, pathlib, sys
         from planodev import doctor
         from planodev.look import Context
-        from planodev.progress import Silent
+        from tests.support.silent import Silent
         from planodev.project import identity
         def look(url):
             variables = {"DOCKER_HOST": url, "PATH": os.environ["PATH"]}

@@ -13,9 +13,9 @@ from planodev.commands.up import up
 from planodev.engines.docker import engine as docker
 from planodev.look import Context, look
 from planodev.problems import BadInput, Conflict, VerificationFailed
-from planodev.progress import Silent
 from planodev.project import env_file, identity
 from tests.support.fake_engine import FakeEngine
+from tests.support.silent import Silent
 
 
 class Listener(Silent):

@@ -13,14 +13,19 @@ from planodev.plano import providers
     ("env", "shell", "provider", "why"),
     [
         ({}, {}, "anthropic", "no provider key"),
-        ({"ANTHROPIC_API_KEY": "k"}, {}, "anthropic", "ANTHROPIC_API_KEY is in .env"),
-        ({}, {"GROQ_API_KEY": "k"}, "groq", "GROQ_API_KEY is in the shell"),
-        ({"GROQ_API_KEY": "k"}, {"ANTHROPIC_API_KEY": "k"}, "groq", ".env"),  # `.env` before the shell
-        ({"OPENAI_API_KEY": "k"}, {"MISTRAL_API_KEY": "k"}, "mistral", "the shell"),  # one that loses nothing first
-        ({"OPENAI_API_KEY": "k"}, {}, "openai", "OPENAI_API_KEY is in .env"),
-        ({"ANTHROPIC_API_KEY": ""}, {"GEMINI_API_KEY": "k"}, "gemini", "the shell"),
-        ({"ANTHROPIC_API_KEY": "<your key>"}, {"GEMINI_API_KEY": "k"}, "gemini", "the shell"),
-        ({}, {"GOOGLE_API_KEY": "k"}, "gemini", "GOOGLE_API_KEY is in the shell"),
+        ({"ANTHROPIC_API_KEY": "k"}, {}, "anthropic", "by ANTHROPIC_API_KEY"),
+        ({}, {"GROQ_API_KEY": "k"}, "groq", "by GROQ_API_KEY"),
+        ({"GROQ_API_KEY": "k"}, {"ANTHROPIC_API_KEY": "k"}, "groq", "by GROQ_API_KEY"),  # `.env` before the shell
+        (
+            {"OPENAI_API_KEY": "k"},
+            {"MISTRAL_API_KEY": "k"},
+            "mistral",
+            "by MISTRAL_API_KEY",
+        ),  # one that loses nothing first
+        ({"OPENAI_API_KEY": "k"}, {}, "openai", "by OPENAI_API_KEY"),
+        ({"ANTHROPIC_API_KEY": ""}, {"GEMINI_API_KEY": "k"}, "gemini", "by GEMINI_API_KEY"),
+        ({"ANTHROPIC_API_KEY": "<your key>"}, {"GEMINI_API_KEY": "k"}, "gemini", "by GEMINI_API_KEY"),
+        ({}, {"GOOGLE_API_KEY": "k"}, "gemini", "by GOOGLE_API_KEY"),
         ({}, {"GROK_API_KEY": "k"}, "xai", "GROK_API_KEY"),
         ({}, {"MOONSHOT_API_KEY": "k"}, "moonshotai", "MOONSHOT_API_KEY"),
         ({}, {"DIGITALOCEAN_API_KEY": "k"}, "digitalocean", "DIGITALOCEAN_API_KEY"),
