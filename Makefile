@@ -13,7 +13,7 @@ export PATH := $(abspath .cache/bin):$(PATH)
 export PLANOAI := $(abspath $(PLANOAI_VENV)/bin/python)
 export ENVOY := $(abspath $(ENVOY_VENV)/bin/envoy)
 
-.PHONY: up down test test-engines test-docker test-injured test-apart test-faults test-kills test-matrix check format bench package lock clean
+.PHONY: up down test test-engines test-docker test-injured test-apart test-faults test-kills test-matrix test-survival check format bench package lock clean
 
 up: $(VENV)/.up
 	$(BIN)/planodev -C examples/support-agent up
@@ -52,10 +52,13 @@ test-engines: $(VENV)/.test
 test-faults: $(VENV)/.test $(PLANOAI_VENV)/.done
 	PYTHON=$(abspath $(BIN)/python) tests/setup
 	PLANODEV_KILLS=$${PLANODEV_KILLS:-200} timeout --signal=INT --kill-after=60 1200 \
-		$(MAKE) $(AT_ONCE) test-kills test-matrix
+		$(MAKE) $(AT_ONCE) test-kills test-matrix test-survival
 
 test-kills:
 	$(ALONE:%=% --engine kills) $(PYTEST) tests/faults/test_kills.py
+
+test-survival:
+	PLANODEV_RESTARTS=20 $(ALONE) $(PYTEST) tests/production/test_survival.py
 
 test-matrix:
 	$(PYTEST) -m faults --ignore tests/faults/test_kills.py tests/faults

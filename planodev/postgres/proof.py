@@ -35,6 +35,7 @@ ON CONFLICT (response_id) DO UPDATE SET input_items = EXCLUDED.input_items, mode
 provider = EXCLUDED.provider, updated_at = NOW()"""
 _GET = f"SELECT response_id, input_items, created_at, model, provider FROM {state_table.NAME} WHERE response_id = $1"
 _DELETE = f"DELETE FROM {state_table.NAME} WHERE response_id = $1"
+STATEMENTS = (_PUT, _GET, _DELETE)
 _ITEMS = '[{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "planodev"}]}]'
 _TURNS = ("[]", _ITEMS)  # what is stored in this order under one id, as Plano does with each turn of a conversation
 _CREATED_AT = 1234567890
@@ -315,6 +316,7 @@ _LOGIN_FAILURES = (
     ),
     (r"role \".*\" does not exist", "password-refused"),
     (r"no pg_hba.conf entry|pg_hba.conf rejects connection", "pg-hba"),
+    (r"FATAL: +login rejected", "pooler-rejects"),  # PgBouncer's own, from 1.24 on
     (r"database \".*\" does not exist", "database-missing"),
     (r"permission denied for database|does not have CONNECT", "connect-privilege-missing"),
     (r"not permitted to log in", "login-privilege-missing"),
@@ -336,6 +338,7 @@ def _no_login(evidence: Evidence, connection: Connection, up: Fix) -> Problem:
         "not-ready": f"the server at {at} is starting up or shutting down",
         "password-refused": f"the server at {at} refuses the password of `{user}`",
         "pg-hba": f"the server at {at} has no pg_hba.conf entry for `{user}` without TLS",
+        "pooler-rejects": f"the PgBouncer at {at} lets nobody in from here by the database name `{database}`",
         "database-missing": f"the server at {at} has no database `{database}`",
         "connect-privilege-missing": f"`{user}` may not CONNECT to database `{database}`",
         "login-privilege-missing": f"`{user}` may not log in",

@@ -6,6 +6,8 @@ import os
 from contextlib import suppress
 from typing import Any
 
+from planodev.postgres import state_table
+
 # One row: the time that a silent session is left, `0` for ever and None before PostgreSQL 14; the seconds of silence
 # before the server itself sends something.
 SILENCE = "SELECT current_setting('idle_session_timeout', true), current_setting('tcp_keepalives_idle', true)"
@@ -37,3 +39,37 @@ def keeps_statements(first: Any, second: Any) -> bool:  # noqa: ANN401  psycopg 
         for session, _ in sessions:  # what is left in a shared connection would disturb others
             with suppress(psycopg.Error):
                 session.execute(f"DEALLOCATE {name.decode()}")
+
+
+def through_pooler(session: Any) -> bool:  # noqa: ANN401
+    """Say whether something stands between: a pooler gives out keys for cancelling of its own, not the server's.
+
+    Source: PgBouncer 1.24 `src/client.c`, `finish_client_login`; PostgreSQL sends its process's number with the key.
+
+    Args:
+        session: a `psycopg.Connection` in autocommit.
+
+    """
+    return bool(session.info.backend_pid != _backend(session))
+
+
+def share_a_backend(first: Any, second: Any) -> bool:  # noqa: ANN401
+    """Say whether two sessions of a pooler that are silent by turns run in one backend, as in transaction mode."""
+    return any(_backend(first) == _backend(second) for _ in range(3))
+
+
+def others(session: Any, own: tuple[str, ...]) -> bool:  # noqa: ANN401
+    """Say whether somebody else has prepared statements about Plano's table in this session's backend.
+
+    Args:
+        session: a `psycopg.Connection` in autocommit.
+        own: the texts that planodev itself prepares, which an earlier run may have left there.
+
+    """
+    prepared = "SELECT statement FROM pg_prepared_statements"
+    found = [str(row[0]) for row in session.execute(prepared).fetchall()]
+    return any(state_table.NAME in text and text not in (*own, prepared) for text in found)
+
+
+def _backend(session: Any) -> int:  # noqa: ANN401
+    return int(session.execute("SELECT pg_backend_pid()").fetchone()[0])

@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# What planoai 0.4.39 itself starts (`planoai/consts.py`, PLANO_DOCKER_IMAGE); it has curl, which the health check uses.
+# What planoai 0.4.39 itself starts (`planoai/consts.py`, PLANO_DOCKER_IMAGE). It has python3 and grep, and no curl.
 PLANO_IMAGE = "katanemo/plano:0.4.39"
 ROLE = "plano_prod"
 # How a value begins that a person has to replace: plain text to sh, docker and planoai alike, and refused by `verify`.
 PLACEHOLDER = "FILL-IN"
+ENV_NAME = ".env.production"
 COMPOSE, SIDECAR = "compose.production.yaml", "pgbouncer.ini"
+# PgBouncer's two names for the database: Plano's own, and the one for everybody else.
+PLANO, READY = "plano", "ready"
+# The provider that is made by the files themselves, by the operator CloudNativePG.
+KUBERNETES = "kubernetes"
 
 
 @dataclass(frozen=True)
@@ -36,14 +41,15 @@ class Provider:
         owner: the role that the provider makes first, which may make others.
         first_database: the database that is there from the beginning.
         database: where Plano's table goes; made by the steps where it is another than the first.
-        sidecar: whether Plano needs PgBouncer beside it, since plaintext is refused or would cross the Internet.
+        sslmode: how PgBouncer speaks to the server: `verify-full`, `verify-ca` where the certificate has no host name,
+            or `prefer` where the server may have no TLS.
         plaintext: whether an unencrypted login is refused by default, and the setting that rules it.
-        poolers: which ways in keep prepared statements, and which do not.
+        poolers: what else lies before the server, and whether it would do.
         network: from where the host can be reached, IPv6 included.
         password: where the owner's password is found.
-        idle: the parameter that would cut Plano's only connection while it is silent.
-        ca: the shell line that puts the provider's CA into `server-ca.pem`, or the words that say how; None without a
-            sidecar.
+        idle: what ends a connection that is silent.
+        ca: the shell line that puts the provider's CA into `server-ca.pem`, or the words that say how; None where the
+            certificate is not checked.
         ca_source: where that is documented.
         checked: the day on which the facts were gathered, ISO 8601; not every page could be opened then.
         shares_public: whether the provider serves the schema `public` to the web, so that rows need a policy.
@@ -59,7 +65,7 @@ class Provider:
     owner: str
     first_database: str
     database: str
-    sidecar: bool
+    sslmode: str
     plaintext: Fact
     poolers: Fact
     network: Fact

@@ -1,18 +1,18 @@
-"""Write the files that move a set-up to a hosted PostgreSQL."""
+"""Write the files that move a set-up to a hosted PostgreSQL, or to Kubernetes."""
 
 from __future__ import annotations
 
-import os
+import re
 from dataclasses import dataclass
-from ipaddress import ip_address
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from planodev import production
-from planodev.plano import config_file, judge
-from planodev.postgres.connection import is_host, is_loopback
+from planodev.plano import config_edit, config_file, judge
+from planodev.postgres.connection import DOCKER_HOST_NAME
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem
-from planodev.production import wording
-from planodev.project import credentials, env_file, git, private_files, regular_file, settings
+from planodev.production import ENV_NAME, KUBERNETES, PLACEHOLDER, SIDECAR, compose, ownership
+from planodev.production.setup import gather
+from planodev.project import env_file, git, private_files, regular_file, settings
 from planodev.result import Outcome
 from planodev.steps.env_file import ignore
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from planodev.plano.config_file import ConfigFile
-    from planodev.production import Provider
+    from planodev.production.setup import Setup
     from planodev.progress import Progress
     from planodev.project.identity import Project
 
@@ -40,115 +39,111 @@ class Written:
 
 
 def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str], progress: Progress) -> Written:
-    """Write the files; where one is there already with another text, none is written without `force`.
+    """Write the files; what was filled in is kept, and what somebody has edited is not written over without `force`.
 
-    Values that `.env.production` and `pgbouncer.ini` already have are kept, also with `force`.
+    Args:
+        here: the project; relative paths start there.
+        options: `provider`, `target` (`compose` or `kubernetes`), `output`, `config`, `force`, and those of `gather`.
+        variables: the process's environment; nothing but the settings is taken from it.
+        progress: who is told.
 
     Raises:
         BadInput: the host name or a file that is read cannot be used, or the directory cannot be written.
-        Conflict: a file exists.
+        Conflict: a file exists, and planodev did not write it like this.
 
     """
     name = options["provider"]
-    directory = here.path / (options.get("output") or "")
-    host = _host(options.get("host"))
+    on_kubernetes = name == KUBERNETES or options.get("target") == KUBERNETES
+    directory = here.path / (options.get("output") or (KUBERNETES if on_kubernetes else ""))
     chosen = settings.resolve({"config": options.get("config")}, variables, here.path, {})
     config = config_file.load(config_file.find(here.path, chosen.config.value))
     for problem in judge.judge_config(config, None, "docker"):
         progress.notice(problem)
-    force = bool(options.get("force"))
-    provider = production.load(name)
-    if host and not provider.sidecar and is_loopback(host):
-        raise BadInput(
-            "bad-host",
-            f"Plano's container cannot reach `{host}`",
-            why="in the container that is the container itself",
-            fix="give `--host` an address of this machine that a container reaches, such as the one in its own network",
-        )
-    kept, left = _kept(directory, provider) if force else ({}, {})
-    if options.get("generate_password"):
-        kept.setdefault("DB_PASS", credentials.generate_password())
-    if not provider.sidecar:
-        host = host or _host(kept.get("DB_HOST"))
-        kept.update({"DB_HOST": host} if host else {})
-    elif force and host is None and "DB_HOST" in kept and (directory / production.SIDECAR).is_file():
-        host = _host(wording.host_of(regular_file.text(directory / production.SIDECAR)))
-    files = wording.render(name, _facts(config, directory), kept, host)
+    _can_be_made(directory)
+    setup = gather(name, directory, config, options, on_kubernetes=on_kubernetes)
+    files = compose.render(setup)
+    files = {file: text if _is_env(file) else ownership.marked(file, text) for file, text in files.items()}
     progress.begin(TITLE)
-    _refuse(directory, files, force=force)
-    done = {file: _put(directory / file, text) for file, text in files.items()}
-    now = env_file.read_as_planoai(files[wording.ENV_NAME])
-    changed = [f"{key}={value}" for key, value in left.items() if now.get(key) != value]
-    if changed:
-        fix = Fix(Command("verify", "--env-file", wording.ENV_NAME), " checks the new ones")
-        message = f"replaced the values of another provider: {', '.join(changed)}"
-        progress.notice(Problem("values-replaced", message, fix))
+    _refuse(setup, files, force=bool(options.get("force")))
+    done = {file: _put(directory / file, file, text, progress) for file, text in files.items()}
     for file, verb in done.items():
         progress.done(Outcome(verb, file))
-    ignore(directory, wording.ENV_NAME, progress)
-    if git.state(directory, f"{wording.ENV_NAME}.example") == "ignored":
-        add = f"`git add -f {wording.ENV_NAME}.example`"
-        progress.notice(Problem("example-ignored", f"git ignores `{wording.ENV_NAME}.example`", add))
-    return Written(name, directory, done, wording.to_fill_in(files))
+    _notices(setup, files, progress)
+    for file in files:
+        if _is_secret(file):
+            ignore((directory / file).parent, PurePath(file).name, progress)
+    return Written(name, directory, done, _to_fill_in(files))
 
 
-def _host(typed: str | None) -> str | None:
-    if typed is None:
-        return None
-    try:
-        return str(ip_address(typed))
-    except ValueError:
-        if is_host(typed) and not typed.startswith("/"):
-            return typed
-    raise BadInput(
-        "bad-host",
-        "`--host` is not a host name",
-        why="only the name or the address is needed, without user, port and scheme",
-        fix="`--host db.example.com`",
-    )
+def _notices(setup: Setup, files: Mapping[str, str], progress: Progress) -> None:
+    """Say what the files alone would not tell."""
+    now = {**env_file.read_as_planoai(files[ENV_NAME]), "host": setup.server, "dbname": setup.place.database}
+    changed = [f"{key}={value}" for key, value in setup.left.items() if now.get(key, value) != value]
+    if changed:
+        check = Fix(Command("verify", "--env-file", ENV_NAME), " checks the new ones")
+        message = f"replaced the values of another provider: {', '.join(changed)}"
+        progress.notice(Problem("values-replaced", message, check))
+    if setup.local:
+        listed = ", ".join(f"`{address}`" for address in setup.local)
+        if setup.sizes:
+            fix = f"name their Services in `{setup.config.path.name}`, such as `http://NAME.NAMESPACE.svc:PORT`"
+            message = f"Plano's pods do not reach {listed}: there it is the pod itself"
+        else:
+            message = f"{listed} is another place in Plano's container: `{compose.CONFIG_COPY}` has {DOCKER_HOST_NAME}"
+            fix = "let what listens there accept connections from containers, not from 127.0.0.1 alone"
+        progress.notice(Problem("localhost-endpoint", message, fix))
+    if git.state(setup.directory, f"{ENV_NAME}.example") == "ignored":
+        add = f"`git add -f {ENV_NAME}.example`"
+        progress.notice(Problem("example-ignored", f"git ignores `{ENV_NAME}.example`", add))
 
 
-def _kept(directory: Path, provider: Provider) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the values that somebody has filled in, and of those the ones that hold at another provider only."""
-    env = env_file.load(directory / wording.ENV_NAME)
-    moved = provider.title not in env.text.partition("\n")[0]
-    gone = ("DB_USER", "DB_HOST", "DB_PORT", "DB_NAME") if moved else ()
-    filled = {key: value for key, value in env.values.items() if value and not value.startswith(production.PLACEHOLDER)}
-    left = {key: value for key, value in filled.items() if key in gone}
-    return {key: value for key, value in filled.items() if key not in left}, left
+def _is_env(file: str) -> bool:
+    """Say whether a file holds values and nothing else, each of which is kept."""
+    return PurePath(file).name.startswith(".env.")
 
 
-def _facts(config: ConfigFile, directory: Path) -> dict[str, Any]:
-    path = os.path.relpath(config.path, directory)
-    listeners = (config.content or {}).get("listeners")
-    found = [entry for entry in listeners if isinstance(entry, dict)] if isinstance(listeners, list) else []
-    ports = {str(entry.get("type")): entry["port"] for entry in found if isinstance(entry.get("port"), int)}
-    relative = path if path.startswith((".", "/")) else f"./{path}"
-    return {
-        "file": config.path.name,
-        "path": relative,
-        "keys": [key.name for key in config.keys if key.name],
-        "ports": ports,
-    }
+def _is_secret(file: str) -> bool:
+    return _is_env(file) and not file.endswith(".example")
 
 
-def _refuse(directory: Path, files: Mapping[str, str], *, force: bool) -> None:
+def _can_be_made(directory: Path) -> None:
+    """Refuse a directory below something that is a file."""
+    for part in (directory, *directory.parents):
+        if part.exists():
+            if not part.is_dir():
+                fix = "choose another directory with `--output`"
+                raise BadInput("output-unwritable", f"`{part}` is not a directory", fix=fix)
+            return
+
+
+def _refuse(setup: Setup, files: Mapping[str, str], *, force: bool) -> None:
     for file, text in files.items():
-        path = directory / file
+        path = setup.directory / file
         if path.is_dir() or env_file.is_stream(path) or (path.is_symlink() and not path.exists()):
             raise BadInput("output-unwritable", f"`{path}` is not a file", fix=f"move `{path}` away")
-        if path.exists() and not force and regular_file.read(path) != text.encode():
-            raise Conflict(
-                "file-exists",
-                f"`{path}` already exists; nothing was written",
-                why="it may have values that you filled in",
-                fix="`--force` overwrites it and keeps those values; `--output DIR` writes elsewhere",
-            )
+        if force or not path.exists() or regular_file.read(path) == text.encode():
+            continue
+        if _is_env(file) and setup.left:
+            why = "it is for another provider"
+        elif not _is_env(file) and not ownership.untouched(file, regular_file.text(path)):
+            why = "somebody has edited it, or it is not planodev's"
+        else:
+            continue
+        raise Conflict(
+            "file-exists",
+            f"`{path}` already exists; nothing was written",
+            why=why,
+            fix="`--force` overwrites it and keeps the values that are filled in; `--output DIR` writes elsewhere",
+        )
 
 
-def _put(path: Path, text: str) -> str:
+def _put(path: Path, file: str, text: str, progress: Progress) -> str:
     before = regular_file.read(path) if path.exists() else None
-    mode = private_files.MODE if path.name == wording.ENV_NAME else _MODE
+    mode = private_files.MODE if _is_secret(file) else _MODE
+    if before not in (None, text.encode()) and not _is_env(file):
+        old = before.decode(errors="replace")
+        if not (file.endswith(".md") and ownership.untouched(file, old)):  # nobody misses a sentence of planodev's
+            progress.note("\n".join(config_edit.diff(old, text, file)))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if before != text.encode() or path.stat().st_mode & 0o777 != mode:
@@ -161,3 +156,12 @@ def _put(path: Path, text: str) -> str:
             fix=f"make `{path.parent}` writable, or choose another directory with `--output`",
         ) from error
     return "created" if before is None else "unchanged" if before == text.encode() else "updated"
+
+
+def _to_fill_in(files: Mapping[str, str]) -> list[str]:
+    """Return what still has a placeholder, as `NAME in FILE`."""
+    found = []
+    for file, text in files.items():
+        if _is_secret(file) or PurePath(file).name == SIDECAR:
+            found += [f"{key} in {file}" for key in re.findall(rf"(?m)(?:^|\s)(\w+)={PLACEHOLDER}", text)]
+    return list(dict.fromkeys(found))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from planodev.postgres import sql
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, VerificationFailed
+from planodev.production import READY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +24,7 @@ _KINDS: dict[str, type[PlanodevError]] = {
             "login-privilege-missing",
             "connect-privilege-missing",
             "pg-hba",
+            "pooler-rejects",
             "login-failed",
         ),
         CredentialsRefused,
@@ -83,11 +85,12 @@ def _fixes(connection: Connection, file: Path) -> dict[str, Fix | str]:
         "login-privilege-missing": f"as an owner: `ALTER ROLE {user} LOGIN;`",
         "connect-privilege-missing": f"as an owner: `GRANT CONNECT ON DATABASE {database} TO {user};`",
         "pg-hba": f"allow {user} from this machine: in `pg_hba.conf`, or in the provider's list of networks",
+        "pooler-rejects": f"set DB_NAME={READY} in `{file}`: another name is Plano's alone, by `pgbouncer_hba.conf`",
         "login-failed": f"correct `{file}`; the server's log says more",
         "tls-required": Fix("run PgBouncer in between: ", skeletons, " writes it, and PRODUCTION.md says how"),
         "idle-session-timeout": f"as an owner: `ALTER ROLE {user} IN DATABASE {database} "
         "SET idle_session_timeout = 0;`",
-        "prepared-statements-lost": "use the pooler's session mode, or the server itself",
+        "prepared-statements-lost": "set `max_prepared_statements = 200` in PgBouncer, from 1.21 on, or do without it",
         "row-level-security": run_sql,
         "table-missing": run_sql,
         "table-wrong-kind": Fix("rename it, then ", *run_sql.parts),

@@ -14,8 +14,8 @@ from urllib.parse import quote
 from planodev.plano import config_file
 from planodev.postgres import proof, sessions
 from planodev.postgres.connection import Connection, is_loopback
-from planodev.problems import CredentialsRefused, NotReady, PlanodevError, Problem
-from planodev.production import env_file, server_faults
+from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, Problem
+from planodev.production import READY, env_file, server_faults
 from planodev.project import settings
 from planodev.result import Outcome
 
@@ -216,12 +216,21 @@ class _Attempt:
             if re.search(_POOLER_ALONE, seen.error or ""):
                 why = f"the pooler at {at} accepts the password, but does not reach the server behind it"
                 self._fail("pooler-without-server", why, connection)
-            self._judge(replace(seen, address=numeric.host), connection)
+            if not proof.is_late(seen):
+                self._judge(replace(seen, address=numeric.host), connection)
+            self._late(connection, numeric)
         except TimeoutError:
-            why = f"{at} asked for a password, then sent nothing within {self.seconds:g} s"
-            self._fail("login-timed-out", why, connection)
+            self._late(connection, numeric)
         session.autocommit = True
         return session
+
+    def _late(self, connection: Connection, numeric: Connection) -> NoReturn:
+        """Fail, since what asked for a password has not let anybody in."""
+        said = f"{connection.host}:{connection.port} asked for a password, then sent nothing within {self.seconds:g} s"
+        if not is_loopback(numeric.host):
+            self._fail("login-timed-out", said, connection)
+        # PgBouncer, which takes the password and lets its client wait for a connection of the server.
+        self._fail("pooler-without-server", f"{said}: its server does not let it in, or is away", connection)
 
     def _look_at_silence(self, connection: Connection, numeric: Connection, session: Any) -> None:  # noqa: ANN401
         """See that Plano's only connection may stay silent."""
@@ -239,21 +248,38 @@ class _Attempt:
         self.progress.notice(Problem("silence-may-cut", text, fix))
 
     def _look_at_statements(self, connection: Connection, numeric: Connection, session: Any) -> None:  # noqa: ANN401
-        """See whether a second session would disturb the prepared statements of the first, and close that one."""
+        """See whether a second session disturbs the prepared statements of the first, and what a pooler is good for."""
         import psycopg
 
-        def alongside() -> bool:
+        pooled = self._within(lambda: sessions.through_pooler(session))
+
+        def alongside() -> tuple[bool, bool]:
             with proof.login(numeric, self._left) as second:
                 second.autocommit = True
-                return sessions.keeps_statements(session, second)
+                return sessions.share_a_backend(session, second), sessions.keeps_statements(session, second)
 
-        kept = True
+        shared, kept = False, True  # a pooler that gives a second session none is one in session mode
         with suppress(TimeoutError, psycopg.OperationalError):
-            kept = self._within(alongside, _SECOND_SESSION)
+            shared, kept = self._within(alongside, _SECOND_SESSION)
+        others = pooled and self._within(lambda: sessions.others(session, proof.STATEMENTS))
         session.close()
         if not kept:
             why = f"sessions at {connection.host}:{connection.port} share a connection to the server"
             self._fail("prepared-statements-lost", why, connection)
+        if pooled:
+            self._judge_pooler(connection, shared=shared, others=others)
+
+    def _judge_pooler(self, connection: Connection, *, shared: bool, others: bool) -> None:
+        """Say what a pooler that works right now does at a restart of its server."""
+        at = f"the pooler at {connection.host}:{connection.port}"
+        if not shared:
+            message = f"{at} is in session mode: a restart of its server cuts off Plano's only connection for good"
+            fix = Fix("set `pool_mode = transaction`; ", Command("production", "PROVIDER"), " writes all that it needs")
+            self.progress.notice(Problem("pooler-session-mode", message, fix))
+        elif others:
+            message = f"other clients use the same connections of {at}: where the login of one fails, all are cut off"
+            own = f"give each Plano a PgBouncer of its own, and set DB_NAME={READY} here, as PRODUCTION.md says"
+            self.progress.notice(Problem("pooler-shared", message, own))
 
     def _judge(self, evidence: proof.Evidence, connection: Connection) -> None:
         """Raise what a proof or a login failed with; the server's words lose the password, should they repeat it."""

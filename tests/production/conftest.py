@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 
 import pytest
 
-from tests.support.postgres_server import NOBODY, Authority, Project, openssl, own_directory, postgres, prepared
+from tests.support.postgres_server import Project, new_authority, postgres, prepared, require_path, with_tls
 
 
 @pytest.fixture(scope="session")
 def authority():
-    with own_directory() as directory:
-        made = Authority(directory)
-        openssl(
-            *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=Test authority"),
-            *("-keyout", directory / "ca.key", "-out", made.certificate),
-        )
-        made.certificate.chmod(0o644)
+    with new_authority() as made:
         yield made
 
 
@@ -31,13 +27,7 @@ def server():
 @pytest.fixture(scope="session")
 def tls_server(authority):
     """A server that takes encrypted logins only, as RDS, Azure and Neon do; its certificate is for `localhost`."""
-    key, certificate = authority.sign("localhost")
-    for path in (key, certificate):
-        path.chmod(0o600)
-        if NOBODY:
-            shutil.chown(path, "nobody")
-    settings = {"ssl": "on", "ssl_key_file": key, "ssl_cert_file": certificate}
-    with postgres("hostssl all all 127.0.0.1/32 scram-sha-256\n", *settings.items()) as made:
+    with postgres("hostssl all all 127.0.0.1/32 scram-sha-256\n", *with_tls(authority)) as made:
         yield made
 
 
@@ -52,3 +42,15 @@ def ready(project, server):
     database = prepared(project, server, "self-hosted")
     yield project.env(DB_PORT=server.port, DB_NAME=database), database
     server.sql("ALTER ROLE plano_prod RESET ALL")
+
+
+@pytest.fixture
+def elsewhere():
+    """An address of this machine that looks like another machine's."""
+    if os.geteuid():
+        require_path(None, "root")
+    ip = require_path(shutil.which("ip", path=f"{os.environ['PATH']}:/usr/sbin:/sbin"), "iproute2")
+    address = "10.231.77.7"
+    subprocess.run([ip, "addr", "add", f"{address}/32", "dev", "lo"], check=True)
+    yield address
+    subprocess.run([ip, "addr", "del", f"{address}/32", "dev", "lo"], check=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import json
 import os
 import pty
 import re
@@ -18,7 +19,18 @@ import pytest
 
 from planodev import production
 from tests.support.ports import free_port
-from tests.support.postgres_server import LOOPBACK, NOBODY, PASSWORD, own_directory, pgbouncer, postgres, program
+from tests.support.postgres_server import (
+    LOOPBACK,
+    PASSWORD,
+    own_directory,
+    pgbouncer,
+    placed,
+    postgres,
+    program,
+    with_tls,
+)
+
+from .test_sidecar import COMPOSED
 
 pytestmark = pytest.mark.postgres
 
@@ -37,32 +49,28 @@ def blocks(text):
 @contextlib.contextmanager
 def server_of(provider, authority):
     """A server that takes what the provider's takes, with an owner that is no superuser, as there."""
-    if not provider.sidecar:
+    if not provider.ca:
         with postgres("host all all 127.0.0.1/32 scram-sha-256\n") as server:
             yield server
         return
-    key, certificate = authority.sign("localhost")
-    for path in (key, certificate):
-        path.chmod(0o600)
-        if NOBODY:
-            shutil.chown(path, "nobody")
     entry = "host" if provider.shares_public else "hostssl"  # Supabase takes both by default
-    settings = {"ssl": "on", "ssl_key_file": key, "ssl_cert_file": certificate}
-    with postgres(f"{entry} all all 127.0.0.1/32 scram-sha-256\n", *settings.items()) as server:
+    with postgres(f"{entry} all all 127.0.0.1/32 scram-sha-256\n", *with_tls(authority)) as server:
         yield server
 
 
 @contextlib.contextmanager
 def standing_in_for_plano():
-    """Answer where Plano's model listener would be; yields the paths that are asked for."""
+    """Answer where Plano's model listener would be; yields what is asked."""
     asked_for = []
 
     class Answer(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            asked_for.append(self.path)
+        def do_POST(self):
+            assert self.path == "/v1/responses"
+            asked_for.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            body = json.dumps({"id": f"resp_{len(asked_for)}", "output": [{"id": "msg_1"}]}).encode()
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(b"the models")
+            self.wfile.write(body)
 
         def log_message(self, *_): ...
 
@@ -95,8 +103,9 @@ def type_in(command, environment, directory, answer):
     return shown
 
 
-@pytest.mark.parametrize("name", production.names())
-def test_the_five_steps(project, authority, name, tmp_path):  # noqa: PLR0915  one way, in its order
+@pytest.mark.parametrize("typed", [*COMPOSED, "self-hosted --direct"])
+def test_the_five_steps(project, authority, typed, tmp_path):  # noqa: PLR0915  one way, in its order
+    name, _, direct = typed.partition(" ")
     provider = production.load(name)
     with server_of(provider, authority) as server, own_directory() as directory:
         server.sql(f"ALTER ROLE owner PASSWORD '{OWNERS}'")
@@ -132,14 +141,14 @@ def test_the_five_steps(project, authority, name, tmp_path):  # noqa: PLR0915  o
             return done.stdout
 
         # 1. Fill in.
-        project("production", name)
+        project("production", *typed.split())
         fill, *authority_line = blocks(project.read("PRODUCTION.md"))[1]
-        host = "localhost" if provider.sidecar else "db.example.com"
+        host = "localhost" if provider.ca else "db.example.com"
         assert f"--host {provider.endpoint} " in fill
         run(fill.replace(provider.endpoint, host))
         for line in authority_line:
             run(line)
-        if provider.sidecar and not authority_line:
+        if provider.ca and not authority_line:
             shutil.copy(authority.certificate, project.path / "server-ca.pem")
         project.write(".env.production", project.read(".env.production").replace("FILL-IN-key", "sk-test"))
         text = project.read("PRODUCTION.md")
@@ -166,11 +175,13 @@ def test_the_five_steps(project, authority, name, tmp_path):  # noqa: PLR0915  o
         assert stored.startswith("SCRAM-SHA-256$4096:")
         # 4. Prove it.
         (proving,) = steps[4]
-        if provider.sidecar:
+        if not direct:
             port = free_port()
-            ini = project.read("pgbouncer.ini").replace(f"port={provider.port}", f"port={server.port}")
-            ini = ini.replace("listen_port = 6432", f"listen_port = {port}")
-            shutil.copy(project.path / "server-ca.pem", directory)
+            text = project.read("pgbouncer.ini")
+            project.write("pgbouncer.ini", text.replace("host=db.example.com", f"host={LOOPBACK}"))
+            ini = placed(project, server, provider.database, directory, port)
+            if provider.ca:
+                shutil.copy(project.path / "server-ca.pem", directory)
             beside = pgbouncer(directory, ini, {"plano_prod": password})
         else:
             port, beside = server.port, contextlib.nullcontext()
@@ -179,12 +190,16 @@ def test_the_five_steps(project, authority, name, tmp_path):  # noqa: PLR0915  o
         project.write(".env.production", values)
         with beside:
             said = run(proving)
-        assert f"Plano can store conversations as plano_prod at {LOOPBACK}:{port}/{provider.database}" in said
+        reached = provider.database if direct else "ready"
+        assert f"Plano can store conversations as plano_prod at {LOOPBACK}:{port}/{reached}" in said
         assert password not in said
         # 5. Start Plano: what is run is Docker's, and what is asked is Plano's.
-        with standing_in_for_plano() as asked_for:
-            assert "the models" in run(steps[5][0])
-        assert asked_for == ["/v1/models"]
+        starting, asking, *_ = steps[5]
+        run(starting)
         asked = (tmp_path / "docker").read_text().splitlines()
-        assert asked[-1] == "compose -f compose.production.yaml up -d"
+        assert asked[-1] == "compose -f compose.production.yaml up -d --wait"
+        with standing_in_for_plano() as asked_for:
+            run(asking.partition("planodev")[0])
+        assert [one.get("previous_response_id") for one in asked_for] == [None, "resp_1"]
+        assert {one["model"] for one in asked_for} == {"anthropic/claude-sonnet-4-5"}
         assert PASSWORD not in text

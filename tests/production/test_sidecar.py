@@ -18,27 +18,29 @@ from tests.support.postgres_server import (
     openssl,
     own_directory,
     pgbouncer,
+    pgbouncer_command,
+    placed,
     prepared,
-    program,
     require_path,
     running,
 )
 
 pytestmark = pytest.mark.postgres
 
+COMPOSED = [name for name in production.names() if name != production.KUBERNETES]
+
 
 @pytest.fixture
 def beside(project, tls_server, authority):
     """A database on the TLS server, and what runs PgBouncer before it; gives (rendered ini, directory, database)."""
     database = prepared(project, tls_server, "rds")
-    project("production", "rds", "--host", "localhost", "--force")
+    project("production", "rds", "--host", "localhost")
     with own_directory() as directory:
         shutil.copy(authority.certificate, directory / "server-ca.pem")
         port = free_port()
-        ini = project.read("pgbouncer.ini")
-        assert "host=localhost port=5432" in ini
-        ini = ini.replace("port=5432", f"port={tls_server.port}").replace("listen_port = 6432", f"listen_port = {port}")
-        project.env(DB_PORT=port, DB_NAME=database)
+        ini = placed(project, tls_server, database, directory, port)
+        assert f"host=localhost port={tls_server.port} dbname={database}\n" in ini
+        project.env(DB_PORT=port, DB_NAME="ready")
         yield ini, directory, database
 
 
@@ -54,9 +56,9 @@ def test_through_it_the_proof_passes_and_without_it_the_reason_is_told(project, 
 def test_it_encrypts_and_keeps_the_same_connection(beside, tls_server):
     import psycopg
 
-    ini, directory, database = beside
+    ini, directory, _ = beside
     with pgbouncer(directory, ini, {"plano_prod": PASSWORD}) as port:
-        way = {"host": LOOPBACK, "port": port, "user": "plano_prod", "password": PASSWORD, "dbname": database}
+        way = {"host": LOOPBACK, "port": port, "user": "plano_prod", "password": PASSWORD, "dbname": "ready"}
         with psycopg.connect(**way, sslmode="disable", autocommit=True) as session:
             pid = session.execute("SELECT pg_backend_pid()").fetchone()[0]
             assert tls_server.sql(f"SELECT ssl FROM pg_stat_ssl WHERE pid = {pid}", fetch=True) == [(True,)]
@@ -86,7 +88,7 @@ def test_a_server_that_is_away_is_told_from_pgbouncer_that_is_away(project, besi
     away = re.sub(r"host=localhost port=\d+", f"host=localhost port={free_port()}", ini)
     with pgbouncer(directory, away, {"plano_prod": PASSWORD}):
         project.fails("pooler-without-server", code=6)
-        project.fails("login-timed-out", "--timeout", "1", code=None)
+        project.fails("pooler-without-server", "--timeout", "1", code=6)
     assert "start it first" in project.fails("connection-refused", code=6)
 
 
@@ -96,10 +98,12 @@ def test_what_the_server_refuses_is_told_through_it(project, beside, tls_server)
         tls_server.sql("ALTER ROLE plano_prod PASSWORD 'another'")
         project.fails("password-refused", code=5)
         tls_server.sql(f"ALTER ROLE plano_prod PASSWORD '{PASSWORD}'")
-        project.env(DB_PORT=port, DB_NAME="nowhere").fails("database-missing", code=5)
-        project.env(DB_PORT=port, DB_NAME=database, DB_PASS="not-that-of-pgbouncer").fails("password-refused", code=5)
+        assert "DB_NAME=ready" in project.env(DB_PORT=port, DB_NAME="nowhere").fails("pooler-rejects", code=5)
+        project.env(DB_PORT=port, DB_NAME="ready", DB_PASS="not-that-of-pgbouncer").fails("password-refused", code=5)
         tls_server.sql("ALTER TABLE conversation_states DROP COLUMN model", database=database)
-        project.env(DB_PORT=port, DB_NAME=database).fails("column-missing")
+        project.env(DB_PORT=port, DB_NAME="ready").fails("column-missing")
+    with pgbouncer(directory, ini.replace(f"dbname={database}", "dbname=nowhere"), {"plano_prod": PASSWORD}):
+        project.fails("database-missing", code=5)
 
 
 # What Compose starts
@@ -117,28 +121,34 @@ def composed(directory):
     return YAML(typ="safe").load(done.stdout)["services"]
 
 
+def in_place(command, directory, port=6432):
+    """Return a command of a container as this machine runs it: other paths, another port, PgBouncer of Debian 13."""
+    places = {"$$": "$", "/tmp/": f"{directory}/", ":1920 ": f":{port:04X} "}
+    places["exec pgbouncer"] = f"exec {' '.join(pgbouncer_command())}"
+    for there, here in places.items():
+        command = [word.replace(there, here) for word in command]
+    return command
+
+
 @pytest.mark.parametrize("password", ["plain-Password_1", 'per%cent @ "quotes" \\ $HOME', "ümlaut"])
 def test_the_command_of_its_container_runs_it_with_the_password_of_the_file(project, beside, tls_server, password):
     from urllib.parse import quote
 
-    ini, directory, database = beside
+    ini, directory, _ = beside
     literal = password.replace("'", "''")
     tls_server.sql(f"ALTER ROLE plano_prod PASSWORD '{literal}'")
     port = int(re.search(r"listen_port = (\d+)", ini)[1])
-    project.env(DB_PORT=port, DB_NAME=database, DB_PASS=quote(password, safe=""))
+    project.env(DB_PORT=port, DB_NAME="ready", DB_PASS=quote(password, safe=""))
     service = composed(project.path)["pgbouncer"]
+    assert service["stop_signal"] == "SIGINT"
     (directory / "pgbouncer.ini").write_text(ini)
-    places = {"$$": "$", "/tmp/": f"{directory}/run-", "/etc/pgbouncer": str(directory)}
-    places["exec pgbouncer"] = f"exec {program('pgbouncer')}"
-    own = service["command"]
-    for there, here in places.items():
-        own = [word.replace(there, here) for word in own]
     environment = {"PATH": os.environ["PATH"], **service["environment"]}
-    with running(own, directory, port, env=environment):
+    own = in_place(service["command"], directory)
+    own = [word.replace("umask 077", "umask 022") for word in own]  # PgBouncer here is nobody, and the shell root
+    with running(own, directory, port, env=environment, as_nobody=False):
         project.verify()
         assert "listening on 0.0.0.0" in (directory / "log").read_text()
-        assert (directory / "run-userlist.txt").stat().st_mode & 0o777 == 0o600
-        check = [word.replace("127.0.0.1:6432", f"127.0.0.1:{port}") for word in service["healthcheck"]["test"][1:]]
+        check = ["sh", "-c", *in_place(service["healthcheck"]["test"][1:], directory, port)]
         assert subprocess.run(check, check=False).returncode == 0
     assert subprocess.run(check, check=False, capture_output=True).returncode != 0
 
@@ -151,21 +161,26 @@ def test_no_secret_is_in_any_file_but_the_one_that_git_ignores(project):
         assert path.name == ".env.production" or path.is_dir() or password not in path.read_text()
 
 
-@pytest.mark.parametrize("provider", production.names())
+@pytest.mark.parametrize("provider", [*COMPOSED, "self-hosted --direct"])
 def test_compose_understands_it_and_everything_stays_on_this_machine(project, provider):
-    project("production", provider, "--generate-password", "--force")
+    project("production", *provider.split(), "--generate-password", "--force")
     services = composed(project.path)
-    plano = services["plano"]
+    plano, direct = services["plano"], provider.endswith("--direct")
     assert plano["image"] == "katanemo/plano:0.4.39"
-    assert plano["healthcheck"]["test"][-1] == "http://127.0.0.1:12000/v1/models"
-    assert plano["environment"]["DB_USER"] == "plano_prod"
+    assert "http://127.0.0.1:12000/v1/models" in plano["healthcheck"]["test"][-1]
+    environment = plano["environment"]
+    assert environment["DB_USER"] == "plano_prod"
+    assert (environment["UV_NO_SYNC"], environment["UV_PROJECT_ENVIRONMENT"]) == ("1", "/usr/local")
+    assert plano["cpus"] == 2
+    assert plano["stop_grace_period"]
     first = services.get("pgbouncer", plano)
     assert all(str(port).startswith("127.0.0.1:") for port in map(address, first["ports"]))
-    assert ("pgbouncer" in services) == production.load(provider).sidecar
-    if "pgbouncer" in services:
+    assert ("pgbouncer" in services) != direct
+    if not direct:
         assert plano["network_mode"] == "service:pgbouncer"
         assert plano["depends_on"] == {"pgbouncer": {"condition": "service_healthy"}}
-        assert plano["environment"]["DB_HOST"] == LOOPBACK
+        way = [environment[f"DB_{name}"] for name in ("PASS", "HOST", "PORT", "NAME")]
+        assert way == ["", LOOPBACK, "6432", "plano"]
 
 
 def address(port):

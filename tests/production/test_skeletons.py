@@ -16,7 +16,7 @@ from planodev import production
 from tests.support.postgres_server import CONFIG, PASSWORD, own_directory, postgres, require_path
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
-PROVIDERS = production.names()
+PROVIDERS = [name for name in production.names() if name != production.KUBERNETES]
 TEXTS = {
     ".env.production",
     ".env.production.example",
@@ -24,7 +24,7 @@ TEXTS = {
     "PRODUCTION.md",
     "compose.production.yaml",
 }
-SIDECAR = {"pgbouncer.ini", "pgbouncer.Dockerfile"}
+SIDECAR = {"pgbouncer.ini", "pgbouncer_hba.conf", "pgbouncer.Dockerfile"}
 
 
 def test_each_file_is_a_provider_and_its_record_is_complete():
@@ -33,21 +33,21 @@ def test_each_file_is_a_provider_and_its_record_is_complete():
         provider = production.load(name)
         assert re.fullmatch(r"20\d\d-\d\d-\d\d", provider.checked)
         assert all(fact.source.startswith("https://") and fact.text.endswith(".") for fact in provider.facts.values())
-        assert provider.sidecar == bool(provider.ca and provider.ca_source)
+        assert (provider.sslmode != "prefer") == bool(provider.ca and provider.ca_source)
 
 
 def test_help_lists_the_providers(project):
     assert all(name in " ".join(project("production", "--help").out.split()) for name in PROVIDERS)
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", [*PROVIDERS, "self-hosted --direct"])
 def test_the_texts_are_as_they_were_read_last(project, provider):
     """`UPDATE_SNAPSHOTS=1` writes them anew; the difference is to be read."""
-    project("production", provider)
+    project("production", *provider.split())
     written = {path.name: path.read_text() for path in project.path.iterdir() if path.name != "config.yaml"}
-    assert set(written) == TEXTS | (SIDECAR if production.load(provider).sidecar else set())
+    assert set(written) == TEXTS | (set() if provider.endswith("--direct") else SIDECAR)
     for name, text in written.items():
-        kept = SNAPSHOTS / provider / name.replace(".env", "env")
+        kept = SNAPSHOTS / provider.replace(" --", "-") / name.replace(".env", "env")
         if os.environ.get("UPDATE_SNAPSHOTS"):
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text(text)
@@ -147,19 +147,22 @@ def test_nothing_is_written_over_what_is_there(project):
     assert {path.name for path in project.path.iterdir()} == {path.name for path in before}
 
 
-def test_force_keeps_what_was_filled_in(project):
+def test_what_was_filled_in_is_kept(project):
     project("production", "rds", "--host", "a.example.com")
     text = (
-        project.read(".env.production").replace("FILL-IN-password", "my-own").replace("DB_NAME=plano", "DB_NAME=chats")
+        project.read(".env.production").replace("FILL-IN-password", "my-own").replace("DB_NAME=ready", "DB_NAME=chats")
     )
     project.write(".env.production", text + "MORE=thing\n")
-    project("production", "rds", "--force", "--generate-password")
+    project("production", "rds", "--generate-password")
     again = project.read(".env.production")
     assert "DB_PASS=my-own\n" in again
-    assert "DB_NAME=chats\n" in again
+    assert " dbname=chats\n" in project.read("pgbouncer.ini")
     assert again.endswith("MORE=thing\n")
     assert "host=a.example.com" in project.read("pgbouncer.ini")
-    project("production", "rds", "--force", "--host", "b.example.com")
+    project.write("pgbouncer.ini", project.read("pgbouncer.ini").replace("a.example.com", "by-hand.example.com"))
+    project("production", "rds")
+    assert project.read("pgbouncer.ini").count("host=by-hand.example.com port=5432 dbname=chats") == 2
+    project("production", "rds", "--host", "b.example.com")
     assert "host=b.example.com" in project.read("pgbouncer.ini")
 
 
@@ -168,31 +171,36 @@ def test_another_provider_keeps_the_secrets_and_not_the_place(project):
     password = re.search("DB_PASS=.*", project.read(".env.production"))[0]
     warnings = project("production", "neon", "--force", "--json").json["warnings"]
     assert [w["code"] for w in warnings] == ["values-replaced"]
-    assert "DB_HOST=10.0.0.7" in warnings[0]["message"]
+    assert "host=10.0.0.7" in warnings[0]["message"]
     assert "DB_PASS" not in warnings[0]["message"]
     text = project.read(".env.production")
     assert password in text
     assert "DB_HOST=127.0.0.1\nDB_PORT=6432\n" in text
-    assert "DB_NAME=neondb\n" in text
-    assert "host=FILL-IN-host" in project.read("pgbouncer.ini")
-    project("production", "neon", "--force", "--host", "a.example.com")
+    assert "host=FILL-IN-host port=5432 dbname=neondb\n" in project.read("pgbouncer.ini")
+    project("production", "neon", "--host", "a.example.com")
+    assert project("production", "self-hosted", "--json", code=4).error == "file-exists"
     project("production", "self-hosted", "--force")
-    assert "DB_HOST=FILL-IN-host\nDB_PORT=5432\n" in project.read(".env.production")
+    assert "host=FILL-IN-host port=5432 dbname=plano\n" in project.read("pgbouncer.ini")
 
 
 def test_the_steps_make_the_database_that_is_named(project):
     project("production", "rds")
-    project.write(".env.production", project.read(".env.production").replace("DB_NAME=plano", "DB_NAME=chats"))
-    project("production", "rds", "--force")
+    project.write("pgbouncer.ini", project.read("pgbouncer.ini").replace("dbname=plano", "dbname=chats"))
+    project("production", "rds")
     assert "'CREATE DATABASE chats'" in project.read("PRODUCTION.md")
     assert "dbname=plano" not in project.read("PRODUCTION.md")
 
 
 def test_the_host_goes_where_plano_or_pgbouncer_reads_it(project):
-    project("production", "self-hosted", "--host", "10.0.0.7")
-    assert "DB_HOST=10.0.0.7\n" in project.read(".env.production")
-    project("production", "self-hosted", "--force")
-    assert "DB_HOST=10.0.0.7\n" in project.read(".env.production")
+    for options, file, text in (
+        (("--direct",), ".env.production", "DB_HOST=10.0.0.7\nDB_PORT=5432\n"),
+        ((), "pgbouncer.ini", "plano = host=10.0.0.7 port=5432 dbname=plano\n"),
+        (("--direct",), ".env.production", "DB_HOST=10.0.0.7\nDB_PORT=5432\n"),
+    ):
+        project("production", "self-hosted", *options, "--host", "10.0.0.7")
+        assert text in project.read(file)
+        project("production", "self-hosted", *options)
+        assert text in project.read(file)
     for wrong in ("postgresql://u:p@h/d", "h:5432", "a b", ""):
         failed = project("production", "rds", "--json", "--output", "x", "--host", wrong, code=2)
         assert failed.error == "bad-host"
@@ -203,7 +211,99 @@ def test_the_machine_itself_is_no_host_for_what_runs_in_a_container(project):
     for host in ("127.0.0.1", "localhost", "127.9.9.9"):
         assert project("production", "self-hosted", "--json", "--host", host, code=2).error == "bad-host"
     assert sorted(path.name for path in project.path.iterdir()) == ["config.yaml"]
-    project("production", "rds", "--host", "localhost")  # PgBouncer is told so, and may be anywhere
+    project("production", "self-hosted", "--host", "host.docker.internal")
+    assert "host.docker.internal:host-gateway" in project.read("compose.production.yaml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (("rds", "--direct"), "--direct"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(project, arguments, option):
+    failed = project("production", *arguments, "--json", code=2)
+    assert failed.error == "usage"
+    assert option in failed.json["error"]["message"]
+    assert sorted(path.name for path in project.path.iterdir()) == ["config.yaml"]
+
+
+EARLIER = Path(__file__).parent / "earlier"
+
+
+@pytest.mark.parametrize("provider", ["rds", "self-hosted"])
+def test_a_directory_of_an_earlier_version_gets_todays_form_with_the_diff(project, provider):
+    """What was filled in moves to where it belongs now; the files are as planodev wrote them before it marked them."""
+    for file in (EARLIER / provider).iterdir():
+        project.write(file.name.replace("env.", ".env."), file.read_text())
+    run = project("production", provider)
+    assert "-    image: katanemo" in run.err or "+      UV_NO_SYNC" in run.err
+    assert "my-own" not in run.out + run.err
+    text = project.read(".env.production")
+    assert "DB_PASS=my-own\n" in text
+    assert "DB_HOST=127.0.0.1\nDB_PORT=6432\nDB_NAME=ready\n" in text
+    ini = project.read("pgbouncer.ini")
+    assert ini.count("host=db.example.com port=5432 dbname=chats\n") == 2
+    assert "pool_mode = transaction\n" in ini
+    assert project("production", provider, "--json").json["data"]["to_fill_in"] == []
+
+
+@pytest.mark.parametrize("file", ["compose.production.yaml", "conversation_states.sql"])
+def test_an_edited_file_of_an_earlier_version_is_refused(project, file):
+    for path in (EARLIER / "rds").iterdir():
+        project.write(path.name.replace("env.", ".env."), path.read_text())
+    project.write(file, project.read(file).replace("unless-stopped", "always").replace("GRANT USAGE", "grant usage"))
+    before = {path: path.read_bytes() for path in project.path.iterdir()}
+    failed = project("production", "rds", "--json", code=4).json["error"]
+    assert failed["code"] == "file-exists"
+    assert file in failed["message"]
+    assert {path: path.read_bytes() for path in project.path.iterdir() if path.name != ".state"} == before
+
+
+def test_a_file_that_nobody_edited_follows_the_configuration_with_the_diff(project):
+    project("production", "rds")
+    project.write("config.yaml", CONFIG.replace("12000", "12100"))
+    run = project("production", "rds")
+    assert '+      - "127.0.0.1:12100:12100"' in run.err
+    assert '-      - "127.0.0.1:12000:12000"' in run.err
+    again = project("production", "rds", "--json").json["data"]["files"]
+    assert {entry["done"] for entry in again} == {"unchanged"}
+    project.write("compose.production.yaml", project.read("compose.production.yaml").replace("cpus: 2", "cpus: 4"))
+    project.write("config.yaml", CONFIG)
+    assert "edited" in project("production", "rds", "--json", code=4).json["error"]["why"]
+
+
+def test_what_is_at_localhost_is_named_as_the_container_reaches_it(project):
+    more = """\
+agents:
+  - {id: a, url: "http://localhost:8001/v1"}  # the agent
+  - {id: b, url: http://127.0.0.1:8002}
+  - {id: c, url: http://agents.example.com/localhost}
+endpoints:
+  shop: {endpoint: "localhost:8003"}
+listeners:
+  - {type: model, name: llm, port: 12000, address: 0.0.0.0}
+"""
+    text = CONFIG.replace("listeners:\n  - {type: model, name: llm, port: 12000}\n", more)
+    project.write("config.yaml", text)
+    warnings = project("production", "rds", "--json").json["warnings"]
+    (found,) = [warning for warning in warnings if warning["code"] == "localhost-endpoint"]
+    for place in ("http://localhost:8001/v1", "http://127.0.0.1:8002", "localhost:8003"):
+        assert place in found["message"]
+    there = text.replace("http://localhost:", "http://host.docker.internal:").replace(
+        '"localhost:', '"host.docker.internal:'
+    )
+    assert there.replace("127.0.0.1", "host.docker.internal") in project.read("plano_config.production.yaml")
+    compose = project.read("compose.production.yaml")
+    assert 'source: "./plano_config.production.yaml"' in compose
+    assert 'extra_hosts: ["host.docker.internal:host-gateway"]' in compose
+    assert project.read("config.yaml") == text
+
+
+def test_it_judges_the_configuration_as_up_does(project):
+    project.write("config.yaml", CONFIG.replace("anthropic/claude-sonnet-4-5", "openai/gpt-4o"))
+    warnings = project("production", "rds", "--json").json["warnings"]
+    assert "provider-keeps-history" in [warning["code"] for warning in warnings]
 
 
 def test_a_session_pooler_wants_the_reference_of_the_project_behind_each_user(project):
@@ -218,7 +318,7 @@ def test_a_session_pooler_wants_the_reference_of_the_project_behind_each_user(pr
     project.write(
         ".env.production", project.read(".env.production").replace("FILL-IN-plano_prod.REF", "plano_prod.abc")
     )
-    project("production", "supabase", "--force")
+    project("production", "supabase")
     assert "user=postgres.abc " in owner()
     assert "| `REF` |" not in project.read("PRODUCTION.md")
     assert "DB_USER=plano_prod.abc\n" in project.read(".env.production")
@@ -231,7 +331,7 @@ def test_a_session_pooler_wants_the_reference_of_the_project_behind_each_user(pr
 def test_what_two_providers_have_alike_is_not_said_to_be_replaced(project):
     project("production", "supabase", "--host", "db.abc.supabase.co")
     (warning,) = project("production", "azure", "--force", "--json").json["warnings"]
-    assert "another provider: DB_NAME=postgres" in warning["message"]
+    assert "another provider: host=db.abc.supabase.co, dbname=postgres" in warning["message"]
     assert "DB_PORT" not in warning["message"]
 
 
@@ -267,7 +367,7 @@ def test_ports_and_keys_are_those_of_the_configuration(project):
     compose = project.read("compose.production.yaml")
     assert '"127.0.0.1:8000:8000"' in compose
     assert "http://127.0.0.1:12100/v1/models" in compose
-    assert "http://127.0.0.1:12100/v1/models" in project.read("PRODUCTION.md")
+    assert "http://127.0.0.1:12100/v1/responses" in project.read("PRODUCTION.md")
 
 
 def git(project, *arguments):

@@ -8,12 +8,13 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -31,6 +32,7 @@ state_storage:
   type: postgres
   connection_string: "postgresql://${DB_USER}:${DB_PASS}@${DB_HOST}:${DB_PORT}/${DB_NAME}"
 """
+TESTS = Path(__file__).parents[1]
 PASSWORD = "Prod-" + secrets.token_urlsafe(18)
 LOOPBACK = "127.0.0.1"
 # PostgreSQL and PgBouncer refuse to run as root.
@@ -49,6 +51,19 @@ def program(name):
     """Return a program of PostgreSQL's own directory or the path; Debian keeps the first out of the second."""
     own = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)
     return require_path(str(own[0]) if own else shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin"), name)
+
+
+def pgbouncer_command():
+    """Return how PgBouncer of Debian 13 is started, whose version is the one of the rendered Dockerfile."""
+    root = subprocess.run([TESTS / "engine-root", "trixie-pgbouncer"], capture_output=True, text=True, check=False)
+    found = Path(root.stdout.strip()) / "usr/sbin/pgbouncer"
+    if root.returncode or not found.exists():
+        return [require_path(None, f"PgBouncer of Debian 13 ({root.stderr.strip()})")]
+    base = found.parents[2]
+    loader = next(base.glob("lib*/ld-linux-*.so.*"))
+    libraries = next(base.glob("usr/lib/*-linux-gnu"))
+    # Started by root, who alone can read the directory; PgBouncer itself drops to nobody.
+    return [str(loader), "--library-path", str(libraries), str(found), *(["-u", "nobody"] if NOBODY else [])]
 
 
 def wait_for(port, process, log, timeout=20):
@@ -75,11 +90,12 @@ def own_directory():
 
 
 @contextlib.contextmanager
-def running(command, directory, port, **more):
+def running(command, directory, port, *, as_nobody=True, **more):
     """Run a server until the block ends."""
     log = directory / "log"
+    more = {**(NOBODY if as_nobody else {}), **more}
     with log.open("ab") as output:
-        process = subprocess.Popen(command, cwd=directory, stdout=output, stderr=output, **NOBODY, **more)
+        process = subprocess.Popen(command, cwd=directory, stdout=output, stderr=output, **more)
     try:
         wait_for(port, process, log)
         yield process
@@ -108,7 +124,27 @@ class Server:
 
     directory: Path
     port: int
+    command: list[str]
+    user: dict[str, str] = field(default_factory=lambda: NOBODY)
     number: int = 0
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def start(self):
+        log = self.directory / "log"
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                self.command, cwd=self.directory, stdout=output, stderr=output, start_new_session=True, **self.user
+            )
+        eventually(lambda: self.sql("SELECT 1"))
+
+    def stop(self, mode="fast"):
+        """Stop it as `pg_ctl -m MODE` does, and wait until it has gone."""
+        self.process.send_signal({"fast": signal.SIGINT, "immediate": signal.SIGQUIT}[mode])
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def sql(self, text, *, database="postgres", user="postgres", fetch=False):
         with psycopg.connect(
@@ -140,15 +176,19 @@ class Authority:
         return self.directory / "ca.pem"
 
     def sign(self, name):
-        """Return (key, certificate) for a host name."""
+        """Return (key, certificate) for a host name, or for an address; the server alone can read the key."""
         key, request, signed = (self.directory / f"{name}.{end}" for end in ("key", "csr", "pem"))
         extension = self.directory / f"{name}.ext"
-        extension.write_text(f"subjectAltName=DNS:{name}\n")
+        extension.write_text(f"subjectAltName={'IP' if name[0].isdigit() else 'DNS'}:{name}\n")
         openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", request, "-subj", f"/CN={name}")
         openssl(
             *("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.directory / "ca.key"),
             *("-CAcreateserial", "-days", "2", "-extfile", extension, "-out", signed),
         )
+        for path in (key, signed):
+            path.chmod(0o600)
+            if NOBODY:
+                shutil.chown(path, "nobody")
         return key, signed
 
 
@@ -158,8 +198,26 @@ def openssl(*arguments):
 
 
 @contextlib.contextmanager
-def postgres(hba, *settings):
-    """Run a new PostgreSQL."""
+def new_authority():
+    with own_directory() as directory:
+        made = Authority(directory)
+        openssl(
+            *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=Test authority"),
+            *("-keyout", directory / "ca.key", "-out", made.certificate),
+        )
+        made.certificate.chmod(0o644)
+        yield made
+
+
+def with_tls(authority, name="localhost"):
+    """Return the settings of a server with a certificate for this name."""
+    key, certificate = authority.sign(name)
+    return ("ssl", "on"), ("ssl_key_file", key), ("ssl_cert_file", certificate)
+
+
+@contextlib.contextmanager
+def postgres(hba, *settings, within=()):
+    """Run a new PostgreSQL; `within` is what its command is started by, as another user than root."""
     with own_directory() as directory:
         data = directory / "data"
         subprocess.run(
@@ -169,17 +227,22 @@ def postgres(hba, *settings):
             env={"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]},
             **NOBODY,
         )
-        (data / "pg_hba.conf").write_text(f"local all all trust\n{hba}")
+        # PgBouncer's resolver has both for `localhost`, whatever /etc/hosts says.
+        both = hba + hba.replace("127.0.0.1/32", "::1/128") if "127.0.0.1/32" in hba else hba
+        (data / "pg_hba.conf").write_text(f"local all all trust\n{both}")
         port = free_port()
         options = {"unix_socket_directories": str(directory), "port": port, "fsync": "off", "max_connections": 40}
+        options["listen_addresses"] = "127.0.0.1,::1"
         command = [program("postgres"), "-D", str(data)]
         for name, value in {**options, **dict(settings)}.items():
             command += ["-c", f"{name}={value}"]
-        with running(command, directory, port):
-            server = Server(directory, port)
-            eventually(lambda: server.sql("SELECT 1"))
+        server = Server(directory, port, [*within, *command], {} if within else NOBODY)
+        server.start()
+        try:
             server.sql("CREATE ROLE owner LOGIN CREATEROLE CREATEDB")
             yield server
+        finally:
+            server.stop()
 
 
 @contextlib.contextmanager
@@ -188,8 +251,22 @@ def pgbouncer(directory, ini, users):
     (directory / "pgbouncer.ini").write_text(ini)
     (directory / "userlist.txt").write_text("".join(f'"{user}" "{password}"\n' for user, password in users.items()))
     port = int(re.search(r"listen_port = (\d+)", ini)[1])
-    with running([program("pgbouncer"), "pgbouncer.ini"], directory, port):
+    with running([*pgbouncer_command(), "pgbouncer.ini"], directory, port, as_nobody=False):
         yield port
+
+
+def placed(project, server, database, directory, port, **changed):
+    """Put the rendered files of PgBouncer into a directory, for this server; returns the text of `pgbouncer.ini`.
+
+    Each of `changed` is a setting in place of the rendered one.
+    """
+    ini = project.read("pgbouncer.ini").replace(" dbname=plano\n", f" dbname={database}\n")
+    ini = re.sub(r"port=\d+", f"port={server.port}", ini).replace("/tmp/userlist.txt", "userlist.txt")
+    for name, value in {"listen_port": port, **changed}.items():
+        ini, found = re.subn(rf"(?m)^{name} = .*$", f"{name} = {value}", ini)
+        assert found == 1, name
+    shutil.copy(project.path / "pgbouncer_hba.conf", directory)
+    return ini
 
 
 @dataclass

@@ -11,7 +11,7 @@ BEGIN
         CREATE ROLE plano_prod LOGIN;
     END IF;
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO plano_prod', current_database());
-    -- Plano has one connection and never opens another: a server that ends silent sessions would end its memory.
+    -- A connection that Plano's answers wait for is not to be ended while it is silent.
     IF current_setting('server_version_num')::int >= 140000 THEN
         EXECUTE format('ALTER ROLE plano_prod IN DATABASE %I SET idle_session_timeout = 0', current_database());
     END IF;
@@ -40,3 +40,4 @@ COMMIT;
 -- Plano deletes nothing. Once a day, as the owner, this forgets what nobody has spoken in for 90 days:
 --
 -- DELETE FROM conversation_states WHERE updated_at < now() - interval '90 days';
+-- planodev updates this file, unless it was edited: 270b582bb622

@@ -1,0 +1,107 @@
+"""The files for Docker Compose, as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from planodev import production, rendering
+from planodev.postgres import state_table
+from planodev.production import COMPOSE, ENV_NAME, SIDECAR, endpoints
+from planodev.production.setup import seen_from
+
+if TYPE_CHECKING:
+    from planodev.production.setup import Setup
+
+CONFIG_COPY = "plano_config.production.yaml"
+HBA = "pgbouncer_hba.conf"
+# A client's socket to 127.0.0.1:6432 that is ESTABLISHED, as the kernel writes it: Plano drops its socket once its
+# connection has died, while `/v1/models` goes on to answer.
+CONNECTED = "grep -q ' 0100007F:1920 01 ' /proc/net/tcp"
+_ANSWERS = (
+    "python3 -c 'import urllib.request as u; u.urlopen(\"http://127.0.0.1:{port}/v1/models\", timeout=4)' 2>/dev/null"
+)
+# The same for the server's own address. Where its name does not resolve right now, its port has to do.
+_CONNECTED_DIRECTLY = """\
+python3 -c '
+import os, socket, sys
+port = int(os.environ["DB_PORT"])
+try:
+    found = socket.getaddrinfo(os.environ["DB_HOST"], port, type=socket.SOCK_STREAM)
+except OSError:
+    found = []
+packed = [socket.inet_pton(entry[0], entry[4][0]) for entry in found]
+wanted = ["".join(one[at : at + 4][::-1].hex() for at in range(0, len(one), 4)) for one in packed]
+lines = [line.split() for name in ("tcp", "tcp6") for line in open("/proc/net/" + name)]
+places = [line[2].lower().split(":") for line in lines if line[3] == "01"]
+sys.exit(not any(int(to, 16) == port and (not wanted or at in wanted) for at, to in places))
+' 2>/dev/null"""
+
+
+def render(setup: Setup) -> dict[str, str]:
+    """Return the text of each file by its name; pure."""
+    words = words_of(setup)
+    files = environment(setup, words)
+    names = ["conversation_states.sql", "PRODUCTION.md", COMPOSE]
+    names += [] if setup.direct else [SIDECAR, HBA, "pgbouncer.Dockerfile"]
+    for name in names:
+        files[name] = rendering.render(f"production/{name}.j2", **words)
+    if setup.local:
+        files[CONFIG_COPY] = rendering.render(
+            "production/config_copy.j2", text=endpoints.reachable(setup.config), **words
+        )
+    return files
+
+
+def words_of(setup: Setup) -> dict[str, Any]:
+    """Return what the templates name."""
+    provider, place = setup.provider, setup.place
+    title = provider.title + (", without PgBouncer" if setup.direct else "")
+    config_path = seen_from(setup.directory, setup.config.path)
+    typed = setup.name + (" --direct" if setup.direct else "")
+    if setup.sizes and not setup.cluster:
+        typed += " --for kubernetes"
+    return {
+        "typed": typed,
+        "provider": provider,
+        "title": title,
+        "direct": setup.direct,
+        "cluster": setup.cluster,
+        "role": production.ROLE,
+        "user": setup.user,
+        "host": setup.server,
+        "port": place.port,
+        "database": place.database,
+        "listen": "127.0.0.1" if setup.sizes else "*",
+        "ca_file": "/tmp/server-ca.pem" if setup.sizes else "server-ca.pem",  # noqa: S108  in a container of its own
+        "owner": setup.owner,
+        "create": state_table.CREATE,
+        "image": production.PLANO_IMAGE,
+        "config": setup.config.path.name,
+        "source": config_path,
+        "config_path": f"./{CONFIG_COPY}" if setup.local else config_path,
+        "verify_config": "" if config_path == "./config.yaml" else f" --config {config_path}",
+        "local": setup.local,
+        "engine_host": setup.engine_host,
+        "keys": setup.keys,
+        "model": setup.model,
+        "model_port": setup.model_port,
+        "ports": setup.ports,
+        "connected": _CONNECTED_DIRECTLY if setup.direct else CONNECTED,
+        "answers": _ANSWERS.format(port=setup.model_port),
+        "ini": f"pgbouncer/{SIDECAR}" if setup.sizes else SIDECAR,
+        "plano_file": "plano.yaml" if setup.sizes else COMPOSE,
+        "sizes": setup.sizes,
+    }
+
+
+def environment(setup: Setup, words: dict[str, Any]) -> dict[str, str]:
+    """Return the environment file and its example."""
+    values = setup.environment
+    secret = ("DB_PASS", *setup.keys)
+    blank = {**values, **dict.fromkeys(secret, "")} | ({"DB_HOST": ""} if setup.direct else {})
+    more = {key: value for key, value in setup.values.items() if key not in values}
+    template = "production/env.production.j2"
+    return {
+        ENV_NAME: rendering.render(template, **words, values=values, more=more, example=False),
+        f"{ENV_NAME}.example": rendering.render(template, **words, values=blank, more={}, example=True),
+    }

@@ -1,0 +1,53 @@
+"""Whether a file that is there is as planodev wrote it, so that the next `production` may write it again."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import PurePath
+
+_COMMENTS = {".ini": ("; ", ""), ".sql": ("-- ", ""), ".md": ("<!-- ", " -->")}
+_WORDS = "planodev updates this file, unless it was edited"
+_MARK = re.compile(rf"(?:#|;|--|<!--) {_WORDS}: ([0-9a-f]{{12}})(?: -->)?\n\Z")
+# What is read from the file that is there, and so no edit.
+_KEPT = re.compile(r"\b(host=|port=|dbname=|replicas: |instances: |size: )\S+")
+# Of the files before they were marked, in the form of `_unmarked`.
+_EARLIER = frozenset(
+    {
+        "a2a3531c49c4",  # PRODUCTION.md
+        "b292542c5bfa",  # compose.production.yaml
+        "a056b0d4b12d",  # compose.production.yaml
+        "ef670f3b5b0b",  # conversation_states.sql
+        "094d4118c66b",  # conversation_states.sql
+        "ee630157dc22",  # pgbouncer.Dockerfile
+        "80357965b383",  # pgbouncer.ini
+    }
+)
+
+
+def marked(name: str, text: str) -> str:
+    """Return a file's text with the mark by which `untouched` knows it."""
+    before, after = _COMMENTS.get(PurePath(name).suffix, ("# ", ""))
+    return f"{text}{before}{_WORDS}: {_digest(text)}{after}\n"
+
+
+def untouched(name: str, text: str) -> bool:
+    """Say whether nobody has edited a file, but for the values that are kept."""
+    found = _MARK.search(text)
+    if found is None:
+        return _digest(_unmarked(name, text)) in _EARLIER
+    return found[1] == _digest(text[: found.start()])
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(_KEPT.sub(r"\1", text).encode()).hexdigest()[:12]
+
+
+def _unmarked(name: str, text: str) -> str:
+    """Return what does not depend on provider and configuration; of PRODUCTION.md that is the headings."""
+    if name.endswith(".md"):
+        return "\n".join(re.findall(r"(?m)^## .*$", text))
+    text = re.sub(r'(?m)^ +- "127\.0\.0\.1:(\d+):\1"\n', "", text)
+    text = re.sub(r'(source: ").*?(", target: /app)', r"\1\2", text)
+    text = re.sub(r"http://127\.0\.0\.1:\d+/", "/", text)
+    return re.sub(r"(?m)^(; Between Plano and ).*?(: Plano's driver|\.$)", r"\1\2", text)

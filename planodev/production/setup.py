@@ -1,0 +1,258 @@
+"""What the files of one directory depend on: the provider, the options, the configuration, and what was filled in."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from planodev import production
+from planodev.plano import models
+from planodev.postgres.connection import DOCKER_HOST_NAME, is_host, is_loopback
+from planodev.problems import BadInput
+from planodev.production import PLACEHOLDER, READY, endpoints
+from planodev.project import credentials, env_file, regular_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from planodev.plano.config_file import ConfigFile
+    from planodev.production import Provider
+
+_MODEL_PORT = 12000
+_PGBOUNCER_PORT = "6432"
+
+
+@dataclass(frozen=True)
+class Place:
+    """The server and its database; `host` is None where it is still to be filled in."""
+
+    host: str | None
+    port: str
+    database: str
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What `kubernetes` asks for: pods of Plano, instances of PostgreSQL and the storage of each."""
+
+    namespace: str = "plano"
+    replicas: int = 3
+    instances: int = 3
+    storage: str = "10Gi"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that the files are rendered from.
+
+    Args:
+        name: one of `production.names()`.
+        provider: its facts.
+        directory: where the files go.
+        config: Plano's configuration.
+        values: what is filled in of `.env.production`, by name.
+        left: what was filled in for another provider, and is not kept.
+        place: the server.
+        direct: whether Plano connects to the server itself, without PgBouncer.
+        sizes: on Kubernetes; None for Compose.
+
+    """
+
+    name: str
+    provider: Provider
+    directory: Path
+    config: ConfigFile
+    values: Mapping[str, str]
+    left: Mapping[str, str]
+    place: Place
+    direct: bool = False
+    sizes: Sizes | None = None
+
+    @property
+    def cluster(self) -> bool:
+        """Say whether the files make the server, too."""
+        return self.name == production.KUBERNETES
+
+    @property
+    def server(self) -> str:
+        """The server's name, or what holds its place."""
+        return self.place.host or f"{PLACEHOLDER}-host"
+
+    @property
+    def user(self) -> str:
+        """The user as this server wants it: with the project's reference behind at a pooler, alone elsewhere."""
+        user = self.values.get("DB_USER", production.ROLE)
+        if self.provider.pooler is None or self.place.host is None:
+            return user
+        name, _, reference = user.partition(".")
+        if not self.pooled:
+            return name
+        return user if reference else f"{PLACEHOLDER}-{name}.REF"
+
+    @property
+    def pooled(self) -> bool:
+        """Say whether the server is the provider's own pooler."""
+        return self.provider.pooler is not None and self.server.endswith(self.provider.pooler)
+
+    @property
+    def owner(self) -> str:
+        """The role that makes the table, as this server wants it."""
+        return self.provider.owner + ("." + self.user.partition(".")[2] if self.pooled else "")
+
+    @property
+    def keys(self) -> list[str]:
+        """The variables of the model providers' keys."""
+        return [key.name for key in self.config.keys if key.name]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Everything that `.env.production` names, with placeholders for what is not known."""
+        place = self.place
+        direct = {"DB_HOST": self.server, "DB_PORT": place.port, "DB_NAME": place.database}
+        through = {"DB_HOST": "127.0.0.1", "DB_PORT": _PGBOUNCER_PORT, "DB_NAME": READY}
+        return {
+            "DB_USER": self.user,
+            "DB_PASS": self.values.get("DB_PASS", f"{PLACEHOLDER}-password"),
+            **(direct if self.direct else through),
+            **{key: self.values.get(key, f"{PLACEHOLDER}-key") for key in self.keys},
+        }
+
+    @property
+    def ports(self) -> list[int]:
+        """The ports of Plano's listeners; the one that stores is always there."""
+        return sorted({*_ports(self.config).values(), self.model_port})
+
+    @property
+    def model_port(self) -> int:
+        """The port of the listener whose conversations are stored."""
+        return _ports(self.config).get("model", _MODEL_PORT)
+
+    @property
+    def model(self) -> str:
+        """A model to try, whose conversations are stored where there is such a one."""
+        found = [one for one in models.of(self.config.content or {}) if not one.router and not one.wildcard]
+        ordered = sorted(found, key=lambda one: (not one.stored, not one.default))
+        return ordered[0].name if ordered else "PROVIDER/MODEL"
+
+    @property
+    def local(self) -> list[str]:
+        """The addresses in the configuration that the container cannot reach as they stand."""
+        return endpoints.local(self.config)
+
+    @property
+    def engine_host(self) -> bool:
+        """Say whether something on the machine itself is reached by the engine's name for it."""
+        named = DOCKER_HOST_NAME in (self.config.text or "") or self.place.host == DOCKER_HOST_NAME
+        return bool(self.local) or named
+
+
+def gather(name: str, directory: Path, config: ConfigFile, options: Mapping[str, Any], *, on_kubernetes: bool) -> Setup:
+    """Read what is there, and return the set-up; what was filled in for the same provider is kept.
+
+    Args:
+        name: of the provider.
+        directory: where the files are, or will be.
+        config: Plano's configuration.
+        options: `host`, `generate_password`, `direct`, and those of `Sizes`.
+        on_kubernetes: whether Plano runs there, and not in Compose.
+
+    Raises:
+        BadInput: the host cannot be right.
+
+    """
+    provider = production.load(name)
+    host = _host(options.get("host"))
+    loops = host is not None and is_loopback(host)
+    if loops and name == "self-hosted":
+        raise BadInput(
+            "bad-host",
+            f"a container cannot reach `{host}`",
+            why="in the container that is the container itself",
+            fix=f"give `--host` an address of this machine that a container reaches, such as {DOCKER_HOST_NAME}",
+        )
+    env = env_file.load(directory / production.ENV_NAME)
+    filled = {key: value for key, value in env.values.items() if value and not value.startswith(PLACEHOLDER)}
+    there = _in_ini(directory / ("pgbouncer" if on_kubernetes else "") / production.SIDECAR)
+    left: dict[str, str] = {}
+    if env.exists and provider.title not in env.text.partition("\n")[0]:
+        left = {key: filled.pop(key) for key in ("DB_USER", "DB_HOST", "DB_PORT", "DB_NAME") if key in filled} | there
+        there = {}
+    place = _place(provider, host, filled, there)
+    if name == production.KUBERNETES:
+        place = Place(provider.endpoint, str(provider.port), provider.database)
+    values = {key: value for key, value in filled.items() if key not in ("DB_HOST", "DB_PORT", "DB_NAME")}
+    if options.get("generate_password"):
+        values.setdefault("DB_PASS", credentials.generate_password())
+    sizes = _sizes(directory, options) if on_kubernetes else None
+    return Setup(name, provider, directory, config, values, left, place, bool(options.get("direct")), sizes)
+
+
+def _place(provider: Provider, host: str | None, filled: Mapping[str, str], there: Mapping[str, str]) -> Place:
+    """Return the server: what is typed, else what `.env.production` names, unless that is PgBouncer, else its file."""
+    own = filled if "DB_HOST" in filled and not is_loopback(filled["DB_HOST"]) else {}
+    name = filled.get("DB_NAME", READY)
+    return Place(
+        host or _host(own.get("DB_HOST") or there.get("host")),
+        own.get("DB_PORT") or there.get("port") or str(provider.port),
+        name if name != READY else there.get("dbname") or provider.database,
+    )
+
+
+def _in_ini(path: Path) -> dict[str, str]:
+    """Return the server that an earlier `pgbouncer.ini` names, without what is still to be filled in."""
+    text = regular_file.text(path) if path.is_file() else ""
+    found = re.search(r"(?m)^(?:\*|plano) = (.*)$", text)
+    pairs = dict(re.findall(r"(host|port|dbname)=(\S+)", found[1] if found else ""))
+    return {key: value for key, value in pairs.items() if not value.startswith(PLACEHOLDER)}
+
+
+def _sizes(directory: Path, options: Mapping[str, Any]) -> Sizes:
+    """Return the options of Kubernetes: what was typed, else what the files say, else the defaults."""
+    written = {
+        "namespace": ("kustomization.yaml", r"(?m)^namespace: (\S+)$"),
+        "replicas": ("plano.yaml", r"(?m)^  replicas: (\d+)$"),
+        "instances": ("database.yaml", r"(?m)^  instances: (\d+)$"),
+        "storage": ("database.yaml", r"(?m)^    size: (\S+)$"),
+    }
+    found: dict[str, Any] = {}
+    for name, (file, pattern) in written.items():
+        path = directory / file
+        seen = re.search(pattern, regular_file.text(path)) if path.is_file() else None
+        kind = type(getattr(Sizes(), name))
+        if options.get(name) is not None:
+            found[name] = options[name]
+        elif seen:
+            found[name] = kind(seen[1])
+    return Sizes(**found)
+
+
+def _host(typed: str | None) -> str | None:
+    if typed is None:
+        return None
+    try:
+        return str(ip_address(typed))
+    except ValueError:
+        if is_host(typed) and not typed.startswith("/"):
+            return typed
+    raise BadInput(
+        "bad-host",
+        "`--host` is not a host name",
+        why="only the name or the address is needed, without user, port and scheme",
+        fix="`--host db.example.com`",
+    )
+
+
+def _ports(config: ConfigFile) -> dict[str, int]:
+    listeners = (config.content or {}).get("listeners")
+    found = [entry for entry in listeners if isinstance(entry, dict)] if isinstance(listeners, list) else []
+    return {str(entry.get("type")): entry["port"] for entry in found if isinstance(entry.get("port"), int)}
+
+
+def seen_from(directory: Path, path: Path) -> str:
+    """Return a file's path as it is written in a file of another directory."""
+    relative = os.path.relpath(path, directory)
+    return relative if relative.startswith((".", "/")) else f"./{relative}"
