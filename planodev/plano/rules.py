@@ -16,6 +16,7 @@ from planodev.plano import models, planoai
 from planodev.plano.access_keys import entries
 from planodev.plano.planoai import MODEL_PORT, PARTS, PROMPT_PORT
 from planodev.plano.providers import BY_NAME, CHAT_INTERFACE, FALLBACK, PROVIDERS, probable_provider
+from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, Fix, Problem
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def problems(config: ConfigFile, content: Mapping[str, Any], database_port: int 
         database_port: on this machine, None where it is not known or elsewhere.
 
     """
-    for rule in (_shape, _values, _listeners, _models, _names, _agents, _routing):
+    for rule in (_shape, _entries, _values, _listeners, _models, _names, _agents, _filters, _routing):
         yield from rule(config, content)
     yield from _ports(config, content, database_port)
 
@@ -96,6 +97,39 @@ def _shape(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
             yield _error("config-value", message, f"remove {config.where(key)}, or write {kind} there")
 
 
+# Lists of mappings, and the keys that planoai wants in each; a listener's are told with the listener.
+_REQUIRED: dict[str, dict[str, str]] = {
+    "listeners": {},
+    "model_providers": {"model": FALLBACK},
+    "llm_providers": {"model": FALLBACK},
+    "agents": {"id": "my_agent", "url": "http://localhost:10510"},
+    "filters": {"id": "my_filter", "url": "http://localhost:10500"},
+    "prompt_targets": {"name": "my_target", "description": "what it does"},
+    "routing_preferences": {"name": "my_task", "description": "what it is", "models": f"[{FALLBACK}]"},
+}
+
+
+def _entries(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield entries of lists that are no mappings, or lack a key."""
+    for key, required in _REQUIRED.items():
+        for at, entry in enumerate(content[key]) if isinstance(content.get(key), list) else ():
+            where, said = config.where(key, at), f"an entry of `{key}`{config.at(key, at)}"
+            if not isinstance(entry, dict):
+                message = f"{said} is {_kind(entry)}, and planoai wants a mapping of keys"
+                yield _error("config-value", message, f"remove {where}, or write a mapping of keys there")
+                continue
+            for name in [name for name in required if name not in entry]:
+                fix = f"add `{name}: {required[name]}` to the entry in {where}"
+                yield _error("config-key-missing", f"{said} has no `{name}`, and planoai refuses it", fix)
+    aliases = content.get("model_aliases")
+    for alias, entry in aliases.items() if isinstance(aliases, dict) else ():
+        if not isinstance(entry, dict) or "target" not in entry:
+            target = entry if isinstance(entry, str) else FALLBACK
+            message = f"the alias `{shown(alias)}`{config.at('model_aliases', alias)} has no `target`"
+            fix = f"write `{shown(alias)}: {{target: {shown(target)}}}` in {config.where('model_aliases', alias)}"
+            yield _error("config-key-missing", f"{message}, and planoai refuses it", fix)
+
+
 def _kind(value: object) -> str:
     names = {type(None): "empty", dict: "a mapping of keys", list: "a list"}
     return names.get(type(value), f"`{shown(value)}`")
@@ -120,24 +154,79 @@ def _wanted(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any
     for path, entry, kind in listeners_of(content):
         yield (*path, "port"), _is_port, "a whole number from 1 to 65535", str(_usual_port(kind)), "Plano"
         yield (*path, "timeout"), *duration
+        yield (*path, "max_retries"), _is_count, "a whole number from 0", "3", "Envoy"
         if not entry.get("agents"):  # for those Envoy listens everywhere
             yield (*path, "address"), _is_address, "an IP address", "0.0.0.0", "Envoy"  # noqa: S104  Plano's own default
         if path[-1] != "egress_traffic" and isinstance(path[-1], int):
             yield (*path, "type"), lambda value: value in _KINDS, "model, prompt or agent", "model", "planoai"
-    for model in models.of(content):
-        yield (*model.path, "default"), lambda value: isinstance(value, bool), "true or false", "true", "planoai"
+    for key in models.LISTS:
+        for at, entry in enumerate(content[key]) if isinstance(content.get(key), list) else ():
+            yield from _wanted_of_model((key, at), entry if isinstance(entry, dict) else {})
+    for key in ("agents", "filters"):
+        for at, _ in enumerate(entries(content, key)):
+            yield (key, at, "url"), _has_valid_port, "a URL", "http://localhost:10510", "planoai"
     yield ("overrides", "upstream_connect_timeout"), *duration
     for name in content.get("endpoints") or () if isinstance(content.get("endpoints"), dict) else ():
         yield ("endpoints", name, "connect_timeout"), *duration
+        yield (
+            ("endpoints", name, "endpoint"),
+            _is_host,
+            "a host with a port, without http://",
+            "localhost:8000",
+            "planoai",
+        )
     percent = ("tracing", "random_sampling")
     yield percent, lambda value: _is_number(value) and 0 <= value <= 100, "a number from 0 to 100", "100", "Envoy"  # noqa: PLR2004
     if _sampled(content):
-        collector = ("tracing", "opentracing_grpc_endpoint")
-        yield collector, _has_port, "a URL with a port", "http://localhost:4317", "Envoy"
+        yield _COLLECTOR, _has_port, "a URL with a port", "http://localhost:4317", "Envoy"
+    else:
+        yield _COLLECTOR, _is_collector, "http:// with a host and nothing behind it", "http://localhost:4317", "planoai"
+
+
+_COLLECTOR = ("tracing", "opentracing_grpc_endpoint")
+_INTERFACES = (
+    *("plano", "deepseek", "groq", "mistral", "openai", "xiaomi", "gemini", "chatgpt", "digitalocean", "vercel"),
+    *("openrouter", "edenai", "moonshotai"),
+)
+
+
+def _wanted_of_model(
+    path: KeyPath, entry: Mapping[str, Any]
+) -> Iterator[tuple[KeyPath, Callable[[Any], bool], str, str, str]]:
+    provider = BY_NAME.get(str(entry.get("model")).partition("/")[0])
+    key = f"${next(iter(provider.keys), 'API_KEY')}" if provider else "$API_KEY"
+    yield (*path, "default"), lambda value: isinstance(value, bool), "true or false", "true", "planoai"
+    yield (*path, "model"), lambda value: isinstance(value, str), "a text", FALLBACK, "planoai"
+    yield (*path, "access_key"), lambda value: isinstance(value, str), "a text", key, "planoai"
+    if provider is None:  # which need none, and may have none
+        wants = f"one of {', '.join(_INTERFACES)}"
+        yield (*path, "provider_interface"), lambda value: value in _INTERFACES, wants, CHAT_INTERFACE, "planoai"
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return _is_number(value) and int(str(value)) >= 0
+
+
+def _has_valid_port(value: object) -> bool:
+    try:
+        _ = urlsplit(str(value)).port
+    except ValueError:
+        return False
+    return isinstance(value, str)
+
+
+def _is_host(value: object) -> bool:
+    _, colon, port = str(value).partition(":")
+    return isinstance(value, str) and (not colon or port.partition(":")[0].strip().isdigit())
+
+
+def _is_collector(value: object) -> bool:
+    parts = urlsplit(str(value))
+    return "$" in str(value) or (parts.scheme == "http" and parts.path in ("", "/"))
 
 
 def _is_port(value: object) -> bool:
@@ -148,7 +237,7 @@ def _is_address(value: object) -> bool:
     from ipaddress import ip_address
 
     try:
-        return bool(ip_address(str(value)))
+        return bool(ip_address(str(value))) and not str(value).endswith(":")  # which planoai renders into broken YAML
     except ValueError:
         return False
 
@@ -372,6 +461,34 @@ def _agents(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]
             yield _error("endpoint-unknown", message, f"add {line} at the top level of `{config.path.name}`")
 
 
+def _filters(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield filters of listeners that are defined nowhere, and an orchestrator that has not exactly one endpoint."""
+    known = [str(one.get("id")) for key in ("agents", "filters") for one in entries(content, key)]
+    for path, listener, _ in listeners_of(content):
+        for key in ("input_filters", "output_filters"):
+            listed = listener.get(key)
+            for at, name in enumerate(listed if isinstance(listed, list) else ()):
+                if str(name) in known:
+                    continue
+                place: KeyPath = (*path, key, at)
+                meant = closest(str(name), known)
+                entry = f"`- {{id: {shown(name)}, url: http://localhost:10500}}` under `filters:`"
+                fix = f"write `{meant}` in {config.where(*place)}" if meant else f"add {entry} in `{config.path.name}`"
+                message = f"{_called(config, path, listener)} names the filter `{shown(name)}`{config.at(*place)}"
+                yield _error("filter-unknown", f"{message}, which is not there", fix)
+    overrides = content.get("overrides")
+    if isinstance(overrides, dict) and overrides.get("use_agent_orchestrator") is True:
+        endpoints = content.get("endpoints")
+        count = len(endpoints) if isinstance(endpoints, dict) else 0
+        count += len({str(one.get("id")) for key in ("agents", "filters") for one in entries(content, key)})
+        if count != 1:
+            path = ("overrides", "use_agent_orchestrator")
+            message = (
+                f"`use_agent_orchestrator`{config.at(*path)} needs exactly one agent or endpoint, and there are {count}"
+            )
+            yield _error("orchestrator-endpoint", message, f"remove {config.where(*path)}")
+
+
 def _routing(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what brightstaff ends with: preferences without models or figures, a shared cache without an address."""
     written = content.get("routing")
@@ -389,6 +506,7 @@ def _routing(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem
         yield _error("metrics-source-twice", message, f"remove {config.where('model_metrics_sources', at)}")
     if "routing_budget" in routing and "cost" not in kinds:
         yield _no_source(config, ("routing", "routing_budget"), "`routing_budget`", "cost")
+    yield from _preferences(config, content)
     named = models.of(content)
     known = [name for model in named for name in (_name_of(content, model), model.number)]
     for at, preference in enumerate(entries(content, "routing_preferences")):
@@ -405,6 +523,34 @@ def _routing(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem
         if source and source not in kinds:
             path = ("routing_preferences", at, "selection_policy", "prefer")
             yield _no_source(config, path, f"`prefer: {prefer}`", source)
+
+
+def _preferences(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield routing preferences of one name, and those without models; the older form, below a model, of a wildcard."""
+    first: dict[str, KeyPath] = {}
+    for at, preference in enumerate(entries(content, "routing_preferences")):
+        path: KeyPath = ("routing_preferences", at)
+        name = str(preference.get("name"))
+        if name in first:
+            message = f"the routing preference `{shown(name)}`{config.at(*path)} has the name of another one"
+            where = config.where(*path)
+            message += f"{config.at(*first[name])}, and planoai refuses that"
+            yield _error("preference-duplicate", message, f"give the one in {where} another `name:`")
+        first.setdefault(name, path)
+        if preference.get("models") in ([], None) and "models" in preference:
+            message = (
+                f"the routing preference `{shown(name)}`{config.at(*path)} names no models, and planoai refuses it"
+            )
+            yield _error("config-value", message, f"write `models: [{FALLBACK}]` in {config.where(*path, 'models')}")
+    if str(content.get("version")) == VERSIONS[-1]:
+        return
+    for model in models.of(content):
+        if model.wildcard and content[model.path[0]][model.path[1]].get("routing_preferences"):
+            message = (
+                f"{_said(config, model)} stands for many models, and planoai takes no routing preference for these"
+            )
+            where = config.where(*model.path, "routing_preferences")
+            yield _error("wildcard-preference", message, f"remove `routing_preferences` from the entry in {where}")
 
 
 def _name_of(content: Mapping[str, Any], model: Model) -> str:
@@ -445,7 +591,7 @@ def _ports(config: ConfigFile, content: Mapping[str, Any], database_port: int | 
         elif port in own:
             yield _error("port-twice", f"{called} is that of listener `{own[port]}` too, and Envoy does not start", fix)
         elif port == database_port:
-            other = next(other for other in range(port + 1, port + 99) if other not in taken)
+            other = next(other for other in range(port + 1, 65536) if other not in {*taken, *own} and _unheld(other))
             fix += Fix(", or ", Command("up", "--port", other))
             yield _error("port-of-database", f"{called} is the database's, and Envoy does not start", fix)
         else:
@@ -457,4 +603,12 @@ def _free(kind: str, taken: set[int | None], listeners: list[tuple[KeyPath, Mapp
     """Return a port that nothing here has, the usual one for this kind of listener where it is free."""
     named = {listener.get("port") for _, listener, _ in listeners}
     usual = _usual_port(kind)
-    return next(port for port in range(usual, 65536) if port not in taken and port not in named)
+    free = (port for port in range(usual, 65536) if port not in taken and port not in named)
+    return next(port for port in free if port == MODEL_PORT or _unheld(port))  # which a running Plano has itself
+
+
+def _unheld(port: int) -> bool:
+    """Say whether no program of this machine listens at a port, so that a fix may name it."""
+    from planodev.engines import ports
+
+    return ports.holder(port, (LOOPBACK,)) is None

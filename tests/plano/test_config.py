@@ -319,7 +319,6 @@ def run_fix(project, command, said="k-typed\n"):
         capture_output=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr.decode()
     return done.returncode
 
 

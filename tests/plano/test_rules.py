@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from planodev.engines import ports
 from planodev.plano import config_file, judge
 
 BAD = Path(__file__).parents[1] / "plano/bad"
@@ -25,6 +26,13 @@ state_storage: {type: postgres, connection_string: "postgresql://u:p@h:1/d"}
 """
 AGENTS = "agents: [{id: x, url: 'http://localhost:1'}]\n"
 AGENT = "  - {type: agent, name: a, port: 8000, router: plano_orchestrator_v1, agents: [{id: x, description: d}]}\n"
+PREFERENCE = "routing_preferences:\n  - {name: a, description: d, models: [c]}\n"
+
+
+@pytest.fixture(autouse=True)
+def _nobody_listens(monkeypatch):
+    """Have fixes name the ports that they name where all are free."""
+    monkeypatch.setattr(ports, "holder", lambda port, addresses: None)
 
 
 def judged(text, tmp_path, port=PORT):
@@ -61,6 +69,45 @@ KINDS = [
         "config-value",
         "http://c",
         "http://localhost:4317",
+    ),
+    (BASE.replace("12000", "12000, max_retries: -1"), "config-value", "`-1`", "`max_retries: 3` in line 3"),
+    (BASE.replace("12000", "12000, address: '::'"), "config-value", "`::`", "0.0.0.0"),
+    (BASE.replace("listeners:\n", "listeners:\n  - model\n"), "config-value", "(line 3)", "mapping of keys"),
+    (with_model("model: 5"), "config-value", "`5`", "in line 6"),
+    (with_model("access_key: $L"), "config-key-missing", "no `model`", "to the entry in line 6"),
+    (with_model("model: openai/g, access_key: "), "config-value", "`None`", "`access_key: $OPENAI_API_KEY`"),
+    (
+        with_model("model: my/x, base_url: 'http://h', provider_interface: anthropic"),
+        "config-value",
+        "`anthropic`",
+        "`provider_interface: mistral` in line 6",
+    ),
+    (BASE + "agents: [{id: x}]\n", "config-key-missing", "no `url`", "`url: http://localhost:10510`"),
+    (BASE + "agents: [{id: x, url: 'http://h:99999'}]\n", "config-value", "99999", "line 7"),
+    (BASE + "endpoints: {e: {endpoint: 'http://localhost:8000'}}\n", "config-value", "http://", "localhost:8000"),
+    (
+        BASE + "tracing: {opentracing_grpc_endpoint: 'https://c:4317'}\n",
+        "config-value",
+        "https",
+        "http://localhost:4317",
+    ),
+    (BASE + "model_aliases: {f: c}\n", "config-key-missing", "no `target`", "`f: {target: c}` in line 7"),
+    (BASE.replace("12000", "12000, input_filters: [gard]"), "filter-unknown", "`gard`", "under `filters:`"),
+    (
+        BASE.replace("12000", "12000, output_filters: [gard]") + "filters: [{id: guard, url: 'http://localhost:1'}]\n",
+        "filter-unknown",
+        "`gard`",
+        "`guard` in line 3",
+    ),
+    (BASE + "overrides: {use_agent_orchestrator: true}\n", "orchestrator-endpoint", "there are 0", "line 7"),
+    (BASE + PREFERENCE + PREFERENCE.partition("\n")[2], "preference-duplicate", "(line 8)", "line 9"),
+    (BASE + PREFERENCE.replace("[c]", "[]"), "config-value", "names no models", "in line 8"),
+    (BASE + PREFERENCE.replace(", models: [c]", ""), "config-key-missing", "no `models`", "line 8"),
+    (
+        with_model("model: mistral/*, routing_preferences: [{name: a, description: d}]").replace("v0.4.0", "v0.3.0"),
+        "wildcard-preference",
+        "`mistral/*`",
+        "line 6",
     ),
     (BASE.replace("name: m, ", ""), "listener-incomplete", "a listener (line 3) has no `name`", "line 3"),
     (BASE.replace("type: model, ", ""), "listener-incomplete", "no `type`", "`type: model`"),
@@ -198,6 +245,7 @@ MENDED = {
         "model: anthropic/claude-sonnet-4-6",
     ),
     "ollama-no-base": ("base-url-missing", "ollama/llama3.1,", "ollama/llama3.1, base_url: http://localhost:11434,"),
+    "provider-no-model": ("config-key-missing", "{access_key", "{model: anthropic/claude-sonnet-4-6, access_key"),
     "port-10000": ("port-of-plano", "port: 10000", "port: 12000"),
     "port-10001": ("port-of-plano", "port: 10001", "port: 12000"),
     "port-11000": ("port-of-plano", "port: 11000", "port: 12000"),
@@ -218,7 +266,7 @@ MENDED = {
     "version-number": ("config-version", "version: 0.4", "version: v0.4.0"),
 }
 # What planoai alone can say, and what starts.
-BY_PLANOAI = {"agent-no-desc", "bad-router", "provider-no-model"}
+BY_PLANOAI = {"agent-no-desc", "bad-router"}
 STARTS = {"ok", "port-12000", "custom-openai", "openai-plus-plano-router"}
 
 
@@ -255,3 +303,13 @@ def test_what_a_file_says_stands_in_a_message_without_control_characters_and_sho
     (found,) = judged(BASE.replace("anthropic/c", '"\\e[31m' + "x" * 200 + '"'), tmp_path)
     assert "\x1b" not in found.message
     assert len(found.message) < 200
+
+
+@pytest.mark.parametrize("wanted", ["5432", "12001"])
+def test_a_port_that_a_fix_names_is_free(tmp_path, monkeypatch, wanted):
+    held = {5433, 5434, 8000}
+    monkeypatch.setattr(ports, "holder", lambda port, addresses: "a program" if port in held else None)
+    text = BASE.replace("12000", wanted).replace("type: model, name: m", "type: agent, name: m, agents: [{id: x}]")
+    found = {one.code: str(one.fix) for one in judged(text + AGENTS, tmp_path)}
+    assert "`port: 8001`" in (found.get("port-of-database") or found["port-of-plano"])
+    assert wanted != "5432" or "--port 5435`" in found["port-of-database"]
