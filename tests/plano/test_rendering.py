@@ -4,7 +4,7 @@ import re
 
 import jinja2
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -87,6 +87,7 @@ def accepted(model):
         return False
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a machine that has other work, too
 @given(
     st.sampled_from(sorted(providers.BY_NAME)),
     st.from_regex(re.compile(r"[\w.:/@+#' \"-]{1,12}", re.ASCII), fullmatch=True),
