@@ -198,8 +198,8 @@ def _connection_string(
     for variable in unset if environment is not None else ():
         called = storage.called(variable)
         known = called == variable
-        what = f"${variable}, which is not set where planoai starts" if known else called
-        message = f"the connection string in `{name}`{at} names {what}"
+        what = f"names ${variable}, which is not set" if known else "has a `$` before no variable that is set"
+        message = f"the connection string in `{name}`{at} {what} where planoai starts"
         fix = Fix(
             "" if known else "write a `$` of the password as `%24`; or ",
             f"put {variable if known else 'NAME'}=… into `.env` and start Plano with ",

@@ -134,7 +134,7 @@ def variables(text: str) -> list[str]:
 
 def called(variable: str) -> str:
     """Return a variable's name for a message; after a `$` of a password comes the rest of it, and no such name."""
-    return variable if re.fullmatch(r"[A-Z_][A-Z0-9_]*", variable) else "a variable that is not set"
+    return variable if re.fullmatch(r"[A-Z_][A-Z0-9_]*", variable) else "the name behind a `$`"
 
 
 def substitute(text: str, values: Mapping[str, str], mode: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MATRIX_TEST = "test_faults.py::test_a_fault_is_mended_or_explained_and_no_row_is_lost"
+MATRIX_TEST = "faults/test_faults.py::test_a_fault_is_mended_or_explained_and_no_row_is_lost"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Fault:
         broken: the volume's files are the same, byte for byte, afterwards.
         restless: the container starts over and over, so its state is no evidence.
         after: options of the `up` that ends the row, when what had to be taken back was taken back.
-        test: the test that holds the row, where that is another one.
+        test: the test that holds the row, where that is another one; from `tests/`.
 
     """
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from pathlib import Path
 
 import pytest
 
-from tests.faults import inflict_on_engine, inflict_on_project
+from tests.faults import inflict
 from tests.faults.case import Case
 from tests.support import evidence
 from tests.support.docker_objects import remove_all
@@ -16,7 +15,7 @@ from tests.support.ports import free_port
 from tests.support.project import Project
 
 from .fault import MATRIX_TEST, Fault
-from .matrix import MATRIX, tables
+from .matrix import MATRIX
 
 pytestmark = [pytest.mark.docker, pytest.mark.faults]
 
@@ -63,10 +62,6 @@ def case(ward, api, request):
         remove_all(api, str(other.path))
 
 
-def inflict(name):
-    return getattr(inflict_on_project, name, None) or getattr(inflict_on_engine, name)
-
-
 @pytest.mark.parametrize("row", [row for row in MATRIX if row.test == MATRIX_TEST], ids=lambda row: row.name)
 def test_a_fault_is_mended_or_explained_and_no_row_is_lost(row: Fault, case, ward):
     project = case.project
@@ -74,7 +69,7 @@ def test_a_fault_is_mended_or_explained_and_no_row_is_lost(row: Fault, case, war
     evidence.store(project, f"{row.name}-1", f"{row.name}-2")
     committed, database = evidence.content(project), project.env["DB_NAME"]
     secrets = evidence.passwords(project)
-    inflict(row.name)(case)
+    inflict.by(row.name)(case)
     secrets |= evidence.passwords(project, *case.others)
     options = [option.format(**case.words) for option in row.options]
 
@@ -125,16 +120,3 @@ def dry_run(row, case, options):
     if row.restless:
         engine, after = (({number: seen[0] for number, seen in item[0].items()}, item[1]) for item in (engine, after))
     assert after == engine
-
-
-def test_the_matrix_is_complete_and_the_document_shows_it():
-    here = Path(__file__).parent
-    assert len(MATRIX) >= 40
-    assert len({row.name for row in MATRIX}) == len(MATRIX)
-    for row in MATRIX:
-        file, *_, name = row.test.split("::")
-        assert f"def {name}(" in (here / file).read_text(), row.test
-        if row.test == MATRIX_TEST:
-            assert callable(inflict(row.name))
-    shown = (here.parents[1] / "docs/reliability.md").read_text()
-    assert tables() == shown.split("<!-- matrix -->\n")[1].split("\n<!-- end of matrix -->")[0]
