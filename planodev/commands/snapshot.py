@@ -16,7 +16,7 @@ from planodev.commands.reset import own
 from planodev.conversations import access, times
 from planodev.engines import Streams
 from planodev.look import look
-from planodev.postgres import state_table
+from planodev.postgres import limits, state_table
 from planodev.problems import Command, Fix, PlanodevError
 from planodev.project import lock, settings, snapshots
 from planodev.result import Outcome, Result, counted
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from planodev.look import Context, Seen
     from planodev.project.snapshots import Snapshot
 
-_LONGEST = 3600.0  # seconds for a statement that brings every row back
 _COPY = re.compile(rb"COPY (?:\S+\.)?conversation_states \(([a-z_, ]+)\) FROM stdin;\n")
 _LINE = 300  # characters of a program's own error
 
@@ -73,12 +72,12 @@ def _dump(at: Place, seen: Seen, target: Path) -> tuple[int, str]:
     with access.session(at) as opened, _private(target) as file, tempfile.TemporaryFile() as errors:
         opened.rollback()
         opened.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        access.bound(opened, statement=_LONGEST)
+        limits.bound(opened, statement=limits.ALL)
         moment = opened.execute("SELECT pg_export_snapshot()").fetchone()[0]
         rows = opened.execute(f"SELECT count(*) FROM {state_table.NAME}").fetchone()[0]
         version = opened.execute("SELECT current_setting('server_version')").fetchone()[0].split(" ")[0]
         command = ["pg_dump", "-Fc", "--no-owner", "--no-privileges", f"--table={state_table.NAME}"]
-        command += [f"--snapshot={moment}", f"--lock-wait-timeout={access.LOCK_TIMEOUT * 1000}"]
+        command += [f"--snapshot={moment}", f"--lock-wait-timeout={limits.LOCK * 1000:.0f}"]
         _run(at, seen, command, Streams(None, file, errors), "written")
         file.flush()
         os.fsync(file.fileno())
@@ -146,7 +145,7 @@ def _replace(at: Place, chosen: Snapshot, script: BinaryIO) -> int:
     if columns is None:
         raise _failed("read", f"`{chosen.name}` is no dump of `{state_table.NAME}`", None)
     with access.session(at, writes=True) as opened:
-        access.bound(opened, statement=_LONGEST)
+        limits.bound(opened, statement=limits.ALL)
         opened.execute(f"TRUNCATE {state_table.NAME}")
         with opened.cursor().copy(f"COPY {state_table.NAME} ({columns}) FROM STDIN") as rows:
             for line in script:

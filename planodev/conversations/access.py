@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from planodev import address
 from planodev.look import Context, files, look
 from planodev.plano import config_file, storage
-from planodev.postgres import proof, state_table
+from planodev.postgres import limits, proof, state_table
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, VerificationFailed
 from planodev.project import settings
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from planodev.postgres.connection import Connection
 
-LOGIN_TIMEOUT = 5.0  # seconds
-# Seconds to wait for a lock that somebody else holds on the table, and for one statement.
-LOCK_TIMEOUT, STATEMENT_TIMEOUT = 5, 60
 _LOCKED, _CANCELED, _DENIED = "55P03", "57014", "42501"
 # Undefined table, column or function, wrong kind of relation, no privilege: what the table's facts explain.
 _OF_THE_TABLE = ("42P01", "42703", "42883", "42809", "42804", _DENIED)
@@ -89,21 +86,13 @@ def session(at: Place, *, writes: bool = False) -> Iterator[Any]:
     try:
         # For each transaction, not for the session: behind a pooler somebody else gets that next, perhaps Plano.
         opened.read_only = not writes
-        bound(opened)
+        limits.bound(opened)
         yield opened
     except psycopg.Error as error:
         explain(error, opened, at)
     finally:
         with suppress(psycopg.Error):
             opened.close()
-
-
-def bound(opened: Any, *, lock: float = LOCK_TIMEOUT, statement: float = STATEMENT_TIMEOUT) -> None:  # noqa: ANN401
-    """Bound what this transaction waits for, in seconds."""
-    opened.execute(
-        "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)",
-        (f"{lock * 1000:.0f}", f"{statement * 1000:.0f}"),
-    )
 
 
 def log_in(at: Place) -> Any:  # noqa: ANN401
@@ -117,9 +106,9 @@ def log_in(at: Place) -> Any:  # noqa: ANN401
 
     for connection in at.connections[:-1]:
         with suppress(psycopg.Error):
-            return proof.login(connection, LOGIN_TIMEOUT)
+            return proof.login(connection, limits.LOGIN)
     try:
-        return proof.login(at.connections[-1], LOGIN_TIMEOUT)
+        return proof.login(at.connections[-1], limits.LOGIN)
     except psycopg.Error as error:
         _refuse(at, at.connections[-1], proof.refusal(error))
 
@@ -198,7 +187,7 @@ def _waited(opened: Any, at: Place) -> NotReady:  # noqa: ANN401
     with suppress(psycopg.Error):
         found = opened.execute(state_table.HOLDER).fetchone()
     if found is None:
-        why = f"a statement took more than {STATEMENT_TIMEOUT} seconds"
+        why = f"a statement took more than {limits.READING:g} seconds"
         return NotReady("query-timed-out", "the database did not answer in time", why=why, fix="run this again")
     problem = state_table.locked(found[0])
     if at.ours:

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from planodev.conversations import access, store
+from planodev.postgres import limits
 from planodev.problems import NotReady
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class _Watch:
         """Yield what is new, without end, over one session."""
         while True:
             started = time.monotonic()
-            access.bound(opened)
+            limits.bound(opened)
             self._mark = self._mark or opened.execute("SELECT localtimestamp").fetchone()[0]
             found = _since(opened, self._mark)
             new = [row for row, moment in found if self.begun and (row.id, moment) not in self._seen]

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from planodev.conversations import access, store
 from planodev.conversations.store import TABLE
+from planodev.postgres import limits
 from planodev.problems import CredentialsRefused
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from planodev.conversations.access import Place
     from planodev.conversations.heads import Outline
 
-_LONGEST = 3600.0  # seconds for finding
 _BATCH_TIME, _AIM = 1.0, 0.25  # seconds that a batch may take, and is to take
 _FIRST_BATCH, _LARGEST_BATCH = 200, 10_000
 _AT_ONCE = 5_000
@@ -73,7 +73,7 @@ def find(at: Place, *, before: int | None, superseded: bool, numbers: Iterable[s
     with tempfile.TemporaryFile("w+", encoding="utf-8") as ids:
         doomed = Doomed(ids)
         with access.session(at) as opened:
-            access.bound(opened, statement=_LONGEST)
+            limits.bound(opened, statement=limits.ALL)
             _refuse_without_delete(opened, at)
             if numbers:
                 for row, begun in _trees(opened, numbers):
@@ -169,7 +169,7 @@ def delete(at: Place, doomed: Doomed, told: Callable[[int], None]) -> int:
             while rest:
                 part, begun = rest[:size], time.monotonic()
                 try:
-                    access.bound(opened, lock=_BATCH_TIME, statement=_BATCH_TIME)
+                    limits.bound(opened, lock=_BATCH_TIME, statement=_BATCH_TIME)
                     gone += opened.execute(f"DELETE FROM {TABLE} WHERE response_id = ANY(%s)", (part,)).rowcount
                     opened.commit()
                 except psycopg.errors.QueryCanceled:

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from planodev.conversations import access, store
 from planodev.conversations.store import TABLE
+from planodev.postgres import limits
 from planodev.problems import BadInput, Command, Conflict, Fix, PlanodevError
 from planodev.visible import visible
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from planodev.conversations.access import Place
 
-_LONGEST = 3600.0  # seconds
 _BATCH_ROWS, _BATCH_BYTES = 500, 4_000_000
 _TEXTS = ("response_id", "model", "provider")
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
@@ -74,7 +74,7 @@ def _private(file: Path) -> Iterator[IO[str]]:
 
 def _lines(at: Place) -> Iterator[str]:
     with access.session(at) as opened:
-        access.bound(opened, statement=_LONGEST)
+        limits.bound(opened, statement=limits.ALL)
         pairs = ", ".join(
             f"'{name}', {store.items_of(opened) if name == 'input_items' else name}" for name in _COLUMNS.split(", ")
         )
@@ -114,7 +114,7 @@ def read(at: Place, file: Path, *, force: bool) -> Brought:
     """
     added = replaced = same = 0
     with access.session(at, writes=True) as opened:
-        access.bound(opened, statement=_LONGEST)
+        limits.bound(opened, statement=limits.ALL)
         for batch in _batches(file):
             new, differing, count = _bring(opened, batch)
             if differing and not force:

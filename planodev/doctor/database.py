@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev.postgres import proof, state_table
+from planodev.postgres import limits, proof, state_table
 from planodev.problems import Command, Fix
 from planodev.project import credentials, env_keys
 from planodev.result import Check, counted
@@ -12,8 +12,6 @@ from planodev.result import Check, counted
 if TYPE_CHECKING:
     from planodev.doctor.subject import Subject
     from planodev.problems import Problem
-
-LIMIT = 5.0  # seconds to connect
 
 
 def login(subject: Subject) -> Check:
@@ -48,8 +46,8 @@ def storing(subject: Subject) -> Check:
     have = run.observed.container
     if run.mode == "docker" and have and have.state == "running" and not run.credentials.foreign_host:
         # Its own container is on the same bridge as Plano's, and goes the same way round.
-        where = proof.inside(run.engine, have, LIMIT)
-        evidence, place = proof.run_by_psql(run.engine, where, connection, LIMIT), "from Plano's network"
+        where = proof.inside(run.engine, have, limits.LOGIN)
+        evidence, place = proof.run_by_psql(run.engine, where, connection, limits.LOGIN), "from Plano's network"
     problem = proof.judge(evidence, connection, _fix(subject))
     teller = _teller(subject, problem) if problem else None
     if teller:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from planodev import address
 from planodev.look import look
 from planodev.plano import config_file
-from planodev.postgres import proof
+from planodev.postgres import limits, proof
 from planodev.postgres.connection import host_of
 from planodev.problems import BadInput, Command, Fix, NoEngine, VerificationFailed
 from planodev.project import credentials, settings
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from planodev.postgres.connection import Connection
 
 T = TypeVar("T")
-PATIENCE = 5.0  # seconds for one login
 
 
 class Subject:
@@ -104,7 +103,7 @@ class Subject:
         return self._once("evidence", self._evidence)
 
     def _evidence(self) -> proof.Evidence:
-        found = proof.run_here(self.address().connection, PATIENCE)
+        found = proof.run_here(self.address().connection, limits.LOGIN)
         if found.facts is None:
             self._look_whether_it_runs()
         return found

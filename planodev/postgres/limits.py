@@ -6,12 +6,14 @@ The server has the shorter ones, since it can say what it has waited for. What i
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from planodev.deadline import Limit
 
-STATEMENT = 10.0  # seconds
+# Seconds for a login, for a lock that another session holds, for a statement, for one that reads many conversations,
+# and for one that reads or writes all of them.
+LOGIN, LOCK, STATEMENT, READING, ALL = 5.0, 5.0, 10.0, 60.0, 3600.0
 _MARGIN = 1.0  # seconds for the engine to tell of an end
 
 
@@ -36,8 +38,14 @@ def options(seconds: float) -> str:
 
 
 def statements(seconds: float) -> str:
-    """Return SQL that sets the limits for one transaction, which also passes through a pooler."""
+    """Return SQL that sets the limits for one transaction of `seconds` at most, which also passes through a pooler."""
     return "".join(f"SET LOCAL {name} = {milliseconds};\n" for name, milliseconds in _settings(seconds))
+
+
+def bound(session: Any, *, statement: float = READING, lock: float = LOCK) -> None:  # noqa: ANN401  psycopg is loaded late
+    """Bound what one transaction of a session waits for, in seconds."""
+    milliseconds = (f"{statement * 1000:.0f}", f"{lock * 1000:.0f}")
+    session.execute("SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}".format(*milliseconds))
 
 
 def _settings(seconds: float) -> tuple[tuple[str, int], ...]:

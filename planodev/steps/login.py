@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from planodev.problems import Problem
 
 POLL, LOOK = 0.025, 0.25  # seconds between two logins, and between two looks at the server
-LOGIN_TIMEOUT = 5  # seconds
 LOG_LINES = 12
 ATTEMPTS_LINES = 40  # of the log: two starts that fail
 # A server that is coming up refuses, or its port forwarder closes; anything else will not change by waiting.
@@ -76,7 +75,7 @@ def attempt(database: Database) -> Problem | None:
         # Its ports are on another machine; the probe container is the only one beside it.
         evidence = proof_beside_plano(database)
         return None if evidence.facts else proof.judge(evidence, database.connection())
-    connection, seconds = database.connection(host=LOOPBACK), database.seen.deadline.left(LOGIN_TIMEOUT)
+    connection, seconds = database.connection(host=LOOPBACK), database.seen.deadline.left(limits.LOGIN)
     try:
         within(seconds, lambda: proof.login(connection, seconds).close())
     except NotDone:

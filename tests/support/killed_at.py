@@ -1,7 +1,8 @@
 """Run planodev, and kill it before or after the Nth thing that it changes: `python -m tests.support.killed_at N …`.
 
-It counts what changes an engine, a server, a record or `.env`, so that each statement of a move or an adoption is one
-place to be killed at. It ends by SIGKILL there; where there are fewer places, as planodev does.
+It counts what changes an engine, a server, a record or `.env`, so that each statement of a move is a place to be killed
+at. With KILLED_AT=requests it counts each request that changes a Docker Engine, and what is written here. It ends by
+SIGKILL there; where there are fewer places, as planodev does.
 """
 
 import os
@@ -10,12 +11,18 @@ import signal
 import sys
 
 import psycopg
+from docker.api.client import APIClient
 
 from planodev.engines.docker.engine import DockerEngine
+from planodev.engines.docker.quick import QuickClient
 from planodev.engines.embedded.engine import EmbeddedEngine
 from planodev.project import records
 from planodev.project.env_file import EnvFile
 
+REQUESTS = {
+    APIClient: ("_post", "_put", "_delete"),
+    QuickClient: ("make_volume", "make_container", "put_files", "remove_container", "start", "exec_run"),
+}
 CHANGES = ("create", "start", "stop", "remove_server", "remove_storage", "psql", "program")
 
 
@@ -42,9 +49,10 @@ class Places:
 
 if __name__ == "__main__":
     places = Places(int(sys.argv.pop(1)))
-    for engine in (DockerEngine, EmbeddedEngine):
-        for name in CHANGES:
-            places.around(engine, name)
+    engines = dict.fromkeys((DockerEngine, EmbeddedEngine), CHANGES)
+    for owner, names in (REQUESTS if os.environ.get("KILLED_AT") == "requests" else engines).items():
+        for name in names:
+            places.around(owner, name)
     places.around(records, "write")
     places.around(EnvFile, "write")
     for name in ("execute", "commit"):
