@@ -132,7 +132,7 @@ def show(context: Context) -> Result:
     if context.options.get("markdown"):
         from planodev.conversations import markdown
 
-        return Result("conversations show", vars(row), [markdown.document(row, entries).rstrip("\n")])
+        return Result("conversations show", vars(row), markdown.document(row, entries).rstrip("\n").split("\n"))
     from planodev.conversations import terminal
 
     return Result("conversations show", vars(row), [*terminal.chat(row, entries), *_goes_on(row, context)])
