@@ -232,7 +232,7 @@ def look(
     if engine is None:
         engine_choice, observed = _choose(context, read, deadline.left)
         engine = engine_choice.engine
-    observed = observed or engine.observe(project, _database_number(read))
+    observed = observed or engine.observe(project, _database_number(project, read))
     fixed = _fixed(engine, observed)
     # An engine without images brings its own PostgreSQL.
     images = (read.settings.image, read.settings.pull) if "image" in fixed else ()
@@ -254,7 +254,7 @@ def look(
 
 def _choose(context: Context, read: Files, limit: Limit) -> tuple[choice.EngineChoice, Observed]:
     """Return the engine of the project, and what it has."""
-    project, number = context.project, records.number_of(context.project, _database_number(read))
+    project, number = context.project, _database_number(context.project, read)
     follow = "engine" not in context.options
     asked = (read.settings.engine, context.environment, project, number)
     chosen = choice.choose(*asked, follow=follow, limit=limit)
@@ -267,9 +267,9 @@ def _choose(context: Context, read: Files, limit: Limit) -> tuple[choice.EngineC
     return chosen, observed
 
 
-def _database_number(read: Files) -> str | None:
-    """Return the number in `.env` by which a database is found, None once that was deleted."""
-    return None if read.env.deleted else read.env.project_id
+def _database_number(project: Project, read: Files) -> str | None:
+    """Return the number by which a database is found: of `.env`, or of the record; None once that was deleted."""
+    return None if read.env.deleted else records.number_of(project, read.env.project_id)
 
 
 def _fixed(engine: Engine, observed: Observed) -> dict[str, tuple[Any, str]]:

@@ -13,6 +13,7 @@ from planodev.problems import Command, Fix, PlanodevError, Problem
 from planodev.project import records, settings
 
 if TYPE_CHECKING:
+    from planodev.engines import Volume
     from planodev.look import Seen
 
 
@@ -62,7 +63,7 @@ def remove(seen: Seen) -> None:
     worthless = bool(known.remains) or not _may_have_rows(other)
     if other.observed.container:  # at once: one that still makes its data would not hear
         other.engine.remove_server(other.observed.container)
-    if volume and (worthless or not other.engine.storage(volume, volume.image).initialised):
+    if volume and (worthless or not _was_ready(other, volume)):
         other.engine.remove_storage(volume)
     elif volume:
         text = f"an interrupted move has left conversations in the {other.engine.wording.data} `{volume.name}` as well"
@@ -70,6 +71,11 @@ def remove(seen: Seen) -> None:
         seen.progress.notice(Problem("move-left-data", text, fix))
     other.engine.close()
     record(seen, seen)
+
+
+def _was_ready(other: Seen, volume: Volume) -> bool:
+    """Say whether data may hold something; without an image to look by it may."""
+    return other.engine.image(volume.image) is None or other.engine.storage(volume, volume.image).initialised
 
 
 def _may_have_rows(other: Seen) -> bool:

@@ -1,4 +1,4 @@
-"""`planodev down` stops a server in time, whatever state it is in, and what it stops is mended by the next `up`."""
+"""`planodev down` stops a server in time, whatever state it is in, and what it stops is completed by the next `up`."""
 
 from __future__ import annotations
 

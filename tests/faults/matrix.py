@@ -11,7 +11,7 @@ from .fault import MATRIX_TEST, Fault
 from .matrix_conflict import CONFLICTS
 from .matrix_drift import DRIFT
 
-MENDED = "mended by the next `up`; every committed row is there; `.env` is the old or the new one, whole"
+MENDED = "completed by the next `up`; every committed row is there; `.env` is the old or the new one, whole"
 
 
 def _held(test, name, fault, promise, code=0):
@@ -23,7 +23,7 @@ KILLS = (
         "faults/test_kills.py::test_killed_at_any_line_of_a_first_up",
         "killed_at_a_line_first",
         "SIGKILL at each line that a first `up` is about to say, so between any two steps",
-        "mended by the next `up`",
+        "completed by the next `up`",
     ),
     _held(
         "faults/test_kills.py::test_killed_at_any_line_it_is_about_to_say_when_it_replaces_a_container_with_data",
@@ -35,7 +35,7 @@ KILLS = (
         "faults/test_kills.py::test_killed_at_any_request_of_a_first_up",
         "killed_at_a_request_first",
         "SIGKILL right before and right after each request of a first `up` that changes the engine",
-        "mended by the next `up`",
+        "completed by the next `up`",
     ),
     _held(
         "faults/test_kills.py::test_killed_at_any_request_that_changes_the_engine_when_there_is_data",
@@ -127,7 +127,7 @@ MACHINE = (
         "faults/test_interference.py::test_a_full_project_directory_is_said_and_mended_by_room",
         "full_directory",
         "the disk of the project directory full",
-        "`.env` stays as it was, whole; mended when there is room",
+        "`.env` stays as it was, whole; completed once there is room",
         2,
     ),
     _held(
@@ -141,7 +141,7 @@ MACHINE = (
         "faults/test_interference.py::test_a_full_volume_is_said_with_the_servers_log_and_mended_by_room",
         "full_volume",
         "the disk of the volume full",
-        "explained with the server's log; mended when there is room",
+        "explained with the server's log; completed once there is room",
         6,
     ),
     _held(
@@ -170,7 +170,7 @@ INTERRUPTED = (
         "faults/test_interference.py::test_an_interrupt_at_any_moment_ends_within_a_second_with_what_finishes_it",
         "ctrl_c",
         "Ctrl-C at any moment",
-        "ends within a second, no traceback, and names what finishes it; the next `up` mends it",
+        "ends within a second, no traceback, and names what finishes it; the next `up` completes it",
         130,
     ),
     _held(

@@ -53,7 +53,7 @@ CONFLICTS = (
     Fault(
         "port_asked_for_taken_between_look_and_start",
         "the same with `--port`",
-        "refused; the next `up` mends what was begun",
+        "refused; the next `up` completes it",
         code=4,
         error="port-taken",
         options=("--port", "{free}"),

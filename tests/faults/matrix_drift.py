@@ -126,7 +126,7 @@ DRIFT = (
     Fault(
         "role_cannot_write",
         "INSERT on the table revoked from the role of `.env`",
-        "the proof fails and names the GRANT that mends it",
+        "the proof fails and names the GRANT that fixes it",
         code=7,
         error="privilege-missing",
         said=("fix:", "GRANT", "another_user"),
