@@ -35,7 +35,7 @@ def test_requests_and_statements_are_printed_and_no_secret_and_no_conversation(p
     assert "»" in project("status", "--json", "-v").err
 
 
-@given(st.text(min_size=4), st.sampled_from([literal, "$body${}$body$".format]))
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=4), st.sampled_from([literal, "$body${}$body$".format]))
 def test_what_stands_in_quotes_is_never_shown(secret, quote):
     told = []
     trace.write = told.append
@@ -43,4 +43,5 @@ def test_what_stands_in_quotes_is_never_shown(secret, quote):
         trace.statement("as plano", f"ALTER ROLE plano PASSWORD {quote(secret.replace('$', ''))}; SELECT 1")
     finally:
         trace.write = None
-    assert told == ["as plano: ALTER ROLE plano PASSWORD '…'; SELECT 1"]
+    # psycopg writes a backslash in the form ` E'…'`.
+    assert told[0].replace(" E'", "'") == "as plano: ALTER ROLE plano PASSWORD '…'; SELECT 1"
