@@ -35,7 +35,10 @@ def test_requests_and_statements_are_printed_and_no_secret_and_no_conversation(p
     assert "»" in project("status", "--json", "-v").err
 
 
-@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=4), st.sampled_from([literal, "$body${}$body$".format]))
+@given(
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=4),
+    st.sampled_from([literal, "$body${}$body$".format]),
+)
 def test_what_stands_in_quotes_is_never_shown(secret, quote):
     told = []
     trace.write = told.append
