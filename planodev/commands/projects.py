@@ -6,12 +6,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from planodev import tables
 from planodev.conversations import times
 from planodev.deadline import Deadline
 from planodev.problems import BadInput, Command, Fix, NoEngine, PlanodevError, Problem
 from planodev.project import lock, records, settings, snapshots
 from planodev.project.identity import Owner, Project, original_still_there
 from planodev.result import Outcome, Result, number
+from planodev.tables import Column
 from planodev.visible import line, size
 
 if TYPE_CHECKING:
@@ -155,20 +157,16 @@ def _not_asked(silent: PlanodevError) -> Problem:
 
 
 def _table(found: list[Known]) -> Any:  # noqa: ANN401  rich is loaded late
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("DIRECTORY", "ENGINE", "STATE", "SIZE", "LAST USED"):
-        table.add_column(title, no_wrap=True, header_style="bold", justify="right" if title == "SIZE" else "left")
+    columns = [Column("DIRECTORY", shrinks=True), *map(Column, ("ENGINE", "STATE"))]
+    columns += [Column("SIZE", right=True), Column("LAST USED")]
+    rows = []
     for known in found:
-        where = line(known.directory, _DIRECTORY) + (" (gone)" if known.gone else "")
+        where = ("(gone) " if known.gone else "") + line(known.directory, _DIRECTORY)
         state = known.state or ("stopped" if known.data else "no data")
         state = "stopped" if state == "exited" else state
         used = "now" if state == "running" else times.shown(known.last_used)[:-3] if known.last_used else "-"
-        cells = (where, known.engine, state, "-" if known.bytes is None else size(known.bytes), used)
-        table.add_row(*(Text(cell) for cell in cells))
-    return table
+        rows.append([where, known.engine, state, "-" if known.bytes is None else size(known.bytes), used])
+    return tables.table(columns, rows)
 
 
 def _going(found: list[tuple[Known, Held | None]], named: Sequence[str]) -> list[tuple[Known, Held | None]]:

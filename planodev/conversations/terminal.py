@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from planodev import tables
 from planodev.conversations import times
+from planodev.tables import Column
 from planodev.visible import line, size, visible
 
 if TYPE_CHECKING:
@@ -31,35 +33,32 @@ def models(model: str, provider: str) -> str:
 
 def table(heads: tuple[Head, ...], short: Mapping[str, str]) -> Any:  # noqa: ANN401  rich is loaded late
     """Return the table of a list."""
-    from rich.table import Table
-    from rich.text import Text
-
     has_branches = any(head.branch_of for head in heads)
-    found = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title, settings in (
-        ("WHEN", {}),
-        ("ID", {}),
-        ("TURNS", {"justify": "right"}),
-        ("SIZE", {"justify": "right"}),
-        ("MODEL", {}),
-        *([("BRANCH OF", {})] if has_branches else []),
-        ("FIRST MESSAGE", {}),
-    ):
-        found.add_column(title, no_wrap=True, header_style="bold", overflow="ellipsis", **settings)  # type: ignore[arg-type]
+    columns = [
+        Column("WHEN"),
+        Column("ID"),
+        Column("TURNS", right=True),
+        Column("SIZE", right=True),
+        Column("MODEL", shrinks=True),
+        *([Column("BRANCH OF", shrinks=True)] if has_branches else []),
+        Column("FIRST MESSAGE", shrinks=True),
+    ]
+    rows = []
     for head in heads:
         row = head.row
         branch = f"{line(short[head.branch_of], _ID)}, turn {head.branch_turn}" if head.branch_of else ""
-        cells = [
-            times.shown(row.created_at)[:-3] if row.created_at < 1 << 40 else str(row.created_at),
-            line(short[row.id], _ID),
-            str(row.turns),
-            size(row.stored),
-            models(row.model, row.provider),
-            *([branch] if has_branches else []),
-            opening(row),
-        ]
-        found.add_row(*(Text(cell) for cell in cells))
-    return found
+        rows.append(
+            [
+                times.shown(row.created_at)[:-3] if row.created_at < 1 << 40 else str(row.created_at),
+                line(short[row.id], _ID),
+                str(row.turns),
+                size(row.stored),
+                models(row.model, row.provider),
+                *([branch] if has_branches else []),
+                opening(row),
+            ]
+        )
+    return tables.table(columns, rows)
 
 
 def opening(row: Outline) -> str:

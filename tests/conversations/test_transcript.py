@@ -214,3 +214,22 @@ def test_dates_are_of_this_machine_s_zone():
     from datetime import datetime
 
     assert times.since("--since", "2026-11-27") == int(datetime(2026, 11, 27).timestamp())  # noqa: DTZ001  local
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 250])
+def test_what_identifies_a_row_of_a_table_is_never_cut(width):
+    from rich.console import Console
+
+    from planodev.tables import Column, table
+
+    rows = [
+        ["2026-11-27 15:00", "a1b2c3d4", "m" * 48, "first message " * 4],
+        ["2026-11-27 15:01", "日本語のid", "m", "x"],
+    ]
+    made = table([Column("WHEN"), Column("ID"), Column("MODEL", shrinks=True), Column("FIRST", shrinks=True)], rows)
+    console = Console(width=width, no_color=True)
+    with console.capture() as captured:
+        console.print(made)
+    shown = captured.get()
+    assert len(shown.splitlines()) == 3
+    assert all(cell in shown for row in rows for cell in row[:2])

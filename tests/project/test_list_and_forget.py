@@ -26,7 +26,7 @@ def test_every_project_is_listed_and_only_one_whose_directory_is_gone_is_forgott
     gone("down", "--keep-data")
     shutil.rmtree(gone.path)
     shown = kept("list").out
-    assert all(word in shown for word in (str(kept.path), f"{gone.path} (gone)", "running", "stopped"))
+    assert all(word in shown for word in (str(kept.path), f"(gone) {gone.path}", "running", "stopped"))
     here, there = entry(kept, kept.path), entry(kept, gone.path)
     assert (here["gone"], here["state"], here["last_used"]) == (False, "running", None)
     assert (there["gone"], there["state"]) == (True, "exited")
