@@ -55,13 +55,13 @@ test-faults: $(VENV)/.test $(PLANOAI_VENV)/.done
 		$(MAKE) $(AT_ONCE) test-kills test-matrix test-survival
 
 test-kills:
-	$(ALONE:%=% --engine kills) $(PYTEST) tests/faults/test_kills.py
+	$(ALONE:%=% --engine kills) $(PYTEST) tests/faults/test_kills.py tests/faults/test_kills_elsewhere.py
 
 test-survival:
 	PLANODEV_RESTARTS=20 $(ALONE) $(PYTEST) tests/production/test_survival.py
 
 test-matrix:
-	$(PYTEST) -m faults --ignore tests/faults/test_kills.py tests/faults
+	$(PYTEST) -m faults --ignore-glob 'tests/faults/test_kills*.py' tests/faults
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

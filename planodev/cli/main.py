@@ -58,6 +58,8 @@ def main(arguments: list[str] | None = None, console: Console | None = None) -> 
         console: where to print; default a new one.
 
     """
+    if sys.stdin is None:
+        sys.stdin = Path(os.devnull).open()  # noqa: SIM115  as below
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started us
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  until the process ends

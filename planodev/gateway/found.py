@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev.plano import planoai
-from planodev.project import json_file
+from planodev.project import json_file, regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,16 +148,12 @@ def log(found: Found, environment: Mapping[str, str], engine: Engine) -> str:
     """Return the end of what a Plano has written: brightstaff's words first, since Envoy only misses it."""
     if found.mode == "docker":
         return engine.logs(planoai.CONTAINER, 200).text
-    texts = []
-    for name in ("envoy", "brightstaff"):
-        with suppress(OSError):
-            raw = (home(environment) / RUN / f"logs/{name}.log").read_bytes()
-            texts.append(raw[-_LOG_END:].decode(errors="replace"))
-    return "\n".join(texts)
+    logs = home(environment) / RUN / "logs"
+    return "\n".join(regular_file.tail(logs / f"{name}.log", _LOG_END) for name in ("envoy", "brightstaff"))
 
 
 def rendered(environment: Mapping[str, str]) -> str:
     """Return the configuration that the last native Plano was given, with its variables substituted; it has secrets."""
-    with suppress(OSError, UnicodeDecodeError):
-        return (home(environment) / RUN / "plano_config_rendered.yaml").read_text()
+    with suppress(OSError):
+        return regular_file.text(home(environment) / RUN / "plano_config_rendered.yaml")
     return ""

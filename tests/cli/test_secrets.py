@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from urllib.parse import quote
 
@@ -83,6 +84,7 @@ COMMANDS += [
 ]
 COMMANDS += [["conversations"], ["snapshot", "list"], ["snapshot", "save"], ["psql"], ["logs"], ["reset"], ["down"]]
 COMMANDS += [["conversations", "--env-file", ".env.production"]]
+COMMANDS += [["list"], ["forget"], ["keys"], ["keys", "set", "OPENAI_API_KEY"]]
 ENV = "DB_USER=planouser\nDB_PASS={}\nDB_HOST={}\nDB_PORT=1\nDB_NAME=shop\nOPENAI_API_KEY={}\nDATABASE_URL={}\n"
 
 
@@ -92,6 +94,7 @@ def place(tmp_path, monkeypatch):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
     monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
     monkeypatch.delenv("PLANODEV_DEBUG", raising=False)
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")

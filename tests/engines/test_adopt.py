@@ -11,63 +11,13 @@ import sys
 import time
 
 import docker
-import psycopg
 import pytest
 
-from planodev.postgres import state_table
+from tests.support.by_hand import PASSWORD, ROWS, ByHand
 from tests.support.namespace import ROOT
 from tests.support.ports import free_port
 
 pytestmark = pytest.mark.docker
-
-PASSWORD = "p@ss w/o % and 'quotes'"
-ROWS = ["before-1", "before-2", "before-3"]
-
-
-class ByHand:
-    """A container such as people make: `docker run --name … -e POSTGRES_PASSWORD=… -p … postgres:16`."""
-
-    def __init__(self, api, name, **variables):
-        self.api, self.name, self.port = api, name, free_port()
-        self.variables = {"POSTGRES_PASSWORD": PASSWORD, **variables}
-        self.user = self.variables.get("POSTGRES_USER", "postgres")
-        self.database = self.variables.get("POSTGRES_DB", self.user)
-        self.id = api.create_container(
-            "postgres:16",
-            name=name,
-            environment=self.variables,
-            ports=[5432],
-            host_config=api.create_host_config(port_bindings={5432: self.port}, restart_policy={"Name": "always"}),
-        )["Id"]
-        api.start(self.id)
-        with self.login() as session:
-            session.execute(state_table.CREATE)
-            for key in ROWS:
-                session.execute(
-                    "INSERT INTO conversation_states (response_id, input_items, created_at, model, provider)"
-                    " VALUES (%s, '[]', 1, 'm', 'p')",
-                    [key],
-                )
-
-    def login(self):
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                return psycopg.connect(
-                    host="127.0.0.1",
-                    port=self.port,
-                    user=self.user,
-                    password=self.variables["POSTGRES_PASSWORD"],
-                    dbname=self.database,
-                    autocommit=True,
-                )
-            except psycopg.OperationalError:  # noqa: PERF203  until it is up
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-
-    def facts(self):
-        return self.api.inspect_container(self.id)
 
 
 @pytest.fixture

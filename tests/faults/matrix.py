@@ -50,6 +50,24 @@ KILLS = (
         MENDED,
     ),
     _held(
+        "faults/test_kills_elsewhere.py::test_down",
+        "down_killed",
+        "SIGKILL of `down` at random moments",
+        MENDED + "; the record says where they are",
+    ),
+    _held(
+        "faults/test_kills_elsewhere.py::test_the_move",
+        "move_killed",
+        "SIGKILL of a move between the engines at random moments",
+        MENDED + "; the record says in which engine they are",
+    ),
+    _held(
+        "faults/test_kills_elsewhere.py::test_adopt",
+        "adopt_killed",
+        "SIGKILL of `up --adopt` at random moments",
+        "ended by the next `up`, or by `--adopt` again; every row is there, and the old container is kept",
+    ),
+    _held(
         "faults/test_kills.py::test_the_server_killed_after_its_first_start",
         "server_killed_at_first_start",
         "SIGKILL of the container 0.05 s to 1.5 s after its first start",

@@ -11,7 +11,7 @@ DRIFT = (
     Fault(
         "env_deleted",
         "`.env` deleted",
-        "written again with the same password",
+        "written again with the same password, port, user, database and mode",
         said=(".env: created", "recovered"),
         dry=(".env: would be created",),
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import random
@@ -111,6 +112,7 @@ def place(tmp_path, monkeypatch):
         monkeypatch.setenv(name, str(tmp_path / directory))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
     monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
     monkeypatch.chdir(tmp_path / "project")
     return tmp_path
 

@@ -88,6 +88,17 @@ def test_a_full_disk_behind_a_redirection(project, command):
     assert "[disk-full]" in answers(done)
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["status", "doctor", "keys set OPENAI_API_KEY", "reset", "psql"])
+def test_a_closed_stream(project, command, closed):
+    (project / "config.yaml").write_text(
+        "version: v0.4.0\nmodel_providers: [{model: a/b, access_key: $OPENAI_API_KEY}]\n"
+    )
+    script = f'exec "$0" -m planodev {command} {closed}'
+    done = subprocess.run(["sh", "-c", script, sys.executable], capture_output=True, text=True, timeout=60, check=False)
+    answers(done)
+
+
 RAISED = {
     "too-many-open-files": OSError(errno.EMFILE, "Too many open files", "/x"),
     "no-threads": BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),
