@@ -159,7 +159,7 @@ def test_every_command_is_tried():
 
 
 def said(capsys, *arguments):
-    code = main(list(arguments))
+    code = main(["-v", *arguments])
     out, err = capsys.readouterr()
     assert "[unexpected]" not in err
     assert "itself failed" not in out + err, out + err

@@ -143,7 +143,7 @@ class TestConnectionStrings:
     def test_in_the_configuration_and_env_files(self, place, capsys, form):
         write(place, FORMS[form])
         for command in COMMANDS:
-            check(shown_by(capsys, command), f"`{command}`")
+            check(shown_by(capsys, ["-v", *command]), f"`-v {command}`")
             check(shown_by(capsys, [*command[:1], "--json", *command[1:]]), f"`{command} --json`")
         check_files(place)
 
