@@ -36,7 +36,9 @@ def find(name: str, environment: Mapping[str, str] | None = None, *, windows: bo
     """
     given = os.environ if environment is None else environment
     path = given.get("PATH", os.defpath)
-    ends = ("", *given.get("PATHEXT", ".COM;.EXE;.BAT;.CMD").split(";")) if windows else ("",)
+    ends = tuple(given.get("PATHEXT", ".COM;.EXE;.BAT;.CMD").split(";")) if windows else ("",)
+    if name.upper().endswith(tuple(end.upper() for end in ends if end)):
+        ends = ("",)
     for directory in _absolute(path):
         for end in ends:
             file = os.path.join(directory, name + end)  # noqa: PTH118  as it is written in PATH

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ from planodev import quoting
 from planodev.cli import options as shared
 from planodev.commands import handover
 from planodev.project import settings
+from planodev.visible import visible
 
 
 @shared.command("env", has_json=False)
@@ -34,4 +36,6 @@ def command(ctx: click.Context, /, form: str, **options: Any) -> None:  # noqa: 
     """  # noqa: D301  click's mark for lines that stay as they are
     values = handover.env(shared.context(ctx, options))
     ctx.obj.warn()
-    click.echo(quoting.FORMATS[form](values), nl=False)
+    text = quoting.FORMATS[form](values)
+    # A program gets every value as it is: `color` keeps click from taking escapes out.
+    click.echo(visible(text) if sys.stdout.isatty() else text, nl=False, color=True)

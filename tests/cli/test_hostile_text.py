@@ -207,6 +207,16 @@ class TestCommands:
         said(capsys, "verify", "--env-file", text)
 
 
+def test_values_that_env_prints_to_a_terminal(elsewhere, capsys, monkeypatch):
+    value = "sk-a\x1b[2Jb\u202e"
+    (elsewhere / ".env").write_text(f"{ENV}OPENAI_API_KEY={value}\n")
+    assert main(["env", "--format", "shell"]) == 0
+    assert f"export OPENAI_API_KEY='{value}'" in capsys.readouterr().out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert main(["env", "--format", "shell"]) == 0
+    assert "sk-a\\x1b[2Jb\\u202e" in plain(capsys.readouterr().out)
+
+
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.parametrize(
     "what", ["GET /_ping", "GET /containers/json", "POST /volumes/create", "POST /containers/create"]

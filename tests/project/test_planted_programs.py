@@ -211,7 +211,10 @@ class TestPrograms:
         trap.put(project / "planoai.EXE")
         given = {"PATH": str(tmp_path / "there"), "PATHEXT": ".COM;.EXE"}
         assert executables.find("planoai", given, windows=True) is None
+        trap.put(tmp_path / "there/planoai")  # a script for another system
+        assert executables.find("planoai", given, windows=True) is None
         trap.put(tmp_path / "there/planoai.EXE")
+        assert executables.find("planoai.EXE", given, windows=True)
         assert executables.find("planoai", given, windows=True) == str(tmp_path / "there/planoai.EXE")
 
     def test_libraries_that_start_programs_get_the_absolute_directories_alone(self, monkeypatch):
