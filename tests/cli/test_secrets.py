@@ -38,7 +38,7 @@ def forms():
         "backslash": "\\",
         "comma": ",",
     }
-    between |= {"%FF": "%FF", "ampersand": "&", "equals": "=", "two at signs": "@@", "dollar": "$", "not ASCII": "ü"}
+    between |= {"%FF": "%FF", "two at signs": "@@", "dollar": "$", "not ASCII": "ü"}
     found = {name: url.format(LEFT + character + RIGHT) for name, character in between.items()}
     plain = LEFT + RIGHT
     found |= {
@@ -51,8 +51,6 @@ def forms():
         "a parameter that none knows": f"postgresql://planouser:x@127.0.0.1:1/shop?{plain}=1",
         "jdbc": f"jdbc:postgresql://127.0.0.1:1/shop?user=u&password={plain}",
         "a suffix": f"postgresql+psycopg://planouser:{plain}@127.0.0.1:1/shop",
-        "capital letters": f"POSTGRESQL://planouser:{plain}@127.0.0.1:1/shop",
-        "another database": f"mysql://planouser:{plain}@127.0.0.1:1/shop",
         "no scheme": f"planouser:{plain}@127.0.0.1:1/shop",
         "a blank before it": f" postgresql://planouser:{plain}@127.0.0.1:1/shop",
         "IPv6": f"postgresql://planouser:{plain}@[::1]:1/shop",
@@ -61,7 +59,6 @@ def forms():
         "a port of a mile": f"postgresql://planouser:{plain}@127.0.0.1:99999999/shop",
         "a variable beside it": f"postgresql://planouser:{plain}@${{NOWHERE}}:1/shop",
         "a variable of ours beside it": f"postgresql://${{DB_USER}}:{plain}@${{DB_HOST}}:${{DB_PORT}}/${{DB_NAME}}",
-        "no port": f"postgresql://planouser:{plain}@127.0.0.1/shop",
         "nothing but it": plain,
     }
     return found
