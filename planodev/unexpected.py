@@ -46,6 +46,8 @@ def explain(error: BaseException, secrets: Iterable[str] = ()) -> PlanodevError:
 def _limit(error: BaseException) -> PlanodevError | None:
     """Return the error for a machine that has no more of something."""
     number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, ImportError) and os.strerror(errno.EMFILE) in str(error):  # of a library that was loaded late
+        number = errno.EMFILE
     if isinstance(error, MemoryError) or number == errno.ENOMEM:
         fix = "end other programs, or raise this shell's limit: `ulimit -v unlimited`"
         return PlanodevError("out-of-memory", "there is no memory left", why="the system refused more", fix=fix)
@@ -57,6 +59,9 @@ def _limit(error: BaseException) -> PlanodevError | None:
         fix = "`ulimit -n 1024` raises the limit of this shell; then run the command again"
         why = "this shell allows too few open files, or the whole system has reached its limit"
         return PlanodevError("too-many-open-files", "no more files can be opened", why=why, fix=fix)
+    if isinstance(error, ImportError):
+        fix = "install planodev again, with `--force-reinstall`"
+        return PlanodevError("not-loaded", "a part of planodev could not be loaded", why=str(error), fix=fix)
     if isinstance(error, RecursionError):
         fix = "look for brackets or blocks in the project's files that are never closed"
         return PlanodevError("nested-too-deeply", "something is nested too deeply to be read", why=None, fix=fix)

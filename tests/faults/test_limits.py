@@ -106,6 +106,7 @@ RAISED = {
     "disk-full": OSError(errno.ENOSPC, "No space left on device", "/x y"),
     "file-forbidden": PermissionError(errno.EACCES, "Permission denied", "/x y"),
     "file-unusable": IsADirectoryError(errno.EISDIR, "Is a directory", b"/x y"),
+    "not-loaded": ModuleNotFoundError("No module named 'psycopg_c'"),
     "nested-too-deeply": RecursionError("maximum recursion depth exceeded"),
 }
 
@@ -119,6 +120,7 @@ def test_each_has_its_own_code_why_and_fix(code):
     if "/x y" in error.message and code != "disk-full":
         assert "'/x y'" in str(error.fix)
     assert unexpected.explain(RuntimeError("can't start new thread")).code == "no-threads"
+    assert unexpected.explain(ImportError("x.so: Too many open files")).code == "too-many-open-files"
 
 
 def test_what_nobody_expects_stays_a_bug():
