@@ -1,0 +1,163 @@
+"""No fix ends in the problem that it is for: each one that names a command is run in the state that gave it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.plano.test_rules import BAD
+from tests.support.engine_project import OnEngine, base_directory, clean
+from tests.support.ports import free_port
+from tests.support.requirements import require_engine
+
+pytestmark = pytest.mark.embedded
+
+KEY = "ANTHROPIC_API_KEY"
+# What looks, and says the same again by its nature.
+LOOKING = ("verify", "status", "logs", "doctor", "run", "production", "up --help")
+
+
+@pytest.fixture
+def shop():
+    require_engine("embedded")
+    base = base_directory()
+    made = OnEngine(base / "shop", base, "embedded")
+    made.environment |= {"PLANODEV_PORT": str(free_port()), "HOME": str(base), KEY: ""}
+    made.write("config.yaml", (BAD / "ok.yaml").read_text())
+    made("up")
+    with (made.path / ".env").open("a") as file:
+        file.write(f"{KEY}=sk-ant-1\n")
+    yield made
+    clean(base)
+
+
+def line(key, text):
+    return lambda shop: shop.change(".env", f"^{key}=.*\n?", text)
+
+
+def sql(statement):
+    def run(shop):
+        with shop.login() as session:
+            session.execute(statement)
+
+    return run
+
+
+def planodev(*words):
+    return lambda shop: shop(*words, code=None)
+
+
+def remove(name):
+    return lambda shop: (shop.path / name).unlink()
+
+
+def data_gone(shop):
+    place = shop.place()
+    shop("down", "--keep-data")
+    shutil.rmtree(place)
+
+
+def another_checkout(shop):
+    shop("down", "--keep-data")
+    shop.path.rename(shop.path.with_name("old"))
+    shop.path.mkdir()
+    shutil.copy(shop.path.with_name("old") / "config.yaml", shop.path)
+    shutil.rmtree(shop.path.with_name("old"))
+
+
+def records_gone(shop):
+    shutil.rmtree(Path(shop.environment["XDG_STATE_HOME"]) / "planodev/projects")
+    (shop.path / ".env").unlink()
+
+
+def in_git(shop):
+    subprocess.run(["git", "init", "-q", "."], cwd=shop.path, check=True)
+
+
+# A state, and what has been done by hand where a fix asks for more than a command.
+STATES = {
+    "env lost": (remove(".env"), None),
+    "env without a password": (line("DB_PASS", ""), None),
+    "env without a host": (line("DB_HOST", ""), None),
+    "env with another password": (line("DB_PASS", "DB_PASS=another\n"), None),
+    "env with another user": (line("DB_USER", "DB_USER=another\n"), None),
+    "env with another database": (line("DB_NAME", "DB_NAME=another\n"), None),
+    "env with another port": (line("DB_PORT", "DB_PORT=5\n"), None),
+    "env in quotes": (line("DB_USER", "DB_USER='plano'\n"), None),
+    "env with export": (line("DB_NAME", "export DB_NAME=plano\n"), None),
+    "env for all to read": (lambda shop: (shop.path / ".env").chmod(0o644), None),
+    "env that git would take": (in_git, None),
+    "env with a bad port": (line("DB_PORT", "DB_PORT=many\n"), line("DB_PORT", "")),
+    "env with a bad user": (line("DB_USER", "DB_USER=a b\n"), line("DB_USER", "")),
+    "env of another server": (line("DB_HOST", "DB_HOST=db.invalid\n"), line("DB_HOST", "")),
+    "env without a key": (line(KEY, ""), None),
+    "config lost": (remove("config.yaml"), None),
+    "config for another port": (lambda shop: shop.change("config.yaml", r"\$\{DB_PORT\}", "5"), None),
+    "stopped": (planodev("down", "--keep-data"), None),
+    "killed": (lambda shop: shop.kill(), None),
+    "deleted": (planodev("down", "--delete-data", "--yes"), None),
+    "data gone": (data_gone, None),
+    "records and env lost": (records_gone, None),
+    "another checkout": (another_checkout, None),
+    "role's password changed": (sql("ALTER ROLE plano PASSWORD 'other'"), None),
+    "table dropped": (sql("DROP TABLE conversation_states"), None),
+}
+COMMANDS = (["up", "--dry-run"], ["status"], ["verify"], ["doctor"])
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_no_fix_ends_in_the_problem_that_it_is_for(shop, state):
+    enter, by_hand = STATES[state]
+    enter(shop)
+    told_by = {}  # a command of a fix → the codes that it is for, each with the command that told it
+    for command in COMMANDS:
+        for code, fix in told(shop, command):
+            for words in commands_in(fix, shop):
+                told_by.setdefault(words, {})[code] = command
+    assert told_by, "the state has no problem with a command that mends it"
+    if by_hand:
+        by_hand(shop)
+    for words, codes in told_by.items():
+        done = typed(shop, words)
+        for code, command in codes.items():
+            again = [one for one, _ in told(shop, command)]
+            assert code not in again, f"{words} for {code} of {command}: {done.stdout}{done.stderr}"
+
+
+def commands_in(fix, shop):
+    """Return the commands of a fix that change something."""
+    found = [words for words in re.findall(r"`([^`]*)`", fix) if words.startswith("planodev ")]
+    plain = [words.replace(f"-C {shop.path} ", "") for words in found]
+    return [words for words, said in zip(found, plain, strict=True) if not said[9:].startswith(LOOKING)]
+
+
+def told(shop, command):
+    """Return the code of each problem that a command tells, with its fix."""
+    document = json.loads(shop(*command, "--json", code=None).out)
+    found = [*document["warnings"], *([document["error"]] if document["error"] else [])]
+    pairs = [(one["code"], one["fix"] or "") for one in found if one["code"] != "checks-failed"]
+    for check in document["data"].get("checks", ()):
+        if check["state"] in ("failed", "warning") and check["name"] != "planoai":
+            pairs += [(f"check {check['name']}", check["fix"] or "")]
+    return pairs
+
+
+def typed(shop, words):
+    path = f"{os.path.dirname(sys.executable)}{os.pathsep}{shop.environment['PATH']}"
+    environment = {**shop.environment, "PATH": path}
+    return subprocess.run(
+        ["bash", "-c", words],
+        cwd=shop.path,
+        env=environment,
+        input="sk-ant-2\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
