@@ -243,7 +243,8 @@ def _work_above(console: Console, options: dict[str, Any], found: Found) -> None
     for name in _OF_THE_PROJECT:
         if options.get(name):
             options[name] = os.path.relpath(found.start / options[name], found.path)
-            console.typed = {**(console.typed or {}), f"--{name}": (f"--{name}", options[name])}
+            flag = f"--{name.replace('_', '-')}"
+            console.typed = {**(console.typed or {}), flag: (flag, options[name])}
 
 
 def run(ctx: click.Context, options: dict[str, Any], command: Callable[[Context], Result]) -> int:
