@@ -56,6 +56,7 @@ class Database:
         port: on this machine.
         password: of Plano's role, as Plano will send it.
         password_is: where it comes from: `kept`, `recovered` or `generated`.
+        marked: whether its data has been ready before.
         proved: the evidence of a proof that has passed in this run.
         prepared: table and proof, ready to be run the moment that a login succeeds.
 
@@ -66,6 +67,7 @@ class Database:
     port: int
     password: str = field(repr=False)
     password_is: str
+    marked: bool = True
     proved: Evidence | None = None
     prepared: Prepared | None = field(default=None, repr=False)
 

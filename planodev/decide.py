@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from planodev.engines import Desired, Observed, Server, planning, ports
+from planodev.engines import Desired, Observed, Server, Storage, planning, ports
 from planodev.plano import environment, storage
 from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, Shell
@@ -34,8 +34,8 @@ class Survey:
     Args:
         image_id: of the wanted image, None where it has to be pulled first.
         image_major: the major version of PostgreSQL in it, None where it has none.
-        data_major: the major version of the data, None where there is none.
-        initialised: whether the data was ever ready, so that there may be rows in it.
+        image_fault: why its data cannot be held by a volume, None where it can.
+        storage: what the data is that is there.
         addresses: where to publish.
         port_holder: says who listens at a port, None where it is free.
         password: what the server was made with, None where that cannot be read.
@@ -44,8 +44,8 @@ class Survey:
 
     image_id: str | None
     image_major: int | None
-    data_major: int | None
-    initialised: bool
+    image_fault: str | None
+    storage: Storage
     addresses: tuple[str, ...]
     port_holder: Callable[[int], str | None]
     password: str | None = field(default=None, repr=False)
@@ -60,7 +60,7 @@ class Plan:
         reasons: why, with both values.
         desired: the server as it is wanted.
         pull: whether the image is pulled first; what follows is decided again after that.
-        discard: whether the data was never initialised, and is removed first.
+        discard: why the volume is removed first, "" where it has data.
         password: DB_PASS.
         password_is: where it comes from: `kept`, `recovered` or `generated`.
         problems: what the user has to know.
@@ -71,7 +71,7 @@ class Plan:
     reasons: tuple[str, ...]
     desired: Desired
     pull: bool
-    discard: bool
+    discard: str
     password: str = field(repr=False)
     password_is: str
     problems: tuple[Problem, ...] = ()
@@ -173,13 +173,13 @@ def survey(seen: Seen) -> Survey:
     same = found is not None and have is not None and have.image_id == found.id
     if found and not same:
         found = engine.image(image, look_into=True)
-    storage = engine.storage(volume, image, version=not same) if found and volume else None
+    storage = engine.storage(volume, image) if found and volume else None
     addresses = engine.addresses(seen.mode, image)
     return Survey(
         image_id=found.id if found else None,
         image_major=found.major if found else None,
-        data_major=storage.major if storage else None,
-        initialised=storage.initialised if storage else volume is not None,
+        image_fault=found.fault if found else None,
+        storage=storage or Storage(None, initialised=volume is not None),
         addresses=addresses,
         port_holder=lambda port: ports.taken_by(engine, observed, port, addresses),
         password=engine.kept_password(have) if have and seen.credentials.password is None else None,
@@ -197,9 +197,10 @@ def decide(seen: Seen, facts: Survey) -> Plan:
     observed, settings = seen.observed, seen.settings
     pull = facts.image_id is None or settings.pull.value == "always"
     _refuse_image(seen, facts)
-    if not observed.volume and observed.namesakes and not settings.name.asked:
-        raise _namesake(seen)
-    discard = observed.volume is not None and not facts.initialised
+    if not observed.volume and not settings.name.asked:
+        _refuse_empty_beside(seen)
+    _refuse_apart(seen, facts.storage)
+    discard = _worthless(facts.storage) if observed.volume else ""
     if discard:
         observed = replace(observed, container=None, volume=None)
     name = planning.choose_name(settings.name, seen.project.slug, seen.project_id, observed.taken)
@@ -246,22 +247,57 @@ def _refuse_image(seen: Seen, facts: Survey) -> None:
     if have and have.image_id == facts.image_id:
         return
     major = facts.image_major
-    if major is None or major < OLDEST_MAJOR:
-        raise BadInput(
-            "image-not-usable",
-            f"the image `{image}` can't be used",
-            why=f"it holds PostgreSQL {major}, Plano needs {OLDEST_MAJOR} or newer"
-            if major
-            else "it holds no PostgreSQL",
-            fix=Fix(Command("up", "--image", DEFAULT_IMAGE)),
-        )
-    if volume and facts.data_major and facts.data_major != major:
+    fault = facts.image_fault
+    if major is None:
+        fault = "it holds no PostgreSQL"
+    elif major < OLDEST_MAJOR:
+        fault = f"it holds PostgreSQL {major}, Plano needs {OLDEST_MAJOR} or newer"
+    if fault:
+        fix = Fix(Command("up", "--image", DEFAULT_IMAGE))
+        raise BadInput("image-not-usable", f"the image `{image}` can't be used", why=fault, fix=fix)
+    data = facts.storage.major
+    if volume and data and data != major:
         raise Conflict(
             "data-of-another-version",
-            f"the {wording.data} `{volume.name}` has data of PostgreSQL {facts.data_major}, "
-            f"`{image}` is PostgreSQL {major}",
+            f"the {wording.data} `{volume.name}` has data of PostgreSQL {data}, `{image}` is PostgreSQL {major}",
             why="PostgreSQL starts only with data of its own major version; nothing was changed",
-            fix=Fix.template(wording.other_major.format(major=facts.data_major)),
+            fix=Fix.template(wording.other_major.format(major=data)),
+        )
+
+
+def _worthless(storage: Storage) -> str:
+    if storage.lost:
+        return "was ready once, and is empty now"
+    return "" if storage.initialised else "was never ready (an earlier start was interrupted)"
+
+
+def _refuse_apart(seen: Seen, storage: Storage) -> None:
+    """Refuse to replace a server that does not have its data in the volume, or to start one that would not see it."""
+    have, volume, image = seen.observed.container, seen.observed.volume, seen.settings.image.value
+    if have and (have.data_outside or storage.lost):
+        raise planning.outside_volume(have, have.data_outside)
+    if volume and storage.elsewhere:
+        raise Conflict(
+            "data-at-another-place",
+            f"the image `{image}` would not see the data in the volume `{volume.name}`",
+            why=f"it is at `{storage.elsewhere}` there, as the image has it that it was made with; a database beside "
+            "it would be empty",
+            fix=Fix(Command("up", "--image", volume.image or DEFAULT_IMAGE)),
+        )
+
+
+def _refuse_empty_beside(seen: Seen) -> None:
+    """Refuse an empty database where another one may be this project's."""
+    observed, fix = seen.observed, Command("up", "--name", f"{seen.settings.name.value}-{seen.project.slug}")
+    if observed.namesakes:
+        raise _namesake(seen)
+    if observed.copies:
+        names = ", ".join(f"`{name}`" for name in observed.copies)
+        raise Conflict(
+            "container-without-volume",
+            f"the container {names} has this project's labels, but not its volume",
+            why="it is a copy, or its volume has lost its labels; a database beside it would be empty",
+            fix=Fix("where it is a copy, ", fix, " creates a new database beside it"),
         )
 
 

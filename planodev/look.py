@@ -216,7 +216,7 @@ def look(
         context: the run.
         engine: the engine to look at; default the one that the project's data and settings choose.
         deadline: of what the command waits for; default one that begins now.
-        lenient: take a file that cannot be read for one that is not there.
+        lenient: take a file that cannot be read for one that is not there, and do without volumes that nobody lists.
         patient: wait as long as the setting `timeout` says.
 
     Raises:
@@ -230,9 +230,9 @@ def look(
         deadline = Deadline(least if patient else settings.LIMIT)
     engine_choice, observed = None, None
     if engine is None:
-        engine_choice, observed = _choose(context, read, deadline.left)
+        engine_choice, observed = _choose(context, read, deadline.left, to_stop=lenient)
         engine = engine_choice.engine
-    observed = observed or engine.observe(project, _database_number(project, read))
+    observed = observed or engine.observe(project, _database_number(project, read), to_stop=lenient)
     fixed = _fixed(engine, observed)
     # An engine without images brings its own PostgreSQL.
     images = (read.settings.image, read.settings.pull) if "image" in fixed else ()
@@ -252,17 +252,17 @@ def look(
     )
 
 
-def _choose(context: Context, read: Files, limit: Limit) -> tuple[choice.EngineChoice, Observed]:
+def _choose(context: Context, read: Files, limit: Limit, *, to_stop: bool) -> tuple[choice.EngineChoice, Observed]:
     """Return the engine of the project, and what it has."""
     project, number = context.project, _database_number(context.project, read)
     follow = "engine" not in context.options
     asked = (read.settings.engine, context.environment, project, number)
     chosen = choice.choose(*asked, follow=follow, limit=limit)
-    observed = chosen.engine.observe(project, number)
-    if observed.volume is None:
+    observed = chosen.engine.observe(project, number, to_stop=to_stop)
+    if observed.volume is None and not observed.unanswered:
         better = choice.without_data(chosen, *asked, follow=follow, limit=limit)
         if better.engine is not chosen.engine:
-            observed = better.engine.observe(project, number)
+            observed = better.engine.observe(project, number, to_stop=to_stop)
         chosen = better
     return chosen, observed
 

@@ -9,7 +9,7 @@ from planodev.commands import report
 from planodev.gateway import running
 from planodev.look import Context, forget, look
 from planodev.postgres import queries
-from planodev.problems import BadInput, Command, Fix, Problem, Shell
+from planodev.problems import BadInput, Command, Fix, NoEngine, Problem, Shell
 from planodev.project import lock, settings
 from planodev.result import Outcome, Result, counted, number
 from planodev.takeover import leftovers
@@ -41,6 +41,8 @@ def down(context: Context) -> Result:
                 seen.progress.notice(loss)
             delete = _deletes(seen, held, copies)
             stopped = [_stop(one) for one in (seen, *copies)]
+            if unanswered := seen.observed.unanswered:
+                _tell_unanswered(seen, unanswered)
             if delete:
                 _delete(seen, held, copies)
                 lock.discard(context.project)
@@ -76,6 +78,8 @@ def _deletes(seen: Seen, held: str, copies: list[Seen]) -> bool:
 
     """
     options, volume = seen.context.options, seen.observed.volume
+    if seen.observed.unanswered:
+        return False
     if options.get("delete_data"):
         if volume or seen.observed.container or copies:
             _confirm(seen, held, copies)
@@ -126,6 +130,30 @@ def _stop(seen: Seen) -> bool:
     seen.engine.stop(have, seen.deadline.left(settings.STOP_LIMIT))
     seen.progress.done(Outcome("stopped", have.name))
     return True
+
+
+def _tell_unanswered(seen: Seen, question: str) -> None:
+    """Say that the engine could not be asked about the data.
+
+    Raises:
+        NoEngine: the data was to be deleted.
+
+    """
+    text = f"the engine gave no answer to {question}, so the data was not looked for"
+    if not seen.context.options.get("delete_data"):
+        fix = Fix("a volume plugin that hangs is the usual cause: ", Shell("docker plugin ls"))
+        seen.progress.notice(Problem("volumes-unanswered", text, fix))
+        return
+    raise NoEngine(
+        "volumes-unanswered",
+        "nothing was deleted",
+        why=f"{text}; Postgres is stopped",
+        fix=Fix(
+            Shell("docker volume ls"),
+            " has to answer (a volume plugin that hangs?), then ",
+            Command("down", "--delete-data"),
+        ),
+    )
 
 
 def _delete(seen: Seen, held: str, copies: list[Seen]) -> None:

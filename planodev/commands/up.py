@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.look import Context, look, remember
+from planodev.problems import Shell
 from planodev.project import lock, settings
 from planodev.result import Outcome
 
@@ -62,9 +63,15 @@ def bring_up(seen: Seen) -> Result:
     """Adopt or move what the project has elsewhere, start the server, and go on with its files and the proof."""
     from planodev.takeover import adopt, move
 
-    seen = replace(adopt.take_over(seen), config=seen.config, config_change=seen.config_change)
+    adopted, kept = adopt.take_over(seen)
+    seen = replace(adopted, config=seen.config, config_change=seen.config_change)
     with move.moving(seen) as moving:
-        return create_or_start(moving.seen if moving else seen, moving)
+        result = create_or_start(moving.seen if moving else seen, moving)
+    if kept:  # only now: until the proof it may have been the only copy
+        seen.progress.note(
+            f"once you have seen its data here, {Shell('docker rm -v {}', kept)} removes the old container"
+        )
+    return result
 
 
 def create_or_start(seen: Seen, moving: Move | None) -> Result:

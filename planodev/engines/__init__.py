@@ -67,7 +67,10 @@ class Traits:
 
 @dataclass(frozen=True)
 class Container:
-    """A container of ours as the engine shows it now; `plano` is the mode that its addresses were chosen for."""
+    """A container of ours as the engine shows it now.
+
+    `plano` is the mode that its addresses were chosen for, `data_outside` where it has data that is not in its volume.
+    """
 
     id: str
     name: str
@@ -81,6 +84,7 @@ class Container:
     plano: str = ""
     exit_code: int = 0
     oom_killed: bool = False
+    data_outside: str = ""
 
     @classmethod
     def planned(cls, number: str, server: Server) -> Container:
@@ -161,6 +165,8 @@ class Observed:
         taken: names of all containers and volumes that are not this project's, name → whose.
         published: the ports that containers publish, port → whose; None for this project's own.
         projects: the numbers of all projects with data here.
+        copies: names of containers with this project's labels that do not use its volume.
+        unanswered: the question about volumes that the engine gave no answer to in time, "" where it did.
 
     """
 
@@ -170,6 +176,8 @@ class Observed:
     taken: Mapping[str, str] = field(default_factory=dict)
     published: Mapping[int, str | None] = field(default_factory=dict)
     projects: frozenset[str] = frozenset()
+    copies: tuple[str, ...] = ()
+    unanswered: str = ""
 
 
 @dataclass(frozen=True)
@@ -201,28 +209,52 @@ class Server:
 
 @dataclass(frozen=True)
 class Image:
-    """A local image; `major` is that of its PostgreSQL, None where it has none, or nobody asked."""
+    """A local image.
+
+    Args:
+        id: the engine's.
+        major: of its PostgreSQL, None where it has none, or nobody asked.
+        fault: why its data cannot be held by a volume, None where it can, or nobody asked.
+
+    """
 
     id: str
     major: int | None = None
+    fault: str | None = None
 
 
 @dataclass(frozen=True)
 class Storage:
-    """What a volume's data is: its major version, None for none or where nobody asked, and whether it was ever ready.
+    """What a volume's data is. Data that was never ready has no conversations: its first start was interrupted.
 
-    Data that was never ready has no conversations: its first start was interrupted.
+    Args:
+        major: its major version, None where there is none.
+        initialised: whether it was ever ready, by the mark or by what it has.
+        marked: whether it has the mark.
+        elsewhere: where in the volume the data is, where the image would look at another place; else "".
+        lost: whether it was ready once, and nothing is there now.
+
     """
 
     major: int | None
     initialised: bool
+    marked: bool = True
+    elsewhere: str = ""
+    lost: bool = False
 
 
 @dataclass(frozen=True)
 class State:
-    """How a container is now, such as `running`, `exited` or `restarting`."""
+    """How a container is now.
+
+    Args:
+        status: such as `running`, `exited` or `restarting`.
+        restarts: how often the engine has started it again by itself.
+
+    """
 
     status: str
+    restarts: int = 0
 
 
 @dataclass(frozen=True)
@@ -310,8 +342,13 @@ class Engine(Protocol):
     def wording(self) -> Wording:
         """The words for what it has, and the commands that a user may type."""
 
-    def observe(self, project: Project, env_id: str | None) -> Observed:
-        """Look, and change nothing."""
+    def observe(self, project: Project, env_id: str | None, *, to_stop: bool = False) -> Observed:
+        """Look, and change nothing; `to_stop` does without volumes where the engine is slow to say which there are.
+
+        Raises:
+            Conflict: more than one database could be this project's.
+
+        """
 
     def state(self, name: str) -> State | None:
         """Return how a container, by name or id, is now; None where there is none."""
@@ -322,8 +359,8 @@ class Engine(Protocol):
     def logs(self, container: str, lines: int = 0, *, since: str = "") -> Log:
         """Return the last lines of a log, of a container by id or name, or what is new since the mark of an answer."""
 
-    def storage(self, volume: Volume, image: str, *, version: bool = False) -> Storage:
-        """Return what the data in a volume is, with `version` also of which one; `image` is a local one to look by."""
+    def storage(self, volume: Volume, image: str) -> Storage:
+        """Return what the data in a volume is, for a server of this image, a local one."""
 
     def kept_password(self, container: Container) -> str | None:
         """Return the password that the server was created with, None where it can't be read; it need not run."""

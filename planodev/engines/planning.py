@@ -127,3 +127,24 @@ def published_addresses(plano: str, *, native_linux: bool, rootless: bool, gatew
     if plano == "docker" and native_linux and not rootless and gateway:
         return (LOOPBACK, gateway)
     return (LOOPBACK,)
+
+
+def outside_volume(server: Container, data: str) -> Conflict:
+    """Return the error for a server whose data is not in its volume: nothing may replace or remove it.
+
+    Args:
+        server: the container.
+        data: where the data is, "" where that is not known.
+
+    """
+    where = f"it is at `{data}`, and" if data else "the volume is empty, and the data"
+    return Conflict(
+        "data-outside-volume",
+        f"the container `{server.name}` does not keep its data in its volume `{server.volume}`",
+        why=f"{where} would be lost with the container; nothing was changed",
+        fix=Fix(
+            *(f"`docker start {server.name}`, then ", Command("snapshot", "save"), ", "),
+            *(Command("down", "--delete-data"), ", ", Command("up", "--image", "postgres:16"), " and "),
+            *(Command("snapshot", "restore"), " bring its conversations into a volume"),
+        ),
+    )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.background import NotDone, within
 from planodev.deadline import GRACE
 from planodev.engines import hint
-from planodev.postgres import admin, limits, proof
+from planodev.postgres import admin, limits, proof, state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady
@@ -61,6 +62,8 @@ def log_in(database: Database) -> Database:
             _refuse_stopped(seen, database.server)
             next_look = now + LOOK
         time.sleep(POLL)
+    if not database.marked:
+        _refuse_half_made(database)
     prepared = database.prepared or prepare(database)
     prepared.go()
     seen.progress.done(Outcome("updated" if followed else "succeeded", f"login as {seen.user}"))
@@ -83,6 +86,40 @@ def attempt(database: Database) -> Problem | None:
     except psycopg.Error as error:
         return proof.judge(proof.refusal(error), connection)
     return None
+
+
+# Said by the entrypoint of docker-library/postgres, and of the images made from it, at the end of a first start, and at
+# the beginning of every other one.
+_MADE, _MADE_BEFORE = "PostgreSQL init process complete", "Skipping initialization"
+_FIRST_LINES = 5000  # of a log: scripts of an image may say much
+
+
+def _refuse_half_made(database: Database) -> None:
+    """Refuse data whose first start failed or was killed in the middle: a second one skips the rest, and looks well.
+
+    Raises:
+        NotReady: the image's own scripts may have come to no end.
+
+    """
+    seen, engine, server = database.seen, database.seen.engine, database.server
+    state = engine.state(server.id)
+    if database.prepared and not (state and state.restarts):
+        return  # the first start of all
+    log = engine.logs(server.id, _FIRST_LINES).text
+    if _MADE in log or _MADE_BEFORE not in log:
+        return
+    with suppress(AdminFailed):  # planodev's own last step: all before it was done
+        if admin.run(engine, server, state_table.IS_THERE, user=seen.superuser, database=seen.database) == "t":
+            return
+    before = log.partition(_MADE_BEFORE)[0].strip()
+    raise NotReady(
+        "init-failed",
+        "the first start of Postgres came to no end, so its data may be half made",
+        why=end_of(before) or "it was interrupted while the image's own scripts ran",
+        fix=Fix(
+            Command("logs"), " shows how far it came; ", Command("down", "--delete-data"), ", then ", Command("up")
+        ),
+    )
 
 
 def wait_inside(seen: Seen) -> None:
@@ -148,6 +185,11 @@ _DAMAGED = re.compile(
     r"could not locate a valid checkpoint|invalid (?:primary )?checkpoint|incorrect checksum in control file"
     r"|control file .* invalid|could not open file \"(?:global|pg_)|not a valid data directory|PANIC:"
 )
+# What it says, or its image, where nobody has made a database.
+_NOT_MADE = re.compile(
+    r"\"root\" execution of the PostgreSQL server is not permitted|does not know where to find the server config"
+    r"|could not access the server configuration file|could not access directory|initdb: error: "
+)
 _OTHER_MAJOR = re.compile(r"initialized by PostgreSQL version (\d+)")
 
 
@@ -157,6 +199,10 @@ def _way_out(seen: Seen, server: Container, log: str) -> Fix | str:
     other = _OTHER_MAJOR.search(log)
     if other:
         return Fix.template(wording.other_major.format(major=other[1]))
+    if _NOT_MADE.search(log):
+        return Fix(
+            "the image does not make a database; ", Command("up", "--image", "postgres:16"), " takes one that does"
+        )
     if _DAMAGED.search(log) and seen.observed.volume:
         kept = f"the data is damaged: `{hint(wording.damaged, server)}` keeps it for a repair; then "
         return Fix(kept, Command("down", "--delete-data"), " starts over")

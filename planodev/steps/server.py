@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from planodev import look
@@ -38,7 +39,7 @@ def bring_up(seen: Seen, plan: Plan, facts: Survey) -> Database:
         progress.notice(problem)
     if plan.discard:
         seen = _discard(seen)
-    action, port, prepared = plan.action, desired.port, None
+    action, port, prepared, fresh = plan.action, desired.port, None, False
     if action == "start":
         action = _start(seen, desired.port)
     if action == "replace" and seen.observed.container:
@@ -50,7 +51,8 @@ def bring_up(seen: Seen, plan: Plan, facts: Survey) -> Database:
         fresh, seen = seen.observed.volume is None, _seen_again(seen)
         if fresh:
             prepared = prepare(_database(seen, port, plan))
-    database = _database(seen, port, plan, prepared)
+    marked = bool(seen.observed.volume and facts.storage.marked and not plan.discard and not fresh)
+    database = replace(_database(seen, port, plan), prepared=prepared, marked=marked)
     verb = {"start": "started", "create": "created", "replace": "replaced"}.get(action, "unchanged")
     progress.done(Outcome(verb, database.server.name, f"on port {port}"))
     return database
@@ -66,7 +68,7 @@ def explain(seen: Seen, plan: Plan) -> list[str]:
         what = f"DB_HOST becomes `{host_of(seen.mode)}`, and a running Plano has to be started again"
         notes.append(f"switching from `--plano {before}` to `--plano {seen.mode}`: {what}")
     if plan.discard and volume:
-        notes.append(f"{data} `{volume.name}` was never ready (an earlier start was interrupted); recreating it")
+        notes.append(f"{data} `{volume.name}` {plan.discard}; recreating it")
     if plan.action == "replace":
         notes += [f"replacing the {server}, the data is kept: {reason}" for reason in plan.reasons]
     elif plan.action == "create" and plan.reasons and not seen.context.options.get("adopt"):
@@ -160,9 +162,9 @@ def _seen_again(seen: Seen) -> Seen:
     return seen
 
 
-def _database(seen: Seen, port: int, plan: Plan, prepared: Prepared | None = None) -> Database:
+def _database(seen: Seen, port: int, plan: Plan) -> Database:
     assert seen.observed.container  # noqa: S101  it was created or started, or looked as wanted
-    return Database(seen, seen.observed.container, port, plan.password, plan.password_is, prepared=prepared)
+    return Database(seen, seen.observed.container, port, plan.password, plan.password_is)
 
 
 def prepare(database: Database) -> Prepared:

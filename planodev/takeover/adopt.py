@@ -55,6 +55,13 @@ def wanted(seen: Seen) -> Foreign | None:
             why="it has to be there, created by somebody else than planodev, with the data of a PostgreSQL",
             fix=Fix("`docker ps -a` lists the containers; then ", Command("up", "--adopt", "--name", "NAME")),
         )
+    if foreign.fault:
+        raise Conflict(
+            "adopt-not-possible",
+            f"`{foreign.name}` was not adopted: its data cannot be copied as a whole",
+            why=f"{foreign.fault}; nothing was changed",
+            fix=f"`docker exec {foreign.name} pg_dumpall -U {foreign.superuser}` writes the data out",
+        )
     _check_version(seen, foreign)
     _check_names(foreign)
     return foreign
@@ -73,11 +80,11 @@ def _found(seen: Seen, name: str) -> Foreign | None:
     return adopt.find(seen.engine, name)
 
 
-def take_over(seen: Seen) -> Seen:
+def take_over(seen: Seen) -> tuple[Seen, str]:
     """Copy the data of a container made by hand into this project's volume, and its credentials into `.env`.
 
     Returns:
-        The project as it is then.
+        The project as it is then, and the name of the container that keeps the old data, "" where there was none.
 
     Raises:
         PlanodevError: see `wanted`.
@@ -85,7 +92,7 @@ def take_over(seen: Seen) -> Seen:
     """
     foreign = wanted(seen)
     if foreign is None:
-        return seen
+        return seen, ""
     seen.progress.begin(f"Adopting {foreign.name}")
     _write_credentials(seen, foreign)
     volume = seen.observed.volume.name if seen.observed.volume else f"{foreign.name}-data"
@@ -106,14 +113,11 @@ def take_over(seen: Seen) -> Seen:
     from planodev.engines.docker import adopt
 
     size, kept = adopt.take_over(seen.engine, foreign, server, settings.STOP_LIMIT)
-    detail = (
-        f"{size / 1e6:.1f} MB copied; the old container is kept, stopped: {Shell('docker rm -v {}', kept)} removes it"
-    )
+    detail = f"{size / 1e6:.1f} MB copied; the old container is kept, stopped, as `{kept}`"
     seen.progress.done(Outcome("adopted", foreign.name, detail))
     seen.deadline.restart()
-    return look(
-        replace(seen.context, options={**seen.context.options, "adopt": None}), seen.engine, deadline=seen.deadline
-    )
+    options = {**seen.context.options, "adopt": None}
+    return look(replace(seen.context, options=options), seen.engine, deadline=seen.deadline), kept
 
 
 def _check_version(seen: Seen, foreign: Foreign) -> None:

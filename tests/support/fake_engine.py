@@ -131,7 +131,7 @@ class FakeEngine:
         self.changes.append(what)
         self.before.pop(what, lambda: None)()
 
-    def observe(self, project, env_id):
+    def observe(self, project, env_id, *, to_stop=False):
         def related(owner):
             return ownership(project, env_id, owner, original_still_there)
 
@@ -163,7 +163,7 @@ class FakeEngine:
     def logs(self, container, lines=0, *, since=""):
         return Log("" if since else "LOG:  a line of a server's log\n", "end")
 
-    def storage(self, volume, image, *, version=False):
+    def storage(self, volume, image):
         return Storage(self.data[volume.name].major, self.data[volume.name].ready)
 
     def kept_password(self, container):

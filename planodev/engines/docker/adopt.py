@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from planodev.engines.docker import archives
+from planodev.engines.docker import archives, place
 from planodev.engines.docker.client import NOT_FOUND, Refused
 from planodev.engines.docker.engine import DockerEngine
 from planodev.engines.docker.labels import (
@@ -29,14 +29,20 @@ if TYPE_CHECKING:
     from planodev.engines.docker.client import Api
 
 ADOPTS = LABEL + "adopts"
-_PGDATA = "/var/lib/postgresql/data"
+_IMAGE = "planodev-adopts"
+_LINKS = 3  # the exit code of a copy that would not be whole
 # The mark comes last: without it the copy counts as never made, and is made again.
 _COPY = f"""\
 set -e
+link=$(find "$PGDATA/" -type l | head -n 1)
+[ -z "$link" ] || {{ echo "\\`$link\\` leads to data elsewhere, which a copy would not have"; exit {_LINKS}; }}
 find /planodev -mindepth 1 -delete
 mkdir -p "/planodev/$NESTED"
 cp -a "$PGDATA/." "/planodev/$NESTED"
 rm -f "/planodev/$NESTED/postmaster.pid"
+for part in PG_VERSION global/pg_control pg_wal; do
+    [ -s "/planodev/$NESTED/$part" ] || {{ echo "there is no \\`$PGDATA/$part\\`"; exit {_LINKS}; }}
+done
 sync
 touch /planodev/{READY_MARK}
 sync /planodev/{READY_MARK}
@@ -57,6 +63,8 @@ class Foreign:
         database: the first database.
         port: on this machine, None where none is published.
         data: the directory of the data, inside.
+        layered: whether that is in no volume, so that a part of the container itself has it.
+        fault: why it cannot be adopted, None where it can.
         password: of the superuser, None where it can't be read.
 
     """
@@ -69,6 +77,8 @@ class Foreign:
     database: str
     port: int | None
     data: str
+    layered: bool
+    fault: str | None
     password: str | None = field(repr=False)
 
 
@@ -88,7 +98,7 @@ def find(engine: Engine, name: str) -> Foreign | None:
         raise
     config = item["Config"]
     variables = variables_of(config)
-    data = variables.get("PGDATA", _PGDATA)
+    data = place.of_container(item)
     if owner_of(config.get("Labels")):
         return None
     version = archives.read(api, item["Id"], f"{data}/PG_VERSION")
@@ -97,6 +107,9 @@ def find(engine: Engine, name: str) -> Foreign | None:
     password = variables.get("POSTGRES_PASSWORD")
     if not password and "POSTGRES_PASSWORD_FILE" in variables:
         password = (archives.read(api, item["Id"], variables["POSTGRES_PASSWORD_FILE"]) or "").strip()
+    fault = place.fault((api.find_image(config["Image"]) or item)["Config"])
+    if item["State"]["Running"] and archives.read(api, item["Id"], f"{data}/postmaster.pid") is None:
+        fault = f"it runs, and not over the data at `{data}`, where it should be by what it was told"
     user = variables.get("POSTGRES_USER") or "postgres"
     bindings = (item["HostConfig"].get("PortBindings") or {}).get(f"{INSIDE_PORT}/tcp") or []
     return Foreign(
@@ -108,6 +121,8 @@ def find(engine: Engine, name: str) -> Foreign | None:
         database=variables.get("POSTGRES_DB") or user,
         port=int(bindings[0]["HostPort"]) if bindings and bindings[0].get("HostPort") else None,
         data=data,
+        layered=place.layered(item),
+        fault=fault,
         password=password or None,
     )
 
@@ -131,15 +146,17 @@ def take_over(engine: Engine, foreign: Foreign, server: Server, timeout: float) 
         api.unpause(foreign.id)
     api.update_container(foreign.id, restart_policy={"Name": "no"})
     api.stop(foreign.id, timeout=round(timeout))
-    code, said = _copy(api, foreign, server.volume)
+    code, said = _copy(api, foreign, server)
     if code:
+        again = ("restores it; then ", Command("up", "--adopt"), " again")
+        written = Shell("docker exec {} pg_dumpall -U {}", foreign.name, foreign.superuser)
+        dump = ("restores it, and ", written, " writes its data out")
         raise Conflict(
             "adopt-failed",
             f"the data of `{foreign.name}` could not be copied",
             why=said.splitlines()[-1] if said else f"the copy ended with exit code {code}",
             fix=Fix(
-                *("nothing is lost, ", Shell("docker start {}", foreign.name), " restores it; then "),
-                *(Command("up", "--adopt"), " again"),
+                "nothing is lost: ", Shell("docker start {}", foreign.name), " ", *(dump if code == _LINKS else again)
             ),
         )
     aside = f"{foreign.name}-before-planodev-{foreign.id[:6]}"
@@ -147,25 +164,29 @@ def take_over(engine: Engine, foreign: Foreign, server: Server, timeout: float) 
     return int(said.splitlines()[-1]) * 1024, aside
 
 
-def _copy(api: Api, foreign: Foreign, volume: str) -> tuple[int, str]:
+def _copy(api: Api, foreign: Foreign, server: Server) -> tuple[int, str]:
     """Copy the data of a container that is stopped into a volume; returns the exit code and what was printed."""
-    nested = foreign.data.removeprefix("/var/lib/postgresql/") if foreign.data.endswith("/docker") else ""
-    remove_reader(api, volume)
+    below = place.of_image(api.find_image(foreign.image)["Config"]).below
+    remove_reader(api, server.volume)
+    # A container's own files are in no volume: an image of it has them, for as long as the copy takes.
+    image = f"{_IMAGE}:{foreign.id[:12]}" if foreign.layered else foreign.image
+    if foreign.layered:
+        api.commit(foreign.id, *image.split(":"))
     container = api.make_container(
         {
-            "Image": foreign.image,
+            "Image": image,
             "User": "0",
             "Entrypoint": ["sh", "-c", _COPY],
             "Cmd": [],
-            "Env": [f"PGDATA={foreign.data}", f"NESTED={nested}"],
+            "Env": [f"PGDATA={foreign.data}", f"NESTED={below}"],
             "Labels": {PROBE_LABEL: "adopt"},
             "HostConfig": {
                 "NetworkMode": "none",
                 "VolumesFrom": [f"{foreign.id}:ro"],
-                "Binds": [f"{volume}:/planodev"],
+                "Binds": [f"{server.volume}:/planodev"],
             },
         },
-        READER.format(volume),
+        READER.format(server.volume),
     )
     try:
         api.start(container)
@@ -173,3 +194,5 @@ def _copy(api: Api, foreign: Foreign, volume: str) -> tuple[int, str]:
         return code, api.logs(container).decode(errors="replace").strip()
     finally:
         api.remove_container(container, force=True, v=True)
+        if foreign.layered:
+            api.remove_image(image)

@@ -30,14 +30,14 @@ def read(api: Api, container: str, path: str) -> str | None:
         raise Refused(_NO_ARCHIVE, f"what came for `{path}` is no tar archive: {error}") from error
 
 
-def packed(name: str, content: str) -> bytes:
-    """Return an archive with one file that only its owner may read.
+def packed(name: str, content: str, uid: int = 0) -> bytes:
+    """Return an archive with one file that only its owner, a number, may read.
 
     It ends at its end mark, two blocks of zeros. Docker 26 and 28 read up to there, answer, and close where they can't
     drain what follows; `tarfile` pads an archive to 10 kB behind the mark.
     """
     member = tarfile.TarInfo(name)
-    member.size, member.mode = len(content.encode()), 0o400
+    member.size, member.mode, member.uid = len(content.encode()), 0o400, uid
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         archive.addfile(member, io.BytesIO(content.encode()))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planodev import executables, trace
-from planodev.background import begin
+from planodev.background import NotDone, begin, within
 from planodev.engines import (
     Container,
     EngineInfo,
@@ -30,13 +30,13 @@ from planodev.engines import (
     Traits,
     Volume,
     endpoint,
+    planning,
 )
-from planodev.engines.docker import labels, podman, probe, quick
+from planodev.engines.docker import labels, place, podman, probe, quick, whose
 from planodev.engines.docker.client import CONFLICT, NOT_FOUND, PODMAN, Refused
 from planodev.engines.docker.wording import WORDING
 from planodev.postgres import limits
-from planodev.problems import Conflict
-from planodev.project.identity import Project, original_still_there, ownership
+from planodev.problems import Conflict, NoEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,12 +44,22 @@ if TYPE_CHECKING:
     from planodev.deadline import Limit
     from planodev.engines.docker.client import Api
     from planodev.progress import Progress
+    from planodev.project.identity import Project
 
+VOLUMES_LIMIT = 4.0  # seconds for a list of volumes that a server can be stopped without
 # psql ends by itself, also where nobody waits for it any more; an image without coreutils may have no `timeout`. Not by
 # KILL, of which `timeout` dies too: the postmaster, process 1 there, then reaps a killed psql, and takes that for a
 # crash of the server. Source: docker-library/postgres, issue 1349.
 _BOUND = 'command -v timeout >/dev/null && set -- timeout "$PLANODEV_SECONDS"; '
 _PSQL = 'printf %s "$PLANODEV_SQL" | "$@" psql -XAtq -v ON_ERROR_STOP=1'
+# The server's own number of its data must be that of the data in the volume: the first 8 bytes of its control file.
+_ELSEWHERE = 93
+_IN_VOLUME = f"""\
+[ -s "$PLANODEV_DATA/PG_VERSION" ] || exit {_ELSEWHERE}
+there=$(od -An -tu8 -N8 "$PLANODEV_DATA/global/pg_control" | tr -d ' ')
+here=$(psql -XAtqc 'SELECT system_identifier FROM pg_catalog.pg_control_system()') || exit
+[ -z "$there" ] || [ "$there" = "$here" ] || exit {_ELSEWHERE}"""
+_MARK = 'touch "$PLANODEV_MARK" && sync "$PLANODEV_MARK"'
 _ENDED = (124, 143)  # exit codes of what `timeout` has ended, of coreutils and of BusyBox
 
 
@@ -108,46 +118,41 @@ class DockerEngine:
 
     # Looking
 
-    def observe(self, project: Project, env_id: str | None) -> Observed:
+    def observe(self, project: Project, env_id: str | None, *, to_stop: bool = False) -> Observed:
         try:
-            return self._observe(project, env_id)
+            return self._observe(project, env_id, to_stop=to_stop)
         except Refused as error:  # a machine's lists are refused by what stands between, such as a proxy
             from planodev.engines import failures
 
             raise failures.refused(error.text, forbidden=error.forbidden) from error
 
-    def _observe(self, project: Project, env_id: str | None) -> Observed:
+    def _observe(self, project: Project, env_id: str | None, *, to_stop: bool) -> Observed:
         self._listed = self.api.containers(all=True)
-        ours, taken = _sort_containers(self._listed, project, env_id)
-        mounted = labels.mounted_by(ours) if ours else None
-        volume: Volume | None = None
-        namesakes, projects = [], set()
-        for item in self.api.volumes()["Volumes"] or []:
-            owner = labels.owner_of(item["Labels"] or {})
-            taken[item["Name"]] = "a volume has it"
-            if owner is None:
-                continue
-            projects.add(owner.id)
-            found = labels.volume_of(item, owner)
-            related = ownership(project, env_id, owner, original_still_there)
-            # A container tells which volume is in use; without one the labels do.
-            if found.name == mounted or (mounted is None and related == "ours" and volume is None):
-                volume = found
-                del taken[found.name]
-            elif related == "namesake":
-                namesakes.append(found)
+        volumes = self._volumes(patience=VOLUMES_LIMIT if to_stop else None)
+        found = whose.sort(project, env_id, self._listed, volumes)
         return Observed(
-            self._inspect(ours["Id"]) if ours else None,
-            volume,
-            tuple(namesakes),
-            taken,
-            labels.published(self._listed, ours),
-            frozenset(projects),
+            self._inspect(found.container, found.volume) if found.container else None,
+            found.volume,
+            tuple(found.namesakes),
+            found.taken,
+            labels.published(self._listed, found.container),
+            frozenset(found.projects),
+            copies=tuple(found.copies),
+            unanswered="" if volumes is not None else "`GET /volumes`",
         )
 
-    def _inspect(self, number: str) -> Container | None:
+    def _volumes(self, *, patience: float | None) -> list[dict[str, Any]] | None:
+        """Return all volumes; None where a plugin keeps the engine from saying them within `patience` seconds."""
+        if patience is None:
+            return self.api.volumes()["Volumes"] or []
         try:
-            item = self.api.inspect_container(number)
+            return within(patience, self.api.volumes)["Volumes"] or []
+        except (NotDone, NoEngine):
+            return None
+
+    def _inspect(self, listed: dict[str, Any], volume: Volume | None) -> Container | None:
+        try:
+            item = self.api.inspect_container(listed["Id"])
         except Refused as error:
             if error.status != NOT_FOUND:
                 raise
@@ -155,16 +160,17 @@ class DockerEngine:
         owner = labels.owner_of(item["Config"]["Labels"])
         if owner is None:  # we listed it by these labels a moment ago
             raise Conflict("container-changed", f"the container `{item['Name']}` lost its labels")
-        return labels.container_of(item, owner)
+        name = volume.name if volume else next(iter(sorted(labels.volumes_of(item))), None)
+        return labels.container_of(item, owner, name, place.outside(item, name))
 
     def state(self, name: str) -> State | None:
         try:
-            state = self.api.inspect_container(name)["State"]
+            found = self.api.inspect_container(name)
         except Refused as error:
             if error.status != NOT_FOUND:
                 raise
             return None
-        return State(state["Status"])
+        return State(found["State"]["Status"], int(found.get("RestartCount") or 0))
 
     def other(self, name: str, command: list[str]) -> Other | None:
         try:
@@ -190,10 +196,10 @@ class DockerEngine:
         mark = max((moment for moment, _ in new), default=since or "0")
         return Log("".join(f"{line}\n" for _, line in shown), mark)
 
-    def storage(self, volume: Volume, image: str, *, version: bool = False) -> Storage:
+    def storage(self, volume: Volume, image: str) -> Storage:
         from planodev.engines.docker import storage
 
-        return storage.look_into(self.api, volume.name, image, version=version)
+        return storage.look_into(self.api, volume.name, image)
 
     def kept_password(self, container: Container) -> str | None:
         from planodev.engines.docker import archives, server
@@ -208,7 +214,7 @@ class DockerEngine:
             return Image(str(found["Id"]))
         from planodev.engines.docker import image
 
-        return Image(str(found["Id"]), image.major_of(self.api, name, found))
+        return Image(str(found["Id"]), image.major_of(self.api, name, found), place.fault(found["Config"]))
 
     def addresses(self, plano: str, image: str) -> tuple[str, ...]:
         from planodev.engines.docker import network
@@ -307,17 +313,32 @@ class DockerEngine:
         variables = {**env, "PLANODEV_SQL": script, "PLANODEV_SECONDS": str(math.ceil(seconds))}
         command = _PSQL
         if ready:
-            mount = labels.mount_of(self.api.inspect_container(number))
-            variables["PLANODEV_MARK"] = f"{mount['Destination']}/{labels.READY_MARK}"
-            command = f'touch "$PLANODEV_MARK" && sync "$PLANODEV_MARK" && {command}'
+            data, mark = self._places(where)
+            variables |= {"PLANODEV_DATA": data, "PLANODEV_MARK": mark}
+            command = f"{_IN_VOLUME}; {_MARK} && {_PSQL}"
         try:
             code, out, err = self.api.exec_run(number, ["sh", "-c", _BOUND + command], variables, go)
         except Refused as error:
             if error.status != CONFLICT or isinstance(where, Probe):
                 raise
             return Output(1, "", error.text)  # the server has stopped, or was paused
+        if code == _ELSEWHERE and isinstance(where, Container):
+            raise planning.outside_volume(where, "")
         said = limits.silent(seconds) if code in _ENDED else err.decode(errors="replace")
         return Output(code, out.decode(errors="replace"), said)
+
+    def _places(self, server: Container | Probe) -> tuple[str, str]:
+        """Return where a server has its data, and the mark, through the mount of its volume.
+
+        Raises:
+            Conflict: the data is not there.
+
+        """
+        assert isinstance(server, Container)  # noqa: S101  nothing else has data
+        item = self.api.inspect_container(server.id)
+        if apart := place.outside(item, server.volume):
+            raise planning.outside_volume(server, apart)
+        return place.of_container(item), f"{labels.mount_of(item, server.volume)}/{labels.READY_MARK}"
 
     def prepare(self, image: str, mode: str, life: float) -> None:
         if mode == "docker":
@@ -333,22 +354,3 @@ class DockerEngine:
     def close(self) -> None:
         if self._probe:
             self._probe.end()
-
-
-def _sort_containers(
-    listed: list[dict[str, Any]], project: Project, env_id: str | None
-) -> tuple[dict[str, Any] | None, dict[str, str]]:
-    """Return this project's container, and the names of all others with whose they are."""
-    ours: dict[str, Any] | None = None
-    taken: dict[str, str] = {}
-    for item in listed:
-        owner = labels.owner_of(item["Labels"])
-        if owner and labels.PROBE_LABEL not in item["Labels"]:
-            if ownership(project, env_id, owner, original_still_there) == "ours" and ours is None:
-                ours = item
-                continue
-            whose = f"planodev made it for `{owner.path}`"
-        else:
-            whose = "it was not made by planodev"
-        taken.update({name.lstrip("/"): f"a container has it, {whose}" for name in item["Names"] or []})
-    return ours, taken

@@ -29,16 +29,16 @@ def databases(api: Api) -> list[Held]:
         if owner and labels.PROBE_LABEL not in item["Labels"]:
             with suppress(Refused):  # it has gone meanwhile
                 servers[item["Id"]] = (owner, api.inspect_container(item["Id"]))
-    mounted = {labels.mounted_by(server): server for _, server in servers.values()}
+    mounted = {name: server for _, server in servers.values() for name in labels.volumes_of(server)}
     volumes = [item for item in api.volumes()["Volumes"] or [] if labels.owner_of(item["Labels"])]
     sizes = _sizes(api) if volumes else {}
     found = []
     for item in volumes:
         name, owner = item["Name"], labels.owner_of(item["Labels"])
         assert owner  # noqa: S101  see above
-        found.append(_held(owner, name, mounted.pop(name, None), sizes.get(name)))
-    without = {id(server) for server in mounted.values()}
-    return found + [_held(owner, "", server, None) for owner, server in servers.values() if id(server) in without]
+        found.append(_held(owner, name, mounted.get(name), sizes.get(name)))
+    ours = {item["Name"] for item in volumes}
+    return found + [_held(owner, "", one, None) for owner, one in servers.values() if not ours & labels.volumes_of(one)]
 
 
 def _held(owner: Any, place: str, server: dict[str, Any] | None, size: int | None) -> Held:  # noqa: ANN401

@@ -44,8 +44,8 @@ def is_of(owner: Owner, labels: Mapping[str, str]) -> bool:
     return labels.get(LABEL + "project") == owner.id
 
 
-def container_of(item: Mapping[str, Any], owner: Owner) -> Container:
-    """Return a container by what the engine tells of it alone."""
+def container_of(item: Mapping[str, Any], owner: Owner, volume: str | None, outside: str) -> Container:
+    """Return a container by what the engine tells of it alone, with its volume, and where else it has data."""
     bindings = (item["HostConfig"]["PortBindings"] or {}).get(f"{INSIDE_PORT}/tcp") or []
     labels, state = item["Config"]["Labels"], item["State"]
     return Container(
@@ -56,11 +56,12 @@ def container_of(item: Mapping[str, Any], owner: Owner) -> Container:
         image_id=item["Image"],
         port=int(bindings[0]["HostPort"]) if bindings else None,
         addresses=tuple(b["HostIp"] for b in bindings),
-        volume=mounted_by(item),
+        volume=volume,
         owner=owner,
         plano=labels.get(LABEL + "plano", ""),
         exit_code=state.get("ExitCode", 0),
         oom_killed=state.get("OOMKilled", False),
+        data_outside=outside,
     )
 
 
@@ -71,15 +72,15 @@ def volume_of(item: Mapping[str, Any], owner: Owner) -> Volume:
     return Volume(item["Name"], owner, **known)
 
 
-def mounted_by(item: Mapping[str, Any]) -> str | None:
-    """Return the volume that a container has its data in."""
-    mount = mount_of(item)
-    return str(mount["Name"]) if mount.get("Type") == "volume" else None
+def volumes_of(item: Mapping[str, Any]) -> set[str]:
+    """Return the names of the volumes that a container mounts."""
+    return {str(mount["Name"]) for mount in item["Mounts"] if mount.get("Type") == "volume" and mount.get("Name")}
 
 
-def mount_of(item: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the mount of the data, empty where there is none."""
-    return next((m for m in item["Mounts"] if m["Destination"].startswith("/var/lib/postgresql")), {})
+def mount_of(item: Mapping[str, Any], volume: str | None) -> str:
+    """Return where a container has a volume, "" where it has not."""
+    mounts = (mount for mount in item["Mounts"] if mount.get("Name") == volume)
+    return next((str(mount["Destination"]) for mount in mounts), "")
 
 
 def variables_of(config: Mapping[str, Any]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from planodev.engines import Container, NameTaken, PortTaken, Server, ports
-from planodev.engines.docker import archives, podman
+from planodev.engines.docker import archives, place, podman, storage
 from planodev.engines.docker.client import CONFLICT, Refused
 from planodev.engines.docker.labels import INSIDE_PORT, is_of, labels_of
 
@@ -24,11 +24,12 @@ def create(api: Api, server: Server, *, on_podman: bool) -> None:
         PortTaken: another has the port.
 
     """
-    labels = labels_of(server)
-    config = _config(server, labels, api.find_image(server.image))
+    labels, image = labels_of(server), api.find_image(server.image)["Config"]
+    config = _config(server, labels, place.of_image(image))
     # The engine hands out a volume that is there as if it were new: another project may have just made it.
     if not is_of(server.owner, api.make_volume(server.volume, labels)):
         raise NameTaken(f"the volume `{server.volume}` is another project's")
+    uid = storage.give(api, server.volume, server.image, image.get("User") or "")
     try:
         container = api.make_container(config, server.name)
     except Refused as error:
@@ -37,7 +38,7 @@ def create(api: Api, server: Server, *, on_podman: bool) -> None:
         raise
     try:
         # A file instead of a variable: the password stays out of what `docker inspect` shows.
-        packed = archives.packed(PASSWORD_FILE.rsplit("/", 1)[1], server.password)
+        packed = archives.packed(PASSWORD_FILE.rsplit("/", 1)[1], server.password, uid)
         api.put_files(container, "/etc", packed)
         start(api, Container.planned(container, server), on_podman=on_podman)
     except Exception:
@@ -49,11 +50,8 @@ def create(api: Api, server: Server, *, on_podman: bool) -> None:
         raise
 
 
-def _config(server: Server, labels: dict[str, str], image: dict[str, Any]) -> dict[str, Any]:
+def _config(server: Server, labels: dict[str, str], there: place.Place) -> dict[str, Any]:
     """Return the Engine API's description of the container."""
-    declared = (image["Config"].get("Volumes") or {}).keys()
-    # postgres:18 moved its data one level down and declares the parent.
-    target = "/var/lib/postgresql" if "/var/lib/postgresql" in declared else "/var/lib/postgresql/data"
     inside = f"{INSIDE_PORT}/tcp"
     bindings = [{"HostIp": ip, "HostPort": str(server.port)} for ip in server.addresses]
     return {
@@ -63,13 +61,14 @@ def _config(server: Server, labels: dict[str, str], image: dict[str, Any]) -> di
             f"POSTGRES_USER={server.superuser}",
             f"POSTGRES_DB={server.database}",
             f"POSTGRES_PASSWORD_FILE={PASSWORD_FILE}",
+            f"PGDATA={there.data}",
         ],
         "ExposedPorts": {inside: {}},
         "HostConfig": {
             # Where Plano's own container is, with the name that Plano uses: a proof from inside goes the same way.
             "NetworkMode": "bridge",
             "ExtraHosts": ["host.docker.internal:host-gateway"],
-            "Binds": [f"{server.volume}:{target}"],
+            "Binds": [f"{server.volume}:{there.mount}"],
             "PortBindings": {inside: bindings} if bindings else {},
             "RestartPolicy": {"Name": "unless-stopped"},
         },

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import posixpath
+from typing import TYPE_CHECKING, Any
 
 from planodev.engines import Storage, planning
-from planodev.engines.docker import archives
+from planodev.engines.docker import archives, place
 from planodev.engines.docker.client import NOT_FOUND, Refused
-from planodev.engines.docker.labels import READY_MARK
-from planodev.problems import Conflict, Fix, Shell
+from planodev.engines.docker.labels import PROBE_LABEL, READY_MARK
+from planodev.problems import BadInput, Command, Conflict, Fix, Shell
 
 if TYPE_CHECKING:
     from planodev.engines.docker.client import Api
@@ -17,44 +18,111 @@ if TYPE_CHECKING:
 # is found by its name, and removed before the next one begins.
 READER = "planodev-look-into-{}"
 _DATA = "/planodev-data"
-_VERSIONS = ("PG_VERSION", *(f"{major}/docker/PG_VERSION" for major in range(18, 30)))
+_VERSION = "PG_VERSION"
+# Where else an image may have put its data: from postgres:18 on it is a level or two down.
+_OTHER = ("", *(f"{major}/docker" for major in range(18, 30)))
 
 
-def look_into(api: Api, volume: str, image: str, *, version: bool) -> Storage:
-    """Look at the files of a volume, through a container that is started only where the mark is missing."""
-    config = {"Image": image, "Entrypoint": ["true"], "HostConfig": {"Binds": [f"{volume}:{_DATA}:ro"]}}
+def look_into(api: Api, volume: str, image: str) -> Storage:
+    """Look at the files of a volume, through a container that is started only where what belongs there is missing."""
     remove_reader(api, volume)
-    container = api.make_container(config, READER.format(volume))
+    container = api.make_container(_reader(volume, image, ["true"]), READER.format(volume))
     try:
         marked = archives.read(api, container, f"{_DATA}/{READY_MARK}") is not None
-        texts = (archives.read(api, container, f"{_DATA}/{name}") for name in (_VERSIONS if version else ()))
-        found = next((text.strip() for text in texts if text is not None), "")
+        wanted = place.of_image(api.find_image(image)["Config"]).below
+        texts = ((at, archives.read(api, container, posixpath.join(_DATA, at, _VERSION))) for at in (wanted, *_OTHER))
+        at, version = next(((at, text.strip()) for at, text in texts if text is not None), ("", ""))
     finally:
         api.remove_container(container, force=True, v=True)
-    major = int(found) if found.isdigit() else None
-    return Storage(major, initialised=marked or _has_tables(api, volume, image))
+    files = _files(api, volume, image) if not (marked and version) else []
+    if not version:  # no place that is known
+        at = next((file.removesuffix(_VERSION).strip("/") for file in files if file.endswith(f"/{_VERSION}")), wanted)
+    return Storage(
+        int(version) if version.isdigit() else None,
+        initialised=marked or any(map(_is_table, files)),
+        marked=marked,
+        elsewhere=f"/{at}" if at != wanted else "",
+        lost=marked and not version and not files,
+    )
 
 
-def _has_tables(api: Api, volume: str, image: str) -> bool:
-    """Say whether somebody made a table in it, whatever became of the mark."""
-    remove_reader(api, volume)
-    command = ["find", _DATA, "-type", "f", "-path", "*/base/*", "-name", "[1-9]*"]
-    config = {
+def _reader(volume: str, image: str, command: list[str]) -> dict[str, Any]:
+    return {
         "Image": image,
         "User": "0",
         "Entrypoint": command,
         "Cmd": [],
+        "Labels": {PROBE_LABEL: "look"},
         "HostConfig": {"Binds": [f"{volume}:{_DATA}:ro"], "NetworkMode": "none"},
     }
-    container = api.make_container(config, READER.format(volume))
+
+
+def _files(api: Api, volume: str, image: str) -> list[str]:
+    """Return the paths of what only a PostgreSQL leaves there: versions, and tables whatever became of the mark."""
+    remove_reader(api, volume)
+    tables = ["-path", "*/base/*", "-name", "[1-9]*"]
+    command = [
+        "find",
+        _DATA,
+        "-type",
+        "f",
+        "(",
+        *tables,
+        "-o",
+        "-name",
+        _VERSION,
+        ")",
+        "!",
+        "-path",
+        f"*/base/*/{_VERSION}",
+    ]
+    container = api.make_container(_reader(volume, image, command), READER.format(volume))
     try:
         api.start(container)
         api.wait(container, timeout=60)
-        names = api.logs(container).decode(errors="replace").splitlines()
+        lines = api.logs(container).decode(errors="replace").splitlines()
     finally:
         api.remove_container(container, force=True, v=True)
-    numbers = (name.rsplit("/", 1)[1] for name in names if "/" in name)
-    return any(number.isdigit() and int(number) >= planning.FIRST_OWN for number in numbers)
+    return [line.removeprefix(_DATA) for line in lines if line.startswith(_DATA)]
+
+
+def _is_table(file: str) -> bool:
+    number = file.rsplit("/", 1)[1]
+    return number.isdigit() and int(number) >= planning.FIRST_OWN
+
+
+_GIVE = """\
+if [ -z "$(ls -A "$0")" ]; then chown "$1" "$0" && chmod 700 "$0" || exit; fi
+exec id -u "${1%%:*}"
+"""
+
+
+def give(api: Api, volume: str, image: str, user: str) -> int:
+    """Hand a volume that is empty to the user whom an image runs as, who else could not write there.
+
+    Returns the user's number; the images that run as root hand over by themselves.
+    """
+    if user.partition(":")[0] in ("", "0", "root"):
+        return 0
+    remove_reader(api, volume)
+    config = _reader(volume, image, ["sh", "-c", _GIVE, _DATA, user])
+    config["HostConfig"]["Binds"] = [f"{volume}:{_DATA}"]
+    container = api.make_container(config, READER.format(volume))
+    try:
+        api.start(container)
+        code = api.wait(container, timeout=60)["StatusCode"]
+        said = api.logs(container).decode(errors="replace").strip()
+    finally:
+        api.remove_container(container, force=True, v=True)
+    number = user.partition(":")[0] if code and user.partition(":")[0].isdigit() else said
+    if not number.isdigit():
+        raise BadInput(
+            "image-not-usable",
+            f"the image `{image}` can't be used",
+            why=f"it runs as `{user}`, who cannot be given the volume: {said}",
+            fix=Fix(Command("up", "--image", "postgres:16")),
+        )
+    return int(number)
 
 
 def remove_reader(api: Api, volume: str) -> None:

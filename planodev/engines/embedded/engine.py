@@ -136,7 +136,8 @@ class EmbeddedEngine:
 
     # Looking
 
-    def observe(self, project: Project, env_id: str | None) -> Observed:
+    def observe(self, project: Project, env_id: str | None, *, to_stop: bool = False) -> Observed:
+        del to_stop
         ours: tuple[DataDirectory, Labels] | None = None
         namesakes, projects = [], set()
         directories.refuse_another_users(env_id)
@@ -202,11 +203,12 @@ class EmbeddedEngine:
             f"{found.st_ino}:{start + len(whole)}",
         )
 
-    def storage(self, volume: Volume, image: str, *, version: bool = False) -> Storage:
-        del image, version
+    def storage(self, volume: Volume, image: str) -> Storage:
+        del image
         directory = self._of(volume.name)
         major = directory.major() or ""
-        return Storage(int(major) if major.isdigit() else None, initialised=directory.was_ready)
+        number = int(major) if major.isdigit() else None
+        return Storage(number, initialised=directory.was_ready, marked=directory.ready.exists())
 
     def kept_password(self, container: Container) -> str | None:
         try:

@@ -1,0 +1,109 @@
+"""Whose the containers and volumes of an engine are.
+
+Labels alone say little: `docker commit` copies a container's into an image, and from there into every container of it,
+and a Compose file may repeat them. So a container is this project's where it has the project's labels *and* mounts a
+volume that has them too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from planodev.engines.docker import labels
+from planodev.problems import Conflict
+from planodev.project.identity import original_still_there, ownership
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from planodev.engines import Volume
+    from planodev.project.identity import Project
+
+Item = dict[str, Any]
+
+
+@dataclass
+class Found:
+    """What a list of containers and one of volumes have for a project; see `planodev.engines.Observed`."""
+
+    container: Item | None = None
+    volume: Volume | None = None
+    copies: list[str] = field(default_factory=list)
+    namesakes: list[Volume] = field(default_factory=list)
+    taken: dict[str, str] = field(default_factory=dict)
+    projects: set[str] = field(default_factory=set)
+
+
+def sort(project: Project, env_id: str | None, containers: Sequence[Item], volumes: Sequence[Item] | None) -> Found:
+    """Sort what an engine lists by whose it is.
+
+    Args:
+        project: the directory.
+        env_id: the number in its `.env`.
+        containers: all of them.
+        volumes: all of them; None where the engine does not say, and a container's labels have to do.
+
+    Raises:
+        Conflict: more than one container, or volume, is this project's by all that can be seen.
+
+    """
+    found = Found()
+    ours = _sort_volumes(found, project, env_id, volumes or [])
+    names = {volume.name for volume in ours}
+    mine = []
+    for item in containers:
+        owner = labels.owner_of(item["Labels"])
+        if owner is None or labels.PROBE_LABEL in item["Labels"]:
+            whose = "it was not made by planodev"
+        elif ownership(project, env_id, owner, original_still_there) != "ours":
+            whose = f"planodev made it for `{owner.path}`"
+        elif names & labels.volumes_of(item) if volumes is not None else labels.volumes_of(item):
+            mine.append(item)
+            continue
+        else:
+            whose = "it has this project's labels, but not its volume"
+            found.copies.append(_name(item))
+        found.taken.update({name.lstrip("/"): f"a container has it, {whose}" for name in item["Names"] or []})
+    if len(mine) > 1:
+        raise _ambiguous("containers", sorted(map(_name, mine)), "docker ps -a --no-trunc --filter label", project)
+    if len(ours) > 1:
+        raise _ambiguous("volumes", sorted(names), "docker volume ls --filter label", project)
+    found.container, found.volume = next(iter(mine), None), next(iter(ours), None)
+    return found
+
+
+def _sort_volumes(found: Found, project: Project, env_id: str | None, volumes: Sequence[Item]) -> list[Volume]:
+    """Sort the volumes; returns those of this project, where some have the number of its `.env` those alone."""
+    ours = []
+    for item in volumes:
+        owner = labels.owner_of(item["Labels"] or {})
+        found.taken[item["Name"]] = "a volume has it"
+        if owner is None:
+            continue
+        found.projects.add(owner.id)
+        volume = labels.volume_of(item, owner)
+        related = ownership(project, env_id, owner, original_still_there)
+        if related == "ours":
+            ours.append(volume)
+        elif related == "namesake":
+            found.namesakes.append(volume)
+    ours = [volume for volume in ours if volume.owner.id == env_id] or ours
+    for volume in ours:
+        del found.taken[volume.name]
+    return ours
+
+
+def _name(item: Mapping[str, Any]) -> str:
+    return str((item["Names"] or [item["Id"][:12]])[0]).lstrip("/")
+
+
+def _ambiguous(what: str, names: list[str], listing: str, project: Project) -> Conflict:
+    command = {"containers": "docker rm", "volumes": "docker volume rm"}[what]
+    return Conflict(
+        "two-databases",
+        f"{len(names)} {what} say that they are this project's: {', '.join(f'`{name}`' for name in names)}",
+        why="one is a copy, with the labels of the other; planodev cannot tell which has the conversations, and "
+        "touched none of them",
+        fix=f"look into each (`{listing}={labels.LABEL}path={project.path}` lists them), then `{command}` the copy",
+    )

@@ -1,0 +1,142 @@
+"""Labels are copied by `docker commit` and in Compose files: what has them is not therefore this project's."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.support.docker_proxy import gate
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture
+def up(project):
+    project("up")
+    project.store("kept")
+    return project
+
+
+@pytest.fixture
+def copied(api, up, stranger):
+    """Make a container with all labels of the project's, and with these mounts."""
+    labels = up.container()["Config"]["Labels"]
+
+    def make(*binds, **config):
+        name = f"copy-{os.urandom(4).hex()}"
+        stranger(name, Labels=labels, HostConfig={"Binds": list(binds)}, **config)
+        return name
+
+    return make
+
+
+def mend(up, api):
+    """Remove the project's own container: what is left is its volume, and the copy."""
+    api.remove_container(up.status()["container"], force=True, v=True)
+
+
+def test_a_container_of_an_image_that_was_committed_is_left_alone(up, api, stranger):
+    own = up.status()["container"]
+    image = api.commit(own, "planodev-test/committed", os.urandom(4).hex())["Id"]
+    name = f"copy-{os.urandom(4).hex()}"
+    copy = stranger(name, Image=image)
+    try:
+        assert up.status()["container"] == own
+        assert "unchanged" in up("up").err
+        up("down", "--keep-data")
+        assert api.inspect_container(copy)["State"]["Running"]
+        up("up")
+        mend(up, api)
+        assert up.status()["container"] is None
+        up("up")
+        assert up.stored() == ["kept"]
+        up("down", "--delete-data", "--yes")
+        assert api.inspect_container(copy)["State"]["Running"]
+        refused = up("up", "--json", code=4)
+        assert refused.error == "container-without-volume"
+        assert name in refused.json["error"]["message"]
+        up("up", "--name", f"own-{os.urandom(4).hex()}")
+        assert up.stored() == []
+    finally:
+        api.remove_container(copy, force=True, v=True)
+        api.remove_image(image, force=True)
+
+
+@pytest.mark.parametrize("command", [("up",), ("up", "--dry-run"), ("status",), ("down", "--keep-data"), ("verify",)])
+def test_two_containers_over_its_volume_are_a_conflict_and_none_is_touched(up, snapshot, copied, command):
+    own = up.status()
+    copy = copied(f"{own['volume']}:/var/lib/postgresql/data")
+    before = snapshot(own["container"], copy)
+    refused = up(*command, "--json", code=4)
+    assert refused.error == "two-databases"
+    assert own["container"] in refused.json["error"]["message"]
+    assert copy in refused.json["error"]["message"]
+    assert snapshot(own["container"], copy) == before
+
+
+def test_a_volume_with_copied_labels_is_a_conflict_whoever_uses_it(up, api, copied, snapshot):
+    own = up.status()
+    labels = api.inspect_volume(own["volume"])["Labels"]
+    other = f"copy-{os.urandom(4).hex()}"
+    api.create_volume(other, labels=labels)
+    copy = copied(f"{other}:/var/lib/postgresql/data")
+    for removed in (False, True):
+        if removed:
+            api.remove_container(own["container"], force=True, v=True)
+        before = snapshot(copy)
+        refused = up("up", "--json", code=4)
+        assert refused.error == "two-databases"
+        assert snapshot(copy) == before
+    api.remove_container(copy, force=True)
+    refused = up("up", "--json", code=4)
+    assert other in refused.json["error"]["message"]
+    assert own["volume"] in refused.json["error"]["message"]
+    api.remove_volume(other)
+    up("up")
+    assert up.stored() == ["kept"]
+
+
+def test_a_container_that_has_a_volume_without_labels_is_never_replaced(up, api, copied, snapshot):
+    """As after a volume was brought back by hand, without its labels."""
+    own = up.status()
+    mend(up, api)
+    api.remove_volume(own["volume"])
+    api.create_volume(own["volume"])
+    copy = copied(f"{own['volume']}:/var/lib/postgresql/data")
+    before = snapshot(copy)
+    assert up("up", "--json", code=4).error == "container-without-volume"
+    assert snapshot(copy) == before
+    api.remove_container(copy, force=True)
+    api.remove_volume(own["volume"])
+
+
+@pytest.mark.parametrize("also", [False, True])
+def test_down_stops_the_server_while_the_engine_lists_no_volumes(up, also):
+    """As a volume plugin that hangs has it: `GET /volumes` gets no answer."""
+    import threading
+    import time
+
+    hung = threading.Event()
+
+    def hang(method, path):
+        if path.startswith("/volumes"):
+            hung.wait(60)
+
+    with gate(up.path.parent, before=hang) as url:
+        began = time.monotonic()
+        done = up(
+            "down", *(("--delete-data", "--yes") if also else ("--keep-data",)), "--json", code=None, DOCKER_HOST=url
+        )
+        assert time.monotonic() - began < 15
+        hung.set()
+    if also:
+        assert (done.code, done.error) == (3, "volumes-unanswered")
+        assert "nothing was deleted" in done.json["error"]["message"]
+    else:
+        assert done.code == 0
+        assert [one["code"] for one in done.json["warnings"]] == ["volumes-unanswered"]
+        assert done.json["data"]["stopped"] is True
+    assert up.status()["state"] == "stopped"
+    up("up")
+    assert up.stored() == ["kept"]

@@ -1,0 +1,309 @@
+"""Where an image keeps its data: in the project's volume, or not at all; and data made by hand is copied as a whole."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import tarfile
+
+import docker
+import pytest
+
+from planodev.postgres import proof, state_table
+from planodev.postgres.connection import Connection
+from tests.support.docker_objects import make_image
+from tests.support.ports import free_port
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.docker
+
+ELSEWHERE = "/home/postgres/pgdata/data"
+
+
+def program(name, text):
+    """Return a tar archive with one program."""
+    packed, content = io.BytesIO(), f"#!/bin/bash\n{text}\n".encode()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        member = tarfile.TarInfo(name)
+        member.size, member.mode = len(content), 0o755
+        archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+# Whatever its configuration says, its server has its data in the container itself.
+LIAR = program("liar", "export PGDATA=/elsewhere\nexec docker-entrypoint.sh postgres")
+
+
+@pytest.fixture
+def image(api):
+    return lambda *changes, **more: make_image(api, "planodev-test/data", os.urandom(4).hex(), *changes, **more)
+
+
+def read_volume(api, volume, path):
+    """Return a file of a volume as text, seen through nothing but the volume."""
+    number = api.create_container_from_config(
+        {"Image": "postgres:16", "Entrypoint": ["cat", f"/v/{path}"], "HostConfig": {"Binds": [f"{volume}:/v:ro"]}}
+    )["Id"]
+    try:
+        api.start(number)
+        api.wait(number, timeout=60)
+        return api.logs(number, stderr=False).decode()
+    finally:
+        api.remove_container(number, force=True, v=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "below"),
+    [
+        ((f"ENV PGDATA={ELSEWHERE}",), ""),
+        ((f"ENV PGDATA={ELSEWHERE}", 'VOLUME ["/home/postgres/pgdata"]'), "data/"),
+        ((f"ENV PGDATA={ELSEWHERE}", "USER postgres"), ""),
+        ((f"ENV PGDATA={ELSEWHERE}", 'VOLUME ["/home/postgres/pgdata"]', "USER postgres"), "data/"),
+        (("USER postgres",), ""),
+        (('CMD ["postgres", "-D", "/srv/db"]', "ENV PGDATA=/srv/db"), ""),
+    ],
+)
+def test_the_volume_is_where_the_image_keeps_its_data(project, api, image, changes, below):
+    project("up", "--image", image(*changes))
+    project.store("kept")
+    status = project.status()
+    assert read_volume(api, status["volume"], f"{below}PG_VERSION") == "16\n"
+    api.remove_container(status["container"], force=True, v=True)
+    project("up")
+    assert project.stored() == ["kept"]
+    anonymous = [v for v in project.container()["Mounts"] if v["Type"] == "volume" and v["Name"] != status["volume"]]
+    if "VOLUME" in changes[-1]:
+        assert not [mount for mount in anonymous if mount["Destination"].startswith("/home")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        (('VOLUME ["/var/lib/postgresql/data/pg_wal"]',), "/var/lib/postgresql/data/pg_wal"),
+        ((f"ENV PGDATA={ELSEWHERE}", f'VOLUME ["{ELSEWHERE}/base/"]'), f"{ELSEWHERE}/base"),
+        (("ENV PGDATA=data",), "`data`"),
+        (("ENV PGDATA=/",), "`/`"),
+        (("ENV PGDATA=/srv/a:b",), "/srv/a:b"),
+    ],
+)
+def test_an_image_whose_data_no_volume_can_hold_is_refused_before_anything_is_touched(
+    project, image, snapshot, changes, why
+):
+    name, before = image(*changes), snapshot()
+    refused = project("up", "--image", name, "--json", code=2)
+    assert refused.error == "image-not-usable"
+    assert why in refused.json["error"]["why"]
+    assert (snapshot(), list(project.path.iterdir())) == (before, [])
+
+
+def test_a_first_start_beside_the_volume_is_never_called_ready(project, api, image):
+    liar = image('ENTRYPOINT ["/opt/liar"]', content=LIAR)
+    for _ in range(2):
+        refused = project("up", "--image", liar, "--json", code=4)
+        assert refused.error == "data-outside-volume"
+    project("up", "--image", "postgres:16")
+    assert project.stored() == []
+
+
+def test_a_server_that_does_not_use_the_data_in_the_volume_is_refused_and_the_data_is_kept(project, image):
+    project("up")
+    project.store("kept")
+    refused = project("up", "--image", image('ENTRYPOINT ["/opt/liar"]', content=LIAR), "--json", code=4)
+    assert refused.error == "data-outside-volume"
+    project("up", "--image", "postgres:16")
+    assert project.stored() == ["kept"]
+
+
+def test_an_image_that_looks_at_another_place_of_the_volume_is_refused(project, image, snapshot):
+    project("up")
+    project.store("kept")
+    deeper = image("ENV PGDATA=/var/lib/postgresql/data/inner", 'VOLUME ["/var/lib/postgresql/data"]')
+    before = snapshot()
+    refused = project("up", "--image", deeper, "--json", code=4)
+    assert refused.error == "data-at-another-place"
+    assert snapshot() == before
+    project("up", "--image", "postgres:16")
+    assert project.stored() == ["kept"]
+
+
+@pytest.mark.parametrize("changes", [('ENTRYPOINT ["postgres"]',), ('ENTRYPOINT ["postgres"]', "USER postgres")])
+def test_an_image_that_makes_no_database_is_refused_with_what_mends_it(project, image, changes):
+    refused = project("up", "--image", image("CMD []", *changes), "--json", code=6)
+    assert refused.error == "server-stopped"
+    assert "up --image postgres:16`" in refused.json["error"]["fix"]
+    project("up", "--image", "postgres:16")
+
+
+def test_an_image_whose_entrypoint_is_gone_is_refused_and_mended_by_another(project, image):
+    refused = project("up", "--image", image('ENTRYPOINT ["gone.sh"]'), "--json", code=2)
+    assert refused.error == "image-cannot-start"
+    assert "gone.sh" in refused.json["error"]["why"]
+    project("up", "--image", "postgres:16")
+
+
+SCRIPT = "docker-entrypoint-initdb.d/10-tables.sh"
+
+
+def script(text):
+    return program(SCRIPT, f"psql -U $POSTGRES_USER -d $POSTGRES_DB -c 'CREATE TABLE half (n int)'\n{text}")
+
+
+def test_scripts_of_the_image_that_fail_are_told_until_they_are_mended(project, image):
+    failing = image(content=script("exit 3"), place="/")
+    for _ in range(2):
+        refused = project("up", "--image", failing, "--json", code=6)
+        assert refused.error in ("init-failed", "server-stopped")
+    assert refused.error == "init-failed"
+    project("down", "--delete-data", "--yes")
+    project("up", "--image", image(content=script(""), place="/"))
+    with project.login() as session:
+        assert session.execute("SELECT count(*) FROM half").fetchone() == (0,)
+
+
+def test_scripts_of_the_image_that_were_killed_half_way_are_not_taken_for_done(project, api, image):
+    waiting = image(content=script("touch /tmp/here; while [ -e /tmp/here ]; do :; done"), place="/")
+    running = project.start("up", "--image", waiting)
+    label = {"label": f"dev.planodev.path={project.path}"}
+
+    def at_the_script():
+        found = [one["Id"] for one in api.containers(filters=label) if "dev.planodev.witness" not in one["Labels"]]
+        if not found:
+            return False
+        number = api.exec_create(found[0], ["test", "-e", "/tmp/here"])["Id"]
+        api.exec_start(number)
+        return api.exec_inspect(number)["ExitCode"] == 0 and found[0]
+
+    until(at_the_script, "the script", 60)
+    number = at_the_script()
+    running.kill()
+    running.communicate()
+    api.kill(number)
+    refused = project("up", "--json", code=6)
+    assert refused.error == "init-failed"
+    assert "down --delete-data" in refused.json["error"]["fix"]
+
+
+def test_a_container_of_an_older_planodev_that_has_data_beside_its_volume_is_never_replaced(project, api, image):
+    """As it was left: labels, a volume with the mark alone, and the conversations among the container's own files."""
+    project("up", "--image", "postgres:16")
+    made, status = project.container(), project.status()
+    odd = image(f"ENV PGDATA={ELSEWHERE}")
+    password = project.env["DB_PASS"]
+    api.remove_container(made["Id"], force=True)
+    api.remove_volume(status["volume"])
+    api.create_volume(status["volume"], labels=made["Config"]["Labels"])
+    config = {
+        "Image": odd,
+        "Labels": {**made["Config"]["Labels"], "dev.planodev.image": odd},
+        "Env": [f"POSTGRES_PASSWORD={password}", "POSTGRES_USER=plano", "POSTGRES_DB=plano"],
+        "HostConfig": made["HostConfig"],
+    }
+    number = api.create_container_from_config(config, status["container"])["Id"]
+    api.start(number)
+    project("verify", code=None)
+    until(lambda: project("status", "--json").json["data"]["table"] is not None, "the server", 30)
+    inside = api.exec_create(number, ["touch", "/var/lib/postgresql/data/planodev-ready"])["Id"]
+    api.exec_start(inside)
+
+    def made_table():
+        with contextlib.suppress(Exception), project.login() as session:
+            session.execute(state_table.CREATE)
+            return True
+        return False
+
+    until(made_table, "a login", 30)
+    project.store("only here")
+    for options in ((), ("--image", "postgres:16"), ("--port", str(free_port())), ("--dry-run",)):
+        refused = project("up", *options, "--json", code=4)
+        assert refused.error == "data-outside-volume"
+        assert project.stored() == ["only here"]
+    project("down", "--keep-data")
+    assert project("up", "--json", code=4).error == "data-outside-volume"
+    api.start(number)
+    until(made_table, "a login", 30)
+    project("snapshot", "save")
+    project("down", "--delete-data", "--yes")
+    project("up", "--image", "postgres:16")
+    project("snapshot", "restore", "--yes")
+    assert project.stored() == ["only here"]
+
+
+@pytest.fixture
+def by_hand(api):
+    """Make containers as people do, with rows; what is left of them is removed."""
+    made = []
+
+    def make(image, *command, sql=()):
+        name, port = f"by-hand-{os.urandom(4).hex()}", free_port()
+        number = api.create_container(
+            image,
+            name=name,
+            command=list(command) or None,
+            environment={"POSTGRES_PASSWORD": "by-hand"},
+            ports=[5432],
+            host_config=api.create_host_config(port_bindings={5432: port}),
+        )["Id"]
+        made.append(number)
+        api.start(number)
+
+        def done(statement):
+            with (
+                contextlib.suppress(Exception),
+                proof.login(Connection("postgres", "by-hand", "127.0.0.1", port, "postgres"), 2) as session,
+            ):
+                session.autocommit = True
+                session.execute(statement)
+                return True
+            return False
+
+        row = "INSERT INTO conversation_states VALUES ('by hand', '[]', 1, 'm', 'p') ON CONFLICT DO NOTHING"
+        until(lambda: done(state_table.CREATE), "the server", 60)
+        for statement in (*sql, row):
+            assert done(statement), statement
+        return name, number
+
+    yield make
+    for number in made:
+        with contextlib.suppress(docker.errors.APIError):
+            api.remove_container(number, force=True, v=True)
+
+
+def test_a_container_that_has_its_data_among_its_own_files_is_adopted_with_it(project, api, image, by_hand):
+    name, number = by_hand(image(f"ENV PGDATA={ELSEWHERE}"))
+    done = project("up", "--adopt", "--name", name)
+    assert project.stored() == ["by hand"]
+    said = done.err.splitlines()
+    offer = next(at for at, line in enumerate(said) if "docker rm -v" in line)
+    assert offer > next(at for at, line in enumerate(said) if "storage: verified" in line)
+    assert api.inspect_container(number)["State"]["Status"] == "exited"
+    assert not [one for one in api.images() if "planodev-adopts" in str(one["RepoTags"])]
+    status = project.status()
+    api.remove_container(status["container"], force=True, v=True)
+    project("up")
+    assert project.stored() == ["by hand"]
+
+
+def test_data_that_a_copy_would_miss_is_not_adopted(project, api, by_hand):
+    name, number = by_hand("postgres:16")
+    for command in ("mkdir /apart", "chown postgres /apart"):
+        api.exec_start(api.exec_create(number, ["sh", "-c", command])["Id"])
+    move = "ALTER TABLE conversation_states SET TABLESPACE apart"
+    sql = f"psql -U postgres -c \"CREATE TABLESPACE apart LOCATION '/apart'\" -c '{move}'"
+    assert b"ALTER" in api.exec_start(api.exec_create(number, ["sh", "-c", sql])["Id"])
+    refused = project("up", "--adopt", "--name", name, "--json", code=4)
+    assert refused.error == "adopt-failed"
+    assert "pg_tblspc" in refused.json["error"]["why"]
+    assert "pg_dumpall" in refused.json["error"]["fix"]
+    assert "docker rm" not in refused.out + refused.err
+
+
+def test_a_server_that_runs_over_other_data_than_it_says_is_not_adopted(project, api, image, by_hand, snapshot):
+    name, number = by_hand(image('ENTRYPOINT ["/opt/liar"]', content=LIAR))
+    inside = "mkdir -p /var/lib/postgresql/data && cp /elsewhere/PG_VERSION /var/lib/postgresql/data/"
+    api.exec_start(api.exec_create(number, ["sh", "-c", inside])["Id"])
+    before = snapshot(number)
+    refused = project("up", "--adopt", "--name", name, "--json", code=4)
+    assert refused.error == "adopt-not-possible"
+    assert "pg_dumpall" in refused.json["error"]["fix"]
+    assert snapshot(number) == before
