@@ -156,9 +156,9 @@ def test_a_script_that_takes_too_long_is_ended(on):
 
 def test_data_is_initialised_once_a_script_has_marked_it(on):
     volume = on.created().volume
-    assert on.engine.storage(volume, on.image, version=True) == Storage(16, initialised=False)
+    assert on.engine.storage(volume, on.image) == Storage(16, initialised=False, marked=False)
     on.psql(ready=True)
-    assert on.engine.storage(volume, on.image, version=True) == Storage(16, initialised=True)
+    assert on.engine.storage(volume, on.image) == Storage(16, initialised=True)
 
 
 def test_a_server_stops_and_starts_and_its_data_outlives_it(on):

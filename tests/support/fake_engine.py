@@ -164,7 +164,8 @@ class FakeEngine:
         return Log("" if since else "LOG:  a line of a server's log\n", "end")
 
     def storage(self, volume, image):
-        return Storage(self.data[volume.name].major, self.data[volume.name].ready)
+        ready = self.data[volume.name].ready
+        return Storage(self.data[volume.name].major, initialised=ready, marked=ready)
 
     def kept_password(self, container):
         return self.passwords.get(container.name)
