@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from planodev.postgres.connection import LOOPBACK
-from planodev.problems import Command, Conflict, Fix
+from planodev.problems import Command, Conflict, Fix, Shell
+from planodev.project.settings import DEFAULT_IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -143,8 +144,8 @@ def outside_volume(server: Container, data: str) -> Conflict:
         f"the container `{server.name}` does not keep its data in its volume `{server.volume}`",
         why=f"{where} would be lost with the container; nothing was changed",
         fix=Fix(
-            *(f"`docker start {server.name}`, then ", Command("snapshot", "save"), ", "),
-            *(Command("down", "--delete-data"), ", ", Command("up", "--image", "postgres:16"), " and "),
+            *(Shell("docker start {}", server.name), ", then ", Command("snapshot", "save"), ", "),
+            *(Command("down", "--delete-data"), ", ", Command("up", "--image", DEFAULT_IMAGE), " and "),
             *(Command("snapshot", "restore"), " bring its conversations into a volume"),
         ),
     )

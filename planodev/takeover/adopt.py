@@ -60,7 +60,7 @@ def wanted(seen: Seen) -> Foreign | None:
             "adopt-not-possible",
             f"`{foreign.name}` was not adopted: its data cannot be copied as a whole",
             why=f"{foreign.fault}; nothing was changed",
-            fix=f"`docker exec {foreign.name} pg_dumpall -U {foreign.superuser}` writes the data out",
+            fix=Fix(Shell(_DUMP, foreign.name, foreign.superuser), " writes the data out"),
         )
     _check_version(seen, foreign)
     _check_names(foreign)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from planodev.engines.docker import labels
-from planodev.problems import Conflict
+from planodev.problems import Conflict, Fix, Shell
 from planodev.project.identity import original_still_there, ownership
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ def sort(project: Project, env_id: str | None, containers: Sequence[Item], volum
             found.copies.append(_name(item))
         found.taken.update({name.lstrip("/"): f"a container has it, {whose}" for name in item["Names"] or []})
     if len(mine) > 1:
-        raise _ambiguous("containers", sorted(map(_name, mine)), "docker ps -a --no-trunc --filter label", project)
+        raise _ambiguous("containers", sorted(map(_name, mine)), "docker ps -a --filter {}", project)
     if len(ours) > 1:
-        raise _ambiguous("volumes", sorted(names), "docker volume ls --filter label", project)
+        raise _ambiguous("volumes", sorted(names), "docker volume ls --filter {}", project)
     found.container, found.volume = next(iter(mine), None), next(iter(ours), None)
     return found
 
@@ -105,5 +105,8 @@ def _ambiguous(what: str, names: list[str], listing: str, project: Project) -> C
         f"{len(names)} {what} say that they are this project's: {', '.join(f'`{name}`' for name in names)}",
         why="one is a copy, with the labels of the other; planodev cannot tell which has the conversations, and "
         "touched none of them",
-        fix=f"look into each (`{listing}={labels.LABEL}path={project.path}` lists them), then `{command}` the copy",
+        fix=Fix(
+            *("look into each (", Shell(listing, f"label={labels.LABEL}path={project.path}"), " lists them), then "),
+            f"`{command} NAME` of the copy",
+        ),
     )
