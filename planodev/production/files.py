@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from planodev.plano import config_edit, config_file, judge
 from planodev.postgres.connection import DOCKER_HOST_NAME
-from planodev.problems import BadInput, Command, Conflict, Fix, Problem
+from planodev.problems import BadInput, Command, Conflict, Fix, Problem, Shell
 from planodev.production import ENV_NAME, KUBERNETES, PLACEHOLDER, SIDECAR, compose, ownership
 from planodev.production.setup import gather
 from planodev.project import env_file, git, private_files, regular_file, settings
@@ -93,7 +93,7 @@ def _notices(setup: Setup, files: Mapping[str, str], progress: Progress) -> None
             fix = "let what listens there accept connections from containers, not from 127.0.0.1 alone"
         progress.notice(Problem("localhost-endpoint", message, fix))
     if git.state(setup.directory, f"{ENV_NAME}.example") == "ignored":
-        add = f"`git add -f {ENV_NAME}.example`"
+        add = Fix(Shell("git add -f {}", f"{ENV_NAME}.example"))
         progress.notice(Problem("example-ignored", f"git ignores `{ENV_NAME}.example`", add))
 
 
