@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,4 +49,4 @@ def test_what_stands_in_quotes_is_never_shown(secret, quote):
     finally:
         trace.write = None
     # psycopg writes a backslash in the form ` E'…'`.
-    assert told[0].replace(" E'", "'") == "as plano: ALTER ROLE plano PASSWORD '…'; SELECT 1"
+    assert re.sub(" +E?'", " '", told[0], count=1) == "as plano: ALTER ROLE plano PASSWORD '…'; SELECT 1"
