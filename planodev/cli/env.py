@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
 from planodev import quoting
 from planodev.cli import options as shared
 from planodev.commands import handover
+from planodev.problems import Problem
 from planodev.project import settings
-from planodev.visible import visible
+
+
+def readable_by_others(stream: TextIO) -> Problem | None:
+    """Return the warning for output that goes into a file which other users of this machine may read."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):  # no file of the system
+        return None
+    if os.name != "posix" or not stat.S_ISREG(found.st_mode) or not found.st_mode & 0o077:
+        return None
+    mode = f"{stat.S_IMODE(found.st_mode):04o}"
+    text = f"the password goes into a file that others can read (mode {mode}); `umask 077` before it makes private ones"
+    return Problem("output-open-to-others", text)
 
 
 @shared.command("env", has_json=False)
@@ -35,7 +50,8 @@ def command(ctx: click.Context, /, form: str, **options: Any) -> None:  # noqa: 
     GitHub Actions  planodev env --format github | sh
     """  # noqa: D301  click's mark for lines that stay as they are
     values = handover.env(shared.context(ctx, options))
+    open_to_others = readable_by_others(sys.stdout)
+    if open_to_others:
+        ctx.obj.notice(open_to_others)
     ctx.obj.warn()
-    text = quoting.FORMATS[form](values)
-    # A program gets every value as it is: `color` keeps click from taking escapes out.
-    click.echo(visible(text) if sys.stdout.isatty() else text, nl=False, color=True)
+    click.echo(quoting.FORMATS[form](values), nl=False)

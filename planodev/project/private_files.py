@@ -1,4 +1,4 @@
-# ruff: noqa: PTH102, PTH105, PTH116, PTH208  pathlib has no names that are relative to a descriptor
+# ruff: noqa: PTH101, PTH102, PTH105, PTH116, PTH208  pathlib has no names that are relative to a descriptor
 """Files written whole or not at all, for whom their directory belongs to, which git never sees by half.
 
 A new file is finished in a directory of its own beside the old one, which tells git to ignore all that is in it. So a
@@ -24,8 +24,9 @@ STAGING = ".planodev-"  # at the start of a staging directory's name
 _IGNORE = b"# planodev writes a file here, and removes this directory then\n*\n"
 _NEW = "new"  # what a file is called until it takes its place: its own name may be that of the rule above
 _WHOLE = ".whole"  # behind the name of a finished copy of a file that has to be written in place
-_BY_DESCRIPTOR = os.mkdir in os.supports_dir_fd and os.replace in os.supports_dir_fd  # not on Windows
-_DIRECTORY = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+_BY_DESCRIPTOR = os.mkdir in os.supports_dir_fd and os.rename in os.supports_dir_fd  # not on Windows
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # nor wait for the other end of a pipe
+_DIRECTORY = getattr(os, "O_DIRECTORY", 0) | _NOFOLLOW
 # The path is a mount of its own, as a file is that is bound into a container: no other can take its place.
 _MOUNTED = (errno.EBUSY, errno.EXDEV)
 _CLOSE_IN_TIME = 2.0  # seconds between the last write to a file and the end of its copy, where both were one process's
@@ -93,8 +94,10 @@ def write_atomically(path: Path, content: bytes, mode: int) -> None:
                 _overwrite(parent, path.name, content, mode)
 
 
-def make_directory(path: Path) -> None:
-    """Make a directory that only its owner may enter, with those above it that are missing; fine where it is there.
+def make_directory(path: Path, mode: int = 0o700) -> None:
+    """Make a directory, with those above it that are missing, whatever the umask; fine where it is there.
+
+    By default only its owner may enter.
 
     What root makes belongs to whom the directory above belongs to: `sudo` may have kept the user's HOME.
 
@@ -104,12 +107,90 @@ def make_directory(path: Path) -> None:
     """
     if path.is_dir():
         return
-    make_directory(path.parent)
+    make_directory(path.parent, mode)
     with suppress(FileExistsError), closing(_open(path.parent)) as parent:
-        os.mkdir(parent.name(path.name), 0o700, **parent.at)
-        owner = _of_directory(parent)
-        if owner:
-            os.chown(parent.name(path.name), *owner, follow_symlinks=False, **parent.at)
+        _make_in(parent, path.name, _of_directory(parent), mode)
+
+
+def make_directory_for(path: Path, owner: tuple[int, int] | None) -> None:
+    """Make a directory with mode 0700, whatever the umask, for a user and a group; None for this one.
+
+    Raises:
+        OSError: it is there, or cannot be made.
+
+    """
+    with closing(_open(path.parent)) as parent:
+        _make_in(parent, path.name, owner, 0o700)
+
+
+def _make_in(parent: _Place, name: str, owner: tuple[int, int] | None, mode: int) -> None:
+    os.mkdir(parent.name(name), 0o700, **parent.at)
+    if parent.descriptor is None:
+        return
+    with _opened(name, os.O_RDONLY | _DIRECTORY, parent) as descriptor:
+        _refuse_others(descriptor, os.geteuid(), name)  # somebody may have put another one in its place
+        _settle(descriptor, owner, mode)
+
+
+def set_mode(path: Path, *, add: int = 0, remove: int = 0, owner: int | None = None) -> None:
+    """Change the permission bits of what is no link, and belongs to a user: by default whoever runs this.
+
+    Raises:
+        OSError: it is a link, or belongs to somebody else.
+
+    """
+    if not hasattr(os, "fchmod"):
+        return
+    with closing(_open(path.parent)) as parent, _opened(path.name, os.O_RDONLY | _NOFOLLOW, parent) as descriptor:
+        _refuse_others(descriptor, os.geteuid() if owner is None else owner, path.name)
+        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+        if (mode | add) & ~remove != mode:
+            os.fchmod(descriptor, (mode | add) & ~remove)
+
+
+def open_to_append(path: Path, owner: tuple[int, int]) -> int:
+    """Open a private file to write at its end, and make it, for a user and a group, where it is missing.
+
+    Returns its descriptor.
+
+    Raises:
+        OSError: it is a link, another name of a file elsewhere, or belongs to somebody else.
+
+    """
+    flags = os.O_WRONLY | os.O_APPEND | _NOFOLLOW
+    with closing(_open(path.parent)) as parent:
+        try:
+            descriptor = os.open(parent.name(path.name), flags | os.O_CREAT | os.O_EXCL, MODE, **parent.at)
+        except FileExistsError:
+            descriptor = os.open(parent.name(path.name), flags, **parent.at)
+            _refuse_others(descriptor, owner[0], path.name)
+        else:
+            _settle(descriptor, owner if os.geteuid() == 0 else None, MODE)
+    return descriptor
+
+
+@contextmanager
+def _opened(name: str, flags: int, parent: _Place) -> Iterator[int]:
+    try:
+        descriptor = os.open(parent.name(name), flags, **parent.at)
+    except PermissionError:
+        # What its owner has no permission for, by a umask or by hand, is opened by giving it. Root needs none, and is
+        # the one who could be led to what belongs to others.
+        if os.geteuid() == 0:
+            raise
+        os.chmod(parent.name(name), 0o700, **parent.at)
+        descriptor = os.open(parent.name(name), flags, **parent.at)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _refuse_others(descriptor: int, owner: int, name: str) -> None:
+    """Refuse what belongs to another user, or is a file that has a second name: both may have been put there."""
+    found = os.fstat(descriptor)
+    if found.st_uid != owner or (stat.S_ISREG(found.st_mode) and found.st_nlink > 1):
+        raise PermissionError(errno.EPERM, "it belongs to somebody else, or is another name of a file elsewhere", name)
 
 
 def give(path: Path) -> None:
@@ -117,7 +198,9 @@ def give(path: Path) -> None:
     with suppress(OSError), closing(_open(path.parent)) as parent:
         owner = _of_directory(parent)
         if owner:
-            os.chown(parent.name(path.name), *owner, follow_symlinks=False, **parent.at)
+            with _opened(path.name, os.O_RDONLY | _NOFOLLOW, parent) as descriptor:
+                _refuse_others(descriptor, os.geteuid(), path.name)
+                os.fchown(descriptor, *owner)
 
 
 def leftovers(directory: Path) -> list[Path]:

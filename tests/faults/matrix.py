@@ -10,6 +10,7 @@ from __future__ import annotations
 from .fault import MATRIX_TEST, Fault
 from .matrix_conflict import CONFLICTS
 from .matrix_drift import DRIFT
+from .matrix_files import FILES
 from .matrix_images import IMAGES
 
 MENDED = "completed by the next `up`; every committed row is there; `.env` is the old or the new one, whole"
@@ -327,6 +328,7 @@ GROUPS = {
     "Drift": DRIFT,
     "Conflicts, and what is broken": CONFLICTS + MACHINE,
     "Images, and copied labels": IMAGES,
+    "Private files": FILES,
     "At the same time": AT_ONCE,
     "Interrupted by the user": INTERRUPTED,
     "Repositories and texts of strangers": STRANGERS,

@@ -176,3 +176,54 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch)
         private_files.write_atomically(tmp_path / ".env", SECRET, 0o600)
     assert [path.name for path in tmp_path.iterdir()] == [".env"]
     assert Path(tmp_path / ".env").read_text() == "A=1\n"
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o277, 0o777])
+def test_a_directory_for_data_is_private_whatever_the_umask(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        private_files.make_directory(tmp_path / "one" / "two")
+        private_files.make_directory_for(tmp_path / "one" / "data", None)
+    finally:
+        os.umask(before)
+    for part in ("one", "one/two", "one/data"):
+        assert stat.S_IMODE((tmp_path / part).stat().st_mode) == 0o700
+
+
+class TestWhatSomebodyElseHasPutThere:
+    """In a directory that others may write in, as the owner of the data may where root runs planodev."""
+
+    def refused(self, call):
+        with pytest.raises(OSError, match=r"another name|Too many levels|loop|Not a directory|belongs"):
+            call()
+
+    def test_a_log_that_is_a_link_or_a_second_name_is_not_opened(self, tmp_path):
+        precious = tmp_path / "precious"
+        precious.write_text("kept")
+        precious.chmod(0o600)
+        before = precious.stat()
+        me = (os.geteuid(), os.getegid())
+        (tmp_path / "link").symlink_to(precious)
+        os.link(precious, tmp_path / "second")
+        for name in ("link", "second"):
+            self.refused(lambda name=name: private_files.open_to_append(tmp_path / name, me))
+            self.refused(lambda name=name: private_files.set_mode(tmp_path / name, add=0o777))
+        after = precious.stat()
+        assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+        assert precious.read_text() == "kept"
+
+    def test_a_file_of_somebody_else_is_not_taken_for_the_log(self, tmp_path):
+        if os.geteuid():
+            pytest.skip("only root can make a file of somebody else")
+        (tmp_path / "log").write_text("")
+        self.refused(lambda: private_files.open_to_append(tmp_path / "log", (65534, 65534)))
+        os.chown(tmp_path / "log", 65534, 65534)
+        os.close(private_files.open_to_append(tmp_path / "log", (65534, 65534)))
+        self.refused(lambda: private_files.set_mode(tmp_path / "log", add=0o777))
+
+    def test_a_new_log_belongs_to_whom_it_is_for(self, tmp_path):
+        if os.geteuid():
+            pytest.skip("only root can give a file away")
+        os.close(private_files.open_to_append(tmp_path / "log", (65534, 65533)))
+        found = (tmp_path / "log").stat()
+        assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (65534, 65533, 0o600)

@@ -22,6 +22,7 @@ from planodev.engines.embedded import directories, process, programs
 from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Runner
 from planodev.engines.embedded.process import options, surroundings
 from planodev.problems import BadInput, Command, Fix, NotReady
+from planodev.project import private_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,12 +47,13 @@ def make_directory(project: Project, directory: DataDirectory) -> None:
         remove(directory)
     runner = directories.runner(project, None)
     try:
-        directory.path.parent.mkdir(parents=True, exist_ok=True)
+        # Root's server runs as another user, who has to get through to the data.
+        private_files.make_directory(directory.path.parent, 0o700 if os.geteuid() else 0o711)
+        private_files.set_mode(directory.path.parent, remove=0o022)
         if os.geteuid() == 0:
             _open_ways(directory.path.parent, runner.name)
-        directory.path.mkdir(mode=0o700)
-        if os.geteuid() == 0:
-            os.chown(directory.path, runner.uid, runner.gid)
+        owner = (runner.uid, runner.gid) if os.geteuid() == 0 else None
+        private_files.make_directory_for(directory.path, owner)
     except OSError as error:
         raise BadInput(
             "data-directory-unwritable",
@@ -64,7 +66,7 @@ def make_directory(project: Project, directory: DataDirectory) -> None:
 def _open_ways(directory: Path, name: str) -> None:
     """Let the user who runs the server through to the data, by what planodev itself has made."""
     for part in (directory, directory.parent):
-        part.chmod(part.stat().st_mode | 0o711)
+        private_files.set_mode(part, add=0o711)
     if not programs.reachable(directory):
         raise BadInput(
             "data-directory-unreachable",

@@ -21,7 +21,7 @@ from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Runn
 from planodev.postgres import limits
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, Conflict, Fix, NotReady
-from planodev.project import regular_file
+from planodev.project import private_files, regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,8 +100,7 @@ def start(
         directory.log.replace(directory.log.with_suffix(".log.1"))
     deadline = time.monotonic() + timeout
     while True:
-        handle = os.open(directory.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-        directory.give(directory.log)
+        handle = private_files.open_to_append(directory.log, directory.owner)
         before = os.fstat(handle).st_size
         command = [program.path("postgres"), "-D", str(directory.data), *options(port)]
         trace.told(f"run {' '.join(command)}")

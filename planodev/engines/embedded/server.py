@@ -12,7 +12,7 @@ from planodev.background import begin
 from planodev.engines.embedded import cluster, directories, process
 from planodev.engines.embedded.directories import DataDirectory, Labels
 from planodev.problems import Command, Conflict, Fix, NotReady, Shell
-from planodev.project import regular_file
+from planodev.project import private_files, regular_file
 
 if TYPE_CHECKING:
     import subprocess
@@ -104,9 +104,9 @@ def _check_mode(directory: DataDirectory, uid: int, name: str) -> None:
 
     """
     try:
-        found = directory.data.stat()
-        if found.st_uid == uid and found.st_mode & 0o777 != 0o700:  # noqa: PLR2004
-            directory.data.chmod(0o700)
+        found = directory.data.stat(follow_symlinks=False)
+        if found.st_uid == uid:
+            private_files.set_mode(directory.data, add=0o700, remove=0o077, owner=uid)
     except OSError as error:
         raise Conflict(
             "data-denied",
