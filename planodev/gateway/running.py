@@ -17,6 +17,7 @@ from planodev.gateway import found as places
 from planodev.plano import planoai, rules, storage
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import BadInput, Command, Fix, Problem
+from planodev.project import env_keys
 from planodev.project.secrets import masked, secrets
 
 if TYPE_CHECKING:
@@ -154,8 +155,8 @@ def _is_ours(seen: Seen, found: Found) -> bool:
         return False
     if found.directory and here in found.directory.parents:
         return True
-    password = found.variables.get("DB_PASS")
-    return bool(password) and password == seen.env.values.get("DB_PASS")
+    password = found.variables.get(env_keys.PASSWORD)
+    return bool(password) and password == seen.env.values.get(env_keys.PASSWORD)
 
 
 def _needed(config: ConfigFile) -> list[str]:

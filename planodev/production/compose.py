@@ -8,6 +8,7 @@ from planodev import production, rendering
 from planodev.postgres import state_table
 from planodev.production import COMPOSE, ENV_NAME, SIDECAR, endpoints
 from planodev.production.setup import seen_from
+from planodev.project import env_keys
 
 if TYPE_CHECKING:
     from planodev.production.setup import Setup
@@ -97,8 +98,8 @@ def words_of(setup: Setup) -> dict[str, Any]:
 def environment(setup: Setup, words: dict[str, Any]) -> dict[str, str]:
     """Return the environment file and its example."""
     values = setup.environment
-    secret = ("DB_PASS", *setup.keys)
-    blank = {**values, **dict.fromkeys(secret, "")} | ({"DB_HOST": ""} if setup.direct else {})
+    secret = (env_keys.PASSWORD, *setup.keys)
+    blank = {**values, **dict.fromkeys(secret, "")} | ({env_keys.HOST: ""} if setup.direct else {})
     more = {key: value for key, value in setup.values.items() if key not in values}
     template = "production/env.production.j2"
     return {

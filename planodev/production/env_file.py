@@ -10,7 +10,7 @@ from planodev.plano import driver_url, judge, storage
 from planodev.postgres.connection import CONNECTION_STRING, is_loopback
 from planodev.problems import BadInput, Command, Fix, Lines, Problem, Shell, VerificationFailed
 from planodev.production import COMPOSE, PLACEHOLDER, SIDECAR
-from planodev.project import env_file
+from planodev.project import env_file, env_keys
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +67,7 @@ def read(path: Path, config: ConfigFile, progress: Progress) -> Target:
     target = driver_url.parse(full)
     if is_loopback(target.hosts[0][0]) and (path.parent / COMPOSE).exists() and not (path.parent / SIDECAR).exists():
         message = f"{target.hosts[0][0]} is this machine; in the container of `{COMPOSE}` it is the container itself"
-        fix = "set DB_HOST to an address of this machine that a container reaches, such as the one in its own network"
+        fix = f"set {env_keys.HOST} to an address of this machine that a container reaches, such as its own network's"
         progress.notice(Problem("loopback-host", message, fix))
     return target
 
@@ -112,7 +112,9 @@ def _check_lines(env: env_file.EnvFile, names: list[str], config: ConfigFile) ->
         )
     values, seen = env.values, env_file.read_as_planoai(env.text)
     # A PgBouncer on this machine may let Plano in without a password.
-    spared = {"DB_PASS"} if is_loopback(values.get("DB_HOST", "")) and "DB_PASS" in values else set()
+    spared = (
+        {env_keys.PASSWORD} if is_loopback(values.get(env_keys.HOST, "")) and env_keys.PASSWORD in values else set()
+    )
     missing = [storage.called(name) for name in names if not values.get(name) and name not in spared]
     if missing:
         raise VerificationFailed(
@@ -137,10 +139,10 @@ def _check_lines(env: env_file.EnvFile, names: list[str], config: ConfigFile) ->
                 why="they differ on quotes, blanks, `export`, a comment after the value and most punctuation",
                 fix=f"write {name}=VALUE and nothing else; percent-encode special characters of a password",
             )
-    if "@" in values.get("DB_PASS", "") and "DB_PASS" in names:
+    if "@" in values.get(env_keys.PASSWORD, "") and env_keys.PASSWORD in names:
         raise VerificationFailed(
             "password-not-encoded",
-            f"DB_PASS in `{env.path}` has an `@`, and the driver ends the password there",
+            f"{env_keys.PASSWORD} in `{env.path}` has an `@`, and the driver ends the password there",
             why="in a connection string a password is percent-encoded",
-            fix=f"write `%40` for each `@` of DB_PASS in `{env.path}`; the password itself stays as it is",
+            fix=f"write `%40` for each `@` of {env_keys.PASSWORD} in `{env.path}`; the password itself stays as it is",
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from planodev.postgres import sql
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, VerificationFailed
 from planodev.production import READY
+from planodev.project.env_keys import DATABASE, HOST, PASSWORD, PORT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,23 +70,23 @@ def _fixes(connection: Connection, file: Path) -> dict[str, Fix | str]:
     skeletons = Command("production", "PROVIDER")
     run_sql = Fix("run `conversation_states.sql` as an owner; ", skeletons, " writes it")
     return {
-        "name-not-found": f"correct DB_HOST in `{file}`, or run this where Plano will run",
-        "connection-refused": f"correct DB_HOST and DB_PORT in `{file}`; if DB_HOST is PgBouncer, start it first",
+        "name-not-found": f"correct {HOST} in `{file}`, or run this where Plano will run",
+        "connection-refused": f"correct {HOST} and {PORT} in `{file}`; if {HOST} is PgBouncer, start it first",
         "unreachable": "let this machine through the server's firewall, or run this where Plano will run",
-        "not-postgres": f"correct DB_PORT in `{file}`",
+        "not-postgres": f"correct {PORT} in `{file}`",
         "not-ready": "retry when the server is up",
         "too-many-connections": "raise the server's limit, or end connections that are not needed",
         "pooler-without-server": "read its log, `docker compose -f compose.production.yaml logs pgbouncer`: the host "
         "in `pgbouncer.ini`, the authority in `server-ca.pem`, or a firewall",
         "login-timed-out": "raise `--timeout`; if this is a pooler, check that it reaches its server",
         "proof-timed-out": "check `pg_locks`, or raise `--timeout`",
-        "password-refused": f"set it again as an owner, `\\password {user}` in psql, and correct DB_PASS in `{file}`; "
-        "restart a PgBouncer in between",
-        "database-missing": f"correct DB_NAME in `{file}`, or as an owner: `CREATE DATABASE {database};`",
+        "password-refused": f"set it again as an owner, `\\password {user}` in psql, and correct {PASSWORD} in "
+        f"`{file}`; restart a PgBouncer in between",
+        "database-missing": f"correct {DATABASE} in `{file}`, or as an owner: `CREATE DATABASE {database};`",
         "login-privilege-missing": f"as an owner: `ALTER ROLE {user} LOGIN;`",
         "connect-privilege-missing": f"as an owner: `GRANT CONNECT ON DATABASE {database} TO {user};`",
         "pg-hba": f"allow {user} from this machine: in `pg_hba.conf`, or in the provider's list of networks",
-        "pooler-rejects": f"set DB_NAME={READY} in `{file}`: another name is Plano's alone, by `pgbouncer_hba.conf`",
+        "pooler-rejects": f"set {DATABASE}={READY} in `{file}`: another name is Plano's alone, by `pgbouncer_hba.conf`",
         "login-failed": f"correct `{file}`; the server's log says more",
         "tls-required": Fix("run PgBouncer in between: ", skeletons, " writes it, and PRODUCTION.md says how"),
         "idle-session-timeout": f"as an owner: `ALTER ROLE {user} IN DATABASE {database} "

@@ -13,7 +13,7 @@ from planodev.plano import models
 from planodev.postgres.connection import DOCKER_HOST_NAME, is_host, is_loopback
 from planodev.problems import BadInput
 from planodev.production import PLACEHOLDER, READY, endpoints
-from planodev.project import credentials, env_file, regular_file
+from planodev.project import credentials, env_file, env_keys, regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +85,7 @@ class Setup:
     @property
     def user(self) -> str:
         """The user as this server wants it: with the project's reference behind at a pooler, alone elsewhere."""
-        user = self.values.get("DB_USER", production.ROLE)
+        user = self.values.get(env_keys.USER, production.ROLE)
         if self.provider.pooler is None or self.place.host is None:
             return user
         name, _, reference = user.partition(".")
@@ -112,11 +112,11 @@ class Setup:
     def environment(self) -> dict[str, str]:
         """Everything that `.env.production` names, with placeholders for what is not known."""
         place = self.place
-        direct = {"DB_HOST": self.server, "DB_PORT": place.port, "DB_NAME": place.database}
-        through = {"DB_HOST": "127.0.0.1", "DB_PORT": _PGBOUNCER_PORT, "DB_NAME": READY}
+        direct = {env_keys.HOST: self.server, env_keys.PORT: place.port, env_keys.DATABASE: place.database}
+        through = {env_keys.HOST: "127.0.0.1", env_keys.PORT: _PGBOUNCER_PORT, env_keys.DATABASE: READY}
         return {
-            "DB_USER": self.user,
-            "DB_PASS": self.values.get("DB_PASS", f"{PLACEHOLDER}-password"),
+            env_keys.USER: self.user,
+            env_keys.PASSWORD: self.values.get(env_keys.PASSWORD, f"{PLACEHOLDER}-password"),
             **(direct if self.direct else through),
             **{key: self.values.get(key, f"{PLACEHOLDER}-key") for key in self.keys},
         }
@@ -179,25 +179,26 @@ def gather(name: str, directory: Path, config: ConfigFile, options: Mapping[str,
     there = _in_ini(directory / ("pgbouncer" if on_kubernetes else "") / production.SIDECAR)
     left: dict[str, str] = {}
     if env.exists and provider.title not in env.text.partition("\n")[0]:
-        left = {key: filled.pop(key) for key in ("DB_USER", "DB_HOST", "DB_PORT", "DB_NAME") if key in filled} | there
+        left = {key: filled.pop(key) for key in env_keys.PUBLIC if key in filled} | there
         there = {}
     place = _place(provider, host, filled, there)
     if name == production.KUBERNETES:
         place = Place(provider.endpoint, str(provider.port), provider.database)
-    values = {key: value for key, value in filled.items() if key not in ("DB_HOST", "DB_PORT", "DB_NAME")}
+    of_the_place = (env_keys.HOST, env_keys.PORT, env_keys.DATABASE)
+    values = {key: value for key, value in filled.items() if key not in of_the_place}
     if options.get("generate_password"):
-        values.setdefault("DB_PASS", credentials.generate_password())
+        values.setdefault(env_keys.PASSWORD, credentials.generate_password())
     sizes = _sizes(directory, options) if on_kubernetes else None
     return Setup(name, provider, directory, config, values, left, place, bool(options.get("direct")), sizes)
 
 
 def _place(provider: Provider, host: str | None, filled: Mapping[str, str], there: Mapping[str, str]) -> Place:
     """Return the server: what is typed, else what `.env.production` names, unless that is PgBouncer, else its file."""
-    own = filled if "DB_HOST" in filled and not is_loopback(filled["DB_HOST"]) else {}
-    name = filled.get("DB_NAME", READY)
+    own = filled if env_keys.HOST in filled and not is_loopback(filled[env_keys.HOST]) else {}
+    name = filled.get(env_keys.DATABASE, READY)
     return Place(
-        host or _host(own.get("DB_HOST") or there.get("host")),
-        own.get("DB_PORT") or there.get("port") or str(provider.port),
+        host or _host(own.get(env_keys.HOST) or there.get("host")),
+        own.get(env_keys.PORT) or there.get("port") or str(provider.port),
         name if name != READY else there.get("dbname") or provider.database,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planodev.postgres.connection import encode_password
+from planodev.project import env_keys
 from planodev.visible import visible
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ _SHORTEST = 6  # characters of a secret: hiding less would hide words
 
 def secrets(files: Files) -> list[str]:
     """Return what must not be shown: the password in both its forms, and the provider keys; the longest first."""
-    values = [value for name, value in files.env.values.items() if name.endswith("_KEY") or name == "DB_PASS"]
+    values = [value for name, value in files.env.values.items() if name.endswith("_KEY") or name == env_keys.PASSWORD]
     password = files.credentials.password or ""
     found = {*values, password, encode_password(password)}
     return sorted((value for value in found if len(value) >= _SHORTEST), key=len, reverse=True)

@@ -222,7 +222,7 @@ def test_old_data_that_has_anything_else_is_kept_and_said_to_be(project, first):
         session.execute("CREATE TABLE plain (id serial)")  # its sequence goes with it
     done = project("up", "--engine", second, "--plano", "native", "--yes", "--json").json
     (kept,) = [w["message"] for w in done["warnings"] if w["code"] == "old-data-kept"]
-    assert kept.rpartition(" it has ")[2].split(", ") == sorted([*OTHERS, "plain"])
+    assert kept.rpartition(" it also holds ")[2].split(", ") == sorted([*OTHERS, "plain"])
     assert (len(volumes(project)), len(places(project))) == (1, 1)
     assert project.stored() == ["kept"]
 
