@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from planodev.problems import Problem
+    from planodev.problems import Fix, Problem
     from planodev.result import Outcome
 
 
@@ -21,7 +21,7 @@ class Progress(Protocol):
     def notice(self, notice: Problem) -> None:
         """Say something the user must know; each code and message is shown once."""
 
-    def note(self, text: str) -> None:
+    def note(self, text: str | Fix) -> None:
         """Say what explains a change, such as why a container is replaced; further lines stay as they are."""
 
     def transfer(self, layer: str, status: str, current: int, total: int) -> None:

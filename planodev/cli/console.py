@@ -43,6 +43,7 @@ class Console:
         self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._color = False if os.environ.get("NO_COLOR") else None
         self._title: str | None = None
+        self._in_line = False
         self._bar: Any = None
         self._layers: dict[str, Any] = {}
 
@@ -72,8 +73,9 @@ class Console:
         detail = f", {outcome.detail}" if outcome.detail else ""
         self._line("✓", "green", f"{outcome.subject}: {outcome.verb}{detail}")
 
-    def note(self, text: str) -> None:
-        self._marked("→", "cyan", "\n  ".join(one_line(line) for line in text.split("\n")))
+    def note(self, text: str | Fix) -> None:
+        self.end_line()
+        self._marked("→", "cyan", "\n  ".join(one_line(line) for line in self._text(text).split("\n")))
 
     def notice(self, notice: Problem) -> None:
         if notice not in self.notices:
@@ -120,6 +122,7 @@ class Console:
 
     def finish(self, result: Result) -> None:
         """Print a result: one JSON object, or lines, of which the last says what to type next."""
+        self.end_line()
         notices = self._all(result.notices)
         if self.json:
             self._json(replace(result, notices=notices).as_json())
@@ -150,6 +153,7 @@ class Console:
     def fail(self, error: PlanodevError) -> None:
         """Print an error: what, why, and the fix."""
         self._end_bar()
+        self.end_line()
         if self.json:
             self._json(envelope(self.command, data={}, notices=self.notices, error=error.as_json()))
             return
@@ -173,6 +177,19 @@ class Console:
     def say(self, line: str) -> None:
         """Print a line of a result, or some that belong together."""
         click.echo(visible(line), color=self._color)
+
+    def write(self, text: str) -> None:
+        """Print a piece of an answer, as it comes."""
+        self._clear()
+        self._in_line = not text.endswith("\n")
+        click.echo(visible(text), nl=False, color=self._color)
+        sys.stdout.flush()
+
+    def end_line(self) -> None:
+        """Begin a new line where a piece has ended in the middle of one."""
+        if self._in_line:
+            click.echo()
+        self._in_line = False
 
     def warn(self) -> None:
         """Print what was noticed so far, for a command that has no result of its own."""
@@ -212,7 +229,7 @@ class Console:
 
     def _typed_beside(self, arguments: tuple[str, ...]) -> list[str]:
         # These two go with a configuration that is there already, which a model or a template would not change.
-        left = ("--model", "--template") if {"--save-keys", "--yes"} & set(arguments) else ()
+        left = ("--model", "--template") if {"--save-keys", "--yes", "--with-plano"} & set(arguments) else ()
         typed = self.typed or {}
         again = (typed.get(flag, ()) for flag in REPEATED if flag not in (*arguments, *left))
         return [word for words in again for word in words]

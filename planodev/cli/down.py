@@ -13,6 +13,7 @@ from planodev.commands.down import down
 @shared.command("down")
 @click.option("--keep-data", is_flag=True, help="Keep the data without asking.")
 @click.option("--delete-data", is_flag=True, help="Delete container, volume and every conversation; asks first.")
+@click.option("--with-plano", is_flag=True, help="Stop this project's Plano first.")
 @click.option("--yes", is_flag=True, help="Delete without asking; required where there is no terminal.")
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401

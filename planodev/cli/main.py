@@ -23,6 +23,7 @@ COMMANDS = {
     "up": "Start Postgres, set up .env and config.yaml, verify that Plano can store",
     "down": "Stop Postgres; the data is kept unless you ask to delete it",
     "status": "Show the database's status",
+    "ask": "Ask the running Plano, and see whether the turn was stored",
     "conversations": "List, show, follow and prune what Plano remembers",
     "psql": "Open the database with psql",
     "logs": "Show the server's log",

@@ -37,6 +37,12 @@ behaviour = partial(click.option, cls=shared.Option, group="Behaviour")
 @plano("--model", metavar="PROVIDER/MODEL", multiple=True, help="For a first config.yaml; can be repeated.")
 @plano("--store-all", is_flag=True, help="Have Plano store every model of an existing config.yaml; asks first.")
 @plano("--save-keys/--no-save-keys", default=None, help="Copy provider keys from the shell into .env, or never ask to.")
+@plano("--with-plano", is_flag=True, help="Start Plano too, by planoai, and wait until it answers and is connected.")
+@plano(
+    "--plano-timeout",
+    metavar="SECONDS",
+    help=f"How long to wait for Plano, with --with-plano.  [default: {settings.DEFAULT_PLANO_TIMEOUT:g}]",
+)
 @behaviour(
     "--timeout",
     metavar="SECONDS",
@@ -55,6 +61,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
     Examples:
       planodev up
       planodev up --plano native --model ollama/llama3.1
+      planodev up --with-plano
       planodev up --engine embedded --port 5433
     """  # noqa: D301  click's mark for lines that stay as they are
     return shared.run(ctx, options, up)

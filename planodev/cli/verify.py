@@ -18,14 +18,20 @@ from planodev.commands.verify import verify
     shell_complete=shared.paths("file"),
     help="Verify the server that this file names, from this machine.",
 )
+@click.option("--through-plano", is_flag=True, help="Send two short turns through the running Plano, and remove them.")
+@click.option("--model", "of_model", metavar="PROVIDER/MODEL", help="Ask this model, with --through-plano.")
 @click.option("--timeout", metavar="SECONDS", help="How long to wait, with --env-file.  [default: 10]")
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
     """Verify, from where Plano will run, that it can store conversations.
 
     Changes nothing: the conversation that it stores is rolled back. `--env-file .env.production` verifies the server
-    named there instead, as Plano would reach it.
+    named there instead, as Plano would reach it. `--through-plano` costs two requests to the model's provider.
     """
     if options["timeout"] and not options["env_file"]:
         raise click.UsageError("--timeout requires --env-file", ctx)
+    if options["of_model"] and not options["through_plano"]:
+        raise click.UsageError("--model requires --through-plano", ctx)
+    if options["through_plano"] and options["env_file"]:
+        raise click.UsageError("--through-plano is about the Plano of this machine, and --env-file about another", ctx)
     return shared.run(ctx, options, verify)

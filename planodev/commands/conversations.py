@@ -122,7 +122,7 @@ def show(context: Context) -> Result:
 
     at = place(context)
     with session(at) as opened:
-        row = store.row_of(opened, _number(opened, context.options["id"]))
+        row = store.row_of(opened, number_of(opened, context.options["id"]))
         file = None
         if context.options.get("html") or context.options.get("open_page"):
             file = _page(context, opened, (heads.Head(store.outlined(opened, row.response_id)),), None)
@@ -138,7 +138,8 @@ def show(context: Context) -> Result:
     return Result("conversations show", vars(row), [*terminal.chat(row, entries), *_goes_on(row, context)])
 
 
-def _number(opened: Any, text: str) -> str:  # noqa: ANN401
+def number_of(opened: Any, text: str) -> str:  # noqa: ANN401
+    """Return the id that a text means, `last` for the newest conversation's; raises `BadInput` where there is none."""
     if text != LAST:
         return store.resolve(opened, text)
     found = heads.newest(store.newest(opened), 1).heads

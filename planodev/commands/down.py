@@ -15,6 +15,7 @@ from planodev.result import Outcome, Result, counted, number
 from planodev.takeover import leftovers
 
 if TYPE_CHECKING:
+    from planodev.gateway.running import Running
     from planodev.look import Seen
 
 COUNT = 3.0  # seconds for what a deletion would take to be counted
@@ -24,7 +25,7 @@ def down(context: Context) -> Result:
     """Stop the project's database; delete its data only where that was asked for and confirmed.
 
     Args:
-        context: with the options `delete_data`, `keep_data` and `yes`.
+        context: with the options `delete_data`, `keep_data`, `with_plano` and `yes`.
 
     Raises:
         PlanodevError: it could not, or the deletion was not confirmed; nothing was stopped then.
@@ -36,20 +37,31 @@ def down(context: Context) -> Result:
         try:
             count, held = _held(seen)
             plano = running.look(seen)
-            loss = running.loses_memory(plano)
+            with_plano = bool(context.options.get("with_plano"))
+            loss = None if with_plano else running.loses_memory(plano)
             if loss:
                 seen.progress.notice(loss)
             delete = _deletes(seen, held, copies)
+            plano_stopped = with_plano and _stop_plano(seen, plano)
             stopped = [_stop(one) for one in (seen, *copies)]
             if unanswered := seen.observed.unanswered:
                 _tell_unanswered(seen, unanswered)
             if delete:
                 _delete(seen, held, copies)
                 lock.discard(context.project)
-            return report.down(seen, plano, stopped=any(stopped), deleted=held if delete else "", count=count)
+            done = report.Stopped(plano, plano_stopped, any(stopped), held if delete else "", count)
+            return report.down(seen, done)
         finally:
             for one in (seen, *copies):
                 one.engine.close()
+
+
+def _stop_plano(seen: Seen, plano: Running) -> bool:
+    from planodev.commands.plano import bring_down
+
+    stopped = bring_down(seen, plano)
+    seen.deadline.restart()
+    return stopped
 
 
 def _held(seen: Seen) -> tuple[int | None, str]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from planodev import engines, executables
 from planodev.engines import choice
 from planodev.gateway import running
-from planodev.plano import judge, storage
+from planodev.plano import judge, models, storage
 from planodev.postgres import proof, state_table
 from planodev.postgres.connection import host_of
 from planodev.problems import Command, Fix, Problem
 from planodev.project import credentials, snapshots
 from planodev.result import Result, counted
+from planodev.visible import in_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from planodev.database import Database
     from planodev.gateway.running import Running
     from planodev.look import Files, Seen
+    from planodev.plano.config_file import ConfigFile
     from planodev.postgres.connection import Connection
     from planodev.problems import NoEngine
     from planodev.production.files import Written
@@ -64,7 +69,7 @@ GONE = Problem(
 KEYS = (
     *("engine", "project", "state", "container", "volume", "image", "postgres_version", "port", "addresses", "plano"),
     *("user", "database", "host", "env_file", "config_file", "table", "conversations", "conversations_estimated"),
-    *("data_bytes", "settings", "running_plano"),
+    *("data_bytes", "settings", "running_plano", "through_plano"),
 )
 
 
@@ -137,8 +142,8 @@ def up(database: Database, plano: Running, todo: list[Fix | str]) -> Result:
     said = f"Postgres {data['postgres_version']} is running. {_proved(seen)}"
     first = ["First: " + fix for fix in dict.fromkeys(todo)]
     lines = lines_of(data, containers=seen.engine.traits.containers)
-    summary: list[str | Fix | Command] = [said, "", *lines, "", *first, next_command(seen)]
-    if not executables.find("planoai"):
+    summary: list[str | Fix | Command] = [said, "", *lines, "", *first, *_next(seen, plano)]
+    if plano.state != "connected" and not executables.find("planoai"):
         summary += ["      (planoai is not on your PATH yet: pip install planoai)"]
     return Result("up", data, summary, _of_plano(seen, plano))
 
@@ -160,17 +165,38 @@ def planned(seen: Seen, plano: Running) -> Result:
     return Result("up", data_of(seen, None, plano), ["Nothing was changed (dry run)"], _of_plano(seen, plano))
 
 
-def next_command(seen: Seen) -> Command:
-    """Return what starts Plano with this database."""
-    file, docker = seen.settings.config.value, seen.mode == "docker"
-    # planoai does not take DB_* from `.env`, so `run` puts them into its environment.
-    return Command("run", "--", "planoai", "up", *([file] if file else []), *(["--docker"] if docker else []))
+NEXT = Command("up", "--with-plano")  # what starts Plano with this database
+FIRST_QUESTION = Command("ask", "My order 1234 has not arrived.")
 
 
-def verify(found: Verified, plano: Running) -> Result:
-    """Return the end of `verify`."""
+def _next(seen: Seen, plano: Running) -> list[str | Command]:
+    """Return how to go on: with a Plano that is to be started, or that can be asked."""
+    if plano.state != "connected":
+        return [NEXT]
+    return [*tries(seen.config), "", FIRST_QUESTION]
+
+
+def tries(config: ConfigFile) -> list[str]:
+    """Return the lines by which somebody tries a running Plano with curl: two turns."""
+    known = [model for model in models.of(config.content or {}) if not model.router and not model.wildcard]
+    model = next((model.name for model in known if model.default), known[0].name if known else "PROVIDER/MODEL")
+    port = running.model_port(config)
+    head = f"curl http://localhost:{port}/v1/responses -H 'Content-Type: application/json' -d"
+    first, second = {"model": model, "input": "My name is Ann."}, {"model": model, "input": "Who am I?"}
+    second["previous_response_id"] = "resp_…"
+    return [
+        f"Plano answers at http://localhost:{port}, also with curl; a second turn goes on from the first one's id:",
+        *(f"  {head} {shlex.quote(in_json(json.dumps(body, ensure_ascii=False)))}" for body in (first, second)),
+    ]
+
+
+def verify(found: Verified, plano: Running, through: dict[str, Any] | None = None) -> Result:
+    """Return the end of `verify`; `through` is what two turns through Plano have shown."""
     data, connection = data_of(found.seen, found.evidence, plano), found.connection
-    return Result("verify", data, [_can_store(connection)])
+    lines = [_can_store(connection)]
+    if through:
+        lines.append(f"Plano stores and remembers: two turns of {through['model']}, seen in the table")
+    return Result("verify", {**data, "through_plano": through}, lines)
 
 
 def verify_elsewhere(seen: Hosted) -> Result:
@@ -279,8 +305,29 @@ def no_engine(project: Project, files: Files, error: NoEngine) -> Result:
     return Result("status", data, lines_of(data), [notice])
 
 
-def down(seen: Seen, plano: Running, *, stopped: bool, deleted: str, count: int | None = None) -> Result:
-    """Return the end of `down`; `deleted` says what went, "" where nothing did."""
+@dataclass(frozen=True)
+class Stopped:
+    """What `down` has done.
+
+    Args:
+        plano: the state of Plano before.
+        plano_stopped: whether it was stopped.
+        stopped: whether Postgres was stopped.
+        deleted: what went, in words; "" where nothing did.
+        count: the stored turns that were counted before, None where they were not.
+
+    """
+
+    plano: Running
+    plano_stopped: bool
+    stopped: bool
+    deleted: str
+    count: int | None
+
+
+def down(seen: Seen, done: Stopped) -> Result:
+    """Return the end of `down`."""
+    stopped, deleted = done.stopped, done.deleted
     kept_snapshots = snapshots.every(seen.project_id)
     have, volume = seen.observed.container, seen.observed.volume
     data = {
@@ -288,9 +335,10 @@ def down(seen: Seen, plano: Running, *, stopped: bool, deleted: str, count: int 
         "deleted": bool(deleted),
         "container": have.name if have else None,
         "volume": volume.name if volume else None,
-        "conversations": count,
+        "conversations": done.count,
         "snapshots": [one.name for one in kept_snapshots],
-        "running_plano": plano.as_json(),
+        "running_plano": done.plano.as_json(),
+        "plano_stopped": done.plano_stopped,
     }
     if have is None and volume is None:
         return Result("down", data, ["Nothing to stop: this project has no database"])
@@ -305,9 +353,10 @@ def down(seen: Seen, plano: Running, *, stopped: bool, deleted: str, count: int 
         return Result("down", data, [f"Deleted {deleted}; {kept}", *also])
     lines: list[str | Fix] = ["Postgres is stopped" if stopped else "Postgres was not running"]
     if volume:
+        again = ("--with-plano",) if done.plano.runs else ()
         kept = f"The data is kept in the {seen.engine.wording.data} `{volume.name}`; "
         lines += [
-            Fix(kept, Command("up"), " brings it back"),
+            Fix(kept, Command("up", *again), " brings it back"),
             Fix("To delete it: ", Command("down", "--delete-data")),
         ]
     return Result("down", data, lines)

@@ -33,6 +33,10 @@ def up(context: Context) -> Result:
             from planodev.decide import refuse
 
             refuse(seen)  # what is wrong whatever is to be done, before anything is touched
+            if context.options.get("with_plano"):
+                from planodev.commands import plano
+
+                plano.refuse(seen)
             if context.dry_run:
                 from planodev.commands import dry_run
 
@@ -116,5 +120,8 @@ def finish(seen: Seen, database: Database, moving: Move | None = None) -> Result
     if moving:
         database = moving.finish(database)
     remember(database.seen)
-    plano = running.look(database.seen, database.proved)
-    return report.up(database, plano, todo)
+    if database.seen.context.options.get("with_plano"):
+        from planodev.commands import plano
+
+        return report.up(database, plano.bring_up(database), todo)
+    return report.up(database, running.look(database.seen, database.proved), todo)

@@ -16,8 +16,8 @@ def verify(context: Context) -> Result:
     """Prove again that Plano can store.
 
     Args:
-        context: with the option `config`; with `env_file` it is about that file and its server, with `timeout`
-            seconds for the proof.
+        context: with the options `config`, `through_plano` and `of_model`; with `env_file` it is about that file and
+            its server, with `timeout` seconds for the proof.
 
     Raises:
         PlanodevError: it cannot, with the true cause.
@@ -34,6 +34,11 @@ def verify(context: Context) -> Result:
     found = look(context)
     try:
         verified = verify_project(found)
-        return report.verify(verified, running.look(verified.seen, verified.evidence))
+        through = None
+        if context.options.get("through_plano"):
+            from planodev.commands import through_plano
+
+            through = through_plano.prove(context, verified.seen)
+        return report.verify(verified, running.look(verified.seen, verified.evidence), through)
     finally:
         found.engine.close()

@@ -1,14 +1,25 @@
-"""What a running Plano answers."""
+"""One turn through a running Plano: `POST /v1/responses`, streamed, and what its failures mean."""
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from planodev.postgres.connection import LOOPBACK
+from planodev.problems import BadInput, Command, CredentialsRefused, Fix, NotReady, PlanodevError
+from planodev.visible import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import requests
 
 _PATIENCE = 3.0  # seconds
-_OK = 200
+_CONNECT, _SILENCE = 5.0, 300.0  # seconds; a model may think for minutes before its first word
+_OK, _UNAUTHORIZED, _FORBIDDEN, _CONFLICT, _LIMITED, _UNAVAILABLE = 200, 401, 403, 409, 429, 503
+_LONGEST = 300  # characters of somebody else's message
 
 
 def silence(port: int, patience: float = _PATIENCE) -> str | None:
@@ -22,12 +33,203 @@ def silence(port: int, patience: float = _PATIENCE) -> str | None:
         patience: seconds.
 
     """
+    import urllib.error
+    import urllib.request
+
     try:
-        # Only ever this machine, and only ever http.
-        with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/v1/models", timeout=patience) as answer:
+        # Only ever this machine, and only ever http; no proxy that the environment names.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"http://{LOOPBACK}:{port}/v1/models", timeout=patience) as answer:
             code = int(answer.status)
     except urllib.error.HTTPError as error:
         code = error.code
     except (OSError, ValueError):
         return f"GET :{port}/v1/models returns nothing"
     return None if code == _OK else f"GET :{port}/v1/models returns {code}, although /healthz may say that all is well"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked.
+
+    Args:
+        port: of the model listener.
+        model: as the configuration names it.
+        text: what the user says.
+        previous: the id of the turn that it goes on from.
+        key: the variable with the provider's key, for the words.
+
+    """
+
+    port: int
+    model: str
+    text: str
+    previous: str | None = None
+    key: str | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is sent."""
+        return f"http://{LOOPBACK}:{self.port}/v1/responses"
+
+    def body(self) -> dict[str, Any]:
+        """Return the request."""
+        goes_on = {"previous_response_id": self.previous} if self.previous else {}
+        return {"model": self.model, "input": self.text, "stream": True, **goes_on}
+
+
+@dataclass
+class Answer:
+    """What has come of an answer until now; `id` is "" until Plano has said it, `complete` once it has ended well."""
+
+    id: str = ""
+    model: str = ""
+    pieces: list[str] = field(default_factory=list)
+    complete: bool = False
+
+    @property
+    def text(self) -> str:
+        """What was answered."""
+        return "".join(self.pieces)
+
+
+class TurnUnknown(Exception):
+    """Plano does not find the turn that a question goes on from: it may not be stored yet."""
+
+
+def ask(question: Question, answer: Answer) -> Iterator[str]:
+    """Send a question, and yield the pieces of the answer as they come; `answer` has at each moment what has come.
+
+    Raises:
+        TurnUnknown: 409; nothing was answered, and the same may be sent again.
+        PlanodevError: Plano or the provider has refused, or the answer has stopped in the middle.
+
+    """
+    import requests
+
+    with requests.Session() as session:
+        session.trust_env = False  # no proxy and no .netrc is meant for a Plano of this machine
+        try:
+            with session.post(
+                question.url, json=question.body(), stream=True, timeout=(_CONNECT, _SILENCE)
+            ) as response:
+                if response.status_code != _OK:
+                    _refused(question, response)
+                for piece in _pieces(response, answer):
+                    answer.pieces.append(piece)
+                    yield piece
+        except requests.exceptions.RequestException as error:
+            if answer.id or answer.pieces:
+                raise _cut_off(error) from error
+            raise NotReady(
+                "plano-not-answering",
+                f"Plano does not answer at {question.url}",
+                why=_said(error),
+                fix=Fix(Command("doctor"), " says whether it has died; ", Command("up", "--with-plano"), " starts it"),
+            ) from error
+    if not answer.complete:
+        raise _cut_off(None)
+
+
+def _pieces(response: requests.Response, answer: Answer) -> Iterator[str]:
+    if "text/event-stream" not in response.headers.get("Content-Type", ""):
+        yield from _at_once(response, answer)
+        return
+    import sseclient
+
+    for event in sseclient.SSEClient(response.iter_content(None)).events():
+        if event.data == "[DONE]":
+            return
+        try:
+            data = json.loads(event.data)
+            kind = data["type"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise _unreadable(event.data) from error
+        if kind == "response.output_text.delta":
+            yield str(data.get("delta") or "")
+        elif isinstance(data.get("response"), dict):
+            _note(data["response"], answer)
+            if kind in ("response.failed", "response.incomplete"):
+                raise _failed(data["response"])
+            answer.complete = answer.complete or kind == "response.completed"
+
+
+def _at_once(response: requests.Response, answer: Answer) -> Iterator[str]:
+    """Yield an answer that came in one piece, as from a provider that does not stream."""
+    text = response.text
+    try:
+        data = json.loads(text)
+        _note(data, answer)
+        parts = [part for item in data["output"] if item.get("type") == "message" for part in item["content"]]
+        words = "".join(str(part.get("text") or "") for part in parts)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unreadable(text) from error
+    answer.complete = True
+    yield words
+
+
+def _note(response: dict[str, Any], answer: Answer) -> None:
+    answer.id = str(response.get("id") or answer.id)
+    answer.model = str(response.get("model") or answer.model)
+
+
+def _said(error: object) -> str:
+    words = " ".join(visible(str(error)).split())
+    return words if len(words) <= _LONGEST else f"{words[:_LONGEST]}…"
+
+
+def _cut_off(error: Exception | None) -> NotReady:
+    return NotReady(
+        "answer-cut-off",
+        "the answer stopped in the middle",
+        why=_said(error) if error else "the stream ended without `response.completed`",
+        fix="ask again",
+    )
+
+
+def _unreadable(text: str) -> PlanodevError:
+    fix = Fix(Command("doctor"), " says whether this is Plano")
+    return PlanodevError("answer-unreadable", "the answer is none that Plano gives", why=_said(text), fix=fix)
+
+
+def _failed(response: dict[str, Any]) -> PlanodevError:
+    told = response.get("error") or response.get("incomplete_details") or {}
+    why = _said(told.get("message") or told.get("reason") or "it gives no reason") if isinstance(told, dict) else None
+    return PlanodevError("provider-failed", "the provider did not finish its answer", why=why, fix="ask again")
+
+
+def _refused(question: Question, response: requests.Response) -> None:
+    """Raise what a status other than 200 means; messages of providers hold pieces of keys, so they are masked later."""
+    code, provider = response.status_code, question.model.partition("/")[0]
+    said = _message(response)
+    if code == _CONFLICT:
+        raise TurnUnknown
+    if code in (_UNAUTHORIZED, _FORBIDDEN):
+        whose = question.key or "the key that Plano has"
+        where = f"{question.key} into `.env`" if question.key else "`access_key` into the configuration"
+        fix = Fix(f"write a valid {where}; ", Command("up", "--with-plano"), " starts Plano with it")
+        raise CredentialsRefused("provider-refuses-key", f"{provider} refuses {whose}", why=f"status {code}", fix=fix)
+    if code == _LIMITED:
+        raise NotReady("provider-limit", f"{provider} takes no more requests now", why=said, fix="wait, and ask again")
+    if code == _UNAVAILABLE and silence(question.port) is None:
+        look = "look whether it runs, and at its `base_url` in the configuration; then ask again"
+        raise NotReady("provider-unreachable", f"Plano does not reach {provider}", why=said, fix=look)
+    if code == _UNAVAILABLE:
+        fix = Fix(Command("doctor"), " says what has died; ", Command("up", "--with-plano"), " starts it again")
+        raise NotReady("plano-not-answering", "Plano runs, and does not answer", why=said, fix=fix)
+    if "not found in configured providers" in said:
+        leave = "leave `--model` out, or name a model of the configuration"
+        raise BadInput("model-not-configured", f"Plano has no model `{question.model}`", why=said, fix=leave)
+    fix = Fix("ask again; ", Command("doctor"), " looks at Plano")
+    raise PlanodevError("provider-failed", f"{provider} answers with {code}", why=said, fix=fix)
+
+
+def _message(response: requests.Response) -> str:
+    text = ""
+    with suppress(OSError, ValueError):
+        text = next(response.iter_content(8192, decode_unicode=False), b"").decode(errors="replace")
+    with suppress(ValueError, AttributeError):
+        found = json.loads(text)
+        told = found.get("error", found)
+        text = str(told.get("message") if isinstance(told, dict) else told)
+    return _said(text) or f"status {response.status_code}"

@@ -145,11 +145,12 @@ def _in_docker(seen: Seen) -> Found | None:
 
 
 def log(found: Found, environment: Mapping[str, str], engine: Engine) -> str:
-    """Return the end of what a Plano has written: brightstaff's words first, since Envoy only misses it."""
+    """Return the end of what those of its programs have written that have ended, brightstaff's last."""
     if found.mode == "docker":
         return engine.logs(planoai.CONTAINER, 200).text
     logs = home(environment) / RUN / "logs"
-    return "\n".join(regular_file.tail(logs / f"{name}.log", _LOG_END) for name in ("envoy", "brightstaff"))
+    ended = [name for name, runs in (("envoy", found.envoy), ("brightstaff", found.brightstaff)) if not runs]
+    return "\n".join(regular_file.tail(logs / f"{name}.log", _LOG_END) for name in ended)
 
 
 def rendered(environment: Mapping[str, str]) -> str:

@@ -55,9 +55,8 @@ class Running:
     @property
     def runs(self) -> bool:
         """Whether a Plano of this project runs, however well."""
-        return self.state in ("without-memory", "without-variables", "connected") or (
-            self.state == "died" and self.found is not None and self.found.runs
-        )
+        mine = self.state not in ("not-running", "other-project", "port-taken")
+        return mine and self.found is not None and self.found.runs
 
     def as_json(self) -> dict[str, Any]:
         """Return `running_plano` of `--json`."""
@@ -110,8 +109,8 @@ def _judged(seen: Seen, found: Found, facts: Mapping[str, Any] | None) -> Runnin
         return Running("without-variables", 0, found, f"it was started without {', '.join(lacks)}")
     if found.brightstaff and (found.envoy or found.mode == "docker"):
         return Running("without-memory", 0, found, "it has no connection to this database, and never opens another")
-    part = "Envoy" if found.brightstaff else "brightstaff"
-    return Running("died", 0, found, cause(seen, found) or f"{part} has ended, and its log does not say why")
+    unknown = f"{'Envoy' if found.brightstaff else 'brightstaff'} has ended, and its log does not say why"
+    return Running("died", 0, found, cause(seen, found) or unknown)
 
 
 def _ended(seen: Seen, found: Found) -> Running:
@@ -209,23 +208,31 @@ def port_taken(config: ConfigFile, port: int, holder: str) -> Problem:
     return Problem("plano-port-taken", text, fix, "it is no Plano that this project could use")
 
 
-# What a line of brightstaff's, Envoy's or the shell's looks like that tells an end; source: Plano 0.4.36
-# `crates/brightstaff/src/main.rs` (tracing), Rust's own panics, Envoy 1.37 `server.cc`.
-_FATAL = re.compile(r"panicked at|\berror\b|\bcritical\b|\bfatal\b|\bfailed\b", re.IGNORECASE)
-_NOISE = re.compile(r"\x1b\[[0-9;]*m|^\W*\d{4}-\d\d-\d\d[T ][\d:.,]+Z?\W*\s*(?=\S)")
+# What the last lines of a log look like that tell an end: an error that Rust's `main` returns, a panic, and the levels
+# of brightstaff and Envoy. Seen with Plano 0.4.36 and Envoy 1.37.
+_FATAL = re.compile(r"^Error: |panicked at|\]\[(error|critical)\]|^\[critical\]|\b(ERROR|CRITICAL|FATAL)\b")
+_NOISE = re.compile(r"\x1b\[[0-9;]*m|^\[[^\]]*\](\[[a-z]+\])?\s*|^\d{4}-\d\d-\d\d[T ][\d:.,]+Z?\s*")
+_LAST = 10  # lines, which a cause is among
 _LONGEST = 300  # characters
 
 
-def cause(seen: Seen, found: Found) -> str | None:
-    """Return the line of a Plano's log that says why it has ended, without secrets; None where none does."""
-    lines = places.log(found, seen.environment, seen.engine).splitlines()
-    told = [line for line in lines if _FATAL.search(line)]
+def cause(seen: Seen, found: Found, *, ended: bool = False) -> str | None:
+    """Return the line of a Plano's log that says why it has ended, without secrets; None where none does.
+
+    Args:
+        seen: the project.
+        found: the Plano.
+        ended: whether it is known to have ended by itself: then its last line will do.
+
+    """
+    lines = [line for line in places.log(found, seen.environment, seen.engine).splitlines() if line.strip()][-_LAST:]
+    told = [at for at, line in enumerate(lines) if _FATAL.search(line)] or (range(len(lines))[-1:] if ended else [])
     if not told:
         return None
-    at = max(index for index, line in enumerate(lines) if line == told[-1])
+    at = told[-1]
     # Rust writes the message of a panic below the line that says where it was.
-    last = " ".join([lines[at], *lines[at + 1 : at + 2]]) if "panicked at" in lines[at] else lines[at]
-    last = re.sub(r"(://[^:/@\s]*:)[^@\s]*@", r"\1***@", _NOISE.sub("", _NOISE.sub("", last)))
+    last = " ".join(lines[at : at + 2]) if "panicked at" in lines[at] else lines[at]
+    last = re.sub(r"(://[^:/@\s]*:)[^@\s]*@", r"\1***@", _NOISE.sub("", last))
     said = " ".join(masked(last, secrets(seen)))
     return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
 
@@ -269,9 +276,8 @@ def in_the_way(found: Found, port: int) -> Problem:
 
 
 def restart(found: Found) -> Fix:
-    """Return what stops a Plano and starts it again."""
-    docker = ("--docker",) if found.mode == "docker" else ()
-    return Fix(f"`{found.stop}`, then ", Command("run", "--", "planoai", "up", *docker))
+    """Return what starts a Plano of this project again."""
+    return Fix(Command("up", "--with-plano"), f" starts it again; `{found.stop}` only stops it")
 
 
 def loses_memory(running: Running) -> Problem | None:
@@ -279,6 +285,5 @@ def loses_memory(running: Running) -> Problem | None:
     if running.state != "connected" or running.found is None:
         return None
     text = f"Plano is running ({running.found.where}), and loses its memory with Postgres: it never connects again"
-    again = restart(running.found).parts[-1]
-    fix = Fix(f"`{running.found.stop}` stops it; after the next ", Command("up"), " ", again, " starts it again")
+    fix = Fix(Command("up", "--with-plano"), " starts both again; ", Command("down", "--with-plano"), " stops both")
     return Problem("plano-loses-memory", text, fix)

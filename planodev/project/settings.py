@@ -25,6 +25,7 @@ DEFAULT_IMAGE = "postgres:16"
 DEFAULT_PORT = 5432
 DEFAULT_NAME = "plano-postgres"
 DEFAULT_TIMEOUT = 60.0  # seconds
+DEFAULT_PLANO_TIMEOUT = 120.0  # seconds; planoai itself waits for 60, and for 120 in Docker
 ENGINES = ("auto", "docker", "embedded")
 PLANO = ("docker", "native")
 PULL = ("missing", "always", "never")

@@ -63,7 +63,7 @@ def test_commands_that_are_named_act_on_the_project_that_was_named(project):
     project("up")
     assert aimed in project("down", "--delete-data", "--json", code=2).json["error"]["fix"]
     assert aimed in project("down").out
-    assert f"Next: planodev -C {project.path} run -- planoai up --docker\n" in project("up").out
+    assert f"Next: planodev -C {project.path} up --with-plano\n" in project("up").out
 
 
 def test_quiet_says_only_the_result_and_no_color_is_obeyed(project):

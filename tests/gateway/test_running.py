@@ -24,10 +24,12 @@ def test_a_plano_is_connected_until_its_database_is_restarted(shop):
 
     told = shop("down", "--keep-data", "--json").json
     assert told["data"]["running_plano"]["state"] == "connected"
-    assert [(one["code"], "planoai down" in one["fix"]) for one in told["warnings"]] == [("plano-loses-memory", True)]
+    assert [(one["code"], "down --with-plano`" in one["fix"]) for one in told["warnings"]] == [
+        ("plano-loses-memory", True)
+    ]
     up = shop("up", "--json")
     assert codes(up) == ["plano-without-memory"]
-    assert "run -- planoai up" in up.json["warnings"][0]["fix"]
+    assert "up --with-plano`" in up.json["warnings"][0]["fix"]
     check = next(one for one in shop("doctor", "--json", code=7).json["data"]["checks"] if one["name"] == "plano")
     assert (check["state"], "never opens another" in check["why"]) == ("failed", True)
     shop.start_plano()  # which ends the one without memory
@@ -77,6 +79,7 @@ def test_a_plano_that_died_is_told_with_the_cause_of_its_own_log_and_without_sec
     shop.up()
     shop.start_plano()
     shop.machine.kill("brightstaff")
+    assert shop.plano()["why"] == "brightstaff has ended, and its log does not say why"
     secret = shop.env["DB_PASS"]
     log = shop.machine.home / ".plano/run/logs/brightstaff.log"
     log.write_text(f"thread 'main' panicked at src/main.rs:7:\nno postgresql://plano:{secret}@127.0.0.1 \x1b[31m\n")

@@ -290,7 +290,7 @@ class TestFilesThatAreNotWhatTheySeem:
         run_fix(fresh, re.search(r"`(planodev [^`]*)`", failed["fix"])[1])
         assert (fresh.path / "config.yaml").read_text() == OTHERS[tool]
         done = fresh("up", "--config", "plano.yaml", "--save-keys")
-        assert "planoai up plano.yaml" in done.out
+        assert "up --with-plano --config plano.yaml" in done.out
 
     def test_the_name_of_old_is_noticed_and_can_be_used(self, fresh):
         fresh.write("arch_config.yaml", OK.replace("v0.4.0", "v0.3.0"))

@@ -30,7 +30,10 @@ RESPONDERS = ("openai", "xai", "vercel")
 
 
 def log(text: str) -> None:
-    print(f"{time.strftime('%Y-%m-%dT%H:%M:%S')}.000000Z {text}", file=sys.stderr, flush=True)
+    level, _, words = text.partition(" ")
+    print(
+        f"[{time.strftime('%Y-%m-%d %H:%M:%S')}.000][{level.lower()}] {words}", file=sys.stderr, flush=True
+    )  # as seen
 
 
 def main() -> None:
@@ -41,7 +44,7 @@ def main() -> None:
     address = os.environ.get("BRIGHTSTAFF_SOCKET") or str(path.with_name("brightstaff.sock"))
     Path(address).unlink(missing_ok=True)
     with Server(address, Handler) as server:
-        server.storage, server.config = storage, config
+        server.storage, server.config, server.missed = storage, config, set()
         log("INFO brightstaff: listening")
         server.serve_forever(poll_interval=0.05)
 
@@ -63,7 +66,8 @@ class Storage:
         except psycopg.Error as error:
             # Only the outermost cause is told: `db error`, `error connecting to server`, `invalid connection string`.
             said = "invalid connection string" if "invalid" in str(error) else "error connecting to server"
-            sys.exit(f'Error: StorageError("Failed to connect to database: {said}")')
+            head = "failed to initialize Postgres state storage: Storage error: Failed to connect to database"
+            sys.exit(f'Error: "{head}: {said}"')  # as seen
 
     def ready(self) -> None:
         """Look for the table before every statement until it was there once."""
@@ -145,8 +149,8 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_GET(self):
-        models = [entry["model"] for entry in self.server.config["model_providers"]]
-        self.json(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in models]})
+        names = [entry["name"] for entry in self.server.config["model_providers"]]
+        self.json(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in names]})
 
     def do_POST(self):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -159,6 +163,11 @@ class Handler(BaseHTTPRequestHandler):
         # `handlers/llm/mod.rs:762-766`: by the model that was asked for, and before routing.
         managed = self.server.storage.session is not None and not upstream_responds(entry)
         before = request.get("previous_response_id")
+        said = text_of(items[-1])
+        if managed and before and ("409 always" in said or ("409 once" in said and said not in self.server.missed)):
+            self.server.missed.add(said)  # seen right after an outage, and the same request passed then
+            self.plain(409, b"Conversation state not found")
+            return
         if managed and before:
             try:
                 known = self.server.storage.get(before)
@@ -176,7 +185,7 @@ class Handler(BaseHTTPRequestHandler):
         entries = self.server.config["model_providers"]
         if model is None:
             return next((one for one in entries if one.get("default")), entries[0])
-        return next((one for one in entries if model in (one["model"], one["model"].partition("/")[2])), None)
+        return next((one for one in entries if model in (one["name"], one["model"])), None)
 
     def answer(self, request, entry, items, managed):
         provider = Provider(items, entry.get("access_key"))
@@ -186,9 +195,9 @@ class Handler(BaseHTTPRequestHandler):
         if "no JSON" in provider.said:
             self.plain(200, b"<html>not what you think</html>", "text/html")
             return
-        number, name = f"resp_{uuid.uuid4().hex}", entry["model"]
+        number, name = f"resp_{uuid.uuid4().hex}", entry["name"]
         output = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": provider.text}]}
-        response = {"id": number, "object": "response", "status": "completed", "model": name.partition("/")[2]}
+        response = {"id": number, "object": "response", "status": "completed", "model": entry["model"]}
         response["output"] = [output]
         row = (number, json.dumps([*items, {key: output[key] for key in ("role", "content")}]), int(time.time()))
         row = (*row, request.get("model") or name, name)
@@ -233,9 +242,8 @@ class Handler(BaseHTTPRequestHandler):
 
 def upstream_responds(entry) -> bool:
     """Say whether the provider keeps the history itself, so that Plano keeps none."""
-    prefix = entry["model"].partition("/")[0]
-    interface = prefix if prefix in RESPONDERS else entry.get("provider_interface", prefix)
-    return interface in RESPONDERS and urlsplit(entry.get("base_url") or "").path.strip("/") in ("", "v1")
+    path = urlsplit(entry.get("base_url") or "").path.strip("/")
+    return entry["provider_interface"] in RESPONDERS and path in ("", "v1")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,39 @@
+"""`planodev ask`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from planodev.cli import options as shared
+from planodev.commands import ask as work
+from planodev.problems import BadInput
+
+
+@shared.command("ask")
+@click.option("--new", is_flag=True, help="Begin a new conversation.")
+@click.option(
+    "--continue", "continue_from", metavar="ID|last", help="Go on from this turn.  [default: the last ask here]"
+)
+@click.option("--model", "of_model", metavar="PROVIDER/MODEL", help="Ask this model.  [default: the configuration's]")
+@click.argument("text", metavar="TEXT|-")
+@click.pass_context
+def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
+    """Ask the running Plano, and say whether the turn was stored.
+
+    The answer is printed as it comes, and under it one line: the model, seconds, and the stored turn as it is in the
+    table. The next `ask` in this project goes on from it. `-` reads the question from standard input.
+    """
+    if options["new"] and options["continue_from"]:
+        raise click.UsageError("--new and --continue exclude each other", ctx)
+    if options["text"] == "-":
+        options["text"] = sys.stdin.buffer.read().decode(errors="replace").rstrip("\n")
+    if not options["text"].strip():
+        raise BadInput("usage", "there is no question", fix="write it behind `ask`, in quotes")
+    console = ctx.obj
+    context = shared.context(ctx, options)
+    result = work.ask(context, (lambda _: None) if console.json else console.write)
+    console.finish(result)
+    return 0

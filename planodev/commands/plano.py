@@ -1,0 +1,126 @@
+"""Plano with the database: `up --with-plano` and `down --with-plano`, and the words by which a newcomer goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planodev.gateway import client, running, start
+from planodev.problems import BadInput, Command, Fix
+from planodev.project import settings
+from planodev.result import Outcome
+
+if TYPE_CHECKING:
+    from planodev.database import Database
+    from planodev.gateway.running import Running
+    from planodev.look import Seen
+
+
+def refuse(seen: Seen) -> None:
+    """Raise what keeps this project's Plano from being started, before anything is touched.
+
+    Raises:
+        BadInput: the option for the time cannot be used.
+        NotReady: planoai is not installed.
+        Conflict: the Plano of this machine is another project's, or something else has a port.
+
+    """
+    timeout(seen)
+    start.refuse(seen, running.look(seen))
+
+
+def timeout(seen: Seen) -> float:
+    """Return the seconds that Plano gets to be ready.
+
+    Raises:
+        BadInput: the option is no number from 1 to 3600.
+
+    """
+    text = seen.context.options.get("plano_timeout")
+    if text is None:
+        return settings.DEFAULT_PLANO_TIMEOUT
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds <= 3600:  # noqa: PLR2004
+        fix = Fix(Command("up", "--with-plano", "--plano-timeout", f"{settings.DEFAULT_PLANO_TIMEOUT:g}"))
+        raise BadInput("usage", f"invalid time for Plano `{text}`: must be 1–3600 seconds", fix=fix)
+    return seconds
+
+
+def bring_up(database: Database) -> Running:
+    """Start this project's Plano where it does not run well; one that does is left alone.
+
+    Raises:
+        Conflict: the Plano of this machine is another project's, or something else has a port.
+        NotReady: planoai is not installed, Plano has died, or is not ready in time.
+        VerificationFailed: a provider's key is missing.
+        BadInput: one that runs was not to be started again.
+
+    """
+    seen = database.seen.again() if database.seen.engine.traits.containers else database.seen
+    plano = running.look(seen, database.proved)
+    start.refuse(seen, plano)
+    environment = given(database)
+    verb = "started"
+    if plano.runs and plano.found:
+        why = start.reason(plano, environment[start.STAMP]) or client.silence(plano.port)
+        if why is None:
+            seen.progress.done(Outcome("unchanged", "plano", at(plano)))
+            return plano
+        _agree(seen, plano, why)
+        verb = f"restarted, since {why}"
+        start.stop(seen, plano.found)
+    from planodev.steps import before_plano
+
+    before_plano.refuse_keys(seen)
+    plano = start.start(seen, arguments(seen), environment, timeout(seen))
+    seen.progress.done(Outcome(verb, "plano", at(plano)))
+    return plano
+
+
+def given(database: Database) -> dict[str, str]:
+    """Return the environment that Plano is started with: what `run` gives, and a stamp of it."""
+    from planodev.steps import verify
+
+    values = verify.plano_environment(database.seen, database.connection())
+    return {**values, start.STAMP: start.stamp(database.seen.config, values)}
+
+
+def arguments(seen: Seen) -> tuple[str, ...]:
+    """Return planoai's arguments that start Plano as this project has it."""
+    file, docker = seen.settings.config.value, seen.mode == "docker"
+    return ("up", *([file] if file else []), *(["--docker"] if docker else []))
+
+
+def at(plano: Running) -> str:
+    """Return where Plano answers, for people."""
+    return f"at http://localhost:{plano.port}, connected to this database"
+
+
+def _agree(seen: Seen, plano: Running, why: str) -> None:
+    """Have a restart confirmed; of one that has died there is nothing left to ask for."""
+    says = f"Plano ({plano.found.where if plano.found else ''}) is restarted: {why}"
+    if plano.state == "died" or seen.context.options.get("yes"):
+        seen.progress.note(says)
+        return
+    answer = seen.progress.confirm(f"{says}. Go on?", default=True)
+    if not answer:
+        reason = "there is no terminal to ask at" if answer is None else None
+        fix = Fix(Command("up", "--with-plano", "--yes"))
+        raise BadInput("not-confirmed", f"Plano was not restarted, although {why}", why=reason, fix=fix)
+
+
+def bring_down(seen: Seen, plano: Running) -> bool:
+    """Stop this project's Plano before its database; returns whether one was stopped.
+
+    Raises:
+        NotReady: planoai is not installed, or it still runs in the end.
+
+    """
+    if plano.state == "other-project" and plano.found:
+        seen.progress.notice(running.another(plano.found))
+    if not plano.runs or plano.found is None:
+        return False
+    start.stop(seen, plano.found)
+    return True

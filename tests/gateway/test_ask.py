@@ -1,0 +1,173 @@
+"""`planodev ask`: one turn through the running Plano, and what the table has of it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+
+import pytest
+
+from tests.support.engine_project import base_directory, clean
+from tests.support.requirements import require_engine
+from tests.support.stand_in.machine import Machine
+from tests.support.stand_in.project import Gateway
+
+KEY = "sk-secret-of-the-provider"
+
+pytestmark = [pytest.mark.embedded, pytest.mark.planoai]
+
+
+@pytest.fixture(scope="module")
+def one():
+    """Run a Plano for the whole module."""
+    require_engine("embedded")
+    base = base_directory()
+    machine = Machine(base / "machine")
+    project = Gateway(base / "shop", base, machine)
+    project.up("--with-plano")
+    yield project
+    machine.clean()
+    clean(base)
+
+
+@pytest.fixture
+def running(one):
+    """Return a project with a Plano that runs, and with no conversation."""
+    with one.login() as session:
+        session.execute("DELETE FROM conversation_states")
+    return one
+
+
+@pytest.fixture
+def own(shop):
+    """Return such a project for this test alone, which stops or kills what runs."""
+    shop.up("--with-plano")
+    return shop
+
+
+def asked(project, *arguments, code=0, **variables):
+    return project("ask", *arguments, "--json", code=code, **variables).json
+
+
+def test_a_conversation_goes_on_with_each_question_until_a_new_one_is_wanted(running):
+    first = running("ask", "My name is Ann.")
+    assert first.out == "1 messages, the first said: My name is Ann.\n"
+    number = running.stored()[0]
+    assert f"stored as {number} (turn 1)" in first.err
+    second = asked(running, "Who am I?")["data"]
+    assert second["answer"] == "3 messages, the first said: My name is Ann."
+    assert (second["stored"], second["turn"], second["previous_response_id"]) == (True, 2, number)
+    new = asked(running, "Hello", "--new")["data"]
+    assert (new["turn"], new["previous_response_id"]) == (1, None)
+    back = asked(running, "And now?", "--continue", number[:12])["data"]
+    assert (back["turn"], back["previous_response_id"]) == (2, number)
+    last = asked(running, "And now?", "--continue", "last")["data"]
+    assert last["previous_response_id"] == back["response_id"]
+    assert len(running.stored()) == 5
+    assert "Who am I?" in running("conversations", "show", second["response_id"]).out
+
+
+def test_a_question_is_read_from_a_pipe(running):
+    done = subprocess.run(
+        running.command("ask", "-"),
+        env=running.environment,
+        cwd=running.path.parent,
+        input="from a pipe\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == "1 messages, the first said: from a pipe\n"
+    assert running("ask", " ", code=2).err.count("[usage]") == 1
+    assert running("ask", "x", "--new", "--continue", "last", code=2).err.count("exclude each other") == 1
+
+
+def test_a_turn_that_plano_does_not_find_yet_is_sent_again_once(running):
+    running("ask", "My name is Ann.")
+    again = asked(running, "409 once")["data"]  # as it does right after an outage
+    assert (again["turn"], again["answer"]) == (2, "3 messages, the first said: My name is Ann.")
+    refused = running("ask", "409 always", code=4)
+    assert "[turn-unknown]" in refused.err
+    assert "ask --new" in refused.err
+
+
+def test_a_turn_that_was_never_stored_is_not_gone_on_from(running):
+    late = asked(running, "stored late")
+    assert (late["data"]["stored"], late["warnings"][0]["code"]) == (False, "turn-not-stored")
+    assert running("ask", "and on").out.startswith("1 messages")
+    running("reset", "--yes")
+    new = running("ask", "and on")
+    assert "begins a new conversation" in new.err
+    assert new.out.startswith("1 messages")
+
+
+def test_a_model_whose_provider_keeps_the_history_is_not_stored_and_that_is_said(shop):
+    shop.up(models=("openai/gpt-4o",), OPENAI_API_KEY=KEY)
+    shop("up", "--with-plano", "--save-keys", OPENAI_API_KEY=KEY)
+    seen = asked(shop, "Hello")
+    assert (seen["data"]["stored"], seen["warnings"][0]["code"]) == (False, "turn-not-stored")
+    assert "openai keeps the history itself" in seen["data"]["why"]
+    assert "--store-all" in seen["warnings"][0]["fix"]
+    refused = shop("ask", "401 please", code=5)
+    assert "[provider-refuses-key]" in refused.err
+    assert "openai refuses OPENAI_API_KEY" in refused.err
+    assert KEY not in refused.err + refused.out
+    limited = shop("ask", "429 please", code=6)
+    assert "[provider-limit]" in limited.err
+    assert "try again in 20s" in limited.err
+
+
+def test_what_comes_back_may_be_broken_or_large(running):
+    cut = running("ask", "break off", code=6)
+    assert "[answer-cut-off]" in cut.err
+    assert cut.out.startswith("1 messages")
+    assert "[answer-unreadable]" in running("ask", "no JSON", "--new", code=1).err
+    assert len(asked(running, "10 MB", "--new")["data"]["answer"]) == 10_000_000
+    unknown = running("ask", "x", "--model", "nobody/knows", code=2)
+    assert "[model-not-configured]" in unknown.err
+    assert asked(running, "x", "--model", "llama3.1")["data"]["stored"]
+
+
+def test_an_interrupted_question_says_whether_its_turn_was_stored(running):
+    asking = running.start("ask", "slowly")
+    assert asking.stdout.read(10) == "1 messages"
+    asking.send_signal(signal.SIGINT)
+    _, err = asking.communicate(timeout=30)
+    assert asking.returncode == 130
+    assert "interrupted; the turn is not stored" in err
+
+
+def test_a_plano_that_lost_its_database_answers_and_that_is_said(own):
+    own("ask", "My name is Ann.")
+    own("down", "--keep-data")
+    own("up")
+    seen = asked(own, "Who am I?")
+    assert seen["data"]["answer"].startswith("1 messages")  # without history
+    assert "lost its connection" in seen["data"]["why"]
+    assert "--with-plano" in seen["warnings"][0]["fix"]
+    own("up", "--with-plano", "--yes")
+    assert asked(own, "Who am I?")["data"]["answer"] == "3 messages, the first said: My name is Ann."
+
+
+def test_without_a_plano_it_says_what_to_run(shop):
+    shop.up()
+    refused = shop("ask", "Hello", code=6)
+    assert "[plano-not-running]" in refused.err
+    assert "up --with-plano`" in refused.err
+
+
+def test_the_plano_of_another_project_is_not_asked(make_shop):
+    first, second = make_shop("first"), make_shop("second")
+    first.up()
+    first("up", "--with-plano")
+    second.up()
+    refused = second("ask", "Hello", code=4)
+    assert f"is that of `{first.path}`" in refused.err
+    assert first.stored() == []
+
+
+def test_a_dead_brightstaff_under_a_green_health_check_is_named(own):
+    own.machine.kill("brightstaff")
+    refused = own("ask", "Hello", code=6)
+    assert "[plano-died]" in refused.err

@@ -1,0 +1,141 @@
+"""`up --with-plano` and `down --with-plano`: Plano by the real planoai, and the truth about it."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+pytestmark = pytest.mark.embedded
+
+
+def plano_of(done):
+    return done.json["data"]["running_plano"]["state"]
+
+
+def test_three_commands_lead_from_nothing_to_a_conversation(shop):
+    up = shop.up("--with-plano")
+    assert "plano: started, at http://localhost:" in up.err
+    assert "planoai: ✓ Plano is running!" in up.err
+    assert "previous_response_id" in up.out
+    assert up.out.splitlines()[-1].startswith("Next: ")
+    assert "ask" in up.out.splitlines()[-1]
+    assert "turn 1" in shop("ask", "My order 1234 has not arrived.").err
+    assert "My order 1234" in shop("conversations").out
+
+    pids = shop.machine.pids
+    again = shop("up", "--with-plano")
+    assert "plano: unchanged" in again.err
+    assert shop.machine.pids == pids
+
+    down = shop("down", "--with-plano", "--keep-data", "--json").json
+    assert (down["data"]["plano_stopped"], down["data"]["stopped"], down["warnings"]) == (True, True, [])
+    assert shop.plano()["state"] == "not-running"
+    assert not shop("down", "--with-plano", "--keep-data", "--json").json["data"]["plano_stopped"]
+
+
+def test_one_without_memory_or_with_an_older_configuration_is_asked_about_and_restarted(shop):
+    shop.up()
+    shop("up", "--with-plano")
+    shop("down", "--keep-data")
+    refused = shop("up", "--with-plano", code=2)
+    assert "[not-confirmed]" in refused.err
+    assert "lost its connection" in refused.err
+    assert shop.plano()["state"] == "without-memory"
+    assert plano_of(shop("up", "--with-plano", "--yes", "--json")) == "connected"
+
+    shop.change("config.yaml", "^version", "# a change\nversion")
+    assert "older configuration" in shop("up", "--with-plano", code=2).err
+    assert "restarted, since it runs an older configuration" in shop("up", "--with-plano", "--yes").err
+    assert "plano: unchanged" in shop("up", "--with-plano").err
+
+
+def test_one_that_was_started_by_hand_or_has_died_is_started_again(shop):
+    shop.up()
+    shop.machine.planoai(shop, "up")
+    assert plano_of(shop("up", "--with-plano", "--yes", "--json")) == "connected"
+    shop.machine.kill("brightstaff")
+    assert plano_of(shop("up", "--with-plano", "--json")) == "connected"  # there is nothing left to ask for
+
+
+def test_the_plano_of_another_project_is_never_touched(make_shop):
+    first, second = make_shop("first"), make_shop("second")
+    first.up()
+    first("up", "--with-plano")
+    pids = first.machine.pids
+    second.write("config.yaml", second.configuration())
+    refused = second("up", "--with-plano", "--yes", code=4)
+    assert f"is that of `{first.path}`" in refused.err
+    assert "`planoai down`" in refused.err
+    assert not (second.path / ".env").exists()  # nothing was begun
+    second.up()
+    down = second("down", "--with-plano", "--keep-data", "--json").json
+    assert (down["data"]["plano_stopped"], down["warnings"][0]["code"]) == (False, "plano-of-another-project")
+    assert (first.machine.pids, first.plano()["state"]) == (pids, "connected")
+
+
+def test_a_plano_that_dies_is_reported_with_the_cause_of_its_own_log(shop):
+    program = shop.machine.home / ".plano/bin/brightstaff"
+    text = program.read_text()
+    shop.up()
+    secret = shop.env["DB_PASS"]
+    end = f'import sys; sys.exit("Error: cannot use postgresql://plano:{secret}@127.0.0.1:5432/plano")'
+    program.write_text(f"{text.splitlines()[0]}\n{end}\n")
+    died = shop("up", "--with-plano", code=6)
+    assert "[plano-died]" in died.err
+    assert "why: Error: cannot use postgresql://plano:***@" in died.err
+    assert secret not in died.err
+    program.write_text(text)
+    assert plano_of(shop("up", "--with-plano", "--json")) == "connected"
+
+
+def test_a_plano_that_is_not_ready_in_time_is_reported(shop):
+    shop.up()
+    program = shop.machine.home / ".plano/bin/brightstaff"
+    program.write_text(f"{program.read_text().splitlines()[0]}\nimport time; time.sleep(60)\n")
+    late = shop("up", "--with-plano", "--plano-timeout", "8", code=6)
+    assert "[plano-not-ready]" in late.err
+    assert "[usage]" in shop("up", "--with-plano", "--plano-timeout", "soon", code=2).err
+
+
+def test_a_port_that_something_else_has_is_told_before_anything_is_begun(shop):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", shop.listener))
+        other.listen()
+        shop.write("config.yaml", shop.configuration())
+        refused = shop("up", "--with-plano", code=4)
+    assert "[plano-port-taken]" in refused.err
+    assert not (shop.path / ".env").exists()
+
+
+def test_without_planoai_one_line_installs_it(shop):
+    path = ":".join(one for one in shop.environment["PATH"].split(":") if "programs" not in one)
+    refused = shop("up", "--with-plano", code=6, PATH=path)
+    assert "[planoai-missing]" in refused.err
+    assert "pip install planoai" in refused.err
+    assert not (shop.path / ".env").exists()
+
+
+def test_the_whole_promise_is_tried_through_plano_and_nothing_is_left(shop):
+    shop.up()
+    idle = shop("verify", "--through-plano", code=7)
+    assert "[plano-not-running]" in idle.err
+    shop("up", "--with-plano")
+    shop("ask", "My name is Ann.")
+    kept = shop.stored()
+    done = shop("verify", "--through-plano")
+    assert "two short requests go through Plano to ollama/llama3.1" in done.err
+    seen = shop("verify", "--through-plano", "--json").json["data"]["through_plano"]
+    assert (seen["model"], len(seen["response_ids"]), seen["removed"]) == ("ollama/llama3.1", 2, True)
+    assert shop.stored() == kept
+    assert shop("verify", "--json").json["data"]["through_plano"] is None
+
+
+def test_a_model_that_is_not_stored_fails_the_whole_promise(shop):
+    shop.up(models=("ollama/llama3.1", "openai/gpt-4o"), OPENAI_API_KEY="sk-of-openai")
+    shop("up", "--with-plano", "--save-keys", OPENAI_API_KEY="sk-of-openai")
+    shop("verify", "--through-plano")
+    failed = shop("verify", "--through-plano", "--model", "openai/gpt-4o", code=7)
+    assert "[turn-not-stored]" in failed.err
+    assert "openai keeps the history itself" in failed.err
+    assert shop.stored() == []
