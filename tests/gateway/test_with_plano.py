@@ -6,6 +6,8 @@ import socket
 
 import pytest
 
+from tests.support.ports import free_port
+
 pytestmark = pytest.mark.embedded
 
 
@@ -139,3 +141,27 @@ def test_a_model_that_is_not_stored_fails_the_whole_promise(shop):
     assert "[turn-not-stored]" in failed.err
     assert "openai keeps the history itself" in failed.err
     assert shop.stored() == []
+
+
+def test_where_the_role_may_not_delete_the_two_turns_are_named(shop):
+    shop.up("--with-plano")
+    with shop.login() as session:
+        session.execute(
+            "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'not for you' USING ERRCODE = '42501'; END $$"
+        )
+        session.execute("CREATE TRIGGER no BEFORE DELETE ON conversation_states EXECUTE FUNCTION no()")
+    seen = shop("verify", "--through-plano", "--json").json
+    (warning,) = (one for one in seen["warnings"] if one["code"] == "verification-kept")
+    assert seen["data"]["through_plano"]["removed"] is False
+    assert sorted(seen["data"]["through_plano"]["response_ids"]) == shop.stored()
+    assert all(number in warning["message"] for number in shop.stored())
+
+
+def test_beside_an_agent_listener_the_model_listener_is_asked(shop):
+    agent = f"  - {{type: agent, name: helpers, port: {free_port()}, agents: [{{id: a, description: d}}]}}\n"
+    agents = "agents:\n  - {id: a, url: http://localhost:1}\n"
+    text = shop.configuration().replace("listeners:\n", f"{agents}listeners:\n{agent}")
+    shop.write("config.yaml", text)
+    shop("up", "--with-plano")
+    assert "turn 1" in shop("ask", "My name is Ann.").err
