@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from planodev.deadline import Deadline
-from planodev.engines import choice
+from planodev.engines import LABEL_SCHEMA, choice
 from planodev.plano import config_file
 from planodev.postgres.connection import Connection, host_of
-from planodev.problems import BadInput
+from planodev.problems import BadInput, Conflict
 from planodev.project import credentials, env_file, records, settings
 from planodev.project.identity import Owner, new_id
 from planodev.project.settings import Setting
@@ -233,6 +233,8 @@ def look(
         engine_choice, observed = _choose(context, read, deadline.left, to_stop=lenient)
         engine = engine_choice.engine
     observed = observed or engine.observe(project, _database_number(project, read), to_stop=lenient)
+    if not lenient:  # what only stops a server does not depend on its labels
+        _refuse_newer(observed, engine)
     fixed = _fixed(engine, observed)
     # An engine without images brings its own PostgreSQL.
     images = (read.settings.image, read.settings.pull) if "image" in fixed else ()
@@ -265,6 +267,17 @@ def _choose(context: Context, read: Files, limit: Limit, *, to_stop: bool) -> tu
             observed = better.engine.observe(project, number, to_stop=to_stop)
         chosen = better
     return chosen, observed
+
+
+def _refuse_newer(observed: Observed, engine: Engine) -> None:
+    volume = observed.volume
+    if volume and volume.schema > LABEL_SCHEMA:
+        raise Conflict(
+            "made-by-newer-planodev",
+            f"a newer planodev has made the {engine.wording.data} `{volume.name}`",
+            why=f"its labels have the form {volume.schema}, and this planodev knows {LABEL_SCHEMA}",
+            fix="`pip install --upgrade planodev`, or `pipx upgrade planodev`",
+        )
 
 
 def _database_number(project: Project, read: Files) -> str | None:

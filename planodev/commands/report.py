@@ -88,7 +88,7 @@ def data_of(seen: Seen, evidence: proof.Evidence | None, plano: Running) -> dict
         container=have.name if have else None,
         volume=volume.name if volume else None,
         image=have.image if have else volume.image if volume else None,
-        port=have.port if have else seen.credentials.port,
+        port=(have.port if have else None) or seen.credentials.port or seen.settings.port.value,
         addresses=list(have.addresses) if have else [],
         plano=seen.mode,
         user=seen.user,

@@ -136,12 +136,17 @@ def hint(command: str, container: Container, user: str = "") -> str:
     )
 
 
+# The form of the labels that this planodev writes; those from before there was a number have the same.
+LABEL_SCHEMA = 1
+
+
 @dataclass(frozen=True)
 class Volume:
     """A volume of ours; the rest is what it was first made with.
 
     `superuser` is initdb's role, `user` the first one of Plano where that is another; `adopts` the id of the container
-    whose data was, or is being, taken over; `plano` the mode at that time.
+    whose data was, or is being, taken over; `plano` the mode at that time;
+    `schema` the form that its labels have.
     """
 
     name: str
@@ -152,6 +157,7 @@ class Volume:
     adopts: str = ""
     user: str = ""
     plano: str = ""
+    schema: int = 1
 
 
 @dataclass(frozen=True)

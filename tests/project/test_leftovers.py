@@ -77,3 +77,19 @@ def test_a_lock_whose_file_was_removed_keeps_others_out_all_the_same(tmp_path, m
         waiting.join(20)
         assert held.is_set()
     assert codes == [1]
+
+
+@pytest.mark.embedded
+def test_data_with_labels_of_a_newer_form_is_refused_and_left_as_it_is(project):
+    project("up", "--model", "ollama/llama3.1")
+    labels = project.place() / "labels.json"
+    before = labels.read_text()
+    assert '"schema": 1' in before
+    labels.write_text(before.replace('"schema": 1', '"schema": 2'))
+    for command in ("up", "status"):
+        error = project(command, "--json", code=4).json["error"]
+        assert (error["code"], "upgrade" in error["fix"]) == ("made-by-newer-planodev", True)
+    project("down", "--keep-data")
+    labels.write_text(before.replace(',\n  "schema": 1', ""))  # of before there was a number
+    project("up")
+    project("down", "--keep-data")

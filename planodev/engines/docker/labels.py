@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from planodev.engines import Container, Volume
+from planodev.engines import LABEL_SCHEMA, Container, Volume
 from planodev.project.identity import Owner
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ INSIDE_PORT = 5432
 def labels_of(server: Server) -> dict[str, str]:
     """Return the labels that its container and its volume get."""
     return {
+        LABEL + "schema": str(LABEL_SCHEMA),
         LABEL + "project": server.owner.id,
         LABEL + "path": server.owner.path,
         LABEL + "inode": server.owner.inode,
@@ -69,7 +70,8 @@ def volume_of(item: Mapping[str, Any], owner: Owner) -> Volume:
     """Return a volume by what the engine lists of it."""
     labels = item["Labels"]
     known = {key: labels.get(LABEL + key, "") for key in ("superuser", "image", "database", "adopts", "plano")}
-    return Volume(item["Name"], owner, **known)
+    schema = str(labels.get(LABEL + "schema", ""))
+    return Volume(item["Name"], owner, **known, schema=int(schema) if schema.isdecimal() else LABEL_SCHEMA)
 
 
 def volumes_of(item: Mapping[str, Any]) -> set[str]:

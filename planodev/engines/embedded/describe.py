@@ -25,7 +25,13 @@ def owner(labels: Labels) -> Owner:
 def volume(directory: DataDirectory, labels: Labels) -> Volume:
     """Return the directory as the volume."""
     return Volume(
-        str(directory.path), owner(labels), SUPERUSER, f"postgresql-{labels.version}", labels.database, user=labels.user
+        str(directory.path),
+        owner(labels),
+        SUPERUSER,
+        f"postgresql-{labels.version}",
+        labels.database,
+        user=labels.user,
+        schema=labels.schema,
     )
 
 

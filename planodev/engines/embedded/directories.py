@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from planodev.engines import LABEL_SCHEMA
 from planodev.engines.planning import FIRST_OWN
 from planodev.problems import Conflict
 from planodev.project import json_file, regular_file
@@ -42,6 +43,7 @@ class Labels:
     database: str
     version: str
     port: int
+    schema: int = LABEL_SCHEMA
 
 
 @dataclass(frozen=True)
