@@ -1,4 +1,4 @@
-# `make up` sets everything up and runs the main job; `make test` sets everything up and runs all tests.
+# `make up` sets everything up and runs the main job; `make test` sets everything up and tests every promise.
 SHELL := /bin/bash
 PYTHON ?= $(shell bash tests/pythons | head -n 1)
 VENV := .venv
@@ -13,7 +13,7 @@ export PATH := $(abspath .cache/bin):$(PATH)
 export PLANOAI := $(abspath $(PLANOAI_VENV)/bin/python)
 export ENVOY := $(abspath $(ENVOY_VENV)/bin/envoy)
 
-.PHONY: up down test test-engines test-docker test-injured test-apart test-faults test-kills test-matrix test-survival check format bench package lock clean
+.PHONY: up down test test-all test-slow test-engines test-faults test-dirty mutate check format bench wheel package lock clean
 
 up: $(VENV)/.up
 	$(BIN)/planodev -C examples/support-agent up
@@ -21,25 +21,29 @@ up: $(VENV)/.up
 down: $(VENV)/.up
 	$(BIN)/planodev -C examples/support-agent down --keep-data
 
-test: $(VENV)/.test $(NEWEST)/.test $(PLANOAI_VENV)/.done $(ENVOY_VENV)/.done check
+# Whatever would break a promise, in minutes. What is broad or slow, and what needs an Envoy or a browser, is marked `slow`.
+test: $(VENV)/.test $(PLANOAI_VENV)/.done
 	PYTHON=$(abspath $(BIN)/python) tests/setup
-	$(MAKE) package
-	$(NEWEST)/bin/python -m pytest -q -m quick tests
-	$(MAKE) $(AT_ONCE) test-docker test-injured test-apart
+	$(MAKE) --jobs 2 --output-sync=target check wheel
+	$(PYTEST) $(WORKERS) -m "not slow" tests
 
-# Parts wait for an engine most of their time, so they run at once, where each can have a machine of its own.
-AT_ONCE = --jobs $$(tests/alone --can && echo 3 || echo 1) --output-sync=target
-ALONE = $(shell tests/alone --can && echo tests/alone)
-PYTEST := $(BIN)/python -m pytest -q -p no:cacheprovider
+# For a release: every test, all ways to install it, on the oldest and the newest Python. The engines are `make test-engines`.
+test-all: $(VENV)/.test $(NEWEST)/.test $(PLANOAI_VENV)/.done $(ENVOY_VENV)/.done
+	PYTHON=$(abspath $(BIN)/python) tests/setup
+	$(MAKE) check package
+	$(NEWEST)/bin/python -m pytest -q -p no:cacheprovider -m quick tests
+	PLANODEV_KILLS=$${PLANODEV_KILLS:-200} $(PYTEST) $(WORKERS) tests
 
-test-docker:
-	$(PYTEST) -m "docker and not faults and not both" tests
+# What `make test` leaves out, as far as it gets in the seconds that LIMIT says; the rest is counted as skipped.
+test-slow: $(VENV)/.test $(PLANOAI_VENV)/.done $(ENVOY_VENV)/.done
+	PYTHON=$(abspath $(BIN)/python) tests/setup
+	TESTS_END=$$(($$(date +%s) + $${LIMIT:-1800})) $(PYTEST) $(WORKERS) -m slow tests
 
-test-injured:
-	$(ALONE:%=% --engine injured) $(PYTEST) -m "faults or both" tests
-
-test-apart:
-	$(ALONE) $(PYTEST) -m "not docker" tests
+PYTEST := $(BIN)/python -m pytest -q -p no:cacheprovider --durations=25 --ignore tests/every_engine
+# Tests wait for an engine most of their time, so there are more workers than cores. Each has a machine of its own, with a
+# network, processes and an engine, where that can be had; elsewhere all run one after another on the engine that answers.
+AT_ONCE ?= 3
+WORKERS = $(shell tests/alone --can && echo "--dist worksteal --tx '$(AT_ONCE)*popen//python=tests/alone --engine worker $(abspath $(BIN)/python)'")
 
 # The main job on every engine that people have, and the tests without an engine on the Python that comes next.
 # ENGINES="docker-forky podman-trixie" runs these alone; docs/engines.md gets its table by WRITE=--write.
@@ -51,17 +55,16 @@ test-engines: $(VENV)/.test
 # The whole fault matrix, every boundary and 200 kills: 20 minutes at most, and a failure when they do not suffice.
 test-faults: $(VENV)/.test $(PLANOAI_VENV)/.done
 	PYTHON=$(abspath $(BIN)/python) tests/setup
-	PLANODEV_KILLS=$${PLANODEV_KILLS:-200} timeout --signal=INT --kill-after=60 1200 \
-		$(MAKE) $(AT_ONCE) test-kills test-matrix test-survival
+	PLANODEV_KILLS=$${PLANODEV_KILLS:-200} timeout --signal=INT --kill-after=60 1200 env PLANODEV_RESTARTS=20 \
+		$(PYTEST) $(WORKERS) tests/faults tests/production/test_survival.py
 
-test-kills:
-	$(ALONE:%=% --engine kills) $(PYTEST) tests/faults/test_kills.py tests/faults/test_kills_elsewhere.py
+# The quick tests as on the machine of somebody who uses all this; tests/dirty.py says what is there.
+test-dirty: $(VENV)/.test
+	$(shell tests/alone --can && echo tests/alone --engine dirty) $(BIN)/python -m tests.dirty
 
-test-survival:
-	PLANODEV_RESTARTS=20 $(ALONE) $(PYTEST) tests/production/test_survival.py
-
-test-matrix:
-	$(PYTEST) -m faults --ignore-glob 'tests/faults/test_kills*.py' tests/faults
+# Breaks each promise of tests/promises.toml in a copy, and shows that a test of `make test` fails.
+mutate: $(VENV)/.test
+	$(BIN)/python -m tests.mutate
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -77,9 +80,12 @@ bench: $(VENV)/.test $(PLANOAI_VENV)/.done
 	$(BIN)/python bench/embedded.py
 	$(BIN)/python bench/conversations.py
 
-# The wheel and the source archive in dist/, each way to install them tried in an empty environment.
+# The wheel and the source archive in dist/, each way to install them tried in an empty environment; `wheel` tries one.
 package: $(PACKAGE)/.done
 	tests/package $(PACKAGE)/bin
+
+wheel: $(PACKAGE)/.done
+	tests/package --wheel $(PACKAGE)/bin
 
 # The versions of everything that tests/venv installs: those that are there are kept, unless UPGRADE=--upgrade.
 LOCK = $(PACKAGE)/bin/uv pip compile --quiet --universal --python-version 3.10 --no-annotate --custom-compile-command "make lock" \

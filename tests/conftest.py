@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import stat
 import tempfile
+import time
 from pathlib import Path
 
 import docker
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support import evidence
 from tests.support import registry as registries
@@ -28,6 +31,7 @@ from tests.support.requirements import engine_answers, planoai_python, require_e
 # The marker that says what a test needs, by the fixture that gives it.
 NEEDS = {
     "api": "docker",
+    "empty": "postgres",
     "judge": "planoai",
     "machine": "planoai",
     "planoai": "planoai",
@@ -38,18 +42,29 @@ NEEDS = {
     "tls_server": "postgres",
 }
 NOT_QUICK = {"docker", "embedded", "planoai", "envoy", "postgres", "browser", "every_engine"}
-ENGINES = [
-    pytest.param("docker", marks=(pytest.mark.docker, pytest.mark.both)),
-    pytest.param("embedded", marks=pytest.mark.embedded),
-]
+ENGINES = {"docker": pytest.mark.docker, "embedded": pytest.mark.embedded}
 NOT_RUN = pytest.StashKey[int]()
 RECORDER = Path(__file__).parent / "support/planoai_recorder.py"
 NOBODY = 65534  # on every Linux; any number that is not root's would do
 
 
+# An example may take as long as it does on a machine with more to do: a test's own limits are about planodev.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
+
+
+# What the user of this machine has set is no part of any test; the variables of the tests themselves stay.
+THEIRS = re.compile(r"(DB_|PG|PLANODEV_(?!SEED|KILLS|RESTARTS|TESTS_)).*|DATABASE_URL|.*_API_KEY")
+for name in [name for name in os.environ if THEIRS.fullmatch(name)]:
+    del os.environ[name]
+
+
 def pytest_generate_tests(metafunc):
-    if metafunc.definition.get_closest_marker("each_engine") and "engine" in metafunc.fixturenames:
-        metafunc.parametrize("engine", ENGINES, indirect=True)
+    each = metafunc.definition.get_closest_marker("each_engine")
+    if each and "engine" in metafunc.fixturenames:
+        slow = {each.kwargs.get("slow"): [pytest.mark.slow]}
+        engines = [pytest.param(name, marks=[mark, *slow.get(name, ())]) for name, mark in ENGINES.items()]
+        metafunc.parametrize("engine", engines, indirect=True)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -57,6 +72,8 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         for fixture in NEEDS.keys() & set(item.fixturenames):
             item.add_marker(NEEDS[fixture])
+        if any(item.get_closest_marker(name) for name in ("envoy", "browser", "every_engine")):
+            item.add_marker("slow")
         if not NOT_QUICK & {mark.name for mark in item.iter_markers()}:
             item.add_marker("quick")
     yield  # -m leaves out what was not asked for
@@ -68,6 +85,13 @@ def pytest_collection_modifyitems(config, items):
     config.stash[NOT_RUN] = len(wanted)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    end = float(os.environ.get("TESTS_END", "inf"))  # seconds since the epoch
+    if time.time() > end:
+        pytest.skip("no time is left for it")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session, exitstatus):
     if session.config.stash.get(NOT_RUN, 0) and os.environ.get("CI"):
@@ -77,6 +101,15 @@ def pytest_sessionfinish(session, exitstatus):
 def pytest_unconfigure(config):
     if count := config.stash.get(NOT_RUN, 0):
         print(f"\nNOT RUN: {count} tests that need a Docker Engine, since none answers")
+
+
+@pytest.fixture(autouse=True)
+def without_an_engine_of_the_user(request, tmp_path_factory, monkeypatch):
+    """Have quick tests find no engine that the user has chosen by a variable or in `~/.docker`."""
+    if request.node.get_closest_marker("quick"):
+        for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path_factory.getbasetemp() / "no-docker-config"))
 
 
 @pytest.fixture

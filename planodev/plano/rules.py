@@ -319,7 +319,8 @@ def _agents_of(
         yield _error("listener-without-agents", message, f"give it `agents:` in `{name}`")
     for agent in entries(listener, "agents"):
         number = str(agent.get("id"))
-        if not agents.get(number, {}).get("url"):
+        listed = agents.get(number, {"url": None})
+        if "url" in listed and not listed["url"]:  # an entry without the key is told as that
             entry = f"`- {{id: {shown(number)}, url: http://localhost:10510}}`"
             fix = f"add it to `agents:` at the top level of `{name}`, such as {entry}"
             message = f"agent `{shown(number)}` of {_called(config, path, listener)} has no URL"

@@ -9,8 +9,9 @@ import time
 import pytest
 
 from tests.support.terminal import on_terminal
+from tests.support.waiting import until
 
-pytestmark = pytest.mark.each_engine
+pytestmark = pytest.mark.each_engine(slow="docker")
 
 
 @pytest.fixture
@@ -54,8 +55,10 @@ class TestPsql:
     def test_variables_of_this_shell_lead_nowhere_else_and_the_password_is_in_no_argument(self, shop):
         out = piped(shop, "psql", "-Atc", "SELECT current_database()", PGDATABASE="postgres", PGHOST="192.0.2.1")
         assert out == f"{shop.env['DB_NAME']}\n"
-        running = shop.start("psql", "-c", "SELECT pg_sleep(3)")
-        time.sleep(1.5)
+        running = shop.start("psql", "-c", "SELECT pg_sleep(30)")
+        asks = "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)'"
+        with shop.login() as session:
+            until(lambda: session.execute(asks).fetchone(), "its query")
         words = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
         running.kill()
         assert shop.env["DB_PASS"] not in words

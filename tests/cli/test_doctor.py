@@ -35,7 +35,7 @@ def look(tmp_path):
         mine = {"PATH": f"{tmp_path}/bin{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path / "home")}
         began = time.monotonic()
         done = project("doctor", "--json", code=code, **{**mine, **variables})
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 20  # its own limits are half of that
         data = done.json["data"]
         assert [check["name"] for check in data["checks"]] == NAMES
         states = [check["state"] for check in data["checks"]]
@@ -148,6 +148,7 @@ def test_a_socket_that_may_not_be_opened(shop, tmp_path):
     assert "docker" in done.stdout
 
 
+@pytest.mark.slow
 def test_what_can_happen_to_a_database_is_told_and_its_fix_mends_it(project, look, api):
     project.environment["PLANODEV_NAME"] = f"plano-doctor-{os.urandom(4).hex()}"  # it is created again several times
     project("up", "--model", "ollama/llama3.1")

@@ -10,8 +10,9 @@ import pytest
 
 from tests.support.conversations import EVERY_KIND, Plano, said
 from tests.support.terminal import on_terminal
+from tests.support.waiting import until
 
-pytestmark = pytest.mark.each_engine
+pytestmark = pytest.mark.each_engine(slow="docker")
 
 HOSTILE = (
     "\x1b]0;owned\x07\x1b[31mred \x9b2J \u202efdp.exe\u202c <script>alert(1)</script> <img src=x onerror=alert(2)>"
@@ -144,10 +145,17 @@ def test_ids_are_found_by_their_beginning_and_never_guessed(project, plano):
         assert project("conversations", "show", "--json", "--", text, code=2).error == "id-unknown"
 
 
+def looked(project):
+    """Say whether a session of planodev has read the table, and waits for what comes."""
+    others = "SELECT 1 FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    with project.login() as session:
+        return session.execute(f"{others} AND state LIKE 'idle%' AND query ILIKE '%conversation%'").fetchone()
+
+
 def test_turns_are_followed_within_a_second_also_over_a_restart(project, plano):
     plano.turn("before")
     following = project.start("conversations", "--follow")
-    time.sleep(2)  # it has begun once it has logged in, which nothing shows
+    until(lambda: looked(project), "its first look")
     begun = time.monotonic()
     first = plano.turn("first")
     line = following.stdout.readline()

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.conversations import EVERY_KIND, Plano, said
 
-pytestmark = pytest.mark.each_engine
+pytestmark = pytest.mark.each_engine(slow="docker")
 
 ATTACKS = (
     "<script>document.title='owned'</script> <img src=http://evil.example/i.png onerror=\"document.title='owned'\"> "

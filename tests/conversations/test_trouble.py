@@ -82,7 +82,6 @@ def test_a_prune_that_meets_a_lock_names_who_holds_it_and_deletes_nothing_by_hal
 
 
 @pytest.mark.docker
-@pytest.mark.both
 @pytest.mark.parametrize("there", ["docker", "embedded"])
 def test_a_snapshot_of_one_engine_is_restored_on_the_other(there, api):
     here = "embedded" if there == "docker" else "docker"

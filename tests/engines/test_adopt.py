@@ -8,7 +8,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 
 import docker
 import pytest
@@ -16,6 +15,8 @@ import pytest
 from tests.support.by_hand import PASSWORD, ROWS, ByHand
 from tests.support.namespace import ROOT
 from tests.support.ports import free_port
+from tests.support.seed import KILLS, SEED
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.docker
 
@@ -84,11 +85,10 @@ def test_what_env_says_leads(project, by_hand):
     assert project.stored() == ROWS
 
 
-KILLS = int(os.environ.get("PLANODEV_KILLS", "20"))
-SEED = int(os.environ.get("PLANODEV_SEED", random.randrange(10**6)))
 PLACES = range(46) if KILLS >= 100 else sorted(random.Random(SEED).sample(range(46), 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", PLACES)
 def test_an_adoption_killed_at_any_request_is_finished_by_the_next_up(project, by_hand, number):
     found = by_hand()
@@ -136,10 +136,7 @@ def test_its_password_may_stand_in_a_file(project, by_hand, api, tmp_path):
     command = ["docker", "run", "-d", "--name", name, *variables, "-v", secret, "-p", f"{port}:5432", "postgres:16"]
     subprocess.run(command, check=True, capture_output=True)
     try:
-        deadline = time.monotonic() + 60
-        while b"ready to accept" not in api.logs(name) or api.logs(name).count(b"ready to accept") < 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        until(lambda: api.logs(name).count(b"ready to accept") > 1, "its second start", 60)
         project("up", "--adopt", "--name", name)
         with project.login(password="from-a-file") as session:
             assert session.execute("SELECT 1").fetchone() == (1,)

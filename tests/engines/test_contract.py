@@ -19,6 +19,7 @@ from tests.support.engine_project import base_directory, clean
 from tests.support.fake_engine import FakeEngine
 from tests.support.ports import free_port
 from tests.support.requirements import require_engine
+from tests.support.waiting import until
 
 NAME = f"plano-contract-{os.getpid()}"
 PATIENCE = 60.0  # seconds for a first start
@@ -66,10 +67,7 @@ class Contract:
     def created(self):
         """Create the server, and wait until it answers."""
         self.engine.create(self.server())
-        ends = time.monotonic() + PATIENCE
-        while (done := self.login()).code and time.monotonic() < ends:
-            time.sleep(0.1)
-        assert done == (0, "1\n", "")
+        until(lambda: self.login() == (0, "1\n", ""), self.login, PATIENCE)
         return self.seen()
 
     def login(self, password="first one", where=None):
@@ -81,7 +79,7 @@ class Contract:
 
 ON = [
     "fake",
-    pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.both]),
+    pytest.param("docker", marks=pytest.mark.docker),
     pytest.param("embedded", marks=pytest.mark.embedded),
 ]
 

@@ -28,12 +28,13 @@ def servers(base):
     ]
 
 
+@pytest.mark.slow
 def test_killed_at_twenty_moments_it_is_mended_by_the_next_up(make_project, base):
     project = make_project()
     halves = 0
     for number in range(20):
         running = project.start("up")
-        time.sleep(0.05 + 0.045 * number)
+        time.sleep(0.05 + 0.045 * number)  # noqa: TID251  the moment is the fault
         running.kill()
         running.communicate()
         halves += any(base.glob("data/planodev/postgres/*/data")) and not any(

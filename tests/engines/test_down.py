@@ -49,6 +49,7 @@ def test_a_server_that_restarts_over_and_over(project, api):
     assert not api.inspect_container(name)["State"]["Running"]
 
 
+@pytest.mark.slow
 def test_a_first_start_whose_up_was_killed(project, api):
     image = slow_image(api)
     running = project.start("up", "--image", image)
@@ -76,6 +77,7 @@ def test_a_frozen_container_is_stopped(project, api):
     assert project.stored() == ["kept"]
 
 
+@pytest.mark.slow
 def test_no_throw_away_container_outlives_eight_first_ups(project, api):
     def there():
         return {item["Id"] for item in api.containers(all=True, filters={"label": "dev.planodev.witness"})}

@@ -89,6 +89,7 @@ def answering(code, error):
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_an_image_that_cannot_be_had_says_why_and_what_to_do(project, registry, snapshot):
     before = snapshot()
 
@@ -145,6 +146,7 @@ def test_an_image_that_does_not_say_its_version_is_asked(project, api):
     assert project.status()["postgres_version"].startswith("16.")
 
 
+@pytest.mark.slow
 def test_postgres_18_works_on_its_own_and_is_never_started_over_16(make_project, snapshot):
     new = make_project("eighteen")
     new("up", "--image", "postgres:18")

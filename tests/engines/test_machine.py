@@ -35,6 +35,7 @@ def test_as_root_it_runs_as_another_user_and_says_which(project):
         assert (path.owner(), path.stat().st_mode & 0o077) == (owner, 0), path
 
 
+@pytest.mark.slow
 def test_as_root_it_is_who_called_sudo_or_the_owner_of_the_project(make_project):
     as_root()
     first = make_project("first")
@@ -288,6 +289,7 @@ class TestAuto:
         auto("down", "--delete-data", "--yes")
         elsewhere(auto, WITHOUT_DOCKER, "up")
 
+    @pytest.mark.slow
     def test_what_was_deleted_once_hides_nothing_that_came_after(self, auto):
         auto("up", "--engine", "embedded")
         auto("down", "--delete-data", "--yes")

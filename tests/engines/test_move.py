@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
 import signal
 import subprocess
@@ -18,12 +17,11 @@ from tests.support.docker_objects import remove_all
 from tests.support.engine_project import OnEngine, base_directory, clean
 from tests.support.namespace import ROOT, WITHOUT_DOCKER, elsewhere
 from tests.support.requirements import require_engine
+from tests.support.seed import KILLS, SEED
 from tests.support.terminal import on_terminal
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.docker
-
-KILLS = int(os.environ.get("PLANODEV_KILLS", "20"))
-SEED = int(os.environ.get("PLANODEV_SEED", random.randrange(10**6)))
 
 
 @pytest.fixture
@@ -72,6 +70,7 @@ def test_there_and_back_with_every_row_and_nothing_left_behind(project):
     assert list((project.base / "state/planodev/projects").glob("*.moving")) == []
 
 
+@pytest.mark.slow
 def test_every_column_arrives_as_it_was(project):
     project("up", "--engine", "embedded")
     with project.login() as session:
@@ -101,6 +100,7 @@ def test_it_is_offered_and_needs_yes_where_nobody_can_be_asked(project):
     assert (code, project.stored(), engine_of(project)) == (0, ["kept"], "docker"), screen
 
 
+@pytest.mark.slow
 def test_rows_of_every_database_come_along_and_other_tables_keep_the_old_data(project):
     project("up", "--engine", "embedded")
     project.store("first")
@@ -126,13 +126,14 @@ def test_rows_of_every_database_come_along_and_other_tables_keep_the_old_data(pr
 
 
 @pytest.mark.parametrize(("first", "second"), [("embedded", "docker"), ("docker", "embedded")])
+@pytest.mark.slow
 def test_a_move_that_is_killed_loses_nothing(project, first, second):
     project("up", "--engine", first)
     keys = {f"key-{n}" for n in range(50)}
     project.store(*keys)
     for moment in (0.2, 0.4, 0.6, 0.9, 1.2, 1.6, 2.0, 2.5):
         running = project.start("up", "--engine", second, "--yes")
-        time.sleep(moment)
+        time.sleep(moment)  # noqa: TID251  the moment is the fault
         running.kill()
         running.communicate()
         project("up")
@@ -154,6 +155,7 @@ def killed_at(project, number, *arguments):
 
 
 @pytest.mark.parametrize(("first", "second"), [("embedded", "docker"), ("docker", "embedded")])
+@pytest.mark.slow
 def test_a_move_killed_at_any_statement_keeps_every_row_and_leaves_nothing_unsaid(project, first, second):
     project("up", "--engine", first)
     keys = {f"key-{n}" for n in range(20)}
@@ -212,6 +214,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("first", ["docker", "embedded"])
+@pytest.mark.slow
 def test_old_data_that_has_anything_else_is_kept_and_said_to_be(project, first):
     second = "embedded" if first == "docker" else "docker"
     project("up", "--engine", first)
@@ -227,6 +230,7 @@ def test_old_data_that_has_anything_else_is_kept_and_said_to_be(project, first):
     assert project.stored() == ["kept"]
 
 
+@pytest.mark.slow
 def test_the_old_data_outlives_a_move_whose_proof_fails(project):
     project("up", "--engine", "docker")
     project.store("kept")
@@ -239,6 +243,7 @@ def test_the_old_data_outlives_a_move_whose_proof_fails(project):
     assert project.stored() == ["kept"]
 
 
+@pytest.mark.slow
 def test_rows_that_are_stored_during_the_move_are_there_or_were_refused(project):
     import threading
 
@@ -261,7 +266,7 @@ def test_rows_that_are_stored_during_the_move_are_there_or_were_refused(project)
     workers = [threading.Thread(target=store, args=(number,)) for number in range(8)]
     for worker in workers:
         worker.start()
-    time.sleep(0.3)
+    until(lambda: len(stored) > len(workers), "rows of each")
     project("up", "--engine", "docker", "--yes")
     stop.set()
     for worker in workers:
@@ -270,6 +275,7 @@ def test_rows_that_are_stored_during_the_move_are_there_or_were_refused(project)
     assert set(stored) == set(project.stored())
 
 
+@pytest.mark.slow
 def test_docker_is_down_and_has_the_data(project):
     project("up")
     project.store("kept")
@@ -286,6 +292,7 @@ def test_docker_is_down_and_has_the_data(project):
     assert project.stored() == ["kept"]
 
 
+@pytest.mark.slow
 def test_data_in_docker_without_a_record_is_found_before_an_empty_database_is_made(project):
     import shutil
 
@@ -301,6 +308,7 @@ def recorded(project):
     return [json.loads(file.read_text())["engine"] for file in project.base.rglob("planodev/projects/*.json")]
 
 
+@pytest.mark.slow
 def test_a_lost_env_file_and_record_before_a_move_and_a_lost_env_file_after_it(project):
     import shutil
 
@@ -318,6 +326,7 @@ def test_a_lost_env_file_and_record_before_a_move_and_a_lost_env_file_after_it(p
 
 
 @pytest.mark.parametrize("there", ["docker", "embedded"])
+@pytest.mark.slow
 def test_a_record_of_another_day_opens_no_empty_database_beside_the_data(project, there):
     project("up", "--engine", there)
     project.store("kept")
@@ -330,6 +339,7 @@ def test_a_record_of_another_day_opens_no_empty_database_beside_the_data(project
     assert (len(volumes(project)), len(places(project))) == ((1, 0) if there == "docker" else (0, 1))
 
 
+@pytest.mark.slow
 def test_old_data_that_a_killed_move_left_goes_with_the_next_up_also_where_nothing_else_is_to_do(project):
     project("up", "--engine", "docker")
     project.store("kept")

@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import tarfile
-import time
+from functools import partial
 
 import psycopg
 import pytest
@@ -19,8 +19,9 @@ import pytest
 from planodev.engines.embedded import programs
 from tests.support.engine_project import gone
 from tests.support.ports import free_port
+from tests.support.waiting import without_error
 
-pytestmark = pytest.mark.each_engine
+pytestmark = pytest.mark.each_engine(slow="docker")
 
 NUMBER, PASSWORD = "8824ac68824ac600", "kept-since-8824ac6_0123456789abc"
 TABLE = """\
@@ -146,12 +147,8 @@ class Older:
     def fill(self):
         """Make the table with one stored turn, as soon as the server lets anybody in."""
         way = {"host": "127.0.0.1", "port": self.port, "user": "plano", "password": PASSWORD, "dbname": "plano"}
-        ends, session = time.monotonic() + 60, None
-        while session is None and time.monotonic() < ends:
-            with contextlib.suppress(psycopg.OperationalError):
-                session = psycopg.connect(**way, sslmode="disable", connect_timeout=5)
-            time.sleep(0.1)
-        with session:
+        log_in = partial(psycopg.connect, **way, sslmode="disable", connect_timeout=5)
+        with without_error(log_in, psycopg.OperationalError, 60) as session:
             session.execute(TABLE)
 
     def lose_server(self):

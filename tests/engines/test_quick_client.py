@@ -24,6 +24,7 @@ from planodev.engines.endpoint import Endpoint
 from planodev.problems import NoEngine
 from tests.support import engine_server as bad
 from tests.support.engine_server import HEAD, EngineServer, chunked, frame, whole
+from tests.support.waiting import until
 
 LIMIT = 1.0
 
@@ -310,16 +311,17 @@ def test_a_command_that_is_not_told_to_go_never_runs(engine, client, upgrades):
     number = client.make_container({"Image": "postgres:16"})
     with pytest.raises(NotToldToGo):
         client.exec_run(number, ["psql"], {}, lambda: False)
-    for _ in range(100):
-        if engine.engine.programs["0"]["ExitCode"] is not None:
-            break
-        time.sleep(0.01)
+    until(lambda: engine.engine.programs["0"]["ExitCode"] is not None, "its end")
     assert (engine.engine.programs["0"]["Input"], engine.engine.programs["0"]["ExitCode"]) == ("", 1)
+
+
+def take_longer(limits):
+    time.sleep(limits * LIMIT)  # noqa: TID251  the time is what the test is about
 
 
 def test_the_limit_begins_anew_once_a_command_was_told_to_go(engine, client):
     number = client.make_container({"Image": "postgres:16"})
-    assert client.exec_run(number, ["psql"], {}, lambda: time.sleep(1.2 * LIMIT) or True)[1] == b"out put"
+    assert client.exec_run(number, ["psql"], {}, lambda: take_longer(1.2) or True)[1] == b"out put"
 
 
 @pytest.mark.parametrize(
@@ -468,7 +470,7 @@ def test_a_pull_that_breaks_off_is_a_lost_connection(engine):
 
 def test_what_is_called_may_take_as_long_as_it_says(engine):
     def stops(connection, request):
-        time.sleep(1.5 * LIMIT)
+        take_longer(1.5)
         return bad.well(whole(204))(connection, request)
 
     engine.bad.append(("POST .*/stop", stops))

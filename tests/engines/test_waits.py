@@ -126,6 +126,7 @@ def test_a_session_that_is_frozen_with_the_server_ends_by_force(filled):
     assert filled.stored() == ["kept"]
 
 
+@pytest.mark.slow
 def test_a_million_turns_cost_no_more_than_none(filled):
     def times():
         return [min(took(filled, command) for _ in range(3)) for command in ("status", "up")]

@@ -14,6 +14,7 @@ import pytest
 
 from planodev.postgres import state_table
 from tests.support.ports import free_port
+from tests.support.waiting import until, without_error
 
 # Far above what it takes where nothing goes wrong (0.2 s), and below what waiting for something in vain takes.
 SECOND_UP = 3
@@ -81,10 +82,7 @@ def test_first_up(project, api):
 
 def until_only_the_server(api, project, seconds=5):
     """Wait until the probe's containers are gone: their removal is not waited for by a command."""
-    end = time.monotonic() + seconds
-    while len(ours(api, project)[0]) > 1 and time.monotonic() < end:
-        time.sleep(0.1)
-    assert [state for _, state in ours(api, project)[0]] == ["running"]
+    until(lambda: [state for _, state in ours(api, project)[0]] == ["running"], lambda: ours(api, project), seconds)
 
 
 def test_second_up(up):
@@ -110,7 +108,7 @@ def test_killed_server(up, api):
 def test_killed_up(project, api):
     for pause in (0.3, 0.8, 1.5, 2.5):
         running = project.start("up", *MODEL)
-        time.sleep(pause)
+        time.sleep(pause)  # noqa: TID251  the moment is the fault
         running.send_signal(signal.SIGKILL)
         running.communicate()
     project("up", *MODEL)
@@ -160,14 +158,7 @@ def test_adopt(project, api):
 def first_login(port):
     """Log in to a server that was made by hand, once it is up."""
     way = {"host": "127.0.0.1", "port": port, "user": "postgres", "password": "by-hand", "sslmode": "disable"}
-    end = time.monotonic() + 60
-    while True:
-        try:
-            return psycopg.connect(**way, autocommit=True)
-        except psycopg.OperationalError:  # noqa: PERF203  until it is up
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
+    return without_error(lambda: psycopg.connect(**way, autocommit=True), psycopg.OperationalError, 60)
 
 
 def test_run(up):
@@ -255,10 +246,7 @@ def test_a_failed_up_leaves_no_container(project, api):
     """The server cannot be reached in time, so it is an `up` that fails late."""
     failed = project("up", *MODEL, "--timeout", "0.01", code=None)
     if failed.code:
-        end = time.monotonic() + 5
-        while len(ours(api, project)[0]) > 1 and time.monotonic() < end:
-            time.sleep(0.1)
-        assert len(ours(api, project)[0]) <= 1, ours(api, project)
+        until(lambda: len(ours(api, project)[0]) <= 1, lambda: ours(api, project), 5)
     project("up", *MODEL)
     until_only_the_server(api, project)
 
@@ -282,7 +270,4 @@ def test_nothing_else_is_left_in_the_engine(project, api):
     project("verify")
     project("doctor", code=None)
     project("down", "--delete-data", "--yes")
-    end = time.monotonic() + 5
-    while there() - before and time.monotonic() < end:
-        time.sleep(0.1)
-    assert there() - before == set()
+    until(lambda: not there() - before, lambda: there() - before, 5)

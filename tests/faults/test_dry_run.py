@@ -11,7 +11,7 @@ from tests.support.ports import free_port, listening
 
 from .matrix import CONFLICTS, DRIFT
 
-pytestmark = [pytest.mark.docker, pytest.mark.faults]
+pytestmark = pytest.mark.docker
 
 MODEL = ("--model", "anthropic/claude-sonnet-4-5")
 
@@ -55,6 +55,7 @@ def test_before_the_first_up_there_is_nothing_after_it_either(project, tmp_path)
 
 
 @pytest.mark.parametrize("number", [4, 5, 6])
+@pytest.mark.slow
 def test_what_a_killed_first_up_left_is_said_and_stays(project, tmp_path, number):
     boundaries.killed_at_request(project, str(tmp_path), number, "after", *MODEL)
     dry = looked_at(project, tmp_path, *MODEL)

@@ -13,12 +13,16 @@ from tests.support import evidence
 from tests.support.docker_objects import remove_all
 from tests.support.ports import free_port
 from tests.support.project import Project
+from tests.support.tiers import slow_but
 
-from .fault import MATRIX_TEST, Fault
+from .fault import MATRIX_TEST
 from .matrix import MATRIX
 
-pytestmark = [pytest.mark.docker, pytest.mark.faults]
+pytestmark = pytest.mark.docker
 
+ROWS = {row.name: row for row in MATRIX if row.test == MATRIX_TEST}
+# One of each kind for `make test`: a file, a password, a container, a conflict.
+SAMPLE = ("env_deleted", "password_changed", "container_removed", "database_changed")
 NUMBERS = itertools.count()
 # By PostgreSQL itself, before it gives up.
 CHANGED_BY_STARTING = ("postmaster.pid", "postmaster.opts", "pg_stat/pgstat.stat", "global/pg_control")
@@ -62,8 +66,9 @@ def case(ward, api, request):
         remove_all(api, str(other.path))
 
 
-@pytest.mark.parametrize("row", [row for row in MATRIX if row.test == MATRIX_TEST], ids=lambda row: row.name)
-def test_a_fault_is_mended_or_explained_and_no_row_is_lost(row: Fault, case, ward):
+@pytest.mark.parametrize("row", slow_but(SAMPLE, ROWS))
+def test_a_fault_is_mended_or_explained_and_no_row_is_lost(row, case, ward):
+    row = ROWS[row]
     project = case.project
     ward.give_up()  # until it is mended
     evidence.store(project, f"{row.name}-1", f"{row.name}-2")

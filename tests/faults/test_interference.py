@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import shutil
 import signal
@@ -20,11 +19,11 @@ from tests.support.docker_objects import remove_all
 from tests.support.ports import free_port
 from tests.support.project import Project
 from tests.support.requirements import as_root, require
+from tests.support.seed import SEED
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.docker, pytest.mark.faults]
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
-SEED = int(os.environ.get("PLANODEV_SEED", random.randrange(10**6)))
 MODEL = ("--model", "anthropic/claude-sonnet-4-5")
 
 
@@ -92,7 +91,7 @@ def interrupted(project, number, moment, module=""):
     while module and loaded.rpartition("|")[2].strip() != module:
         loaded = running.stderr.readline()
         assert loaded, f"`{module}` is never loaded"
-    time.sleep(moment)  # the moment is the fault
+    time.sleep(moment)  # noqa: TID251  the moment is the fault
     begun = time.monotonic()
     running.send_signal(number)
     out, err = running.communicate(timeout=30)

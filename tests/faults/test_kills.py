@@ -18,14 +18,13 @@ from tests.support import evidence, records
 from tests.support.docker_objects import remove_all
 from tests.support.ports import free_port
 from tests.support.project import Project
+from tests.support.seed import KILLS, SEED
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.docker, pytest.mark.faults]
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
-KILLS = int(os.environ.get("PLANODEV_KILLS", "20"))
 # A tenth of them each for `down`, the move and `--adopt`, in `test_kills_elsewhere.py`; the rest meet `up`.
 ELSEWHERE = max(2, KILLS // 10)
-SEED = int(os.environ.get("PLANODEV_SEED", random.randrange(10**6)))
 MODEL = ("--model", "anthropic/claude-sonnet-4-5")
 
 
@@ -142,7 +141,7 @@ def test_the_server_killed_after_its_first_start(fresh, api, after):
         return found
 
     until(started, "a container")
-    time.sleep(after)  # the moment is the fault
+    time.sleep(after)  # noqa: TID251  the moment is the fault
     api.kill(found[0])
     _, said = running.communicate(timeout=90)
     assert "Traceback" not in said
@@ -158,7 +157,7 @@ def test_killed_again_and_again_before_it_was_ever_up(fresh):
     moments, project = random.Random(SEED), fresh()
     for _ in range(5):
         running = project.start("up", *MODEL)
-        time.sleep(moments.uniform(0.05, 2.0))  # the moment is the fault
+        time.sleep(moments.uniform(0.05, 2.0))  # noqa: TID251  the moment is the fault
         running.kill()
         running.communicate()
     mended(project, [], *MODEL)
@@ -196,7 +195,7 @@ def test_killed_at_random_moments_it_is_mended_each_time_and_no_row_is_lost(fres
         moment, with_server = moments.uniform(0, longest.get(kind, 1.8)), moments.random() < 1 / 3
         print(f"kill {number}: {kind} {options} after {moment:.3f} s{', the server too' if with_server else ''}")
         running = project.start("up", *options)
-        time.sleep(moment)  # the moment is the fault
+        time.sleep(moment)  # noqa: TID251  the moment is the fault
         running.kill()
         running.communicate()
         killed += running.returncode == -signal.SIGKILL

@@ -22,7 +22,7 @@ from tests.support.docker_objects import remove_all
 from tests.support.engine_project import OnEngine, base_directory, clean
 from tests.support.requirements import require_engine
 
-pytestmark = [pytest.mark.docker, pytest.mark.faults]
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def kills(longest):
 def kill(project, moment, *arguments):
     """Start a command, and kill it; returns whether it was still at work."""
     running = project.start(*arguments)
-    time.sleep(moment)  # the moment is the fault
+    time.sleep(moment)  # noqa: TID251  the moment is the fault
     running.kill()
     _, said = running.communicate()
     print(f"`{' '.join(arguments)}` after {moment:.3f} s: {running.returncode}")

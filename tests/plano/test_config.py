@@ -15,11 +15,14 @@ from tests.support.engine_project import OnEngine, base_directory, clean
 from tests.support.ports import free_port, free_ports
 from tests.support.requirements import planoai_python, require_engine
 from tests.support.terminal import on_terminal
+from tests.support.tiers import slow_but
 
 pytestmark = pytest.mark.embedded
 
 KEYS = {"ANTHROPIC_API_KEY": "sk-ant-1", "MISTRAL_API_KEY": "m-12345", "OPENAI_API_KEY": "sk-openai-1"}
 OK = (BAD / "ok.yaml").read_text()
+# One of each kind for `make test`: fatal in one line, a taken port, what planoai alone can say, and what starts.
+SAMPLE = {"agent-no-desc", "listeners-null", "ok", "port-5432", "two-defaults"}
 STRING = "postgresql://${DB_USER}:${DB_PASS}@${DB_HOST}:${DB_PORT}/${DB_NAME}"
 
 
@@ -82,7 +85,7 @@ def everything(project):
     return sorted(path.name for path in project.path.iterdir()), sorted(places)
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in BAD.glob("*.yaml")))
+@pytest.mark.parametrize("name", slow_but(SAMPLE, sorted(path.stem for path in BAD.glob("*.yaml"))))
 def test_every_command_tells_it_and_up_creates_nothing(shop, fresh, name):
     text = (BAD / f"{name}.yaml").read_text()
     if name in BY_PLANOAI:
@@ -112,7 +115,7 @@ def test_status_tells_it_too(shop):
     assert codes(shop("status", "--json")) == ["two-defaults"]
 
 
-@pytest.mark.parametrize("name", sorted({*MENDED, *BY_PLANOAI}))
+@pytest.mark.parametrize("name", slow_but(SAMPLE - set(STARTS), sorted({*MENDED, *BY_PLANOAI})))
 def test_the_fix_mends_it(shop, name):
     if name in BY_PLANOAI:
         planoai_python()

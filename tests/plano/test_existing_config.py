@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-import time
+from functools import partial
 
 import docker
 import psycopg
@@ -14,6 +14,7 @@ from planodev.postgres import state_table
 from planodev.postgres.connection import CONNECTION_STRING
 from tests.support.ports import free_port
 from tests.support.terminal import on_terminal
+from tests.support.waiting import without_error
 
 pytestmark = pytest.mark.docker
 
@@ -159,15 +160,9 @@ def elsewhere(api, shop):
     try:
         api.start(made)
         way = {"host": "127.0.0.1", "port": port, "user": "owner", "password": "theirs", "dbname": "chats"}
-        end = time.monotonic() + 30
-        while True:
-            try:
-                with psycopg.connect(**way, sslmode="disable", autocommit=True) as session:
-                    session.execute(state_table.CREATE)
-                break
-            except psycopg.OperationalError:
-                assert time.monotonic() < end, api.logs(made)
-                time.sleep(0.1)
+        log_in = partial(psycopg.connect, **way, sslmode="disable", autocommit=True)
+        with without_error(log_in, psycopg.OperationalError) as session:
+            session.execute(state_table.CREATE)
         yield {**way, "host": "host.docker.internal"}
     finally:
         with contextlib.suppress(docker.errors.APIError):

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.project import KEY
 from tests.support.real_planoai import log_in, parsed
+from tests.support.tiers import slow_but
 
 pytestmark = pytest.mark.docker
 
@@ -75,7 +76,7 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("name", ALLOWED)
+@pytest.mark.parametrize("name", slow_but(("key in both", "a --path with `.env`"), ALLOWED))
 def test_what_reaches_plano_logs_in(shop, hand, name, mode):
     case = ALLOWED[name]
     case.prepare(shop)
@@ -160,7 +161,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", slow_but(list(REFUSED)[:4], REFUSED))
 def test_what_would_not_work_is_refused_with_the_fix_and_planoai_is_not_started(shop, hand, name, mode):
     case, code, fix = REFUSED[name]
     case.prepare(shop)

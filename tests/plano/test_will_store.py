@@ -39,7 +39,7 @@ CASES = [
     (GOOD.replace(", port: 12000", ""), "listener-without-port", True, "listener `m`"),
     (GOOD.replace(MODEL, MODEL + "  - {type: agent, name: a, port: 8000}\n"), "listener-without-agents", True, "`a`"),
     (GOOD.replace(MODEL, MODEL + AGENT), "agent-without-url", False, "agent `one` of listener `a`"),
-    (GOOD.replace(MODEL, MODEL + AGENT) + "agents: [{id: one}]\n", "agent-without-url", False, "`one`"),
+    (GOOD.replace(MODEL, MODEL + AGENT) + "agents: [{id: one}]\n", "config-key-missing", True, "`agents`"),
     (GOOD.replace(MODEL, MODEL + AGENT) + "agents: [{id: two, url: 'http://x'}]\n", "agent-without-url", False, "one"),
     (
         GOOD.replace(MODEL, AGENT) + "agents: [{id: one, url: 'http://x'}]\n",

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from tests.support.tiers import slow_but
+
 pytestmark = pytest.mark.docker
 
 
@@ -40,7 +42,7 @@ TABLES = {
 }
 
 
-@pytest.mark.parametrize("code", TABLES)
+@pytest.mark.parametrize("code", slow_but(("column-wrong-type", "server-read-only"), TABLES))
 def test_a_table_that_will_not_do_is_named_and_never_altered(proved, code):
     with proved.login() as session:
         session.execute(TABLES[code])
@@ -86,7 +88,7 @@ LINES = {
 }
 
 
-@pytest.mark.parametrize("code", LINES)
+@pytest.mark.parametrize("code", slow_but(("password-refused",), LINES))
 def test_what_env_says_is_what_is_tried(proved, code):
     key, value = LINES[code]
     text = (proved.path / ".env").read_text()

@@ -29,6 +29,7 @@ from tests.support.postgres_server import (
     program,
     with_tls,
 )
+from tests.support.tiers import slow_but
 
 from .test_sidecar import COMPOSED
 
@@ -103,7 +104,7 @@ def type_in(command, environment, directory, answer):
     return shown
 
 
-@pytest.mark.parametrize("typed", [*COMPOSED, "self-hosted --direct"])
+@pytest.mark.parametrize("typed", slow_but(("rds", "self-hosted"), [*COMPOSED, "self-hosted --direct"]))
 def test_the_five_steps(project, authority, typed, tmp_path):  # noqa: PLR0915  one way, in its order
     name, _, direct = typed.partition(" ")
     provider = production.load(name)

@@ -24,6 +24,7 @@ from tests.support.postgres_server import (
     require_path,
     running,
 )
+from tests.support.tiers import slow_but
 
 pytestmark = pytest.mark.postgres
 
@@ -161,7 +162,7 @@ def test_no_secret_is_in_any_file_but_the_one_that_git_ignores(project):
         assert path.name == ".env.production" or path.is_dir() or password not in path.read_text()
 
 
-@pytest.mark.parametrize("provider", [*COMPOSED, "self-hosted --direct"])
+@pytest.mark.parametrize("provider", slow_but(("rds",), [*COMPOSED, "self-hosted --direct"]))
 def test_compose_understands_it_and_everything_stays_on_this_machine(project, provider):
     project("production", *provider.split(), "--generate-password", "--force")
     services = composed(project.path)

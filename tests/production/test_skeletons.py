@@ -14,6 +14,7 @@ import pytest
 import planodev.postgres.state_table
 from planodev import production
 from tests.support.postgres_server import CONFIG, PASSWORD, own_directory, postgres, require_path
+from tests.support.tiers import slow_but
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 PROVIDERS = [name for name in production.names() if name != production.KUBERNETES]
@@ -401,7 +402,7 @@ def empty():
         yield server
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", slow_but(("rds", "supabase"), PROVIDERS))
 def test_the_sql_runs_twice_on_an_empty_server_and_verify_passes(project, empty, provider):
     project("production", provider)
     database = empty.database()

@@ -37,6 +37,7 @@ from tests.support.postgres_server import (
     require_path,
     with_tls,
 )
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.postgres
 
@@ -97,16 +98,16 @@ def plano(port, log):
     }
     with subprocess.Popen([sys.executable, STAND_IN, str(listen)], env={**os.environ, **environment}) as process:
         try:
-            end = time.monotonic() + 20
-            while True:
+
+            def answers():
+                assert process.poll() is None
                 with contextlib.suppress(OSError):
                     connection = http.client.HTTPConnection(LOOPBACK, listen, timeout=5)
                     connection.request("GET", "/v1/models")
-                    assert connection.getresponse().status == 200
-                    break
-                assert process.poll() is None
-                assert time.monotonic() < end, log.read_text()
-                time.sleep(0.02)
+                    return connection.getresponse().status == 200
+                return False
+
+            until(answers, log.read_text, 20)
             yield Plano(listen, port, process)
         finally:
             process.kill()
@@ -158,11 +159,7 @@ class Way:
 
 
 def eventually(job, timeout=20):
-    end = time.monotonic() + timeout
-    while not (found := job()):
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    return found
+    return until(job, "what the test waits for", timeout)
 
 
 @contextlib.contextmanager
@@ -256,6 +253,7 @@ def node(authority):
         run("netns", "delete", name)
 
 
+@pytest.mark.slow
 def test_a_node_that_goes_silent(tmp_path, authority, node):
     server, address, cable = node
     with leading(tmp_path, server, authority, address) as way, way.up() as (running, first):
@@ -272,6 +270,7 @@ def test_a_node_that_goes_silent(tmp_path, authority, node):
         assert running.sockets == before
 
 
+@pytest.mark.slow
 def test_a_node_that_goes_silent_cuts_it_off_without_these_settings(tmp_path, authority, node):
     """The counter-example: with PgBouncer's own defaults."""
     server, address, cable = node
@@ -378,6 +377,7 @@ def test_a_statement_that_is_running_when_the_server_dies_is_the_one_that_cuts_i
         assert not running.remembers(first)
 
 
+@pytest.mark.slow
 def test_fifty_turns_for_each_restart(way):
     """Turns go on while the server is away; each that was answered is there, by the connection that was the first."""
     restarts = int(os.environ.get("PLANODEV_RESTARTS", "2"))

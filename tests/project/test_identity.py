@@ -100,7 +100,7 @@ def test_a_new_checkout_where_one_was_deleted_is_a_namesake(tmp_path):
     here = identity.at(tmp_path / "shop")
     owner = identity.Owner(ID, str(here.path), here.inode)
     shutil.rmtree(tmp_path / "shop")
-    time.sleep(0.02)  # two people's clones are further apart than one tick of the file system's clock
+    time.sleep(0.02)  # noqa: TID251  two people's clones are further apart than one tick of the file system's clock
     clone()
     assert seen_from(tmp_path / "shop", owner) == "namesake"
 

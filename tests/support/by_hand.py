@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 
 import psycopg
 
 from planodev.postgres import state_table
 from tests.support.ports import free_port
+from tests.support.waiting import without_error
 
 PASSWORD = "p@ss w/o % and 'quotes'"
 ROWS = ["before-1", "before-2", "before-3"]
@@ -39,21 +40,9 @@ class ByHand:
                 )
 
     def login(self):
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                return psycopg.connect(
-                    host="127.0.0.1",
-                    port=self.port,
-                    user=self.user,
-                    password=self.variables["POSTGRES_PASSWORD"],
-                    dbname=self.database,
-                    autocommit=True,
-                )
-            except psycopg.OperationalError:  # noqa: PERF203  until it is up
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
+        way = {"host": "127.0.0.1", "port": self.port, "user": self.user, "dbname": self.database, "autocommit": True}
+        log_in = partial(psycopg.connect, **way, password=self.variables["POSTGRES_PASSWORD"])
+        return without_error(log_in, psycopg.OperationalError, 60)
 
     def facts(self):
         return self.api.inspect_container(self.id)

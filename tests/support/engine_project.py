@@ -7,12 +7,12 @@ import os
 import shutil
 import signal
 import tempfile
-import time
 from pathlib import Path
 
 import psutil
 
 from tests.support.project import Project
+from tests.support.waiting import until
 
 
 class OnEngine(Project):
@@ -60,12 +60,13 @@ class OnEngine(Project):
 
 def gone(pid, patience=10.0):
     """Wait until a process is gone."""
-    end = time.monotonic() + patience
-    while time.monotonic() < end and psutil.pid_exists(pid):
+
+    def ended():
         with contextlib.suppress(psutil.Error):
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return
-        time.sleep(0.02)
+            return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return True
+
+    until(ended, f"the end of process {pid}", patience)
 
 
 def base_directory():

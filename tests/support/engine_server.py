@@ -371,7 +371,7 @@ def one_by_one(*ways):
 def _for_ever(connection, piece):
     while True:
         connection.send(piece())
-        time.sleep(0.2)
+        time.sleep(0.2)  # noqa: TID251  so slowly
 
 
 PAGE = b"<html><body><h1>500 Internal Server Error</h1>\nthe disk is on fire\n</body></html>\n"

@@ -21,6 +21,7 @@ import psycopg
 import pytest
 
 from tests.support.ports import free_port
+from tests.support.waiting import until, without_error
 
 CONFIG = """\
 version: v0.4.0
@@ -67,13 +68,13 @@ def pgbouncer_command():
 
 
 def wait_for(port, process, log, timeout=20):
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), 1):
-            return
+    def listens():
         assert process.poll() is None, log.read_text()
-        time.sleep(0.02)
-    raise AssertionError(log.read_text())
+        with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), 1):
+            return True
+        return False
+
+    until(listens, log.read_text, timeout)
 
 
 @contextlib.contextmanager
@@ -109,13 +110,7 @@ def running(command, directory, port, *, as_nobody=True, **more):
 
 
 def eventually(job, timeout=20):
-    end = time.monotonic() + timeout
-    while True:
-        try:
-            return job()
-        except psycopg.OperationalError:  # noqa: PERF203  a wait, which is to fail a few times
-            assert time.monotonic() < end
-            time.sleep(0.05)
+    return without_error(job, psycopg.OperationalError, timeout)
 
 
 @dataclass

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import time
 
 import docker
-import pytest
 
 from tests.support.ports import free_port
 from tests.support.requirements import require
+from tests.support.waiting import until
 
 
 @contextlib.contextmanager
@@ -26,13 +25,12 @@ def registry(place, api):
     address = f"127.0.0.1:{port}"
     try:
         api.tag("postgres:16", f"{address}/demo/postgres", "16")
-        for _ in range(50):
-            answer = list(api.push(f"{address}/demo/postgres", "16", stream=True, decode=True))
-            if not any("error" in line for line in answer):
-                break
-            time.sleep(0.1)
-        else:
-            pytest.fail(str(answer[-1]))
+
+        def pushed():
+            return not any("error" in line for line in api.push(name, "16", stream=True, decode=True))
+
+        name = f"{address}/demo/postgres"
+        until(pushed, "a registry that takes images", 10)
         yield address
     finally:
         server.kill()

@@ -1,13 +1,35 @@
-"""Waiting for what a test can see."""
+"""Waiting for what a test can see, often looked at and for a limited time: nothing else in the tests may sleep."""
 
 from __future__ import annotations
 
 import time
 
+PAUSE = 0.02  # seconds between two looks
 
-def until(holds, what, seconds=30):
-    """Wait until something holds, looking often."""
+
+def until(holds, what, seconds=30.0):
+    """Wait until something holds, and return what it returns.
+
+    Args:
+        holds: a function that returns something true then.
+        what: what is waited for, for the message of the failure; or a function that returns it.
+        seconds: how long.
+
+    """
     end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, f"not within {seconds} seconds: {what}"
-        time.sleep(0.01)
+    while not (found := holds()):
+        assert time.monotonic() < end, f"not within {seconds} seconds: {what() if callable(what) else what}"
+        time.sleep(PAUSE)  # noqa: TID251  the one place
+    return found
+
+
+def without_error(job, error, seconds=30.0):
+    """Call a function until it raises no such error, and return what it returns."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return job()
+        except error:
+            if time.monotonic() > end:
+                raise
+        time.sleep(PAUSE)  # noqa: TID251  the other one
