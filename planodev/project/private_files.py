@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -193,14 +193,23 @@ def _refuse_others(descriptor: int, owner: int, name: str) -> None:
         raise PermissionError(errno.EPERM, "it belongs to somebody else, or is another name of a file elsewhere", name)
 
 
-def give(path: Path) -> None:
-    """Give a file that root has just made in a private directory to whom that directory belongs to."""
+def give(path: Path, descriptor: int | None = None) -> None:
+    """Give a file that root has just made in a private directory to whom that directory belongs to.
+
+    Args:
+        path: the file.
+        descriptor: of the file, where this process holds a lock on it: POSIX takes that away as soon as the process
+            closes any other descriptor of the file.
+
+    """
     with suppress(OSError), closing(_open(path.parent)) as parent:
         owner = _of_directory(parent)
-        if owner:
-            with _opened(path.name, os.O_RDONLY | _NOFOLLOW, parent) as descriptor:
-                _refuse_others(descriptor, os.geteuid(), path.name)
-                os.fchown(descriptor, *owner)
+        if not owner:
+            return
+        opened = nullcontext(descriptor) if descriptor is not None else None
+        with opened or _opened(path.name, os.O_RDONLY | _NOFOLLOW, parent) as own:
+            _refuse_others(own, os.geteuid(), path.name)
+            os.fchown(own, *owner)
 
 
 def leftovers(directory: Path) -> list[Path]:
