@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from typing import Any
 
 import click
@@ -10,28 +12,84 @@ from planodev import production
 from planodev.cli import options as shared
 from planodev.commands.production import production as write
 
+_ON_KUBERNETES = ("namespace", "replicas")
+_OF_THE_CLUSTER = ("instances", "storage")
+_kubernetes = partial(click.option, cls=shared.Option, group="Kubernetes")
+
+
+def _matching(pattern: str, wanted: str) -> Any:  # noqa: ANN401  click's own callback
+    def check(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(pattern, value):
+            raise click.BadParameter(f"{value!r} is not {wanted}")
+        return value
+
+    return check
+
 
 @shared.command("production")
 @click.argument("provider", type=click.Choice(production.names()), metavar="PROVIDER")
 @click.option(
-    "--output", metavar="DIR", shell_complete=shared.paths("dir"), help="Where to write.  [default: the project]"
+    "--output",
+    metavar="DIR",
+    shell_complete=shared.paths("dir"),
+    help="Where to write.  [default: the project, or kubernetes/ in it]",
 )
 @click.option("--host", metavar="NAME", help="The server's host name; can be filled in later.")
 @shared.config()
 @click.option("--generate-password", is_flag=True, help="Generate a strong DB_PASS instead of leaving it to fill in.")
 @click.option("--direct", is_flag=True, help="Without PgBouncer: Plano restarts with the database (self-hosted).")
 @click.option("--force", is_flag=True, help="Overwrite edited files; values that are filled in are kept.")
+@click.option(
+    "--for",
+    "target",
+    type=click.Choice(("compose", "kubernetes")),
+    metavar="compose|kubernetes",
+    help="Where Plano will run.  [default: compose]",
+)
+@_kubernetes(
+    "--namespace",
+    metavar="NAME",
+    callback=_matching(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", "a name such as plano"),
+    help="Namespace of everything.  [default: plano]",
+)
+@_kubernetes("--replicas", metavar="N", type=click.IntRange(1, 100), help="Pods of Plano.  [default: 3]")
+@_kubernetes("--instances", metavar="N", type=click.IntRange(1, 100), help="Instances of PostgreSQL.  [default: 3]")
+@_kubernetes(
+    "--storage",
+    metavar="SIZE",
+    callback=_matching(r"[1-9]\d*(?:[KMGTP]i?)?", "a size such as 10Gi"),
+    help="Storage of each instance.  [default: 10Gi]",
+)
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
-    if options["direct"] and options["provider"] != "self-hosted":
-        raise click.UsageError(f"--direct does not apply with {options['provider']}", ctx)
+    _check(ctx, options)
     return shared.run(ctx, options, write)
 
 
-# Not a docstring, since it names the files that are there.
-command.help = f"""Generate the files of a production set-up: an environment file, SQL for an owner, Plano and PgBouncer
-for Compose, and PRODUCTION.md with the five steps.
+def _check(ctx: click.Context, options: dict[str, Any]) -> None:
+    """Refuse options that would do nothing."""
+    provider = options["provider"]
+    cluster = provider == production.KUBERNETES
+    target = options["target"] or ("kubernetes" if cluster else "compose")
+    refused = {
+        f"with {provider}": [
+            *(["host"] if cluster else []),
+            *(["for"] if cluster and target == "compose" else []),
+            *([] if provider == "self-hosted" else ["direct"]),
+            *([] if cluster else _OF_THE_CLUSTER),
+        ],
+        "without --for kubernetes": [] if target == "kubernetes" else _ON_KUBERNETES,
+        "with --for kubernetes": ["direct"] if target == "kubernetes" else [],
+    }
+    for why, names in refused.items():
+        for name in names:
+            if options["target" if name == "for" else name]:
+                raise click.UsageError(f"--{name} does not apply {why}", ctx)
 
-PROVIDER is one of {", ".join(production.names())}. Run it again to update them. No server is contacted; `planodev
-verify --env-file .env.production` verifies the result.
+
+# Not a docstring, since it names the files that are there.
+command.help = f"""Generate the files of a production set-up, for Compose or Kubernetes, and PRODUCTION.md.
+
+PROVIDER is one of {", ".join(production.names())}; kubernetes brings a PostgreSQL of its own, by CloudNativePG. Run it
+again to update the files. No server is contacted; `planodev verify --env-file .env.production` verifies the result.
 """

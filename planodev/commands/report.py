@@ -232,7 +232,7 @@ def production(written: Written) -> Result:
         "files": [{"path": name, "done": done} for name, done in written.files.items()],
         "to_fill_in": written.to_fill_in,
     }
-    summary = [f"Next: `{written.directory / 'PRODUCTION.md'}` has the five steps"]
+    summary = [f"Next: `{written.directory / 'PRODUCTION.md'}` has the steps"]
     if written.to_fill_in:
         summary.insert(0, f"To be filled in: {', '.join(written.to_fill_in)}")
     return Result("production", data, summary)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from planodev.plano import config_edit, config_file, judge
 from planodev.postgres.connection import DOCKER_HOST_NAME
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, Shell
-from planodev.production import ENV_NAME, KUBERNETES, PLACEHOLDER, SIDECAR, compose, ownership
+from planodev.production import ENV_NAME, KUBERNETES, PLACEHOLDER, SIDECAR, compose, kubernetes, ownership
 from planodev.production.setup import gather
 from planodev.project import env_file, git, private_files, regular_file, settings
 from planodev.result import Outcome
@@ -61,7 +61,9 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
         progress.notice(problem)
     _can_be_made(directory)
     setup = gather(name, directory, config, options, on_kubernetes=on_kubernetes)
-    files = compose.render(setup)
+    files = (kubernetes if on_kubernetes else compose).render(setup)
+    # What has nothing but values stays as it is; `.env.production` alone is written again, with all of them.
+    files = {file: text for file, text in files.items() if not (_is_other(file) and (directory / file).exists())}
     files = {file: text if _is_env(file) else ownership.marked(file, text) for file, text in files.items()}
     progress.begin(TITLE)
     _refuse(setup, files, force=bool(options.get("force")))
@@ -100,6 +102,10 @@ def _notices(setup: Setup, files: Mapping[str, str], progress: Progress) -> None
 def _is_env(file: str) -> bool:
     """Say whether a file holds values and nothing else, each of which is kept."""
     return PurePath(file).name.startswith(".env.")
+
+
+def _is_other(file: str) -> bool:
+    return _is_env(file) and not PurePath(file).name.startswith(ENV_NAME)
 
 
 def _is_secret(file: str) -> bool:
@@ -162,6 +168,6 @@ def _to_fill_in(files: Mapping[str, str]) -> list[str]:
     """Return what still has a placeholder, as `NAME in FILE`."""
     found = []
     for file, text in files.items():
-        if _is_secret(file) or PurePath(file).name == SIDECAR:
+        if file == ENV_NAME or PurePath(file).name == SIDECAR:
             found += [f"{key} in {file}" for key in re.findall(rf"(?m)(?:^|\s)(\w+)={PLACEHOLDER}", text)]
     return list(dict.fromkeys(found))

@@ -10,7 +10,7 @@ _COMMENTS = {".ini": ("; ", ""), ".sql": ("-- ", ""), ".md": ("<!-- ", " -->")}
 _WORDS = "planodev updates this file, unless it was edited"
 _MARK = re.compile(rf"(?:#|;|--|<!--) {_WORDS}: ([0-9a-f]{{12}})(?: -->)?\n\Z")
 # What is read from the file that is there, and so no edit.
-_KEPT = re.compile(r"\b(host=|port=|dbname=|replicas: |instances: |size: )\S+")
+_KEPT = re.compile(r"\b(host=|port=|dbname=|replicas: |instances: |size: |destinationPath: )\S+")
 # Of the files before they were marked, in the form of `_unmarked`.
 _EARLIER = frozenset(
     {

@@ -37,12 +37,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What `kubernetes` asks for: pods of Plano, instances of PostgreSQL and the storage of each."""
+    """What `kubernetes` asks for: pods of Plano, instances of PostgreSQL, the storage of each, where backups go."""
 
     namespace: str = "plano"
     replicas: int = 3
     instances: int = 3
     storage: str = "10Gi"
+    backups: str = f"s3://{PLACEHOLDER}-bucket/plano"
 
 
 @dataclass(frozen=True)
@@ -218,6 +219,7 @@ def _sizes(directory: Path, options: Mapping[str, Any]) -> Sizes:
         "replicas": ("plano.yaml", r"(?m)^  replicas: (\d+)$"),
         "instances": ("database.yaml", r"(?m)^  instances: (\d+)$"),
         "storage": ("database.yaml", r"(?m)^    size: (\S+)$"),
+        "backups": ("backup/backup.yaml", r"(?m)^    destinationPath: (\S+)$"),
     }
     found: dict[str, Any] = {}
     for name, (file, pattern) in written.items():

@@ -1,0 +1,42 @@
+-- The table that Plano keeps conversations in, and the role that it enters as.
+--
+-- Run once by the operator, when it makes the database. It sets no password.
+
+BEGIN;
+SET LOCAL search_path = public;
+
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'plano_prod') THEN
+        CREATE ROLE plano_prod LOGIN;
+    END IF;
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO plano_prod', current_database());
+    -- A connection that Plano's answers wait for is not to be ended while it is silent.
+    IF current_setting('server_version_num')::int >= 140000 THEN
+        EXECUTE format('ALTER ROLE plano_prod IN DATABASE %I SET idle_session_timeout = 0', current_database());
+    END IF;
+END
+$$;
+
+CREATE TABLE IF NOT EXISTS conversation_states (
+    response_id TEXT PRIMARY KEY,
+    input_items JSONB NOT NULL,
+    created_at BIGINT NOT NULL,
+    model TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    updated_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP
+);
+CREATE INDEX IF NOT EXISTS idx_conversation_states_created_at ON conversation_states (created_at);
+CREATE INDEX IF NOT EXISTS idx_conversation_states_provider ON conversation_states (provider);
+CREATE INDEX IF NOT EXISTS idx_conversation_states_updated_at ON conversation_states (updated_at);
+COMMENT ON TABLE conversation_states IS 'Conversations of Plano (POST /v1/responses)';
+
+-- What Plano's statements need, and no more: it reads, writes and changes rows, and deletes none.
+GRANT USAGE ON SCHEMA public TO plano_prod;
+GRANT SELECT, INSERT, UPDATE ON conversation_states TO plano_prod;
+
+-- The operator runs this as a superuser: the owner prunes, and changes the table, without one.
+ALTER TABLE conversation_states OWNER TO plano_owner;
+
+COMMIT;
+-- planodev updates this file, unless it was edited: 9c158dd2c07d
