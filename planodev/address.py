@@ -70,7 +70,7 @@ def incomplete(env: EnvFile) -> VerificationFailed:
     """Return the error for a `.env` that lacks one of the five values."""
     return VerificationFailed(
         "env-file-incomplete",
-        f"`.env` lacks {', '.join(env.missing)}" if env.exists else "there is no `.env`",
+        env.lacks,
         why=f"`{env.path}` holds the database's address and password",
         fix=Fix(Command("up")),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from planodev.engines import LABEL_SCHEMA, choice
 from planodev.plano import config_file
 from planodev.postgres.connection import Connection, host_of
 from planodev.problems import BadInput, Conflict
-from planodev.project import credentials, env_file, records, settings
+from planodev.project import credentials, env_file, env_kinds, records, settings
 from planodev.project.identity import Owner, new_id
 from planodev.project.settings import Setting
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from planodev.deadline import Limit
     from planodev.engines import Engine, Observed
+    from planodev.problems import PlanodevError
     from planodev.progress import Progress
     from planodev.project.identity import Project
 
@@ -52,9 +54,19 @@ class Context:
 
 @dataclass(frozen=True)
 class Files:
-    """What the project's files say; `settings` are those of options, variables, `planodev.toml` and defaults."""
+    """What the project's files say.
+
+    Args:
+        env: the file with the database's address: `.env`, or planodev's own in its place.
+        keys_env: `.env`, the only one that planoai reads provider keys from; None where nothing can be written there.
+        credentials: what `env` says of the database.
+        settings: those of options, variables, `planodev.toml` and defaults.
+        config: Plano's configuration.
+
+    """
 
     env: env_file.EnvFile
+    keys_env: env_file.EnvFile | None
     credentials: credentials.Credentials
     settings: settings.Settings
     config: config_file.ConfigFile
@@ -168,6 +180,11 @@ class Seen(Files):
             self.config.options,
         )
 
+    def with_env_files(self) -> Seen:
+        """Return it with `.env`, and the file in its place, as they are now."""
+        env, keys_env = env_files(self.context, Setting(self.env.path.name, "--dotenv"))
+        return replace(self, env=env, keys_env=keys_env)
+
     def again(self) -> Seen:
         """Return what the engine has now; the files were not changed by others meanwhile."""
         return replace(self, observed=self.engine.observe(self.project, self.project_id))
@@ -178,20 +195,71 @@ def files(context: Context) -> Files:
 
     Raises:
         BadInput: a file or a setting says something that cannot be right.
+        Conflict: `.env` is somebody else's.
 
     """
-    env = env_file.load(context.project.env_path)
-    wanted = credentials.read(env)
     resolved = settings.resolve(context.options, context.environment, context.project.path, {})
+    env, keys_env = env_files(context, resolved.dotenv)
+    wanted = credentials.read(env)
     config = config_file.load(config_file.find(context.project.path, resolved.config.value))
-    return Files(env, wanted, _existing(resolved, wanted, config, None, {}), config)
+    return Files(env, keys_env, wanted, _existing(resolved, wanted, config, None, {}), config)
+
+
+def env_files(context: Context, asked: Setting[str]) -> tuple[env_file.EnvFile, env_file.EnvFile | None]:
+    """Read the file with the database's address, and the `.env` for provider keys, None where that cannot be used.
+
+    Args:
+        context: the run.
+        asked: the setting `dotenv`.
+
+    Raises:
+        BadInput: it is of a kind that is not read.
+        Conflict: it is somebody else's.
+
+    """
+    project, shell = context.project, context.environment
+    apart = project.keys_path != project.env_path
+    keys_env = None
+    if apart:
+        with suppress(BadInput):
+            keys_env = env_file.load(project.keys_path, shell)
+    # Of that file only what is not about a database.
+    values = keys_env.values if keys_env else {}
+    beside = {name: value for name, value in values.items() if name not in env_file.OF_A_DATABASE}
+    env = env_file.load(project.env_path, shell, beside)
+    error = _judge(project, env, asked=asked.asked)
+    if error:
+        raise error
+    if keys_env and _link(project, keys_env, asked=False):
+        keys_env = None
+    return env, keys_env if apart else env
+
+
+def _judge(project: Project, env: env_file.EnvFile, *, asked: bool) -> PlanodevError | None:
+    """Return why a file is not taken for the project's, None where it is."""
+    if not env.exists:
+        return None
+    ours = env.project_id is not None
+    return _link(project, env, asked=asked) or env_kinds.judge(env.path, env.text, env.written, asked=asked, ours=ours)
+
+
+def _link(project: Project, env: env_file.EnvFile, *, asked: bool) -> PlanodevError | None:
+    if not env.path.is_symlink():
+        return None
+    return env_kinds.judge_link(
+        env.path,
+        project.path,
+        asked=asked,
+        ours=env.project_id is not None,
+        of_another=records.is_of_another(project, env.project_id),
+    )
 
 
 def files_to_stop(context: Context) -> Files:
     """Read what is needed to stop a database: a bad line somewhere must not keep it running."""
     try:
         return files(context)
-    except BadInput:
+    except (BadInput, Conflict):
         pass
     try:
         env = env_file.load(context.project.env_path)
@@ -199,7 +267,7 @@ def files_to_stop(context: Context) -> Files:
         env = env_file.EnvFile(context.project.env_path, exists=False, lines=())
     nothing = credentials.Credentials(None, None, None, None, None)
     config = config_file.ConfigFile(context.project.path / "config.yaml", None)
-    return Files(env, nothing, settings.resolve({}, {}, None, {}), config)
+    return Files(env, None, nothing, settings.resolve({}, {}, None, {}), config)
 
 
 def look(
@@ -241,6 +309,7 @@ def look(
     own = {"image": Setting(*fixed["image"]), "pull": Setting("missing", "default")} if images else {}
     return Seen(
         env=read.env,
+        keys_env=read.keys_env,
         credentials=read.credentials,
         settings=replace(_existing(read.settings, read.credentials, read.config, observed, fixed), **own),
         config=read.config,
@@ -313,6 +382,8 @@ def _existing(
 ) -> settings.Settings:
     """Lay what the project already has under what was asked for; what only the engine decides is left to it."""
     has: dict[str, tuple[Any, str]] = {}
+    if wanted.file != env_file.NAME:
+        has["dotenv"] = (wanted.file, wanted.file)
     if config.literal_port:
         has["port"] = (config.literal_port, config.path.name)
     if observed and observed.volume and observed.volume.image:
@@ -328,9 +399,9 @@ def _existing(
         if have.port:
             has["port"] = (have.port, "the container")
     if wanted.port:
-        has["port"] = (wanted.port, ".env")
+        has["port"] = (wanted.port, wanted.file)
     if wanted.plano:
-        has["plano"] = (wanted.plano, ".env")
+        has["plano"] = (wanted.plano, wanted.file)
     has |= fixed
     kept = {name: Setting(*value) for name, value in has.items() if not getattr(resolved, name).asked}
     return replace(resolved, **kept)

@@ -15,7 +15,7 @@ from planodev.pasting import for_this_shell, joined, quoted
 from planodev.visible import one_line, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 Level = Literal["error", "warning"]
 
@@ -30,6 +30,7 @@ class Command:
     name: str
     arguments: tuple[str, ...] = ()
     directory: str | None = None  # of another project than the command's own
+    starter: str = "{}"  # another program's command that starts it, with `{}` or `'{}'` in its place
 
     def __init__(self, name: str, *arguments: object) -> None:
         object.__setattr__(self, "name", name)
@@ -41,10 +42,21 @@ class Command:
         object.__setattr__(other, "directory", str(directory))
         return other
 
+    def started_by(self, starter: str) -> Command:
+        """Return it as the end of another program's command, such as `op run -- {}`."""
+        other = self.within(self.directory) if self.directory else Command(self.name, *self.arguments)
+        object.__setattr__(other, "starter", starter)
+        return other
+
+    def join(self, words: Iterable[str]) -> str:
+        """Return the line to type for its words."""
+        line = joined(words)
+        return self.starter.replace("'{}'", quoted(line)).replace("{}", line)
+
     def __str__(self) -> str:
         """Return it as it is typed in the project's directory, in backticks."""
         within = ("-C", self.directory) if self.directory else ()
-        return f"`{joined(('planodev', *within, self.name, *self.arguments))}`"
+        return f"`{self.join(('planodev', *within, self.name, *self.arguments))}`"
 
 
 @dataclass(frozen=True)

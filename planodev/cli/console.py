@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from planodev import executables, trace
-from planodev.pasting import joined
 from planodev.problems import Command, Fix
 from planodev.result import Outcome, Result, envelope
 from planodev.visible import in_json, one_line, visible
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from planodev.problems import PlanodevError, Problem
 
 # What `up` is to be given again when it is named as a fix: each means it this way.
-REPEATED = ("--engine", "--port", "--name", "--image", "--plano", "--config", "--template", "--model")
+REPEATED = ("--engine", "--port", "--name", "--image", "--plano", "--config", "--dotenv", "--template", "--model")
 _TABLE, _TEXT = 250, 100  # columns
 
 
@@ -222,10 +221,10 @@ class Console:
         directory = command.directory or self.directory
         words = [_program(), *(("-C", directory) if directory else ()), command.name, *command.arguments]
         if command.directory:
-            return joined(words)
+            return command.join(words)
         if command.name == self.command == "up" and "--help" not in command.arguments:
             words += self._typed_beside(command.arguments)
-        return joined(words)
+        return command.join(words)
 
     def _typed_beside(self, arguments: tuple[str, ...]) -> list[str]:
         # These two go with a configuration that is there already, which a model or a template would not change.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -212,7 +213,7 @@ def context(ctx: click.Context, options: dict[str, Any]) -> Context:
     console = ctx.obj
     if console.directory == "":
         refuse_empty("-C")
-    for name in (*_OF_THE_PROJECT, "file", "html"):
+    for name in (*_OF_THE_PROJECT, "dotenv", "file", "html"):
         if options.get(name) == "":
             refuse_empty(f"--{name.replace('_', '-')}" if name != "file" else "FILE")
     creates = "here" in options
@@ -228,8 +229,18 @@ def context(ctx: click.Context, options: dict[str, Any]) -> Context:
         console.directory, found = ".", None
     if found:
         _work_above(console, options, found)
-        return Context(identity.at(found.path), options, dict(os.environ), console, here.path)
-    return Context(here, options, dict(os.environ), console)
+        return _opened(Context(identity.at(found.path), options, dict(os.environ), console, here.path))
+    return _opened(Context(here, options, dict(os.environ), console))
+
+
+def _opened(context: Context) -> Context:
+    """Return it with the file that was asked for in place of `.env`, once what a killed write has left is swept."""
+    from planodev.project import lock, settings
+
+    if not context.dry_run:
+        lock.tidy(context.project)
+    name = settings.dotenv(context.options, context.environment, context.project.path)
+    return replace(context, project=replace(context.project, dotenv=name)) if name else context
 
 
 # Options with a file in the project; all others are seen from where the user is.

@@ -48,6 +48,7 @@ behaviour = partial(click.option, cls=shared.Option, group="Behaviour")
     metavar="SECONDS",
     help=f"How long to wait for Postgres.  [default: {settings.DEFAULT_TIMEOUT:g}]",
 )
+@behaviour("--dotenv", metavar="NAME", help="File for DB_* in place of .env, such as .env.plano; remembered.")
 @behaviour("--here", is_flag=True, help="Create a database in this directory, also inside another project.")
 @behaviour("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 @behaviour("--yes", is_flag=True, help="Never ask; change an existing config.yaml as shown.")

@@ -332,7 +332,7 @@ def _own_page(context: Context) -> Path:
     """Return where the page of a project goes that is only to be looked at: a directory that nobody else may enter."""
     import hashlib
 
-    from platformdirs import user_cache_path
+    from planodev.project import user_paths
 
     name = hashlib.sha256(str(context.project.path).encode()).hexdigest()[:16]
-    return user_cache_path("planodev") / "pages" / f"{name}.html"
+    return user_paths.cache() / "pages" / f"{name}.html"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.background import NotDone, within
 from planodev.commands import report
 from planodev.gateway import running
-from planodev.look import Context, forget, look
+from planodev.look import Context, files, forget, look
 from planodev.postgres import queries
-from planodev.problems import BadInput, Command, Fix, NoEngine, Problem, Shell
+from planodev.problems import BadInput, Command, Conflict, Fix, NoEngine, Problem, Shell
 from planodev.project import lock, settings
 from planodev.result import Outcome, Result, counted, number
 from planodev.takeover import leftovers
@@ -32,6 +33,7 @@ def down(context: Context) -> Result:
 
     """
     with lock.hold(context.project, settings.LIMIT):
+        _tell_kind(context)
         seen = look(context, lenient=True)
         copies = leftovers.copies(seen) if context.options.get("delete_data") or seen.move_unfinished else []
         try:
@@ -62,6 +64,15 @@ def _stop_plano(seen: Seen, plano: Running) -> bool:
     stopped = bring_down(seen, plano)
     seen.deadline.restart()
     return stopped
+
+
+def _tell_kind(context: Context) -> None:
+    """Say of a `.env` of another kind than is read what every command says; it keeps nothing from being stopped."""
+    try:
+        files(context)
+    except (BadInput, Conflict) as error:
+        if error.code.startswith("env-"):
+            context.progress.notice(replace(error.problem, level="warning"))
 
 
 def _held(seen: Seen) -> tuple[int | None, str]:
@@ -111,7 +122,7 @@ def _confirm(seen: Seen, held: str, copies: list[Seen]) -> None:
     volume, wording = seen.observed.volume, seen.engine.wording
     what = f"{held} in the {wording.data} `{volume.name}`" if volume else f"the {wording.server}; it has no data"
     what += "".join(f", and what is left in {_place(copy)}" for copy in copies)
-    says = f"this deletes {what}; `.env` and `{seen.config.path.name}` stay"
+    says = f"this deletes {what}; `{seen.env.path.name}` and `{seen.config.path.name}` stay"
     if seen.context.options.get("yes"):
         seen.progress.note(says)
         return

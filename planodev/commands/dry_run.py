@@ -43,6 +43,7 @@ def planned(seen: Seen) -> Result:
     if seen.moves:
         move.announce(seen)
     plan = decide(seen, survey(seen))
+    env_file.refuse_rewriting(seen, plan.desired.port)
     _server(seen, plan)
     database = _database(seen, plan)
     _files(settled, database)
@@ -82,8 +83,8 @@ def _database(seen: Seen, plan: Plan) -> Database:
 
 def _files(seen: Seen, database: Database) -> None:
     env = env_file.change(seen, database.connection(), database.password_is)
-    _say(seen, _WOULD.get(env.verb, env.verb), ".env", env.detail)
-    ignored = env_file.ignoring(seen.project.path, ".env", seen.progress)
+    _say(seen, _WOULD.get(env.verb, env.verb), seen.env.path.name, env.detail)
+    ignored, _ = env_file.ignoring(seen.project.path, env_file.names_with_secrets(seen), seen.progress)
     _say(seen, _WOULD.get(ignored.verb, ignored.verb), ".gitignore", ignored.detail)
     change = seen.config_change
     _say(seen, _WOULD.get(change.verb, change.verb), seen.config.path.name, change.detail)

@@ -80,7 +80,7 @@ def run(context: Context, command: Sequence[str]) -> Launch:
     connection = None if own and found.missing else _connection(found, wanted, mode)
     added = plano_environment.of(connection, found, config, environment)
     _tell_held_back(found, config, progress)
-    overruled = _overruled(added, environment)
+    overruled = _overruled(added, environment, found.path.name)
     if overruled:
         progress.notice(overruled)
     if start:
@@ -107,7 +107,7 @@ def _tell_held_back(env: EnvFile, config: config_file.ConfigFile, progress: Prog
         progress.notice(Problem("variable-held-back", text, fix))
 
 
-def _overruled(added: Mapping[str, str], environment: Mapping[str, str]) -> Problem | None:
+def _overruled(added: Mapping[str, str], environment: Mapping[str, str], file: str) -> Problem | None:
     """Return a warning where the shell has other values than the command gets."""
     # The other mode's address is what `env` printed for that.
     fine = {env_keys.HOST: (DOCKER_HOST_NAME, LOOPBACK, "localhost")}
@@ -117,7 +117,7 @@ def _overruled(added: Mapping[str, str], environment: Mapping[str, str]) -> Prob
     if not names:
         return None
     values = "another value" if len(names) == 1 else "other values"
-    text = f"the shell has {values} for {', '.join(names)}; the command gets what `.env` has"
+    text = f"the shell has {values} for {', '.join(names)}; the command gets what `{file}` has"
     return Problem("shell-overruled", text, f"`unset {' '.join(names)}`")
 
 

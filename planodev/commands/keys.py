@@ -130,11 +130,11 @@ def save(context: Context) -> Result:
     path = places.target
     with lock.hold(context.project, settings.LIMIT):
         env = env_files.load(path)
-        new = env.with_values(values)
+        new = env.with_values(values, references=True)
         same = new.text == env.text and env.mode == private_files.MODE
         if not same:
             new.write()
-            env_file.ignore(path.parent, path.name, context.progress)
+            env_file.ignore(path.parent, [path.name], context.progress)
     verb = "unchanged" if same else "updated" if env.exists else "created"
     context.progress.done(Outcome(verb, path.name, ", ".join(values)))
     left = [one.key.name for one in _needs_after(context) if not one.found and one.key.name]

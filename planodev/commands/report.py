@@ -343,7 +343,11 @@ def down(seen: Seen, done: Stopped) -> Result:
     if have is None and volume is None:
         return Result("down", data, ["Nothing to stop: this project has no database"])
     if deleted:
-        kept = f"`.env` and `{seen.config.path.name}` are kept" if seen.env.exists else "no file was changed"
+        kept = (
+            f"`{seen.env.path.name}` and `{seen.config.path.name}` are kept"
+            if seen.env.exists
+            else "no file was changed"
+        )
         rest = ", ".join(f"`{one.name}`" for one in kept_snapshots)
         also = (
             [Fix(f"Snapshots are kept: {rest}; ", Command("snapshot", "restore"), " needs an `up` first")]

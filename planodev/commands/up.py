@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.look import Context, look, remember
-from planodev.problems import Shell
+from planodev.problems import BadInput, Conflict, Shell
 from planodev.project import lock, settings
 from planodev.result import Outcome
 
@@ -25,7 +25,7 @@ def up(context: Context) -> Result:
 
     """
     with lock.hold(context.project, settings.timeout(context.options, context.environment, context.project.path)):
-        seen = look(context, patient=True)
+        seen = _look(context)
         try:
             from planodev import fast
 
@@ -56,6 +56,19 @@ def up(context: Context) -> Result:
             seen.engine.close()
 
 
+def _look(context: Context) -> Seen:
+    """Look, and where `.env` is not the project's to write, ask once whether planodev may have a file of its own."""
+    try:
+        return look(context, patient=True)
+    except (BadInput, Conflict) as error:
+        from planodev.steps import env_file
+
+        own = env_file.own_instead(context, error)
+        if own is None:
+            raise
+        return look(own, patient=True)
+
+
 def _unchanged(seen: Seen, database: Database) -> Seen:
     """Say of a database that was proved at once that its image and its server are as they were."""
     seen.progress.done(Outcome("unchanged", seen.settings.image.value))
@@ -81,10 +94,11 @@ def bring_up(seen: Seen) -> Result:
 def create_or_start(seen: Seen, moving: Move | None) -> Result:
     """Pull the image where it is missing, and have the server as it is wanted."""
     from planodev.decide import decide, survey
-    from planodev.steps import config, image, server
+    from planodev.steps import config, env_file, image, server
 
     facts = survey(seen)
     plan = decide(seen, facts)
+    env_file.refuse_rewriting(seen, plan.desired.port)
     if plan.pull:
         image.pull(seen)
         seen.deadline.restart()
@@ -106,7 +120,7 @@ def finish(seen: Seen, database: Database, moving: Move | None = None) -> Result
     from planodev.steps import config, env_file, keys, login, table, verify
 
     seen = env_file.write(seen, database)
-    env_file.ignore(seen.project.path, ".env", seen.progress)
+    env_file.ignore(seen.project.path, env_file.names_with_secrets(seen), seen.progress)
     seen = config.write(seen)
     seen, todo = keys.save(seen)
     database = database.of(seen)

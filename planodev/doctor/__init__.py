@@ -84,7 +84,7 @@ def _teller(error: PlanodevError) -> str | None:
         return "engine"
     if error.code == "not-running":
         return "container"
-    if error.code.startswith(("env-file-", "bad-db-")):
+    if error.code.startswith(("env-", "bad-db-")):
         return "env-file"
     return "config" if error.code.startswith(("bad-config-file", "config-")) else None
 

@@ -27,18 +27,19 @@ def env_file(subject: Subject) -> Check:
     """Whether `.env` is private, read alike by all, and in step with the engine."""
     env = subject.env()
     if not env.exists and not subject.foreign_target():
-        return Check("env-file", "failed", "there is no `.env`", fix=UP)
+        return Check("env-file", "failed", env.lacks, fix=UP)
     missing = env.missing
     if missing and subject.foreign_target():
         return Check("env-file", "ok", "it has no DB_* values; the configuration names another database")
-    if missing:
-        return Check("env-file", "failed", f"`.env` lacks {', '.join(missing)}", fix=UP)
     wanted = credentials.read(env)
-    read = env_files.read_as_planoai(env.text)
-    odd = [key for key in env_keys.ALL if read.get(key) != env.values[key] or not env_files.is_plain(read[key])]
+    if missing:
+        return Check("env-file", "failed", env.lacks, fix=UP)
+    name, read = env.path.name, env_files.read_as_planoai(env.text)
+    plain = [key for key in env_keys.ALL if key not in env.references]
+    odd = [key for key in plain if read.get(key) != env.values[key] or not env_files.is_plain(read[key])]
     if odd:
         why = "planoai reads quotes, comments and `export` as part of the value"
-        return Check("env-file", "failed", f"not every program reads {', '.join(odd)} in `.env` alike", why, UP)
+        return Check("env-file", "failed", f"not every program reads {', '.join(odd)} in `{name}` alike", why, UP)
     with suppress(NoEngine):
         have = subject.seen().observed.container
         if have and not wanted.foreign_host and have.port != wanted.port:
@@ -50,13 +51,10 @@ def env_file(subject: Subject) -> Check:
 
 def _private(subject: Subject, env: env_files.EnvFile) -> Check | None:
     if env.mode is not None and env.mode & 0o077:
-        return Check("env-file", "warning", f"other users may read `.env` (mode {env.mode:04o})", fix=UP)
-    state = git.state(subject.project.path, ".env")
-    if state in ("tracked", "visible"):
-        fix = Fix("`git rm --cached .env`, commit that, then ", *UP.parts) if state == "tracked" else UP
-        said = "`.env` is tracked by git" if state == "tracked" else "git does not ignore `.env`"
-        return Check("env-file", "warning", said, "the password would be in the repository", fix)
-    return None
+        return Check("env-file", "warning", f"other users may read `{env.path.name}` (mode {env.mode:04o})", fix=UP)
+    answer = git.ask(subject.project.path, env.path.name)
+    problem = git.problem(subject.project.path, env.path.name, answer)
+    return Check("env-file", "warning", problem.message, problem.why, problem.fix) if problem else None
 
 
 def config(subject: Subject) -> Check:

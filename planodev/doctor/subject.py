@@ -8,19 +8,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from planodev import address
-from planodev.look import look
+from planodev.look import env_files, look
 from planodev.plano import config_file
 from planodev.postgres import limits, proof
 from planodev.postgres.connection import host_of
-from planodev.problems import BadInput, Command, Fix, NoEngine, VerificationFailed
+from planodev.problems import BadInput, Command, Conflict, Fix, NoEngine, VerificationFailed
 from planodev.project import credentials, settings
-from planodev.project.env_file import EnvFile, load
+from planodev.project.settings import Setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from planodev.look import Context, Seen
     from planodev.postgres.connection import Connection
+    from planodev.project.env_file import EnvFile
 
 T = TypeVar("T")
 
@@ -37,7 +38,12 @@ class Subject:
 
     def env(self) -> EnvFile:
         """Return `.env`."""
-        return self._once("env", lambda: load(self.project.env_path))
+        return self._once("env", self._load_env)
+
+    def _load_env(self) -> EnvFile:
+        chosen = settings.dotenv({}, self.environment, self.project.path)
+        asked = Setting(chosen or self.project.dotenv, settings.PREFIX if chosen else "default")
+        return env_files(self._context, asked)[0]
 
     def config(self) -> config_file.ConfigFile:
         """Return Plano's configuration."""
@@ -55,7 +61,7 @@ class Subject:
         context = replace(self._context, options={})
         try:
             return look(context)
-        except BadInput:  # which `env-file` and `config` tell
+        except (BadInput, Conflict):  # which `env-file` and `config` tell
             return look(context, lenient=True)
 
     def close(self) -> None:

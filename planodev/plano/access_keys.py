@@ -110,7 +110,7 @@ def places(config: Path, env: EnvFile, shell: Mapping[str, str], option: tuple[s
     beside = config.parent / ".env"
     if not beside.is_file():  # then it takes what `run` gives it
         shell = {**shell, **{name: value for name, value in env.values.items() if value}}
-    return Places(beside, env.path, shell, config, option)
+    return Places(beside, env.path.with_name(env_file.NAME), shell, config, option)
 
 
 def named_in(content: Mapping[str, Any]) -> list[AccessKey]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from planodev.plano import access_keys
 from planodev.problems import BadInput, Command, Fix, Shell
 from planodev.project import env_keys, regular_file
-from planodev.project.env_file import is_stream
+from planodev.project.env_kinds import is_stream
 from planodev.project.identity import CONFIG_NAMES
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from planodev import executables
 from planodev.plano.rules import closest, shown
 from planodev.problems import Command, Fix, Problem
-from planodev.project import regular_file
+from planodev.project import regular_file, user_paths
 from planodev.project.private_files import make_directory, write_atomically
 
 if TYPE_CHECKING:
@@ -157,10 +157,8 @@ def _stamp(config: ConfigFile, python: Path) -> str:
 
 
 def _note(config: ConfigFile) -> Path:
-    from platformdirs import user_state_path
-
     name = hashlib.sha256(str(config.path.resolve()).encode()).hexdigest()[:16]
-    return user_state_path("planodev") / "accepted" / name
+    return user_paths.state() / "accepted" / name
 
 
 def _remembered(config: ConfigFile) -> str | None:

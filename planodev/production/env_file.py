@@ -53,7 +53,7 @@ def read(path: Path, config: ConfigFile, progress: Progress) -> Target:
     text = _connection_string(config)
     _judge(config, progress)
     _check_lines(env, [*storage.variables(text), *(key.name for key in config.keys if key.name)], config)
-    full = storage.substitute(text, env.values, "native")
+    full = storage.substitute(text, env.written, "native")
     if PLACEHOLDER in full:
         raise VerificationFailed(
             "connection-string-placeholder",
@@ -110,7 +110,7 @@ def _check_lines(env: env_file.EnvFile, names: list[str], config: ConfigFile) ->
             why="`sh` takes the carriage return for part of the value",
             fix=Fix(Shell("sed -i 's/\\r$//' {}", env.path)),
         )
-    values, seen = env.values, env_file.read_as_planoai(env.text)
+    values, seen = env.written, env_file.read_as_planoai(env.text)
     # A PgBouncer on this machine may let Plano in without a password.
     spared = (
         {env_keys.PASSWORD} if is_loopback(values.get(env_keys.HOST, "")) and env_keys.PASSWORD in values else set()

@@ -12,7 +12,7 @@ from planodev.postgres.connection import DOCKER_HOST_NAME
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, Shell
 from planodev.production import ENV_NAME, KUBERNETES, PLACEHOLDER, SIDECAR, compose, kubernetes, ownership
 from planodev.production.setup import gather
-from planodev.project import env_file, git, private_files, regular_file, settings
+from planodev.project import env_file, env_kinds, git, private_files, regular_file, settings
 from planodev.result import Outcome
 from planodev.steps.env_file import ignore
 
@@ -73,7 +73,7 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     _notices(setup, files, progress)
     for file in files:
         if _is_secret(file):
-            ignore((directory / file).parent, PurePath(file).name, progress)
+            ignore((directory / file).parent, [PurePath(file).name], progress)
     return Written(name, directory, done, _to_fill_in(files))
 
 
@@ -94,7 +94,7 @@ def _notices(setup: Setup, files: Mapping[str, str], progress: Progress) -> None
             message = f"{listed} is another place in Plano's container: `{compose.CONFIG_COPY}` has {DOCKER_HOST_NAME}"
             fix = "let what listens there accept connections from containers, not from 127.0.0.1 alone"
         progress.notice(Problem("localhost-endpoint", message, fix))
-    if git.state(setup.directory, f"{ENV_NAME}.example") == "ignored":
+    if git.ask(setup.directory, f"{ENV_NAME}.example").state == "ignored":
         add = Fix(Shell("git add -f {}", f"{ENV_NAME}.example"))
         progress.notice(Problem("example-ignored", f"git ignores `{ENV_NAME}.example`", add))
 
@@ -125,7 +125,7 @@ def _can_be_made(directory: Path) -> None:
 def _refuse(setup: Setup, files: Mapping[str, str], *, force: bool) -> None:
     for file, text in files.items():
         path = setup.directory / file
-        if path.is_dir() or env_file.is_stream(path) or (path.is_symlink() and not path.exists()):
+        if path.is_dir() or env_kinds.is_stream(path) or (path.is_symlink() and not path.exists()):
             raise BadInput("output-unwritable", f"`{path}` is not a file", fix=f"move `{path}` away")
         if force or not path.exists() or regular_file.read(path) == text.encode():
             continue

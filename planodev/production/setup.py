@@ -176,7 +176,7 @@ def gather(name: str, directory: Path, config: ConfigFile, options: Mapping[str,
             fix=f"give `--host` an address of this machine that a container reaches, such as {DOCKER_HOST_NAME}",
         )
     env = env_file.load(directory / production.ENV_NAME)
-    filled = {key: value for key, value in env.values.items() if value and not value.startswith(PLACEHOLDER)}
+    filled = {key: value for key, value in env.written.items() if value and not value.startswith(PLACEHOLDER)}
     there = _in_ini(directory / ("pgbouncer" if on_kubernetes else "") / production.SIDECAR)
     left: dict[str, str] = {}
     if env.exists and provider.title not in env.text.partition("\n")[0]:

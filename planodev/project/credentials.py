@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix
-from planodev.project import env_keys, settings
+from planodev.project import env_keys, env_kinds, settings
+from planodev.project.env_file import NAME
 
 if TYPE_CHECKING:
     from planodev.project.env_file import EnvFile
@@ -24,7 +25,8 @@ PASSWORD_LENGTH = 32
 class Credentials:
     """The five values as far as `.env` has them; None where it says nothing. The password is raw.
 
-    `plano` is the mode that DB_HOST speaks for; `foreign_host` is a DB_HOST that is no address of ours.
+    `plano` is the mode that DB_HOST speaks for; `foreign_host` is a DB_HOST that is no address of ours; `file` is where
+    they stand.
     """
 
     user: str | None
@@ -33,6 +35,7 @@ class Credentials:
     port: int | None
     database: str | None
     foreign_host: str | None = None
+    file: str = NAME
 
 
 def read(env: EnvFile) -> Credentials:
@@ -42,6 +45,7 @@ def read(env: EnvFile) -> Credentials:
         BadInput: a value cannot work; names the line to change.
 
     """
+    _refuse_unresolved(env)
     values = env.values
     user = _name(env, env_keys.USER, values.get(env_keys.USER))
     if user and (user.startswith("pg_") or user in ("public", "none")):
@@ -69,7 +73,40 @@ def read(env: EnvFile) -> Credentials:
             "a host name or an address stands there alone, without user, password and port",
         )
     mode = _mode(host)
-    return Credentials(user, password, mode, port, database, foreign_host=host if host and not mode else None)
+    borrowed = [key for key in env_keys.ALL if key in env.from_shell]
+    if host and not mode and borrowed:
+        raise BadInput(
+            "env-reference-foreign",
+            f"{', '.join(borrowed)} in `{env.path}` would send a variable of this shell to `{host}`",
+            why="a file that came with a repository could ask for any of them",
+            fix=f"write the value itself in `{env.path}`, or set {borrowed[0]} there to a variable of the file",
+        )
+    return Credentials(
+        user, password, mode, port, database, foreign_host=host if host and not mode else None, file=env.path.name
+    )
+
+
+def _refuse_unresolved(env: EnvFile) -> None:
+    """Raise `BadInput` for the first value that stands for another which is not there."""
+    key, error = next(((key, env.unresolved[key]) for key in env_keys.ALL if key in env.unresolved), (None, None))
+    if key is None or error is None:
+        return
+    own = Fix(Command("up", "--dotenv", env_kinds.own_name(env.path)), " keeps planodev's own values apart")
+    if error.keeper:
+        start = error.keeper.command.format("{}", file=env.path.name) if error.keeper.command else ""
+        fix = Fix(Command("up").started_by(start), " puts the value in its place, as it does for other commands; or ")
+        raise BadInput(
+            "env-reference",
+            f"{key} in `{env.path}` is no value: {error}",
+            why="planodev would take the text itself, and neither it nor Plano can look the secret up",
+            fix=fix + own if start else f"put the secret into the variable {key} of this shell; or " + own,
+        )
+    name = error.variable
+    raise BadInput(
+        "env-reference-unset",
+        f"{key} in `{env.path}` has no value: {error}",
+        fix=(f"`export {name}=…`, or a default in the line as in `${{{name}:-…}}`; or " if name else "") + own,
+    )
 
 
 def is_usable_name(name: str) -> bool:
@@ -101,11 +138,10 @@ def refuse_foreign(env: EnvFile, wanted: Credentials) -> None:
         raise Conflict(
             "foreign-host",
             f"{env_keys.HOST} in `{env.path}` is `{wanted.foreign_host}`, a server that planodev does not run",
-            why="`up` would replace it by an address on this machine, and Plano would lose sight of that server",
+            why="`up` would replace it by an address on this machine, and who reads it would miss that server",
             fix=Fix(
-                Command("verify"),
-                f" verifies that server; for one of your own remove the {env_keys.HOST} line, then ",
-                Command("up"),
+                *(Command("verify"), " verifies that server; "),
+                *(Command("up", "--dotenv", env_kinds.own_name(env.path)), " creates one with a file of its own"),
             ),
         )
 

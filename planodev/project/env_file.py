@@ -10,22 +10,27 @@ import errno
 import io
 import re
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from planodev.problems import BadInput, Command, Fix, Shell
-from planodev.project import env_keys, private_files
+from planodev.problems import BadInput, Command, Fix
+from planodev.project import env_keys, env_kinds, private_files
+from planodev.project.references import Resolution, Unresolved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+NAME = ".env"  # the only one that planoai reads
+OF_A_DATABASE = (*env_keys.ALL, "DATABASE_URL")  # what a `.env` beside planodev's own file is not asked for
 
-_TO_UTF_8 = "(umask 077; iconv -f {0} -t UTF-8 {1} >{2} && mv {2} {1})"
+
 _PLAIN = re.compile(r"[A-Za-z0-9._%+/=:@-]*")
-_PROJECT = re.compile(r"(?<![^\r\n])# planodev project: ([0-9a-f]{16})\b")  # at the start of a line, however lines end
-_PROJECT_LINE = "# planodev project: {} (links this directory to its database; keep this line)\n"
-_DELETED_LINE = "# planodev project: {} (its database was deleted)"
+# At the start of a line, however lines end; a file that stands in place of `.env` says its own name, a copy of it lies.
+_PROJECT = re.compile(r"(?<![^\r\n])# planodev project: ([0-9a-f]{16})\b(?: in ([A-Za-z0-9._-]+))?")
+_PROJECT_LINE = "{} (links this directory to its database; keep this line)\n"
+_DELETED = " (its database was deleted)"
 _WHOLE_LINE = re.compile(_PROJECT.pattern + r"[^\r\n]*")
 
 
@@ -37,14 +42,30 @@ class _Line:
     key: str | None
     value: str | None
 
+    @property
+    def literal(self) -> bool:
+        """Whether the value stands in single quotes, where nothing is resolved."""
+        return self.text.partition("=")[2].lstrip().startswith("'")
+
 
 @dataclass(frozen=True)
 class EnvFile:
-    """A `.env`, whole; immutable. `exists` is False where there is no file yet."""
+    """A `.env`, whole; immutable.
+
+    Args:
+        path: where it is.
+        exists: False where there is no file yet.
+        lines: what it holds.
+        shell: the environment, for what its lines refer to.
+        beside: values of the `.env` that planoai reads, where this is another file; without the database's.
+
+    """
 
     path: Path
     exists: bool
-    lines: tuple[_Line, ...]
+    lines: tuple[_Line, ...] = field(repr=False)
+    shell: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    beside: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def text(self) -> str:
@@ -52,14 +73,49 @@ class EnvFile:
         return "".join(line.text for line in self.lines)
 
     @property
-    def values(self) -> dict[str, str]:
-        """Return the assignments as python-dotenv reads them, the last one of a key winning."""
+    def written(self) -> dict[str, str]:
+        """Return the assignments as they are written, read as python-dotenv does, the last one of a key winning."""
         return {line.key: line.value for line in self.lines if line.key and line.value is not None}
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Return the assignments with what they refer to in its place; without those that are `unresolved`."""
+        return {**self.beside, **self._resolved.values}
+
+    @property
+    def unresolved(self) -> dict[str, Unresolved]:
+        """Return the keys whose value stands for another that is not there, and why."""
+        return self._resolved.errors
+
+    @property
+    def references(self) -> dict[str, str]:
+        """Return the keys whose line refers to another value and is therefore never rewritten, as they are written."""
+        return {key: self.written[key] for key in self._resolved.references}
+
+    @property
+    def from_shell(self) -> set[str]:
+        """Return the keys that refer to variables of other names in the shell."""
+        return self._resolved.from_shell
+
+    @cached_property
+    def _resolved(self) -> Resolution:
+        found = Resolution(self.shell, env_keys.ALL)
+        for line in self.lines:
+            if line.key and line.value is not None:
+                found.add(line.key, line.value, literal=line.literal)
+        return found
 
     @property
     def missing(self) -> list[str]:
         """Return those of the five keys that have no value."""
-        return [key for key in env_keys.ALL if not self.values.get(key)]
+        return [key for key in env_keys.ALL if not self.values.get(key) and key not in self.unresolved]
+
+    @property
+    def lacks(self) -> str:
+        """Return what is said of a file without all of the five."""
+        return (
+            f"`{self.path.name}` lacks {', '.join(self.missing)}" if self.exists else f"there is no `{self.path.name}`"
+        )
 
     @property
     def project_id(self) -> str | None:
@@ -69,37 +125,35 @@ class EnvFile:
     @property
     def deleted(self) -> bool:
         """Say whether the file says that the database was deleted, and not lost."""
-        return self.project_id is not None and _DELETED_LINE.format(self.project_id) in self.text
+        return self.project_id is not None and self._mark(self.project_id) + _DELETED in self.text
 
     def without_database(self) -> EnvFile:
         """Return the file where it says that the database was deleted; `with_values` takes that back."""
-        return self._with_project(_DELETED_LINE.format(self.project_id)) if self.project_id else self
+        return self._with_project(self._mark(self.project_id) + _DELETED) if self.project_id else self
 
     def _with_project(self, line: str) -> EnvFile:
         return replace(self, lines=_cut(_WHOLE_LINE.sub(line, self.text)))
 
-    def with_values(self, wanted: Mapping[str, str], project_id: str | None = None) -> EnvFile:
+    def with_values(
+        self, wanted: Mapping[str, str], project_id: str | None = None, *, references: bool = False
+    ) -> EnvFile:
         """Return the file with these assignments in the common dialect and everything else untouched.
 
         Args:
-            wanted: values of `[A-Za-z0-9._%+/=:@-]`; others cannot be written so that all readers agree.
+            wanted: values of `[A-Za-z0-9._%+/=:@-]`; others cannot be written so that all readers agree. A line that
+                refers to another value stays, whatever is wanted.
+            references: whether such a line is replaced all the same.
             project_id: written as a comment, where it is not there already; None leaves that as it is.
 
         """
-        lines = list(self.lines)
-        appended: list[str] = []
-        current = self.project_id
-        if project_id and self.deleted:
-            lines = list(self._with_project(_PROJECT_LINE.format(project_id).rstrip("\n")).lines)
-        elif project_id is None or current == project_id:
-            pass
-        elif current is None:
-            appended.append(_PROJECT_LINE.format(project_id))
-        else:
-            lines = [replace(line, text=_PROJECT.sub(f"# planodev project: {project_id}", line.text)) for line in lines]
+        appended = [_PROJECT_LINE.format(self._mark(project_id))] if project_id and self.project_id is None else []
+        lines = list(self._numbered(project_id).lines) if project_id else list(self.lines)
+        kept = () if references else self.references
         for key, value in wanted.items():
             if not is_plain(value):
                 raise ValueError(f"{key} cannot be written unquoted")
+            if key in kept:
+                continue
             places = [i for i, line in enumerate(lines) if line.key == key]
             if not places:
                 appended.append(f"{key}={value}\n")
@@ -111,10 +165,26 @@ class EnvFile:
         text += "".join(appended)
         # planoai reads line by line and takes a line inside somebody's multi-line value for an assignment:
         # whatever it would misread is said again at the end, where it wins for every reader.
-        misread = {key: value for key, value in wanted.items() if read_as_planoai(text).get(key) != value}
+        read = read_as_planoai(text)
+        misread = {key: value for key, value in wanted.items() if key not in kept and read.get(key) != value}
         if misread and not text.endswith(("\n", "\r")):
             text += "\n"
         text += "".join(f"{key}={value}\n" for key, value in misread.items())
+        return replace(self, lines=_cut(text))
+
+    def _numbered(self, project_id: str) -> EnvFile:
+        """Return the file with this number in the place of another; what stands behind it stays."""
+        if self.deleted:
+            return self._with_project(_PROJECT_LINE.format(self._mark(project_id)).rstrip("\n"))
+        return replace(self, lines=_cut(_PROJECT.sub(self._mark(project_id), self.text)))
+
+    def _mark(self, project_id: str) -> str:
+        own = "" if self.path.name == NAME else f" in {self.path.name}"
+        return f"# planodev project: {project_id}{own}"
+
+    def without_mark(self) -> EnvFile:
+        """Return the file as one that no longer stands in place of `.env`; all else stays."""
+        text = _PROJECT.sub(lambda found: f"# planodev project: {found[1]}", self.text)
         return replace(self, lines=_cut(text))
 
     def write(self) -> None:
@@ -147,61 +217,49 @@ def number_in(text: str) -> str | None:
     return found[1] if found else None
 
 
-# Of `<(…)` and `|`, which end.
-_OF_A_SHELL = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
-
-
-def load(path: Path) -> EnvFile:
+def load(path: Path, shell: Mapping[str, str] | None = None, beside: Mapping[str, str] | None = None) -> EnvFile:
     """Read a `.env`; a missing one is empty.
 
+    Args:
+        path: of the file.
+        shell: the environment, for what its lines refer to.
+        beside: values that count where this file has none.
+
     Raises:
-        BadInput: it is a directory, a link to nothing, unreadable, or not UTF-8.
+        BadInput: it is of a kind that is not read; `env_kinds` says which.
 
     """
-    if path.is_symlink() and not path.exists():
-        raise BadInput(
-            "env-file-broken-link",
-            f"`{path}` is a link to `{path.readlink()}`, which does not exist",
-            fix=Fix("create the file that it points to, or remove the link: ", Shell("rm {}", path)),
-        )
-    if path.is_dir():
-        raise BadInput(
-            "env-file-is-directory",
-            f"`{path}` is a directory",
-            why="Docker creates one when a missing file is mounted",
-            fix=Fix("remove it: ", Shell("rmdir {}", path)) if path.name.startswith(".env") else "name a file",
-        )
-    if is_stream(path):
-        raise BadInput("env-file-unreadable", f"`{path}` is a pipe or a device", fix="name a file, or put one there")
+    more = (dict(shell or {}), dict(beside or {}))
+    env_kinds.refuse_path(path)
     try:
-        text = path.read_bytes().decode()
+        content = path.read_bytes()
     except FileNotFoundError:
-        return EnvFile(path, exists=False, lines=())
-    except UnicodeDecodeError as error:
-        raise BadInput(
-            "env-file-not-utf8",
-            f"`{path}` is not UTF-8",
-            why=f"byte {error.start} is 0x{error.object[error.start]:02x}",
-            fix=Fix(Shell(_TO_UTF_8, _charset(error.object), path, f"{path}.new")),
-        ) from error
+        return EnvFile(path, False, (), *more)  # noqa: FBT003
     except OSError as error:
-        raise BadInput(
-            "env-file-unreadable", f"`{path}` cannot be read", why=error.strerror, fix=Fix(Shell("chmod u+rw {}", path))
-        ) from error
-    return EnvFile(path, exists=True, lines=_cut(text))
+        raise env_kinds.unreadable(path, error) from error
+    env_kinds.refuse_content(path, content)
+    return EnvFile(path, True, _cut(content.decode()), *more)  # noqa: FBT003
 
 
-def is_stream(path: Path) -> bool:
-    """Say whether reading could wait for ever: a device, or a pipe that no shell has made."""
+_OWN_NAME = re.compile(r"\.env[A-Za-z0-9._-]*|[A-Za-z0-9_][A-Za-z0-9._-]*\.env")
+_OF_ALL = re.compile(r"\.envrc|.*[._-](?:example|sample|template|dist|defaults?)", re.IGNORECASE)
+_LARGEST = 1 << 20  # bytes of a file that is looked into for its mark
+
+
+def can_be_named(name: str) -> bool:
+    """Say whether a file can be `.env`, or stand in its place: by its name it is one, and nothing that is shared."""
+    return _OWN_NAME.fullmatch(name) is not None and _OF_ALL.fullmatch(name) is None
+
+
+def is_marked(path: Path) -> bool:
+    """Say whether a file stands in place of `.env`, as its line with the project's number says."""
     try:
-        mode = path.stat().st_mode
+        if not path.is_file() or path.stat().st_size > _LARGEST:
+            return False
+        found = _PROJECT.search(path.read_bytes().decode(errors="replace"))
     except OSError:
         return False
-    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode) and not str(path).startswith(_OF_A_SHELL)
-
-
-def _charset(content: bytes) -> str:
-    return "UTF-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "LATIN1"
+    return found is not None and found[2] == path.name
 
 
 def make_way(error: OSError, directory: Path) -> str:

@@ -9,63 +9,124 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from planodev import executables
+from planodev.problems import Fix, Problem, Shell
+from planodev.visible import visible
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-State = Literal["none", "ignored", "visible", "tracked"]
+State = Literal["none", "ignored", "visible", "tracked", "unknown"]
 
 PATIENCE = 5.0  # seconds; it takes milliseconds
 # `ls-files` and `check-ignore` run no filter, no hook and no pager. What is left is switched off: the program that
 # watches files, a repository that is not called `.git`, and, by the variables, fetching what a partial clone lacks.
 _SAFE = ("-c", "core.fsmonitor=false", "-c", "safe.bareRepository=explicit", "-c", f"core.hooksPath={os.devnull}")
-_VARIABLES = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0"}
+_VARIABLES = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+_EXCLUDE = 'echo {0} >> "$(git -C {1} rev-parse --path-format=absolute --git-path info/exclude)"'
+_DUBIOUS = "dubious ownership"  # git 2.35.2 and later, `setup.c`
 
 
-def state(directory: Path, name: str) -> State:
-    """Ask git about a file, which need not exist.
+@dataclass(frozen=True)
+class Answer:
+    """What git does with a file.
 
-    Returns:
-        `none` outside a repository or without git, `ignored`, `visible` (git would add it), `tracked`.
+    Args:
+        state: `none` outside a repository, `ignored`, `visible` (git would add it), `tracked`, `unknown`.
+        why: it is not known.
+        fix: what has git answer.
 
     """
-    if not _inside(directory):
-        return "none"
-    if _git(directory, "ls-files", "--error-unmatch", "--", name) == 0:
-        return "tracked"
-    answer = _git(directory, "check-ignore", "-q", "--no-index", "--", name)
-    return {0: "ignored", 1: "visible"}.get(answer, "none")  # type: ignore[return-value]
+
+    state: State
+    why: str = ""
+    fix: Fix | str = ""
 
 
-def _inside(directory: Path) -> bool:
-    """Look for a repository without starting git, which costs milliseconds at every `up`.
+def ask(directory: Path, name: str) -> Answer:
+    """Ask git about a file, which need not exist."""
+    root = _root(directory)
+    if root is None:
+        return Answer("none")
+    code, _ = _git(directory, "ls-files", "--error-unmatch", "--", name)
+    if code == 0:
+        return Answer("tracked")
+    code, said = _git(directory, "check-ignore", "-q", "--no-index", "--", name)
+    if code in (0, 1):
+        return Answer("ignored" if code == 0 else "visible")
+    if _DUBIOUS in said:
+        trust = Fix(Shell("git config --global --add safe.directory {}", root), " trusts it")
+        return Answer("unknown", "git refuses a repository that belongs to another user", trust)
+    if code == _ABSENT:
+        return Answer("unknown", "git is not installed here", "install git, or look with one elsewhere")
+    why = visible(" ".join(said.split())[-200:]) or "git does not answer"
+    return Answer("unknown", why, Fix(Shell("git -C {} status", directory), " shows the same"))
+
+
+_ABSENT, _TIMED_OUT = -1000, -1001  # no exit code of a process
+
+
+def problem(directory: Path, name: str, answer: Answer) -> Problem | None:
+    """Return what is wrong with a file for which git answers so; None where it is ignored, or there is no repository.
+
+    Args:
+        directory: the file is in.
+        name: of the file, which holds secrets.
+        answer: as `ask` gives it.
+
+    """
+    if answer.state == "tracked":
+        message = f"`{name}` is tracked by git: the database password will be in the repository"
+        fix = Fix(Shell("git rm --cached {0} && git commit -m {1}", name, f"Stop tracking {name}"))
+        return Problem("env-file-tracked", message, fix)
+    if answer.state == "unknown":
+        message = f"whether git ignores `{name}` is not known: {answer.why}"
+        return Problem("env-file-not-checked", message, answer.fix, answer.why)
+    if answer.state == "visible":
+        rules = directory / ".gitignore"
+        why = "a rule elsewhere takes it in again"
+        if rules.is_symlink():
+            why = "`.gitignore` is a link, and git follows none"
+        elif rules.is_dir():
+            why = "`.gitignore` is a directory"
+        message = f"git does not ignore `{name}`, and would add the password: {why}"
+        return Problem("env-file-not-ignored", message, Fix(Shell(_EXCLUDE, name, directory)), why)
+    return None
+
+
+def _root(directory: Path) -> Path | None:
+    """Return the root of the repository, found without starting git, which costs milliseconds at every `up`.
 
     One that is bare comes first where git would take it, and is none: before 2.38 git knows no `safe.bareRepository`.
     """
     for parent in (directory, *directory.parents):
         if (parent / ".git").exists():
-            return True
+            return parent
         if (parent / "HEAD").exists() and (parent / "objects").is_dir() and (parent / "refs").is_dir():
-            return False
-    return False
+            return None
+    return None
 
 
-def _git(directory: Path, *arguments: str) -> int:
+def _git(directory: Path, *arguments: str) -> tuple[int, str]:
+    """Return git's exit code and what it says about it; `_ABSENT` where there is none."""
     program = executables.find("git")
     if program is None:
-        return -1
+        return _ABSENT, ""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        return subprocess.run(
+        done = subprocess.run(
             [program, "-C", str(directory), "--no-pager", *_SAFE, *arguments],
             capture_output=True,
             check=False,
             env=variables | _VARIABLES,
             stdin=subprocess.DEVNULL,
             timeout=PATIENCE,
-        ).returncode
-    except (OSError, subprocess.TimeoutExpired):
-        return -1
+        )
+    except subprocess.TimeoutExpired:
+        return _TIMED_OUT, f"git did not answer within {PATIENCE:g} seconds"
+    except OSError as error:
+        return _TIMED_OUT, str(error.strerror)
+    return done.returncode, done.stderr.decode(errors="replace")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -23,15 +24,28 @@ CONFIG_NAMES = ("config.yaml", "plano_config.yaml")
 
 @dataclass(frozen=True)
 class Project:
-    """A directory that holds, or will hold, `.env` and `config.yaml`."""
+    """A directory that holds, or will hold, `.env` and `config.yaml`.
+
+    Args:
+        path: the directory.
+        inode: its fingerprint.
+        dotenv: the name of the file with the database's address: `.env`, or planodev's own in its place.
+
+    """
 
     path: Path
     inode: str
+    dotenv: str = env_file.NAME
 
     @property
     def env_path(self) -> Path:
-        """Return where `.env` is."""
-        return self.path / ".env"
+        """Return where the file with the database's address is."""
+        return self.path / self.dotenv
+
+    @property
+    def keys_path(self) -> Path:
+        """Return where the provider keys are: planoai reads no other file."""
+        return self.path / env_file.NAME
 
     @property
     def slug(self) -> str:
@@ -51,6 +65,9 @@ def at(directory: Path) -> Project:
         path = directory.resolve(strict=True)
         stat = path.stat()
     except OSError as error:
+        if not directory.parts:  # `.` itself
+            gone, fix = "the current directory was deleted", "`cd` into one that is there"
+            raise BadInput("no-directory", gone, why=error.strerror, fix=fix) from error
         raise BadInput(
             "no-directory", f"`{directory}` is not there", why=error.strerror, fix=Fix(Shell("mkdir -p {}", directory))
         ) from error
@@ -61,7 +78,16 @@ def at(directory: Path) -> Project:
         raise BadInput("no-directory", said, why="engines accept no other", fix="rename it") from error
     if not path.is_dir():
         raise BadInput("no-directory", f"`{directory}` is not a directory", fix="name a directory with `-C`")
-    return Project(path, _fingerprint(path, stat))
+    return Project(path, _fingerprint(path, stat), dotenv_of(path))
+
+
+def dotenv_of(directory: Path) -> str:
+    """Return the name of the file with the database's address: one that says so itself, else `.env`."""
+    with suppress(OSError), os.scandir(directory) as entries:
+        names = [entry.name for entry in entries if env_file.can_be_named(entry.name)]
+        own = (name for name in sorted(names) if name != env_file.NAME and env_file.is_marked(directory / name))
+        return next(own, env_file.NAME)
+    return env_file.NAME
 
 
 def _fingerprint(path: Path, stat: os.stat_result) -> str:
@@ -140,7 +166,7 @@ def original_still_there(owner: Owner) -> bool:
     """Say whether the directory in the labels still holds the project with that number."""
     path = Path(owner.path)
     try:
-        if env_file.load(path / ".env").project_id == owner.id:
+        if env_file.load(path / dotenv_of(path)).project_id == owner.id:
             return True
         stat = os.stat(path)  # noqa: PTH116
     except (OSError, ValueError, BadInput):

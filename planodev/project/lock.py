@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from planodev.problems import BadInput, NotReady
-from planodev.project import private_files
+from planodev.project import private_files, user_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -82,9 +82,7 @@ def sweep(kept: Iterable[Path]) -> None:
 
 
 def _directory() -> Path:
-    from platformdirs import user_state_path
-
-    return user_state_path("planodev") / "locks"
+    return user_paths.state() / "locks"
 
 
 def _file(directory: Path) -> Path:
@@ -105,3 +103,10 @@ def _acquire(path: Path, timeout: float) -> InterProcessLock | None:
             if os.path.samestat(os.fstat(lock.lockfile.fileno()), path.stat()):
                 return lock
         lock.release()
+
+
+def tidy(project: Project) -> None:
+    """Remove what killed writes have left in a project, unless another planodev is writing there at this moment."""
+    if private_files.leftovers(project.path):
+        with suppress(BadInput, NotReady), hold(project, 0):
+            private_files.sweep(project.path)

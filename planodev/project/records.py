@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from planodev.project import json_file, regular_file
+from planodev.project import json_file, regular_file, user_paths
 from planodev.project.identity import Owner, original_still_there, ownership
 from planodev.project.private_files import make_directory, write_atomically
 
@@ -138,6 +138,4 @@ def _all() -> list[Record]:
 
 
 def _directory() -> Path:
-    from platformdirs import user_state_path
-
-    return user_state_path("planodev") / "projects"
+    return user_paths.state() / "projects"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from planodev.project.env_file import is_stream
+from planodev.project.env_kinds import is_stream
 
 if TYPE_CHECKING:
     from pathlib import Path

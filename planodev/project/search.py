@@ -121,7 +121,7 @@ def _has_line_or_settings(directory: Path, owner: int) -> bool:
         owner: whose these files have to be: where all may write, others could have left them.
 
     """
-    env, own = directory / ".env", directory / settings.FILE_NAME
+    env, own = directory / identity.dotenv_of(directory), directory / settings.FILE_NAME
     with suppress(OSError):
         if env.stat().st_uid == owner and env_file.number_in(_read(env).decode(errors="replace")):
             return True
@@ -138,7 +138,7 @@ def _is_recorded(directory: Path, recorded: dict[str, str]) -> bool:
 
 def _own_files(directory: Path) -> bool:
     with suppress(OSError):
-        if _DATABASE.search(_read(directory / ".env")):
+        if _DATABASE.search(_read(directory / identity.dotenv_of(directory))):
             return True
     from planodev.plano import config_file
 

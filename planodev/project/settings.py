@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from planodev.problems import BadInput, Command, Fix
-from planodev.project import regular_file
+from planodev.project import env_file, regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,6 +62,7 @@ class Settings:
     template: Setting[str]
     model: Setting[tuple[str, ...]]
     config: Setting[str]
+    dotenv: Setting[str]
     timeout: Setting[float]
 
     def as_json(self) -> dict[str, dict[str, Any]]:
@@ -114,6 +115,27 @@ def resolve(
 def timeout(options: Mapping[str, Any], environment: Mapping[str, str], directory: Path) -> float:
     """Return the seconds to wait, before all is read; the arguments are those of `resolve`."""
     return resolve(options, environment, directory, {}).timeout.value
+
+
+def dotenv(options: Mapping[str, Any], environment: Mapping[str, str], directory: Path) -> str | None:
+    """Return the name of the file that was asked for in place of `.env`, None where nobody has; see `resolve`.
+
+    Raises:
+        BadInput: no such file can be used.
+
+    """
+    try:
+        found = resolve({"dotenv": options.get("dotenv")}, _only("dotenv", environment), directory, {}).dotenv
+    except BadInput as error:
+        if error.code == "bad-dotenv":
+            raise
+        return None  # of another setting, which `resolve` tells later, where it has to be told
+    return found.value if found.asked else None
+
+
+def _only(name: str, environment: Mapping[str, str]) -> dict[str, str]:
+    key = PREFIX + name.upper()
+    return {key: environment[key]} if key in environment else {}
 
 
 def _fix(name: str, source: str) -> Fix | str:
@@ -193,6 +215,12 @@ def _text(raw: Any) -> str:  # noqa: ANN401
     return raw
 
 
+def _dotenv(raw: Any) -> str:  # noqa: ANN401
+    if not isinstance(raw, str) or not env_file.can_be_named(raw):
+        raise ValueError("must be `.env`, or a name in the project's directory such as `.env.plano`, and no example's")
+    return raw
+
+
 def _seconds(raw: Any) -> float:  # noqa: ANN401
     try:
         seconds = 0 if isinstance(raw, bool) else float(raw)
@@ -213,6 +241,7 @@ _KNOWN: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "template": ("support-agent", _template),
     "model": ((), _models),
     "config": ("", _text),
+    "dotenv": (env_file.NAME, _dotenv),
     "timeout": (DEFAULT_TIMEOUT, _seconds),
 }
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from planodev.problems import BadInput, Command, Conflict, Fix
-from planodev.project import json_file
+from planodev.project import json_file, user_paths
 from planodev.project.private_files import make_directory, write_atomically
 from planodev.visible import visible
 
@@ -45,9 +45,7 @@ class Snapshot:
 
 def root() -> Path:
     """Return the directory that has one for each project."""
-    from platformdirs import user_data_path
-
-    return user_data_path("planodev") / "snapshots"
+    return user_paths.data() / "snapshots"
 
 
 def directory(project_id: str) -> Path:

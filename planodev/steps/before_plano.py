@@ -34,8 +34,8 @@ def check(seen: Seen) -> None:
         _refuse_out_of_reach(seen)
     if seen.credentials.plano and seen.credentials.plano != seen.mode and not _names_another(seen):
         host, option = seen.connection().host, MODE_OPTION[seen.credentials.plano]
-        text = f"{env_keys.HOST} in `.env` is for `{option}`; this command gets {host} instead"
-        fix = Fix(Command("up", "--plano", seen.mode), " changes `.env`")
+        text = f"{env_keys.HOST} in `{seen.env.path.name}` is for `{option}`; this command gets {host} instead"
+        fix = Fix(Command("up", "--plano", seen.mode), f" changes `{seen.env.path.name}`")
         seen.progress.notice(Problem("host-for-other-mode", text, fix))
     found = verify.verify_project(seen)
     refuse_keys(seen)

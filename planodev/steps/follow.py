@@ -48,7 +48,7 @@ WHERE to_regclass('{state_table.NAME}') IS NOT NULL \\gexec
     except AdminFailed as error:
         raise CredentialsRefused(
             "cannot-follow",
-            "cannot update the database to match `.env`",
+            f"cannot update the database to match `{seen.env.path.name}`",
             why=str(error).replace(database.password or "\0", "***"),
             fix=_way_in(seen, database.server, str(error)),
         ) from error
@@ -79,20 +79,20 @@ def differences(seen: Seen, server: Container, problem: Problem) -> list[str]:
     can = f"SELECT coalesce((SELECT rolcanlogin::text FROM pg_roles WHERE rolname = {literal(seen.user)}), 'none');"
     may_log_in = _admin(seen, server, can)
     databases = held(seen.engine, server, seen.superuser)
-    volume, notes = seen.observed.volume, []
+    volume, notes, file = seen.observed.volume, [], seen.env.path.name
     first_user, first_database = (volume.user or volume.superuser, volume.database) if volume else ("", "")
     if may_log_in == "none":
         was = f" (the database was created for `{first_user}`)" if first_user not in ("", seen.user) else ""
         notes.append(
-            f"{env_keys.USER} in `.env`: creating role `{seen.user}` with access to the stored conversations{was}"
+            f"{env_keys.USER} in `{file}`: creating role `{seen.user}` with access to the stored conversations{was}"
         )
     elif may_log_in == "false":
         notes.append(f"allowing the role `{seen.user}` to log in again")
     elif problem.code == "password-refused":
-        notes.append(f"updating the password of role `{seen.user}` to match {env_keys.PASSWORD} in `.env`")
+        notes.append(f"updating the password of role `{seen.user}` to match {env_keys.PASSWORD} in `{file}`")
     if seen.database not in databases:
         was = f" (the first one was `{first_database}`)" if first_database not in ("", seen.database) else ""
-        notes.append(f"{env_keys.DATABASE} in `.env`: creating an empty database `{seen.database}`{was}")
+        notes.append(f"{env_keys.DATABASE} in `{file}`: creating an empty database `{seen.database}`{was}")
         notes += [
             f"the database `{name}` keeps {found.turns}; its name in {env_keys.DATABASE} brings them back"
             for name, found in databases.items()

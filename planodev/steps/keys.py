@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.plano import access_keys, judge
-from planodev.project import env_file
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -28,8 +27,9 @@ def save(seen: Seen) -> tuple[Seen, list[Fix | str]]:
     problems = problems_of(seen)
     found = {problem.key: value for problem in problems if problem.absent and (value := _value(seen, problem.key))}
     if found:
-        seen.env.with_values(found).write()
-        seen = replace(seen, env=env_file.load(seen.env.path))
+        keys_env = seen.keys_env or seen.env  # `_value` gives nothing where there is no such file
+        keys_env.with_values(found).write()
+        seen = seen.with_env_files()
         problems = problems_of(seen)
     todo = report(seen, problems, set(found))
     if found:
@@ -56,7 +56,7 @@ def outcome(seen: Seen, problems: list[judge.KeyProblem]) -> Outcome:
 
 def would_save(seen: Seen, problems: list[judge.KeyProblem]) -> list[str]:
     """Return the keys that `--save-keys` would copy from the shell."""
-    if not seen.context.options.get("save_keys") or not places_of(seen).saved:
+    if not seen.context.options.get("save_keys") or seen.keys_env is None or not places_of(seen).saved:
         return []
     names = [problem.key for problem in problems if problem.absent]
     return [name for name in names if access_keys.can_be_saved(seen.environment.get(name, ""))]
@@ -64,7 +64,7 @@ def would_save(seen: Seen, problems: list[judge.KeyProblem]) -> list[str]:
 
 def _value(seen: Seen, name: str) -> str | None:
     save, yes = seen.context.options.get("save_keys"), seen.context.options.get("yes")
-    if save is False or not places_of(seen).saved:
+    if save is False or seen.keys_env is None or not places_of(seen).saved:
         return None
     value = seen.environment.get(name, "")
     if access_keys.can_be_saved(value):
@@ -82,7 +82,7 @@ def _value(seen: Seen, name: str) -> str | None:
 def places_of(seen: Seen) -> access_keys.Places:
     """Return where planoai will look for keys once `up` has ended and it is started by `planodev run`."""
     found = access_keys.places(seen.config.path, seen.env, seen.environment, seen.config_option)
-    return replace(found, will_be=True)
+    return replace(found, will_be=seen.env.path == found.ours)
 
 
 def problems_of(seen: Seen) -> list[judge.KeyProblem]:

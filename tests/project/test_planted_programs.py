@@ -109,7 +109,7 @@ def repository(directory, trap, *, bare):
 
 def looks(directory, *, ignored=True):
     """Ask all that asks git, as `up`, a dry run, `doctor` and `production` do."""
-    answer = git.state(directory, ".env")
+    answer = git.ask(directory, ".env").state
     main(["doctor"])
     main(["up", "--dry-run"])
     main(["production", "neon"])
@@ -158,12 +158,12 @@ class TestGit:
 
     def test_what_git_says_of_an_ordinary_repository_is_still_heard(self, project, recorder):
         subprocess.run([GIT, "init", "-q", str(project)], check=True)
-        step.ignore(project, ".env", recorder)
+        step.ignore(project, [".env"], recorder)
         assert (project / ".gitignore").read_text() == ".env\n"
-        assert git.state(project, ".env") == "ignored"
+        assert git.ask(project, ".env").state == "ignored"
         (project / ".env").touch()
         subprocess.run([GIT, "-C", str(project), "add", "-f", ".env"], check=True)
-        assert git.state(project, ".env") == "tracked"
+        assert git.ask(project, ".env").state == "tracked"
 
     def test_a_git_that_never_answers_is_not_waited_for(self, project, monkeypatch, tmp_path):
         (project / ".git").mkdir()
@@ -172,7 +172,7 @@ class TestGit:
         (tmp_path / "bin/git").chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
         monkeypatch.setattr(git, "PATIENCE", 0.1)
-        assert git.state(project, ".env") == "none"
+        assert git.ask(project, ".env").state == "unknown"
 
 
 @pytest.fixture

@@ -152,7 +152,8 @@ class TestGit:
 def test_four_readers_read_the_five_keys_alike(project):
     from dotenv import dotenv_values
 
-    from planodev.project.env_file import KEYS, read_as_planoai
+    from planodev.project.env_file import read_as_planoai
+    from planodev.project.env_keys import ALL as KEYS
     from tests.support.requirements import require
 
     project.write(".env", 'DB_PASS="p@ss w\'o"\nOTHER=x\n')

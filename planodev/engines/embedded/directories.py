@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from planodev.engines import LABEL_SCHEMA
 from planodev.engines.planning import FIRST_OWN
 from planodev.problems import Conflict
-from planodev.project import json_file, regular_file
+from planodev.project import json_file, regular_file, user_paths
 from planodev.project.private_files import write_atomically
 
 if TYPE_CHECKING:
@@ -151,10 +151,10 @@ class Runner:
 
 def root() -> Path:
     """Return where all data is: of root in `/var/lib`, which other users can enter, else the user's data directory."""
-    from platformdirs import site_data_path, user_data_path
+    from platformdirs import site_data_path
 
     if os.geteuid() or os.environ.get("XDG_DATA_HOME"):
-        return user_data_path("planodev")
+        return user_paths.data()
     return OF_ROOT if sys.platform == "linux" else site_data_path("planodev")
 
 

@@ -34,7 +34,7 @@ from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Labe
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import NoEngine
 from planodev.project import regular_file
-from planodev.project.env_file import is_stream
+from planodev.project.env_kinds import is_stream
 from planodev.project.identity import original_still_there, ownership
 
 if TYPE_CHECKING:

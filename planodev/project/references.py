@@ -1,0 +1,230 @@
+"""Values of `.env` that stand for others: `${NAME}`, as docker compose reads it, and what keepers of secrets write.
+
+Source: compose-go 2.16 `template/template.go` and `dotenv/godotenv.go`, run on the cases of
+`tests/project/references.toml`. The one difference: a `$NAME` without braces that is not set stays text, since a
+password may well hold a `$`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Mapping
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BRACED = re.compile(rf"({_NAME.pattern})(?:(:?)([-?+])(.*))?", re.DOTALL)
+
+
+class Unresolved(Exception):
+    """A value that stands for another which is not there; the message says why, and holds no secret.
+
+    Args:
+        why: the message.
+        variable: that has to be set, None where none is named.
+        keeper: whose reference it is, None where it is none.
+
+    """
+
+    def __init__(self, why: str, *, variable: str | None = None, keeper: Keeper | None = None) -> None:
+        super().__init__(why)
+        self.variable = variable
+        self.keeper = keeper
+
+
+def has_reference(text: str, lookup: Callable[[str], str | None]) -> bool:
+    """Say whether `expand` would put something else in the place of a `${…}` or a `$NAME`."""
+    text = text.replace("$$", "")
+    bare = re.finditer(rf"\$({_NAME.pattern})", text)
+    whole = re.fullmatch(rf"\$({_NAME.pattern})", text)
+    return "${" in text or whole is not None or any(lookup(found[1]) is not None for found in bare)
+
+
+def expand(text: str, lookup: Callable[[str], str | None]) -> str:
+    """Return a value with what its references stand for, as docker compose does.
+
+    Args:
+        text: unquoted, or from double quotes; what stands in single quotes is no reference.
+        lookup: the value of a variable, None where it is not set.
+
+    Raises:
+        Unresolved: a variable is not set and has no default, or `${…}` is none of compose's forms.
+
+    """
+    whole = re.fullmatch(rf"\$({_NAME.pattern})", text)
+    if whole:
+        return _value(whole[1], lookup)
+    parts, at = [], 0
+    while (start := text.find("$", at)) >= 0:
+        parts.append(text[at:start])
+        bare = _NAME.match(text, start + 1)
+        if text.startswith("$$", start):
+            parts, at = [*parts, "$"], start + 2
+        elif text.startswith("${", start):
+            at = _end(text, start)
+            parts.append(_braced(text[start + 2 : at - 1], lookup))
+        elif bare and lookup(bare[0]) is not None:
+            parts, at = [*parts, lookup(bare[0]) or ""], bare.end()
+        else:
+            parts, at = [*parts, "$"], start + 1
+    return "".join([*parts, text[at:]])
+
+
+def _end(text: str, start: int) -> int:
+    """Return where the `${` at `start` ends, behind its brace; those inside its default are passed over."""
+    depth = 0
+    for found in re.finditer(r"\$\{|\}", text[start:]):
+        depth += 1 if found[0] == "${" else -1
+        if depth == 0:
+            return start + found.end()
+    raise Unresolved("a `${` in it has no end")
+
+
+def _braced(body: str, lookup: Callable[[str], str | None]) -> str:
+    found = _BRACED.fullmatch(body)
+    if not found:
+        raise Unresolved("it is a reference of another program: docker compose knows no such form")
+    name, colon, sign, word = found.groups()
+    value = lookup(name)
+    there = bool(value) if colon else value is not None
+    if sign == "+":
+        return expand(word, lookup) if there else ""
+    if there and value is not None:
+        return value
+    if sign == "-":
+        return expand(word, lookup)
+    return _value(name, lookup, expand(word, lookup) if sign == "?" else "")
+
+
+def _value(name: str, lookup: Callable[[str], str | None], message: str = "") -> str:
+    value = lookup(name)
+    if not value:
+        state = "is empty" if value == "" else "is not set, in the file above it or in this shell"
+        raise Unresolved(f"it names {name}, which {state}" + (f": {message}" if message else ""), variable=name)
+    return value
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """A program that keeps secrets, and leaves a reference or a ciphertext in their place.
+
+    Args:
+        name: of the program.
+        pattern: of a whole value.
+        command: that starts another with the values in its environment, with `{}` for that; "" where it has none.
+
+    """
+
+    name: str
+    pattern: re.Pattern[str]
+    command: str = ""
+
+
+def _keeper(name: str, pattern: str, command: str = "") -> Keeper:
+    return Keeper(name, re.compile(pattern, re.DOTALL | re.IGNORECASE), command)
+
+
+# Each from its program's own documentation, on references in environment files. Behind them, what no password looks
+# like: an address with a scheme, a template, the output of a command. A colon alone makes no reference.
+KEEPERS = (
+    _keeper("1Password", r"op://.*|\{\{\s*op://.*|op\(.*\)", "op run --env-file {file} -- {}"),
+    _keeper("Bitwarden Secrets Manager", r"bws?://.*", "bws run -- {}"),
+    _keeper("dotenvx", r"encrypted:.*", "dotenvx run -f {file} -- {}"),
+    _keeper("SOPS", r"ENC\[.*", "sops exec-env {file} '{}'"),
+    _keeper("Doppler", r"doppler://.*", "doppler run -- {}"),
+    _keeper("Infisical", r"infisical://.*", "infisical run -- {}"),
+    _keeper("chamber", r"chamber://.*|chamberme", "chamber exec SERVICE -- {}"),
+    _keeper("Keeper", r"keeper://.*", "ksm exec -- {}"),
+    _keeper("vals", r"(?:secret)?ref\+[a-z]+://.*", "vals exec -f {file} -- {}"),
+    _keeper("Ansible Vault", r"\$ANSIBLE_VAULT.*|!vault\b.*"),
+    _keeper("HashiCorp Vault", r"(?:>>)?vault:.*|\{\{\s*(?:with\s+)?secret\s.*", "vault-env {}"),
+    _keeper("AWS", r"arn:aws[\w-]*:.*|\{\{resolve:.*|(?:aws[-_]?)?(?:ssm|sm):/.*|(?:aws[-_:]?)?secrets-?manager:.*"),
+    _keeper("Google Secret Manager", r"(?:gcp-?)?(?:sm|gsm|secretmanager)://.*|projects/[^/\s]+/secrets/.*"),
+    _keeper(
+        "Azure Key Vault", r"@Microsoft\.KeyVault\(.*|https://[\w-]+\.vault\.[\w.]+/.*|(?:azure-?)?(?:keyvault|akv):.*"
+    ),
+    _keeper("Azure Container Apps", r"secretref:.*"),
+    _keeper("Jasypt", r"ENC\(.*\)"),
+    _keeper("Spring Cloud Config", r"\{cipher\}.*"),
+    _keeper("PGP or age", r"-----BEGIN [A-Z ]+-----.*"),
+    _keeper("another program", r"[a-z][a-z0-9+.-]*://\S.*|\{\{.*\}\}|<%.*%>|\$\(.*\)|`.*`"),
+)
+
+
+def keeper_of(value: str) -> Keeper | None:
+    """Return whose reference or ciphertext a user, a password, a port, a name or a key is, None for a plain one."""
+    return next((keeper for keeper in KEEPERS if keeper.pattern.fullmatch(value.strip())), None)
+
+
+@dataclass
+class Resolution:
+    """What the lines of a file stand for, one after the other.
+
+    Args:
+        shell: the environment, which comes before the file.
+        keys: whose values may be a keeper's references; others hold addresses that only look like one.
+
+    """
+
+    shell: Mapping[str, str]
+    keys: Container[str]
+    values: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, Unresolved] = field(default_factory=dict)
+    references: set[str] = field(default_factory=set)
+    from_shell: set[str] = field(default_factory=set)
+
+    def add(self, key: str, value: str, *, literal: bool) -> None:
+        """Add a line; the last one of a key wins.
+
+        Args:
+            key: its name.
+            value: without its quotes.
+            literal: whether nothing in it is resolved.
+
+        """
+        self.values.pop(key, None)
+        self.errors.pop(key, None)
+        self.references.discard(key)
+        self.from_shell.discard(key)
+        keeper = None if literal or key not in self.keys else keeper_of(value)
+        if keeper:
+            self._ask_keeper(key, keeper)
+        elif not literal and has_reference(value, self._look_up):
+            self._expand(key, value)
+        else:
+            self.values[key] = value if literal or key not in self.keys else value.replace("$$", "$")
+
+    def _look_up(self, name: str) -> str | None:
+        return self.shell.get(name, self.values.get(name))
+
+    def _ask_keeper(self, key: str, keeper: Keeper) -> None:
+        self.references.add(key)
+        given = self.shell.get(key, "")
+        if given and not keeper_of(given):  # its keeper has started us, with the value in its place
+            self.values[key] = given
+        else:
+            self.errors[key] = Unresolved(f"it is a reference or a ciphertext of {keeper.name}", keeper=keeper)
+
+    def _expand(self, key: str, value: str) -> None:
+        self.references.add(key)
+        asked = set()
+
+        def look_up(name: str) -> str | None:
+            asked.add(name)
+            return self._look_up(name)
+
+        try:
+            found = expand(value, look_up)
+        except Unresolved as error:
+            self.errors[key] = error
+            return
+        if key in self.keys and not found:
+            self.errors[key] = Unresolved("what it refers to is empty")
+        elif key in self.keys and keeper_of(found):
+            self.errors[key] = Unresolved("what it refers to is a reference itself", keeper=keeper_of(found))
+        else:
+            self.values[key] = found
+            if any(name in self.shell for name in asked - {key}):
+                self.from_shell.add(key)

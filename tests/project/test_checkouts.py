@@ -1,0 +1,328 @@
+"""Real checkouts: links, worktrees, submodules, owners, what git ignores, and names that a shell would split."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from planodev.project import private_files
+from tests.support.on_fake import CommandLine
+
+pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="needs git")
+root_only = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+ANOTHER = 12345  # a user without a name
+COMMANDS = ("status", "env", "verify", "doctor", "up")
+
+
+def git(directory, *arguments):
+    identity = ("-c", "user.name=t", "-c", "user.email=t@t", "-c", "protocol.file.allow=always")
+    command = ["git", *identity, "-C", str(directory), *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def repository(path):
+    path.mkdir(parents=True)
+    git(path, "init", "-q")
+    (path / "README.md").write_text("shop\n")
+    git(path, "add", ".")
+    git(path, "commit", "-q", "-m", "first")
+    return path
+
+
+def untracked(directory):
+    """Return what `git add -A` would add."""
+    return git(directory, "status", "--porcelain", "-uall").split()[1::2]
+
+
+@pytest.fixture
+def at(tmp_path, monkeypatch, capsys):
+    """Return what gives the command line in a directory; all of them share one engine."""
+    made = []
+
+    def on(directory):
+        line = CommandLine(directory, tmp_path / "home", monkeypatch, capsys)
+        made.append(line)
+        line.engine = made[0].engine
+        return line
+
+    return on
+
+
+@pytest.fixture
+def project(tmp_path, at):
+    return at(repository(tmp_path / "shop"))
+
+
+class TestLinks:
+    def test_a_link_within_the_project_stays_one_and_git_ignores_both(self, project):
+        (project.directory / ".env.local").write_text("A=1\n")
+        (project.directory / ".env").symlink_to(".env.local")
+        assert project("up", "--json").code == 0
+        assert (project.directory / ".env").readlink() == Path(".env.local")
+        assert (project.directory / ".env.local").read_text().startswith("A=1\n# planodev project: ")
+        assert (project.directory / ".gitignore").read_text() == ".env\n.env.local\n"
+        assert untracked(project.directory) == [".gitignore", "config.yaml"]
+
+    def test_a_link_out_of_the_project_is_refused_by_every_command_and_not_written(self, project, tmp_path):
+        shared = tmp_path / "secrets.env"
+        shared.write_text("A=1\n")
+        (project.directory / ".env").symlink_to(shared)
+        for command in COMMANDS:
+            assert "outside this project" in project(command).err + project(command).out, command
+        assert shared.read_text() == "A=1\n"
+        assert project.engine.changes == []
+        assert project("up", "--dotenv", ".env.plano", "--json").code == 0
+        assert project("status", "--json").json["data"]["state"] == "running"
+        assert shared.read_text() == "A=1\n"
+
+    def test_one_that_was_asked_for_by_name_is_written_and_taken_from_then_on(self, project, tmp_path):
+        shared = tmp_path / "secrets.env"
+        shared.write_text("A=1\n")
+        (project.directory / ".env").symlink_to(shared)
+        assert project("up", "--dotenv", ".env", "--json").code == 0
+        assert "DB_PASS=" in shared.read_text()
+        assert (project.directory / ".env").is_symlink()
+        assert project("up", "--json").code == 0
+        assert project("status", "--json").json["data"]["state"] == "running"
+
+    @pytest.mark.parametrize("asked", [(), ("--dotenv", ".env")])
+    def test_two_worktrees_never_share_a_file_by_a_link(self, project, at, tmp_path, asked):
+        assert project("up", "--json").code == 0
+        before = (project.directory / ".env").read_bytes()
+        git(project.directory, "worktree", "add", "-q", tmp_path / "feature")
+        (tmp_path / "feature/.env").symlink_to(project.directory / ".env")
+        feature = at(tmp_path / "feature")
+        done = feature("up", "--json", *asked)
+        assert (done.code, done.error) == (4, "env-file-of-another-checkout")
+        assert (project.directory / ".env").read_bytes() == before
+        assert feature("up", "--dotenv", ".env.plano", "--json").code == 0
+        for _ in range(2):
+            ports = {line("status", "--json").json["data"]["container"] for line in (project, feature)}
+            assert len(ports) == 2
+            assert project("up", "--json").code == feature("up", "--json").code == 0
+        assert (project.directory / ".env").read_bytes() == before
+
+    def test_a_worktree_of_a_bare_clone_is_a_project(self, project, at, tmp_path):
+        git(tmp_path, "clone", "-q", "--bare", project.directory, tmp_path / "shop.git")
+        git(tmp_path / "shop.git", "worktree", "add", "-q", tmp_path / "tree")
+        assert at(tmp_path / "tree")("up", "--json").warnings.count("env-file-not-ignored") == 0
+        assert untracked(tmp_path / "tree") == [".gitignore", "config.yaml"]
+
+    def test_a_submodule_is_a_project_of_its_own(self, project, at, tmp_path):
+        inner = repository(tmp_path / "agent")
+        git(project.directory, "submodule", "add", "-q", inner, "agent")
+        assert at(project.directory / "agent")("up", "--json").code == 0
+        assert untracked(project.directory / "agent") == [".gitignore", "config.yaml"]
+        assert not (project.directory / ".env").exists()
+
+    def test_a_link_to_nothing_is_named(self, project):
+        (project.directory / ".env").symlink_to("gone")
+        for command in COMMANDS:
+            done = project(command)
+            assert "which does not exist" in done.err + done.out, command
+        assert (project.directory / ".env").is_symlink()
+
+
+class TestWhatIsNoFile:
+    def test_a_virtual_environment_is_kept(self, project):
+        (project.directory / ".env").mkdir()
+        (project.directory / ".env/pyvenv.cfg").write_text("home = /usr\n")
+        done = project("up")
+        assert "[env-file-is-directory]" in done.err
+        assert "rmdir" not in done.err
+        assert project("up", "--dotenv", ".env.plano", "--json").code == 0
+        assert project("status", "--json").code == 0
+        assert (project.directory / ".env/pyvenv.cfg").exists()
+
+    def test_an_empty_directory_can_be_removed(self, project):
+        (project.directory / ".env").mkdir()
+        assert "rmdir" in project("up").err
+
+    def test_a_pipe_is_not_waited_for(self, project):
+        os.mkfifo(project.directory / ".env")
+        for command in COMMANDS:
+            done = project(command)
+            assert "is a pipe" in done.err + done.out, command
+        assert project("up", "--dotenv", ".env.plano", "--json").code == 0
+        assert stat.S_ISFIFO((project.directory / ".env").stat().st_mode)
+
+
+class TestIgnored:
+    def test_the_file_in_place_of_env_is_ignored_too(self, project):
+        assert project("up", "--dotenv", ".env.plano", "--json").code == 0
+        assert untracked(project.directory) == [".gitignore", "config.yaml"]
+
+    def test_rules_that_take_it_in_again_are_overruled(self, project):
+        (project.directory / ".gitignore").write_text(".env*\n!.env\n")
+        assert project("up", "--json").warnings.count("env-file-not-ignored") == 0
+        assert ".env" not in untracked(project.directory)
+
+    @pytest.mark.parametrize("what", ["link", "dangling", "directory"])
+    def test_a_gitignore_without_effect_is_said_and_the_fix_has_one(self, project, what):
+        rules, rest = project.directory / ".gitignore", project.directory / "rules"
+        if what == "link":
+            rest.write_text("dist\n")
+        rules.mkdir() if what == "directory" else rules.symlink_to("rules")
+        done = project("up", "--json")
+        assert done.code == 0
+        [warned] = [found for found in done.json["warnings"] if found["code"] == "env-file-not-ignored"]
+        assert ("a directory" if what == "directory" else "a link") in warned["message"]
+        assert rest.exists() == (what == "link")
+        if what == "link":
+            assert rest.read_text() == "dist\n"
+        subprocess.run(warned["fix"].strip("`"), shell=True, check=True, cwd="/")
+        assert ".env" not in untracked(project.directory)
+        assert "env-file-not-ignored" not in project("up", "--json").warnings
+
+    def test_a_tracked_file_is_a_warning(self, project):
+        (project.directory / ".env").write_text("A=1\n")
+        git(project.directory, "add", "-f", ".env")
+        assert "env-file-tracked" in project("up", "--json").warnings
+
+    def test_without_git_nobody_knows(self, project, tmp_path, monkeypatch):
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert "env-file-not-checked" in project("up", "--json").warnings
+
+    @root_only
+    def test_a_repository_of_another_owner_is_named_with_the_command_that_trusts_it(self, project, monkeypatch):
+        monkeypatch.delenv("SUDO_UID", raising=False)
+        for path in (project.directory, *project.directory.rglob("*")):
+            os.chown(path, ANOTHER, ANOTHER, follow_symlinks=False)
+        done = project("up", "--json")
+        [warned] = [found for found in done.json["warnings"] if found["code"] == "env-file-not-checked"]
+        assert "another user" in warned["message"]
+        assert "safe.directory" in warned["fix"]
+
+    def test_what_a_killed_write_has_left_is_swept_by_the_next_command(self, project):
+        assert project("up", "--json").code == 0
+        left = project.directory / ".planodev-0123456789ab"
+        left.mkdir()
+        (left / ".gitignore").write_text("*\n")
+        (left / "new").write_text("DB_PASS=secret\n")
+        assert not [name for name in untracked(project.directory) if "planodev-" in name]
+        project("up", "--dry-run")
+        assert left.exists()
+        project("status")
+        assert not private_files.leftovers(project.directory)
+
+
+@root_only
+class TestRoot:
+    def test_what_root_creates_belongs_to_the_owner_of_the_checkout(self, project, tmp_path):
+        os.chown(project.directory, ANOTHER, ANOTHER)
+        os.chown(tmp_path / "home/xdg_state_home", ANOTHER, ANOTHER)
+        assert project("up", "--json").code == 0
+        made = [project.directory / name for name in (".env", "config.yaml")]
+        made += list((tmp_path / "home/xdg_state_home").rglob("*"))
+        assert len(made) > 3
+        assert {path.stat().st_uid for path in made} == {ANOTHER}
+
+
+PLACES = [
+    "two words", "it's", 'a "quote"', "$HOME", "`id`", "бот", "数据库", "-rf", "a;b", "x" * 200, "new\nline",
+    "\u202eright", "été", "%20", "tab\there", "100%", "#", "~", "*",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLACES, ids=ascii)
+def test_a_directory_of_any_name_is_a_project_and_its_commands_can_be_pasted(at, tmp_path, name):
+    place = at(repository(tmp_path / name))
+    assert place("up", "--json").code == 0
+    assert place("status", "--json").json["data"]["state"] == "running"
+    outside = at(tmp_path)
+    shown = outside("-C", place.directory, "down", "--keep-data")
+    assert shown.code == 0
+    lines = re.findall(r"`(planodev .*?)`(?=\s|$)", shown.out, re.DOTALL)
+    assert lines
+    for line in lines:
+        said = subprocess.run(
+            ["bash", "-c", f'planodev() {{ printf "%s\\0" "$@"; }}; {line}'], capture_output=True, check=True
+        ).stdout.split(b"\0")
+        assert said[:2] == [b"-C", str(place.directory).encode()], line
+
+
+class TestOddMachines:
+    """The process as a whole, with an environment in which programs fall over."""
+
+    def run(self, directory, *arguments, cwd=None, before="", **variables):
+        environment = {"PATH": os.environ["PATH"], "HOME": str(directory.parent / "home"), **variables}
+        environment = {name: value for name, value in environment.items() if value is not None}
+        command = [sys.executable, "-m", "planodev", *map(str, arguments)]
+        if before:
+            command = ["sh", "-c", f'{before}; exec "$@"', "sh", *command]
+        return subprocess.run(
+            command, capture_output=True, check=False, cwd=cwd or directory, env=environment, timeout=60
+        )
+
+    @pytest.fixture
+    def place(self, tmp_path):
+        (tmp_path / "home").mkdir()
+        return repository(tmp_path / "shop ünï")
+
+    @pytest.mark.parametrize(
+        "variables",
+        [
+            {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+            {"LC_ALL": "POSIX", "PYTHONIOENCODING": "ascii"},
+            {"PYTHONIOENCODING": "latin-1"},
+            {"TERM": "dumb", "COLUMNS": "20"},
+            {"COLUMNS": "0"},
+            {"TERM": None, "LANG": None},
+            {"HOME": None},
+            {"HOME": ""},
+            {"HOME": "/nowhere/at/all"},
+            {"HOME": "relative"},
+        ],
+        ids=str,
+    )
+    @pytest.mark.parametrize("command", [("--help",), ("status",), ("up", "--dry-run"), ("doctor",), ("down",)])
+    def test_a_command_ends_with_an_answer(self, place, command, variables):
+        found = {"PLANODEV_ENGINE": "docker", "DOCKER_HOST": "unix:///nowhere.sock", **variables}
+        done = self.run(place, *command, **found)
+        said = (done.stdout + done.stderr).decode(errors="replace")
+        assert "Traceback" not in said, said
+        assert "[unexpected]" not in said, said
+        assert "planodev itself failed" not in said, said
+        assert done.returncode in (0, 2, 3, 7), said
+        assert sorted(os.listdir(place)) == [".git", "README.md"]
+
+    @pytest.mark.parametrize("umask", ["027", "077", "000"])
+    def test_the_files_have_their_modes_whatever_the_umask(self, place, at, umask):
+        old = os.umask(int(umask, 8))
+        try:
+            assert at(place)("up", "--json").code == 0
+        finally:
+            os.umask(old)
+        assert stat.S_IMODE((place / ".env").stat().st_mode) == 0o600
+
+    def test_a_current_directory_that_was_deleted_is_named(self, place):
+        gone = place.parent / "gone"
+        gone.mkdir()
+        done = self.run(gone, "status", before=f"rmdir '{gone}'")
+        assert done.returncode == 2
+        assert b"[no-directory]" in done.stderr
+        assert b"mkdir -p ." not in done.stderr
+
+    @root_only
+    def test_a_user_without_a_name_is_one(self, place):
+        for path in (place, *place.rglob("*"), place.parent / "home"):
+            os.chown(path, ANOTHER, ANOTHER, follow_symlinks=False)
+        found = {"PLANODEV_ENGINE": "docker", "DOCKER_HOST": "unix:///nowhere.sock", "HOME": None}
+        command = ["setpriv", f"--reuid={ANOTHER}", f"--regid={ANOTHER}", "--clear-groups", sys.executable]
+        check = subprocess.run([*command, "-c", "import planodev"], capture_output=True, check=False, cwd=place)
+        if check.returncode:
+            pytest.skip("planodev is where other users may not read")
+        done = subprocess.run(
+            [*command, "-m", "planodev", "status"],
+            capture_output=True,
+            check=False,
+            cwd=place,
+            env={"PATH": os.environ["PATH"], **{k: v for k, v in found.items() if v}},
+        )
+        assert done.returncode in (0, 2, 3), done.stderr
+        assert b"Traceback" not in done.stderr
