@@ -59,7 +59,7 @@ def _explained(seen: Seen, problem: Problem) -> Problem:
         return problem
     from planodev.engines.docker import unreachable
 
-    return unreachable.explain(seen.engine, problem)
+    return unreachable.explain(seen.engine, problem, seen.settings.port.value)
 
 
 def plano_environment(seen: Seen, connection: Connection | None) -> dict[str, str]:

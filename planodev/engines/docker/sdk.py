@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import docker
 import docker.errors
+import docker.utils.config
 import docker.utils.socket
 import requests.exceptions
 import urllib3.exceptions
@@ -22,6 +23,7 @@ from planodev import trace
 from planodev.background import NotDone, within
 from planodev.engines import NotToldToGo
 from planodev.engines.docker.client import NOT_FOUND, NOTED, Refused, ended
+from planodev.problems import Fix, NoEngine, Shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -251,8 +253,28 @@ def _not_made(where: Endpoint, error: Exception) -> PlanodevError | None:
     # Over ssh it connects in the constructor, and paramiko's errors have no class in common with others.
     if isinstance(error, OSError) or type(error).__module__.startswith("paramiko"):
         return failures.not_connected(where, error)
+    if problem := _client_config_problem():
+        return problem
     if isinstance(error, (docker.errors.DockerException, ValueError)):
         return failures.unusable(where.url, where.source, error)
+    return None
+
+
+def _client_config_problem() -> PlanodevError | None:
+    """Return the error for a configuration of docker's client that the SDK falls over; the docker command warns of it.
+
+    A client for an address that is never asked needs nothing else than that file.
+    """
+    try:
+        docker.APIClient(base_url="tcp://127.0.0.1:1", version="1.41").close()
+    except Exception as error:  # noqa: BLE001  of many kinds, by what stands in it
+        file = str(docker.utils.config.find_config_file())
+        return NoEngine(
+            "docker-config-unusable",
+            f"`{file}` is not what docker writes",
+            why=f"{type(error).__name__}: {error}",
+            fix=Fix("correct it, or move it away: ", Shell("mv {} {}", file, f"{file}.unusable")),
+        )
     return None
 
 
