@@ -108,12 +108,14 @@ def secrets_at(directory: Path, environment: Mapping[str, str], files: Iterable[
         files: more of them, as they were typed.
 
     """
+    from planodev.project.identity import dotenv_of
+
     found = list(masking.secrets_in(environment))
     known = (".env", "config.yaml", "plano_config.yaml", ".env.production")
     paths = [directory / name for name in files]
     with suppress(OSError):
         directory = directory.resolve()
-    paths += [at / name for at in (directory, *directory.parents) for name in known]
+    paths += [at / name for at in (directory, *directory.parents) for name in (*known, dotenv_of(at))]
     for path in paths:
         with suppress(OSError, ValueError):
             if path.is_file():
