@@ -14,6 +14,7 @@ from planodev.cli import options as shared
 from planodev.commands import handover
 from planodev.problems import Problem
 from planodev.project import settings
+from planodev.visible import visible
 
 
 def readable_by_others(stream: TextIO) -> Problem | None:
@@ -54,4 +55,6 @@ def command(ctx: click.Context, /, form: str, **options: Any) -> None:  # noqa: 
     if open_to_others:
         ctx.obj.notice(open_to_others)
     ctx.obj.warn()
-    click.echo(quoting.FORMATS[form](values), nl=False)
+    text = quoting.FORMATS[form](values)
+    # A program gets every value as it is: `color` keeps click from taking escapes out.
+    click.echo(visible(text) if sys.stdout.isatty() else text, nl=False, color=True)

@@ -142,7 +142,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 COMMANDS = [["status"], ["doctor"], ["verify"], ["production", "neon"], ["env"], ["conversations"], ["logs"], ["down"]]
 COMMANDS += [["up", "--dry-run"], ["up"], ["run", "--", "planoai", "up"], ["snapshot", "list"], ["psql"], ["reset"]]
-COMMANDS += [["list"], ["forget"], ["keys"], ["keys", "set", "OPENAI_API_KEY"]]
+COMMANDS += [["ask", "hello"], ["list"], ["forget"], ["keys"], ["keys", "set", "OPENAI_API_KEY"]]
 ENV = "DB_USER=u\nDB_PASS=hunter2\nDB_HOST=127.0.0.1\nDB_PORT=5432\nDB_NAME=d\n"
 CONFIG = """version: {0}
 {0}: x
