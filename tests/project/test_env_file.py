@@ -167,7 +167,7 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypa
     path = tmp_path / ".env"
     path.write_text("A=1\n")
 
-    def fail(*_):
+    def fail(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     if culprit == "fsync":
