@@ -56,7 +56,7 @@ def hold(project: Project, timeout: float) -> Iterator[None]:
             fix="wait for it, then run the command again",
         )
     try:
-        private_files.give(path, held.lockfile.fileno())
+        private_files.give(held.lockfile.fileno(), path.parent)
         yield
     finally:
         held.release()

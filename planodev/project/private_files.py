@@ -193,23 +193,19 @@ def _refuse_others(descriptor: int, owner: int, name: str) -> None:
         raise PermissionError(errno.EPERM, "it belongs to somebody else, or is another name of a file elsewhere", name)
 
 
-def give(path: Path, descriptor: int | None = None) -> None:
+def give(descriptor: int, directory: Path) -> None:
     """Give a file that root has just made in a private directory to whom that directory belongs to.
 
     Args:
-        path: the file.
-        descriptor: of the file, where this process holds a lock on it: POSIX takes that away as soon as the process
-            closes any other descriptor of the file.
+        descriptor: of the open file. It is not opened again: closing a file ends every lock that a process has on it.
+        directory: that it is in.
 
     """
-    with suppress(OSError), closing(_open(path.parent)) as parent:
+    with suppress(OSError), closing(_open(directory)) as parent:
         owner = _of_directory(parent)
-        if not owner:
-            return
-        opened = nullcontext(descriptor) if descriptor is not None else None
-        with opened or _opened(path.name, os.O_RDONLY | _NOFOLLOW, parent) as own:
-            _refuse_others(own, os.geteuid(), path.name)
-            os.fchown(own, *owner)
+        if owner:
+            _refuse_others(descriptor, os.geteuid(), directory.name)
+            os.fchown(descriptor, *owner)
 
 
 def leftovers(directory: Path) -> list[Path]:
