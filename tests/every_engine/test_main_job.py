@@ -16,6 +16,8 @@ from planodev.postgres import state_table
 from tests.support.ports import free_port
 from tests.support.waiting import until, without_error
 
+pytestmark = pytest.mark.every_engine
+
 # Far above what it takes where nothing goes wrong (0.2 s), and below what waiting for something in vain takes.
 SECOND_UP = 3
 LAN = "192.0.2.10"  # this machine's address in the network around it, see tests/alone
