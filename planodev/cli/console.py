@@ -74,7 +74,8 @@ class Console:
 
     def note(self, text: str | Fix) -> None:
         self.end_line()
-        self._marked("→", "cyan", "\n  ".join(one_line(line) for line in self._text(text).split("\n")))
+        lines = text.split("\n") if isinstance(text, str) else [self._text(text)]
+        self._marked("→", "cyan", "\n  ".join(map(one_line, lines)))
 
     def notice(self, notice: Problem) -> None:
         if notice not in self.notices:

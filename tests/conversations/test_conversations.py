@@ -147,9 +147,11 @@ def test_ids_are_found_by_their_beginning_and_never_guessed(project, plano):
 
 def looked(project):
     """Say whether a session of planodev has read the table, and waits for what comes."""
-    others = "SELECT 1 FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    waiting = (
+        "SELECT 1 FROM pg_stat_activity WHERE application_name = 'planodev' AND state = 'idle' AND query = 'ROLLBACK'"
+    )
     with project.login() as session:
-        return session.execute(f"{others} AND state LIKE 'idle%' AND query ILIKE '%conversation%'").fetchone()
+        return session.execute(waiting).fetchone()
 
 
 def test_turns_are_followed_within_a_second_also_over_a_restart(project, plano):

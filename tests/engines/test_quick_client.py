@@ -86,10 +86,10 @@ def test_headers_are_read_in_any_case(engine, client, case):
         (bad.closes, "engine-lost", "closed without an answer"),
         (bad.in_the_middle, "engine-lost", "broke off"),
         (bad.in_a_chunk, "engine-lost", "broke off"),
-        (bad.silent, "engine-timed-out", "within 1 seconds"),
-        (bad.dripping, "engine-timed-out", "within 1 seconds"),
-        (bad.dripping_head, "engine-timed-out", "within 1 seconds"),
-        (bad.endless, "engine-timed-out", "within 1 seconds"),
+        (bad.silent, "engine-timed-out", "within 1"),
+        (bad.dripping, "engine-timed-out", "within 1"),
+        (bad.dripping_head, "engine-timed-out", "within 1"),
+        (bad.endless, "engine-timed-out", "within 1"),
     ],
 )
 def test_an_engine_that_greets_badly_is_no_engine(engine, client, way, code, why):
@@ -110,10 +110,10 @@ LOST = [
     (bad.in_the_middle, "engine-lost", ""),
     (bad.in_a_chunk, "engine-lost", ""),
     (bad.between_chunks, "engine-lost", ""),
-    (bad.silent, "engine-timed-out", "within 1 seconds"),
-    (bad.dripping, "engine-timed-out", "within 1 seconds"),
-    (bad.dripping_head, "engine-timed-out", "within 1 seconds"),
-    (bad.endless, "engine-timed-out", "within 1 seconds"),
+    (bad.silent, "engine-timed-out", "within 1"),
+    (bad.dripping, "engine-timed-out", "within 1"),
+    (bad.dripping_head, "engine-timed-out", "within 1"),
+    (bad.endless, "engine-timed-out", "within 1"),
 ]
 
 

@@ -77,10 +77,6 @@ def records_gone(shop):
     (shop.path / ".env").unlink()
 
 
-def in_git(shop):
-    subprocess.run(["git", "init", "-q", "."], cwd=shop.path, check=True)
-
-
 # A state, and what has been done by hand where a fix asks for more than a command.
 STATES = {
     "env lost": (remove(".env"), None),
@@ -93,7 +89,6 @@ STATES = {
     "env in quotes": (line("DB_USER", "DB_USER='plano'\n"), None),
     "env with export": (line("DB_NAME", "export DB_NAME=plano\n"), None),
     "env for all to read": (lambda shop: (shop.path / ".env").chmod(0o644), None),
-    "env that git would take": (in_git, None),
     "env with a bad port": (line("DB_PORT", "DB_PORT=many\n"), line("DB_PORT", "")),
     "env with a bad user": (line("DB_USER", "DB_USER=a b\n"), line("DB_USER", "")),
     "env of another server": (line("DB_HOST", "DB_HOST=db.invalid\n"), line("DB_HOST", "")),

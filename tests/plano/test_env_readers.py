@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 from dotenv import dotenv_values
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from planodev.project import env_file, env_keys
@@ -165,6 +165,7 @@ def as_sh(path):
 @given(file=files(ANY_LINES, NEWLINES), values=VALUES)
 @example(file=File([(False, '\ufeffA="'), (True, "DB_USER=old"), (False, '"')], "\n", final=False), values=EASY)
 def test_planoai_and_dotenv_find_the_same_in_any_file(directory, planoai_reads, file, values):
+    assume("\0" not in file.text)  # which is refused, and left as it is
     path = written(directory, file.text, values)
     new = path.read_bytes().decode()
     assert_foreign_lines_stay(file, values, new)

@@ -12,7 +12,7 @@ from tests.support.requirements import require
 pytestmark = pytest.mark.docker
 
 
-@pytest.mark.parametrize("provider", production.names())
+@pytest.mark.parametrize("provider", [name for name in production.names() if name != "kubernetes"])
 def test_docker_reads_the_values_as_they_stand(project, api, provider):
     require("docker")
     project("production", provider, "--generate-password")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -183,18 +182,3 @@ def test_four_readers_read_the_five_keys_alike(project):
         )
         seen.append(json.loads(told.stdout))
     assert len({tuple(values[key] for key in KEYS) for values in seen}) == 1
-
-
-def test_the_wheel_runs_from_a_clean_environment(project, tmp_path):
-
-    root = Path(__file__).parents[2]
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path / "dist"), str(root)], check=True
-    )
-    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "clean")], check=True)
-    wheel = next((tmp_path / "dist").glob("*.whl"))
-    subprocess.run([str(tmp_path / "clean/bin/pip"), "install", "-q", str(wheel)], check=True)
-    command = [str(tmp_path / "clean/bin/planodev"), "-C", str(project.path), "up"]
-    done = subprocess.run(command, cwd=tmp_path, env=project.environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "Verified: Plano can store" in done.stdout
