@@ -181,8 +181,8 @@ def _going(found: list[tuple[Known, Held | None]], named: Sequence[str]) -> list
         there = next((known for known, _ in here if not known.gone), None)
         if there:
             fix = Fix(Command("down", "--delete-data").within(Path(there.directory)))
-            why = "its directory is still there"
-            raise BadInput("project-still-there", f"`{there.directory}` is not forgotten", why=why, fix=fix)
+            why = "`forget` is for projects whose directory is gone"
+            raise BadInput("project-still-there", f"`{there.directory}` is still there", why=why, fix=fix)
         going += here
     return going
 

@@ -60,7 +60,7 @@ def save(context: Context) -> Result:
         finally:
             for rest in (partial, *([] if file.exists() else [file.with_suffix(".json")])):
                 rest.unlink(missing_ok=True)
-        context.progress.done(Outcome("written", file.stem, f"{counted(rows)}, {size(known.bytes)}"))
+        context.progress.done(Outcome("written", f"snapshot {file.stem}", f"{counted(rows)}, {size(known.bytes)}"))
     line = Fix(f"Saved {counted(rows)} in `{file}`; ", Command("snapshot", "restore", file.stem), " brings them back")
     return Result("snapshot save", {"snapshot": asdict(known), "file": str(file)}, [line])
 

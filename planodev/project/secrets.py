@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from planodev import masking
 from planodev.postgres.connection import encode_password
-from planodev.project import env_keys
 from planodev.visible import visible
 
 if TYPE_CHECKING:
@@ -17,17 +17,16 @@ _SHORTEST = 6  # characters of a secret: hiding less would hide words
 
 
 def secrets(files: Files) -> list[str]:
-    """Return what must not be shown: the password in both its forms, and the provider keys; the longest first."""
-    values = [value for name, value in files.env.values.items() if name.endswith("_KEY") or name == env_keys.PASSWORD]
+    """Return what must not be shown: what is secret in `.env`, and the password in both forms; the longest first."""
     password = files.credentials.password or ""
-    found = {*values, password, encode_password(password)}
+    found = {*masking.secrets_in(files.env.values), password, encode_password(password)}
     return sorted((value for value in found if len(value) >= _SHORTEST), key=len, reverse=True)
 
 
 def masked(text: str, secrets: list[str]) -> Iterator[str]:
-    """Yield the lines of a text, safe to show, with `***` for each secret."""
+    """Yield the lines of a text, safe to show, with `***` for each secret and for who stands in an address."""
     for line in text.splitlines():
         shown = line
         for secret in secrets:
-            shown = shown.replace(secret, "***")
-        yield visible(shown)
+            shown = shown.replace(secret, masking.HIDDEN)
+        yield visible(masking.urls(shown))

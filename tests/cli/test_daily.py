@@ -87,6 +87,12 @@ class TestLogs:
         assert "of the test ***" in out
         assert shop.env["DB_PASS"] not in out
         assert "\x1b" not in out
+        shop.write(".env", (shop.path / ".env").read_text() + "SHOP_TOKEN=of-another-service\n")
+        with shop.login() as session:
+            text = "asked with of-another-service at postgresql://ada:her-own@db.example.org/shop"
+            session.execute(f"DO $$ BEGIN RAISE LOG '{text}'; END $$")
+        out = shop("logs").out
+        assert "asked with *** at postgresql://***@db.example.org/shop" in out
         assert len(shop("logs", "-n", "2").out.splitlines()) == 2
 
     def test_a_log_is_followed(self, shop):
