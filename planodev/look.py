@@ -12,7 +12,7 @@ from planodev.engines import LABEL_SCHEMA, choice
 from planodev.plano import config_file
 from planodev.postgres.connection import Connection, host_of
 from planodev.problems import BadInput, Conflict
-from planodev.project import credentials, env_file, env_kinds, records, settings
+from planodev.project import credentials, env_file, env_kinds, notes, records, settings
 from planodev.project.identity import Owner, new_id
 from planodev.project.settings import Setting
 
@@ -432,3 +432,4 @@ def forget(seen: Seen) -> None:
         records.write(records.Record(seen.project_id, str(seen.project.path), seen.project.inode, "", ""))
     else:
         records.remove(seen.project_id)
+    notes.remove(seen.project_id, [seen.config.path])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,13 +13,13 @@ from planodev.gateway import client, running
 from planodev.look import look
 from planodev.plano import models
 from planodev.problems import BadInput, Command, Conflict, Fix, Interrupted, NotReady, PlanodevError, Problem
+from planodev.project import notes
 from planodev.project.secrets import masked, secrets
 from planodev.result import Result
 from planodev.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from planodev.gateway.client import Answer, Question
     from planodev.gateway.running import Running
@@ -75,7 +74,7 @@ def ask(context: Context, tell: Callable[[str], None]) -> Result:
         seconds = time.monotonic() - began
         stored = look_up(context, seen, answer, model)
         if answer.id and (stored.row or not model.stored):  # a turn that Plano has lost cannot be gone on from
-            _remember(seen, answer.id)
+            notes.write(notes.ASKED, seen.project_id, answer.id)
     finally:
         seen.engine.close()
     data = {
@@ -239,28 +238,8 @@ def _previous(context: Context, seen: Seen, model: Model) -> str | None:
     if named:
         with access.session(access.place(replace(context, options={}))) as opened:
             return number_of(opened, named)
-    last = _remembered(seen)
+    last = notes.read(notes.ASKED, seen.project_id)
     if last and model.stored and not _row(context, last, 0.0):
         context.progress.note("the last turn is not in the table: this begins a new conversation")
         return None
     return last
-
-
-def _note(seen: Seen) -> Path:
-    from platformdirs import user_state_path
-
-    return user_state_path("planodev") / "asked" / f"{seen.project_id}.json"
-
-
-def _remembered(seen: Seen) -> str | None:
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        return str(json.loads(_note(seen).read_bytes())["response_id"]) or None
-    return None
-
-
-def _remember(seen: Seen, number: str) -> None:
-    from planodev.project.private_files import make_directory, write_atomically
-
-    with suppress(OSError):
-        make_directory(_note(seen).parent)
-        write_atomically(_note(seen), json.dumps({"response_id": number}).encode(), 0o600)

@@ -10,8 +10,8 @@ from planodev import tables
 from planodev.conversations import times
 from planodev.deadline import Deadline
 from planodev.problems import BadInput, Command, Fix, NoEngine, PlanodevError, Problem
-from planodev.project import lock, records, settings, snapshots
-from planodev.project.identity import Owner, Project, original_still_there
+from planodev.project import lock, notes, records, settings, snapshots
+from planodev.project.identity import CONFIG_NAMES, Owner, Project, original_still_there
 from planodev.result import Outcome, Result, number
 from planodev.tables import Column
 from planodev.visible import line, size
@@ -217,6 +217,7 @@ def _delete(known: Known, held: Held | None, environment: Mapping[str, str]) -> 
                 engine.close()
             lock.discard(project)
     records.remove(known.project)
+    notes.remove(known.project, [Path(known.directory) / name for name in CONFIG_NAMES])
 
 
 def _open(held: Held, project: Project, environment: Mapping[str, str], limit: Limit) -> Engine:

@@ -206,8 +206,10 @@ def _refused(question: Question, response: requests.Response) -> None:
         raise TurnUnknown
     if code in (_UNAUTHORIZED, _FORBIDDEN):
         whose = question.key or "the key that Plano has"
-        where = f"{question.key} into `.env`" if question.key else "`access_key` into the configuration"
-        fix = Fix(f"write a valid {where}; ", Command("up", "--with-plano"), " starts Plano with it")
+        start = Fix(Command("up", "--with-plano"), " starts Plano with it")
+        fix = Fix("write a valid `access_key` into the configuration; ") + start
+        if question.key:
+            fix = Fix(Command("keys", "set", question.key), " asks for a valid one; ") + start
         raise CredentialsRefused("provider-refuses-key", f"{provider} refuses {whose}", why=f"status {code}", fix=fix)
     if code == _LIMITED:
         raise NotReady("provider-limit", f"{provider} takes no more requests now", why=said, fix="wait, and ask again")

@@ -232,8 +232,7 @@ def cause(seen: Seen, found: Found, *, ended: bool = False) -> str | None:
     at = told[-1]
     # Rust writes the message of a panic below the line that says where it was.
     last = " ".join(lines[at : at + 2]) if "panicked at" in lines[at] else lines[at]
-    last = re.sub(r"(://[^:/@\s]*:)[^@\s]*@", r"\1***@", _NOISE.sub("", last))
-    said = " ".join(masked(last, secrets(seen)))
+    said = " ".join(masked(_NOISE.sub("", last), secrets(seen)))
     return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
 
 

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 from planodev import executables
 from planodev.plano.rules import closest, shown
 from planodev.problems import Command, Fix, Problem
-from planodev.project import regular_file, user_paths
-from planodev.project.private_files import make_directory, write_atomically
+from planodev.project import notes
 
 if TYPE_CHECKING:
     import subprocess
@@ -76,7 +75,7 @@ class Question:
         self._home: str | None = None
         python = interpreter(environment)
         self._stamp = _stamp(config, python) if python else None
-        self._known = self._stamp is not None and _remembered(config) == self._stamp
+        self._known = self._stamp is not None and notes.read(notes.ACCEPTED, notes.of_file(config.path)) == self._stamp
         if python and not self._known:
             self._ask(python, environment)
 
@@ -110,7 +109,7 @@ class Question:
                 code = self._process.returncode
         self.close()
         if code == _ACCEPTED:
-            _remember(self.config, self._stamp or "")
+            notes.write(notes.ACCEPTED, notes.of_file(self.config.path), self._stamp or "")
             return []
         if code == _REFUSED:
             return [_refused(self.config, said.rpartition(b"\x1e")[2].decode(errors="replace"))]
@@ -154,24 +153,6 @@ def _stamp(config: ConfigFile, python: Path) -> str:
     packages = sorted(python.parent.parent.glob("lib/python*/site-packages/planoai-*.dist-info"))
     told = (config.text or "", str(python), *map(str, packages), *(str(p.stat().st_mtime_ns) for p in packages))
     return hashlib.sha256("\0".join(told).encode()).hexdigest()
-
-
-def _note(config: ConfigFile) -> Path:
-    name = hashlib.sha256(str(config.path.resolve()).encode()).hexdigest()[:16]
-    return user_paths.state() / "accepted" / name
-
-
-def _remembered(config: ConfigFile) -> str | None:
-    with suppress(OSError, ValueError):
-        return regular_file.text(_note(config))
-    return None
-
-
-def _remember(config: ConfigFile, stamp: str) -> None:
-    with suppress(OSError):
-        note = _note(config)
-        make_directory(note.parent)
-        write_atomically(note, stamp.encode(), 0o600)
 
 
 def _refused(config: ConfigFile, said: str) -> Problem:

@@ -112,6 +112,7 @@ def test_a_model_whose_provider_keeps_the_history_is_not_stored_and_that_is_said
     refused = shop("ask", "401 please", code=5)
     assert "[provider-refuses-key]" in refused.err
     assert "openai refuses OPENAI_API_KEY" in refused.err
+    assert "keys set OPENAI_API_KEY` asks for a valid one" in refused.err
     assert KEY not in refused.err + refused.out
     limited = shop("ask", "429 please", code=6)
     assert "[provider-limit]" in limited.err

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from planodev.project import env_file, identity, lock
+from planodev.project import env_file, identity, lock, notes
 
 
 def state_of(project):
@@ -21,6 +21,11 @@ def test_deleting_the_data_leaves_no_record_and_no_lock(project):
     project("up", "--model", "ollama/llama3.1")
     number = env_file.load(project.path / ".env").project_id
     assert f"{number}.json" in state_of(project)
+    # As `ask`, and a planoai that was asked, leave them.
+    for kind, name in (("asked", number), ("accepted", notes.of_file(project.path / "config.yaml"))):
+        place = project.path.parent / "state/planodev" / kind
+        place.mkdir()
+        (place / name).write_text("noted")
     project("down", "--delete-data", "--yes")
     assert state_of(project) == []
     deleted = env_file.load(project.path / ".env")
