@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -80,7 +81,8 @@ class Machine:
         """End one of Plano's programs as a crash does, and wait until it is gone."""
         number = self.pids[name]
         os.kill(number, signal.SIGKILL)
-        psutil.wait_procs([psutil.Process(number)] if psutil.pid_exists(number) else [], timeout=10)
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended already
+            psutil.Process(number).wait(10)
 
     def clean(self):
         """End every Plano of this home."""
