@@ -25,7 +25,7 @@ def up(context: Context) -> Result:
 
     """
     with lock.hold(context.project, settings.timeout(context.options, context.environment, context.project.path)):
-        seen = _look(context)
+        seen, proof_on_its_way = _look(context), None
         try:
             from planodev import fast
 
@@ -52,6 +52,10 @@ def up(context: Context) -> Result:
 
             database = proof_on_its_way() if proof_on_its_way else None
             return finish(_unchanged(seen, database), database) if database else bring_up(seen)
+        except Exception:
+            if proof_on_its_way:
+                proof_on_its_way()  # nothing goes on outside the lock
+            raise
         finally:
             seen.engine.close()
 
