@@ -288,3 +288,16 @@ class TestPrompts:
         project.up()
         project.run(down, delete_data=True, yes=True)
         assert (project.said.asked, project.engine.data) == ([], {})
+
+
+def test_a_refused_up_waits_for_the_proof_that_it_has_begun(project, monkeypatch):
+    """Nothing goes on outside the lock, also where the configuration ends `up` in the meantime."""
+    from planodev import fast
+
+    project.up()
+    awaited = []
+    monkeypatch.setattr(fast, "already_proved", lambda seen: lambda: awaited.append(seen))
+    (project.path / "config.yaml").write_text("version: v0.4.0\nversion: v0.4.0\n")
+    with pytest.raises(BadInput):
+        project.up()
+    assert len(awaited) == 1
