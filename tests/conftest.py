@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import stat
 import tempfile
 import time
@@ -104,6 +105,18 @@ def pytest_sessionfinish(session, exitstatus):
 def pytest_unconfigure(config):
     if count := config.stash.get(NOT_RUN, 0):
         print(f"\nNOT RUN: {count} tests that need a Docker Engine, since none answers")
+
+
+@pytest.fixture(autouse=True)
+def signals_stay():
+    """Fail a test that leaves a signal handled in another way: a later write to a closed pipe would end the process."""
+    watched = [getattr(signal, name) for name in ("SIGPIPE", "SIGINT", "SIGTERM", "SIGALRM") if hasattr(signal, name)]
+    before = [signal.getsignal(number) for number in watched]
+    yield
+    after = [signal.getsignal(number) for number in watched]
+    for number, handler in zip(watched, before, strict=True):
+        signal.signal(number, handler)
+    assert after == before
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -12,6 +13,8 @@ from planodev import executables
 from planodev.problems import CommandNotStarted, Fix, Shell
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from planodev.commands.handover import Launch
 
 
@@ -26,9 +29,6 @@ def become(launch: Launch) -> int:
     """
     os.chdir(launch.directory)
     environment = {**launch.environment, "PWD": str(launch.directory)}
-    for name in ("SIGPIPE", "SIGXFSZ"):  # Python ignores these two, and what is ignored stays so
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_DFL)
     sys.stdout.flush()
     sys.stderr.flush()
     try:
@@ -37,7 +37,8 @@ def become(launch: Launch) -> int:
             import subprocess
 
             return subprocess.run([program, *launch.command[1:]], env=environment, check=False).returncode
-        os.execve(program, launch.command, environment)  # noqa: S606  the command is what was asked for
+        with _signals_as_a_shell_has_them():
+            os.execve(program, launch.command, environment)  # noqa: S606  the command is what was asked for
     except (OSError, ValueError) as error:  # the second for an empty name
         missing = isinstance(error, (FileNotFoundError, ValueError))
         fix: Fix | str = "check its name, and your PATH"
@@ -53,6 +54,18 @@ def become(launch: Launch) -> int:
         )
         problem.exit_code = 127 if missing else 126
         raise problem from error
+
+
+@contextlib.contextmanager
+def _signals_as_a_shell_has_them() -> Iterator[None]:
+    """Handle what Python ignores as a shell does: the command would go on ignoring it. Undone where none starts."""
+    numbers = [getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name)]
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _program(launch: Launch) -> str:

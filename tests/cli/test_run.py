@@ -10,6 +10,9 @@ import sys
 
 import pytest
 
+from planodev.cli.become import become
+from planodev.commands.handover import Launch
+from planodev.problems import CommandNotStarted
 from tests.support.terminal import on_terminal
 
 pytestmark = pytest.mark.docker
@@ -110,3 +113,13 @@ def test_the_password_is_not_in_its_arguments(shop):
             assert shop.env["DB_PASS"] not in file.read()
     running.kill()
     running.communicate()
+
+
+def test_a_command_that_did_not_start_leaves_the_signals_of_this_process_as_they_were(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = signal.getsignal(signal.SIGPIPE)
+    (tmp_path / "plain").touch()
+    for command in ("no-such-program", str(tmp_path / "plain")):
+        with pytest.raises(CommandNotStarted):
+            become(Launch((command,), tmp_path, {"PATH": "/usr/bin"}))
+        assert signal.getsignal(signal.SIGPIPE) == before
