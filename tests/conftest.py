@@ -208,7 +208,7 @@ def snapshot(api, tmp_path):
 
 
 @pytest.fixture
-def stranger(api):
+def foreign_container(api):
     """Make containers that are not planodev's; they are removed at the end."""
     made = []
 

@@ -120,9 +120,9 @@ def test_two_databases_do_not_become_one(project, by_hand):
     assert found.facts()["State"]["Status"] == "running"
 
 
-def test_nothing_to_take_over(project, stranger):
+def test_nothing_to_take_over(project, foreign_container):
     name = f"sleeper-{os.urandom(4).hex()}"
-    stranger(name)
+    foreign_container(name)
     for wanted in (name, "nobody-has-this-name"):
         assert project("up", "--adopt", "--name", wanted, "--json", code=2).error == "nothing-to-adopt"
 

@@ -1,4 +1,4 @@
-"""A project that a fault is inflicted on, and what the injuries need of the engine."""
+"""A project that a fault is inflicted on, and what the faults need of the engine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Case:
         number = self.api.exec_create(self.name, list(command), user=user)["Id"]
         return self.api.exec_start(number).decode(errors="replace")
 
-    def surgery(self, script):
+    def change_data(self, script):
         """Run a shell script as root over the volume, from a container of its own; returns its output."""
         number = self.api.create_container_from_config(
             {
@@ -68,7 +68,7 @@ class Case:
         """Make an image of the same PostgreSQL with another id."""
         return make_image(self.api, f"planodev-faults/{os.getpid()}", tag, *changes)
 
-    def stranger(self, name):
+    def foreign_container(self, name):
         """Make somebody else's container, unless the name is taken anyway."""
         with contextlib.suppress(docker.errors.APIError):
             number = self.api.create_container_from_config(

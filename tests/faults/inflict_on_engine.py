@@ -105,7 +105,7 @@ def another_plano(case):
 
 def ready_mark_lost(case):
     case.stop()
-    case.surgery("rm planodev-ready")
+    case.change_data("rm planodev-ready")
 
 
 # Conflicts
@@ -114,12 +114,12 @@ def ready_mark_lost(case):
 def foreign_container_of_the_name(case):
     case.api.remove_container(case.name, force=True)
     for name in ("plano-postgres", f"plano-postgres-{case.project.path.name}"):
-        case.stranger(name)
+        case.foreign_container(name)
 
 
 def foreign_container_of_the_name_asked_for(case):
     case.words["new"] = f"plano-faults-{os.getpid()}-{case.words['free']}"
-    case.stranger(case.words["new"])
+    case.foreign_container(case.words["new"])
 
 
 def port_taken(case):
@@ -155,34 +155,34 @@ def port_asked_for_taken_between_look_and_start(case):
 
 def data_of_postgres_15(case):
     case.stop()
-    case.surgery("echo 15 >PG_VERSION")
-    case.undo.callback(lambda: (case.stop(), case.surgery("echo 16 >PG_VERSION")))
+    case.change_data("echo 15 >PG_VERSION")
+    case.undo.callback(lambda: (case.stop(), case.change_data("echo 16 >PG_VERSION")))
 
 
 def data_of_postgres_15_without_container(case):
     case.stop()
     case.api.remove_container(case.name)
-    case.surgery("echo 15 >PG_VERSION")
-    case.undo.callback(case.surgery, "echo 16 >PG_VERSION")
+    case.change_data("echo 15 >PG_VERSION")
+    case.undo.callback(case.change_data, "echo 16 >PG_VERSION")
 
 
 def crash_loop(case):
     case.inside("sh", "-c", f"echo 'no such setting = 1' >>{DATA}/postgresql.auto.conf")
-    case.undo.callback(lambda: (case.stop(), case.surgery("sed -i '/no such/d' postgresql.auto.conf")))
+    case.undo.callback(lambda: (case.stop(), case.change_data("sed -i '/no such/d' postgresql.auto.conf")))
     case.inside("sh", "-c", "kill -INT 1")
     case.until(lambda: case.api.inspect_container(case.name)["RestartCount"] > 1, "restarting")
 
 
 def control_file_damaged(case):
     case.stop()
-    case.surgery("cp global/pg_control global/kept; head -c 8192 /dev/zero >global/pg_control")
-    case.undo.callback(lambda: (case.stop(), case.surgery("cat global/kept >global/pg_control; rm global/kept")))
+    case.change_data("cp global/pg_control global/kept; head -c 8192 /dev/zero >global/pg_control")
+    case.undo.callback(lambda: (case.stop(), case.change_data("cat global/kept >global/pg_control; rm global/kept")))
 
 
 def log_of_transactions_lost(case):
     case.api.kill(case.name)
-    case.surgery("mkdir /data/kept; mv pg_wal/0* /data/kept")
-    case.undo.callback(lambda: (case.stop(), case.surgery("mv /data/kept/0* pg_wal; rmdir /data/kept")))
+    case.change_data("mkdir /data/kept; mv pg_wal/0* /data/kept")
+    case.undo.callback(lambda: (case.stop(), case.change_data("mv /data/kept/0* pg_wal; rmdir /data/kept")))
 
 
 def unhealthy(case):

@@ -107,7 +107,7 @@ def superuser_without_login(case):
 
     def back():
         case.stop()
-        case.surgery(
+        case.change_data(
             "echo 'ALTER ROLE plano LOGIN' | gosu postgres postgres --single -D /data postgres >/dev/null 2>&1"
         )
 

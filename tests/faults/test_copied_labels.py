@@ -19,13 +19,13 @@ def up(project):
 
 
 @pytest.fixture
-def copied(api, up, stranger):
+def copied(api, up, foreign_container):
     """Make a container with all labels of the project's, and with these mounts."""
     labels = up.container()["Config"]["Labels"]
 
     def make(*binds, **config):
         name = f"copy-{os.urandom(4).hex()}"
-        stranger(name, Labels=labels, HostConfig={"Binds": list(binds)}, **config)
+        foreign_container(name, Labels=labels, HostConfig={"Binds": list(binds)}, **config)
         return name
 
     return make
@@ -36,11 +36,11 @@ def mend(up, api):
     api.remove_container(up.status()["container"], force=True, v=True)
 
 
-def test_a_container_of_an_image_that_was_committed_is_left_alone(up, api, stranger):
+def test_a_container_of_an_image_that_was_committed_is_left_alone(up, api, foreign_container):
     own = up.status()["container"]
     image = api.commit(own, "planodev-test/committed", os.urandom(4).hex())["Id"]
     name = f"copy-{os.urandom(4).hex()}"
-    copy = stranger(name, Image=image)
+    copy = foreign_container(name, Image=image)
     try:
         assert up.status()["container"] == own
         assert "unchanged" in up("up").err

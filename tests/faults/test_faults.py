@@ -29,37 +29,37 @@ CHANGED_BY_STARTING = ("postmaster.pid", "postmaster.opts", "pg_stat/pgstat.stat
 
 
 @pytest.fixture(scope="module")
-def ward(tmp_path_factory, api):
+def pool(tmp_path_factory, api):
     """Return a project that is up and has the rows of all tests before; one that was not mended is given up."""
     place = tmp_path_factory.mktemp("faults")
     projects = []
 
-    def admit():
+    def lend():
         if not projects:
             projects.append(Project(place / f"faults{next(NUMBERS)}", place / "state", api))
             # A port of its own: the usual ones come and go with every other project here.
             projects[0]("up", "--model", "anthropic/claude-sonnet-4-5", "--port", str(free_port()))
         return projects[0]
 
-    admit.give_up = projects.clear
-    admit.give_back = projects.append
-    admit.place = place
-    yield admit
+    lend.give_up = projects.clear
+    lend.give_back = projects.append
+    lend.place = place
+    yield lend
     remove_all(api, str(place))
 
 
 @pytest.fixture
-def case(ward, api, request):
+def case(pool, api, request):
     others = []
 
     def another():
-        others.append(Project(ward.place / f"other{next(NUMBERS)}", ward.place / "state", api))
+        others.append(Project(pool.place / f"other{next(NUMBERS)}", pool.place / "state", api))
         others[0]("up", "--model", "anthropic/claude-sonnet-4-5")
         evidence.store(others[0], "of the other one")
         return others[0]
 
     with contextlib.ExitStack() as undo:
-        made = Case(ward(), api, str(ward.place), another, request.getfixturevalue, undo)
+        made = Case(pool(), api, str(pool.place), another, request.getfixturevalue, undo)
         made.others = others
         yield made
     for other in others:
@@ -67,10 +67,10 @@ def case(ward, api, request):
 
 
 @pytest.mark.parametrize("row", slow_but(SAMPLE, ROWS))
-def test_a_fault_is_mended_or_explained_and_no_row_is_lost(row, case, ward):
+def test_a_fault_is_mended_or_explained_and_no_row_is_lost(row, case, pool):
     row = ROWS[row]
     project = case.project
-    ward.give_up()  # until it is mended
+    pool.give_up()  # until it is mended
     evidence.store(project, f"{row.name}-1", f"{row.name}-2")
     committed, database = evidence.content(project), project.env["DB_NAME"]
     secrets = evidence.passwords(project)
@@ -110,7 +110,7 @@ def test_a_fault_is_mended_or_explained_and_no_row_is_lost(row, case, ward):
     assert evidence.PROVED in mended.out
     assert row.rows == "gone" or evidence.content(project) == committed
     assert not list(project.path.glob("..env.*"))
-    ward.give_back(project)
+    pool.give_back(project)
 
 
 def dry_run(row, case, options):

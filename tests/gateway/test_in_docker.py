@@ -23,7 +23,7 @@ sleep 300
 
 
 @pytest.fixture
-def plano(api, stranger):
+def plano(api, foreign_container):
     """Return a function that starts a container as `planoai up --docker` does, with these variables."""
     if any("/plano" in item["Names"] for item in api.containers(all=True)):
         pytest.skip("a container `plano` exists here")
@@ -31,7 +31,7 @@ def plano(api, stranger):
     def start(project, **variables):
         mount = f"{project.path}/config.yaml:/app/plano_config.yaml:ro"
         given = {"PWD": str(project.path), **variables}
-        return stranger(
+        return foreign_container(
             "plano",
             Entrypoint=["sh", "-c", STAND_IN],
             Env=[f"{name}={value}" for name, value in given.items()],
@@ -71,7 +71,7 @@ def test_a_plano_in_docker_that_was_started_by_hand_is_named_as_that(project, pl
     until("without-variables", project)
 
 
-def test_a_container_that_is_called_plano_and_is_none_is_left_out(project, plano, stranger):
+def test_a_container_that_is_called_plano_and_is_none_is_left_out(project, plano, foreign_container):
     project("up", "--model", "ollama/llama3.1")
-    stranger("plano")
+    foreign_container("plano")
     assert project.status()["running_plano"]["state"] == "not-running"

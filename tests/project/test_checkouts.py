@@ -275,7 +275,7 @@ class TestOddMachines:
             {"TERM": None, "LANG": None},
             {"HOME": None},
             {"HOME": ""},
-            {"HOME": "/nowhere/at/all"},
+            {"HOME": "/dev/null/home"},
             {"HOME": "relative"},
         ],
         ids=str,

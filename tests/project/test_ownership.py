@@ -42,9 +42,9 @@ def test_a_new_checkout_at_the_old_place_neither_shares_nor_hides_the_data(make_
     assert new.stored() == []
 
 
-def test_a_strangers_container_and_volume_are_never_touched(project, stranger, api):
+def test_a_strangers_container_and_volume_are_never_touched(project, foreign_container, api):
     port = free_port()
-    number = stranger(
+    number = foreign_container(
         "plano-postgres-taken",
         ExposedPorts={"5432/tcp": {}},
         HostConfig={"PortBindings": {"5432/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}},
