@@ -42,10 +42,12 @@ class TestPsql:
         big = piped(shop, "psql", "-Atc", "SELECT repeat('x', 1000000)")
         assert len(big) == 1_000_001
 
+    @pytest.mark.slow
     def test_the_exit_code_is_its_own(self, shop):
         piped(shop, "psql", "-c", "SELECT 1/0", code=1)
         piped(shop, "psql", "-v", "ON_ERROR_STOP=1", "-f", "-", text="SELECT 1/0;", code=3)
 
+    @pytest.mark.slow
     def test_a_terminal_gets_a_prompt(self, shop):
         code, screen = on_terminal(
             shop, "psql", "-P", "pager=off", answers=[("plano=", "SELECT 40+2;\n"), ("42", "\\q\n")]
@@ -63,6 +65,7 @@ class TestPsql:
         running.kill()
         assert shop.env["DB_PASS"] not in words
 
+    @pytest.mark.slow
     def test_a_database_that_does_not_run(self, shop):
         shop("down", "--keep-data")
         assert "[not-running]" in shop("psql", "-c", "SELECT 1", code=6).err
@@ -95,6 +98,7 @@ class TestLogs:
         assert "asked with *** at postgresql://***@db.example.org/shop" in out
         assert len(shop("logs", "-n", "2").out.splitlines()) == 2
 
+    @pytest.mark.slow
     def test_a_log_is_followed(self, shop):
         following = shop.start("logs", "-f", "-n", "1")
         following.stdout.readline()
@@ -125,6 +129,7 @@ class TestReset:
             assert plano.execute("SELECT count(*) FROM conversation_states", prepare=True).fetchone() == (0,)
         assert shop.status()["table"] == "ready"
 
+    @pytest.mark.slow
     def test_a_locked_table_ends_in_time_and_loses_nothing(self, shop):
         shop.store("a")
         with shop.login(autocommit=False) as holder:
@@ -137,6 +142,7 @@ class TestReset:
         assert shop("reset", "--yes", "--json", code=4).error == "foreign-server"
 
 
+@pytest.mark.slow
 def test_psql_without_a_client_of_the_engine(shop):
     path = os.pathsep.join(one for one in os.environ["PATH"].split(os.pathsep) if not os.path.exists(f"{one}/docker"))
     assert piped(shop, "psql", "-qAt", text="SELECT 6*7;\n", PATH=path) == "42\n"
@@ -164,6 +170,7 @@ class TestSnapshots:
         shop("snapshot", "delete", "before", "--yes")
         assert shop("snapshot", "list", "--json").json["data"]["snapshots"] == []
 
+    @pytest.mark.slow
     def test_deleted_data_comes_back_from_a_snapshot_that_down_names(self, shop):
         shop.store("a")
         name = shop("snapshot", "save", "--json").json["data"]["snapshot"]["name"]
@@ -172,6 +179,7 @@ class TestSnapshots:
         shop("snapshot", "restore", "--yes")
         assert shop.stored() == ["a"]
 
+    @pytest.mark.slow
     def test_unknown_names_and_names_that_no_file_can_have(self, shop):
         assert shop("snapshot", "restore", "--yes", "--json", code=2).error == "snapshot-unknown"
         shop("snapshot", "save", "monday")
@@ -200,6 +208,7 @@ class TestSnapshots:
         assert shop("snapshot", "restore", "--yes", "--json", code=1).error == "snapshot-failed"
         assert shop.stored() == ["a"]
 
+    @pytest.mark.slow
     def test_a_full_disk_leaves_nothing(self, shop):
         directory = shop("snapshot", "list", "--json").json["data"]["directory"]
         with shop.login() as session:

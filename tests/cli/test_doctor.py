@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.ports import listening
 from tests.support.requirements import as_root, require
+from tests.support.tiers import slow_but
 
 pytestmark = pytest.mark.docker
 
@@ -227,7 +228,7 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("name", slow_but(("own", "TLS"), CHANGES))
 def test_a_line_that_is_wrong_is_told_by_its_check(shop, look, name):
     file, old, new, check, state, said = CHANGES[name]
     shop.change(file, old, new)

@@ -12,6 +12,7 @@ from tests.support.terminal import on_terminal
 pytestmark = pytest.mark.docker
 
 
+@pytest.mark.slow
 def test_json_is_one_object_with_the_same_keys_in_every_state(project):
     absent = project("status", "--json").json
     up = project("up", "--json")
@@ -36,6 +37,7 @@ def test_json_is_one_object_with_the_same_keys_in_every_state(project):
 
 
 class TestDown:
+    @pytest.mark.slow
     def test_delete_data_with_yes_removes_container_and_volume_and_no_file(self, project):
         project("up")
         project.store("a")
@@ -46,6 +48,7 @@ class TestDown:
         assert {p.name for p in project.path.iterdir()} == {".env", "config.yaml"}
         assert project.status()["state"] == "absent"
 
+    @pytest.mark.slow
     def test_it_works_when_stopped_gone_or_never_up(self, project, api):
         assert "Nothing to stop" in project("down", "--delete-data", "--yes").out
         project("up")

@@ -19,11 +19,17 @@ import pytest
 from tests.support.engine_project import OnEngine
 from tests.support.ports import free_port, listening
 from tests.support.terminal import on_terminal
+from tests.support.tiers import slow_but
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.each_engine
+# On Docker `make test` runs those that it has a part of its own in.
+pytestmark = pytest.mark.each_engine(slow="docker")
 
 
+PASSWORDS = ["p@ss:w/o?r#d", "100%", """a 'b' "c" $d `e` \\f""", "ümläut€", "~tilde", "x=y&z"]
+
+
+@pytest.mark.each_engine
 def test_a_day_from_an_empty_directory_loses_no_conversation(project):
     first = project("up")
     assert "Verified: Plano can store" in first.out
@@ -42,6 +48,7 @@ def test_a_day_from_an_empty_directory_loses_no_conversation(project):
     assert now["data_bytes"] > 1_000_000
 
 
+@pytest.mark.each_engine
 def test_a_second_up_changes_nothing_and_says_so(project):
     project("up")
     files = {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in project.path.iterdir()}
@@ -118,6 +125,7 @@ class TestDown:
         project("up")
         assert project.stored() == ["kept"]
 
+    @pytest.mark.each_engine
     def test_delete_data_names_what_goes_and_needs_yes(self, project):
         project("up")
         project.store("a", "b", "c")
@@ -168,6 +176,7 @@ class TestDown:
         assert project.status()["state"] == "absent"
 
 
+@pytest.mark.each_engine
 def test_the_password_appears_nowhere_but_in_env(project):
     done = project("up", "--json")
     password = project.env["DB_PASS"]
@@ -177,7 +186,7 @@ def test_the_password_appears_nowhere_but_in_env(project):
     assert not any(password in text for text in seen)
 
 
-@pytest.mark.parametrize("password", ["p@ss:w/o?r#d", "100%", """a 'b' "c" $d `e` \\f""", "ümläut€", "~tilde", "x=y&z"])
+@pytest.mark.parametrize("password", slow_but([PASSWORDS[2]], PASSWORDS))
 def test_a_users_own_password_works_and_no_other(project, password):
     quoted = '"' + password.replace("\\", "\\\\").replace('"', '\\"') + '"'
     (project.path / ".env").write_text(f"OTHER=1\nDB_PASS={quoted}\n", encoding="utf-8")
@@ -193,6 +202,7 @@ def test_a_users_own_password_works_and_no_other(project, password):
 
 
 class TestFollow:
+    @pytest.mark.each_engine
     def test_a_changed_password_is_followed(self, project):
         project("up")
         project.store("kept")
@@ -245,6 +255,7 @@ class TestFollow:
 
 
 class TestIdentity:
+    @pytest.mark.each_engine
     def test_a_moved_project_finds_its_conversations(self, make_project):
         old = make_project("old", "shop")
         old("up")
@@ -283,6 +294,7 @@ class TestIdentity:
 
 
 class TestPorts:
+    @pytest.mark.each_engine
     def test_a_taken_port_moves_to_the_next_free_one_and_stays_there(self, project):
         with listening() as port:
             project.write(".env", f"DB_PORT={port}\n")
@@ -342,6 +354,7 @@ class TestFaults:
         project("up")
         assert set(committed) <= set(project.stored())
 
+    @pytest.mark.each_engine
     def test_an_interrupt_ends_with_130_and_the_next_up_mends_it(self, project):
         for lines in (1, 3, 5):
             running = project.start("up")
@@ -366,6 +379,7 @@ class TestFaults:
         project.login().close()
         assert os.listdir(project.path).count(".env") == 1
 
+    @pytest.mark.each_engine
     def test_a_killed_server_is_started_again_and_status_says_how_it_is(self, project):
         project("up")
         project.store("kept")
@@ -377,6 +391,7 @@ class TestFaults:
 
 
 class TestHandOver:
+    @pytest.mark.each_engine
     def test_env_and_run_hand_over_a_way_that_works(self, project):
         project("up")
         project.store("seen")
@@ -390,6 +405,7 @@ class TestHandOver:
         assert "seen" in project("run", "--", sys.executable, "-c", code).out
         assert project("run", "--", "sh", "-c", "exit 9", code=9)
 
+    @pytest.mark.each_engine
     def test_doctor_finds_nothing_that_planodev_could_mend(self, project):
         project("up")
         checks = {c["name"]: c for c in project("doctor", "--json", code=None).json["data"]["checks"]}
@@ -398,6 +414,7 @@ class TestHandOver:
         assert checks["engine"]["message"].startswith(project.engine)
 
 
+@pytest.mark.each_engine
 def test_it_listens_on_no_address_of_the_network_around(project):
     project("up")
     port = project.status()["port"]

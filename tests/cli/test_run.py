@@ -14,11 +14,12 @@ from planodev.cli.become import become
 from planodev.commands.handover import Launch
 from planodev.problems import CommandNotStarted
 from tests.support.terminal import on_terminal
+from tests.support.tiers import slow_but
 
 pytestmark = pytest.mark.docker
 
 
-@pytest.mark.parametrize("code", [0, 1, 7, 42, 130, 255])
+@pytest.mark.parametrize("code", slow_but((0, 7, 255), [0, 1, 7, 42, 130, 255]))
 def test_the_exit_code_is_the_commands_own(shop, code):
     assert shop("run", "--", "sh", "-c", f"echo out; echo err >&2; exit {code}", code=code).out == "out\n"
 
@@ -27,7 +28,7 @@ def test_a_command_that_a_signal_ends_is_seen_to_be_ended_by_it(shop):
     shop("run", "--", "sh", "-c", "kill -KILL $$", code=-signal.SIGKILL)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", slow_but([signal.SIGINT], [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]))
 def test_signals_reach_it_since_it_is_the_same_process(shop, number):
     running = shop.start("run", "--", "sh", "-c", "echo $$; exec sleep 30")
     assert int(running.stdout.readline()) == running.pid

@@ -15,6 +15,7 @@ from tests.support.conversations import Plano, said
 from tests.support.docker_objects import remove_all
 from tests.support.engine_project import OnEngine, base_directory, clean
 from tests.support.requirements import require_engine
+from tests.support.tiers import slow_but
 from tests.support.waiting import until
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'planodev'"
@@ -27,7 +28,7 @@ def plano(project):
         yield Plano(session)
 
 
-@pytest.mark.each_engine
+@pytest.mark.each_engine(slow="docker")
 def test_a_database_that_stops_in_the_middle_of_a_list_is_told_and_the_next_list_works(project, plano):
     plano.turn("My order 1234")
     with contextlib.suppress(psycopg.OperationalError), project.login(autocommit=False) as holder:
@@ -42,7 +43,8 @@ def test_a_database_that_stops_in_the_middle_of_a_list_is_told_and_the_next_list
     assert "My order 1234" in project("conversations").out
 
 
-@pytest.mark.each_engine
+@pytest.mark.each_engine(slow="docker")
+@pytest.mark.slow
 def test_a_prune_never_holds_its_locks_for_more_than_a_second(project, plano):
     """Each row takes 20 ms, so the first batch takes too long, is given back, and is tried in smaller parts."""
     first = plano.turn("0")
@@ -68,7 +70,7 @@ def test_a_prune_never_holds_its_locks_for_more_than_a_second(project, plano):
     assert project.stored() == [first]
 
 
-@pytest.mark.each_engine
+@pytest.mark.each_engine(slow="docker")
 def test_a_prune_that_meets_a_lock_names_who_holds_it_and_deletes_nothing_by_half(project, plano):
     root = plano.turn("root")
     leaf = plano.turn("leaf", after=root)
@@ -82,7 +84,7 @@ def test_a_prune_that_meets_a_lock_names_who_holds_it_and_deletes_nothing_by_hal
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("there", ["docker", "embedded"])
+@pytest.mark.parametrize("there", slow_but(["embedded"], ["docker", "embedded"]))
 def test_a_snapshot_of_one_engine_is_restored_on_the_other(there, api):
     here = "embedded" if there == "docker" else "docker"
     require_engine("embedded")

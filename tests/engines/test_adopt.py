@@ -67,6 +67,7 @@ def test_its_rows_user_and_password_are_taken_over_and_the_old_one_is_kept(proje
         assert session.execute("SELECT count(*) FROM conversation_states").fetchone() == (len(ROWS),)
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_it_and_changes_nothing(project, by_hand, snapshot):
     found = by_hand()
     before = snapshot(found.id)
@@ -76,6 +77,7 @@ def test_a_dry_run_says_it_and_changes_nothing(project, by_hand, snapshot):
     assert list(project.path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_env_says_leads(project, by_hand):
     found = by_hand(POSTGRES_DB="talks")
     project.write(".env", "DB_USER=reader\nDB_PASS=own-pass\nDB_NAME=talks\n")
@@ -110,6 +112,7 @@ def test_an_adoption_killed_at_any_request_is_finished_by_the_next_up(project, b
     found.api.inspect_container(found.id)  # which still has its data
 
 
+@pytest.mark.slow
 def test_two_databases_do_not_become_one(project, by_hand):
     project("up", "--name", f"own-{os.urandom(4).hex()}")
     project.store("own")
@@ -127,6 +130,7 @@ def test_nothing_to_take_over(project, foreign_container):
         assert project("up", "--adopt", "--name", wanted, "--json", code=2).error == "nothing-to-adopt"
 
 
+@pytest.mark.slow
 def test_its_password_may_stand_in_a_file(project, by_hand, api, tmp_path):
     (tmp_path / "secret").write_text("from-a-file\n")
     name = f"by-hand-{os.urandom(4).hex()}"
@@ -146,6 +150,7 @@ def test_its_password_may_stand_in_a_file(project, by_hand, api, tmp_path):
                 api.remove_container(item["Id"], force=True, v=True)
 
 
+@pytest.mark.slow
 def test_names_that_env_cannot_take_are_refused_before_anything_is_touched(project, by_hand, snapshot):
     found = by_hand(POSTGRES_USER="my boss")
     before = snapshot(found.id)

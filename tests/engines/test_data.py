@@ -15,6 +15,7 @@ from tests.support.engine_project import OnEngine, gone
 from tests.support.namespace import elsewhere
 from tests.support.ports import free_port
 from tests.support.requirements import as_root, require_namespace
+from tests.support.tiers import slow_but
 
 pytestmark = pytest.mark.embedded
 
@@ -56,7 +57,7 @@ def test_killed_at_twenty_moments_it_is_mended_by_the_next_up(make_project, base
     assert halves > 1  # of the twenty, how many depends on the machine
 
 
-@pytest.mark.parametrize("left", ["nothing", "labels", "no version", "no mark"])
+@pytest.mark.parametrize("left", slow_but(["nothing", "no mark"], ["nothing", "labels", "no version", "no mark"]))
 def test_what_a_first_start_left_behind_is_made_anew(project, left):
     project("up")
     with project.login() as session:
@@ -76,7 +77,10 @@ def test_what_a_first_start_left_behind_is_made_anew(project, left):
     assert project.stored() == []
 
 
-@pytest.mark.parametrize("lost", [["ready"], ["ready", "labels.json"], ["ready", "labels.json", "password"]])
+LOST = ["ready", "labels.json", "password"]
+
+
+@pytest.mark.parametrize("lost", slow_but([LOST], [LOST[:1], LOST[:2], LOST]))
 def test_data_that_holds_a_table_is_never_made_anew_whatever_became_of_its_mark(project, lost):
     project("up")
     project.store("kept")
@@ -116,6 +120,7 @@ def test_a_pid_file_of_a_dead_process(project):
     assert project.stored() == ["kept"]
 
 
+@pytest.mark.slow
 def test_a_pid_file_whose_number_belongs_to_another_program_now(project):
     project("up")
     project.store("kept")
@@ -166,7 +171,7 @@ def test_permissions_that_postgres_refuses_are_mended(project):
     assert project.stored() == ["kept"]
 
 
-@pytest.mark.parametrize("closed", ["place", "data"])
+@pytest.mark.parametrize("closed", slow_but(["data"], ["place", "data"]))
 def test_data_that_may_not_be_read_is_not_taken_for_none(base, closed):
     require_namespace()
     home = base / "home"
@@ -190,6 +195,7 @@ def test_data_that_may_not_be_read_is_not_taken_for_none(base, closed):
     project.login().close()
 
 
+@pytest.mark.slow
 def test_data_of_the_wrong_owner_is_said(project):
     as_root()
     project("up")
@@ -231,6 +237,7 @@ def test_a_full_disk(make_project, base):
         subprocess.run(["umount", "-l", str(data)], check=False)
 
 
+@pytest.mark.slow
 def test_a_directory_that_the_server_could_not_enter_is_said(project, base):
     as_root()
     shut = base / "shut"
@@ -245,6 +252,7 @@ def test_a_file_where_the_directory_should_be(project, base):
     assert refused.error == "data-directory-unwritable"
 
 
+@pytest.mark.slow
 def test_two_projects_share_nothing(make_project):
     first, second = make_project("first"), make_project("second")
     first("up")
@@ -273,6 +281,7 @@ def test_a_port_that_is_lost_between_look_and_start(project, monkeypatch):
     project("up", "--port", str(free_port()))
 
 
+@pytest.mark.slow
 def test_data_that_was_begun_ahead_and_is_not_needed_is_removed(project):
     place = project.base / "data/planodev/postgres"
     project.write(".env", "DB_HOST=db.example.com\nDB_PASS=secret\n")

@@ -34,6 +34,7 @@ def slow_image(api):
     return make_image(api, "postgres-slow", "16", content=buffer.getvalue(), place="/")
 
 
+@pytest.mark.slow
 def test_a_server_that_restarts_over_and_over(project, api):
     project("up")
     project.store("kept")

@@ -51,6 +51,7 @@ def tcp_way_to_the_engine(address="127.0.0.1"):
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_the_whole_job_works_over_the_sdk_as_well(project):
     with tcp_way_to_the_engine() as url:
         project("up", DOCKER_HOST=url)
@@ -82,6 +83,7 @@ def answer(lane, name, command, **more):
     return code, out, err
 
 
+@pytest.mark.slow
 def test_both_lanes_give_the_same_answers(project):
     from planodev.engines import NotToldToGo, endpoint
     from planodev.engines.docker import client, quick, sdk

@@ -50,6 +50,7 @@ def test_a_terminal_gets_a_bar_in_bytes(project, unpulled):
     assert "━" in screen
 
 
+@pytest.mark.slow
 def test_always_asks_the_registry_and_changes_nothing_when_it_has_the_same(project, unpulled):
     project("up", "--image", unpulled)
     before = project.container()["Id"]
@@ -58,6 +59,7 @@ def test_always_asks_the_registry_and_changes_nothing_when_it_has_the_same(proje
     assert project.container()["Id"] == before
 
 
+@pytest.mark.slow
 def test_a_digest_names_an_image_too(project, registry, api):
     digest = api.inspect_distribution(f"{registry}/demo/postgres:16")["Descriptor"]["digest"]
     project("up", "--image", f"{registry}/demo/postgres@{digest}")
@@ -124,6 +126,7 @@ def test_an_image_with_an_old_or_no_postgres_is_refused(project, api, snapshot):
     assert (snapshot(), list(project.path.iterdir())) == (before, [])
 
 
+@pytest.mark.slow
 def test_the_mark_that_data_was_ready_is_durable_before_there_is_a_table(project, api):
     """Seen from the program that makes it so."""
     table = "SELECT count(*) FROM pg_class WHERE relname = 'conversation_states'"
@@ -141,6 +144,7 @@ def test_the_mark_that_data_was_ready_is_durable_before_there_is_a_table(project
     assert any(line.split() == [f"/var/lib/postgresql/data/{READY_MARK}", "0"] for line in lines), lines
 
 
+@pytest.mark.slow
 def test_an_image_that_does_not_say_its_version_is_asked(project, api):
     project("up", "--image", make_image(api, "planodev-test/silent", "test", "ENV PG_MAJOR="))
     assert project.status()["postgres_version"].startswith("16.")

@@ -19,6 +19,7 @@ from tests.support.engine_project import OnEngine, gone
 from tests.support.namespace import WITHOUT_DOCKER, elsewhere
 from tests.support.requirements import as_root, require_namespace
 from tests.support.terminal import on_terminal
+from tests.support.tiers import slow_but
 
 pytestmark = pytest.mark.embedded
 
@@ -91,6 +92,7 @@ def test_data_is_where_no_clean_up_takes_it(monkeypatch):
     assert not {"tmp", "cache", ".cache", "build"} & set(root.parts)
 
 
+@pytest.mark.slow
 def test_without_shared_memory_of_the_system(project):
     require_namespace()
     hidden = "mount -t tmpfs -o ro,mode=555 tmpfs /dev/shm"
@@ -106,6 +108,7 @@ def test_without_shared_memory_of_the_system(project):
         assert session.execute("SHOW dynamic_shared_memory_type").fetchone() == ("posix",)
 
 
+@pytest.mark.slow
 def test_without_a_directory_for_shared_memory_at_all(project):
     require_namespace()
     bare = "umount -l /dev/shm && mount -t tmpfs tmpfs /mnt && cp -a /dev/null /dev/zero /dev/urandom /dev/random /mnt/"
@@ -113,7 +116,7 @@ def test_without_a_directory_for_shared_memory_at_all(project):
     project.login().close()
 
 
-@pytest.mark.parametrize("name", ["xx_YY.UTF-8", "de_DE@nowhere", "C"])
+@pytest.mark.parametrize("name", slow_but(["xx_YY.UTF-8"], ["xx_YY.UTF-8", "de_DE@nowhere", "C"]))
 def test_a_locale_that_is_missing(project, name):
     project("up", LC_ALL=name, LANG=name, LC_COLLATE=name)
     with project.login() as session:
@@ -147,6 +150,7 @@ def test_a_path_with_blanks_quotes_and_unicode(base):
     project("down", "--delete-data", "--yes")
 
 
+@pytest.mark.slow
 def test_it_outlives_the_terminal_and_holds_nothing_of_it(project):
     project.write(".env", "OPENAI_API_KEY=of-no-use\n")  # or it asks for one
     code, screen = on_terminal(project, "up")
@@ -192,6 +196,7 @@ def test_after_a_restart_of_the_machine_it_is_stopped_and_found_again(project):
     assert project.stored() == ["kept"]
 
 
+@pytest.mark.slow
 def test_removing_the_programs_while_it_runs_loses_nothing(project):
     """An environment that is created again, as `make clean` does, has no data in it."""
     project("up")
@@ -204,6 +209,7 @@ def test_removing_the_programs_while_it_runs_loses_nothing(project):
     assert project.stored() == ["kept"]
 
 
+@pytest.mark.slow
 def test_programs_that_the_server_could_not_reach_are_put_where_it_can(base):
     as_root()
     found = programs.find()
@@ -228,6 +234,7 @@ def test_programs_that_the_server_could_not_reach_are_put_where_it_can(base):
     assert in_place == programs.reachable(found.root)
 
 
+@pytest.mark.slow
 def test_newer_programs_take_the_data_over_and_say_so(project):
     project("up")
     project.store("kept")
@@ -284,6 +291,7 @@ class TestAuto:
         assert "--engine embedded" in done.stderr
         assert not (auto.base / "data").exists()
 
+    @pytest.mark.slow
     def test_once_the_data_is_deleted_any_engine_will_do(self, auto):
         auto("up", "--engine", "embedded")
         auto("down", "--delete-data", "--yes")

@@ -19,6 +19,7 @@ from tests.support.namespace import ROOT, WITHOUT_DOCKER, elsewhere
 from tests.support.requirements import require_engine
 from tests.support.seed import KILLS, SEED
 from tests.support.terminal import on_terminal
+from tests.support.tiers import slow_but
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.docker
@@ -178,6 +179,7 @@ def test_a_move_killed_at_any_statement_keeps_every_row_and_leaves_nothing_unsai
     assert (len(volumes(project)), len(places(project))) == ((1, 0) if second == "docker" else (0, 1))
 
 
+@pytest.mark.slow
 def test_a_deletion_takes_every_copy_and_says_so(project):
     project("up", "--engine", "embedded")
     project.store("first")
@@ -190,7 +192,7 @@ def test_a_deletion_takes_every_copy_and_says_so(project):
     assert (volumes(project), places(project)) == ([], [])
 
 
-@pytest.mark.parametrize("engine", ["docker", "embedded"])
+@pytest.mark.parametrize("engine", slow_but(["embedded"], ["docker", "embedded"]))
 def test_a_renamed_directory_that_loses_its_env_file_finds_its_data(project, engine):
     project("up", "--engine", engine)
     project.store("kept")

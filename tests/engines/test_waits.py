@@ -11,7 +11,7 @@ import time
 import psycopg
 import pytest
 
-pytestmark = pytest.mark.each_engine
+pytestmark = pytest.mark.each_engine(slow="docker")
 
 LIMIT = 15.0  # seconds, for a command without `--timeout`
 
@@ -78,6 +78,7 @@ def test_a_locked_table_is_named_with_its_holder_and_keeps_down_from_nothing(fil
     assert filled.stored() == ["kept"]
 
 
+@pytest.mark.slow
 def test_what_is_about_to_be_deleted_is_named_also_where_it_cannot_be_counted(filled):
     with locked(filled), at_most(LIMIT):
         refused = filled("down", "--delete-data", "--json", code=2)
@@ -110,6 +111,7 @@ def test_a_frozen_server_is_told_in_time_and_down_stops_it(filled):
     assert filled.stored() == ["kept"]
 
 
+@pytest.mark.slow
 def test_a_session_that_is_frozen_with_the_server_ends_by_force(filled):
     with filled.login() as session:
         pid = session.info.backend_pid

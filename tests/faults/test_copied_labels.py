@@ -7,6 +7,7 @@ import os
 import pytest
 
 from tests.support.docker_proxy import gate
+from tests.support.tiers import slow_but
 
 pytestmark = pytest.mark.docker
 
@@ -36,6 +37,7 @@ def mend(up, api):
     api.remove_container(up.status()["container"], force=True, v=True)
 
 
+@pytest.mark.slow
 def test_a_container_of_an_image_that_was_committed_is_left_alone(up, api, foreign_container):
     own = up.status()["container"]
     image = api.commit(own, "planodev-test/committed", os.urandom(4).hex())["Id"]
@@ -63,7 +65,10 @@ def test_a_container_of_an_image_that_was_committed_is_left_alone(up, api, forei
         api.remove_image(image, force=True)
 
 
-@pytest.mark.parametrize("command", [("up",), ("up", "--dry-run"), ("status",), ("down", "--keep-data"), ("verify",)])
+COMMANDS = [("up",), ("up", "--dry-run"), ("status",), ("down", "--keep-data"), ("verify",)]
+
+
+@pytest.mark.parametrize("command", slow_but([("up",)], COMMANDS))
 def test_two_containers_over_its_volume_are_a_conflict_and_none_is_touched(up, snapshot, copied, command):
     own = up.status()
     copy = copied(f"{own['volume']}:/var/lib/postgresql/data")
@@ -97,6 +102,7 @@ def test_a_volume_with_copied_labels_is_a_conflict_whoever_uses_it(up, api, copi
     assert up.stored() == ["kept"]
 
 
+@pytest.mark.slow
 def test_a_container_that_has_a_volume_without_labels_is_never_replaced(up, api, copied, snapshot):
     """As after a volume was brought back by hand, without its labels."""
     own = up.status()
@@ -112,6 +118,7 @@ def test_a_container_that_has_a_volume_without_labels_is_never_replaced(up, api,
 
 
 @pytest.mark.parametrize("also", [False, True])
+@pytest.mark.slow
 def test_down_stops_the_server_while_the_engine_lists_no_volumes(up, also):
     """As a volume plugin that hangs has it: `GET /volumes` gets no answer."""
     import threading

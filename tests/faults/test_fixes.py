@@ -16,6 +16,7 @@ from tests.plano.test_rules import BAD
 from tests.support.engine_project import OnEngine, base_directory, clean
 from tests.support.ports import free_port
 from tests.support.requirements import require_engine
+from tests.support.tiers import slow_but
 
 pytestmark = pytest.mark.embedded
 
@@ -104,10 +105,12 @@ STATES = {
     "role's password changed": (sql("ALTER ROLE plano PASSWORD 'other'"), None),
     "table dropped": (sql("DROP TABLE conversation_states"), None),
 }
+# One of each kind for `make test`: a lost file, a bad line, a server that is down, data that is gone, a lost table.
+SAMPLE = ("env lost", "env with a bad port", "killed", "records and env lost", "table dropped")
 COMMANDS = (["up", "--dry-run"], ["status"], ["verify"], ["doctor"])
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", slow_but(SAMPLE, STATES))
 def test_no_fix_ends_in_the_problem_that_it_is_for(shop, state):
     enter, by_hand = STATES[state]
     enter(shop)

@@ -13,6 +13,7 @@ import pytest
 
 from planodev import unexpected
 from planodev.cli.main import main
+from tests.support.tiers import slow_but
 
 ENV = "DB_USER=u\nDB_PASS=p\nDB_HOST=127.0.0.1\nDB_PORT=1\nDB_NAME=d\n"
 
@@ -51,8 +52,10 @@ def answers(done):
     return said
 
 
-@pytest.mark.parametrize("amount", [*range(3, 9), 12])
-@pytest.mark.parametrize("command", [["status"], ["doctor"], ["up", "--dry-run"]], ids=lambda words: words[0])
+@pytest.mark.parametrize("amount", slow_but((3, 5, 8), [*range(3, 9), 12]))
+@pytest.mark.parametrize(
+    "command", slow_but([["status"]], [["status"], ["doctor"], ["up", "--dry-run"]]), ids=lambda words: words[0]
+)
 def test_too_few_open_files(project, command, amount):
     answers(limited(command, resource.RLIMIT_NOFILE, amount))
 
@@ -89,7 +92,9 @@ def test_a_full_disk_behind_a_redirection(project, command):
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-@pytest.mark.parametrize("command", ["status", "doctor", "keys set OPENAI_API_KEY", "reset", "psql"])
+@pytest.mark.parametrize(
+    "command", slow_but(["status", "reset"], ["status", "doctor", "keys set OPENAI_API_KEY", "reset", "psql"])
+)
 def test_a_closed_stream(project, command, closed):
     (project / "config.yaml").write_text(
         "version: v0.4.0\nmodel_providers: [{model: a/b, access_key: $OPENAI_API_KEY}]\n"

@@ -15,7 +15,7 @@ from tests.support.engine_project import OnEngine, base_directory, clean
 from tests.support.ports import free_port, free_ports
 from tests.support.requirements import planoai_python, require_engine
 from tests.support.terminal import on_terminal
-from tests.support.tiers import slow_but
+from tests.support.tiers import first_of_each, slow_but
 
 pytestmark = pytest.mark.embedded
 
@@ -153,7 +153,7 @@ CHANGES = {
 
 
 class TestAChangeIsAskedForFirst:
-    @pytest.mark.parametrize("name", CHANGES)
+    @pytest.mark.parametrize("name", slow_but(list(CHANGES)[:2], CHANGES))
     def test_nothing_is_created_until_somebody_agrees(self, fresh, name):
         text, code = CHANGES[name]
         fresh.write("config.yaml", text)
@@ -227,14 +227,17 @@ class TestStoringAll:
 class TestFirstConfiguration:
     @pytest.mark.parametrize(
         ("key", "model"),
-        [
-            ("OPENAI_API_KEY", "openai-chat/gpt-4o"),
-            ("GROK_API_KEY", "xai-chat/grok-4.3"),
-            ("GROQ_API_KEY", "groq-chat/llama-3.3-70b-versatile"),
-            ("AI_GATEWAY_API_KEY", "vercel-chat/anthropic/claude-sonnet-4.6"),
-            ("OPENROUTER_API_KEY", "openrouter/anthropic/claude-sonnet-4.6"),
-            (None, "anthropic/claude-sonnet-4-6"),
-        ],
+        first_of_each(
+            lambda row: row[0] is None,
+            [
+                ("OPENAI_API_KEY", "openai-chat/gpt-4o"),
+                ("GROK_API_KEY", "xai-chat/grok-4.3"),
+                ("GROQ_API_KEY", "groq-chat/llama-3.3-70b-versatile"),
+                ("AI_GATEWAY_API_KEY", "vercel-chat/anthropic/claude-sonnet-4.6"),
+                ("OPENROUTER_API_KEY", "openrouter/anthropic/claude-sonnet-4.6"),
+                (None, "anthropic/claude-sonnet-4-6"),
+            ],
+        ),
     )
     def test_it_stores_whatever_key_is_there(self, fresh, key, model):
         for name in KEYS:
@@ -266,8 +269,11 @@ OTHERS = {
 }
 
 
+EMPTY = ["# later\n\n  # much later\n", "", "\n", "\ufeff# a\n", "---\n# a\n"]
+
+
 class TestFilesThatAreNotWhatTheySeem:
-    @pytest.mark.parametrize("text", ["", "\n", "# later\n\n  # much later\n", "\ufeff# a\n", "---\n# a\n"])
+    @pytest.mark.parametrize("text", slow_but(EMPTY[:1], EMPTY))
     def test_an_empty_one_is_filled_below_its_comments(self, fresh, text):
         fresh.write("config.yaml", text)
         before = everything(fresh)
@@ -283,7 +289,7 @@ class TestFilesThatAreNotWhatTheySeem:
         assert "state_storage:" in after
         fresh("verify")
 
-    @pytest.mark.parametrize("tool", OTHERS)
+    @pytest.mark.parametrize("tool", slow_but(list(OTHERS)[:1], OTHERS))
     def test_another_program_s_is_named_and_left_alone(self, fresh, tool):
         fresh.write("config.yaml", OTHERS[tool])
         for command in (["up", "--yes"], ["up", "--dry-run"], ["verify"]):
@@ -415,8 +421,11 @@ def test_no_fix_ends_in_the_problem_that_it_is_for(shop):
     shop("up", "--port", shop.environment["PLANODEV_PORT"], code=None)
 
 
-@pytest.mark.parametrize("line", ["", "NAME=", "NAME=<your key>", "export NAME=k-1", "NAME='k-1'", "NAME=k-1 # mine"])
-@pytest.mark.parametrize("there", [True, False])
+LINES = ["", "NAME=", "NAME=<your key>", "export NAME=k-1", "NAME='k-1'", "NAME=k-1 # mine"]
+
+
+@pytest.mark.parametrize("line", slow_but(("NAME=<your key>", "export NAME=k-1"), LINES))
+@pytest.mark.parametrize("there", slow_but([True], [True, False]))
 def test_no_fix_of_a_key_ends_in_the_problem_that_it_is_for(shop, line, there):
     name = "ANTHROPIC_API_KEY"
     shop.change(".env", f"^{name}=.*", line.replace("NAME", name))

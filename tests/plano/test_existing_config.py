@@ -14,6 +14,7 @@ from planodev.postgres import state_table
 from planodev.postgres.connection import CONNECTION_STRING
 from tests.support.ports import free_port
 from tests.support.terminal import on_terminal
+from tests.support.tiers import slow_but
 from tests.support.waiting import without_error
 
 pytestmark = pytest.mark.docker
@@ -85,7 +86,7 @@ class TestAsked:
 
 
 @pytest.mark.parametrize("name", EDITS)
-@pytest.mark.parametrize("file", ["config.yaml", "plano_config.yaml"])
+@pytest.mark.parametrize("file", slow_but(["config.yaml"], ["config.yaml", "plano_config.yaml"]))
 def test_yes_changes_state_storage_and_nothing_else(shop, name, file):
     before, after = EDITS[name]
     (shop.path / "config.yaml").unlink()
@@ -208,6 +209,7 @@ def test_an_own_connection_string_to_another_server_is_respected_and_proved(shop
         assert session.execute("SELECT count(*) FROM conversation_states").fetchone() == (0,)
 
 
+@pytest.mark.slow
 def test_an_own_connection_string_needs_no_env_file(project, elsewhere):
     project.write("config.yaml", storing_in(own(elsewhere)))
     assert "planodev -C" in project("up", code=4).err
@@ -220,6 +222,7 @@ def test_an_own_connection_string_needs_no_env_file(project, elsewhere):
     assert [path.name for path in project.path.iterdir()] == ["config.yaml"]
 
 
+@pytest.mark.slow
 def test_an_own_connection_string_through_a_variable(shop, elsewhere):
     shop.write("config.yaml", storing_in("${CHATS_URL}"))
     assert shop("verify", "--json", code=7).error == "connection-string-unset"

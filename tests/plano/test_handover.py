@@ -76,7 +76,7 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("name", slow_but(("key in both", "a --path with `.env`"), ALLOWED))
+@pytest.mark.parametrize("name", slow_but(["key in both"], ALLOWED))
 def test_what_reaches_plano_logs_in(shop, hand, name, mode):
     case = ALLOWED[name]
     case.prepare(shop)
@@ -105,6 +105,7 @@ def test_a_password_with_special_characters_reaches_plano_whole(project, hand):
         assert log_in(mode, seen["connection_string"])
 
 
+@pytest.mark.slow
 def test_the_name_of_the_configuration_and_the_port_are_the_projects_own(make_project, hand):
     from tests.support.ports import free_port
 
@@ -161,7 +162,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("name", slow_but(list(REFUSED)[:4], REFUSED))
+@pytest.mark.parametrize("name", slow_but(list(REFUSED)[:2], REFUSED))
 def test_what_would_not_work_is_refused_with_the_fix_and_planoai_is_not_started(shop, hand, name, mode):
     case, code, fix = REFUSED[name]
     case.prepare(shop)
@@ -183,6 +184,7 @@ def test_a_fix_that_is_named_mends_it(shop, hand):
     assert hand("planoai", "up", **SHELL)[1]["access_keys"] == {"anthropic/claude-sonnet-4-5": "sk-of-the-shell"}
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_run_and_a_table_that_is_gone(project, hand):
     hand("planoai", "up", code=7, project=project)
     project("up", "--model", "ollama/llama3.1")
@@ -213,7 +215,7 @@ def test_other_commands_get_an_address_of_this_machine_and_no_questions(shop, ha
     assert done.out.strip() == url
 
 
-@pytest.mark.parametrize("shell", ["sh", "bash", "zsh"])
+@pytest.mark.parametrize("shell", slow_but(["sh"], ["sh", "bash", "zsh"]))
 def test_a_shell_that_evaluates_env_can_log_in(shop, shell):
     import shlex
     import shutil

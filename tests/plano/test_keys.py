@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests.support.terminal import on_terminal
+from tests.support.tiers import slow_but
 
 pytestmark = pytest.mark.docker
 
@@ -49,24 +50,28 @@ class TestAtATerminal:
         on_terminal(bare, "up", keys=SHELL, answers=[("[Y/n]", "\n")])
         assert key_lines(bare) == [f"{NAME}={SECRET}"]
 
+    @pytest.mark.slow
     def test_a_key_that_is_nowhere_is_typed_in_unseen(self, bare):
         code, screen = on_terminal(bare, "up", answers=[(TYPED, "sk-typed-1\n")])
         assert (code, key_lines(bare)) == (0, [f"{NAME}=sk-typed-1"]), screen
         assert ("sk-typed-1" in screen, "[key-" in screen) == (False, False)
 
+    @pytest.mark.slow
     def test_enter_leaves_it_out(self, bare):
         before = (bare.path / ".env").read_bytes()
         code, screen = on_terminal(bare, "up", answers=[(TYPED, "\n")])
         assert (code, (bare.path / ".env").read_bytes()) == (0, before), screen
         assert "[key-not-in-env-file]" in screen
 
-    @pytest.mark.parametrize("typed", ["<your key>", "changeme", "two words", "sk-'1", "$HOME"])
+    @pytest.mark.parametrize("typed", slow_but(["changeme"], ["<your key>", "changeme", "two words", "sk-'1", "$HOME"]))
     def test_what_cannot_be_a_key_is_not_saved(self, bare, typed):
         code, screen = on_terminal(bare, "up", answers=[(TYPED, f"{typed}\n")])
         assert (code, key_lines(bare)) == (0, []), screen
         assert ("was not saved" in screen, typed in screen.replace("$HOME/", "")) == (True, False)
 
-    @pytest.mark.parametrize("options", [["--no-save-keys"], ["--yes"], ["--dry-run"], ["--json"]])
+    @pytest.mark.parametrize(
+        "options", slow_but([["--yes"]], [["--no-save-keys"], ["--yes"], ["--dry-run"], ["--json"]])
+    )
     def test_some_options_ask_nothing(self, bare, options):
         before = (bare.path / ".env").read_bytes()
         code, screen = on_terminal(bare, "up", *options, keys=SHELL)
@@ -87,7 +92,10 @@ class TestWithoutATerminal:
         assert key_lines(bare) == [f"{NAME}={SECRET}"]
         assert codes(bare("up", "--json")) == []
 
-    @pytest.mark.parametrize("variables", [{}, {NAME: ""}, {NAME: "<your key>"}, {NAME: "changeme"}, {NAME: "sk 'x'"}])
+    @pytest.mark.parametrize(
+        "variables",
+        slow_but([{NAME: ""}], [{}, {NAME: ""}, {NAME: "<your key>"}, {NAME: "changeme"}, {NAME: "sk 'x'"}]),
+    )
     def test_save_keys_never_writes_an_empty_line_or_a_placeholder(self, bare, variables):
         before = (bare.path / ".env").read_bytes()
         assert codes(bare("up", "--save-keys", "--json", **variables)) == ["key-not-in-env-file"]
@@ -117,7 +125,10 @@ class TestWithoutATerminal:
         assert (shop.path / ".env").read_bytes() == before
 
 
-@pytest.mark.parametrize("line", [f"{NAME}=", f"{NAME}=\r", f"export {NAME}=", f"{NAME}", f"{NAME}=<your key>"])
+LINES = [f"{NAME}=", f"{NAME}=\r", f"export {NAME}=", f"{NAME}", f"{NAME}=<your key>"]
+
+
+@pytest.mark.parametrize("line", slow_but(LINES[:2], LINES))
 def test_a_line_without_a_key_is_filled_and_not_doubled(bare, line):
     text = (bare.path / ".env").read_text()
     (bare.path / ".env").write_bytes(f"# first\n{line}\n{text}# last".encode())
@@ -138,6 +149,7 @@ def test_foreign_lines_survive_byte_for_byte(bare):
     assert (bare.path / ".env").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.slow
 def test_of_several_keys_each_is_treated_by_itself(project):
     models = ["anthropic/claude-sonnet-4-5", "mistral/mistral-large-latest", "groq/llama-3.3-70b-versatile"]
     project.write(".env", "MISTRAL_API_KEY=m-1\n")
@@ -164,6 +176,7 @@ def test_a_first_project_with_nothing_but_a_key_in_the_shell(project, planoai):
     assert project.env["DB_PASS"] in planoai.recorded["connection_string"]
 
 
+@pytest.mark.slow
 def test_a_key_is_in_no_output(shop):
     key = shop.env[NAME]
     for command in (

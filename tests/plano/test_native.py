@@ -36,6 +36,7 @@ def test_native_mode_end_to_end(project, hand):
     assert (project.stored(), project.env["DB_PASS"]) == (["kept"], password)
 
 
+@pytest.mark.slow
 def test_switching_the_mode_changes_where_it_listens_and_no_data(shop):
     shop.store("kept")
     before, lines = shop.status(), shop.env

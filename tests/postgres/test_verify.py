@@ -98,6 +98,7 @@ def test_what_env_says_is_what_is_tried(proved, code):
     assert failed.json["error"]["fix"] == f"`planodev -C {proved.path} up`"
 
 
+@pytest.mark.slow
 def test_a_server_that_planodev_does_not_run_is_proved_and_never_replaced(proved):
     text = (proved.path / ".env").read_text()
     for host, code in (("nowhere.invalid", "name-not-found"), ("127.1.2.3", "connection-refused")):
@@ -136,5 +137,6 @@ def test_a_config_that_would_not_store_fails_until_it_may_be_edited(project, sto
     project("verify")
 
 
+@pytest.mark.slow
 def test_nothing_configured_is_no_proof(project):
     assert project("verify", "--json", code=7).error == "env-file-incomplete"

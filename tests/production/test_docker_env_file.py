@@ -8,11 +8,12 @@ import pytest
 
 from planodev import production
 from tests.support.requirements import require
+from tests.support.tiers import slow_but
 
 pytestmark = pytest.mark.docker
 
 
-@pytest.mark.parametrize("provider", [name for name in production.names() if name != "kubernetes"])
+@pytest.mark.parametrize("provider", slow_but(["rds"], [name for name in production.names() if name != "kubernetes"]))
 def test_docker_reads_the_values_as_they_stand(project, api, provider):
     require("docker")
     project("production", provider, "--generate-password")

@@ -37,6 +37,7 @@ from tests.support.postgres_server import (
     require_path,
     with_tls,
 )
+from tests.support.tiers import slow_but
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.postgres
@@ -192,7 +193,7 @@ def own_way(tmp_path, authority):
         yield made
 
 
-@pytest.mark.parametrize("mode", ["fast", "immediate"])
+@pytest.mark.parametrize("mode", slow_but(["immediate"], ["fast", "immediate"]))
 def test_a_restart_while_it_is_idle(way, mode):
     with way.up() as (running, first):
         before = running.sockets
@@ -286,6 +287,7 @@ def test_a_node_that_goes_silent_cuts_it_off_without_these_settings(tmp_path, au
             assert not running.remembers(first)
 
 
+@pytest.mark.slow
 def test_an_authority_that_is_renewed(own_way):
     """New logins fail until PgBouncer has read the new one; then what waits is answered."""
     with own_way.up() as (running, first), new_authority() as renewed:
@@ -319,6 +321,7 @@ def test_another_password_at_the_next_login_cuts_it_off_and_the_health_check_see
         assert running.turn("still answered")["status"] == 200
 
 
+@pytest.mark.slow
 def test_session_mode_does_not_survive_a_restart(way):
     """The counter-example: if this one lived, the others would prove nothing."""
     with way.up(pool_mode="session") as (running, first):
@@ -329,6 +332,7 @@ def test_session_mode_does_not_survive_a_restart(way):
         assert running.turn("still answered")["status"] == 200
 
 
+@pytest.mark.slow
 def test_transaction_mode_without_prepared_statements_forgets_after_a_restart(way):
     """The counter-example for that setting: the connection lives, and each of its statements is another server's."""
     with way.up(max_prepared_statements=0) as (running, first):
@@ -356,6 +360,7 @@ def test_nobody_else_comes_in_by_planos_name(way, elsewhere):
         assert running.sockets == before
 
 
+@pytest.mark.slow
 def test_a_statement_that_is_running_when_the_server_dies_is_the_one_that_cuts_it_off(way):
     """The only loss that is left: what the health check is for."""
     with way.up() as (running, first):

@@ -12,6 +12,7 @@ import pytest
 
 from planodev.project import private_files
 from tests.support.on_fake import CommandLine
+from tests.support.tiers import slow_but
 
 pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="needs git")
 root_only = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
@@ -229,7 +230,7 @@ PLACES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", PLACES, ids=ascii)
+@pytest.mark.parametrize("name", slow_but(("it's", "$HOME", "-rf", "new\nline"), PLACES), ids=ascii)
 def test_a_directory_of_any_name_is_a_project_and_its_commands_can_be_pasted(at, tmp_path, name):
     place = at(repository(tmp_path / name))
     assert place("up", "--json").code == 0

@@ -14,6 +14,7 @@ from planodev.postgres.connection import decode_password
 from planodev.problems import PlanodevError
 from planodev.project import env_file, env_kinds
 from tests.support.on_fake import CommandLine
+from tests.support.tiers import first_of_each
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -41,6 +42,10 @@ def name_of(case):
     return f"{case['kind']}: {case['name']}"
 
 
+def of_each_kind(cases):
+    return first_of_each(lambda case: (case["kind"], case.get("code")), cases)
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch, capsys):
     directory = tmp_path / "shop"
@@ -63,7 +68,7 @@ def test_the_page_has_the_kinds_and_the_codes_of_the_cases():
         assert rows[kind] in {case.get("code", "–") for case in CASES if case["kind"] == kind}
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if "code" in case], ids=name_of)
+@pytest.mark.parametrize("case", of_each_kind(case for case in CASES if "code" in case), ids=name_of)
 def test_a_file_that_is_not_taken_is_named_by_every_command_and_stays(project, case):
     path, before = project.directory / ".env", content(case)
     path.write_bytes(before)
@@ -87,7 +92,7 @@ def test_a_file_that_is_not_taken_is_named_by_every_command_and_stays(project, c
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if "code" not in case], ids=name_of)
+@pytest.mark.parametrize("case", of_each_kind(case for case in CASES if "code" not in case), ids=name_of)
 def test_a_file_that_is_taken_keeps_its_lines_and_gives_the_database_its_values(project, case):
     path = project.directory / ".env"
     path.write_bytes(content(case))
@@ -112,7 +117,9 @@ def test_a_file_that_is_taken_keeps_its_lines_and_gives_the_database_its_values(
     assert path.read_bytes() == after
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.get("code") in env_kinds.LEFT_ALONE], ids=name_of)
+@pytest.mark.parametrize(
+    "case", of_each_kind(case for case in CASES if case.get("code") in env_kinds.LEFT_ALONE), ids=name_of
+)
 def test_the_fix_of_a_file_that_is_left_alone_mends_it_for_good(project, case):
     path, before = project.directory / ".env", content(case)
     path.write_bytes(before)

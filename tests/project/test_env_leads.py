@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.support.ports import free_port
+from tests.support.tiers import slow_but
 
 pytestmark = pytest.mark.docker
 
 
-@pytest.mark.parametrize("end", ["kill", "terminate"])
+@pytest.mark.parametrize("end", slow_but(["kill"], ["kill", "terminate"]))
 def test_the_same_command_again_mends_a_first_up_that_ended_half_way_and_keeps_the_port(project, api, end):
     port = str(free_port())
     running = project.start("up", "--port", port)
@@ -22,6 +23,7 @@ def test_the_same_command_again_mends_a_first_up_that_ended_half_way_and_keeps_t
     assert project.env["DB_PORT"] == port
 
 
+@pytest.mark.slow
 def test_a_server_that_runs_and_has_not_our_database_is_called_broken(project):
     project("up")
     with project.login(dbname="postgres") as session:
@@ -31,6 +33,7 @@ def test_a_server_that_runs_and_has_not_our_database_is_called_broken(project):
     assert (project.status()["state"], project.stored()) == ("running", [])
 
 
+@pytest.mark.slow
 def test_too_short_a_timeout_leaves_nothing_that_the_next_up_cannot_mend(project, api):
     late = project("up", "--timeout", "0.05", "--json", code=6)
     assert late.error == "not-ready-in-time"
@@ -38,6 +41,7 @@ def test_too_short_a_timeout_leaves_nothing_that_the_next_up_cannot_mend(project
     project("up")
 
 
+@pytest.mark.slow
 def test_data_that_was_deleted_on_purpose_is_not_said_to_be_gone(project):
     project("up")
     project("down", "--delete-data", "--yes")

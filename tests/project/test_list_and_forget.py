@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.terminal import on_terminal
 
-pytestmark = pytest.mark.each_engine
+pytestmark = pytest.mark.each_engine(slow="docker")
 
 
 def entry(project, directory):

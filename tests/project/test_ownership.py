@@ -12,6 +12,7 @@ from tests.support.requirements import require
 pytestmark = pytest.mark.docker
 
 
+@pytest.mark.slow
 def test_a_git_worktree_is_a_checkout_of_its_own(make_project, tmp_path):
     require("git")
     main = make_project("main")
@@ -25,6 +26,7 @@ def test_a_git_worktree_is_a_checkout_of_its_own(make_project, tmp_path):
     assert main.status()["volume"] != tree.status()["volume"]
 
 
+@pytest.mark.slow
 def test_a_new_checkout_at_the_old_place_neither_shares_nor_hides_the_data(make_project, tmp_path, snapshot):
     old = make_project("shop")
     old("up")
@@ -68,6 +70,7 @@ def test_a_strangers_container_and_volume_are_never_touched(project, foreign_con
         api.remove_volume("plano-postgres-taken-shop-data")
 
 
+@pytest.mark.slow
 def test_a_port_and_a_name_can_be_changed_and_the_data_stays(project):
     project("up")
     project.store("kept")

@@ -17,6 +17,7 @@ from planodev.plano import config_file, providers
 from planodev.plano.validation import Question
 from planodev.project import git
 from planodev.steps import env_file as step
+from tests.support.tiers import slow_but
 
 CONFIG = "version: v0.4.0\nlisteners: []\n"
 GIT = shutil.which("git")
@@ -279,7 +280,7 @@ STEERING = ["LD_PRELOAD", "PATH", "PYTHONPATH", "BASH_ENV", "NODE_OPTIONS", "GIT
 STEERING += ["DOCKER_HOST", "HTTPS_PROXY", "https_proxy", "HOME", "ENV", "PS4", "PERL5OPT", "BROWSER", "SSL_CERT_FILE"]
 
 
-@pytest.mark.parametrize("name", STEERING)
+@pytest.mark.parametrize("name", slow_but(("LD_PRELOAD", "https_proxy"), STEERING))
 @pytest.mark.parametrize("by", ["access_key", "connection_string"])
 def test_no_file_of_the_project_sets_a_variable_that_steers_programs(project, name, by):
     complete(project, f"{name}=/tmp/planted\nMY_LLM=kept\n")

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.support.tiers import slow_but
+
 pytestmark = pytest.mark.docker
 
 VALIDATE = """
@@ -40,7 +42,7 @@ MODELS = [
 ]
 
 
-@pytest.mark.parametrize("template", ["support-agent", "responses"])
+@pytest.mark.parametrize("template", slow_but(["responses"], ["support-agent", "responses"]))
 def test_planoai_accepts_what_is_rendered(make_project, template):
     paths = []
     for number, models in enumerate(MODELS):
@@ -102,6 +104,7 @@ def test_an_existing_configuration_is_left_byte_for_byte(project):
     assert done.json["data"]["config_file"].endswith("plano_config.yaml")
 
 
+@pytest.mark.slow
 def test_foreign_lines_of_env_stay_in_their_place(project):
     text = "# head\nexport FOO='a b'\nDB_USER=shop\n\nMULTI=\"one\ntwo\"\n  BAR = baz # why\n"
     project.write(".env", text)
@@ -133,11 +136,13 @@ class TestGit:
         repository("up")
         assert (repository.path / ".gitignore").read_text() == "dist\n.env\n"
 
+    @pytest.mark.slow
     def test_one_that_ignores_it_already_is_left_alone(self, repository):
         (repository.path / ".gitignore").write_text("*.env\n.env*\n")
         repository("up")
         assert (repository.path / ".gitignore").read_text() == "*.env\n.env*\n"
 
+    @pytest.mark.slow
     def test_a_tracked_env_is_a_loud_warning(self, repository):
         repository.write(".env", "FOO=1\n")
         self.git(repository, "add", "-f", ".env")

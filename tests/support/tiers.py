@@ -1,4 +1,7 @@
-"""Which tests `make test` runs: all but those marked `slow`, which are for `make test-all`."""
+"""Which tests `make test` runs: all but those marked `slow`, which are for `make test-all`.
+
+A broad test keeps in `make test` what one of two rules says: the values that are named, or the first row of each kind.
+"""
 
 from __future__ import annotations
 
@@ -14,5 +17,25 @@ def slow_but(kept, values):
 
     """
     values = list(values)
-    assert not set(kept) - set(values), f"not there any more: {set(kept) - set(values)}"
-    return [value if value in kept else pytest.param(value, marks=pytest.mark.slow) for value in values]
+    assert all(value in values for value in kept), f"not there any more: {[v for v in kept if v not in values]}"
+    return [value if value in kept else slow(value) for value in values]
+
+
+def first_of_each(kind, rows):
+    """Return rows to parametrize with, those marked slow that have an earlier one of their kind.
+
+    Args:
+        kind: says of a row of which kind it is.
+        rows: all of them; a tuple has a value for each name that is parametrized.
+
+    """
+    met, marked = set(), []
+    for row in rows:
+        found = kind(row)
+        marked.append(row if found not in met else slow(*row) if isinstance(row, tuple) else slow(row))
+        met.add(found)
+    return marked
+
+
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
