@@ -11,6 +11,7 @@ The variable PLANO_RECORD names the JSON file that is written when Plano would h
     mode               "native" or "docker"
     argv               the command that starts Plano: brightstaff, or `docker run`
     commands           every command that was launched, in order
+    asked              the URLs whose answer planoai takes for a Plano that runs
     environment        what Plano gets: brightstaff's environment, or what `-e` gives to the container
     connection_string  that of `state_storage` as Plano reads it in the end; null where there is none
     access_keys        {provider: key} as Plano reads them in the end
@@ -35,6 +36,7 @@ NO_PROCESS = 2**22 + 1
 VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 
 commands: list[list[str]] = []
+asked: list[str] = []
 record: dict[str, object] = {}
 
 
@@ -54,13 +56,13 @@ def main() -> None:
     native_runner._daemon_exec = launch_native
     docker_cli.subprocess = Docker()
     core.subprocess = docker_cli.subprocess
-    native_runner.health_check_endpoint = core.health_check_endpoint = lambda _endpoint: True
+    native_runner.health_check_endpoint = core.health_check_endpoint = healthy
     planoai_main.get_latest_version = lambda *_: None
     try:
         planoai_main.main(prog_name="planoai")
     finally:
         if record:
-            Path(file).write_text(json.dumps({**record, "commands": commands}, indent=2))
+            Path(file).write_text(json.dumps({**record, "commands": commands, "asked": asked}, indent=2))
 
 
 def fill_cache() -> None:
@@ -77,6 +79,12 @@ def fill_cache() -> None:
         Path(directory, version_file).write_text(version)
         for name in names:
             Path(directory, name).touch(mode=0o755)
+
+
+def healthy(url) -> bool:
+    """Stand in for `planoai.docker_cli.health_check_endpoint`."""
+    asked.append(url)
+    return True
 
 
 def launch_native(argv, environment, _log) -> int:
