@@ -1,8 +1,9 @@
 """Draw docs/terminal.svg, the README's picture of the terminal, from what the commands really print.
 
-    python docs/terminal.py [--engine docker|embedded]
+    python docs/terminal.py [--text]
 
-It works in a directory of its own, which is shown as `~/support-agent`, and removes all that it creates.
+It needs a Docker Engine, and planoai on the PATH or its Python as PLANOAI. It works in a directory of its own, which is
+shown as `~/support-agent`, and removes all that it creates. `--text` prints what would be drawn instead.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -35,28 +37,42 @@ FORMAT = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--engine", default="docker")
-    engine = parser.parse_args().engine
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--text", action="store_true", help="print the text instead")
+    as_text = parser.parse_args().text
     base = Path(tempfile.mkdtemp(prefix="planodev-picture-")).resolve()
+    try:
+        screen = recorded(base)
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+    if as_text:
+        print(screen.export_text())
+        return
+    svg = screen.export_svg(title="planodev", unique_id="terminal")
+    Path(__file__).with_name("terminal.svg").write_text(FORMAT.sub("", svg))
+
+
+def recorded(base: Path) -> Console:
+    """Return a screen on which the commands were run, in a project below a directory."""
     base.chmod(0o755)
     project = base / "support-agent"
     project.mkdir()
     os.environ |= {"XDG_STATE_HOME": f"{base}/state", "XDG_DATA_HOME": f"{base}/data", "COLUMNS": str(WIDTH)}
-    os.environ |= {"PLANODEV_ENGINE": engine, "TERM": "xterm-256color", "ANTHROPIC_API_KEY": "sk-of-the-picture"}
-    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    screen = Console(record=True, width=WIDTH, file=Path(os.devnull).open("w"))  # noqa: SIM115  until the end
-    try:
-        for command in ("planodev up --save-keys", "planodev conversations"):
-            screen.print(Text.assemble(("$ ", "bold green"), command))
-            screen.print(Text.from_ansi(shown(command, project).replace(str(base), "~")))
-            if command.startswith("planodev up"):
-                store(project)
-    finally:
-        subprocess.run(["planodev", "-C", project, "down", "--delete-data", "--yes"], check=False, capture_output=True)
-        subprocess.run(["rm", "-rf", base], check=False)
-    target = Path(__file__).with_name("terminal.svg")
-    target.write_text(FORMAT.sub("", screen.export_svg(title="planodev", unique_id="terminal")))
+    os.environ |= {"TERM": "xterm-256color", "ANTHROPIC_API_KEY": "sk-of-the-picture"}
+    planoai = [str(Path(os.environ["PLANOAI"]).parent)] if "PLANOAI" in os.environ else []
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], *planoai])
+    with Path(os.devnull).open("w") as nowhere:
+        screen = Console(record=True, width=WIDTH, file=nowhere)
+        try:
+            for command in ("planodev up --save-keys", "planodev conversations"):
+                screen.print(Text.assemble(("$ ", "bold green"), command))
+                screen.print(Text.from_ansi(shown(command, project).replace(str(base), "~")))
+                if command.startswith("planodev up"):
+                    store(project)
+        finally:
+            down = ["planodev", "-C", str(project), "down", "--delete-data", "--yes"]
+            subprocess.run(down, check=False, capture_output=True)
+    return screen
 
 
 def shown(command: str, directory: Path) -> str:

@@ -94,8 +94,8 @@ def run(context: Context, command: Sequence[str]) -> Launch:
         finally:
             seen.engine.close()
         added[gateway_start.STAMP] = gateway_start.stamp(config, {**environment, **added})
-        ask = Fix("once it runs, ", FIRST_QUESTION, " asks it\n")
-        progress.note(ask + "\n".join(tries(config)))
+        progress.note(Fix("once it runs, ", FIRST_QUESTION, " asks it"))
+        progress.note("\n".join(tries(config)))
     return Launch(tuple(command), directory, {**environment, **added})
 
 

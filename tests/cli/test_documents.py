@@ -59,6 +59,7 @@ def shell(project):
             check=False,
         )
         assert done.returncode == code, f"{line}\n{done.stdout}{done.stderr}"
+        assert "\\n" not in done.stderr, f"{line} has a line end in a line\n{done.stderr}"
         return done.stdout
 
     return run

@@ -9,6 +9,7 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ruamel.yaml import YAML
 
@@ -35,8 +36,17 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.kind == "model":
             self.forward()
         else:  # an agent answers, and nothing is stored: issue 791 of katanemo/plano, seen
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.short(200, b'{"id": "agent", "output": []}')
+            self.ask_agent(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+
+    def ask_agent(self, body):
+        agent = http.client.HTTPConnection(self.server.agent)
+        try:
+            agent.request("POST", self.path, body, {"Content-Type": "application/json"})
+            answer = agent.getresponse()
+        except OSError:
+            self.short(503, b"upstream connect error or disconnect/reset before headers")
+            return
+        self.short(answer.status, answer.read())
 
     def short(self, code, body):
         self.send_response(code)
@@ -70,13 +80,15 @@ class Handler(BaseHTTPRequestHandler):
 def main() -> None:
     # The rendered configuration of Envoy has the ports in clusters and filters; brightstaff's has them plainly.
     path = Path(os.environ["PLANO_CONFIG_PATH_RENDERED"])
-    listeners = YAML(typ="safe", pure=True).load(path)["listeners"]
-    for listener in listeners:
+    config = YAML(typ="safe", pure=True).load(path)
+    agents = {agent["id"]: urlsplit(agent["url"]).netloc for agent in config.get("agents") or []}
+    for listener in config["listeners"]:
         try:
             server = ThreadingHTTPServer(("0.0.0.0", listener["port"]), Handler)
         except OSError as error:  # Envoy's own words
             sys.exit(f"[critical] cannot bind '0.0.0.0:{listener['port']}': {os.strerror(error.errno)}")
         server.kind, server.daemon_threads = listener["type"], True
+        server.agent = next((agents[agent["id"]] for agent in listener.get("agents") or []), None)
         server.brightstaff = os.environ.get("BRIGHTSTAFF_SOCKET") or str(path.with_name("brightstaff.sock"))
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     threading.Event().wait()
