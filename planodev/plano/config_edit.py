@@ -12,7 +12,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from planodev import masking
-from planodev.plano import models
+from planodev.plano import models, yaml_of_plano
 from planodev.plano.access_keys import entries
 from planodev.postgres.connection import CONNECTION_STRING
 
@@ -179,9 +179,7 @@ def _stores(storage: Any, string: str | None) -> bool:  # noqa: ANN401
 
 
 def _load(text: str) -> dict[str, Any]:
-    from ruamel.yaml import YAML
-
-    loaded = YAML(typ="safe", pure=True).load(text.removeprefix("\ufeff"))
+    loaded = yaml_of_plano.reader().load(text.removeprefix("\ufeff"))
     if not isinstance(loaded, dict):
         raise NotEditable("it holds no mapping of keys")
     return dict(loaded)
@@ -202,13 +200,11 @@ class _Page:
     """A text and where its nodes stand; `string` is the connection string to write, None to keep the one there is."""
 
     def __init__(self, text: str, string: str | None = None) -> None:
-        from ruamel.yaml import YAML
-
         self.text = text
         self.replaced_string = string
         self.string = json.dumps(string or CONNECTION_STRING, ensure_ascii=False)
         self.flow = f"{{type: {_TYPE}, connection_string: {self.string}}}"
-        self.root: Any = YAML(typ="safe", pure=True).compose(text)
+        self.root: Any = yaml_of_plano.reader().compose(text)
         self.newline = "\r\n" if "\r\n" in text else "\n"
 
     def edited(self, changes: list[Change]) -> str:

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from planodev.plano import access_keys
+from planodev.plano import access_keys, yaml_of_plano
 from planodev.problems import BadInput, Command, Fix, Shell
 from planodev.project import env_keys, regular_file
 from planodev.project.env_kinds import is_stream
@@ -24,10 +24,16 @@ _MOST = 1_000_000  # characters and nodes, once every alias is written out
 _DEEPEST = 500  # brackets that are open at once
 _TOO_MUCH = "its aliases stand for more text than anybody can have written"
 _LIST = "a key in it is a list or a mapping"
-# Keys that a configuration of Plano has and hardly any other; source: planoai 0.4.39 `data/plano_config_schema.yaml`.
+# What planoai 0.4.39 takes, `data/plano_config_schema.yaml`.
+VERSIONS = ("v0.1", "v0.1.0", "0.1-beta", "0.2.0", "v0.3.0", "v0.4.0")
+# Keys at the top, first those that hardly any other program has.
 _OF_PLANO = (
-    *("listeners", "model_providers", "llm_providers", "agents", "prompt_targets", "prompt_guards", "state_storage"),
-    *("model_aliases", "routing_preferences", "model_metrics_sources"),
+    *("model_providers", "llm_providers", "prompt_targets", "prompt_guards", "state_storage", "model_aliases"),
+    *("routing_preferences", "model_metrics_sources"),
+)
+KEYS = frozenset(
+    {*_OF_PLANO, "version", "agents", "filters", "listeners", "endpoints", "overrides", "prompt_caching"}
+    | {"system_prompt", "ratelimits", "tracing", "mode", "routing"}
 )
 # What else is called config.yaml: a name for people, and keys of which one is enough to know it.
 _OTHER_TOOLS = {
@@ -35,6 +41,8 @@ _OTHER_TOOLS = {
     "Hugo": ("baseURL", "baseurl", "languageCode", "theme", "taxonomies"),
     "a training run": ("learning_rate", "batch_size", "epochs", "num_epochs", "optimizer", "dataset", "trainer"),
 }
+_MARKS = re.compile(r"(?m)^\ufeff|#.*$|^(?:---|\.\.\.)(?=\s|$)")  # what is no content
+_NOTHING = ("", "null", "~", "{}")
 _OWN_NAME = "plano.yaml"  # for Plano's configuration beside another program's config.yaml
 _VERSION = re.compile(r"v\d.*|0\.\d.*")  # as Plano counts; other programs say 2 or 3.8
 
@@ -71,7 +79,7 @@ class ConfigFile:
     @property
     def blank(self) -> bool:
         """Say whether it is there and holds nothing, or comments alone; `planoai init` writes such a file."""
-        return self.text is not None and not re.sub(r"(?m)^\ufeff|#.*$|^(---|\.\.\.)$", "", self.text).strip()
+        return self.text is not None and _MARKS.sub("", self.text).strip() in _NOTHING
 
     @property
     def connection_string(self) -> str | None:
@@ -131,9 +139,7 @@ class ConfigFile:
 
     @cached_property
     def _root(self) -> Any:  # noqa: ANN401  ruamel.yaml has no types
-        from ruamel.yaml import YAML
-
-        return YAML(typ="safe", pure=True).compose((self.text or "").removeprefix("\ufeff"))
+        return yaml_of_plano.reader().compose((self.text or "").removeprefix("\ufeff"))
 
     def at(self, *path: str | int) -> str:
         """Return where something stands for a message, such as " (line 3)"; "" where that is not known."""
@@ -212,7 +218,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         where = f"line {place[0] + 1}, column {place[1] + 1}: " if place else ""
         # A duplicate key is shown with its values, of which one may be a secret.
         why = where + (getattr(error, "problem", None) or str(error).splitlines()[0]).partition(" with value ")[0]
-        raise _bad(path, why, f"mend `{path}`; planodev leaves it as it is") from error
+        raise _bad(path, why, _mend(path, why, place)) from error
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         # Of ruamel.yaml's constructors: a key that is no scalar, a `!!timestamp` that is none, a number of a mile.
         whys = {TypeError: _LIST, RecursionError: "it is nested too deeply", _TooMuch: _TOO_MUCH}
@@ -234,13 +240,23 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
     return content
 
 
+def _mend(path: Path, why: str, place: tuple[int, int] | None) -> str:
+    """Return what to do about a text that is no YAML, or none that planodev takes."""
+    line = f"line {place[0] + 1} of `{path.name}`" if place else f"`{path.name}`"
+    whats = {
+        "duplicate key": f"remove one of the two; planoai would take {line}",
+        "another document": f"remove all from {line} on: planoai takes one document",
+        "'\\t'": f"write blanks in place of the tab in {line}",
+    }
+    return next((what for sign, what in whats.items() if sign in why), f"mend {line}; planodev leaves it as it is")
+
+
 class _TooMuch(ValueError):
     """Aliases stand for more than anybody can have written."""
 
 
 def _load(text: str) -> Any:  # noqa: ANN401
     """Return what a YAML text holds, once it is known that aliases do not make gigabytes of it."""
-    from ruamel.yaml import YAML
     from ruamel.yaml.constructor import SafeConstructor
 
     class Constructor(SafeConstructor):
@@ -251,7 +267,7 @@ def _load(text: str) -> Any:  # noqa: ANN401
 
     if max(accumulate((character in "[{") - (character in "]}") for character in text), default=0) > _DEEPEST:
         raise RecursionError  # which ruamel.yaml comes to as well, after ten seconds
-    yaml = YAML(typ="safe", pure=True)
+    yaml = yaml_of_plano.reader()
     yaml.Constructor = Constructor
     return yaml.load(text)
 
@@ -281,7 +297,11 @@ def _named(path: Path) -> tuple[str, ...]:
 
 def _other_tool(content: dict[str, Any]) -> str | None:
     """Return whose configuration this is, None where it may be Plano's."""
-    if not content or any(key in content for key in _OF_PLANO) or _VERSION.fullmatch(str(content.get("version"))):
+    version = str(content.get("version"))
+    if not content or any(key in content for key in _OF_PLANO) or version in VERSIONS:
+        return None
+    maybe = "listeners" in content or "agents" in content or _VERSION.fullmatch(version)
+    if maybe and all(key in KEYS for key in content):
         return None
     tools = (tool for tool, keys in _OTHER_TOOLS.items() if any(key in content for key in keys))
     return next(tools, "another program")

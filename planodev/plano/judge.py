@@ -105,7 +105,14 @@ def other_database(config: ConfigFile, target: Target, option: tuple[str, ...] =
 
 def _stored(config: ConfigFile, content: Mapping[str, Any], option: tuple[str, ...]) -> Iterator[Problem]:
     """Yield the models whose conversations Plano does not keep, as far as a client meets them."""
-    found = [model for model in models.of(content) if not model.router and model.interface]
+    named = [model for model in models.of(content) if not model.router]
+    lists = [content[key] for key in models.LISTS if key in content]
+    # Any other list, and a file that does not start, is told as what it is.
+    if not named and "listeners" in content and all(one == [] or models.of(content) for one in lists):
+        message = f"`{config.path.name}` names no model, so there is no conversation that Plano could store"
+        entry = f"{{model: {FALLBACK}, access_key: $ANTHROPIC_API_KEY, default: true}}"
+        yield Problem("no-models", message, f"add one, such as `- {entry}` under `model_providers:`")
+    found = [model for model in named if model.interface]
     default = next((model for model in found if model.default), None)
     mute = [model for model in found if not model.answers]
     if mute:
@@ -196,23 +203,37 @@ def _connection_string(
     # What the five variables hold is planodev's own business; stand-ins show what the text around them does.
     values = {**storage.STAND_INS, **(environment or {})}
     unset = [variable for variable in storage.variables(text) if not values.get(variable)]
-    for variable in unset if environment is not None else ():
-        called = storage.called(variable)
-        known = called == variable
-        what = f"names ${variable}, which is not set" if known else "has a `$` before no variable that is set"
-        message = f"the connection string in `{name}`{at} {what} where planoai starts"
-        fix = Fix(
-            "" if known else "write a `$` of the password as `%24`; or ",
-            f"put {variable if known else 'NAME'}=… into `.env` and start Plano with ",
-            Command("run", "--", "planoai", "up"),
-            ", or use the five DB_* variables",
-        )
-        yield Problem("connection-string-unset", message, fix, level="error")
     if unset:
+        if environment is not None:
+            yield _unset(config, at, unset)
+        return
+    defaults = storage.with_default(text)
+    if defaults:
+        message = f"the connection string in `{name}`{at} has {defaults[0]}, and Plano puts in none but `${{NAME}}`"
+        where = config.where("state_storage", "connection_string")
+        fix = f"write `${{{defaults[1]}}}` in its place in {where}"
+        yield Problem("connection-string-default", message, fix, level="error")
         return
     from planodev.plano import driver_url
 
     yield from driver_url.problems(storage.substitute(text, values, mode))
+
+
+def _unset(config: ConfigFile, at: str, unset: Sequence[str]) -> Problem:
+    """Return the problem of all variables of the connection string that nobody sets."""
+    known = [variable for variable in unset if storage.called(variable) == variable]
+    names = ", ".join(f"${variable}" for variable in known)
+    what = f"names {names}, which {'is' if len(known) == 1 else 'are'} not set"
+    if len(known) < len(unset):
+        what = "has a `$` before no variable that is set"
+    message = f"the connection string in `{config.path.name}`{at} {what} where planoai starts"
+    fix = Fix(
+        "" if len(known) == len(unset) else "write a `$` of the password as `%24`; or ",
+        f"put {', '.join(f'{variable}=…' for variable in known) or 'NAME=…'} into `.env` and start Plano with ",
+        Command("run", "--", "planoai", "up"),
+        f"; for this project's own database write `{CONNECTION_STRING}`",
+    )
+    return Problem("connection-string-unset", message, fix, level="error")
 
 
 @dataclass(frozen=True)

@@ -88,11 +88,12 @@ class Model:
     def chat_form(self) -> dict[str, str] | None:
         """The keys of the form in which Plano keeps its conversations; None where it has no such form.
 
-        All names of a wildcard would change with its prefix, and `chatgpt` knows no chat completions.
+        All names of a wildcard would change with its prefix, and `chatgpt` knows no chat completions. One of an unknown
+        provider has an address of its own, or does not start.
         """
-        if self.wildcard or self.interface == "chatgpt":
-            return None
         own = BY_NAME.get(self.prefix)
+        if self.wildcard or self.interface == "chatgpt" or not (self.number and (own or self.base_url)):
+            return None
         base_url = self.base_url or (own.chat_url if own else None) or ""
         if self.interface == "groq" and urlsplit(base_url).path in ("", "/"):
             base_url = base_url.rstrip("/") + "/openai/v1"  # which is where groq itself has it

@@ -95,6 +95,7 @@ OFFERED = tuple(provider for provider in PROVIDERS if provider.base_url != OWNER
 FALLBACK = "anthropic/claude-sonnet-4-6"
 
 
+_NEAR = 0.75  # by which `antropic` is like `anthropic`, and `vllm` not like `ollama`
 # What people write for a provider that Plano calls otherwise.
 _OTHER_NAMES = {"claude": "anthropic", "google": "gemini", "together": "together_ai", "azure": "azure_openai"}
 _OTHER_NAMES |= {"bedrock": "amazon_bedrock", "grok": "xai", "moonshot": "moonshotai", "kimi": "moonshotai"}
@@ -104,7 +105,7 @@ def probable_provider(name: str) -> str | None:
     """Return the provider that was probably meant by a name that is none's."""
     from difflib import get_close_matches
 
-    near = get_close_matches(name.lower(), list(BY_NAME), n=1, cutoff=0.6)
+    near = get_close_matches(name.lower(), list(BY_NAME), n=1, cutoff=_NEAR)
     return _OTHER_NAMES.get(name.lower()) or next(iter(near), None)
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from planodev.plano import models, planoai
 from planodev.plano.access_keys import entries
+from planodev.plano.config_file import VERSIONS
 from planodev.plano.planoai import MODEL_PORT, PARTS, PROMPT_PORT
 from planodev.plano.providers import BY_NAME, CHAT_INTERFACE, FALLBACK, PROVIDERS, probable_provider
 from planodev.postgres.connection import LOOPBACK
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from planodev.plano.config_file import ConfigFile, KeyPath
     from planodev.plano.models import Model
 
-VERSIONS = ("v0.1", "v0.1.0", "0.1-beta", "0.2.0", "v0.3.0", "v0.4.0")
 _AGENT_PORT = 8000
 _MODEL_LISTENER = f"{{type: model, name: model_listener, port: {MODEL_PORT}}}"
 # Names that planoai's template of Envoy's configuration has for its own clusters.
@@ -40,6 +40,7 @@ _MAPPINGS = ("endpoints", "model_aliases", "overrides", "routing", "tracing")
 _KINDS = ("model", "prompt", "agent")
 _LONGEST = 60  # characters of a value in a message
 _DURATION = re.compile(r"\d+(\.\d{1,9})?s")
+_SECONDS = (lambda value: bool(_DURATION.fullmatch(str(value))), "seconds with an `s`", "30s", "Envoy")
 
 
 def problems(config: ConfigFile, content: Mapping[str, Any], database_port: int | None) -> Iterator[Problem]:
@@ -150,10 +151,10 @@ def _values(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]
 
 def _wanted(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any], bool], str, str, str]]:
     """Yield where values may stand: the path, whether one fits, what is wanted, an example, and who wants it."""
-    duration = (lambda value: bool(_DURATION.fullmatch(str(value))), "seconds with an `s`", "30s", "Envoy")
     for path, entry, kind in listeners_of(content):
         yield (*path, "port"), _is_port, "a whole number from 1 to 65535", str(_usual_port(kind)), "Plano"
-        yield (*path, "timeout"), *duration
+        yield (*path, "timeout"), *_SECONDS
+        yield (*path, "name"), lambda value: isinstance(value, str), "a text", "my_listener", "planoai"
         yield (*path, "max_retries"), _is_count, "a whole number from 0", "3", "Envoy"
         if not entry.get("agents"):  # for those Envoy listens everywhere
             yield (*path, "address"), _is_address, "an IP address", "0.0.0.0", "Envoy"  # noqa: S104  Plano's own default
@@ -165,9 +166,20 @@ def _wanted(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any
     for key in ("agents", "filters"):
         for at, _ in enumerate(entries(content, key)):
             yield (key, at, "url"), _has_valid_port, "a URL", "http://localhost:10510", "planoai"
-    yield ("overrides", "upstream_connect_timeout"), *duration
+    yield ("overrides", "upstream_connect_timeout"), *_SECONDS
+    yield from _wanted_of_parts(content)
+    percent = ("tracing", "random_sampling")
+    yield percent, lambda value: _is_number(value) and 0 <= value <= 100, "a number from 0 to 100", "100", "Envoy"  # noqa: PLR2004
+    if _sampled(content):
+        yield _COLLECTOR, _has_port, "a URL with a port", "http://localhost:4317", "Envoy"
+    else:
+        yield _COLLECTOR, _is_collector, "http:// with a host and nothing behind it", "http://localhost:4317", "planoai"
+
+
+def _wanted_of_parts(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any], bool], str, str, str]]:
     for name in content.get("endpoints") or () if isinstance(content.get("endpoints"), dict) else ():
-        yield ("endpoints", name, "connect_timeout"), *duration
+        yield ("endpoints", name, "connect_timeout"), *_SECONDS
+        yield ("endpoints", name, "protocol"), ("http", "https").__contains__, "http or https", "http", "planoai"
         yield (
             ("endpoints", name, "endpoint"),
             _is_host,
@@ -175,12 +187,17 @@ def _wanted(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any
             "localhost:8000",
             "planoai",
         )
-    percent = ("tracing", "random_sampling")
-    yield percent, lambda value: _is_number(value) and 0 <= value <= 100, "a number from 0 to 100", "100", "Envoy"  # noqa: PLR2004
-    if _sampled(content):
-        yield _COLLECTOR, _has_port, "a URL with a port", "http://localhost:4317", "Envoy"
-    else:
-        yield _COLLECTOR, _is_collector, "http:// with a host and nothing behind it", "http://localhost:4317", "planoai"
+    for at, _ in enumerate(entries(content, "filters")):
+        yield ("filters", at, "type"), ("mcp", "http").__contains__, "mcp or http", "http", "planoai"
+    for at, _ in enumerate(entries(content, "prompt_targets")):
+        method = ("prompt_targets", at, "endpoint", "http_method")
+        yield method, ("GET", "POST").__contains__, "GET or POST", "POST", "planoai"
+    for at, _ in enumerate(entries(content, "routing_preferences")):
+        path = ("routing_preferences", at, "models")
+        yield path, lambda value: isinstance(value, (list, type(None))), "a list", f"[{FALLBACK}]", "planoai"
+        prefer = ("routing_preferences", at, "selection_policy", "prefer")
+        choices = ("cheapest", "fastest", "none")
+        yield prefer, choices.__contains__, "cheapest, fastest or none", "none", "planoai"
 
 
 _COLLECTOR = ("tracing", "opentracing_grpc_endpoint")
@@ -198,9 +215,17 @@ def _wanted_of_model(
     yield (*path, "default"), lambda value: isinstance(value, bool), "true or false", "true", "planoai"
     yield (*path, "model"), lambda value: isinstance(value, str), "a text", FALLBACK, "planoai"
     yield (*path, "access_key"), lambda value: isinstance(value, str), "a text", key, "planoai"
+    for name, example in (("base_url", "https://HOST/v1"), ("name", "my_model"), ("http_host", "HOST")):
+        yield (*path, name), lambda value: isinstance(value, str), "a text", example, "planoai"
+    yield (*path, "passthrough_auth"), lambda value: isinstance(value, bool), "true or false", "true", "planoai"
+    yield (*path, "headers"), _is_headers, "names with a text each", "{X-Name: 'value'}", "planoai"
     if provider is None:  # which need none, and may have none
         wants = f"one of {', '.join(_INTERFACES)}"
         yield (*path, "provider_interface"), lambda value: value in _INTERFACES, wants, CHAT_INTERFACE, "planoai"
+
+
+def _is_headers(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
 
 
 def _is_number(value: object) -> bool:
@@ -332,7 +357,8 @@ def _models(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]
     for model in models.of(content):
         entry = content[model.path[0]][model.path[1]]
         if not model.prefix:
-            better = f"{_family(model.name)}/{shown(model.name)}"
+            name = model.name.strip(" /")
+            better = f"{_family(name)}/{shown(name)}" if name else FALLBACK
             message = f"{_said(config, model)} has no provider before a slash, and planoai refuses it"
             fix = f"write `model: {better}` in {config.where(*model.path, 'model')}"
             yield _error("model-without-provider", message, fix)
@@ -348,16 +374,25 @@ def _models(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]
             message = f"{_said(config, model)} has no `base_url`, and {who}"
             yield _error("base-url-missing", message, f"add `base_url: {url}` to the entry in {where}")
         if own is None and (entry.get("base_url") is None or entry.get("provider_interface") is None):
-            yield _unknown(config, model)
+            yield _unknown(config, content, model)
         if model.wildcard and model.default:
             message = f"{_said(config, model)} stands for many models, and planoai takes none of these as the default"
             yield _error("wildcard-default", message, f"remove {config.where(*model.path, 'default')}")
         if model.base_url and not _is_url(model.base_url):
-            url = re.sub(r"^(?:[a-z][a-z0-9+.-]*:)?//", "", shown(model.base_url)) or "HOST/PATH"
-            scheme = "http" if url.startswith(("localhost", "127.")) else "https"
-            path = (*model.path, "base_url")
-            message = f"`base_url`{config.at(*path)} has no http:// or https:// with a host, and planoai refuses it"
-            yield _error("base-url-invalid", message, f"write `base_url: {scheme}://{url}` in {config.where(*path)}")
+            yield _bad_url(config, model)
+
+
+def _bad_url(config: ConfigFile, model: Model) -> Problem:
+    path, text = (*model.path, "base_url"), shown(model.base_url)
+    where, wanted = config.where(*path), "has no http:// or https:// with a host"
+    url = re.sub(r"^(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//", "", text) or "HOST/PATH"
+    scheme = "http" if url.startswith(("localhost", "127.")) else "https"
+    fix = f"write `base_url: {scheme}://{url}` in {where}"
+    if "$" in text:
+        wanted, fix = "names a variable, which planoai does not replace there", f"write the address itself in {where}"
+    elif not _has_valid_port(model.base_url):
+        wanted, fix = "has a port that is no number up to 65535", f"write the server's port in {where}"
+    return _error("base-url-invalid", f"`base_url`{config.at(*path)} {wanted}, and planoai refuses it", fix)
 
 
 def _said(config: ConfigFile, model: Model) -> str:
@@ -381,14 +416,16 @@ def _family(name: str) -> str:
     return next((provider for start, provider in _FAMILIES.items() if name.lower().startswith(start)), "PROVIDER")
 
 
-def _unknown(config: ConfigFile, model: Model) -> Problem:
+def _unknown(config: ConfigFile, content: Mapping[str, Any], model: Model) -> Problem:
+    entry = content[model.path[0]][model.path[1]]
     meant = probable_provider(model.prefix)
     where = config.where(*model.path, "model")
-    if meant:
+    needed = {"base_url": "http://HOST:PORT/v1", "provider_interface": CHAT_INTERFACE}
+    missing = [f"`{key}: {value}`" for key, value in needed.items() if entry.get(key) is None]
+    if meant and len(missing) == len(needed):
         fix = f"write `model: {meant}/{shown(model.number)}` in {where}"
     else:
-        lines = f"`base_url: http://HOST:PORT/v1` and `provider_interface: {CHAT_INTERFACE}`"
-        fix = f"for a server that speaks OpenAI's chat completions add {lines} to the entry in {where}"
+        fix = f"for a server that speaks OpenAI's chat completions add {' and '.join(missing)} to the entry in {where}"
     needs = f"{_said(config, model)} needs a `base_url` and a `provider_interface`"
     message = f"Plano knows no provider `{shown(model.prefix)}`: {needs}"
     return _error("provider-unknown", message, fix)

@@ -46,8 +46,9 @@ def names_ours(text: str) -> bool:
 
 # What documents and habit leave where a user, a host, a port or a database belongs.
 _LEFT = re.compile(
-    r"\[(?![0-9A-Fa-f:.]+\])[^\]]*\]|<[^>]*>"
-    r"|@(?:host(?:name)?|[\w-]*your[-_.][^:/?]*|(?:[^:/?@]*\.)?example\.(?:com|org|net))(?=[:/?]|$)",
+    r"\[(?![0-9A-Fa-f:.]+\])[^\]]*\]|<[^>]*>|(?<!\$)\{[^{}]*\}|(?<=[:/@])%[sd](?=[:/@?]|$)"
+    r"|@(?:host(?:name)?|(?-i:(?:[A-Z]+_)*(?:HOST|HOSTNAME|SERVER|ADDRESS|IP)(?:_[A-Z]+)*)|[\w-]*your[-_.][^:/?]*|(?:[^:/?@]*\.)?example\.(?:com|org|net)"
+    r"|\.{2,}|…|x{2,}(?:\.x+)*)(?=[:/?]|$)",
     re.IGNORECASE,
 )
 
@@ -130,6 +131,12 @@ def connection_to(target: driver_url.Target) -> Connection:
 def variables(text: str) -> list[str]:
     """Return the variables that a connection string names, each once."""
     return list(dict.fromkeys(braced or bare for braced, bare in _VARIABLE.findall(text)))
+
+
+def with_default(text: str) -> tuple[str, str] | None:
+    """Return the first `${NAME:-x}` or its like, which Plano leaves as it is, and its NAME."""
+    found = re.search(r"\$\{([A-Za-z_][A-Za-z0-9_]*)[^A-Za-z0-9_}][^}]*\}", text)
+    return (f"`${{{found[1]}…}}`", found[1]) if found else None
 
 
 def called(variable: str) -> str:

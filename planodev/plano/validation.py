@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planodev import executables
+from planodev.plano.config_file import KEYS
 from planodev.plano.rules import closest, shown
 from planodev.problems import Command, Fix, Problem
 from planodev.project import notes
@@ -48,11 +49,7 @@ _INTERPRETER = re.compile(rb"(?:^#! ?|exec[ '\"]+)(/[^\n\"']*?python[0-9.]*)(?=[
 _FROM_PATH = re.compile(rb"#! ?/usr/bin/env (python[0-9.]*)\s")
 # Keys that planoai 0.4.39 takes, `data/plano_config_schema.yaml`; for where it cannot be asked.
 KNOWN: dict[tuple[str, ...], frozenset[str]] = {
-    (): frozenset(
-        {"version", "agents", "filters", "listeners", "endpoints", "model_providers", "llm_providers", "model_aliases"}
-        | {"overrides", "prompt_caching", "system_prompt", "prompt_targets", "ratelimits", "tracing", "mode", "routing"}
-        | {"state_storage", "prompt_guards", "routing_preferences", "model_metrics_sources"}
-    ),
+    (): KEYS,
     ("listeners", "*"): frozenset(
         {"name", "port", "address", "timeout", "router", "max_retries", "type", "agents", "input_filters"}
         | {"output_filters"}
@@ -61,7 +58,16 @@ KNOWN: dict[tuple[str, ...], frozenset[str]] = {
         {"name", "access_key", "model", "default", "base_url", "passthrough_auth", "http_host", "provider_interface"}
         | {"headers", "routing_preferences"}
     ),
+    ("listeners", "*", "agents", "*"): frozenset({"id", "description", "default", "input_filters"}),
     ("agents", "*"): frozenset({"id", "url"}),
+    ("filters", "*"): frozenset({"id", "url", "type", "transport", "tool"}),
+    ("prompt_targets", "*"): frozenset(
+        {"name", "description", "default", "endpoint", "parameters", "system_prompt", "auto_llm_dispatch_on_response"}
+    ),
+    ("routing_preferences", "*"): frozenset({"name", "description", "models", "selection_policy"}),
+    ("tracing",): frozenset(
+        {"exporters", "opentracing_grpc_endpoint", "random_sampling", "span_attributes", "trace_arch_internal"}
+    ),
     ("state_storage",): frozenset({"type", "connection_string"}),
 }
 

@@ -162,7 +162,11 @@ def _by_hand(seen: Seen, error: Exception) -> BadInput:
 def _filled(seen: Seen) -> Change:
     """Return an empty file with a template below the comments that it may have."""
     new = from_template(seen)
-    kept = (seen.config.text or "").rstrip()
+    lines = (seen.config.text or "").splitlines(keepends=True)
+    marks = [line for line in lines if line.startswith("---")]
+    if len(marks) > 1 or any(line.startswith("...") for line in lines):  # two documents, of which planoai takes none
+        marks = []
+    kept = "".join(line for line in lines if line in marks or re.match(r"[\ufeff \t]*(?:#|$)", line)).rstrip()
     return replace(new, verb="updated", text=f"{kept}\n{new.text}" if kept else new.text)
 
 

@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+from planodev.plano import config_file
+from planodev.problems import BadInput
 from tests.plano.test_rules import BAD, BY_PLANOAI, MENDED, STARTS, mended
 from tests.support.engine_project import OnEngine, base_directory, clean
 from tests.support.ports import free_port, free_ports
@@ -265,14 +267,28 @@ OTHERS = {
     "LiteLLM": "model_list:\n  - model_name: gpt-4o\nlitellm_settings: {drop_params: true}\n",
     "Hugo": 'baseURL: "https://example.org/"\nlanguageCode: en-us\ntitle: Mine\n',
     "a training run": "learning_rate: 0.001\nbatch_size: 32\nmodel: bert\n",
-    "another program": "services:\n  web: {image: nginx}\nversion: '3.8'\n",
+    "another program": "version: v1\nagents: [{name: bot, model: gpt-4}]\ntools: []\n",
 }
 
 
-EMPTY = ["# later\n\n  # much later\n", "", "\n", "\ufeff# a\n", "---\n# a\n"]
+EMPTY = ["# later\n\n  # much later\n", "", "{}\n", "\ufeff# a\n", "---\n# a\n", "---\n# a\n...\n"]
 
 
 class TestFilesThatAreNotWhatTheySeem:
+    @pytest.mark.parametrize(
+        ("more", "fix"),
+        [
+            ("\tx: 1\n", "blanks in place of the tab in line"),
+            ("version: v0.4.0\n", "remove one of the two"),
+            ("---\nx: 1\n", "one document"),
+        ],
+    )
+    def test_what_is_no_yaml_says_what_to_do_about_its_line(self, tmp_path, more, fix):
+        (tmp_path / "config.yaml").write_text(OK + more)
+        with pytest.raises(BadInput) as error:
+            _ = config_file.load(tmp_path / "config.yaml").content
+        assert fix in str(error.value.fix)
+
     @pytest.mark.parametrize("text", slow_but(EMPTY[:1], EMPTY))
     def test_an_empty_one_is_filled_below_its_comments(self, fresh, text):
         fresh.write("config.yaml", text)
@@ -285,7 +301,8 @@ class TestFilesThatAreNotWhatTheySeem:
         assert everything(fresh) == before
         fresh("up", "--yes", "--save-keys")
         after = (fresh.path / "config.yaml").read_text()
-        assert after.startswith(text.rstrip())
+        comments = re.findall(r".*#.*", text)
+        assert [line for line in after.splitlines() if line in comments] == comments
         assert "state_storage:" in after
         fresh("verify")
 

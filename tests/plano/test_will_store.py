@@ -55,6 +55,20 @@ CASES = [
     (with_string("postgresql://me:x@db.example.com:5432/d"), "connection-string-placeholder", True, "up --yes`"),
     (with_string("postgresql://user:password@host:5432/database"), "connection-string-placeholder", True, "up --yes`"),
     (with_string("postgresql://<user>:<password>@<host>/d"), "connection-string-placeholder", True, "up --yes`"),
+    *(
+        (with_string(f"postgresql://{who}@{place}/d"), "connection-string-placeholder", True, "up --yes`")
+        for who, place in (
+            *(
+                ("{user}:{password}", "{host}:{port}"),
+                ("{{user}}:x", "h:1"),
+                ("%s:%s", "%s:%s"),
+                ("u:p", "DB_HOST:5432"),
+            ),
+            *(("u:p", "...:5432"), ("u:p", "xxx.xxx.xxx.xxx:5432"), ("u:p", "HOSTNAME")),
+        )
+    ),
+    (with_string("postgresql://${DB_USER:-plano}:p@h:1/d"), "connection-string-default", True, "write `${DB_USER}`"),
+    (with_string("postgresql://u:p%ss@DBSERVER:5432/d#x"), "connection-string-fragment", False, "%23"),
     (with_string("postgresql://u:p@YOUR-HOST:5432/d"), "connection-string-placeholder", True, "up --yes`"),
     (with_string("postgresql://u:p@h:5432/d?sslmode=require"), "connection-string-sslmode-require", True, "disable"),
     (with_string("postgresql://u:p@h:5432/d?sslmode=prefer"), "connection-string-sslmode-prefer", False, "TLS"),

@@ -1,0 +1,38 @@
+"""YAML as planoai reads it: by the rules of 1.1, in which `yes` is true, `012` is ten and `0o12` is text.
+
+Source: planoai 0.4.39 reads with PyYAML's `safe_load` (`config_generator.py`, `utils.py`); PyYAML 6.0 `resolver.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+# Where PyYAML differs from YAML 1.1 itself, and reads text.
+_TEXT = re.compile(r"[yYnN]|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+")
+
+
+def reader() -> Any:  # noqa: ANN401  ruamel.yaml has no types
+    """Return a reader that says where things stand, too, which PyYAML does only for what it takes apart itself."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Resolver = _resolver()
+    return yaml
+
+
+@cache
+def _resolver() -> Any:  # noqa: ANN401
+    from ruamel.yaml.nodes import ScalarNode
+    from ruamel.yaml.resolver import VersionedResolver
+
+    class Resolver(VersionedResolver):
+        processing_version = (1, 1)  # also of a file that begins with `%YAML 1.2`
+
+        def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:  # noqa: ANN401
+            if kind is ScalarNode and implicit[0] and _TEXT.fullmatch(value):
+                return self.DEFAULT_SCALAR_TAG
+            return super().resolve(kind, value, implicit)
+
+    return Resolver
