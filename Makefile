@@ -12,8 +12,10 @@ LOCKED := -c tests/constraints.txt
 export PATH := $(abspath .cache/bin):$(PATH)
 export PLANOAI := $(abspath $(PLANOAI_VENV)/bin/python)
 export ENVOY := $(abspath $(ENVOY_VENV)/bin/envoy)
+# Hundreds of processes of planodev are faster with the bytecode that the first one leaves.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: up down test test-all test-slow test-engines test-faults test-dirty mutate check format bench wheel package lock clean
+.PHONY: up down test pytest test-all test-slow test-engines test-faults test-dirty mutate check format bench wheel package lock clean
 
 up: $(VENV)/.up
 	$(BIN)/planodev -C examples/support-agent up
@@ -22,9 +24,11 @@ down: $(VENV)/.up
 	$(BIN)/planodev -C examples/support-agent down --keep-data
 
 # Whatever would break a promise, in minutes. What is broad or slow, and what needs an Envoy or a browser, is marked `slow`.
-test: $(VENV)/.test $(PLANOAI_VENV)/.done
+test: $(VENV)/.test $(PLANOAI_VENV)/.done $(PACKAGE)/.done
 	PYTHON=$(abspath $(BIN)/python) tests/setup
-	$(MAKE) --jobs 2 --output-sync=target check wheel
+	$(MAKE) --jobs 3 pytest check wheel
+
+pytest:
 	$(PYTEST) $(WORKERS) -m "not slow" tests
 
 # For a release: every test, all ways to install it, on the oldest and the newest Python. The engines are `make test-engines`.

@@ -70,6 +70,7 @@ class TestPsql:
         shop("down", "--keep-data")
         assert "[not-running]" in shop("psql", "-c", "SELECT 1", code=6).err
 
+    @pytest.mark.slow
     def test_an_environment_file_opens_it_for_reading_alone(self, shop):
         values = {**shop.env, "DB_HOST": "127.0.0.1"}
         shop.write("prod.env", "".join(f"{name}={value}\n" for name, value in values.items()))
@@ -137,6 +138,7 @@ class TestReset:
             assert shop("reset", "--yes", "--json", code=6).error == "table-locked"
         assert shop.stored() == ["a"]
 
+    @pytest.mark.slow
     def test_it_is_for_the_project_s_own_database_alone(self, shop):
         shop.change(".env", "^DB_HOST=.*$", "DB_HOST=db.example.invalid")
         assert shop("reset", "--yes", "--json", code=4).error == "foreign-server"
@@ -189,6 +191,7 @@ class TestSnapshots:
             assert shop("snapshot", "save", "--json", "--", name, code=None).code in (0, 2)
         assert shop("snapshot", "save", "--json", "--", "../x", code=2).error == "bad-snapshot-name"
 
+    @pytest.mark.slow
     def test_what_is_no_dump_of_the_table_changes_nothing(self, shop):
         shop.store("a")
         file = shop("snapshot", "save", "--json").json["data"]["file"]

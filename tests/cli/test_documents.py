@@ -77,6 +77,7 @@ def test_every_command_of_the_skill_runs_in_its_order(shell):
     assert "1 passed" in shell("planodev up -q >/dev/null && planodev run -- python -m pytest")
 
 
+@pytest.mark.slow
 def test_what_the_skill_says_within_its_text_runs_too(shell):
     shell("planodev up")
     commands = dict.fromkeys(re.findall(r"`(planodev [^`]+)`", re.sub(r"(?ms)^```.*?^```", "", SKILL)))
@@ -129,6 +130,7 @@ def test_the_skill_has_what_skills_of_plano_have():
         assert f"\n## {title}\n" in SKILL
 
 
+@pytest.mark.slow
 def test_the_workflow_of_the_docs_runs(shell, project):
     steps = YAML(typ="safe").load(fences(CI, "yaml")[0])["jobs"]["test"]["steps"]
     ran = [step["run"] for step in steps if step.get("run", "").startswith("planodev ")]
@@ -138,6 +140,7 @@ def test_the_workflow_of_the_docs_runs(shell, project):
     assert project.status()["state"] == "stopped"
 
 
+@pytest.mark.slow
 def test_the_variables_of_later_steps_are_masked_before_they_are_written(shell, project):
     shell("planodev up")
     project.change(".env", "^DB_PASS=.*$", "DB_PASS=a%40b%25c-of-my-own")

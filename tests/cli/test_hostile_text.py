@@ -25,6 +25,7 @@ from planodev.problems import Command, Fix, Lines, PlanodevError, Problem, Shell
 from planodev.result import Outcome, Result
 from tests.support import engine_server as bad
 from tests.support.engine_server import EngineServer, whole
+from tests.support.tiers import slow_but
 
 ROOT = Path(__file__).parents[2]
 # What steers a terminal, reorders a line or forges another one, and cannot be a part of planodev's own output.
@@ -44,6 +45,9 @@ HOSTILE = {
     "backspaces": "a\b\bb",
     "delete": "a\x7fb",
 }
+SAMPLE = [
+    HOSTILE[name] for name in ("clears the screen", "a line of its own", "right to left")
+]  # through whole commands
 
 
 def plain(shown: str) -> str:
@@ -167,7 +171,7 @@ def said(capsys, *arguments):
     return plain(out + err)
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("text", slow_but(SAMPLE, HOSTILE.values()), ids=HOSTILE)
 class TestCommands:
     def test_the_name_of_a_directory(self, elsewhere, capsys, text):
         directory = elsewhere / f"{text} it's"
@@ -217,7 +221,7 @@ def test_values_that_env_prints_to_a_terminal(elsewhere, capsys, monkeypatch):
     assert "sk-a\\x1b[2Jb\\u202e" in plain(capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("text", slow_but(SAMPLE, HOSTILE.values()), ids=HOSTILE)
 @pytest.mark.parametrize(
     "what", ["GET /_ping", "GET /containers/json", "POST /volumes/create", "POST /containers/create"]
 )

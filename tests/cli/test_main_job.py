@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from tests.support.terminal import on_terminal
+from tests.support.tiers import slow_but
 
 pytestmark = pytest.mark.docker
 
@@ -77,7 +78,7 @@ def test_quiet_says_only_the_result_and_no_color_is_obeyed(project):
     assert "\033[3" not in screen
 
 
-@pytest.mark.parametrize("reader", ["head -n 1", "true", "exec 0<&-"])
+@pytest.mark.parametrize("reader", slow_but(["head -n 1"], ["head -n 1", "true", "exec 0<&-"]))
 def test_a_reader_that_goes_away_is_no_error(project, reader):
     project("up")
     line = f"{' '.join(project.command('status'))} | {reader}"
@@ -99,6 +100,7 @@ def test_settings_come_from_variables_and_the_file_and_stick(project):
     assert after["settings"]["plano"]["source"] == ".env"
 
 
+@pytest.mark.slow
 def test_native_mode_publishes_on_loopback_only_and_switching_keeps_the_data(project):
     project("up", "--plano", "native")
     assert project.env["DB_HOST"] == "127.0.0.1"
@@ -112,6 +114,7 @@ def test_native_mode_publishes_on_loopback_only_and_switching_keeps_the_data(pro
     assert (project.status()["addresses"], project.stored()) == (["127.0.0.1"], ["kept"])
 
 
+@pytest.mark.slow
 def test_eight_at_once_end_with_one_container_and_one_password(project, api):
     runs = [project.start("up", "--json") for _ in range(8)]
     ends = [(run.communicate(timeout=120), run.returncode) for run in runs]

@@ -48,7 +48,6 @@ def test_a_day_from_an_empty_directory_loses_no_conversation(project):
     assert now["data_bytes"] > 1_000_000
 
 
-@pytest.mark.each_engine
 def test_a_second_up_changes_nothing_and_says_so(project):
     project("up")
     files = {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in project.path.iterdir()}

@@ -95,6 +95,7 @@ def test_a_lock_that_is_given_back_in_time_disturbs_nobody(filled):
         later.join()
 
 
+@pytest.mark.slow
 def test_a_frozen_server_is_told_in_time_and_down_stops_it(filled):
     signal_server(filled, "SIGSTOP")
     with at_most(LIMIT):

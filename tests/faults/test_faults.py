@@ -21,8 +21,8 @@ from .matrix import MATRIX
 pytestmark = pytest.mark.docker
 
 ROWS = {row.name: row for row in MATRIX if row.test == MATRIX_TEST}
-# One of each kind for `make test`: a file, a password, a container, a conflict.
-SAMPLE = ("env_deleted", "password_changed", "container_removed", "database_changed")
+# For `make test`, one that is mended by a statement and one by another container.
+SAMPLE = ("password_changed", "container_removed")
 NUMBERS = itertools.count()
 # By PostgreSQL itself, before it gives up.
 CHANGED_BY_STARTING = ("postmaster.pid", "postmaster.opts", "pg_stat/pgstat.stat", "global/pg_control")

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.support.tiers import slow_but
+from tests.support.tiers import first_of_each, slow_but
 
 pytestmark = pytest.mark.docker
 
@@ -118,11 +118,14 @@ HEAD = "version: v0.4.0\nlisteners: [{type: model, name: m, port: 12000}]\n"
 
 @pytest.mark.parametrize(
     "storage",
-    [
-        "",
-        "state_storage:\n  type: memory\n",
-        'state_storage:\n  type: postgres\n  connection_string: ""\n',
-    ],
+    first_of_each(
+        bool,
+        [
+            "",
+            "state_storage:\n  type: memory\n",
+            'state_storage:\n  type: postgres\n  connection_string: ""\n',
+        ],
+    ),
 )
 def test_a_config_that_would_not_store_fails_until_it_may_be_edited(project, storage):
     project.write("config.yaml", HEAD + storage)

@@ -30,6 +30,7 @@ from tests.support.postgres_server import (
     require_path,
     running,
 )
+from tests.support.tiers import slow_but
 
 pytestmark = pytest.mark.postgres
 
@@ -97,7 +98,7 @@ def containers(spec):
     return [*spec.get("initContainers", []), *spec["containers"]]
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", slow_but(VERSIONS[-1:], VERSIONS))
 def test_kubernetes_own_schemas_accept_each_resource(directory, version):
     for one in every(directory):
         if "cnpg.io" not in one["apiVersion"]:
