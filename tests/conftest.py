@@ -28,6 +28,7 @@ from tests.support.engine_project import OnEngine, base_directory, clean
 from tests.support.project import KEY, Project
 from tests.support.real_planoai import Client
 from tests.support.requirements import engine_answers, planoai_python, require_engine
+from tests.support.shares import in_shares
 
 # The marker that says what a test needs, by the fixture that gives it.
 NEEDS = {
@@ -78,6 +79,8 @@ def pytest_collection_modifyitems(config, items):
         if not NOT_QUICK & {mark.name for mark in item.iter_markers()}:
             item.add_marker("quick")
     yield  # -m leaves out what was not asked for
+    if hasattr(config, "workerinput"):
+        items[:] = in_shares(items, config.workerinput["workercount"])
     # Those of tests/every_engine have an engine of their own, at another socket.
     wanted = [
         item for item in items if item.get_closest_marker("docker") and not item.get_closest_marker("every_engine")
