@@ -158,6 +158,7 @@ def test_without_a_plano_it_says_what_to_run(shop):
     assert "up --with-plano`" in refused.err
 
 
+@pytest.mark.slow
 def test_the_plano_of_another_project_is_not_asked(make_shop):
     first, second = make_shop("first"), make_shop("second")
     first.up()
@@ -168,6 +169,7 @@ def test_the_plano_of_another_project_is_not_asked(make_shop):
     assert first.stored() == []
 
 
+@pytest.mark.slow
 def test_a_dead_brightstaff_under_a_green_health_check_is_named(own):
     own.machine.kill("brightstaff")
     refused = own("ask", "Hello", code=6)

@@ -65,12 +65,14 @@ def test_a_plano_in_docker_is_judged_by_its_own_connection(make_project, plano):
     assert "[plano-port-taken]" in refused.err
 
 
+@pytest.mark.slow
 def test_a_plano_in_docker_that_was_started_by_hand_is_named_as_that(project, plano):
     project("up", "--model", "ollama/llama3.1")
     plano(project)
     until("without-variables", project)
 
 
+@pytest.mark.slow
 def test_a_container_that_is_called_plano_and_is_none_is_left_out(project, plano, foreign_container):
     project("up", "--model", "ollama/llama3.1")
     foreign_container("plano")

@@ -37,6 +37,7 @@ def test_a_plano_is_connected_until_its_database_is_restarted(shop):
     assert shop("doctor", "--json", code=None).json["data"]["checks"][-1]["state"] == "ok"
 
 
+@pytest.mark.slow
 def test_the_plano_of_another_project_is_healthy_whatever_is_started_after_it(make_shop):
     first, second = make_shop("first"), make_shop("second")
     first.up()
@@ -54,6 +55,7 @@ def test_the_plano_of_another_project_is_healthy_whatever_is_started_after_it(ma
     assert first("up", "--json").json["warnings"][0]["code"] == "plano-without-memory"
 
 
+@pytest.mark.slow
 def test_two_projects_with_a_plano_each_have_one_connection_each(make_shop, make_machine):
     shops = [make_shop("first"), make_shop("second", make_machine("other"))]
     for shop in shops:
@@ -75,6 +77,7 @@ def test_a_plano_started_by_hand_got_the_variables_as_they_stand(shop):
     assert shop.plano()["state"] == "connected"
 
 
+@pytest.mark.slow
 def test_a_plano_that_died_is_told_with_the_cause_of_its_own_log_and_without_secrets(shop):
     shop.up()
     shop.start_plano()

@@ -36,6 +36,7 @@ def test_three_commands_lead_from_nothing_to_a_conversation(shop):
     assert not shop("down", "--with-plano", "--keep-data", "--json").json["data"]["plano_stopped"]
 
 
+@pytest.mark.slow
 def test_one_without_memory_or_with_an_older_configuration_is_asked_about_and_restarted(shop):
     shop.up()
     shop("up", "--with-plano")
@@ -52,6 +53,7 @@ def test_one_without_memory_or_with_an_older_configuration_is_asked_about_and_re
     assert "plano: unchanged" in shop("up", "--with-plano").err
 
 
+@pytest.mark.slow
 def test_one_that_was_started_by_hand_or_has_died_is_started_again(shop):
     shop.up()
     shop.machine.planoai(shop, "up")
@@ -91,6 +93,7 @@ def test_a_plano_that_dies_is_reported_with_the_cause_of_its_own_log(shop):
     assert plano_of(shop("up", "--with-plano", "--json")) == "connected"
 
 
+@pytest.mark.slow
 def test_a_plano_that_is_not_ready_in_time_is_reported(shop):
     shop.up()
     program = shop.machine.home / ".plano/bin/brightstaff"
@@ -133,6 +136,7 @@ def test_the_whole_promise_is_tried_through_plano_and_nothing_is_left(shop):
     assert shop("verify", "--json").json["data"]["through_plano"] is None
 
 
+@pytest.mark.slow
 def test_a_model_that_is_not_stored_fails_the_whole_promise(shop):
     shop.up(models=("ollama/llama3.1", "openai/gpt-4o"), OPENAI_API_KEY="sk-of-openai")
     shop("up", "--with-plano", "--save-keys", OPENAI_API_KEY="sk-of-openai")
@@ -143,6 +147,7 @@ def test_a_model_that_is_not_stored_fails_the_whole_promise(shop):
     assert shop.stored() == []
 
 
+@pytest.mark.slow
 def test_where_the_role_may_not_delete_the_two_turns_are_named(shop):
     shop.up("--with-plano")
     with shop.login() as session:
@@ -158,6 +163,7 @@ def test_where_the_role_may_not_delete_the_two_turns_are_named(shop):
     assert all(number in warning["message"] for number in shop.stored())
 
 
+@pytest.mark.slow
 def test_beside_an_agent_listener_the_model_listener_is_asked(shop):
     agent = f"  - {{type: agent, name: helpers, port: {free_port()}, agents: [{{id: a, description: d}}]}}\n"
     agents = "agents:\n  - {id: a, url: http://localhost:1}\n"

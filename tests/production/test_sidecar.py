@@ -66,6 +66,7 @@ def test_it_encrypts_and_keeps_the_same_connection(beside, tls_server):
             assert session.execute("SELECT pg_backend_pid()").fetchone()[0] == pid
 
 
+@pytest.mark.slow
 def test_a_server_of_another_name_or_authority_is_not_spoken_to(project, beside):
     ini, directory, _ = beside
     with pgbouncer(directory, ini.replace("host=localhost", f"host={LOOPBACK}"), {"plano_prod": PASSWORD}):

@@ -99,7 +99,7 @@ def read_by_compose(path):
 
 
 @pytest.mark.parametrize("read", [read_by_sh, read_by_planoai, read_by_dotenv, read_by_compose])
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", slow_but(["rds"], PROVIDERS))
 def test_every_reader_reads_the_same(project, provider, read):
     for options in ((), ("--generate-password", "--host", "db.example.com")):
         project("production", provider, "--force", *options)
@@ -112,7 +112,7 @@ def test_every_reader_reads_the_same(project, provider, read):
             assert wanted["DB_USER"] == "plano_prod"
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", slow_but(["rds"], PROVIDERS))
 def test_verify_refuses_what_is_still_to_be_filled_in(project, provider):
     data = project("production", provider, "--json").json["data"]
     failed = project.verify(code=7).json["error"]
@@ -232,7 +232,7 @@ def test_an_option_that_would_do_nothing_is_refused(project, arguments, option):
 EARLIER = Path(__file__).parent / "earlier"
 
 
-@pytest.mark.parametrize("provider", ["rds", "self-hosted"])
+@pytest.mark.parametrize("provider", slow_but(["rds"], ["rds", "self-hosted"]))
 def test_a_directory_of_an_earlier_version_gets_todays_form_with_the_diff(project, provider):
     """What was filled in moves to where it belongs now; the files are as planodev wrote them before it marked them."""
     for file in (EARLIER / provider).iterdir():
@@ -402,7 +402,7 @@ def empty():
         yield server
 
 
-@pytest.mark.parametrize("provider", slow_but(("rds", "supabase"), PROVIDERS))
+@pytest.mark.parametrize("provider", slow_but(["supabase"], PROVIDERS))
 def test_the_sql_runs_twice_on_an_empty_server_and_verify_passes(project, empty, provider):
     project("production", provider)
     database = empty.database()
@@ -424,7 +424,7 @@ SELECT relname, relkind, relacl::text, relrowsecurity, pg_get_userbyid(relowner)
 FROM pg_class c WHERE relname LIKE '%conversation_states%' ORDER BY 1"""
 
 
-@pytest.mark.parametrize("provider", ["rds", "supabase"])
+@pytest.mark.parametrize("provider", slow_but(["rds"], ["rds", "supabase"]))
 def test_the_sql_takes_a_table_that_is_there_and_its_rows(project, empty, provider):
 
     project("production", provider)

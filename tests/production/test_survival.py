@@ -342,6 +342,7 @@ def test_transaction_mode_without_prepared_statements_forgets_after_a_restart(wa
         assert running.connected()
 
 
+@pytest.mark.slow
 def test_nobody_else_comes_in_by_planos_name(way, elsewhere):
     """From another address than loopback, as from the host of a container; loopback itself is Plano's."""
     import psycopg

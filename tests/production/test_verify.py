@@ -26,6 +26,7 @@ from tests.support.postgres_server import (
     prepared,
     require_path,
 )
+from tests.support.tiers import first_of_each, slow_but
 
 pytestmark = pytest.mark.postgres
 
@@ -55,7 +56,10 @@ def test_a_file_that_is_not_there(project):
     assert "production" in project.fails("env-file-missing", code=2)
 
 
-@pytest.mark.parametrize("name", ["DB_USER", "DB_PASS", "DB_HOST", "DB_PORT", "DB_NAME", "ANTHROPIC_API_KEY"])
+NAMES = ["DB_USER", "DB_PASS", "DB_HOST", "DB_PORT", "DB_NAME", "ANTHROPIC_API_KEY"]
+
+
+@pytest.mark.parametrize("name", slow_but(["DB_PASS"], NAMES))
 @pytest.mark.parametrize(
     ("value", "code"),
     [
@@ -108,13 +112,16 @@ PLACEHOLDER = "connection-string-placeholder"
 
 @pytest.mark.parametrize(
     ("storage", "code"),
-    [
-        ("", "config-without-storage"),
-        ("state_storage: {type: memory}\n", "config-without-storage"),
-        ("state_storage: {type: postgres}\n", "config-without-storage"),
-        ('state_storage: {type: postgres, connection_string: ""}\n', "config-without-storage"),
-        ("state_storage: {type: postgres, connection_string: 'postgresql://FILL-IN-user@h/d'}\n", PLACEHOLDER),
-    ],
+    first_of_each(
+        lambda row: row[1],
+        [
+            ("", "config-without-storage"),
+            ("state_storage: {type: memory}\n", "config-without-storage"),
+            ("state_storage: {type: postgres}\n", "config-without-storage"),
+            ('state_storage: {type: postgres, connection_string: ""}\n', "config-without-storage"),
+            ("state_storage: {type: postgres, connection_string: 'postgresql://FILL-IN-user@h/d'}\n", PLACEHOLDER),
+        ],
+    ),
 )
 def test_a_configuration_that_would_lose_conversations_is_refused(project, storage, code):
     project.env().write("config.yaml", CONFIG.split("state_storage")[0] + storage)
@@ -136,16 +143,19 @@ def with_parameters(project, text):
 
 @pytest.mark.parametrize(
     ("parameters", "code"),
-    [
-        ("?sslmode=require", "connection-string-sslmode-require"),
-        ("?sslmode=verify-full", "connection-string-value"),
-        ("?sslrootcert=x", "connection-string-parameter-unknown"),
-        ("?pgbouncer=true", "connection-string-parameter-unknown"),
-        ("?search_path=app", "connection-string-parameter-unknown"),
-        ("?target_session_attrs=primary", "connection-string-value"),
-        ("/", "connection-string-slash"),
-        ("#x", "connection-string-fragment"),
-    ],
+    first_of_each(
+        lambda row: row[1],
+        [
+            ("?sslmode=require", "connection-string-sslmode-require"),
+            ("?sslmode=verify-full", "connection-string-value"),
+            ("?sslrootcert=x", "connection-string-parameter-unknown"),
+            ("?pgbouncer=true", "connection-string-parameter-unknown"),
+            ("?search_path=app", "connection-string-parameter-unknown"),
+            ("?target_session_attrs=primary", "connection-string-value"),
+            ("/", "connection-string-slash"),
+            ("#x", "connection-string-fragment"),
+        ],
+    ),
 )
 def test_what_the_driver_refuses_or_misreads_is_refused(ready, parameters, code):
     project, _ = ready
@@ -240,12 +250,14 @@ def test_a_host_that_drops_packets_is_given_up_in_time(project, dropping):
     assert run.seconds < 8  # on a machine with more to do
 
 
+@pytest.mark.slow
 def test_ten_seconds_are_the_default(project, dropping):
     run = project.env(DB_HOST="10.232.0.9").verify(code=6, before=dropping)
     assert "within 10 s" in run.json["error"]["why"]
     assert 9.5 < run.seconds < 12.5
 
 
+@pytest.mark.slow
 def test_a_resolver_that_drops_packets_is_given_up_in_time(project, dropping, tmp_path):
     own = require_path(shutil.which("unshare"), "unshare")
     (tmp_path / "resolv.conf").write_text("nameserver 10.232.0.53\n")
@@ -286,6 +298,7 @@ def test_a_database_and_a_role_that_are_not_there(ready, server):
     project.env(DB_PORT=server.port, DB_NAME=database, DB_USER="nobody").fails("password-refused", code=5)
 
 
+@pytest.mark.slow
 def test_a_role_that_may_not_enter(ready, server):
     project, database = ready
     server.sql("ALTER ROLE plano_prod NOLOGIN")
@@ -312,6 +325,7 @@ def test_a_server_that_wants_encryption_is_told_from_one_that_wants_nobody(proje
 # The session and the table
 
 
+@pytest.mark.slow
 def test_a_server_that_ends_silent_sessions(ready, server):
     project, database = ready
     server.sql(f"ALTER ROLE plano_prod IN DATABASE {database} SET idle_session_timeout = '5min'")
@@ -365,7 +379,7 @@ def ini(server, mode, more=""):
 UNPREPARED = "max_prepared_statements = 0\n"
 
 
-@pytest.mark.parametrize("mode", ["transaction", "statement"])
+@pytest.mark.parametrize("mode", slow_but(["transaction"], ["transaction", "statement"]))
 def test_a_pooler_that_loses_prepared_statements_is_found_every_time(ready, server, mode):
     project, database = ready
     text = ini(server, mode, UNPREPARED)
@@ -378,7 +392,7 @@ def test_a_pooler_that_loses_prepared_statements_is_found_every_time(ready, serv
             assert session.execute("SELECT name FROM pg_prepared_statements").fetchall() == []
 
 
-@pytest.mark.parametrize("more", ["", "default_pool_size = 1\n"])
+@pytest.mark.parametrize("more", slow_but([""], ["", "default_pool_size = 1\n"]))
 def test_a_pooler_in_session_mode_passes_with_what_happens_at_a_restart(ready, server, more):
     project, database = ready
     text = ini(server, "session", more)
@@ -406,6 +420,7 @@ def test_a_pooler_in_transaction_mode_passes_and_one_that_plano_shares_is_a_warn
             assert [warning["code"] for warning in project.verify().json["warnings"]] == ["pooler-shared"]
 
 
+@pytest.mark.slow
 def test_a_pooler_on_this_machine_may_let_plano_in_without_a_password(ready, server):
     project, database = ready
     text = ini(server, "transaction").replace("auth_type = scram-sha-256", "auth_type = trust")
@@ -427,7 +442,7 @@ TABLES = {
 }
 
 
-@pytest.mark.parametrize("code", TABLES)
+@pytest.mark.parametrize("code", slow_but(("column-missing", "privilege-missing"), TABLES))
 def test_a_table_that_will_not_do_is_named(ready, server, code):
     project, database = ready
     server.sql(TABLES[code], database=database)
@@ -442,6 +457,7 @@ def test_a_table_that_will_not_do_is_named(ready, server, code):
         assert "conversation_states.sql" in said
 
 
+@pytest.mark.slow
 def test_a_schema_in_the_options_of_the_connection_string_is_looked_into(ready, server):
     project, database = ready
     server.sql(TABLES["table-off-search-path"] + "; GRANT USAGE ON SCHEMA app TO plano_prod", database=database)
@@ -480,6 +496,7 @@ def test_a_server_that_repeats_the_password_in_an_error_is_not_repeated(ready, s
     assert PASSWORD not in project("verify", "--env-file", ".env.production", code=7).err
 
 
+@pytest.mark.slow
 def test_all_proofs_at_once_do_not_disturb_each_other(ready):
     project, _ = ready
     runs = [threading.Thread(target=project.verify) for _ in range(3)]
