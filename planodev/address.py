@@ -48,7 +48,7 @@ def find(
 
     Raises:
         VerificationFailed: `.env` does not say all that is needed, and the configuration names no database.
-        BadInput: the configuration cannot be read.
+        BadInput: the configuration cannot be read, or would send away what is not for its server.
 
     """
     if not env.missing:
@@ -57,13 +57,16 @@ def find(
     foreign = storage.foreign_target(config.connection_string, None, {**env.values, **environment}, mode)
     if foreign is None:
         raise incomplete(env)
+    keys = [key.name for key in config.keys]
+    storage.refuse_to_send(config.connection_string or "", foreign, env, environment, keys)
     return Address(storage.connection_to(foreign), config.path, ours=False)
 
 
 def connection_of(credentials: Credentials, host: str, config: ConfigFile | None = None) -> Connection:
     """Return the way in that a complete `.env` names, from where `host` leads there."""
+    options, own = config.options if config else "", credentials.foreign_host is None
     user, password, database = credentials.user or "", credentials.password or "", credentials.database or ""
-    return Connection(user, password, host, credentials.port or 0, database, config.options if config else "")
+    return Connection(user, password, host, credentials.port or 0, database, options, own=own)
 
 
 def incomplete(env: EnvFile) -> VerificationFailed:

@@ -79,4 +79,4 @@ class Database:
         """Return the way in as Plano will see it, or from another place with `host`."""
         seen = self.seen
         there = host or host_of(seen.mode)
-        return Connection(seen.user, self.password, there, self.port, seen.database, seen.config.options)
+        return Connection(seen.user, self.password, there, self.port, seen.database, seen.config.options, own=True)

@@ -11,7 +11,7 @@ from planodev.deadline import Deadline
 from planodev.engines import LABEL_SCHEMA, choice
 from planodev.plano import config_file
 from planodev.postgres.connection import Connection, host_of
-from planodev.problems import BadInput, Conflict
+from planodev.problems import BadInput, Command, Conflict, Fix, Problem
 from planodev.project import credentials, env_file, env_kinds, notes, records, settings
 from planodev.project.identity import Owner, new_id
 from planodev.project.settings import Setting
@@ -178,12 +178,27 @@ class Seen(Files):
             wanted.port or 0,
             self.database,
             self.config.options,
+            own=wanted.foreign_host is None,
         )
 
     def with_env_files(self) -> Seen:
         """Return it with `.env`, and the file in its place, as they are now."""
         env, keys_env = env_files(self.context, Setting(self.env.path.name, "--dotenv"))
         return replace(self, env=env, keys_env=keys_env)
+
+    @property
+    def not_listening(self) -> Problem | None:
+        """Why nobody is to be sent the password: another one than this project's server may listen; None otherwise."""
+        have, wanted = self.observed.container, self.credentials.port
+        if have is None or have.state != "running":
+            server = self.engine.wording.server
+            why = f"the {server} `{have.name}` is {have.state}" if have else f"this project has no {server}"
+            return Problem("not-running", "Postgres is not running", Fix(Command("up")), why, level="error")
+        if have.port != wanted:
+            why = f"DB_PORT in `{self.env.path}` is {wanted}, and the server is at port {have.port}"
+            text = "what listens at DB_PORT is not this project's server"
+            return Problem("not-its-port", text, Fix(Command("up")), why, level="error")
+        return None
 
     def again(self) -> Seen:
         """Return what the engine has now; the files were not changed by others meanwhile."""

@@ -104,6 +104,8 @@ def log_in(at: Place) -> Any:  # noqa: ANN401
     """
     import psycopg
 
+    if at.ours:
+        _refuse_stranger(at)
     for connection in at.connections[:-1]:
         with suppress(psycopg.Error):
             return proof.login(connection, limits.LOGIN)
@@ -120,17 +122,22 @@ def _refuse(at: Place, connection: Connection, seen: proof.Evidence) -> NoReturn
     assert problem  # noqa: S101  a refusal has no facts
     if not at.ours:
         raise server_faults.error(problem, connection, at.file)
-    # Only now is the engine asked: a database that answers needs none.
+    raise server_faults.kind_of(problem.code).of(problem)
+
+
+def _refuse_stranger(at: Place) -> None:
+    """Ask the engine whether the project's own server listens, before anybody is sent its password.
+
+    Raises:
+        NotReady: it does not.
+
+    """
     found = look(replace(at.context, options={}))
     try:
-        have = found.observed.container
-        if have is None or have.state != "running":
-            server = found.engine.wording.server
-            why = f"the {server} `{have.name}` is {have.state}" if have else f"this project has no {server}"
-            raise NotReady("not-running", "Postgres is not running", why=why, fix=Fix(Command("up")))
+        if problem := found.not_listening:
+            raise NotReady.of(problem)
     finally:
         found.engine.close()
-    raise server_faults.kind_of(problem.code).of(problem)
 
 
 def explain(error: Any, opened: Any, at: Place) -> NoReturn:  # noqa: ANN401  psycopg is loaded late

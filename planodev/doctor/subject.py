@@ -12,7 +12,7 @@ from planodev.look import env_files, look
 from planodev.plano import config_file
 from planodev.postgres import limits, proof
 from planodev.postgres.connection import host_of
-from planodev.problems import BadInput, Command, Conflict, Fix, NoEngine, VerificationFailed
+from planodev.problems import BadInput, Conflict, VerificationFailed
 from planodev.project import credentials, settings
 from planodev.project.settings import Setting
 
@@ -109,23 +109,10 @@ class Subject:
         return self._once("evidence", self._evidence)
 
     def _evidence(self) -> proof.Evidence:
-        found = proof.run_here(self.address().connection, limits.LOGIN)
-        if found.facts is None:
-            self._look_whether_it_runs()
-        return found
-
-    def _look_whether_it_runs(self) -> None:
-        """Raise `VerificationFailed` where it does not: what answers at its port is somebody else then."""
-        with suppress(NoEngine):
-            run = self.seen()
-            have = run.observed.container
-            if (
-                not run.credentials.foreign_host
-                and not self.foreign_target()
-                and (have is None or have.state != "running")
-            ):
-                state = f"`{have.name}` is {have.state}" if have else "this project has no server"
-                raise VerificationFailed("not-running", "Postgres is not running", why=state, fix=Fix(Command("up")))
+        there = self.address().connection
+        if there.own and (problem := self.seen().not_listening):
+            raise VerificationFailed.of(problem)
+        return proof.run_here(there, limits.LOGIN)
 
     def _once(self, name: str, ask: Callable[[], T]) -> T:
         """Ask once for all threads; an error is the answer for all of them, too."""

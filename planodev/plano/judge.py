@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from planodev import masking
 from planodev.plano import catalogue, models, rules, storage
 from planodev.plano.access_keys import entries, is_placeholder
 from planodev.plano.providers import FALLBACK
@@ -99,7 +100,9 @@ def other_database(config: ConfigFile, target: Target, option: tuple[str, ...] =
         f" checks that one; to use the project's own, remove the connection_string line from `{name}`, then ",
         Command("up", *option, "--yes"),
     )
-    why = f"its connection_string is {target.masked}"
+    text = config.connection_string or ""
+    # As it is written, where what a variable has would be shown.
+    why = f"its connection_string is {masking.urls(text) if '$' in text else target.masked}"
     return Problem("other-database", f"`{name}` names a database that planodev does not run", fix, why, level="error")
 
 

@@ -9,13 +9,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from planodev.plano.providers import PROVIDERS
 from planodev.postgres.connection import CONNECTION_STRING, DOCKER_HOST_NAME, LOOPBACK, Connection
+from planodev.problems import BadInput
 from planodev.project import env_keys
+from planodev.visible import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from planodev.plano import driver_url
+    from planodev.project.env_file import EnvFile
 
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 STAND_INS = dict(zip(env_keys.ALL, ("user", "secret", "host", "1", "database"), strict=True))
@@ -118,6 +122,57 @@ def foreign_target(
     except driver_url.Refused:
         return None
     return None if ours and same_place(target, driver_url.parse(ours.url)) else target
+
+
+def refuse_to_send(
+    text: str, target: driver_url.Target, env: EnvFile, shell: Mapping[str, str], keys: Collection[str]
+) -> None:
+    """Refuse to hand what this shell has, or what `.env` has for others, to a server that a configuration names.
+
+    A cloned repository has a configuration too. A server whose name the shell says itself, as in `${DATABASE_URL}`, may
+    be sent what the shell says, and any may be sent a value that stands in `.env` under a name of its own.
+
+    Args:
+        text: the connection string as the configuration writes it.
+        target: where it leads.
+        env: the project's `.env`.
+        shell: the environment.
+        keys: the variables by which the configuration gets its providers' keys.
+
+    Raises:
+        BadInput: names the variables.
+
+    """
+    names = set(variables(text))
+    given = {name for name in env.written if name not in env.references}
+    told = {name: shell[name] for name in names if shell.get(name)}
+    told = {name: value for name, value in told.items() if name not in given or value != env.values.get(name)}
+    known = {host for value in told.values() for host in (value, *_hosts(value))}
+    leaked = names & env.from_shell
+    if not all(host in known for host, _ in target.hosts):
+        leaked |= {*told}
+    leaked |= names & {*keys, *(key for provider in PROVIDERS for key in provider.keys)}
+    if env.project_id:
+        leaked |= names & {env_keys.PASSWORD}
+    named = [f"`{visible(host)}`" for host, _ in target.hosts if host in text]  # others have a value in them
+    if leaked:
+        raise BadInput(
+            "foreign-variables",
+            f"{', '.join(sorted(leaked))} would be sent to {' or '.join(named) or 'another server'}",
+            why="the configuration names that server, and it is not this project's: what the shell, the project's own "
+            "database or a provider of models has is not for it unless you say so",
+            fix=f"where that server is yours, write its values into a file, and name it: `--env-file FILE`; "
+            f"or into `{env.path}`, under names of their own",
+        )
+
+
+def _hosts(value: str) -> tuple[str, ...]:
+    from planodev.plano import driver_url
+
+    try:
+        return tuple(host for host, _ in driver_url.parse(value).hosts)
+    except driver_url.Refused:
+        return ()
 
 
 def connection_to(target: driver_url.Target) -> Connection:

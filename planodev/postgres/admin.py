@@ -13,10 +13,24 @@ if TYPE_CHECKING:
 
 # Before SQL that holds a password: a failing statement would be logged with it.
 QUIET = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'; SET standard_conforming_strings = on;\n"
+# A database's owner may set a search path for everybody there, and have functions, operators and views of his own in
+# it, named as those of the system. What a superuser runs finds the system's alone. Source: PostgreSQL 16, section
+# 5.9.6, and `guc.h`: what a client asks for at its start goes before what a database or a role was given.
+SYSTEM_ALONE = "-c search_path=pg_catalog,pg_temp -c role=none -c standard_conforming_strings=on"
 
 
 class AdminFailed(Exception):
     """SQL over the server's own way in failed; the text is the server's."""
+
+
+def run_as_superuser(engine: Engine, server: Container, sql: str, *, superuser: str, database: str) -> str:
+    """Run SQL as the server's own superuser, who sees nothing but the system's catalogue where no schema is named.
+
+    Raises:
+        AdminFailed: see `run`.
+
+    """
+    return run(engine, server, sql, user=superuser, database=database, options=SYSTEM_ALONE)
 
 
 def run(  # noqa: PLR0913  whom to ask as whom, what, and when
@@ -28,6 +42,7 @@ def run(  # noqa: PLR0913  whom to ask as whom, what, and when
     database: str,
     ready: bool = False,
     go: Callable[[], bool] | None = None,
+    options: str = "",
 ) -> str:
     """Run SQL, for as long as the engine may still be waited for; returns the rows.
 
@@ -39,6 +54,7 @@ def run(  # noqa: PLR0913  whom to ask as whom, what, and when
         database: where.
         ready: leave first the mark that the data has been ready.
         go: see `Engine.psql`.
+        options: of the session.
 
     Raises:
         AdminFailed: with the server's message, or that it has given no answer.
@@ -46,6 +62,7 @@ def run(  # noqa: PLR0913  whom to ask as whom, what, and when
     """
     seconds = limits.within(engine.limit)
     variables = {"PGUSER": user, "PGDATABASE": database, "LC_ALL": "C", **limits.variables(seconds)}
+    variables["PGOPTIONS"] = f"{variables['PGOPTIONS']} {options}".strip()
     done = engine.psql(server, sql, variables, seconds=seconds, ready=ready, go=go)
     if done.code:
         raise AdminFailed(done.err.strip())

@@ -48,6 +48,7 @@ class Connection:
         port: TCP port.
         database: database name, raw.
         options: what the server is told for the session, such as `-c search_path=app`.
+        own: whether planodev runs that server, which is entered by SCRAM or not at all.
 
     """
 
@@ -57,6 +58,7 @@ class Connection:
     port: int
     database: str
     options: str = ""
+    own: bool = False
 
     @property
     def url(self) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from planodev import trace
 from planodev.background import NotDone, within
 from planodev.engines import Container, Engine, Probe
-from planodev.postgres import limits, state_table
+from planodev.postgres import limits, scram, state_table
 from planodev.postgres.connection import DOCKER_HOST_NAME
 from planodev.problems import Command, Fix, Problem
 
@@ -81,6 +81,7 @@ def psql_environment(connection: Connection, timeout: float) -> dict[str, str]:
         "PGOPTIONS": connection.options,
         "PGCLIENTENCODING": "UTF8",
         "LC_ALL": "C",
+        **(scram.VARIABLES if connection.own else {}),
     }
 
 
@@ -250,8 +251,11 @@ def login(connection: Connection, timeout: float, **others: str) -> Any:  # noqa
         "gssencmode": "disable",
         "connect_timeout": max(2, round(timeout)),
         "application_name": "planodev",
+        "client_encoding": "UTF8",  # as Plano's driver asks for, whatever the database was given
         "passfile": f"{os.devnull}/none",  # there is none, and libpq says nothing of it
     }
+    if connection.own:
+        parameters |= scram.parameters()
     session = psycopg.connect(**{**parameters, **others})
     if trace.write:
         trace.told(f"logged in as {connection.user} at {connection.host}:{connection.port}")
@@ -310,6 +314,7 @@ _LOGIN_FAILURES = (
         "name-not-found",
     ),
     (r"starting up|shutting down|in recovery mode|not yet accepting", "not-ready"),
+    (r"requirement .* failed: server (?:did not complete authentication|requested a cleartext)", "not-scram"),
     (
         r"(?:password|SASL) authentication failed|SCRAM|no password supplied|authentication method .* failed",
         "password-refused",
@@ -327,6 +332,10 @@ _LOGIN_FAILURES = (
 )
 
 
+# libpq, of a server that keeps a password's MD5 hash and no verifier; `up` gives it one.
+_HASHED = "server requested a hashed password"
+
+
 def _no_login(evidence: Evidence, connection: Connection, up: Fix) -> Problem:
     text = evidence.error or "no answer"
     code = next((code for pattern, code in _LOGIN_FAILURES if re.search(pattern, text)), "login-failed")
@@ -336,7 +345,12 @@ def _no_login(evidence: Evidence, connection: Connection, up: Fix) -> Problem:
     why = {
         "name-not-found": f"the name `{connection.host}` does not resolve{where}",
         "not-ready": f"the server at {at} is starting up or shutting down",
-        "password-refused": f"the server at {at} refuses the password of `{user}`",
+        "not-scram": f"the server at {at} does not ask by SCRAM, so the password was not sent: a `host` line of its "
+        "pg_hba.conf has another method, such as `trust` or `password`",
+        "password-refused": f"the server at {at} has an MD5 hash of the password of `{user}`, which was not sent: that "
+        "can be looked up, and planodev logs in by SCRAM alone"
+        if _HASHED in text
+        else f"the server at {at} refuses the password of `{user}`",
         "pg-hba": f"the server at {at} has no pg_hba.conf entry for `{user}` without TLS",
         "pooler-rejects": f"the PgBouncer at {at} lets nobody in from here by the database name `{database}`",
         "database-missing": f"the server at {at} has no database `{database}`",
@@ -347,6 +361,9 @@ def _no_login(evidence: Evidence, connection: Connection, up: Fix) -> Problem:
         "unreachable": f"{at} does not answer",
         "not-postgres": f"what listens at {at} does not speak PostgreSQL's protocol, or closes at once",
     }.get(code, text)
+    if code == "not-scram":
+        in_file = "write `scram-sha-256` there, in the data that "
+        up = Fix(in_file, Command("status"), " names; then ", Command("down"), " and ", Command("up"), " restart it")
     return Problem(code, f"login failed for `{user}` on database `{database}`", up, why, level="error")
 
 

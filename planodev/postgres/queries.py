@@ -12,16 +12,23 @@ if TYPE_CHECKING:
     from planodev.postgres.state_table import Count
 
 _DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname NOT IN ('postgres', 'template1');"
+# The table in the schema that is looked into first, by its whole name. Rows of a table are read, never those of a view,
+# which would run what somebody has defined.
+_TABLE = f"""\
+SELECT c.oid::regclass::text AS named FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relname = '{state_table.NAME}' AND c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_'
+ORDER BY n.nspname <> 'public', n.nspname LIMIT 1"""
+# For `psql`: sets `named`, "" where there is none, and `there`.
+NAME_TABLE = f"SELECT coalesce(min(named), '') AS named, count(*) > 0 AS there FROM ({_TABLE}) AS one \\gset\n"
 # Two lines: the number of stored turns, and of tables that are not Plano's.
 _HELD = f"""\
-{state_table.HAS_ROWS} AS there \\gset
-\\if :there
-{state_table.COUNT};
+{NAME_TABLE}\\if :there
+{state_table.count(":named", ":'named'")};
 \\else
 SELECT 0;
 \\endif
-SELECT count(*) FROM pg_tables
-WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND tablename <> '{state_table.NAME}';
+SELECT count(*) - :'there'::boolean::int FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT c.relispartition;
 """
 
 
@@ -52,9 +59,10 @@ def held(engine: Engine, server: Container, superuser: str) -> dict[str, Held]:
         AdminFailed: the server can't be asked, or a table is locked.
 
     """
-    names = admin.run(engine, server, _DATABASES, user=superuser, database="postgres").split("\n")
+    names = admin.run_as_superuser(engine, server, _DATABASES, superuser=superuser, database="postgres").split("\n")
     found = {}
     for name in filter(None, names):
-        turns, _, others = admin.run(engine, server, _HELD, user=superuser, database=name).partition("\n")
+        said = admin.run_as_superuser(engine, server, _HELD, superuser=superuser, database=name)
+        turns, _, others = said.partition("\n")
         found[name] = Held(state_table.read_count(turns), int(others))
     return found

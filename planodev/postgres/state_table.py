@@ -74,6 +74,7 @@ SELECT json_build_object(
   'server_version', current_setting('server_version'),
   'server_version_num', current_setting('server_version_num')::int,
   'user', current_user,
+  'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
   'database', current_database(),
   'search_path', current_setting('search_path'),
   'read_only', current_setting('transaction_read_only')::bool,
@@ -106,16 +107,23 @@ SELECT json_build_object(
 MOST_COUNTED = 100_000
 # By how many rows a page has had at the last analysis, or has among the first rows, and the pages of now.
 _PAGES = "pg_relation_size(c.oid) / current_setting('block_size')::numeric"
-_FIRST = f"""\
-SELECT count(*)::numeric / count(DISTINCT (ctid::text::point)[0]) FROM (SELECT ctid FROM {NAME} LIMIT 1000) AS part"""
-COUNT = f"""\
+
+
+def count(table: str, literal: str) -> str:
+    """Return the SQL that counts, or estimates, the rows of a table: its name as SQL, and the same as a constant."""
+    first = f"""\
+SELECT count(*)::numeric / count(DISTINCT (ctid::text::point)[0]) FROM (SELECT ctid FROM {table} LIMIT 1000) AS part"""
+    return f"""\
 SELECT CASE WHEN known.rows > {MOST_COUNTED} THEN '~' || known.rows ELSE (
   SELECT CASE WHEN rows <= {MOST_COUNTED} THEN rows::text
-    ELSE '~' || greatest(rows, round((({_FIRST}) * known.pages)::numeric)) END
-  FROM (SELECT count(*) AS rows FROM (SELECT FROM {NAME} LIMIT {MOST_COUNTED + 1}) AS part) AS counted) END
+    ELSE '~' || greatest(rows, round((({first}) * known.pages)::numeric)) END
+  FROM (SELECT count(*) AS rows FROM (SELECT FROM {table} LIMIT {MOST_COUNTED + 1}) AS part) AS counted) END
 FROM (SELECT {_PAGES} AS pages,
     CASE WHEN c.relpages > 0 THEN round((c.reltuples / c.relpages * {_PAGES})::numeric) ELSE 0 END AS rows
-  FROM pg_class c WHERE c.oid = to_regclass('{NAME}')) AS known"""
+  FROM pg_class c WHERE c.oid = to_regclass({literal})) AS known"""
+
+
+COUNT = count(NAME, f"'{NAME}'")
 
 IS_THERE = f"SELECT to_regclass('{NAME}') IS NOT NULL"
 # Whether there are rows that can be counted, and without waiting.

@@ -94,7 +94,7 @@ class EnvFile:
 
     @property
     def from_shell(self) -> set[str]:
-        """Return the keys that refer to variables of other names in the shell."""
+        """Return the keys that refer to variables of the shell, be it by another line."""
         return self._resolved.from_shell
 
     @cached_property

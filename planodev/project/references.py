@@ -226,5 +226,5 @@ class Resolution:
             self.errors[key] = Unresolved("what it refers to is a reference itself", keeper=keeper_of(found))
         else:
             self.values[key] = found
-            if any(name in self.shell for name in asked - {key}):
+            if any(name in self.shell or name in self.from_shell for name in asked):
                 self.from_shell.add(key)

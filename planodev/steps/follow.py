@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planodev.engines import hint
-from planodev.postgres import admin, state_table
+from planodev.postgres import admin, scram, state_table
 from planodev.postgres.admin import QUIET, AdminFailed
 from planodev.postgres.queries import held
 from planodev.postgres.sql import identifier, literal
@@ -31,13 +31,14 @@ def follow(database: Database, problem: Problem) -> None:
 
     """
     seen = database.seen
-    role, name, password = identifier(seen.user), identifier(seen.database), literal(database.password)
+    role, name, password = identifier(seen.user), identifier(seen.database), literal(scram.verifier(database.password))
     make_role = f"SELECT {literal(f'CREATE ROLE {role}')} WHERE to_regrole({literal(role)}) IS NULL \\gexec\n"
     grants = f"""\
 GRANT CONNECT ON DATABASE {name} TO {role};
 GRANT USAGE, CREATE ON SCHEMA public TO {role};
-SELECT {literal(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {state_table.NAME} TO {role}")}
-WHERE to_regclass('{state_table.NAME}') IS NOT NULL \\gexec
+SELECT format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %I', c.oid::regclass, {literal(seen.user)})
+FROM pg_class c WHERE c.relname = '{state_table.NAME}' AND c.relkind IN ('r', 'p')
+AND c.relnamespace::regnamespace::text !~ '^pg_' \\gexec
 """
     try:
         for note in differences(seen, database.server, problem):
@@ -102,4 +103,4 @@ def differences(seen: Seen, server: Container, problem: Problem) -> list[str]:
 
 
 def _admin(seen: Seen, server: Container, sql: str, database: str = "postgres") -> str:
-    return admin.run(seen.engine, server, sql, user=seen.superuser, database=database)
+    return admin.run_as_superuser(seen.engine, server, sql, superuser=seen.superuser, database=database)

@@ -53,7 +53,7 @@ def log_in(database: Database) -> Database:
             followed = True
             continue
         if problem.code not in _WAIT:
-            fix = Fix(Command("logs"), " shows the server's view")
+            fix = problem.fix if problem.code == "not-scram" else Fix(Command("logs"), " shows the server's view")
             raise CredentialsRefused(problem.code, f"no login as {seen.user}", why=problem.why, fix=fix)
         now = time.monotonic()
         if now > deadline:
@@ -91,6 +91,7 @@ def attempt(database: Database) -> Problem | None:
 # Said by the entrypoint of docker-library/postgres, and of the images made from it, at the end of a first start, and at
 # the beginning of every other one.
 _MADE, _MADE_BEFORE = "PostgreSQL init process complete", "Skipping initialization"
+_TABLE = f"SELECT EXISTS (SELECT FROM pg_class WHERE relname = '{state_table.NAME}');"
 _FIRST_LINES = 5000  # of a log: scripts of an image may say much
 
 
@@ -109,7 +110,7 @@ def _refuse_half_made(database: Database) -> None:
     if _MADE in log or _MADE_BEFORE not in log:
         return
     with suppress(AdminFailed):  # planodev's own last step: all before it was done
-        if admin.run(engine, server, state_table.IS_THERE, user=seen.superuser, database=seen.database) == "t":
+        if admin.run_as_superuser(engine, server, _TABLE, superuser=seen.superuser, database=seen.database) == "t":
             return
     before = log.partition(_MADE_BEFORE)[0].strip()
     raise NotReady(
@@ -134,7 +135,7 @@ def wait_inside(seen: Seen) -> None:
     assert server  # noqa: S101  it was started
     while True:
         try:
-            admin.run(seen.engine, server, "SELECT 1;", user=seen.superuser, database="postgres")
+            admin.run_as_superuser(seen.engine, server, "SELECT 1;", superuser=seen.superuser, database="postgres")
         except AdminFailed:
             _refuse_stopped(seen, server)
             if seen.deadline.left() <= GRACE:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from planodev import address
 from planodev.plano import environment, judge, storage
-from planodev.postgres import proof
+from planodev.postgres import admin, proof
+from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK
-from planodev.problems import Command, Fix, VerificationFailed
+from planodev.postgres.sql import identifier
+from planodev.problems import Command, Fix, Problem, VerificationFailed
 from planodev.project.identity import CONFIG_NAMES
 from planodev.result import Outcome
 from planodev.steps import config
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from planodev.database import Database
     from planodev.look import Seen
     from planodev.postgres.connection import Connection
-    from planodev.problems import Problem
 
 # How a proof fails where a container does not get to the port at all.
 _OUT_OF_REACH = ("connection-refused", "unreachable", "name-not-found")
@@ -36,6 +37,8 @@ def verify(database: Database) -> Database:
     seen, connection = database.seen, database.connection()
     seen.progress.begin(TITLE)
     evidence = database.proved or _evidence(database)
+    if _demote(database, evidence):
+        evidence = _evidence(replace(database, prepared=None))
     problem = proof.judge(evidence, connection)
     if problem:
         raise VerificationFailed.of(_explained(seen, problem))
@@ -43,6 +46,27 @@ def verify(database: Database) -> Database:
     place = "from this machine" if seen.mode == "native" else "from Plano's network"
     seen.progress.done(Outcome("verified", "storage", f"wrote and read a test conversation {place}"))
     return replace(database, proved=evidence)
+
+
+def _demote(database: Database, evidence: proof.Evidence) -> bool:
+    """Take a superuser's rights from Plano's role, where the server has a superuser of its own; returns whether it had.
+
+    Without a container round it, the server's superuser may run programs as whoever runs the server.
+    """
+    seen = database.seen
+    if seen.engine.traits.containers or seen.user == seen.superuser or not (evidence.facts or {}).get("superuser"):
+        return False
+    sql = f"ALTER ROLE {identifier(seen.user)} NOSUPERUSER;"
+    try:
+        admin.run_as_superuser(seen.engine, database.server, sql, superuser=seen.superuser, database="postgres")
+    except AdminFailed as error:
+        fix = Fix(Command("logs"), " shows the server's view")
+        raise VerificationFailed(
+            "role-not-demoted", f"`{seen.user}` is a superuser", why=str(error), fix=fix
+        ) from error
+    text = f"the role `{seen.user}` was a superuser of the embedded server, and is none any more"
+    seen.progress.notice(Problem("role-demoted", text))
+    return True
 
 
 def _evidence(database: Database) -> proof.Evidence:
@@ -129,6 +153,8 @@ def verify_project(seen: Seen) -> Verified:
         seen.config.connection_string, connection, plano_environment(seen, connection), seen.mode
     )
     if foreign:
+        text, keys = seen.config.connection_string or "", [key.name for key in seen.config.keys]
+        storage.refuse_to_send(text, foreign, seen.env, seen.environment, keys)
         return _elsewhere(seen, storage.connection_to(foreign), connection)
     database = running(seen)
     proved = verify(database).proved
@@ -145,11 +171,10 @@ def running(seen: Seen) -> Database:
     """
     from planodev.database import Database
 
+    if problem := seen.not_listening:
+        raise VerificationFailed.of(problem)
     have = seen.observed.container
-    if have is None or have.state != "running":
-        server = seen.engine.wording.server
-        state = f"the {server} `{have.name}` is {have.state}" if have else f"this project has no {server}"
-        raise VerificationFailed("not-running", "Postgres is not running", why=state, fix=Fix(Command("up")))
+    assert have  # noqa: S101  else it would not listen
     return Database(seen, have, seen.credentials.port or 0, seen.credentials.password or "", "kept")
 
 

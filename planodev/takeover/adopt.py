@@ -112,9 +112,11 @@ def take_over(seen: Seen) -> tuple[Seen, str]:
     )
     from planodev.engines.docker import adopt
 
-    size, kept = adopt.take_over(seen.engine, foreign, server, settings.STOP_LIMIT)
+    size, kept, tightened = adopt.take_over(seen.engine, foreign, server, settings.STOP_LIMIT)
     detail = f"{size / 1e6:.1f} MB copied; the old container is kept, stopped, as `{kept}`"
     seen.progress.done(Outcome("adopted", foreign.name, detail))
+    if tightened:
+        seen.progress.note("the old pg_hba.conf let everybody in without a password; the copy asks for it, by SCRAM")
     seen.deadline.restart()
     options = {**seen.context.options, "adopt": None}
     return look(replace(seen.context, options=options), seen.engine, deadline=seen.deadline), kept

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SILENCE = 60.0  # seconds in which the old server may send no row
 _COLUMNS = "response_id, input_items, created_at, model, provider, updated_at"
-_OUT = f"COPY (SELECT {_COLUMNS} FROM {state_table.NAME}) TO STDOUT"
+_OUT = f"COPY (SELECT {_COLUMNS} FROM {{}}) TO STDOUT"
 _IN = f"COPY incoming ({_COLUMNS}) FROM STDIN"
 _MERGE = f"""\
 INSERT INTO {state_table.NAME} ({_COLUMNS}) SELECT {_COLUMNS} FROM incoming
@@ -42,20 +42,20 @@ _ARRIVED = f"""\
 SELECT count(*) FROM incoming i JOIN {state_table.NAME} t USING (response_id)
 WHERE (t.input_items, t.created_at, t.model, t.provider) = (i.input_items, i.created_at, i.model, i.provider)"""
 _DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname <> 'template1';"
-# Whether a database has rows; then, a line each, whatever else a user has put there: relations, functions, further
-# columns of the table; not what extensions own.
+# Whether a database has rows, and what its table is called; then, a line each, whatever else a user has put there:
+# relations, functions, further columns of the table; not what extensions own.
 _CONTENTS = f"""\
-{state_table.HAS_ROWS} AS there \\gset
-\\if :there
-SELECT EXISTS (SELECT FROM {state_table.NAME});
+{queries.NAME_TABLE}\\if :there
+SELECT EXISTS (SELECT FROM :named);
 \\else
 SELECT false;
 \\endif
-WITH ours AS (SELECT oid FROM pg_class WHERE oid = to_regclass('{state_table.NAME}') AND relkind IN ('r', 'p')),
+\\echo :named
+WITH ours AS (SELECT oid FROM pg_class WHERE oid = to_regclass(:'named')),
 found AS (SELECT c.oid, c.relnamespace AS space, c.oid::regclass::text AS name FROM pg_class c
 WHERE c.relkind IN ('r', 'p', 'm', 'f', 'v', 'S') AND c.oid IS DISTINCT FROM (SELECT oid FROM ours)
 UNION ALL SELECT p.oid, p.pronamespace, p.oid::regprocedure::text FROM pg_proc p)
-SELECT name FROM found JOIN pg_namespace n ON n.oid = space
+SELECT regexp_replace(name, '^public[.]', '') FROM found JOIN pg_namespace n ON n.oid = space
 WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = found.oid AND d.deptype IN ('e', 'i', 'a'))
 UNION ALL SELECT 'column ' || quote_ident(a.attname) || ' of {state_table.NAME}' FROM pg_attribute a
@@ -246,7 +246,7 @@ def _contents(old: Seen) -> tuple[tuple[str, ...], tuple[str, ...]]:
         for name in _ask(old, _DATABASES, "postgres"):
             rows, *more = _ask(old, _CONTENTS, name)
             databases += [name] if rows == "t" else []
-            others += more
+            others += more[1:]  # after the table's name, which is empty where there is none
     except AdminFailed as error:
         raise _failed(old, error) from error
     return tuple(databases), tuple(others)
@@ -254,7 +254,8 @@ def _contents(old: Seen) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _ask(old: Seen, sql: str, database: str) -> list[str]:
     assert old.observed.container  # noqa: S101  it was started
-    return admin.run(old.engine, old.observed.container, sql, user=old.superuser, database=database).splitlines()
+    server = old.observed.container
+    return admin.run_as_superuser(old.engine, server, sql, superuser=old.superuser, database=database).splitlines()
 
 
 def _copy(old: Seen, new: Database, name: str) -> int:
@@ -262,9 +263,9 @@ def _copy(old: Seen, new: Database, name: str) -> int:
     seen, count = new.seen, 0
     if name != seen.database:
         create = follow.make_database(name, seen.user)
-        admin.run(seen.engine, new.server, create, user=seen.superuser, database="postgres")
+        admin.run_as_superuser(seen.engine, new.server, create, superuser=seen.superuser, database="postgres")
         admin.run(seen.engine, new.server, table.GUARDED, user=seen.user, database=name)
-    connection = Connection(seen.user, new.password, LOOPBACK, new.port, name)
+    connection = Connection(seen.user, new.password, LOOPBACK, new.port, name, own=True)
     with closing(proof.login(connection, proof.PATIENCE)) as session:
         session.execute(f"CREATE TEMP TABLE incoming (LIKE {state_table.NAME}) ON COMMIT DROP")
         with session.cursor().copy(_IN) as rows:
@@ -290,11 +291,14 @@ def _rows(old: Seen, name: str) -> Iterator[bytes]:
     assert server  # noqa: S101  it was started
     reading, writing = os.pipe()
     variables = {"PGUSER": old.superuser, "PGDATABASE": name, "PGCLIENTENCODING": "UTF8", "PGAPPNAME": "planodev"}
+    # Moments in the one form that every server reads alike, whatever this database was told.
+    variables["PGOPTIONS"] = f"{admin.SYSTEM_ALONE} -c datestyle=ISO -c timezone=UTC"
+    table_name = _ask(old, _CONTENTS, name)[1]
     with os.fdopen(reading, "rb", buffering=0) as source, tempfile.TemporaryFile() as errors:
 
         def write() -> int:
             with os.fdopen(writing, "wb") as target:
-                command = ["psql", "-Xq", "-v", "VERBOSITY=terse", "-c", _OUT]
+                command = ["psql", "-Xq", "-v", "VERBOSITY=terse", "-c", _OUT.format(table_name)]
                 return old.engine.program(server, command, variables).run(Streams(None, target, errors))
 
         ended = begin(write)

@@ -184,7 +184,7 @@ def test_every_connection_needs_the_password_and_there_is_no_socket(project):
         assert session.execute("SHOW listen_addresses").fetchone() == ("127.0.0.1",)
         roles = dict(session.execute("SELECT rolname, rolsuper FROM pg_roles WHERE rolcanlogin").fetchall())
     # What Plano enters as can run no program of this machine.
-    assert roles == {"plano": False, "planodev+admin": True}
+    assert roles == {"plano": False, "planodev+admin": True, "planodev+member": False}
 
 
 def test_after_a_restart_of_the_machine_it_is_stopped_and_found_again(project):

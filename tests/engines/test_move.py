@@ -80,6 +80,7 @@ def test_every_column_arrives_as_it_was(project):
             [json.dumps([{"text": "a\u2028b \\ \" ' \n \t é 日本"}])],
         )
         before = session.execute("SELECT *, input_items::text FROM conversation_states").fetchall()
+        session.execute("ALTER DATABASE plano SET datestyle = 'SQL, DMY'")  # else 3 February is 2 March
     project("up", "--engine", "docker", "--yes")
     with project.login() as session:
         assert session.execute("SELECT *, input_items::text FROM conversation_states").fetchall() == before

@@ -224,7 +224,7 @@ def test_an_answer_up_to_the_end_may_end_with_a_reset(engine, client):
 
 
 def test_an_archive_ends_at_its_end_mark():
-    archive = archives.packed("secret", "password")
+    archive = archives.packed({"secret": "password"})
     assert len(archive) == 512 + 512 + 1024
     assert not any(archive[-1024:])
     with tarfile.open(fileobj=io.BytesIO(archive)) as read:

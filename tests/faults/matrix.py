@@ -12,6 +12,7 @@ from .matrix_conflict import CONFLICTS
 from .matrix_drift import DRIFT
 from .matrix_files import FILES
 from .matrix_images import IMAGES
+from .matrix_strangers import PASSWORDS
 
 MENDED = "completed by the next `up`; every committed row is there; `.env` is the old or the new one, whole"
 
@@ -329,6 +330,7 @@ GROUPS = {
     "Conflicts, and what is broken": CONFLICTS + MACHINE,
     "Images, and copied labels": IMAGES,
     "Private files": FILES,
+    "Passwords and privileges": PASSWORDS,
     "At the same time": AT_ONCE,
     "Interrupted by the user": INTERRUPTED,
     "Repositories and texts of strangers": STRANGERS,

@@ -32,6 +32,7 @@ from planodev.engines import (
 from planodev.engines.docker.wording import WORDING
 from planodev.postgres import limits, queries, state_table, table
 from planodev.project.identity import original_still_there, ownership
+from tests.support.scram import matches
 
 COLUMNS = {name: {"type": types[0], "not_null": False, "has_default": False, "generated": False}
            for name, types in state_table._TYPES.items()}  # fmt: skip
@@ -50,7 +51,8 @@ class FakePostgres:
 
     def refusal(self, env):
         user, database = env["PGUSER"], env["PGDATABASE"]
-        if user not in self.roles or self.roles[user] != env.get("PGPASSWORD", self.roles[user]):
+        given = env.get("PGPASSWORD")
+        if user not in self.roles or not (given is None or matches(self.roles[user], given)):
             return f'FATAL:  password authentication failed for user "{user}"'
         return None if database in self.databases else f'FATAL:  database "{database}" does not exist'
 

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 ADOPTS = LABEL + "adopts"
 _IMAGE = "planodev-adopts"
 _LINKS = 3  # the exit code of a copy that would not be whole
+# A line of pg_hba.conf that asks nobody over the network for a password, or asks for it in clear text.
+_OPEN = "^([[:space:]]*host.*[[:space:]])(trust|password)([[:space:]]*(#.*)?)$"
+_TIGHTENED = "pg_hba.conf"
 # The mark comes last: without it the copy counts as never made, and is made again.
 _COPY = f"""\
 set -e
@@ -43,6 +46,10 @@ rm -f "/planodev/$NESTED/postmaster.pid"
 for part in PG_VERSION global/pg_control pg_wal; do
     [ -s "/planodev/$NESTED/$part" ] || {{ echo "there is no \\`$PGDATA/$part\\`"; exit {_LINKS}; }}
 done
+if grep -Eq "$OPEN" "/planodev/$NESTED/pg_hba.conf"; then
+    sed -i -E "s/$OPEN/\\1scram-sha-256\\3/" "/planodev/$NESTED/pg_hba.conf"
+    echo {_TIGHTENED}
+fi
 sync
 touch /planodev/{READY_MARK}
 sync /planodev/{READY_MARK}
@@ -127,13 +134,14 @@ def find(engine: Engine, name: str) -> Foreign | None:
     )
 
 
-def take_over(engine: Engine, foreign: Foreign, server: Server, timeout: float) -> tuple[int, str]:
+def take_over(engine: Engine, foreign: Foreign, server: Server, timeout: float) -> tuple[int, str, bool]:
     """Stop the container, copy its data into the server's volume, and put the container aside.
 
     Whatever ends this in the middle, it can be done again: the old data is only ever read.
 
     Returns:
-        The size of the copy in bytes, and the name that the old container has now.
+        The size of the copy in bytes, the name that the old container has now, and whether the copy asks for passwords
+        where the old one did not.
 
     Raises:
         Conflict: the data could not be copied.
@@ -161,7 +169,8 @@ def take_over(engine: Engine, foreign: Foreign, server: Server, timeout: float) 
         )
     aside = f"{foreign.name}-before-planodev-{foreign.id[:6]}"
     api.rename(foreign.id, aside)
-    return int(said.splitlines()[-1]) * 1024, aside
+    *before, size = said.splitlines()
+    return int(size) * 1024, aside, _TIGHTENED in before
 
 
 def _copy(api: Api, foreign: Foreign, server: Server) -> tuple[int, str]:
@@ -178,7 +187,7 @@ def _copy(api: Api, foreign: Foreign, server: Server) -> tuple[int, str]:
             "User": "0",
             "Entrypoint": ["sh", "-c", _COPY],
             "Cmd": [],
-            "Env": [f"PGDATA={foreign.data}", f"NESTED={below}"],
+            "Env": [f"PGDATA={foreign.data}", f"NESTED={below}", f"OPEN={_OPEN}"],
             "Labels": {PROBE_LABEL: "adopt"},
             "HostConfig": {
                 "NetworkMode": "none",

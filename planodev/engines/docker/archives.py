@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from planodev.engines.docker.client import NOT_FOUND, Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from planodev.engines.docker.client import Api
 
 _NO_ARCHIVE = 500  # the status under which an answer that can't be read is an error of the engine
@@ -30,16 +32,17 @@ def read(api: Api, container: str, path: str) -> str | None:
         raise Refused(_NO_ARCHIVE, f"what came for `{path}` is no tar archive: {error}") from error
 
 
-def packed(name: str, content: str, uid: int = 0) -> bytes:
-    """Return an archive with one file that only its owner, a number, may read.
+def packed(files: Mapping[str, str], uid: int = 0) -> bytes:
+    """Return an archive with files, by name, that only their owner, a number, may read.
 
     It ends at its end mark, two blocks of zeros. Docker 26 and 28 read up to there, answer, and close where they can't
     drain what follows; `tarfile` pads an archive to 10 kB behind the mark.
     """
-    member = tarfile.TarInfo(name)
-    member.size, member.mode, member.uid = len(content.encode()), 0o400, uid
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        archive.addfile(member, io.BytesIO(content.encode()))
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode, member.uid = len(content.encode()), 0o400, uid
+            archive.addfile(member, io.BytesIO(content.encode()))
         end = buffer.tell()
     return buffer.getvalue()[: end + 2 * tarfile.BLOCKSIZE]

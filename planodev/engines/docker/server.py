@@ -9,11 +9,14 @@ from planodev.engines import Container, NameTaken, PortTaken, Server, ports
 from planodev.engines.docker import archives, place, podman, storage
 from planodev.engines.docker.client import CONFLICT, Refused
 from planodev.engines.docker.labels import INSIDE_PORT, is_of, labels_of
+from planodev.postgres import scram
 
 if TYPE_CHECKING:
     from planodev.engines.docker.client import Api
 
-PASSWORD_FILE = "/etc/planodev-password"  # noqa: S105  a path, not a secret
+# Paths, not secrets. The image gets what stands for the password, so that no log of a first start can have it.
+_PLACE, _PASSWORD, _VERIFIER = "/etc", "planodev-password", "planodev-verifier"
+PASSWORD_FILE = f"{_PLACE}/{_PASSWORD}"
 
 
 def create(api: Api, server: Server, *, on_podman: bool) -> None:
@@ -38,8 +41,8 @@ def create(api: Api, server: Server, *, on_podman: bool) -> None:
         raise
     try:
         # A file instead of a variable: the password stays out of what `docker inspect` shows.
-        packed = archives.packed(PASSWORD_FILE.rsplit("/", 1)[1], server.password, uid)
-        api.put_files(container, "/etc", packed)
+        files = {_PASSWORD: server.password, _VERIFIER: scram.verifier(server.password)}
+        api.put_files(container, _PLACE, archives.packed(files, uid))
         start(api, Container.planned(container, server), on_podman=on_podman)
     except Exception:
         # One that is in the way of nobody: it may lack its password. Where the engine is gone it stays, as
@@ -60,7 +63,7 @@ def _config(server: Server, labels: dict[str, str], there: place.Place) -> dict[
         "Env": [
             f"POSTGRES_USER={server.superuser}",
             f"POSTGRES_DB={server.database}",
-            f"POSTGRES_PASSWORD_FILE={PASSWORD_FILE}",
+            f"POSTGRES_PASSWORD_FILE={_PLACE}/{_VERIFIER}",
             f"PGDATA={there.data}",
         ],
         "ExposedPorts": {inside: {}},

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 from planodev import executables, trace
 from planodev.background import begin
-from planodev.engines.embedded import directories, process, programs
+from planodev.engines.embedded import directories, members, process, programs
 from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Runner
 from planodev.engines.embedded.process import options, surroundings
+from planodev.postgres import scram
 from planodev.problems import BadInput, Command, Fix, NotReady
 from planodev.project import private_files
 
@@ -109,7 +110,7 @@ def init(program: Program, directory: DataDirectory, runner: Runner, password: s
 
     """
     directory.write("pgpass", f"*:*:*:{SUPERUSER}:{password}\n")
-    directory.write("initdb-password", f"{password}\n")
+    directory.write("initdb-password", f"{scram.verifier(password)}\n")
     command = [program.path("initdb"), f"--pgdata={directory.data}", f"--username={SUPERUSER}", "--no-sync"]
     command += [f"--pwfile={directory.path / 'initdb-password'}", "--auth=scram-sha-256"]
     # The C locale is in every system: one that a machine does not have, or loses, cannot stop the server.
@@ -136,7 +137,7 @@ def make_database(program: Program, directory: DataDirectory, runner: Runner, se
     the disk (`-F`), no more than initdb does.
 
     Raises:
-        NotReady: with the program's own words; a statement is in no log, for the sake of the password.
+        NotReady: with the program's own words.
 
     """
     command = [program.path("postgres"), "--single", "-F", "-j", "-D", str(directory.data), *options(server.port)]
@@ -144,7 +145,7 @@ def make_database(program: Program, directory: DataDirectory, runner: Runner, se
     done = subprocess.run(
         command,
         **surroundings(runner) | {"stdin": None},  # type: ignore[call-overload]
-        input=_first(server).encode(),
+        input=_first(directory, server).encode(),
         capture_output=True,
         check=False,
     )
@@ -153,15 +154,16 @@ def make_database(program: Program, directory: DataDirectory, runner: Runner, se
         raise NotReady(
             "database-not-made",
             f"the role `{server.superuser}` and its database could not be made",
-            why=(said or f"exit code {done.returncode}").replace(server.password, "***"),
+            why=said or f"exit code {done.returncode}",
             fix=Fix(Command("up"), " tries again"),
         )
 
 
-def _first(server: Server) -> str:
+def _first(directory: DataDirectory, server: Server) -> str:
     """Return the SQL; in that mode a statement ends with an empty line."""
-    password = server.password.replace("'", "''")
+    password = scram.verifier(server.password)
     role = f"CREATE ROLE \"{server.superuser}\" LOGIN PASSWORD '{password}';\n\n"
+    role += members.first(directory, server.superuser)
     if server.database == "postgres":
         return f'{role}ALTER DATABASE postgres OWNER TO "{server.superuser}";\n\n'
     return f'{role}CREATE DATABASE "{server.database}" OWNER "{server.superuser}" STRATEGY file_copy;\n\n'

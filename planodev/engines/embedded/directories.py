@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # A role's name that `.env` cannot have, so the server's own superuser is nobody's DB_USER.
 SUPERUSER = "planodev+admin"
+# Nor is that of the role which planodev enters as to act in Plano's: it may do what that may, and nothing else.
+MEMBER = "planodev+member"
 OF_ROOT = Path("/var/lib/planodev")
 
 
@@ -83,7 +85,7 @@ class DataDirectory:
 
     @property
     def pgpass(self) -> Path:
-        """The superuser's password, in the form that libpq reads."""
+        """The passwords of planodev's own two roles, in the form that libpq reads."""
         return self.path / "pgpass"
 
     def major(self) -> str | None:

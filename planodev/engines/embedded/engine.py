@@ -29,8 +29,9 @@ from planodev.engines import (
     Volume,
     Wording,
 )
-from planodev.engines.embedded import describe, directories, process, programs
+from planodev.engines.embedded import describe, directories, members, process, programs
 from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Labels
+from planodev.postgres import scram
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import NoEngine
 from planodev.project import regular_file
@@ -267,13 +268,16 @@ class EmbeddedEngine:
         running = process.postmaster(directory)
         port = (running.port if running else container.port) or 0
         connection = {"PGHOST": LOOPBACK, "PGPORT": str(port), "PGSSLMODE": "disable", "PGGSSENCMODE": "disable"}
+        connection |= scram.VARIABLES
         own = {} if "PGPASSWORD" in variables else process.own_way_in(directory, port, variables)
         words, added = [self._program.path(command[0]), *command[1:]], {**variables, **connection, **own}
 
         def run(streams: Streams) -> int:
             source: Any = streams.source or subprocess.DEVNULL
             files: dict[str, Any] = {"stdin": source, "stdout": streams.target, "stderr": streams.errors}
-            return subprocess.run(words, env={**os.environ, **added}, check=False, **files).returncode
+            # Variables of libpq in this shell, such as PGHOSTADDR, would lead elsewhere.
+            kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+            return subprocess.run(words, env={**kept, **added}, check=False, **files).returncode
 
         return Program(run, words, added)
 
@@ -296,11 +300,23 @@ class EmbeddedEngine:
             if ready and not self._mark_ready(directory):
                 return Output(1, "", "the data could not be made durable")
             if "PGHOST" not in env:
-                running = process.postmaster(directory)
-                if running is None:
-                    return Output(1, "", "the server does not run")
-                env = process.own_way_in(directory, running.port, env)
+                return self._by_own_way(directory, script, env, seconds)
         return process.psql(self._program, script, env, seconds)
+
+    def _by_own_way(self, directory: DataDirectory, script: str, env: Mapping[str, str], seconds: float) -> Output:
+        """Run a script as one of planodev's own roles; the one that may act in Plano's is made where it is missing."""
+        running = process.postmaster(directory)
+        if running is None:
+            return Output(1, "", "the server does not run")
+        own = process.own_way_in(directory, running.port, env)
+        done = process.psql(self._program, script, own, seconds)
+        if done.code != process.NO_LOGIN or own["PGUSER"] != directories.MEMBER:
+            return done
+        # Of a database that an older planodev made, or in another role than before.
+        grant = members.grant(directory, env["PGUSER"])
+        first = process.own_way_in(directory, running.port, {"PGDATABASE": "postgres"})
+        made = process.psql(self._program, grant, first, seconds)
+        return done if made.code else process.psql(self._program, script, own, seconds)
 
     def _mark_ready(self, directory: DataDirectory) -> bool:
         """Leave the mark that the data has been ready, once it is durable; False where it could not be made so."""

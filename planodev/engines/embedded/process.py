@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from planodev import trace
 from planodev.engines import Output, PortTaken
-from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Runner
-from planodev.postgres import limits
+from planodev.engines.embedded.directories import MEMBER, SUPERUSER, DataDirectory, Runner
+from planodev.postgres import limits, scram
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, Conflict, Fix, NotReady
 from planodev.project import private_files, regular_file
@@ -29,6 +29,14 @@ if TYPE_CHECKING:
     from planodev.engines.embedded.programs import Program
 
 _POLL = 0.005  # seconds
+# What a superuser's session begins with, so that nothing which a database's owner has set for it (`ALTER DATABASE … SET
+# role`) or put in the place of a table acts with a superuser's rights. Source: PostgreSQL 16, `guc.h` (what a client
+# asks for goes before what a database was given), and the notes to 16.4 on `restrict_nonsystem_relation_kind`.
+_AS_SUPERUSER = (
+    f"-c search_path=pg_catalog,pg_temp -c session_authorization={SUPERUSER} -c role=none "
+    "-c restrict_nonsystem_relation_kind=view,foreign-table"
+)
+NO_LOGIN = 2  # the exit code of a `psql` that got no session
 _ENDED = 124  # the exit code of a `psql` whose time was over, as timeout(1) has it
 _LONGEST_LOG = 4_000_000  # bytes; a longer one is put aside at the next start
 # Lines of postmaster.pid. Source: PostgreSQL 16, src/include/utils/pidfile.h.
@@ -248,14 +256,18 @@ def end_everything(directory: DataDirectory) -> None:
 
 
 def own_way_in(directory: DataDirectory, port: int, env: Mapping[str, str]) -> dict[str, str]:
-    """Return libpq's variables with the way in that asks for no password: as the superuser, in the role PGUSER."""
+    """Return libpq's variables with the way in that asks for no password: as the superuser, or in the role PGUSER.
+
+    Whatever a role has defined may undo `SET ROLE`. So it is a role without any rights of its own that takes it.
+    """
     role = env.get("PGUSER", SUPERUSER)
-    options = [env.get("PGOPTIONS", ""), "" if role == SUPERUSER else f"-c role={role}"]
+    options = [env.get("PGOPTIONS", ""), _AS_SUPERUSER if role == SUPERUSER else f"-c role={role}"]
     return {
         **env,
+        **scram.VARIABLES,
         "PGHOST": LOOPBACK,
         "PGPORT": str(port),
-        "PGUSER": SUPERUSER,
+        "PGUSER": SUPERUSER if role == SUPERUSER else MEMBER,
         "PGPASSFILE": str(directory.pgpass),
         "PGOPTIONS": " ".join(filter(None, options)),
         "PGSSLMODE": "disable",
