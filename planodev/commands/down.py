@@ -87,7 +87,7 @@ def _held(seen: Seen) -> tuple[int | None, str]:
         found = within(COUNT, lambda: queries.held(seen.engine, have, seen.superuser)).values()
     except Exception as error:  # noqa: BLE001  see above
         why = "Postgres does not answer" if isinstance(error, NotDone) else "Postgres cannot be asked"
-        return None, counted(None, why=why)
+        return None, counted(None, why=str(error) if isinstance(error, queries.Locked) else why)
     count, others = sum(one.turns.rows for one in found), sum(one.others for one in found)
     turns = counted(count, estimated=any(one.turns.estimated for one in found))
     return count, turns + (f" and {number(others, 'other table')}" if others else "")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev.postgres import admin, proof, state_table
 from planodev.postgres.admin import AdminFailed
@@ -20,16 +21,29 @@ WHERE c.relname = '{state_table.NAME}' AND c.relkind IN ('r', 'p') AND n.nspname
 ORDER BY n.nspname <> 'public', n.nspname LIMIT 1"""
 # For `psql`: sets `named`, "" where there is none, and `there`.
 NAME_TABLE = f"SELECT coalesce(min(named), '') AS named, count(*) > 0 AS there FROM ({_TABLE}) AS one \\gset\n"
-# Two lines: the number of stored turns, and of tables that are not Plano's.
+# Two lines: the number of stored turns, or who locks the table, and the number of tables that are not Plano's.
 _HELD = f"""\
-{NAME_TABLE}\\if :there
+{NAME_TABLE}SELECT count(*) = 0 AS free, coalesce(min(holder::text), '') AS holder
+FROM ({state_table.who_locks(":'named'")}) AS one \\gset
+\\if :free
+\\if :there
 {state_table.count(":named", ":'named'")};
 \\else
 SELECT 0;
 \\endif
+\\else
+SELECT :'holder';
+\\endif
 SELECT count(*) - :'there'::boolean::int FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT c.relispartition;
 """
+
+
+class Locked(AdminFailed):
+    """Another session keeps a table from being counted; the text names it."""
+
+    def __init__(self, holder: dict[str, Any]) -> None:
+        super().__init__(f"`{state_table.NAME}` is locked: {state_table.holds(holder)}")
 
 
 class Held(NamedTuple):
@@ -64,5 +78,7 @@ def held(engine: Engine, server: Container, superuser: str) -> dict[str, Held]:
     for name in filter(None, names):
         said = admin.run_as_superuser(engine, server, _HELD, superuser=superuser, database=name)
         turns, _, others = said.partition("\n")
+        if turns.startswith("{"):
+            raise Locked(json.loads(turns))
         found[name] = Held(state_table.read_count(turns), int(others))
     return found

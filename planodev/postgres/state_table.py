@@ -53,12 +53,13 @@ TABLES = ("r", "p")  # what pg_class calls a table, and one of several parts
 NEEDED_PRIVILEGES = ("SELECT", "INSERT", "UPDATE")
 
 # The other sessions that have a lock on the table, or wait for one. Plano's statements wait for the strong ones.
-_LOCKS = f"""\
+_LOCKS = """\
 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
-WHERE l.relation = to_regclass('{NAME}') AND l.locktype = 'relation' AND a.datname = current_database()
+WHERE l.relation = to_regclass({}) AND l.locktype = 'relation' AND a.datname = current_database()
 AND l.pid <> pg_backend_pid()"""
 _STRONG = "l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')"
 _LOCK = f"{_LOCKS} AND {_STRONG}"
+_NAMED = f"'{NAME}'"
 # What `locked` tells of such a session; of another role's PostgreSQL hides the query.
 _HOLDER = """\
 json_build_object('pid', a.pid, 'user', a.usename, 'application', a.application_name,
@@ -66,7 +67,13 @@ json_build_object('pid', a.pid, 'user', a.usename, 'application', a.application_
         array_to_string((regexp_split_to_array(btrim(left(a.query, 200)), '[[:space:]]+'))[1:3], ' ') END,
       'since', to_char(a.xact_start, 'YYYY-MM-DD HH24:MI:SS TZ'))"""
 # For what changes the table as a whole, and so waits for every other session: who is in the way most.
-HOLDER = f"SELECT {_HOLDER} {_LOCKS} ORDER BY l.granted DESC, {_STRONG} DESC, a.xact_start LIMIT 1"
+HOLDER = f"SELECT {_HOLDER} {_LOCKS.format(_NAMED)} ORDER BY l.granted DESC, {_STRONG} DESC, a.xact_start LIMIT 1"
+
+
+def who_locks(literal: str) -> str:
+    """Return the SQL for one row with who keeps others from reading a table: its name as a constant of SQL."""
+    return f"SELECT {_HOLDER} AS holder {_LOCK.format(literal)} ORDER BY l.granted DESC, a.xact_start LIMIT 1"
+
 
 # One row, one JSON object, in every PostgreSQL from 12 on. Catalogues only: it works whatever the table is.
 FACTS = f"""\
@@ -99,8 +106,7 @@ SELECT json_build_object(
       'privileges', (SELECT json_agg(p) FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
           WHERE has_table_privilege(c.oid, p)))
     FROM pg_class c WHERE c.oid = to_regclass('{NAME}')),
-  'lock', (SELECT {_HOLDER}
-    {_LOCK} ORDER BY l.granted DESC, a.xact_start LIMIT 1)
+  'lock', ({who_locks(_NAMED)})
 )::text"""
 
 # Up to here rows are counted, beyond it they are estimated: a million take as long as none.
@@ -123,12 +129,12 @@ FROM (SELECT {_PAGES} AS pages,
   FROM pg_class c WHERE c.oid = to_regclass({literal})) AS known"""
 
 
-COUNT = count(NAME, f"'{NAME}'")
+COUNT = count(NAME, _NAMED)
 
 IS_THERE = f"SELECT to_regclass('{NAME}') IS NOT NULL"
 # Whether there are rows that can be counted, and without waiting.
 HAS_ROWS = f"SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('{NAME}') AND relkind IN ('r', 'p'))"
-_IS_FREE = f"{HAS_ROWS} AND NOT EXISTS (SELECT {_LOCK})"
+_IS_FREE = f"{HAS_ROWS} AND NOT EXISTS ({who_locks(_NAMED)})"
 
 # For psql: the facts, and the number of stored rows where there is a table to count.
 LOOK = f"""\
@@ -191,12 +197,18 @@ def locked(lock: dict[str, Any] | None, level: Level = "error") -> Problem:
     if not lock:
         why, end = "the lock was not given in time, and its holder is gone by now", "try again"
         return Problem("table-locked", message, end, why, level)
+    end = f"end that transaction, or as a superuser: `SELECT pg_terminate_backend({lock['pid']})`"
+    if level == "warning":  # which is shown without its cause
+        message = f"`{NAME}` is locked: {holds(lock)}"
+    return Problem("table-locked", message, end, holds(lock), level)
+
+
+def holds(lock: dict[str, Any]) -> str:
+    """Return who holds a lock, of what `HOLDER` tells: its process, role, program, statement, and since when."""
     query = f", which began with `{lock['query']}`" if lock["query"] else ""
     since = f", since {lock['since']}" if lock["since"] else ""
     who = ", ".join(visible(one) for one in (lock["user"], lock["application"]) if one)
-    why = f"process {lock['pid']} of the server{f' ({who})' if who else ''} holds it{visible(query)}{since}"
-    end = f"end that transaction, or as a superuser: `SELECT pg_terminate_backend({lock['pid']})`"
-    return Problem("table-locked", message, end, why, level)
+    return f"process {lock['pid']} of the server{f' ({who})' if who else ''} holds it{visible(query)}{since}"
 
 
 def _problem(code: str, message: str, fix: Fix | str) -> Problem:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
+import struct
+import sys
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from planodev.problems import BadInput, NotReady
+from planodev import masking
+from planodev.problems import BadInput, Fix, NotReady, Shell
 from planodev.project import private_files, user_paths
+from planodev.visible import line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
 
 # Seconds between two looks at a lock that another process holds.
 POLL = 0.02
+PROGRAM = "planodev"
+_WIDE = 120  # columns of another's command
 
 
 @contextmanager
@@ -49,17 +56,55 @@ def hold(project: Project, timeout: float) -> Iterator[None]:
             fix="set XDG_STATE_HOME to a directory of yours",
         ) from error
     if held is None:
-        raise NotReady(
-            "locked",
-            "another planodev is working in this project",
-            why=f"it still holds the lock after {timeout:g} seconds",
-            fix="wait for it, then run the command again",
-        )
+        raise _locked(path, timeout)
     try:
         private_files.give(held.lockfile.fileno(), path.parent)
         yield
     finally:
         held.release()
+
+
+def _locked(path: Path, timeout: float) -> NotReady:
+    """Return the error that names who holds a lock."""
+    message, again = "another planodev is working in this project", "then run the command again"
+    late = f"the lock was not given within {timeout:g} seconds"
+    pid = _holder(path)
+    if not pid:
+        why = f"{late}; which process holds it, this system does not tell"
+        return NotReady("locked", message, why=why, fix=f"wait for it, {again}")
+    why = f"{late}: process {pid} holds it{_about(pid)}"
+    fix = Fix("wait for it, or end it: ", Shell("kill {}", pid), f"; {again}")
+    return NotReady("locked", message, why=why, fix=fix)
+
+
+def _holder(path: Path) -> int | None:
+    """Return the process that holds a lock, as the kernel says; None where it does not.
+
+    It does so on Linux, for processes that this one may see. Source: fcntl_locking(2), F_GETLK.
+    """
+    if sys.platform != "linux":
+        return None
+    import fcntl
+
+    # type, whence, start, length, process; then what 64 bits round it up to
+    asked = struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    with suppress(OSError, struct.error), path.open("rb") as file:
+        kind, _, _, _, pid = struct.unpack("hhqqi0q", fcntl.fcntl(file, fcntl.F_GETLK, asked))
+        return pid if kind != fcntl.F_UNLCK and pid > 0 else None
+    return None
+
+
+def _about(pid: int) -> str:
+    """Return what is known of a process: its command, and since when it runs."""
+    import psutil
+
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        words, since = process.cmdline(), time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(process.create_time()))
+        own = next((i for i, word in enumerate(words) if os.path.basename(word) == PROGRAM), None)  # noqa: PTH119
+        shown = shlex.join([PROGRAM, *words[own + 1 :]] if own is not None else words)
+        return f", `{line(masking.urls(shown), _WIDE)}`, which runs since {since}"
+    return ", of which nothing else can be seen"
 
 
 def discard(project: Project) -> None:

@@ -55,6 +55,12 @@ def filled(project):
     return project
 
 
+def names(text, pid):
+    """Say whether a text has who holds a lock: the process, the first words of its statement, and since when."""
+    since = f"since {time.gmtime().tm_year}-"
+    return all(word in text for word in (f"process {pid} ", "`LOCK TABLE conversation_states`", since))
+
+
 def test_a_locked_table_is_named_with_its_holder_and_keeps_down_from_nothing(filled):
     with locked(filled) as pid:
         with at_most(LIMIT):
@@ -62,14 +68,12 @@ def test_a_locked_table_is_named_with_its_holder_and_keeps_down_from_nothing(fil
         assert (status["data"]["state"], status["data"]["table"]) == ("running", "ready")
         assert status["data"]["conversations"] is None
         assert [w["code"] for w in status["warnings"]] == ["table-locked"]
+        assert names(status["warnings"][0]["message"], pid)
         for command, seconds in ((("verify",), LIMIT), (("up",), LIMIT), (("up", "--timeout", "5"), 6.5)):
             with at_most(seconds):
                 refused = filled(*command, "--json", code=7)
             assert refused.error == "table-locked", command
-            why = refused.json["error"]["why"]
-            assert f"process {pid} " in why
-            assert "`LOCK TABLE conversation_states`" in why
-            assert f"since {time.gmtime().tm_year}-" in why
+            assert names(refused.json["error"]["why"], pid), command
         with at_most(LIMIT):
             filled("doctor", code=7)
         with at_most(LIMIT):
@@ -80,9 +84,10 @@ def test_a_locked_table_is_named_with_its_holder_and_keeps_down_from_nothing(fil
 
 @pytest.mark.slow
 def test_what_is_about_to_be_deleted_is_named_also_where_it_cannot_be_counted(filled):
-    with locked(filled), at_most(LIMIT):
-        refused = filled("down", "--delete-data", "--json", code=2)
-        assert "every stored conversation turn (not counted, since Postgres" in refused.json["error"]["message"]
+    with locked(filled) as pid, at_most(LIMIT):
+        message = filled("down", "--delete-data", "--json", code=2).json["error"]["message"]
+        assert "every stored conversation turn (not counted, since `conversation_states` is locked: " in message
+        assert names(message, pid)
     assert filled.stored() == ["kept"]
 
 

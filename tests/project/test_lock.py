@@ -6,10 +6,19 @@ import os
 import subprocess
 import sys
 
+import psutil
 import pytest
 
+from planodev.problems import NotReady
 from planodev.project import identity, lock
 
+FIRST = """
+import sys, pathlib
+from planodev.project import identity, lock
+with lock.hold(identity.at(pathlib.Path(sys.argv[1])), 5):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 SECOND = """
 import sys, pathlib
 from planodev.problems import NotReady
@@ -34,3 +43,45 @@ def test_nobody_else_gets_it_while_it_is_held(tmp_path, monkeypatch, owner):
     with lock.hold(identity.at(tmp_path), 5):
         second = subprocess.run([sys.executable, "-c", SECOND, tmp_path], capture_output=True, text=True, check=True)
     assert second.stdout == "locked\n"
+
+
+@pytest.fixture
+def held(tmp_path, monkeypatch):
+    """Have another process hold the lock of a directory, and give it a command that looks like planodev's."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    command = [sys.executable, "-c", FIRST, str(tmp_path), "/opt/bin/planodev", "up", "--name", "x\x1b[31m"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        yield holder
+        holder.stdin.close()
+
+
+def refused(directory):
+    with pytest.raises(NotReady) as caught, lock.hold(identity.at(directory), 0.1):
+        pass
+    assert caught.value.problem.code == "locked"
+    return caught.value.problem
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other kernels do not tell")
+def test_who_holds_it_is_said(tmp_path, held):
+    problem = refused(tmp_path)
+    assert f"process {held.pid} holds it, `planodev up --name 'x\\x1b[31m'`, which runs since 20" in problem.why
+    assert f"`kill {held.pid}`" in str(problem.fix)
+
+
+def test_where_nobody_tells_who_holds_it_that_is_said(tmp_path, monkeypatch, held):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    problem = refused(tmp_path)
+    assert "which process holds it, this system does not tell" in problem.why
+    assert "kill" not in str(problem.fix)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other kernels do not tell")
+def test_a_holder_that_cannot_be_looked_at_is_named_by_its_number(tmp_path, monkeypatch, held):
+    def hidden(_):
+        raise psutil.AccessDenied
+
+    monkeypatch.setattr(psutil, "Process", hidden)
+    assert f"process {held.pid} holds it, of which nothing else can be seen" in refused(tmp_path).why
