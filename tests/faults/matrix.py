@@ -141,6 +141,35 @@ AT_ONCE = (
         "one gets it, the other one is refused with `port-taken`",
         "0, 4",
     ),
+    _held(
+        "project/test_lock.py::test_who_holds_it_is_said",
+        "held_by_another_planodev",
+        "another planodev works in the project for longer than `--timeout`",
+        "says which process that is, its command, and since when it runs, or that the system does not tell",
+        "6, `locked`",
+    ),
+    _held(
+        "engines/test_waits.py::test_a_locked_table_is_named_with_its_holder_and_keeps_down_from_nothing",
+        "table_locked",
+        "a session holds a lock on the table, as a migration does that was left open",
+        "`up`, `verify`, `doctor` and the warning of `status` name its process, its statement's first words, and since "
+        "when; `down` stops the server",
+        "7, `table-locked`",
+    ),
+    _held(
+        "engines/test_waits.py::test_what_is_about_to_be_deleted_is_named_also_where_it_cannot_be_counted",
+        "locked_and_deleted",
+        "the same at `down --delete-data`",
+        "what cannot be counted is called every stored turn, with who locks it; nothing is deleted without `--yes`",
+        "2, `not-confirmed`",
+    ),
+    _held(
+        "conversations/test_trouble.py::test_a_prune_that_meets_a_lock_names_who_holds_it_and_deletes_nothing_by_half",
+        "locked_and_pruned",
+        "a session holds a row that `conversations prune` would delete",
+        "`prune` names it, and deletes nothing by half",
+        "6, `table-locked`",
+    ),
 )
 
 MACHINE = (

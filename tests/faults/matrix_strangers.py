@@ -35,6 +35,20 @@ PASSWORDS = (
         test=f"{_STRANGERS}no_variable_of_the_shell_and_no_password_goes_where_a_configuration_leads",
     ),
     Fault(
+        "variable_by_the_env_file",
+        "a cloned `.env` has a line such as `MINE=${AWS_SECRET_ACCESS_KEY}`, and its configuration `${MINE}@host`",
+        "the same; where `DB_HOST` itself names a server elsewhere, `env-reference-foreign`",
+        "2, `foreign-variables`",
+        test=f"{_STRANGERS}an_env_file_that_came_along_does_not_let_variables_of_the_shell_go",
+    ),
+    Fault(
+        "key_as_password",
+        "a configuration that was pulled has the key of a provider, which `.env` holds, in an address of its own",
+        "the same",
+        "2, `foreign-variables`",
+        test=f"{_STRANGERS}a_providers_key_goes_to_no_database_and_another_value_of_the_env_file_does",
+    ),
+    Fault(
         "password_in_a_log",
         "the server logs every statement, and `DB_PASS` and `DB_USER` change",
         "the server is sent verifiers; no log has a password",
@@ -42,7 +56,8 @@ PASSWORDS = (
     ),
     Fault(
         "trap_for_a_superuser",
-        "embedded: Plano's role has views, functions and operators named as the system's, a policy, a search path",
+        "embedded: Plano's role has views, functions and operators named as the system's, a policy, and settings for "
+        "every session of its database (`search_path`, `role`, `session_authorization`)",
         "nothing of it runs as a superuser, whatever planodev asks",
         test=f"{_ROLES}nothing_that_planos_role_has_defined_runs_as_a_superuser",
     ),
