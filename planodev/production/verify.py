@@ -77,9 +77,10 @@ def prove(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     config = config_file.load(config_file.find(here.path, chosen.config.value))
     target = env_file.read(env_path, config, progress)
     progress.begin(f"Verifying that Plano can store at {target.hosts[0][0]}")
-    connection, address, evidence = _Attempt(target, seconds, env_path, progress).anywhere()
+    attempt = _Attempt(target, seconds, env_path, progress)
+    connection, address, evidence = attempt.anywhere()
     detail = f"wrote and read a test conversation at {connection.host} from this machine"
-    progress.done(Outcome("verified", "storage", detail))
+    progress.done(Outcome("verified", "storage", detail + attempt.let_in_by))
     return Seen(here, env_path, config.path, chosen, target, connection, address, evidence)
 
 
@@ -92,6 +93,8 @@ class _Attempt:
         self.env_path = env_path
         self.progress = progress
         self._end = time.monotonic() + seconds
+        self._asked = True  # for a password
+        self.let_in_by = ""  # how, in words, where that was not by a password
 
     def anywhere(self) -> tuple[Connection, str, proof.Evidence]:
         """Return the connection that is good, its address, and what was seen there; raise the last place's error."""
@@ -169,9 +172,10 @@ class _Attempt:
         """Begin a login without a password: it goes to no server that is not PostgreSQL, or that wants TLS first."""
         import psycopg
 
-        unarmed = replace(numeric, password="")
+        unarmed, self._asked = replace(numeric, password=""), True
         try:
             self._begin(unarmed)
+            self._asked = numeric.host.startswith("/")  # a socket may know whom it lets in
         except TimeoutError:
             why = f"what listens at {_place(connection, numeric.host)} sent nothing within {self.seconds:g} s"
             self._fail("not-postgres", why, connection)
@@ -263,11 +267,22 @@ class _Attempt:
             shared, kept = self._within(alongside, _SECOND_SESSION)
         others = pooled and self._within(lambda: sessions.others(session, proof.STATEMENTS))
         session.close()
+        if not self._asked:
+            self._tell_open_door(connection, pooled=pooled)
         if not kept:
             why = f"sessions at {connection.host}:{connection.port} share a connection to the server"
             self._fail("prepared-statements-lost", why, connection)
         if pooled:
             self._judge_pooler(connection, shared=shared, others=others)
+
+    def _tell_open_door(self, connection: Connection, *, pooled: bool) -> None:
+        """Name what lets people in without a password: fine for a PgBouncer that this machine alone reaches."""
+        at = f"{connection.host}:{connection.port}"
+        if pooled and is_loopback(connection.host):
+            self.let_in_by = f", through the PgBouncer at {at}, which asks for no password"
+            return
+        text = f"{at} lets `{connection.user}` in without a password, as it lets everybody who reaches it"
+        self.progress.notice(Problem("no-password-asked", text, "write `scram-sha-256` in its pg_hba.conf"))
 
     def _judge_pooler(self, connection: Connection, *, shared: bool, others: bool) -> None:
         """Say what a pooler that works right now does at a restart of its server."""

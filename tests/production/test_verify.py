@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -27,6 +28,7 @@ from tests.support.postgres_server import (
     require_path,
 )
 from tests.support.tiers import first_of_each, slow_but
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.postgres
 
@@ -425,9 +427,25 @@ def test_a_pooler_on_this_machine_may_let_plano_in_without_a_password(ready, ser
     project, database = ready
     text = ini(server, "transaction").replace("auth_type = scram-sha-256", "auth_type = trust")
     with own_directory() as directory, pgbouncer(directory, text, {"plano_prod": PASSWORD}) as port:
-        project.env(DB_PORT=port, DB_NAME=database, DB_PASS="").verify()
+        done = project.env(DB_PORT=port, DB_NAME=database, DB_PASS="").verify()
+        assert f"through the PgBouncer at {LOOPBACK}:{port}, which asks for no password" in done.err
         project.env(DB_PORT=port, DB_NAME=database, DB_PASS="", DB_HOST="10.0.0.7").fails("env-file-incomplete")
     project.env(DB_PORT=server.port, DB_NAME=database, DB_PASS="").fails("password-refused", code=5)
+
+
+def test_a_server_that_asks_for_no_password_is_named(ready, server):
+    project, database = ready
+    rules = Path(server.sql("SHOW hba_file", fetch=True)[0][0])
+    before = rules.read_text()
+    rules.write_text(f"host {database} all 127.0.0.1/32 trust\n{before}")
+    try:
+        server.sql("SELECT pg_reload_conf()")
+        until(lambda: project.verify().json["warnings"], "the other method", 20)
+        (warning,) = project.verify().json["warnings"]
+    finally:
+        rules.write_text(before)
+        server.sql("SELECT pg_reload_conf()")
+    assert (warning["code"], "`plano_prod` in without a password" in warning["message"]) == ("no-password-asked", True)
 
 
 TABLES = {
