@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from planodev.engines import Container, Engine
     from planodev.postgres.state_table import Count
 
-_DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname NOT IN ('postgres', 'template1');"
+_DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname <> 'template1';"
 # The table in the schema that is looked into first, by its whole name. Rows of a table are read, never those of a view,
 # which would run what somebody has defined.
 _TABLE = f"""\

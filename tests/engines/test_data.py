@@ -57,6 +57,18 @@ def test_killed_at_twenty_moments_it_is_mended_by_the_next_up(make_project, base
     assert halves > 1  # of the twenty, how many depends on the machine
 
 
+def test_turns_in_the_database_postgres_are_counted_too(make_project):
+    project = make_project()
+    project.write(".env", "DB_NAME=postgres\n")
+    (project.path / ".env").chmod(0o600)
+    project("up")
+    project.store("kept", "this")
+    message = project("down", "--delete-data", "--json", code=2).json["error"]["message"]
+    assert "2 stored conversation turns in the data directory" in message
+    project.change(".env", "^DB_NAME=.*", "DB_NAME=other")
+    assert "the database `postgres` keeps 2 stored turns" in project("up", "--dry-run").err
+
+
 @pytest.mark.parametrize("left", slow_but(["nothing", "no mark"], ["nothing", "labels", "no version", "no mark"]))
 def test_what_a_first_start_left_behind_is_made_anew(project, left):
     project("up")

@@ -62,7 +62,7 @@ class FakePostgres:
             "LOGIN PASSWORD": lambda: self.follow(script),
             "GRANT CONNECT ON DATABASE": list,
             "rolcanlogin": lambda: [next(("true" for name in self.roles if f"'{name}'" in script), "none")],
-            queries._DATABASES: lambda: [name for name in self.databases if name != "postgres"],
+            queries._DATABASES: lambda: list(self.databases),
             table.GUARDED: lambda: self.make_table(database),
             queries._HELD: lambda: [*(self.count(database) or ["0"]), "0"],
             "planodev_put": lambda: self.prove(user, database),
