@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from planodev.result import Result
 from planodev.visible import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from planodev.gateway.client import Answer, Question
     from planodev.gateway.running import Running
@@ -70,9 +70,10 @@ def ask(context: Context, tell: Callable[[str], None]) -> Result:
         previous = _previous(context, seen, model)
         question = question_of(seen.config, plano, model, context.options["text"], previous)
         began, answer = time.monotonic(), client.Answer()
-        turn(context, seen, question, answer, tell)
-        seconds = time.monotonic() - began
-        stored = look_up(context, seen, answer, model)
+        with interruption_told(context, answer):
+            turn(context, seen, question, answer, tell)
+            seconds = time.monotonic() - began
+            stored = look_up(context, seen, answer, model)
         if answer.id and (stored.row or not model.stored):  # a turn that Plano has lost cannot be gone on from
             notes.write(notes.ASKED, seen.project_id, answer.id)
     finally:
@@ -147,7 +148,6 @@ def turn(context: Context, seen: Seen, question: Question, answer: Answer, tell:
 
     Raises:
         PlanodevError: with whatever the provider says, but no secret in it.
-        Interrupted: by Ctrl-C; it says whether the turn was stored.
 
     """
     try:
@@ -161,6 +161,18 @@ def turn(context: Context, seen: Seen, question: Question, answer: Answer, tell:
     except PlanodevError as error:
         why = " ".join(masked(error.why or "", secrets(seen)))
         raise type(error)(error.code, error.message, why=why or None, fix=error.fix) from error
+
+
+@contextmanager
+def interruption_told(context: Context, answer: Answer) -> Iterator[None]:
+    """Have a Ctrl-C say whether the turn was stored.
+
+    Raises:
+        Interrupted: by Ctrl-C.
+
+    """
+    try:
+        yield
     except KeyboardInterrupt as error:
         row = None
         with suppress(PlanodevError):

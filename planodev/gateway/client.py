@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
-from contextlib import suppress
+import socket
+import threading
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +17,17 @@ from planodev.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import requests
+    from http.client import HTTPResponse
 
 _PATIENCE = 3.0  # seconds
 _CONNECT, _SILENCE = 5.0, 300.0  # seconds; a model may think for minutes before its first word
+_WHOLE = 1800.0  # seconds from the question to the end of the answer
+_MOST = 100_000_000  # bytes; the longest answers of today's models take some 30 million, streamed
+_PIECE = 65_536  # bytes
 _OK, _UNAUTHORIZED, _FORBIDDEN, _CONFLICT, _LIMITED, _UNAVAILABLE = 200, 401, 403, 409, 429, 503
 _LONGEST = 300  # characters of somebody else's message
+_PATH = "/v1/responses"
+_WORDS = ("response.output_text.delta", "response.refusal.delta")
 
 
 def silence(port: int, patience: float = _PATIENCE) -> str | None:
@@ -67,11 +75,6 @@ class Question:
     previous: str | None = None
     key: str | None = None
 
-    @property
-    def url(self) -> str:
-        """Where it is sent."""
-        return f"http://{LOOPBACK}:{self.port}/v1/responses"
-
     def body(self) -> dict[str, Any]:
         """Return the request."""
         goes_on = {"previous_response_id": self.previous} if self.previous else {}
@@ -102,51 +105,85 @@ def ask(question: Question, answer: Answer) -> Iterator[str]:
 
     Raises:
         TurnUnknown: 409; nothing was answered, and the same may be sent again.
-        PlanodevError: Plano or the provider has refused, or the answer has stopped in the middle.
+        PlanodevError: Plano or the provider has refused, or the answer has stopped in the middle, or does not stop.
 
     """
-    import requests
-
-    with requests.Session() as session:
-        session.trust_env = False  # no proxy and no .netrc is meant for a Plano of this machine
-        try:
-            with session.post(
-                question.url, json=question.body(), stream=True, timeout=(_CONNECT, _SILENCE)
-            ) as response:
-                if response.status_code != _OK:
-                    _refused(question, response)
-                for piece in _pieces(response, answer):
-                    answer.pieces.append(piece)
-                    yield piece
-        except requests.exceptions.RequestException as error:
-            if answer.id or answer.pieces:
-                raise _cut_off(error) from error
-            raise NotReady(
-                "plano-not-answering",
-                f"Plano does not answer at {question.url}",
-                why=_said(error),
-                fix=Fix(Command("doctor"), " says whether it has died; ", Command("up", "--with-plano"), " starts it"),
-            ) from error
+    ends, begun = time.monotonic() + _WHOLE, False
+    try:
+        with _sent(question) as response:
+            if response.status != _OK:
+                _refused(question, response)
+            begun = True
+            for piece in _pieces(response, answer):
+                answer.pieces.append(piece)
+                yield piece
+    except (OSError, http.client.HTTPException) as error:
+        if time.monotonic() > ends:
+            raise _endless(f"it was not complete after {_WHOLE:g} seconds") from error
+        if begun:
+            raise _cut_off(error) from error
+        raise NotReady(
+            "plano-not-answering",
+            f"Plano does not answer at http://{LOOPBACK}:{question.port}{_PATH}",
+            why=_said(error),
+            fix=Fix(Command("doctor"), " says whether it has died; ", Command("up", "--with-plano"), " starts it"),
+        ) from error
     if not answer.complete:
-        raise _cut_off(None)
+        raise _endless(f"it was not complete after {_WHOLE:g} seconds") if time.monotonic() > ends else _cut_off(None)
 
 
-def _pieces(response: requests.Response, answer: Answer) -> Iterator[str]:
+@contextmanager
+def _sent(question: Question) -> Iterator[HTTPResponse]:
+    """Send a question, and yield the response, whose connection ends when the time for the whole answer is up."""
+    connection = http.client.HTTPConnection(LOOPBACK, question.port, timeout=_CONNECT)
+    connection.connect()
+    at = connection.sock
+    at.settimeout(_SILENCE)
+
+    def end() -> None:
+        with suppress(OSError):  # it has ended
+            at.shutdown(socket.SHUT_RDWR)
+
+    late = threading.Timer(_WHOLE, end)
+    late.daemon = True
+    late.start()
+    try:
+        body = json.dumps(question.body())
+        connection.request("POST", _PATH, body, {"Content-Type": "application/json"})
+        yield connection.getresponse()
+    finally:
+        late.cancel()
+        connection.close()
+
+
+def _body(response: HTTPResponse) -> Iterator[bytes]:
+    """Yield what comes as it comes, as long as that may be an answer."""
+    came = 0
+    while piece := response.read1(_PIECE):
+        came += len(piece)
+        if came > _MOST:
+            raise _endless(f"more than {_MOST / 1e6:g} MB came")
+        yield piece
+    if response.length:  # what a response without chunks still owes
+        raise http.client.IncompleteRead(b"", response.length)
+
+
+def _pieces(response: HTTPResponse, answer: Answer) -> Iterator[str]:
     if "text/event-stream" not in response.headers.get("Content-Type", ""):
-        yield from _at_once(response, answer)
+        yield _at_once(b"".join(_body(response)).decode(errors="replace"), answer)
         return
-    import sseclient
-
-    for event in sseclient.SSEClient(response.iter_content(None)).events():
-        if event.data == "[DONE]":
+    for text in _events(response):
+        if text == "[DONE]":
             return
         try:
-            data = json.loads(event.data)
+            data = json.loads(text)
             kind = data["type"]
         except (ValueError, KeyError, TypeError) as error:
-            raise _unreadable(event.data) from error
-        if kind == "response.output_text.delta":
+            raise _unreadable(text) from error
+        if kind in _WORDS:
             yield str(data.get("delta") or "")
+        elif kind == "error":
+            raise _failed({"error": data})
         elif isinstance(data.get("response"), dict):
             _note(data["response"], answer)
             if kind in ("response.failed", "response.incomplete"):
@@ -154,9 +191,23 @@ def _pieces(response: requests.Response, answer: Answer) -> Iterator[str]:
             answer.complete = answer.complete or kind == "response.completed"
 
 
-def _at_once(response: requests.Response, answer: Answer) -> Iterator[str]:
-    """Yield an answer that came in one piece, as from a provider that does not stream."""
-    text = response.text
+def _events(response: HTTPResponse) -> Iterator[str]:
+    """Yield the data of each event of a stream."""
+    import sseclient
+
+    events = iter(sseclient.SSEClient(_body(response)).events())
+    while True:
+        try:
+            event = next(events)
+        except StopIteration:
+            return
+        except UnicodeDecodeError as error:
+            raise _unreadable(error.object.decode(errors="replace")) from error
+        yield event.data
+
+
+def _at_once(text: str, answer: Answer) -> str:
+    """Return the words of an answer that came in one piece, as from a provider that does not stream."""
     try:
         data = json.loads(text)
         _note(data, answer)
@@ -165,7 +216,7 @@ def _at_once(response: requests.Response, answer: Answer) -> Iterator[str]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unreadable(text) from error
     answer.complete = True
-    yield words
+    return words
 
 
 def _note(response: dict[str, Any], answer: Answer) -> None:
@@ -187,6 +238,12 @@ def _cut_off(error: Exception | None) -> NotReady:
     )
 
 
+def _endless(why: str) -> NotReady:
+    return NotReady(
+        "answer-endless", "the answer does not end", why=why, fix="ask again, or another model by `--model`"
+    )
+
+
 def _unreadable(text: str) -> PlanodevError:
     fix = Fix(Command("doctor"), " says whether this is Plano")
     return PlanodevError("answer-unreadable", "the answer is none that Plano gives", why=_said(text), fix=fix)
@@ -198,9 +255,9 @@ def _failed(response: dict[str, Any]) -> PlanodevError:
     return PlanodevError("provider-failed", "the provider did not finish its answer", why=why, fix="ask again")
 
 
-def _refused(question: Question, response: requests.Response) -> None:
+def _refused(question: Question, response: HTTPResponse) -> None:
     """Raise what a status other than 200 means; messages of providers hold pieces of keys, so they are masked later."""
-    code, provider = response.status_code, question.model.partition("/")[0]
+    code, provider = response.status, question.model.partition("/")[0]
     said = _message(response)
     if code == _CONFLICT:
         raise TurnUnknown
@@ -226,12 +283,12 @@ def _refused(question: Question, response: requests.Response) -> None:
     raise PlanodevError("provider-failed", f"{provider} answers with {code}", why=said, fix=fix)
 
 
-def _message(response: requests.Response) -> str:
+def _message(response: HTTPResponse) -> str:
     text = ""
-    with suppress(OSError, ValueError):
-        text = next(response.iter_content(8192, decode_unicode=False), b"").decode(errors="replace")
+    with suppress(OSError, http.client.HTTPException):
+        text = response.read(8192).decode(errors="replace")
     with suppress(ValueError, AttributeError):
         found = json.loads(text)
         told = found.get("error", found)
         text = str(told.get("message") if isinstance(told, dict) else told)
-    return _said(text) or f"status {response.status_code}"
+    return _said(text) or f"status {response.status}"

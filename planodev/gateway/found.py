@@ -2,7 +2,7 @@
 
 Sources: planoai 0.4.39 `consts.py` (one container called `plano`, one PID file), `native_runner.py:175-250` (the
 programs, their environment and logs), `docker_cli.py:67-130` (what is mounted, and the whole
-environment).
+environment); Plano 0.4.36 `config/supervisord.conf` (what its container logs when one of its programs ends).
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ _LOG_END = 65_536  # bytes
 _SOCKETS_AND_PROCESSES = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; cat /proc/[0-9]*/comm"
 # Of /proc/net/tcp: local and remote port of an established connection; source: proc(5).
 _ESTABLISHED = re.compile(r"^\s*\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F]+:([0-9A-F]{4}) 01 ", re.MULTILINE)
+# In the log of Plano's container: each start, which of its parts has ended the others with it, and lines that are no
+# program's own.
+_STARTED, _STOPPED = "supervisord started with pid", "received SIGTERM"
+_ENDED = re.compile(r"^(\[\w+\] )?(?:Process exited|Config generation failed), shutting down", re.MULTILINE)
+_OF_SUPERVISORD = re.compile(r"\d{4}-\d\d-\d\d [\d:,]+ (?:INFO|WARN|CRIT) ")
 
 
 class Socket(NamedTuple):
@@ -145,12 +150,24 @@ def _in_docker(seen: Seen) -> Found | None:
 
 
 def log(found: Found, environment: Mapping[str, str], engine: Engine) -> str:
-    """Return the end of what those of its programs have written that have ended, brightstaff's last."""
+    """Return the end of what those of its programs have written that have ended by themselves, brightstaff's last."""
     if found.mode == "docker":
-        return engine.logs(planoai.CONTAINER, 200).text
+        return _of_container(engine.logs(planoai.CONTAINER, 200).text)
     logs = home(environment) / RUN / "logs"
     ended = [name for name, runs in (("envoy", found.envoy), ("brightstaff", found.brightstaff)) if not runs]
     return "\n".join(regular_file.tail(logs / f"{name}.log", _LOG_END) for name in ended)
+
+
+def _of_container(text: str) -> str:
+    """Return what the first part to end has written since the last start; nothing where the container was stopped."""
+    text = text.rpartition(_STARTED)[2]
+    ended = _ENDED.search(text)
+    if ended is None or _STOPPED in text[: ended.start()]:
+        return ""
+    part = ended[1] or "\0"
+    lines = text[: ended.start()].splitlines()
+    own = [line for line in lines if line.startswith(part) or not (line[:1] == "[" or _OF_SUPERVISORD.match(line))]
+    return "\n".join([ended[0], *(line.removeprefix(part) for line in own)])
 
 
 def rendered(environment: Mapping[str, str]) -> str:

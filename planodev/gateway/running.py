@@ -116,12 +116,15 @@ def _judged(seen: Seen, found: Found, facts: Mapping[str, Any] | None) -> Runnin
 def _ended(seen: Seen, found: Found) -> Running:
     """Judge one of which nothing runs: whoever stops it with planoai leaves nothing of it behind."""
     why = cause(seen, found)
-    if found.mode == "native":
-        last = places.rendered(seen.environment)
-        if not any(f":{port}/" in last for port in _ports(seen)) and "${DB_" not in last:
-            return Running("not-running", 0)  # another project's, or none that would store
-        if "${DB_" in last and why:
-            return Running("without-variables", 0, found, why)
+    if found.mode == "docker":
+        died = _is_ours(seen, found) and places.log(found, seen.environment, seen.engine)
+        unknown = "one of its programs has ended, and its log does not say why"
+        return Running("died", 0, found, why or unknown) if died else Running("not-running", 0)
+    last = places.rendered(seen.environment)
+    if not any(f":{port}/" in last for port in _ports(seen)) and "${DB_" not in last:
+        return Running("not-running", 0)  # another project's, or none that would store
+    if "${DB_" in last and why:
+        return Running("without-variables", 0, found, why)
     return Running("died", 0, found, why) if why else Running("not-running", 0)
 
 
@@ -209,8 +212,12 @@ def port_taken(config: ConfigFile, port: int, holder: str) -> Problem:
 
 
 # What the last lines of a log look like that tell an end: an error that Rust's `main` returns, a panic, and the levels
-# of brightstaff and Envoy. Seen with Plano 0.4.36 and Envoy 1.37.
-_FATAL = re.compile(r"^Error: |panicked at|\]\[(error|critical)\]|^\[critical\]|\b(ERROR|CRITICAL|FATAL)\b")
+# of brightstaff and Envoy; and what a shell in the container says of a program that was ended. Seen with Plano 0.4.36
+# and Envoy 1.37.
+_FATAL = re.compile(
+    r"^Error: |panicked at|\]\[(error|critical)\]|^\[critical\]|\b(ERROR|CRITICAL|FATAL)\b"
+    r"|^(Killed|Aborted|Bus error|Segmentation fault)\b"
+)
 _NOISE = re.compile(r"\x1b\[[0-9;]*m|^\[[^\]]*\](\[[a-z]+\])?\s*|^\d{4}-\d\d-\d\d[T ][\d:.,]+Z?\s*")
 _LAST = 10  # lines, which a cause is among
 _LONGEST = 300  # characters

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import urllib.request
 
 import pytest
 
 from tests.support.engine_project import base_directory, clean
+from tests.support.ports import free_port
 from tests.support.requirements import require_engine
 from tests.support.stand_in.machine import Machine
 from tests.support.stand_in.project import Gateway
@@ -130,9 +132,22 @@ def test_what_comes_back_may_be_broken_or_large(running):
     assert asked(running, "x", "--model", "llama3.1")["data"]["stored"]
 
 
-def test_an_interrupted_question_says_whether_its_turn_was_stored(running):
-    asking = running.start("ask", "slowly")
+@pytest.mark.parametrize("text", ["slowly", "endlessly"])
+def test_an_interrupted_question_says_that_its_turn_was_not_stored(running, text):
+    asking = running.start("ask", text)
     assert asking.stdout.read(10) == "1 messages"
+    asking.send_signal(signal.SIGINT)
+    _, err = asking.communicate(timeout=30)
+    assert asking.returncode == 130
+    assert "interrupted; the turn is not stored" in err
+    assert running.stored() == []
+
+
+@pytest.mark.slow
+def test_a_question_that_is_interrupted_after_its_answer_says_whether_its_turn_was_stored(running):
+    asking = running.start("ask", "stored late", "--new")
+    assert asking.stdout.read(10) == "1 messages"  # and Plano has not stored it yet
+    asking.stdout.read(len(", the first said: stored late"))
     asking.send_signal(signal.SIGINT)
     _, err = asking.communicate(timeout=30)
     assert asking.returncode == 130
@@ -149,6 +164,22 @@ def test_a_plano_that_lost_its_database_answers_and_that_is_said(own):
     assert "--with-plano" in seen["warnings"][0]["fix"]
     own("up", "--with-plano", "--yes")
     assert asked(own, "Who am I?")["data"]["answer"] == "3 messages, the first said: My name is Ann."
+
+
+@pytest.mark.slow
+def test_what_is_said_to_an_agent_listener_is_answered_and_not_stored(shop):
+    port = free_port()
+    agent = f"  - {{type: agent, name: helpers, port: {port}, agents: [{{id: a, description: d}}]}}\n"
+    agents = "agents:\n  - {id: a, url: http://localhost:1}\n"
+    shop.write("config.yaml", shop.configuration().replace("listeners:\n", f"{agents}listeners:\n{agent}"))
+    shop("up", "--with-plano")
+    for path in ("/v1/responses", "/v1/chat/completions"):
+        asked_for = urllib.request.Request(f"http://127.0.0.1:{port}{path}", b'{"input": "Hello"}')
+        with urllib.request.urlopen(asked_for) as answer:
+            assert answer.status == 200
+    assert shop.stored() == []
+    assert "turn 1" in shop("ask", "My name is Ann.").err  # by the model listener
+    assert len(shop.stored()) == 1
 
 
 def test_without_a_plano_it_says_what_to_run(shop):

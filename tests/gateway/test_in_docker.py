@@ -22,18 +22,38 @@ sleep 300
 """
 
 
+# What the container of Plano says when brightstaff ends, as seen: supervisord ends all else, and itself with 0.
+ENDS = """
+echo "2026-11-27 18:12:10,001 INFO supervisord started with pid 1"
+echo "[brightstaff] [2026-11-27 18:12:11.000][info] Stored conversation state"
+echo "[brightstaff] $0"
+echo "[access_logs] GET /healthz 200"
+echo "[brightstaff] Process exited, shutting down"
+echo "2026-11-27 18:12:12,332 WARN received SIGTERM indicating exit request"
+echo "[plano_logs] [2026-11-27 18:12:13.335][warning] caught ENVOY_SIGTERM"
+echo "2026-11-27 18:12:13,336 WARN stopped: envoy (terminated by SIGTERM)"
+"""
+STOPPED = """
+echo "[brightstaff] Error: of an earlier start"
+echo "[brightstaff] Process exited, shutting down"
+echo "2026-11-27 18:12:10,001 INFO supervisord started with pid 1"
+echo "2026-11-27 18:12:12,332 WARN received SIGTERM indicating exit request"
+echo "[brightstaff] Process exited, shutting down"
+"""
+
+
 @pytest.fixture
 def plano(api, foreign_container):
     """Return a function that starts a container as `planoai up --docker` does, with these variables."""
     if any("/plano" in item["Names"] for item in api.containers(all=True)):
         pytest.skip("a container `plano` exists here")
 
-    def start(project, **variables):
+    def start(project, script=STAND_IN, **variables):
         mount = f"{project.path}/config.yaml:/app/plano_config.yaml:ro"
         given = {"PWD": str(project.path), **variables}
         return foreign_container(
             "plano",
-            Entrypoint=["sh", "-c", STAND_IN],
+            Entrypoint=["sh", "-c", script],
             Env=[f"{name}={value}" for name, value in given.items()],
             HostConfig={"Binds": [mount], "ExtraHosts": ["host.docker.internal:host-gateway"]},
         )
@@ -76,4 +96,31 @@ def test_a_plano_in_docker_that_was_started_by_hand_is_named_as_that(project, pl
 def test_a_container_that_is_called_plano_and_is_none_is_left_out(project, plano, foreign_container):
     project("up", "--model", "ollama/llama3.1")
     foreign_container("plano")
+    assert project.status()["running_plano"]["state"] == "not-running"
+
+
+def test_a_plano_in_docker_that_died_is_told_with_the_cause_of_its_log(project, plano, api):
+    project("up", "--model", "ollama/llama3.1")
+    variables = project.env
+    for said, why in {
+        f"Error: not as {variables['DB_PASS']}": "Error: not as ***",
+        "[2026-11-27 18:12:11.000][info] Answered": "one of its programs has ended, and its log does not say why",
+    }.items():
+        number = plano(project, ENDS.replace("$0", said), **variables)
+        until("died", project)
+        told = project("up", "--json").json
+        assert [(one["code"], one["fix"].endswith("only stops it")) for one in told["warnings"]] == [
+            ("plano-died", True)
+        ]
+        assert told["data"]["running_plano"]["why"] == why
+        api.remove_container(number)
+    number = plano(project, ENDS.replace('echo "[brightstaff] $0"', "echo Killed"), **variables)
+    until("died", project)
+    assert project.status()["running_plano"]["why"] == "Killed"
+    api.remove_container(number)
+
+
+def test_a_plano_in_docker_that_was_stopped_has_not_died(project, plano, api):
+    project("up", "--model", "ollama/llama3.1")
+    api.wait(plano(project, STOPPED, **project.env), timeout=30)
     assert project.status()["running_plano"]["state"] == "not-running"

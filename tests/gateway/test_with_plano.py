@@ -6,8 +6,6 @@ import socket
 
 import pytest
 
-from tests.support.ports import free_port
-
 pytestmark = pytest.mark.embedded
 
 
@@ -87,7 +85,7 @@ def test_a_plano_that_dies_is_reported_with_the_cause_of_its_own_log(shop):
     program.write_text(f"{text.splitlines()[0]}\n{end}\n")
     died = shop("up", "--with-plano", code=6)
     assert "[plano-died]" in died.err
-    assert "why: Error: cannot use postgresql://plano:***@" in died.err
+    assert "why: Error: cannot use postgresql://***@" in died.err
     assert secret not in died.err
     program.write_text(text)
     assert plano_of(shop("up", "--with-plano", "--json")) == "connected"
@@ -161,13 +159,3 @@ def test_where_the_role_may_not_delete_the_two_turns_are_named(shop):
     assert seen["data"]["through_plano"]["removed"] is False
     assert sorted(seen["data"]["through_plano"]["response_ids"]) == shop.stored()
     assert all(number in warning["message"] for number in shop.stored())
-
-
-@pytest.mark.slow
-def test_beside_an_agent_listener_the_model_listener_is_asked(shop):
-    agent = f"  - {{type: agent, name: helpers, port: {free_port()}, agents: [{{id: a, description: d}}]}}\n"
-    agents = "agents:\n  - {id: a, url: http://localhost:1}\n"
-    text = shop.configuration().replace("listeners:\n", f"{agents}listeners:\n{agent}")
-    shop.write("config.yaml", text)
-    shop("up", "--with-plano")
-    assert "turn 1" in shop("ask", "My name is Ann.").err

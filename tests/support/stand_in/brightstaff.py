@@ -116,6 +116,10 @@ class Provider:
         return "break off" in self.said
 
     @property
+    def goes_on(self):
+        return "endlessly" in self.said
+
+    @property
     def waits(self):
         return "slowly" in self.said
 
@@ -203,8 +207,13 @@ class Handler(BaseHTTPRequestHandler):
         row = (*row, request.get("model") or name, name)
         if not request.get("stream"):
             self.json(200, response)
-        elif not self.stream(response, provider):
-            return
+        else:
+            try:
+                if not self.stream(response, provider):
+                    return
+            except OSError:  # nobody listens any more, and nothing is stored: seen
+                self.close_connection = True
+                return
         # Only once the answer was sent, and nobody waits for it: `streaming.rs`, `on_complete`.
         if managed and "late" in provider.said:
             self.server.storage.late = row  # the next turn comes before it
@@ -223,6 +232,8 @@ class Handler(BaseHTTPRequestHandler):
             if provider.breaks:
                 self.close_connection = True
                 return False
+            while provider.goes_on:  # until nobody listens
+                self.event("response.output_text.delta", item_id="msg_1", output_index=0, content_index=0, delta=" on")
             if provider.waits:
                 time.sleep(30)  # noqa: TID251  as a provider that is slow
         self.event("response.output_text.done", item_id="msg_1", text=provider.text)
