@@ -73,6 +73,7 @@ def words_of(setup: Setup) -> dict[str, Any]:
         "port": place.port,
         "database": place.database,
         "listen": "127.0.0.1" if setup.sizes else "*",
+        "ca_path": "pgbouncer/server-ca.pem" if setup.sizes else "server-ca.pem",
         "ca_file": "/tmp/server-ca.pem" if setup.sizes else "server-ca.pem",  # noqa: S108  in a container of its own
         "owner": setup.owner,
         "create": state_table.CREATE,
