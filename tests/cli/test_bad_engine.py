@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import engine_server as bad
+from tests.support import forked
 from tests.support.engine_server import EngineServer, whole
 from tests.support.tiers import first_of_each, slow_but
 
@@ -31,39 +32,40 @@ class Project:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
 
-    def begin(self, *arguments):
-        variables = {
+        self.environment = {
+            **forked.AS_USUAL,
             "PATH": os.environ["PATH"],
             "HOME": str(self.directory),
             "DOCKER_HOST": self.engine.url,
             "DOCKER_CONFIG": str(self.directory),
             "ANTHROPIC_API_KEY": "x",
         }
+
+    def command(self, *arguments):
         more = ("--plano", "native", "--port", str(self.port)) if arguments[0] == "up" else ()
-        return subprocess.Popen(
-            [sys.executable, "-m", "planodev", *arguments, *more, "--json"],
-            cwd=self.directory / "project",
-            env=variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return [sys.executable, "-m", "planodev", *arguments, *more, "--json"]
+
+    def begin(self, *arguments):
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        command, directory = self.command(*arguments), self.directory / "project"
+        return subprocess.Popen(command, cwd=directory, env=self.environment, **pipes)
 
     def __call__(self, *arguments):
         """Run a command; returns its exit code, and what is wrong."""
-        return answer_of(self.begin(*arguments))
+        command, directory = self.command(*arguments), self.directory / "project"
+        done = forked.run(command, cwd=directory, env=self.environment, timeout=60)
+        return answer_of(done.returncode, done.stdout, done.stderr)
 
     @property
     def containers(self):
         return list(self.engine.engine.containers.values())
 
 
-def answer_of(process):
+def answer_of(code, out, err):
     """Return a command's exit code, and the problem that it tells; `status` tells it as a warning."""
-    out, err = process.communicate(timeout=60)
     assert "Traceback" not in err
     answer = json.loads(out)
-    return process.returncode, answer["error"] or next(iter(answer["warnings"]), None)
+    return code, answer["error"] or next(iter(answer["warnings"]), None)
 
 
 @pytest.fixture
@@ -169,7 +171,8 @@ def test_an_engine_that_takes_its_time_ends_within_the_limit(way):
             projects.append((project, project.begin(command, *more)))
         began = time.monotonic()
         for (command, at), (project, process) in zip(rows, projects, strict=True):
-            exit_code, problem = answer_of(process)
+            out, err = process.communicate(timeout=60)
+            exit_code, problem = answer_of(process.returncode, out, err)
             took = time.monotonic() - began
             limit = (LEAST_LIMIT if command == "up" else ENGINE_LIMIT) + STARTING
             assert took < limit, f"{command} at {at}, {way.__name__}: {took} s"

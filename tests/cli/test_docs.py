@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from planodev.engines import failures
+from tests.support import forked
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = "\n".join(page.read_text() for page in sorted((ROOT / "docs/reference").glob("*.md")))
@@ -44,8 +44,9 @@ BELOW = (
 
 def usage(*arguments):
     command = [sys.executable, "-m", "planodev", *arguments, "--help"]
-    environment = {"COLUMNS": "80", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    environment = {**forked.AS_USUAL, "COLUMNS": "80", "PATH": "/usr/bin:/bin"}
+    done = forked.run(command, env=environment, cwd=ROOT, timeout=60)
+    assert done.returncode == 0
     return done.stdout.strip()
 
 

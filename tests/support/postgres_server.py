@@ -20,6 +20,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.support import forked
 from tests.support.ports import free_port
 from tests.support.waiting import until, without_error
 
@@ -299,16 +300,7 @@ class Project:
     def __call__(self, *arguments, code=0, before=(), **variables):
         command = [*before, sys.executable, "-m", "planodev", "-C", str(self.path), *arguments]
         start = time.monotonic()
-        done = subprocess.run(
-            command,
-            env={**self.environment, **variables},
-            cwd=self.path.parent,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=60,
-            check=False,
-        )
+        done = forked.run(command, env={**self.environment, **variables}, cwd=self.path.parent, timeout=60)
         seconds = time.monotonic() - start
         assert "Traceback" not in done.stderr, done.stderr
         assert PASSWORD not in done.stdout + done.stderr

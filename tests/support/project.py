@@ -14,7 +14,7 @@ from pathlib import Path
 import docker
 import psycopg
 
-from tests.support import schemas
+from tests.support import forked, schemas
 
 KEY = "sk-ant-of-the-env-file"
 
@@ -58,16 +58,8 @@ class Project:
 
     def __call__(self, *arguments, code=0, **variables):
         """Run planodev to its end; `code` is what it must exit with, None for any."""
-        done = subprocess.run(
-            self.command(*arguments),
-            env={**self.environment, **variables},
-            cwd=self.path.parent,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=180,
-            check=False,
-        )
+        environment = {**self.environment, **variables}
+        done = forked.run(self.command(*arguments), env=environment, cwd=self.path.parent, timeout=180)
         assert "Traceback" not in done.stderr, done.stderr
         assert code is None or done.returncode == code, f"exit {done.returncode}\n{done.stdout}{done.stderr}"
         return Run(done.returncode, done.stdout, done.stderr)
