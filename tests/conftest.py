@@ -21,7 +21,7 @@ import docker
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support import evidence
+from tests.support import copied_cluster, evidence
 from tests.support import registry as registries
 from tests.support.docker_objects import MADE_HERE, remove_all
 from tests.support.engine_project import OnEngine, base_directory, clean
@@ -59,6 +59,9 @@ settings.load_profile("tests")
 THEIRS = re.compile(r"(DB_|PG|PLANODEV_(?!SEED|KILLS|RESTARTS|TESTS_)).*|DATABASE_URL|.*_API_KEY")
 for name in [name for name in os.environ if THEIRS.fullmatch(name)]:
     del os.environ[name]
+
+
+os.environ[copied_cluster.VARIABLE] = str(copied_cluster.place())
 
 
 def pytest_generate_tests(metafunc):
@@ -106,6 +109,7 @@ def pytest_sessionfinish(session, exitstatus):
 
 
 def pytest_unconfigure(config):
+    copied_cluster.remove()
     if count := config.stash.get(NOT_RUN, 0):
         print(f"\nNOT RUN: {count} tests that need a Docker Engine, since none answers")
 
@@ -129,6 +133,13 @@ def without_an_engine_of_the_user(request, tmp_path_factory, monkeypatch):
         for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path_factory.getbasetemp() / "no-docker-config"))
+
+
+@pytest.fixture(autouse=True)
+def first_start_is_real(request, monkeypatch):
+    """Have initdb make the data where a test is about that."""
+    if request.node.get_closest_marker("first_start"):
+        monkeypatch.delenv(copied_cluster.VARIABLE)
 
 
 @pytest.fixture

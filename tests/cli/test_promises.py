@@ -30,6 +30,7 @@ PASSWORDS = ["p@ss:w/o?r#d", "100%", """a 'b' "c" $d `e` \\f""", "ümläut€", 
 
 
 @pytest.mark.each_engine
+@pytest.mark.first_start
 def test_a_day_from_an_empty_directory_loses_no_conversation(project):
     first = project("up")
     assert "Verified: Plano can store" in first.out

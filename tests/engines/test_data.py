@@ -70,6 +70,7 @@ def test_turns_in_the_database_postgres_are_counted_too(make_project):
 
 
 @pytest.mark.parametrize("left", slow_but(["nothing", "no mark"], ["nothing", "labels", "no version", "no mark"]))
+@pytest.mark.first_start
 def test_what_a_first_start_left_behind_is_made_anew(project, left):
     project("up")
     with project.login() as session:
@@ -218,6 +219,7 @@ def test_data_of_the_wrong_owner_is_said(project):
     assert "chown -R" in refused.json["error"]["fix"]
 
 
+@pytest.mark.first_start
 def test_a_full_disk(make_project, base):
     require_namespace()
     data = base / "data"
@@ -294,6 +296,7 @@ def test_a_port_that_is_lost_between_look_and_start(project, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.first_start
 def test_data_that_was_begun_ahead_and_is_not_needed_is_removed(project):
     place = project.base / "data/planodev/postgres"
     project.write(".env", "DB_HOST=db.example.com\nDB_PASS=secret\n")

@@ -21,7 +21,7 @@ from tests.support.requirements import as_root, require_namespace
 from tests.support.terminal import on_terminal
 from tests.support.tiers import slow_but
 
-pytestmark = pytest.mark.embedded
+pytestmark = [pytest.mark.embedded, pytest.mark.first_start]
 
 
 def test_as_root_it_runs_as_another_user_and_says_which(project):

@@ -23,6 +23,8 @@ import time
 from importlib import import_module
 from pathlib import Path
 
+from tests.support import copied_cluster
+
 ROOT = Path(__file__).parents[2]
 AT_START = ("PYTHON", "LANG", "LC_", "LD_", "TZ")  # how the names begin that are read at a start alone
 # Programs for other Pythons, which do their work as they are loaded; and what a command is to load itself.
@@ -144,4 +146,6 @@ if __name__ == "__main__":
     gc.collect()
     gc.freeze()  # so that what is loaded stays shared
     module, *sys.argv[1:] = serve(socket.socket(fileno=int(sys.argv[1])))
+    if copied_cluster.VARIABLE in os.environ:
+        copied_cluster.install()
     runpy.run_module(module, run_name="__main__", alter_sys=True)
