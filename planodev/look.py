@@ -447,4 +447,4 @@ def forget(seen: Seen) -> None:
         records.write(records.Record(seen.project_id, str(seen.project.path), seen.project.inode, "", ""))
     else:
         records.remove(seen.project_id)
-    notes.remove(seen.project_id, [seen.config.path])
+    notes.remove(seen.project_id, seen.project.path, [seen.config.path])

@@ -13,9 +13,9 @@ from planodev.problems import BadInput
 
 
 @shared.command("ask")
-@click.option("--new", is_flag=True, help="Begin a new conversation.")
+@click.option("--new", is_flag=True, help="Start a new conversation.")
 @click.option(
-    "--continue", "continue_from", metavar="ID|last", help="Go on from this turn.  [default: the last ask here]"
+    "--continue", "continue_from", metavar="ID|last", help="Continue from this turn.  [default: the last ask here]"
 )
 @click.option("--model", "of_model", metavar="PROVIDER/MODEL", help="Ask this model.  [default: the configuration's]")
 @click.argument("text", metavar="TEXT|-")
@@ -23,8 +23,8 @@ from planodev.problems import BadInput
 def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
     """Ask the running Plano, and say whether the turn was stored.
 
-    The answer is printed as it comes, and under it one line: the model, seconds, and the stored turn as it is in the
-    table. The next `ask` in this project goes on from it. `-` reads the question from standard input.
+    The answer is printed as it arrives, and below it one line: the model, the seconds, and the turn as it is in the
+    table. The next `ask` in this project continues from it. With `-` the question is read from standard input.
     """
     if options["new"] and options["continue_from"]:
         raise click.UsageError("--new and --continue exclude each other", ctx)

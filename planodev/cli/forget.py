@@ -17,7 +17,7 @@ from planodev.commands import projects
 def command(ctx: click.Context, /, directories: tuple[str, ...], *, yes: bool) -> int:
     """Delete the databases of projects whose directory is gone; asks first.
 
-    Without DIRECTORY those of all such projects. Snapshots are kept. `planodev list` shows what would go.
+    Without DIRECTORY, those of all such projects. Snapshots are kept. `planodev list` shows what would be deleted.
     """
     ctx.obj.finish(projects.forget(dict(os.environ), ctx.obj, named=directories, yes=yes))
     return 0

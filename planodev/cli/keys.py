@@ -24,13 +24,13 @@ def command(ctx: click.Context, /, **options: Any) -> int | None:  # noqa: ANN40
     return shared.run(ctx, options, work.listed)
 
 
-@shared.subcommand(command, "set")
+@shared.subcommand(command, "set", short_help="Write keys into .env")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, type=click.UNPROCESSED)
 @shared.config()
-@click.option("--from-environment", is_flag=True, help="Take the values of the variables of these names.")
+@click.option("--from-environment", is_flag=True, help="Take the values from the environment.")
 @click.pass_context
 def set_(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
-    """Write keys into .env: asks for each unseen, or reads a line for each from a pipe.
+    """Write keys into .env: asks for each without echo, or reads one line for each from a pipe.
 
     \b
     Examples:

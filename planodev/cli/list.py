@@ -15,7 +15,7 @@ from planodev.commands import projects
 def command(ctx: click.Context, /) -> int:
     """List every project of this machine: directory, engine, state, size, last use.
 
-    It asks Docker and the embedded engine, and looks at what planodev has noted about those that do not answer.
+    Docker and the embedded engine are asked; of one that does not answer, planodev's own records are shown.
     """
     ctx.obj.finish(projects.listed(dict(os.environ)))
     return 0

@@ -11,14 +11,15 @@ from planodev.commands import logs as work
 
 
 @shared.command("logs", has_json=False)
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is written, until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Follow the log, until Ctrl-C.")
 @click.option(
     "-n",
     "--lines",
+    metavar="N",
     type=click.IntRange(1, 1_000_000),
     default=100,
     show_default=True,
-    help="How many of the last lines.",
+    help="The last N lines.",
 )
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from planodev.cli import options as shared
@@ -13,6 +15,10 @@ _OWN = ("-C", "--env-file")  # all else is psql's, `-q` and `-h` included but fo
 
 class _PassesOn(shared.Command):
     """A command whose own options end where another program's begin."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:  # noqa: ANN401
+        super().__init__(*arguments, **settings)
+        self.params = [one for one in self.params if not {"-q", "-v"} & {*one.opts}]  # which psql has, too
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take the options that are planodev's, and leave the rest as it stands."""
@@ -27,15 +33,15 @@ class _PassesOn(shared.Command):
     "--env-file",
     metavar="FILE",
     shell_complete=shared.paths("file"),
-    help="Open the server that this file names, for reading alone.",
+    help="Open the server that this file names, read-only.",
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGUMENTS]...")
 @click.pass_context
 def command(ctx: click.Context, /, arguments: tuple[str, ...], env_file: str | None) -> int:
     """Open the database with the server's own psql, as Plano's role.
 
-    All that follows planodev's own options is psql's: `planodev psql -c 'TABLE conversation_states'`. With Docker a
-    file behind `-f` is one in the container; `-f -` reads what is piped in. The exit code is psql's own.
+    Everything behind -C and --env-file goes to psql: `planodev psql -c 'TABLE conversation_states'`. With Docker, the
+    file of `-f` is one in the container; `-f -` reads what is piped in. The exit code is psql's own.
     """
     found = work.psql(shared.context(ctx, {"env_file": env_file}), arguments)
     ctx.obj.warn()

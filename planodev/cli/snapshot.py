@@ -14,41 +14,41 @@ _yes = click.option("--yes", is_flag=True, help="Do it without asking; required 
 
 @shared.group("snapshot")
 def command() -> None:
-    """Keep copies of the conversations, and bring them back.
+    """Save the conversations, and bring them back.
 
-    A snapshot is a dump of Plano's table, in your own data directory. `down --delete-data` keeps it, and one of either
-    engine restores on the other.
+    A snapshot is a dump of Plano's table, in your own data directory. `down --delete-data` keeps it, and a snapshot
+    of one engine can be restored on the other.
     """
 
 
-@shared.subcommand(command, "save")
+@shared.subcommand(command, "save", short_help="Save every stored conversation")
 @click.argument("snapshot", metavar="[NAME]", required=False)
 @click.pass_context
 def save(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
-    """Save every stored conversation, under NAME or the time."""
+    """Save every stored conversation as NAME, by default the time of now."""
     return shared.run(ctx, options, work.save)
 
 
-@shared.subcommand(command, "list")
+@shared.subcommand(command, "list", short_help="List the snapshots, newest first")
 @click.pass_context
 def listed(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
     """List the snapshots, newest first: name, time, database, rows, size."""
     return shared.run(ctx, options, work.listed)
 
 
-@shared.subcommand(command, "restore")
+@shared.subcommand(command, "restore", short_help="Replace every stored conversation with a snapshot")
 @click.argument("snapshot", metavar="[NAME]", required=False)
 @_yes
 @click.pass_context
 def restore(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
-    """Replace every stored conversation by those of NAME, or of the newest snapshot; asks first.
+    """Replace every stored conversation with those of NAME, or of the newest snapshot; asks first.
 
     All or nothing, in one transaction: a running Plano keeps its connection.
     """
     return shared.run(ctx, options, work.restore)
 
 
-@shared.subcommand(command, "delete")
+@shared.subcommand(command, "delete", short_help="Delete a snapshot")
 @click.argument("snapshot", metavar="NAME")
 @_yes
 @click.pass_context

@@ -303,12 +303,13 @@ def _page(context: Context, opened: Any, found: tuple[Head, ...], short: Mapping
     from pathlib import Path
 
     from planodev.conversations import page, transcript
+    from planodev.project import notes
     from planodev.project.private_files import make_directory, write_atomically
 
     rows = [(head, store.row_of(opened, head.row.id)) for head in found]
     short = short or store.short_ids(opened, [head.row.id for head in found])
     whole = [(head, short[head.row.id], row, transcript.entries(row.input_items)) for head, row in rows]
-    file = Path(options["html"]) if options.get("html") else _own_page(context)
+    file = Path(options["html"]) if options.get("html") else notes.page(context.project.path)
     text = page.page(f"Conversations of {context.project.path.name}", whole)
     try:
         if not options.get("html"):
@@ -326,13 +327,3 @@ def _page(context: Context, opened: Any, found: tuple[Head, ...], short: Mapping
             fix = f"open `{file.resolve()}` yourself"
             context.progress.notice(Problem("browser-missing", "no browser could be started", fix))
     return file
-
-
-def _own_page(context: Context) -> Path:
-    """Return where the page of a project goes that is only to be looked at: a directory that nobody else may enter."""
-    import hashlib
-
-    from planodev.project import user_paths
-
-    name = hashlib.sha256(str(context.project.path).encode()).hexdigest()[:16]
-    return user_paths.cache() / "pages" / f"{name}.html"

@@ -138,7 +138,7 @@ def save(context: Context) -> Result:
     verb = "unchanged" if same else "updated" if env.exists else "created"
     context.progress.done(Outcome(verb, path.name, ", ".join(values)))
     left = [one.key.name for one in _needs_after(context) if not one.found and one.key.name]
-    next_line = Command("keys", "set", *left) if left else Command("run", "--", "planoai", "up")
+    next_line = Command("keys", "set", *left) if left else Command("up", "--with-plano")
     data = {"names": list(values), "env_file": str(path), "changed": not same, "left": left}
     return Result("keys set", data, [next_line])
 

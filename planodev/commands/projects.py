@@ -217,7 +217,8 @@ def _delete(known: Known, held: Held | None, environment: Mapping[str, str]) -> 
                 engine.close()
             lock.discard(project)
     records.remove(known.project)
-    notes.remove(known.project, [Path(known.directory) / name for name in CONFIG_NAMES])
+    directory = Path(known.directory)
+    notes.remove(known.project, directory, [directory / name for name in CONFIG_NAMES])
 
 
 def _open(held: Held, project: Project, environment: Mapping[str, str], limit: Limit) -> Engine:

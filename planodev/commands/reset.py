@@ -8,7 +8,7 @@ from planodev.commands.confirm import confirm
 from planodev.conversations import access
 from planodev.postgres import state_table
 from planodev.problems import Command, Conflict, Fix
-from planodev.project import lock, settings
+from planodev.project import lock, notes, settings
 from planodev.result import Outcome, Result, counted
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def reset(context: Context) -> Result:
             count = opened.execute(f"SELECT count(*) FROM {state_table.NAME}").fetchone()[0]
             opened.execute(f"TRUNCATE {state_table.NAME}")
             opened.commit()
+        notes.remove_page(context.project.path)
         context.progress.done(Outcome("emptied", state_table.NAME, counted(count)))
     return Result("reset", {"deleted_rows": count}, [f"Deleted {counted(count)}; Plano need not be restarted"])
 

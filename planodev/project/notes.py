@@ -1,4 +1,4 @@
-"""Small notes about a project in the user's state directory: what can be lost without harm, and goes with the data."""
+"""Notes about a project in the user's own directories: what can be lost without harm, and goes with the data."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from planodev.problems import BadInput
 from planodev.project import regular_file, user_paths
 from planodev.project.private_files import make_directory, write_atomically
 
@@ -37,8 +38,20 @@ def write(kind: str, name: str, text: str) -> None:
         write_atomically(path, text.encode(), 0o600)
 
 
-def remove(number: str, configurations: Iterable[Path]) -> None:
-    """Remove what was noted of a project, by its number and its configuration."""
+def page(directory: Path) -> Path:
+    """Return where the page of a project's conversations is written that is only to be looked at."""
+    return user_paths.cache() / "pages" / f"{hashlib.sha256(str(directory).encode()).hexdigest()[:16]}.html"
+
+
+def remove_page(directory: Path) -> None:
+    """Remove that page: it shows what was deleted."""
+    with suppress(OSError, BadInput):  # nobody has written one where there is no place for it
+        page(directory).unlink(missing_ok=True)
+
+
+def remove(number: str, directory: Path, configurations: Iterable[Path]) -> None:
+    """Remove what was noted of a project, by its number, its directory and its configuration."""
+    remove_page(directory)
     with suppress(OSError):
         _path(ASKED, number).unlink(missing_ok=True)
         for path in configurations:

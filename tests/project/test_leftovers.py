@@ -26,8 +26,16 @@ def test_deleting_the_data_leaves_no_record_and_no_lock(project):
         place = project.path.parent / "state/planodev" / kind
         place.mkdir()
         (place / name).write_text("noted")
-    project("down", "--delete-data", "--yes")
+    caches = {"XDG_CACHE_HOME": str(project.path.parent / "cache"), "BROWSER": "true"}
+    pages = project.path.parent / "cache/planodev/pages"
+    project("conversations", "--open", **caches)
+    assert len(list(pages.iterdir())) == 1
+    project("reset", "--yes", **caches)
+    assert list(pages.iterdir()) == []
+    project("conversations", "--open", **caches)
+    project("down", "--delete-data", "--yes", **caches)
     assert state_of(project) == []
+    assert list(pages.iterdir()) == []
     deleted = env_file.load(project.path / ".env")
     assert (deleted.project_id, deleted.deleted) == (number, True)
     project("down")
