@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from planodev import executables, trace
+from planodev import __version__, executables, trace
 from planodev.problems import Command, Fix
 from planodev.result import Outcome, Result, envelope
 from planodev.visible import in_json, one_line, visible
@@ -53,7 +53,10 @@ class Console:
 
     @verbose.setter
     def verbose(self, wanted: bool) -> None:
+        first = wanted and not self.verbose
         trace.write = self._trace if wanted else None
+        if first:
+            self._trace(_versions())
 
     def _trace(self, text: str) -> None:
         self._clear()
@@ -255,6 +258,14 @@ class Console:
 
     def _json(self, value: dict[str, Any]) -> None:
         click.echo(in_json(json.dumps(value, indent=2, ensure_ascii=False, default=self._text)))
+
+
+def _versions() -> str:
+    """Return what a bug report has to say of the machine."""
+    import platform
+
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    return f"planodev {__version__}, Python {platform.python_version()}, {system}"
 
 
 def _program() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import json
+import re
 import subprocess
 import sys
 
@@ -27,6 +28,9 @@ def printed(tmp_path, *arguments):
 def test_every_command_with_json_has_a_schema():
     have = [name for name in COMMANDS if importlib.import_module(f"planodev.cli.{name}").command.has_json]
     assert sorted([*have, "common"]) == SCHEMAS
+    reference = (schemas.PLACE.parent / "reference/commands.md").read_text()
+    named = re.search(r"^\| `command` \| string \| (.*) \|$", reference, re.MULTILINE)[1]
+    assert not [name for name in have if f"`{name}" not in named]
     listed = (schemas.PLACE / "README.md").read_text()
     assert not [name for name in SCHEMAS if f"[{name}.json]({name}.json)" not in listed]
 

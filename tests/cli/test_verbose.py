@@ -26,7 +26,8 @@ def test_requests_and_statements_are_printed_and_no_secret_and_no_conversation(p
     runs = [first, *(project("-v", *words) for words in (["up"], ["status"], ["conversations"], ["doctor"]))]
     password = project.env["DB_PASS"]
     for run in runs:
-        assert "  » " in run.err
+        assert re.match(r"  » planodev \d\S*, Python 3\.\d+\S*, \w+ \S+ \w+\n", run.err)
+        assert run.err.count("» planodev ") == 1
         asked = "\n".join(line for line in run.err.splitlines() if line.startswith("  » "))
         assert password not in asked
         assert SECRET not in asked
