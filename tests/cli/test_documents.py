@@ -99,27 +99,51 @@ REFUSED = {
     "planodev snapshot restore": 2,
     "planodev reset": 2,
 }
-# They go on until somebody ends them, open a browser, or have a word in place of what runs.
-NOT_HERE = re.compile("--follow|logs -f|--open|COMMAND|--engine docker")
+# What is not run below, and where it is: it goes on until somebody ends it, opens a browser, needs Docker, or installs.
+ELSEWHERE = {
+    "planodev conversations --follow": "conversations/test_conversations.py::test_turns_are_followed_within_a_second",
+    "planodev conversations --open": "project/test_leftovers.py::test_deleting_the_data_leaves_no_record_and_no_lock",
+    "planodev logs -f": "cli/test_daily.py::test_a_log_is_followed",
+    "planodev run -- COMMAND": "cli/test_run.py::test_it_runs_in_the_project_with_what_the_shell_has",
+    "planodev up --engine docker": "engines/test_move.py::test_there_and_back_with_every_row_and_nothing_left_behind",
+    "planodev up --port 5432": "engines/test_planning.py::test_a_port_that_was_asked_for_is_never_moved",
+    'planodev ask "My order 1234 has not arrived."': "gateway/test_with_plano.py::test_three_commands_lead",
+    "pipx install planoai": "package",  # into one environment with planodev
+    "uv tool install planoai": "package",
+}
 TURN = (
     "INSERT INTO conversation_states "
     "VALUES ('resp_1', '[]', extract(epoch FROM now())::bigint, 'claude-sonnet-4-6', 'anthropic')"
 )
 
 
+def commands_of_the_readme():
+    """Return every command on it, in its text and in its blocks, each once."""
+    text = (ROOT / "README.md").read_text()
+    outside = re.findall(r"`((?:planodev|python3|make|pipx|uv) [^`]+)`", re.sub(r"(?ms)^```.*?^```", "", text))
+    lines = [line.removeprefix("$ ") for block in fences(text, "sh") for line in block.splitlines()]
+    lines += re.findall(r"(?m)^\$ (.*)$", "".join(fences(text, "console")))
+    parts = [part.strip() for line in lines for part in line.split("# or:")]
+    return list(dict.fromkeys([*outside, *(re.split(r"\s+#", part)[0] for part in parts)]))
+
+
 def test_the_commands_of_the_readme_run(shell):
-    readme = re.sub(r"(?ms)^```.*?^```", "", (ROOT / "README.md").read_text())
-    commands = dict.fromkeys(re.findall(r"`(planodev [^`]+)`", readme))
-    assert len(commands) > 10
-    assert not set(REFUSED) - set(commands)
+    commands = commands_of_the_readme()
+    assert len(commands) > 35
+    assert not {*REFUSED, *ELSEWHERE} - {*commands}
+    package = (ROOT / "tests/package").read_text()
     for command in commands:
-        if NOT_HERE.search(command):
-            continue
-        if command.startswith("planodev run"):
-            shell("planodev up")  # whatever came before
-        if command == "planodev conversations show last":
-            shell(f'planodev psql -c "{TURN}"')
-        shell(command, code=REFUSED.get(command, 0))
+        if command in ELSEWHERE:
+            path, _, test = ELSEWHERE[command].partition("::")
+            assert (f"def {test}" if test else "planoai") in (ROOT / "tests" / path).read_text(), command
+        elif re.match("pipx|uv|python3 -m venv", command):
+            assert f'tries "{command}"' in package, command
+        else:
+            if command.startswith("planodev run"):
+                shell("planodev up")  # whatever came before
+            if command == "planodev conversations show last":
+                shell(f'planodev psql -c "{TURN}"')
+            shell(command, code=REFUSED.get(command, 0))
 
 
 def test_the_skill_has_what_skills_of_plano_have():
