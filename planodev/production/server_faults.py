@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.postgres import sql
+from planodev.postgres.connection import DOCKER_HOST_NAME
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, VerificationFailed
 from planodev.production import READY
 from planodev.project.env_keys import DATABASE, HOST, PASSWORD, PORT
@@ -68,9 +69,12 @@ def kind_of(code: str) -> type[PlanodevError]:
 def _fixes(connection: Connection, file: Path) -> dict[str, Fix | str]:
     user, database = sql.identifier(connection.user), sql.identifier(connection.database)
     skeletons = Command("production", "PROVIDER")
+    to_resolve = f"correct {HOST} in `{file}`, or run this where Plano will run"
+    if connection.host == DOCKER_HOST_NAME:
+        to_resolve = "tell this machine the name that a container has for it, in `/etc/hosts`, as PRODUCTION.md says"
     run_sql = Fix("run `conversation_states.sql` as an owner; ", skeletons, " writes it")
     return {
-        "name-not-found": f"correct {HOST} in `{file}`, or run this where Plano will run",
+        "name-not-found": to_resolve,
         "connection-refused": f"correct {HOST} and {PORT} in `{file}`; if {HOST} is PgBouncer, start it first",
         "unreachable": "let this machine through the server's firewall, or run this where Plano will run",
         "not-postgres": f"correct {PORT} in `{file}`",

@@ -195,7 +195,7 @@ def test_the_five_steps(project, authority, typed, tmp_path):  # noqa: PLR0915  
         assert f"Plano can store conversations as plano_prod at {LOOPBACK}:{port}/{reached}" in said
         assert password not in said
         # 5. Start Plano: what is run is Docker's, and what is asked is Plano's.
-        starting, asking, *_ = steps[5]
+        starting, asking, *later = steps[5]
         run(starting)
         asked = (tmp_path / "docker").read_text().splitlines()
         assert asked[-1] == "compose -f compose.production.yaml up -d --wait"
@@ -204,3 +204,40 @@ def test_the_five_steps(project, authority, typed, tmp_path):  # noqa: PLR0915  
         assert [one.get("previous_response_id") for one in asked_for] == [None, "resp_1"]
         assert {one["model"] for one in asked_for} == {"anthropic/claude-sonnet-4-5"}
         assert PASSWORD not in text
+        run(later[1])
+        after_the_steps(lambda command: run(f"{owner}\n{command}"), server, provider.database, later)
+
+
+def after_the_steps(run, server, database, blocks):
+    """Follow what PRODUCTION.md says of stored conversations, as the owner."""
+    copying, _, saving, pruning = blocks
+
+    def rows():
+        return server.sql("SELECT response_id FROM conversation_states", database=database, fetch=True)
+
+    def lose():
+        server.sql("DELETE FROM conversation_states", database=database)
+        assert rows() == []
+
+    server.sql(
+        "INSERT INTO conversation_states (response_id, input_items, created_at, model, provider)"
+        " VALUES ('kept', '[]', 1, 'm', 'p')",
+        database=database,
+    )
+    out, into = copying.strip().splitlines()
+    run(out.replace("planodev psql --", f'psql "$owner dbname={database}"'))
+    lose()
+    run(into)
+    assert rows() == [("kept",)]
+    dump, restore = saving.strip().splitlines()
+    run(dump)
+    lose()
+    run(restore)
+    assert rows() == [("kept",)]
+    may = "SELECT has_table_privilege('plano_prod', 'conversation_states', 'INSERT')"
+    assert server.sql(may, database=database, fetch=True) == [(True,)]
+    run(pruning)
+    assert rows() == [("kept",)]
+    server.sql("UPDATE conversation_states SET updated_at = now() - interval '91 days'", database=database)
+    run(pruning)
+    assert rows() == []

@@ -490,3 +490,18 @@ def test_nothing_is_left_behind():
     with own_directory() as directory:
         assert directory.exists()
     assert not directory.exists()
+
+
+def test_a_server_on_the_same_machine_is_named_alike_by_the_machine_and_its_containers(project):
+    project("production", "self-hosted", "--host", "host.docker.internal")
+    assert "host-gateway" in project.read("compose.production.yaml")
+    (naming,) = re.findall(r"gateway=.*\n.*\n", project.read("PRODUCTION.md"))
+    done = subprocess.run(
+        ["bash", "-euc", f"docker() {{ echo 172.18.0.1; }}; sudo() {{ cat; }}\n{naming}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "172.18.0.1 host.docker.internal\n"
+    project("production", "self-hosted", "--host", "db.example.com", "--force")
+    assert "/etc/hosts" not in project.read("PRODUCTION.md")

@@ -193,6 +193,8 @@ def test_a_mode_that_falls_back_to_plaintext_in_silence_is_a_warning(ready):
 
 def test_a_name_that_does_not_resolve(project):
     assert "nowhere.invalid" in project.env(DB_HOST="nowhere.invalid").fails("name-not-found", code=6)
+    # No Linux knows this one by itself, and DB_HOST is right.
+    assert "/etc/hosts" in project.env(DB_HOST="host.docker.internal").fails("name-not-found", code=6)
 
 
 def test_a_port_where_nobody_listens(project):
