@@ -19,12 +19,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from typing_extensions import Self
 
 PLANODEV = [sys.executable, "-m", "planodev"]
 NAME = "planodev-bench"
@@ -86,90 +88,125 @@ def compose_of_today() -> list[str]:
     sys.exit("no Compose of today is here: `tests/engine-root forky` gets one")
 
 
+class Row(NamedTuple):
+    """One line of the table: the seconds of planodev and of the other side, run by run."""
+
+    name: str
+    goal: float
+    pairs: list[tuple[float, float]]
+
+
+def nothing() -> None:
+    """Leave all as it is between two runs."""
+
+
+def pairs(
+    runs: int,
+    mine: Callable[[], None],
+    theirs: Callable[[], None] | None,
+    after_mine: Callable[[], None] = nothing,
+    after_theirs: Callable[[], None] = nothing,
+) -> list[tuple[float, float]]:
+    """Return the seconds of both, in turn; without the other side its seconds are not a number."""
+    found = []
+    for _ in range(runs + 1):
+        a = timed(mine)
+        after_mine()
+        b = timed(theirs) if theirs else float("nan")
+        after_theirs()
+        found.append((a, b))
+    return found[1:]  # the first pair warms the caches
+
+
+def print_table(title: str, rows: Iterable[Row]) -> None:
+    """Print the median of each side and of the ratio, which is taken pair by pair."""
+    print(f"{title}\n")
+    print(f"{'':<36}{'planodev':>10}{'other':>10}{'ratio':>8}{'goal':>8}")
+    for name, goal, found in rows:
+        a, b = (statistics.median(pair[side] for pair in found) for side in (0, 1))
+        ratio = statistics.median(mine / theirs for mine, theirs in found)
+        print(f"{name:<36}{a:>10.3f}{b:>10.3f}{ratio:>8.2f}{goal:>8.2f}")
+
+
+class Place:
+    """A project of planodev's and one of Compose's below one temporary directory; all of it is removed at the end."""
+
+    def __init__(self) -> None:
+        self.compose = compose_of_today()
+        self.path = Path(tempfile.mkdtemp(prefix=f"{NAME}-"))
+        self.project, self._other = self.path / "project", self.path / "compose"
+        self.project.mkdir()
+        self._other.mkdir()
+        (self._other / "docker-compose.yml").write_text(COMPOSE)
+        os.environ["XDG_STATE_HOME"] = str(self.path / "state")
+
+    def planodev(self, *arguments: str) -> None:
+        """Run a command in the project."""
+        run(*PLANODEV, "-C", str(self.project), *arguments, cwd=self.path)
+
+    def compose_up(self) -> None:
+        """Start Compose's project, and wait until its database is there, as `planodev up` does."""
+        run(*self.compose, "up", "-d", "--wait", cwd=self._other)
+
+    def delete(self) -> None:
+        """Delete the project's database and its files."""
+        self.planodev("down", "--delete-data", "--yes")
+        for file in self.project.iterdir():
+            file.unlink()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        down = [*PLANODEV, "-C", str(self.project), "down", "--delete-data", "--yes"]
+        subprocess.run(down, capture_output=True, check=False)
+        subprocess.run([*self.compose, "down", "-v"], cwd=self._other, capture_output=True, check=False)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def remove_floor(place: Path) -> None:
+    """Remove what `floor` has created."""
+    run("docker", "rm", "--force", "--volumes", f"{NAME}-floor", cwd=place)
+    time.sleep(1)  # what a removal leaves to the engine and the disk is neither side's to pay
+
+
+def measured(place: Place, runs: int, planoai: str | None) -> list[Row]:
+    """Return every row, in the order of docs/speed.md."""
+
+    def first_up() -> None:
+        place.planodev("up", "--name", NAME, "--port", str(PORT))
+
+    def delete() -> None:
+        place.delete()
+        time.sleep(1)  # as in `remove_floor`
+
+    first = pairs(runs, first_up, lambda: floor(place.path), delete, lambda: remove_floor(place.path))
+    rows = [Row("first up / docker run + login", 1.25, first)]
+    first_up()
+    place.compose_up()
+    again = pairs(runs, lambda: place.planodev("up"), place.compose_up)
+    rows.append(Row("second up / compose up -d --wait", 0.5, again))
+    status = pairs(runs, lambda: place.planodev("status"), place.compose_up)
+    rows.append(Row("status / compose up -d --wait", 0.45, status))
+    if planoai:
+        usage = [str(Path(planoai).absolute()), "--help"]
+        both = (lambda: run(*PLANODEV, "--help", cwd=place.path), lambda: run(*usage, cwd=place.path))
+        rows.append(Row("--help / planoai --help", 0.35, pairs(runs, *both)))
+    return rows
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--planoai", default=shutil.which("planoai"))
     options = parser.parse_args()
-    compose = compose_of_today()
-    place = Path(tempfile.mkdtemp(prefix=f"{NAME}-"))
-    project, other = place / "project", place / "compose"
-    project.mkdir()
-    other.mkdir()
-    (other / "docker-compose.yml").write_text(COMPOSE)
-    planodev = [*PLANODEV, "-C", str(project)]
-    os.environ["XDG_STATE_HOME"] = str(place / "state")
-
-    def first_up() -> None:
-        run(*planodev, "up", "--name", NAME, "--port", str(PORT), cwd=place)
-
-    def remove(*, mine: bool) -> None:
-        if mine:
-            run(*planodev, "down", "--delete-data", "--yes", cwd=place)
-            for file in project.iterdir():
-                file.unlink()
-        else:
-            run("docker", "rm", "--force", "--volumes", f"{NAME}-floor", cwd=place)
-        time.sleep(1)  # what a removal leaves to the engine and the disk is neither side's to pay
-
-    def pairs(
-        mine: Callable[[], None], theirs: Callable[[], None], after: Callable[[bool], None]
-    ) -> list[tuple[float, float]]:
-        found = []
-        for index in range(options.runs + 1):
-            a = timed(mine)
-            after(True)
-            b = timed(theirs)
-            after(False)
-            if index:  # the first pair warms the caches
-                found.append((a, b))
-        return found
-
-    def nothing(_: bool) -> None: ...
-
-    def up_again() -> None:
-        run(*planodev, "up", cwd=place)
-
-    def composed() -> None:
-        # As `planodev up` does, it waits until the database is there.
-        run(*compose, "up", "-d", "--wait", cwd=other)
-
-    rows: list[tuple[str, float, list[tuple[float, float]]]] = []
-    try:
-        rows.append(
-            ("first up / docker run + login", 1.25, pairs(first_up, lambda: floor(place), lambda m: remove(mine=m)))
-        )
-        first_up()
-        composed()
-        rows.append(("second up / compose up -d --wait", 0.5, pairs(up_again, composed, nothing)))
-        rows.append(
-            (
-                "status / compose up -d --wait",
-                0.45,
-                pairs(lambda: run(*planodev, "status", cwd=place), composed, nothing),
-            )
-        )
-        if options.planoai:
-            usage = [str(Path(options.planoai).absolute()), "--help"]
-            rows.append(
-                (
-                    "--help / planoai --help",
-                    0.35,
-                    pairs(lambda: run(*PLANODEV, "--help", cwd=place), lambda: run(*usage, cwd=place), nothing),
-                )
-            )
-    finally:
-        subprocess.run([*planodev, "down", "--delete-data", "--yes"], capture_output=True, check=False)
-        subprocess.run([*compose, "down", "-v"], cwd=other, capture_output=True, check=False)
-        subprocess.run(["docker", "rm", "-fv", f"{NAME}-floor"], capture_output=True, check=False)
-        shutil.rmtree(place, ignore_errors=True)
-    print(f"medians of {options.runs} pairs, seconds\n")
-    print(f"{'':<36}{'planodev':>10}{'other':>10}{'ratio':>8}{'goal':>8}")
-    for name, goal, found in rows:
-        a, b = (statistics.median(pair[side] for pair in found) for side in (0, 1))
-        ratio = statistics.median(mine / theirs for mine, theirs in found)
-        print(f"{name:<36}{a:>10.3f}{b:>10.3f}{ratio:>8.2f}{goal:>8.2f}")
+    with Place() as place:
+        try:
+            rows = measured(place, options.runs, options.planoai)
+        finally:
+            subprocess.run(["docker", "rm", "-fv", f"{NAME}-floor"], capture_output=True, check=False)
+    print_table(f"medians of {options.runs} pairs, seconds", rows)
 
 
 if __name__ == "__main__":

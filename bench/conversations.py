@@ -32,19 +32,19 @@ FROM generate_series(%(first)s::int, %(last)s::int) AS n"""
 TIMES = 7
 
 
-class Shop:
+class Project:
     """A project on the embedded engine."""
 
     def __init__(self) -> None:
         self.base = Path(tempfile.mkdtemp(prefix="planodev-bench-")).resolve()
         self.base.chmod(0o755)
-        (self.base / "shop").mkdir()
+        (self.base / "project").mkdir()
         self.environment = {**os.environ, "XDG_DATA_HOME": str(self.base / "data"), "PLANODEV_ENGINE": "embedded"}
         self.environment |= {"XDG_STATE_HOME": str(self.base / "state")}
 
     def run(self, *arguments: str) -> float:
         """Run planodev and return the seconds that the whole process took."""
-        command = [sys.executable, "-m", "planodev", "-C", str(self.base / "shop"), *arguments]
+        command = [sys.executable, "-m", "planodev", "-C", str(self.base / "project"), *arguments]
         begun = time.perf_counter()
         subprocess.run(command, env=self.environment, check=True, capture_output=True, stdin=subprocess.DEVNULL)
         return time.perf_counter() - begun
@@ -55,13 +55,13 @@ class Shop:
 
     def login(self) -> psycopg.Connection:
         """Return a session in autocommit."""
-        env = dotenv_values(self.base / "shop/.env", interpolate=False)
+        env = dotenv_values(self.base / "project/.env", interpolate=False)
         way = {"host": "127.0.0.1", "port": env["DB_PORT"], "user": env["DB_USER"], "dbname": env["DB_NAME"]}
         return psycopg.connect(**way, password=unquote(env["DB_PASS"] or ""), autocommit=True)
 
     def latency(self) -> float:
         """Return the seconds from a turn's commit to its line of `--follow`."""
-        command = [sys.executable, "-m", "planodev", "-C", str(self.base / "shop"), "conversations", "--follow"]
+        command = [sys.executable, "-m", "planodev", "-C", str(self.base / "project"), "conversations", "--follow"]
         with (
             subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE) as following,
             self.login() as session,
@@ -80,16 +80,16 @@ class Shop:
         return self.run("down", "--keep-data"), self.run("up")
 
 
-def measured(shop: Shop, shown: str) -> dict[str, float]:
+def measured(project: Project, shown: str) -> dict[str, float]:
     """Return the seconds of each command."""
     found = {
-        "status": shop.median("status"),
-        "second `up`": shop.median("up"),
-        "`conversations`": shop.median("conversations"),
-        "`conversations show`": shop.median("conversations", "show", shown),
-        "`--follow`, from commit to line": shop.latency(),
+        "status": project.median("status"),
+        "second `up`": project.median("up"),
+        "`conversations`": project.median("conversations"),
+        "`conversations show`": project.median("conversations", "show", shown),
+        "`--follow`, from commit to line": project.latency(),
     }
-    pairs = [shop.down_and_up() for _ in range(3)]
+    pairs = [project.down_and_up() for _ in range(3)]
     return {**found, "`down --keep-data`": statistics.median(down for down, _ in pairs)}
 
 
@@ -98,36 +98,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     rows = parser.parse_args().rows
-    shop = Shop()
+    project = Project()
     try:
-        shop.run("up", "--model", "ollama/llama3.1")
-        with shop.login() as session:
+        project.run("up", "--model", "ollama/llama3.1")
+        with project.login() as session:
             session.execute(FILL, {"first": 0, "last": 9})
             number = session.execute("SELECT response_id FROM conversation_states ORDER BY created_at DESC").fetchone()
             assert number
-            empty = measured(shop, number[0])
-        with shop.login() as session:
+            empty = measured(project, number[0])
+        with project.login() as session:
             session.execute("TRUNCATE conversation_states")
             for first in range(0, rows, 50_000):
                 session.execute(FILL, {"first": first, "last": min(rows, first + 50_000) - 1})
             session.execute("VACUUM ANALYZE conversation_states")
             number = session.execute("SELECT response_id FROM conversation_states LIMIT 1").fetchone()
             assert number
-        full = measured(shop, number[0])
+        full = measured(project, number[0])
         print(f"| command | 10 rows | {rows:,} rows |\n|---|---|---|")
         for name, seconds in full.items():
             print(f"| {name} | {empty[name]:.2f} s | {seconds:.2f} s |")
-        taken = shop.run("conversations", "prune", "--superseded", "--yes")
+        taken = project.run("conversations", "prune", "--superseded", "--yes")
         memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
         print(f"| `conversations prune --superseded` of {rows * 9 // 10:,} rows | | {taken:.0f} s, {memory:.0f} MB |")
     finally:
         subprocess.run(
-            [sys.executable, "-m", "planodev", "-C", str(shop.base / "shop"), "down", "--delete-data", "--yes"],
-            env=shop.environment,
+            [sys.executable, "-m", "planodev", "-C", str(project.base / "project"), "down", "--delete-data", "--yes"],
+            env=project.environment,
             check=False,
             capture_output=True,
         )
-        shutil.rmtree(shop.base, ignore_errors=True)
+        shutil.rmtree(project.base, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -13,18 +13,79 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 
-from bench import COMPOSE, PLANODEV, PORT, compose_of_today, run, timed
+from bench import PORT, Place, Row, pairs, print_table
 from planodev.engines.embedded import directories, programs
-from planodev.project import identity as projects
+from planodev.project import identity
+
+if TYPE_CHECKING:
+    from planodev.engines.embedded.directories import Runner
+    from planodev.engines.embedded.programs import Program
+
+
+class Floor:
+    """The programs alone, run as planodev runs them."""
+
+    def __init__(self, place: Place, program: Program, runner: Runner) -> None:
+        self._program, self._runner = program, runner
+        self._bare = place.path / "bare"
+        self._password = self._bare / "password"
+        self._bare.mkdir()
+        self._password.write_text("bench\n")
+        for path in (self._bare, self._password):
+            os.chown(path, runner.uid, runner.gid)
+
+    def start(self) -> None:
+        """`initdb`, `pg_ctl start`, and the first login."""
+        self._run("initdb", f"--pgdata={self._bare}/data", "--username=plano", f"--pwfile={self._password}",
+                  "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale")  # fmt: skip
+        options = f"-c port={PORT + 2} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
+        self._run("pg_ctl", "-D", f"{self._bare}/data", "-l", f"{self._bare}/log", "-o", options, "-w", "start")
+        psycopg.connect(host="127.0.0.1", port=PORT + 2, user="plano", password="bench", dbname="postgres").close()
+
+    def remove(self) -> None:
+        """Stop the server and remove its data."""
+        self._run("pg_ctl", "-D", f"{self._bare}/data", "-m", "fast", "stop")
+        shutil.rmtree(self._bare / "data")
+        settle()
+
+    def _run(self, name: str, *arguments: str) -> None:
+        command = [self._program.path(name), *arguments]
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True, **self._runner.arguments)
+
+
+def settle() -> None:
+    """Wait for what a removal leaves to the disk: neither side is to pay for it."""
+    os.sync()
+    time.sleep(0.5)
+
+
+def measured(place: Place, floor: Floor, runs: int) -> list[Row]:
+    """Return every row, in the order of docs/speed.md."""
+
+    def first_up() -> None:
+        place.planodev("up", "--engine", "embedded", "--port", str(PORT))
+
+    def delete() -> None:
+        place.delete()
+        settle()
+
+    rows = [Row("first up / initdb, start, login", 1.15, pairs(runs, first_up, floor.start, delete, floor.remove))]
+    first_up()
+    try:
+        place.compose_up()
+        theirs = place.compose_up
+    except SystemExit:  # there is no engine
+        theirs = None
+    for name, command in (("second up / compose up -d --wait", "up"), ("status", "status")):
+        rows.append(Row(name, 0.37, pairs(runs, lambda command=command: place.planodev(command), theirs)))  # type: ignore[misc]
+    return rows
 
 
 def main() -> None:
@@ -33,77 +94,12 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=9)
     options = parser.parse_args()
     program = programs.find() or sys.exit("planodev[embedded] is not installed")
-    place = Path(tempfile.mkdtemp(prefix="planodev-bench-"))
-    place.chmod(0o755)  # the server does not run as root
-    project, other, bare = place / "project", place / "compose", place / "bare"
-    for directory in (project, other, bare):
-        directory.mkdir()
-    (other / "docker-compose.yml").write_text(COMPOSE)
-    os.environ["XDG_STATE_HOME"], os.environ["XDG_DATA_HOME"] = str(place / "state"), str(place / "data")
-    planodev = [*PLANODEV, "-C", str(project)]
-    runner = directories.runner(projects.at(project), None)
-    os.chown(bare, runner.uid, runner.gid)
-    password = bare / "password"
-    password.write_text("bench\n")
-    os.chown(password, runner.uid, runner.gid)
-
-    def as_runner(name: str, *arguments: str) -> None:
-        subprocess.run([program.path(name), *arguments], stdout=subprocess.DEVNULL, check=True, **runner.arguments)  # type: ignore[call-overload]
-
-    def floor() -> None:
-        as_runner("initdb", f"--pgdata={bare}/data", "--username=plano", f"--pwfile={password}", "--auth=scram-sha-256",
-                  "--encoding=UTF8", "--no-locale")  # fmt: skip
-        options_ = f"-c port={PORT + 2} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
-        as_runner("pg_ctl", "-D", f"{bare}/data", "-l", f"{bare}/log", "-o", options_, "-w", "start")
-        psycopg.connect(host="127.0.0.1", port=PORT + 2, user="plano", password="bench", dbname="postgres").close()
-
-    def first_up() -> None:
-        run(*planodev, "up", "--engine", "embedded", "--port", str(PORT), cwd=place)
-
-    def remove(*, mine: bool) -> None:
-        if mine:
-            run(*planodev, "down", "--delete-data", "--yes", cwd=place)
-            for file in project.iterdir():
-                file.unlink()
-        else:
-            as_runner("pg_ctl", "-D", f"{bare}/data", "-m", "fast", "stop")
-            shutil.rmtree(bare / "data")
-        os.sync()  # what a removal leaves to the disk is neither side's to pay
-        time.sleep(0.5)
-
-    rows: list[tuple[str, float, list[float], list[float]]] = []
-    compose = compose_of_today()
-    wait = [*compose, "up", "-d", "--wait"]
-    try:
-        mine, theirs = [], []
-        for index in range(options.runs + 1):
-            seconds = timed(first_up)
-            remove(mine=True)
-            least = timed(floor)
-            remove(mine=False)
-            if index:  # the first pair warms the caches
-                mine.append(seconds)
-                theirs.append(least)
-        rows.append(("first up / initdb, start, login", 1.15, mine, theirs))
-        first_up()
-        composed = subprocess.run(wait, cwd=other, capture_output=True, check=False).returncode == 0
-        for name, goal, arguments in (("second up / compose up -d --wait", 0.37, ["up"]), ("status", 0.37, ["status"])):
-            mine, theirs = [], []
-            for _ in range(options.runs):
-                mine.append(timed(lambda arguments=arguments: run(*planodev, *arguments, cwd=place)))  # type: ignore[misc]
-                if composed:
-                    theirs.append(timed(lambda: run(*wait, cwd=other)))
-            rows.append((name, goal, mine, theirs))
-    finally:
-        subprocess.run([*planodev, "down", "--delete-data", "--yes"], capture_output=True, check=False)
-        subprocess.run([*compose, "down", "-v"], cwd=other, capture_output=True, check=False)
-        shutil.rmtree(place, ignore_errors=True)
-    print(f"medians of {options.runs} pairs, seconds; the server runs as {runner.name}\n")
-    print(f"{'':<36}{'planodev':>10}{'other':>10}{'ratio':>8}{'goal':>8}")
-    for name, goal, mine, theirs in rows:
-        other_ = statistics.median(theirs) if theirs else float("nan")
-        ratio = statistics.median(a / b for a, b in zip(mine, theirs, strict=True)) if theirs else float("nan")
-        print(f"{name:<36}{statistics.median(mine):>10.3f}{other_:>10.3f}{ratio:>8.2f}{goal:>8.2f}")
+    with Place() as place:
+        place.path.chmod(0o755)  # the server does not run as root
+        os.environ["XDG_DATA_HOME"] = str(place.path / "data")
+        runner = directories.runner(identity.at(place.project), None)
+        rows = measured(place, Floor(place, program, runner), options.runs)
+    print_table(f"medians of {options.runs} pairs, seconds; the server runs as {runner.name}", rows)
 
 
 if __name__ == "__main__":

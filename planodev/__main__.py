@@ -62,7 +62,7 @@ def _not_raised(seen: sys.UnraisableHookArgs) -> None:
 def _not_loaded(error: Exception) -> NoReturn:
     """End where not even planodev itself could be loaded: by a limit of the system, or a broken installation."""
     why = ascii(f"{type(error).__name__}: {error}")[1:-1]
-    fix = "`ulimit -a` shows this shell's limits; if they are not the reason, install planodev again"
+    fix = "`ulimit -a` shows this shell's limits; if they are not the reason, reinstall planodev"
     os.write(2, f"✗ planodev could not be loaded [not-loaded]\n  why: {why}\n  fix: {fix}\n".encode())
     os._exit(1)
 

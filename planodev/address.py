@@ -63,7 +63,7 @@ def find(
 
 
 def connection_of(credentials: Credentials, host: str, config: ConfigFile | None = None) -> Connection:
-    """Return the way in that a complete `.env` names, from where `host` leads there."""
+    """Return the connection that a complete `.env` names, through `host`."""
     options, own = config.options if config else "", credentials.foreign_host is None
     user, password, database = credentials.user or "", credentials.password or "", credentials.database or ""
     return Connection(user, password, host, credentials.port or 0, database, options, own=own)

@@ -17,7 +17,7 @@ def begin(job: Callable[[], T]) -> Callable[[], T | None]:
 
     Returns:
         A function that waits for the job's result; None where the job raised. Only for what is done again, for
-        real and with its errors told, where it did not work.
+        real and with its errors reported, where it did not work.
 
     """
     found: list[T] = []

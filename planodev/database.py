@@ -76,7 +76,7 @@ class Database:
         return replace(self, seen=seen)
 
     def connection(self, *, host: str | None = None) -> Connection:
-        """Return the way in as Plano will see it, or from another place with `host`."""
+        """Return the connection as Plano will open it, or through another `host`."""
         seen = self.seen
         there = host or host_of(seen.mode)
         return Connection(seen.user, self.password, there, self.port, seen.database, seen.config.options, own=True)

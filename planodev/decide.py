@@ -103,7 +103,7 @@ def refuse(seen: Seen) -> None:
     """
     refuse_unreachable(seen)
     for source in seen.ignored:
-        text = f"`{source}` changed nothing: the embedded engine has PostgreSQL {seen.engine.info.version}"
+        text = f"`{source}` has no effect: the embedded engine has PostgreSQL {seen.engine.info.version}"
         fix = Fix(Command("up", "--engine", "docker"), " runs an image")
         seen.progress.notice(Problem("no-images", text, fix))
     credentials.refuse_foreign(seen.env, seen.credentials)
@@ -254,7 +254,7 @@ def _refuse_image(seen: Seen, facts: Survey) -> None:
         fault = f"it holds PostgreSQL {major}, Plano needs {OLDEST_MAJOR} or newer"
     if fault:
         fix = Fix(Command("up", "--image", DEFAULT_IMAGE))
-        raise BadInput("image-not-usable", f"the image `{image}` can't be used", why=fault, fix=fix)
+        raise BadInput("image-not-usable", f"cannot use the image `{image}`", why=fault, fix=fix)
     data = facts.storage.major
     if volume and data and data != major:
         raise Conflict(
@@ -280,8 +280,7 @@ def _refuse_apart(seen: Seen, storage: Storage) -> None:
         raise Conflict(
             "data-at-another-place",
             f"the image `{image}` would not see the data in the volume `{volume.name}`",
-            why=f"it is at `{storage.elsewhere}` there, as the image has it that it was made with; a database beside "
-            "it would be empty",
+            why=f"it is at `{storage.elsewhere}`, where the image that created it keeps it; a new one would be empty",
             fix=Fix(Command("up", "--image", volume.image or DEFAULT_IMAGE)),
         )
 
@@ -296,7 +295,7 @@ def _refuse_empty_beside(seen: Seen) -> None:
         raise Conflict(
             "container-without-volume",
             f"the container {names} has this project's labels, but not its volume",
-            why="it is a copy, or its volume has lost its labels; a database beside it would be empty",
+            why="it is a copy, or its volume has lost its labels; a new database would be empty",
             fix=Fix("where it is a copy, ", fix, " creates a new database beside it"),
         )
 

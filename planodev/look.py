@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from planodev.deadline import Deadline
@@ -35,7 +36,7 @@ class Context:
         project: the directory.
         options: what was typed, by name; None for what was not.
         environment: the process's environment.
-        progress: who is told, and asked.
+        progress: takes messages and questions.
         start: where the user is, for a project that was found above that; None where that is the project itself.
 
     """
@@ -50,6 +51,11 @@ class Context:
     def dry_run(self) -> bool:
         """Say whether nothing may be changed."""
         return bool(self.options.get("dry_run"))
+
+    @cached_property
+    def sources(self) -> settings.Sources:
+        """Where the settings come from."""
+        return settings.Sources(self.options, self.environment, self.project.path)
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ class Seen(Files):
 
     @property
     def progress(self) -> Progress:
-        """Who is told."""
+        """What takes messages and questions."""
         return self.context.progress
 
     @property
@@ -169,7 +175,7 @@ class Seen(Files):
         return record.engine == self.engine.info.name
 
     def connection(self, *, host: str | None = None) -> Connection:
-        """Return the way in that `.env` names, from where Plano will be, or from another place with `host`."""
+        """Return the connection that `.env` names, as Plano will open it, or through another `host`."""
         wanted = self.credentials
         return Connection(
             self.user,
@@ -209,11 +215,11 @@ def files(context: Context) -> Files:
     """Read every file of the project and resolve the settings; the first bad input is raised, nothing is changed.
 
     Raises:
-        BadInput: a file or a setting says something that cannot be right.
+        BadInput: a file or a setting has an invalid value.
         Conflict: `.env` is somebody else's.
 
     """
-    resolved = settings.resolve(context.options, context.environment, context.project.path, {})
+    resolved = context.sources.settings
     env, keys_env = env_files(context, resolved.dotenv)
     wanted = credentials.read(env)
     config = config_file.load(config_file.find(context.project.path, resolved.config.value))
@@ -282,7 +288,7 @@ def files_to_stop(context: Context) -> Files:
         env = env_file.EnvFile(context.project.env_path, exists=False, lines=())
     nothing = credentials.Credentials(None, None, None, None, None)
     config = config_file.ConfigFile(context.project.path / "config.yaml", None)
-    return Files(env, None, nothing, settings.resolve({}, {}, None, {}), config)
+    return Files(env, None, nothing, settings.Sources({}, {}, None).settings, config)
 
 
 def look(
@@ -303,7 +309,7 @@ def look(
         patient: wait as long as the setting `timeout` says.
 
     Raises:
-        PlanodevError: no engine answers, or a file says something that cannot be right.
+        PlanodevError: no engine answers, or a file has an invalid value.
 
     """
     project = context.project
@@ -358,8 +364,8 @@ def _refuse_newer(observed: Observed, engine: Engine) -> None:
     if volume and volume.schema > LABEL_SCHEMA:
         raise Conflict(
             "made-by-newer-planodev",
-            f"a newer planodev has made the {engine.wording.data} `{volume.name}`",
-            why=f"its labels have the form {volume.schema}, and this planodev knows {LABEL_SCHEMA}",
+            f"a newer planodev created the {engine.wording.data} `{volume.name}`",
+            why=f"its labels have version {volume.schema}, and this planodev knows {LABEL_SCHEMA}",
             fix="`pip install --upgrade planodev`, or `pipx upgrade planodev`",
         )
 

@@ -201,7 +201,7 @@ class PlanodevError(Exception):
 
 
 class BadInput(PlanodevError):
-    """An option, a variable or a file says something that cannot be right."""
+    """An option, a variable or a file has an invalid value."""
 
     exit_code = 2
 
@@ -243,6 +243,6 @@ class CommandNotStarted(PlanodevError):
 
 
 class Interrupted(PlanodevError):
-    """The user pressed Ctrl-C, or the process was told to stop."""
+    """The user pressed Ctrl-C, or the process received a signal to end."""
 
     exit_code = 130

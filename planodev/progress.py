@@ -19,7 +19,7 @@ class Progress(Protocol):
         """Say how the step that began last has ended."""
 
     def notice(self, notice: Problem) -> None:
-        """Say something the user must know; each code and message is shown once."""
+        """Show a problem; each code and message is shown once."""
 
     def note(self, text: str | Fix) -> None:
         """Say what explains a change, such as why a container is replaced; further lines stay as they are."""
@@ -28,7 +28,7 @@ class Progress(Protocol):
         """Report bytes of an image layer; `total` is 0 while it is not known."""
 
     def confirm(self, question: str, *, default: bool = False) -> bool | None:
-        """Ask for yes or no; None where there is no terminal to ask at."""
+        """Ask for yes or no; None where there is no terminal to ask on."""
 
     def ask_secret(self, question: str) -> str | None:
-        """Ask for something that must not be seen; "" for no answer, None where there is no terminal to ask at."""
+        """Ask for something that must not be seen; "" for no answer, None where there is no terminal to ask on."""

@@ -20,7 +20,7 @@ _LONGEST = 300  # characters of a statement
 write: Callable[[str], None] | None = None
 
 
-def told(text: str, since: float | None = None) -> None:
+def note(text: str, since: float | None = None) -> None:
     """Tell what was asked; `since`, by `time.monotonic`, adds how long the answer took."""
     if write:
         took = "" if since is None else f", {(time.monotonic() - since) * 1000:.0f} ms"
@@ -28,10 +28,10 @@ def told(text: str, since: float | None = None) -> None:
 
 
 def statement(way: str, script: str) -> None:
-    """Tell what is run as SQL, without its values; `way` says as whom and where."""
+    """Note the SQL that is run, without its values; `way` says as whom and where."""
     if write:
         shown = " ".join(_LITERAL.sub("'…'", script).split())
-        told(f"{way}: {shown if len(shown) <= _LONGEST else f'{shown[:_LONGEST]} …'}")
+        note(f"{way}: {shown if len(shown) <= _LONGEST else f'{shown[:_LONGEST]} …'}")
 
 
 def psql(env: Any, script: str) -> None:  # noqa: ANN401  a mapping of libpq's variables

@@ -60,7 +60,7 @@ def _limit(error: BaseException) -> PlanodevError | None:
         why = "this shell allows too few open files, or the whole system has reached its limit"
         return PlanodevError("too-many-open-files", "no more files can be opened", why=why, fix=fix)
     if isinstance(error, ImportError):
-        fix = "install planodev again, with `--force-reinstall`"
+        fix = "reinstall planodev, with `--force-reinstall`"
         return PlanodevError("not-loaded", "a part of planodev could not be loaded", why=str(error), fix=fix)
     if isinstance(error, RecursionError):
         fix = "look for brackets or blocks in the project's files that are never closed"

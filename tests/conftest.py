@@ -215,8 +215,8 @@ def shop(one_project):
 def snapshot(api, tmp_path):
     """Return all that this test has in the engine, to compare before and after; others are at work there."""
 
-    def take(*strangers):
-        return evidence.engine(api, str(tmp_path)), [api.inspect_container(number)["State"] for number in strangers]
+    def take(*others):
+        return evidence.engine(api, str(tmp_path)), [api.inspect_container(number)["State"] for number in others]
 
     return take
 

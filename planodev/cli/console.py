@@ -1,4 +1,4 @@
-"""What people and machines see: the result on stdout, everything else on stderr."""
+"""Everything that is printed: the result on stdout, all else on stderr."""
 
 from __future__ import annotations
 
@@ -41,7 +41,6 @@ class Console:
         self.notices: list[Problem] = []
         self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._color = False if os.environ.get("NO_COLOR") else None
-        self._title: str | None = None
         self._in_line = False
         self._bar: Any = None
         self._layers: dict[str, Any] = {}
@@ -65,13 +64,11 @@ class Console:
     # Progress
 
     def begin(self, title: str) -> None:
-        self._title = title
         if self._live and not self.quiet:
             click.echo(f"\r\033[K· {one_line(title)} …", err=True, nl=False)
 
     def done(self, outcome: Outcome) -> None:
         self._end_bar()
-        self._title = None
         detail = f", {outcome.detail}" if outcome.detail else ""
         self._line("✓", "green", f"{outcome.subject}: {outcome.verb}{detail}")
 

@@ -13,7 +13,7 @@ from planodev import quoting
 from planodev.cli import options as shared
 from planodev.commands import handover
 from planodev.problems import Problem
-from planodev.project import settings
+from planodev.project import env_keys, settings
 from planodev.visible import visible
 
 
@@ -26,7 +26,7 @@ def readable_by_others(stream: TextIO) -> Problem | None:
     if os.name != "posix" or not stat.S_ISREG(found.st_mode) or not found.st_mode & 0o077:
         return None
     mode = f"{stat.S_IMODE(found.st_mode):04o}"
-    text = f"the password goes into a file that others can read (mode {mode}); `umask 077` before it makes private ones"
+    text = f"the password goes into a file that others can read (mode {mode}); run `umask 077` first"
     return Problem("output-open-to-others", text)
 
 
@@ -39,7 +39,7 @@ def readable_by_others(stream: TextIO) -> Problem | None:
     show_default=True,
     help="Output format.",
 )
-@click.option("--plano", **shared.choice(settings.PLANO), help="Where DB_HOST is used.  [default: as set up]")
+@click.option("--plano", **shared.choice(settings.PLANO), help=f"Where {env_keys.HOST} is used.  [default: as set up]")
 @click.pass_context
 def command(ctx: click.Context, /, form: str, **options: Any) -> None:  # noqa: ANN401
     """Print DB_*, DATABASE_URL and the provider keys of .env, including the password.

@@ -132,11 +132,11 @@ def refuse_before(ctx: click.Context) -> None:
 
     """
     if before := next(iter(_typed(ctx)), None):
-        raise click.UsageError(f"{before} stands behind `{ctx.invoked_subcommand}`, where that has it", ctx)
+        raise click.UsageError(f"{before} belongs after `{ctx.invoked_subcommand}`, if that has it", ctx)
 
 
 def choice(allowed: tuple[str, ...]) -> dict[str, Any]:
-    """Return what shows and completes the words that an option accepts; `settings.resolve` refuses all others."""
+    """Return what shows and completes the words that an option accepts; `settings.Sources` refuses all others."""
     return {"metavar": "|".join(allowed), "shell_complete": words(lambda: allowed)}
 
 
@@ -235,11 +235,11 @@ def context(ctx: click.Context, options: dict[str, Any]) -> Context:
 
 def _opened(context: Context) -> Context:
     """Return it with the file that was asked for in place of `.env`, once what a killed write has left is swept."""
-    from planodev.project import lock, settings
+    from planodev.project import lock
 
     if not context.dry_run:
         lock.tidy(context.project)
-    name = settings.dotenv(context.options, context.environment, context.project.path)
+    name = context.sources.dotenv()
     return replace(context, project=replace(context.project, dotenv=name)) if name else context
 
 

@@ -11,6 +11,7 @@ import click
 from planodev import production
 from planodev.cli import options as shared
 from planodev.commands.production import production as write
+from planodev.project import env_keys
 
 _ON_KUBERNETES = ("namespace", "replicas")
 _OF_THE_CLUSTER = ("instances", "storage")
@@ -36,7 +37,11 @@ def _matching(pattern: str, wanted: str) -> Any:  # noqa: ANN401  click's own ca
 )
 @click.option("--host", metavar="NAME", help="The server's host name; can be filled in later.")
 @shared.config()
-@click.option("--generate-password", is_flag=True, help="Generate a strong DB_PASS instead of leaving it to fill in.")
+@click.option(
+    "--generate-password",
+    is_flag=True,
+    help=f"Generate a strong {env_keys.PASSWORD} instead of leaving it to fill in.",
+)
 @click.option("--direct", is_flag=True, help="Without PgBouncer: Plano restarts with the database (self-hosted).")
 @click.option("--force", is_flag=True, help="Overwrite edited files; values that are filled in are kept.")
 @click.option(

@@ -194,7 +194,7 @@ def _again(question: Question, answer: Answer, tell: Callable[[str], None]) -> N
             "turn-unknown",
             f"Plano does not know the turn `{question.previous}`",
             why="it is not in the table; the question was sent twice",
-            fix=Fix(Command("ask", "--new", question.text), " begins a new conversation"),
+            fix=Fix(Command("ask", "--new", question.text), " starts a new conversation"),
         ) from error
 
 
@@ -222,7 +222,7 @@ def look_up(context: Context, seen: Seen, answer: Answer, model: Model) -> Store
     try:
         row = _row(context, answer.id, patience) if answer.id else None
     except PlanodevError as error:
-        return Stored(None, f"the database cannot be asked: {error.why or error.message}")
+        return Stored(None, f"cannot query the database: {error.why or error.message}")
     if row:
         return Stored(row)
     if seen.config.connection_string is None:
@@ -252,6 +252,6 @@ def _previous(context: Context, seen: Seen, model: Model) -> str | None:
             return number_of(opened, named)
     last = notes.read(notes.ASKED, seen.project_id)
     if last and model.stored and not _row(context, last, 0.0):
-        context.progress.note("the last turn is not in the table: this begins a new conversation")
+        context.progress.note("the last turn is not in the table: this starts a new conversation")
         return None
     return last

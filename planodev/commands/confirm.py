@@ -1,4 +1,4 @@
-"""Ask before something is deleted or replaced, in one way for all commands that do it."""
+"""Ask before something is deleted or replaced, the same way in every command."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def confirm(context: Context, says: str, command: Command) -> None:
     answer = context.progress.confirm(f"{says}. Go on?")
     if answer is None:
         fix = Fix(Command(command.name, *command.arguments, "--yes"))
-        why = f"there is no terminal to ask at; {says}"
+        why = f"no terminal to ask on; {says}"
         raise BadInput("not-confirmed", "nothing was changed", why=why, fix=fix)
     if not answer:
         raise BadInput("not-confirmed", "nothing was changed")

@@ -182,7 +182,7 @@ def _port(context: Context) -> int:
 def _refuse_unsayable(flag: str, text: str) -> None:
     """Refuse what no stored text can contain, and PostgreSQL does not take."""
     if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise BadInput("usage", f"`{flag}` is no text", why="it is not UTF-8", fix=f"write another `{flag}`")
+        raise BadInput("usage", f"`{flag}` is not text", why="it is not UTF-8", fix=f"write another `{flag}`")
 
 
 def followed(context: Context, *, as_json: bool) -> Iterator[str]:
@@ -227,7 +227,7 @@ def pruned(context: Context) -> Result:
 
     options, at = context.options, place(context)
     before = times.since("--older-than", options["older_than"]) if options.get("older_than") else None
-    context.progress.begin("Looking for what would go")
+    context.progress.begin("Finding the turns to delete")
     with prune.find(at, before=before, superseded=options["superseded"], numbers=options["ids"]) as doomed:
         whole = number(doomed.conversations, "whole conversation")
         what = f"{number(doomed.rows, 'row')}, {whole} among them, {size(doomed.bytes)}"
@@ -316,7 +316,7 @@ def _page(context: Context, opened: Any, found: tuple[Head, ...], short: Mapping
             make_directory(file.parent)
         write_atomically(file, text.encode(), 0o600)
     except OSError as error:
-        why, fix = error.strerror or str(error), "name another file, or make room there"
+        why, fix = error.strerror or str(error), "free space there, or name another file"
         raise PlanodevError("file-failed", f"`{file}` could not be written", why=why, fix=fix) from error
     if options.get("open_page"):
         import webbrowser
@@ -325,5 +325,5 @@ def _page(context: Context, opened: Any, found: tuple[Head, ...], short: Mapping
             opened = webbrowser.open(file.resolve().as_uri())
         if not opened:
             fix = f"open `{file.resolve()}` yourself"
-            context.progress.notice(Problem("browser-missing", "no browser could be started", fix))
+            context.progress.notice(Problem("browser-missing", "cannot open a browser", fix))
     return file

@@ -86,7 +86,7 @@ def _held(seen: Seen) -> tuple[int | None, str]:
     try:
         found = within(COUNT, lambda: queries.held(seen.engine, have, seen.superuser)).values()
     except Exception as error:  # noqa: BLE001  see above
-        why = "Postgres does not answer" if isinstance(error, NotDone) else "Postgres cannot be asked"
+        why = "Postgres does not answer" if isinstance(error, NotDone) else "cannot query Postgres"
         return None, counted(None, why=str(error) if isinstance(error, queries.Locked) else why)
     count, others = sum(one.turns.rows for one in found), sum(one.others for one in found)
     turns = counted(count, estimated=any(one.turns.estimated for one in found))
@@ -126,13 +126,13 @@ def _confirm(seen: Seen, held: str, copies: list[Seen]) -> None:
     if seen.context.options.get("yes"):
         seen.progress.note(says)
         return
-    answer = seen.progress.confirm(f"{says}. Delete it for ever?")
+    answer = seen.progress.confirm(f"{says}. Delete it permanently?")
     seen.deadline.restart()
     if answer is None:
         raise BadInput(
             "not-confirmed",
-            f"nothing was deleted: {what} would be gone for ever",
-            why="there is no terminal to ask at",
+            f"nothing was deleted: {what} would be deleted permanently",
+            why="no terminal to ask on",
             fix=Fix(Command("down", "--delete-data", "--yes")),
         )
     if not answer:
@@ -162,7 +162,7 @@ def _tell_unanswered(seen: Seen, question: str) -> None:
         NoEngine: the data was to be deleted.
 
     """
-    text = f"the engine gave no answer to {question}, so the data was not looked for"
+    text = f"the engine did not answer {question}, so planodev did not look for the data"
     if not seen.context.options.get("delete_data"):
         fix = Fix("a volume plugin that hangs is the usual cause: ", Shell("docker plugin ls"))
         seen.progress.notice(Problem("volumes-unanswered", text, fix))

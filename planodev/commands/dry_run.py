@@ -52,7 +52,7 @@ def planned(seen: Seen) -> Result:
 
 
 def _configuration(seen: Seen) -> Seen:
-    """Judge the configuration as it would be; what the change would mend is told as well."""
+    """Judge the configuration as it would be; what the change would fix is reported as well."""
     if seen.config.text is None:
         config.look_before_first(seen)
         return config.judged(config.with_change(seen, config.from_template(seen)))
@@ -60,7 +60,7 @@ def _configuration(seen: Seen) -> Seen:
     if change.text is None:
         return config.judged(seen)
     config.show(seen, change)
-    for problem in config.mended(seen):
+    for problem in config.fixed_by_edit(seen):
         seen.progress.notice(problem)
     return config.judged(config.with_change(seen, change))
 

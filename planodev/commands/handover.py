@@ -72,7 +72,7 @@ def run(context: Context, command: Sequence[str]) -> Launch:
     if not start:
         config = _if_readable(config)
     # A process here reaches the database here; only `planoai up --docker` puts Plano into a container.
-    asked = options.get("plano") and settings.resolve(options, {}, None, {}).plano.value
+    asked = options.get("plano") and settings.Sources(options, {}, None).one("plano").value
     mode = asked or (start.mode if start else "native")
     if start:
         config = config_file.load(start.config)
@@ -102,7 +102,7 @@ def run(context: Context, command: Sequence[str]) -> Launch:
 def _tell_held_back(env: EnvFile, config: config_file.ConfigFile, progress: Progress) -> None:
     names = plano_environment.held_back(env, config)
     if names:
-        text = f"{', '.join(names)} of `.env` is not handed on, because it decides which code a program runs"
+        text = f"{', '.join(names)} of `.env` is not passed on, because it decides which code a program runs"
         fix = f"set {names[0]} in the shell if you mean it, or rename it in `.env` and in the configuration"
         progress.notice(Problem("variable-held-back", text, fix))
 

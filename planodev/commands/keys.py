@@ -153,11 +153,11 @@ def _check_name(name: str, read: Files) -> None:
     """Refuse what is no name of a key; what is shown of it is never what may be a key itself."""
     fix = Fix(Command("keys", "set", "NAME"), " asks for the value, or reads it from a pipe")
     if not access_keys.is_name(name):
-        why = "a command line is seen by others, and kept in the shell's history"
-        raise BadInput("bad-key-name", "what follows `keys set` is the name of a variable alone", why=why, fix=fix)
+        why = "a command line is visible to others and stays in the shell's history"
+        raise BadInput("bad-key-name", "`keys set` takes names of variables alone", why=why, fix=fix)
     if name in env_keys.ALL or executables.steers(name):
         why = "`up` writes it" if name in env_keys.ALL else "it decides which code a program runs"
-        raise BadInput("bad-key-name", f"{name} is no provider key", why=why, fix=fix)
+        raise BadInput("bad-key-name", f"{name} is not a provider key", why=why, fix=fix)
     needed = [key.name for key in read.config.keys if key.name]
     known = [key for provider in providers.PROVIDERS for key in provider.keys]
     if name in needed or name in known:
@@ -184,8 +184,8 @@ def _values(context: Context, names: Sequence[str]) -> dict[str, str]:
     for name, value in values.items():
         why = access_keys.why_not(value)
         if why:
-            fix = Fix("copy the key from the provider's page once more, then ", Command("keys", "set", name))
-            raise BadInput("bad-key", f"the value for {name} is no key that can be saved", why=why, fix=fix)
+            fix = Fix("copy the key from the provider's page again, then ", Command("keys", "set", name))
+            raise BadInput("bad-key", f"the value for {name} cannot be saved as a key", why=why, fix=fix)
     return values
 
 

@@ -106,7 +106,7 @@ def _agree(seen: Seen, plano: Running, why: str) -> None:
         return
     answer = seen.progress.confirm(f"{says}. Go on?", default=True)
     if not answer:
-        reason = "there is no terminal to ask at" if answer is None else None
+        reason = "no terminal to ask on" if answer is None else None
         fix = Fix(Command("up", "--with-plano", "--yes"))
         raise BadInput("not-confirmed", f"Plano was not restarted, although {why}", why=reason, fix=fix)
 

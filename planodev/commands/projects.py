@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from planodev import tables
 from planodev.conversations import times
 from planodev.deadline import Deadline
-from planodev.problems import BadInput, Command, Fix, NoEngine, PlanodevError, Problem
+from planodev.engines import choice
+from planodev.problems import BadInput, Command, Fix, PlanodevError, Problem
 from planodev.project import lock, notes, records, settings, snapshots
 from planodev.project.identity import CONFIG_NAMES, Owner, Project, original_still_there
 from planodev.result import Outcome, Result, number
@@ -58,7 +59,8 @@ def listed(environment: Mapping[str, str]) -> Result:
     """Return every project of this machine, those that run first; nothing is changed."""
     found, silent = _everything(environment)
     data = {"projects": [asdict(known) for known, _ in found]}
-    notices = [_not_asked(silent)] if silent and _matters(found) else []
+    unknown = {known.engine for known, _ in found if known.state == UNKNOWN}
+    notices = [_not_asked(name, silent[name]) for name in sorted(unknown)]
     if not found:
         return Result("list", data, ["No project of this machine has a database"], notices)
     lines: list[Any] = [_table([known for known, _ in found])]
@@ -74,7 +76,7 @@ def forget(environment: Mapping[str, str], progress: Progress, *, named: Sequenc
 
     Args:
         environment: for DOCKER_HOST and its like.
-        progress: who is told, and asked.
+        progress: takes messages and questions.
         named: their directories; none for all that are gone.
         yes: do not ask.
 
@@ -84,8 +86,9 @@ def forget(environment: Mapping[str, str], progress: Progress, *, named: Sequenc
     """
     found, silent = _everything(environment)
     going = _going(found, named)
-    if silent and any(known.state == UNKNOWN for known, _ in going):
-        raise silent
+    for known, _ in going:
+        if known.state == UNKNOWN:
+            raise silent[known.engine]
     if going:
         _confirm([known for known, _ in going], progress, yes=yes)
     kept = [one for known, _ in going for one in snapshots.every(known.project)]
@@ -101,9 +104,9 @@ def forget(environment: Mapping[str, str], progress: Progress, *, named: Sequenc
     return Result("forget", data, [f"Forgot {number(len(going), 'project')}", *also])
 
 
-def _everything(environment: Mapping[str, str]) -> tuple[list[tuple[Known, Held | None]], PlanodevError | None]:
-    """Return every project with its database, and why Docker could not be asked where that is so."""
-    held, silent = _of_the_engines(environment, Deadline(settings.LIMIT).left)
+def _everything(environment: Mapping[str, str]) -> tuple[list[tuple[Known, Held | None]], dict[str, PlanodevError]]:
+    """Return every project with its database, and why an engine could not be asked, by its name."""
+    held, silent = choice.databases(environment, Deadline(settings.LIMIT).left)
     found: list[tuple[Known, Held | None]] = []
     recorded = {record.project: record for record in records.every() if record.engine}
     found += [(_known(one, recorded.get(one.owner.id)), one) for one in held]
@@ -111,30 +114,11 @@ def _everything(environment: Mapping[str, str]) -> tuple[list[tuple[Known, Held 
     for record in recorded.values():
         if record.project not in seen:
             gone = not original_still_there(Owner(record.project, record.path, record.inode))
-            state = UNKNOWN if silent and record.engine == "docker" else None
+            state = UNKNOWN if record.engine in silent else None
             place = record.place if state else None
             known = Known(record.path, gone, record.project, record.engine, place, state, None, None)
             found.append((known, None))
     return sorted(found, key=lambda one: (one[0].state != "running", one[0].gone, one[0].directory)), silent
-
-
-def _of_the_engines(environment: Mapping[str, str], limit: Limit) -> tuple[list[Held], PlanodevError | None]:
-    """Return what both engines have, and why Docker could not be asked where that is so."""
-    from planodev.engines.docker import engine as docker
-    from planodev.engines.docker import inventory as of_docker
-    from planodev.engines.docker.client import Refused
-    from planodev.engines.embedded import inventory as of_embedded
-
-    found = of_embedded.databases()
-    try:
-        engine = docker.connect(environment, limit)
-        return found + of_docker.databases(engine.api), None
-    except NoEngine as error:
-        return found, error
-    except Refused as error:  # a machine's lists are refused by what stands between, such as a proxy
-        from planodev.engines import failures
-
-        return found, failures.refused(error.text, forbidden=error.forbidden)
 
 
 def _known(held: Held, record: records.Record | None) -> Known:
@@ -148,12 +132,8 @@ def _known(held: Held, record: records.Record | None) -> Known:
     return Known(directory, there is None, number_, held.engine, held.place or None, state, held.bytes, used)
 
 
-def _matters(found: list[tuple[Known, Held | None]]) -> bool:
-    return any(known.state == UNKNOWN for known, _ in found)
-
-
-def _not_asked(silent: PlanodevError) -> Problem:
-    return Problem("engine-not-asked", f"Docker could not be asked: {silent.message}", silent.fix)
+def _not_asked(name: str, silent: PlanodevError) -> Problem:
+    return Problem("engine-not-asked", f"cannot ask {choice.title(name)}: {silent.message}", silent.fix)
 
 
 def _table(found: list[Known]) -> Any:  # noqa: ANN401  rich is loaded late
@@ -193,11 +173,11 @@ def _confirm(going: list[Known], progress: Progress, *, yes: bool) -> None:
     if yes:
         progress.note(says)
         return
-    moved = "one that you have moved is found again by `planodev up` in its new place"
-    answer = progress.confirm(f"{says}; {moved}. Delete it for ever?")
+    moved = "`planodev up` in its new place finds a project that you moved"
+    answer = progress.confirm(f"{says}; {moved}. Delete it permanently?")
     if answer:
         return
-    why = None if answer is False else f"there is no terminal to ask at; {says}"
+    why = None if answer is False else f"no terminal to ask on; {says}"
     raise BadInput("not-confirmed", "nothing was deleted", why=why, fix=Fix(Command("forget", "--yes")))
 
 
@@ -222,8 +202,6 @@ def _delete(known: Known, held: Held | None, environment: Mapping[str, str]) -> 
 
 
 def _open(held: Held, project: Project, environment: Mapping[str, str], limit: Limit) -> Engine:
-    from planodev.engines import choice
-
     return choice.open_engine(held.engine, environment, project, held.owner.id, limit)
 
 

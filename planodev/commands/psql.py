@@ -98,7 +98,7 @@ def _embedded() -> str | None:
 
 
 def _read_only(at: Place) -> Connection:
-    """Return the way in, told to change nothing, once the server has shown that it heeds that.
+    """Return the connection, read-only, once the server has shown that it keeps to that.
 
     Raises:
         Conflict: it does not, as a pooler may drop what a session is to begin with.
@@ -116,9 +116,9 @@ def _read_only(at: Place) -> Connection:
     if not heeded:
         raise Conflict(
             "read-only-not-kept",
-            f"{host}:{port} does not keep a session from changing data",
-            why="it drops what a session is told to begin with, as poolers do",
-            fix="name the server itself in the file, or call psql yourself",
+            f"{host}:{port} does not keep a session read-only",
+            why="it ignores a session's startup options, as poolers do",
+            fix="put the server's own address into the file, or run psql yourself",
         )
     return next(connection for connection in told.connections if (connection.host, connection.port) == (host, port))
 

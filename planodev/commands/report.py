@@ -156,7 +156,7 @@ def _of_plano(seen: Seen, plano: Running) -> list[Problem]:
 def _proved(seen: Seen) -> str:
     problems = judge.judge_config(seen.config, None, seen.mode)
     if judge.stores_nothing(problems):
-        return "Verified: Plano reaches its table; of the models of this configuration it stores none."
+        return "Verified: Plano reaches its table; of this configuration's models it stores none."
     return "Verified: Plano can store conversations."
 
 
@@ -185,7 +185,7 @@ def tries(config: ConfigFile) -> list[str]:
     first, second = {"model": model, "input": "My name is Ann."}, {"model": model, "input": "Who am I?"}
     second["previous_response_id"] = "resp_…"
     return [
-        f"Plano answers at http://localhost:{port}, also with curl; a second turn goes on from the first one's id:",
+        f"Plano answers at http://localhost:{port}, also with curl; the second turn continues from the first one's id:",
         *(f"  {head} {shlex.quote(in_json(json.dumps(body, ensure_ascii=False)))}" for body in (first, second)),
     ]
 
@@ -234,12 +234,12 @@ def production(written: Written) -> Result:
     }
     summary = [f"Next: `{written.directory / 'PRODUCTION.md'}` has the steps"]
     if written.to_fill_in:
-        summary.insert(0, f"To be filled in: {', '.join(written.to_fill_in)}")
+        summary.insert(0, f"To fill in: {', '.join(written.to_fill_in)}")
     return Result("production", data, summary)
 
 
 def status(seen: Seen, inside: proof.Evidence | None, plano: Running) -> Result:
-    """Return what is there; `inside` is what the server says of itself."""
+    """Return the status; `inside` is what the server says of itself."""
     data = data_of(seen, inside, plano)
     up = Command("up")
     hint = {
@@ -280,7 +280,7 @@ def silence(seen: Seen, inside: proof.Evidence | None) -> list[Problem]:
     if inside.error and proof.is_late(inside):
         restart = Fix(Command("down", "--keep-data"), " and ", Command("up"), " restart it, and the data is kept; ")
         fix = restart + Fix(Command("logs"), " has its log")
-        return [Problem("server-silent", "Postgres runs, and does not answer", fix, inside.error)]
+        return [Problem("server-silent", "Postgres is running, but does not answer", fix, inside.error)]
     return []
 
 
@@ -360,7 +360,7 @@ def down(seen: Seen, done: Stopped) -> Result:
         again = ("--with-plano",) if done.plano.runs else ()
         kept = f"The data is kept in the {seen.engine.wording.data} `{volume.name}`; "
         lines += [
-            Fix(kept, Command("up", *again), " brings it back"),
+            Fix(kept, Command("up", *again), " starts Postgres again"),
             Fix("To delete it: ", Command("down", "--delete-data")),
         ]
     return Result("down", data, lines)

@@ -41,7 +41,7 @@ def reset(context: Context) -> Result:
             opened.commit()
         notes.remove_page(context.project.path)
         context.progress.done(Outcome("emptied", state_table.NAME, counted(count)))
-    return Result("reset", {"deleted_rows": count}, [f"Deleted {counted(count)}; Plano need not be restarted"])
+    return Result("reset", {"deleted_rows": count}, [f"Deleted {counted(count)}; Plano needs no restart"])
 
 
 def own(context: Context, command: str) -> Place:

@@ -56,12 +56,12 @@ def save(context: Context) -> Result:
             snapshots.note(file, known)
             partial.replace(file)
         except OSError as error:
-            raise _failed("written", error.strerror or str(error), f"make room in `{file.parent}`") from error
+            raise _failed("written", error.strerror or str(error), f"free disk space for `{file.parent}`") from error
         finally:
             for rest in (partial, *([] if file.exists() else [file.with_suffix(".json")])):
                 rest.unlink(missing_ok=True)
         context.progress.done(Outcome("written", f"snapshot {file.stem}", f"{counted(rows)}, {size(known.bytes)}"))
-    line = Fix(f"Saved {counted(rows)} in `{file}`; ", Command("snapshot", "restore", file.stem), " brings them back")
+    line = Fix(f"Saved {counted(rows)} in `{file}`; ", Command("snapshot", "restore", file.stem), " restores them")
     return Result("snapshot save", {"snapshot": asdict(known), "file": str(file)}, [line])
 
 
@@ -88,7 +88,9 @@ def _run(at: Place, seen: Seen, command: list[str], streams: Streams, done: str)
     if seen.engine.program(running(seen), command, variables_of(at.connections[0])).run(streams):
         streams.errors.seek(0)
         said = visible(" ".join(streams.errors.read().decode(errors="replace").split()))[:_LINE]
-        raise _failed(done, said, f"make room in `{snapshots.directory(seen.project_id)}`" if "space" in said else None)
+        raise _failed(
+            done, said, f"free disk space for `{snapshots.directory(seen.project_id)}`" if "space" in said else None
+        )
 
 
 def listed(context: Context) -> Result:
@@ -122,7 +124,7 @@ def restore(context: Context) -> Result:
         file = snapshots.dump(seen.project_id, chosen.name)
         with access.session(at) as opened:
             before = opened.execute(f"SELECT count(*) FROM {state_table.NAME}").fetchone()[0]
-        says = f"this replaces {counted(before)} by the snapshot `{chosen.name}`: {_described(chosen)}"
+        says = f"this replaces {counted(before)} with the snapshot `{chosen.name}`: {_described(chosen)}"
         confirm(context, says, Command("snapshot", "restore", chosen.name))
         context.progress.begin("Restoring the snapshot")
         try:
@@ -133,17 +135,17 @@ def restore(context: Context) -> Result:
                 script.seek(0)
                 rows = _replace(at, chosen, script)
         except OSError as error:
-            raise _failed("read", error.strerror or str(error), f"make room in `{file.parent}`") from error
+            raise _failed("read", error.strerror or str(error), f"free disk space for `{file.parent}`") from error
         context.progress.done(Outcome("restored", chosen.name, counted(rows)))
     data = {"snapshot": asdict(chosen), "rows": rows, "replaced_rows": before}
-    return Result("snapshot restore", data, [f"Restored {counted(rows)}; Plano need not be restarted"])
+    return Result("snapshot restore", data, [f"Restored {counted(rows)}; Plano needs no restart"])
 
 
 def _replace(at: Place, chosen: Snapshot, script: BinaryIO) -> int:
     """Put the rows of a script into the table, in place of all that it has; returns how many."""
     columns = next((found[1].decode() for line in script if (found := _COPY.fullmatch(line))), None)
     if columns is None:
-        raise _failed("read", f"`{chosen.name}` is no dump of `{state_table.NAME}`", None)
+        raise _failed("read", f"`{chosen.name}` is not a dump of `{state_table.NAME}`", None)
     with access.session(at, writes=True) as opened:
         limits.bound(opened, statement=limits.ALL)
         opened.execute(f"TRUNCATE {state_table.NAME}")

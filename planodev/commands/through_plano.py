@@ -42,7 +42,7 @@ def prove(context: Context, seen: Seen) -> dict[str, Any]:
         idle = Problem("plano-not-running", "Plano is not running", start, f"nothing listens on port {plano.port}")
         raise VerificationFailed.of(problem or idle)
     model = ask.chosen(seen.config, context.options.get("of_model"))
-    context.progress.note(f"two short requests go through Plano to {model.name}, which counts them as any other")
+    context.progress.note(f"sending two short requests through Plano to {model.name}; they count as any other")
     context.progress.begin("Verifying through Plano")
     answers: list[Answer] = []
     began = time.monotonic()
@@ -51,7 +51,7 @@ def prove(context: Context, seen: Seen) -> dict[str, Any]:
         items = [row.input_items for row in rows]
         if items[1][: len(items[0])] != items[0]:
             why = "the second turn in the table does not begin with the first one"
-            raise VerificationFailed("history-lost", "Plano stores, and does not remember", why=why, fix=_doctor())
+            raise VerificationFailed("history-lost", "Plano stores, but does not remember", why=why, fix=_doctor())
     finally:
         removed = _remove(context, [answer.id for answer in answers if answer.id])
     seconds = round(time.monotonic() - began, 2)

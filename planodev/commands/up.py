@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from planodev.look import Context, look, remember
 from planodev.problems import BadInput, Conflict, Shell
-from planodev.project import lock, settings
+from planodev.project import lock
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def up(context: Context) -> Result:
         PlanodevError: it could not; the exit code says what kind.
 
     """
-    with lock.hold(context.project, settings.timeout(context.options, context.environment, context.project.path)):
+    with lock.hold(context.project, context.sources.settings.timeout.value):
         seen, proof_on_its_way = _look(context), None
         try:
             from planodev import fast

@@ -11,7 +11,6 @@ from planodev.look import Context, files, look
 from planodev.plano import config_file, storage
 from planodev.postgres import limits, proof, state_table
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, VerificationFailed
-from planodev.project import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,9 +60,10 @@ def _hosted(context: Context) -> Place:
     from planodev.production import env_file
 
     here = context.project.path
-    chosen = settings.resolve(context.options, context.environment, here, {})
     path = here / context.options["env_file"]
-    target = env_file.read(path, config_file.load(config_file.find(here, chosen.config.value)), context.progress)
+    target = env_file.read(
+        path, config_file.load(config_file.find(here, context.sources.settings.config.value)), context.progress
+    )
     first = storage.connection_to(target)
     connections = tuple(replace(first, host=host, port=port) for host, port in target.hosts)
     return Place(connections, path, context, ours=False)

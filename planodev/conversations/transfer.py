@@ -57,7 +57,7 @@ def write(at: Place, file: Path, *, force: bool) -> int:
             os.fsync(target.fileno())
         partial.replace(file)
     except OSError as error:
-        why, fix = error.strerror or str(error), "name another file, or make room there"
+        why, fix = error.strerror or str(error), "free space there, or name another file"
         raise PlanodevError("file-failed", f"`{file}` could not be written", why=why, fix=fix) from error
     finally:
         with suppress(OSError):
@@ -123,7 +123,7 @@ def read(at: Place, file: Path, *, force: bool) -> Brought:
                     "row-differs",
                     "nothing was imported: the table has other rows of the same id",
                     why=f"{some}{' and others' if len(differing) > 3 else ''}",  # noqa: PLR2004
-                    fix="`--force` replaces them by those of the file",
+                    fix="`--force` replaces them with those in the file",
                 )
             if differing:
                 _replace(opened, batch)
@@ -188,9 +188,9 @@ def _row(file: Path, number: int, line: str) -> str:
         text = json.dumps(row, ensure_ascii=False, allow_nan=False)
         text.encode()
     except UnicodeEncodeError:
-        raise _bad(file, f"line {number} has half a surrogate pair") from None
+        raise _bad(file, f"line {number} has half of a surrogate pair") from None
     except (ValueError, RecursionError):
-        raise _bad(file, f"line {number} is no JSON") from None
+        raise _bad(file, f"line {number} is not JSON") from None
     why = _wrong(row)
     if why is None and _NUL.search(text):
         why = "has a NUL, which PostgreSQL does not store"
@@ -201,7 +201,7 @@ def _row(file: Path, number: int, line: str) -> str:
 
 def _wrong(row: object) -> str | None:
     if not isinstance(row, dict):
-        return "is no object"
+        return "is not an object"
     wrong = [name for name in _TEXTS if not isinstance(row.get(name), str) or not row[name]]
     if "input_items" not in row:
         wrong.append("input_items")

@@ -79,7 +79,7 @@ def _run(name: str, check: Callable[[Subject], Check], subject: Subject, found: 
 
 
 def _teller(error: PlanodevError) -> str | None:
-    """Return the check that tells of what keeps all others from theirs, so that one cause is told once."""
+    """Return the check that tells of what keeps all others from theirs, so that one cause is reported once."""
     if isinstance(error, NoEngine):
         return "engine"
     if error.code == "not-running":

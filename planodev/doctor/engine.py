@@ -31,17 +31,17 @@ def may_be_used(subject: Subject) -> Check:
         return Check("socket", "ok", "none is needed: the embedded engine is a process of this machine")
     where = endpoint.find(subject.environment, Path.home(), endpoint.probe_socket)
     if not where.local_socket:
-        return Check("socket", "ok", f"{where.url} is no socket of this machine")
+        return Check("socket", "ok", f"{where.url} is not a socket of this machine")
     endpoint.check_socket(where)
     return Check("socket", "ok", f"{where.url} can be opened")
 
 
 def has_room(subject: Subject) -> Check:
     """Whether the disks of the project and of the engine have room."""
-    places = {str(subject.project.path)}
+    of_engine = None
     with suppress(PlanodevError):  # `engine` tells what is wrong there
-        places |= {root for root in [subject.seen().engine.disk()] if root}
-    room = disk.judge(places)
+        of_engine = subject.seen().engine.disk()
+    room = disk.judge(str(subject.project.path), of_engine)
     if room.problem is None:
         return Check("disk", "ok", room.text)
     state = "failed" if room.problem.fatal else "warning"
@@ -84,7 +84,7 @@ def volume(subject: Subject) -> Check:
     if found is None and have:
         return Check("volume", "failed", f"the {run.engine.wording.data} of `{have.name}` is gone", fix=UP)
     if found is None and run.lost_data and not subject.foreign_target():
-        why = "something else than planodev removed it, or it was never here and `.env` comes from elsewhere"
+        why = "something other than planodev removed it, or it was never here and `.env` comes from elsewhere"
         return Check("volume", "failed", GONE.message, why, GONE.fix)
     if found is None:
         return Check("volume", "ok", "none: this project has no data in this engine")
@@ -101,7 +101,7 @@ def addresses(subject: Subject) -> Check:
         return Check("addresses", "ok", "nothing listens: there is no server")
     said = f"{', '.join(have.addresses) or 'none'}"
     if any(address in ("0.0.0.0", "::", "") for address in have.addresses):  # noqa: S104  what must not be
-        why = "everybody in the network can try passwords"
+        why = "anyone on the network can try passwords"
         return Check(
             "addresses", "failed", said, why, Fix(Shell("docker rm -f {}", have.name), ", then ", Command("up"))
         )

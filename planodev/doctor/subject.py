@@ -30,7 +30,7 @@ class Subject:
     """One project under examination; every member may raise what it found instead of an answer."""
 
     def __init__(self, context: Context) -> None:
-        self._context = context
+        self._context = replace(context, options={})
         self.project = context.project
         self.environment = context.environment
         self._lock = threading.Lock()
@@ -41,7 +41,7 @@ class Subject:
         return self._once("env", self._load_env)
 
     def _load_env(self) -> EnvFile:
-        chosen = settings.dotenv({}, self.environment, self.project.path)
+        chosen = self._context.sources.dotenv()
         asked = Setting(chosen or self.project.dotenv, settings.PREFIX if chosen else "default")
         return env_files(self._context, asked)[0]
 
@@ -50,19 +50,18 @@ class Subject:
         return self._once("config", self._load_config)
 
     def _load_config(self) -> config_file.ConfigFile:
-        chosen = settings.resolve({}, self.environment, self.project.path, {})
-        return config_file.load(config_file.find(self.project.path, chosen.config.value))
+        chosen = self._context.sources.settings.config.value
+        return config_file.load(config_file.find(self.project.path, chosen))
 
     def seen(self) -> Seen:
         """Return what the engine has, with the project's files as far as they can be read."""
         return self._once("seen", self._look)
 
     def _look(self) -> Seen:
-        context = replace(self._context, options={})
         try:
-            return look(context)
+            return look(self._context)
         except (BadInput, Conflict):  # which `env-file` and `config` tell
-            return look(context, lenient=True)
+            return look(self._context, lenient=True)
 
     def close(self) -> None:
         """End what was started in the engine for this examination."""

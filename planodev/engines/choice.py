@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from planodev.problems import Command, Fix, NoEngine
+from planodev.problems import Command, Fix, NoEngine, PlanodevError
 from planodev.project import records
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from planodev.deadline import Limit
     from planodev.engines import Engine
+    from planodev.engines.inventory import Held
     from planodev.project.identity import Project
     from planodev.project.settings import Setting
 
@@ -49,12 +50,14 @@ class _Kind:
         connect: opens it, by the process's environment, the project and what says how long to wait for it;
             raises `NoEngine`.
         data_of: returns the number under which it has a project's data, "" where it has none or does not answer.
+        databases: returns all that it has, of whatever project; raises `PlanodevError`.
 
     """
 
     title: str
     connect: Callable[[Mapping[str, str], Project, Limit], Engine]
     data_of: Callable[[Mapping[str, str], Project, str | None, Limit], str]
+    databases: Callable[[Mapping[str, str], Limit], list[Held]]
 
 
 def choose(  # noqa: PLR0913  who is asked, for whom, and how
@@ -141,6 +144,18 @@ def open_engine(
     return _open(name, environment, project, name, record.place if record else "", limit=limit)
 
 
+def databases(environment: Mapping[str, str], limit: Limit) -> tuple[list[Held], dict[str, PlanodevError]]:
+    """Return the databases of all projects in every engine, and why one could not be asked, by its name."""
+    found: list[Held] = []
+    silent: dict[str, PlanodevError] = {}
+    for name, kind in _KINDS.items():
+        try:
+            found += kind.databases(environment, limit)
+        except PlanodevError as error:  # noqa: PERF203  for each
+            silent[name] = error
+    return found, silent
+
+
 def others(name: str) -> list[str]:
     """Return the names of all engines but one."""
     return [other for other in _KINDS if other != name]
@@ -177,9 +192,28 @@ def _embedded_data(_environment: Mapping[str, str], project: Project, env_id: st
     return embedded.data_of(project, env_id)
 
 
+def _docker_databases(environment: Mapping[str, str], limit: Limit) -> list[Held]:
+    from planodev.engines.docker import engine as docker
+    from planodev.engines.docker import inventory
+    from planodev.engines.docker.client import Refused
+
+    try:
+        return inventory.databases(docker.connect(environment, limit).api)
+    except Refused as error:  # a machine's lists are refused by what stands between, such as a proxy
+        from planodev.engines import failures
+
+        raise failures.refused(error.text, forbidden=error.forbidden) from error
+
+
+def _embedded_databases(_environment: Mapping[str, str], _limit: Limit) -> list[Held]:
+    from planodev.engines.embedded import inventory
+
+    return inventory.databases()
+
+
 _KINDS = {
-    "docker": _Kind("Docker", _docker, _docker_data),
-    "embedded": _Kind("the embedded engine", _embedded, _embedded_data),
+    "docker": _Kind("Docker", _docker, _docker_data, _docker_databases),
+    "embedded": _Kind("the embedded engine", _embedded, _embedded_data, _embedded_databases),
 }
 
 
@@ -230,7 +264,7 @@ def _instead_of_docker(  # noqa: PLR0913  see `choose`
     if named:
         raise error
     if env_id and not recorded and not records.is_of_another(project, env_id):
-        why = "`.env` has the number of a database that is not an embedded one: it may be in Docker"
+        why = "`.env` has the number of a database that is not embedded: it may be in Docker"
         new = Command("up", "--engine", "embedded")
         raise _with(error, why, "; ", new, " creates a new, empty one") from error
     return _embedded(environment, project, limit)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from planodev.problems import Fix, Problem, Shell
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 SCARCE, FULL = 2e9, 2e8  # bytes; a first start of Postgres writes 40 MB, the image takes 450 MB
 
@@ -20,12 +17,12 @@ class Room(NamedTuple):
     problem: Problem | None
 
 
-def judge(places: Iterable[str]) -> Room:
-    """Look at the disks of some directories, which are there."""
-    free, place = min((shutil.disk_usage(place).free, place) for place in places)
+def judge(*places: str | None) -> Room:
+    """Look at the disks of some directories; None for one that is not of this machine, see `Engine.disk`."""
+    free, place = min((shutil.disk_usage(place).free, place) for place in places if place)
     text = f"{free / 1e9:.1f} GB free at {place}"
     if free >= SCARCE:
         return Room(text, None)
-    fix = Fix("free some of it: `docker system df` and ", Shell("du -sh {}", place), " show what takes it")
+    fix = Fix("free some of it: `docker system df` and ", Shell("du -sh {}", place), " show what uses it")
     why = "Postgres stops when its disk is full"
     return Room(text, Problem("disk-full", text, fix, why, "error" if free < FULL else "warning"))

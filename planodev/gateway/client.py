@@ -246,7 +246,7 @@ def _endless(why: str) -> NotReady:
 
 def _unreadable(text: str) -> PlanodevError:
     fix = Fix(Command("doctor"), " says whether this is Plano")
-    return PlanodevError("answer-unreadable", "the answer is none that Plano gives", why=_said(text), fix=fix)
+    return PlanodevError("answer-unreadable", "the answer is not one that Plano gives", why=_said(text), fix=fix)
 
 
 def _failed(response: dict[str, Any]) -> PlanodevError:
@@ -269,13 +269,15 @@ def _refused(question: Question, response: HTTPResponse) -> None:
             fix = Fix(Command("keys", "set", question.key), " asks for a valid one; ") + start
         raise CredentialsRefused("provider-refuses-key", f"{provider} refuses {whose}", why=f"status {code}", fix=fix)
     if code == _LIMITED:
-        raise NotReady("provider-limit", f"{provider} takes no more requests now", why=said, fix="wait, and ask again")
+        raise NotReady(
+            "provider-limit", f"{provider} accepts no more requests for now", why=said, fix="wait, and ask again"
+        )
     if code == _UNAVAILABLE and silence(question.port) is None:
-        look = "look whether it runs, and at its `base_url` in the configuration; then ask again"
+        look = "check that it runs, and its `base_url` in the configuration; then ask again"
         raise NotReady("provider-unreachable", f"Plano does not reach {provider}", why=said, fix=look)
     if code == _UNAVAILABLE:
         fix = Fix(Command("doctor"), " says what has died; ", Command("up", "--with-plano"), " starts it again")
-        raise NotReady("plano-not-answering", "Plano runs, and does not answer", why=said, fix=fix)
+        raise NotReady("plano-not-answering", "Plano is running, but does not answer", why=said, fix=fix)
     if "not found in configured providers" in said:
         leave = "leave `--model` out, or name a model of the configuration"
         raise BadInput("model-not-configured", f"Plano has no model `{question.model}`", why=said, fix=leave)

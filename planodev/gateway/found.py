@@ -78,7 +78,7 @@ class Found:
 
 
 def find(seen: Seen) -> list[Found]:
-    """Return each Plano on this machine, those that run first; one that has died is told as well."""
+    """Return each Plano on this machine, those that run first; one that has died is included."""
     found = [native(seen.environment), _in_docker(seen)]
     return sorted((one for one in found if one), key=lambda one: not one.runs)
 
@@ -139,7 +139,9 @@ def _in_docker(seen: Seen) -> Found | None:
     # The names that the look has found save a question where there is none, as on most days.
     if planoai.CONTAINER not in seen.observed.taken:
         return None
-    other = seen.engine.other(planoai.CONTAINER, ["sh", "-c", _SOCKETS_AND_PROCESSES])
+    from planodev.engines.docker import other as others
+
+    other = others.look_into(seen.engine, planoai.CONTAINER, ["sh", "-c", _SOCKETS_AND_PROCESSES])
     if other is None or _MOUNTED not in other.mounts:
         return None
     names = other.said.splitlines()

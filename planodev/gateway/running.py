@@ -164,7 +164,7 @@ def _is_ours(seen: Seen, found: Found) -> bool:
 def _needed(config: ConfigFile) -> list[str]:
     try:
         return storage.variables(config.connection_string or "")
-    except BadInput:  # which is told as that
+    except BadInput:  # reported where it is judged
         return []
 
 
@@ -177,7 +177,7 @@ def listeners(config: ConfigFile) -> list[int]:
     """Return the ports of all listeners, that of the model listener first."""
     try:
         found = rules.listeners_of(config.content or {})
-    except BadInput:  # which is told as that
+    except BadInput:  # reported where it is judged
         found = []
     numbers = [(kind, entry.get("port")) for _, entry, kind in found]
     model = next((port for kind, port in numbers if kind == "model" and isinstance(port, int)), planoai.MODEL_PORT)
@@ -203,12 +203,12 @@ def taken(seen: Seen) -> Problem | None:
 def port_taken(config: ConfigFile, port: int, holder: str) -> Problem:
     """Return the problem of a listener's port that another has."""
     path: KeyPath = ("listeners",)
-    with suppress(BadInput):  # which is told as that
+    with suppress(BadInput):  # reported where it is judged
         written = rules.listeners_of(config.content or {})
         path = next((path for path, entry, _ in written if entry.get("port") == port), path)
     fix = f"stop that program, or write another `port:` for the listener in {config.where(*path)}"
     text = f"port {port}, where Plano is to listen, is taken by {holder}"
-    return Problem("plano-port-taken", text, fix, "it is no Plano that this project could use")
+    return Problem("plano-port-taken", text, fix, "it is not a Plano that this project can use")
 
 
 # What the last lines of a log look like that tell an end: an error that Rust's `main` returns, a panic, and the levels
@@ -259,7 +259,7 @@ def problem(running: Running, config: ConfigFile) -> Problem | None:
         ),
         "without-variables": (
             "plano-without-variables",
-            "Plano was started without `planodev run`, and takes `${DB_USER}` and the like as they stand",
+            f"Plano was started without `planodev run`, and takes `${{{env_keys.USER}}}` and the like as they stand",
         ),
         "died": ("plano-died", f"Plano has died since it was started ({found.where})"),
     }[running.state]
@@ -270,7 +270,7 @@ def another(found: Found) -> Problem:
     """Return what is to be said where the only Plano of this machine is another project's."""
     whose = f"`{found.directory}`" if found.directory else "another project"
     text = f"the Plano that runs ({found.where}) is that of {whose}"
-    why = "there is one Plano for each machine, and starting another one ends it"
+    why = "a machine has one Plano, and starting another ends it"
     return Problem("plano-of-another-project", text, f"`{found.stop}` stops it, once nobody needs it there", why)
 
 
@@ -290,6 +290,6 @@ def loses_memory(running: Running) -> Problem | None:
     """Return what `down` says where a Plano is about to lose its connection."""
     if running.state != "connected" or running.found is None:
         return None
-    text = f"Plano is running ({running.found.where}), and loses its memory with Postgres: it never connects again"
+    text = f"Plano is running ({running.found.where}), and loses its connection with Postgres: it never reconnects"
     fix = Fix(Command("up", "--with-plano"), " starts both again; ", Command("down", "--with-plano"), " stops both")
     return Problem("plano-loses-memory", text, fix)

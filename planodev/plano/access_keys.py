@@ -131,7 +131,7 @@ def is_name(text: str) -> bool:
 def why_not(value: str) -> str | None:
     """Return why a value cannot be saved as a key, without showing it; None where it can."""
     if is_placeholder(value):
-        return "it only holds the place of a key"
+        return "it is only a placeholder"
     if len(value) < SHORTEST:
         return f"it has fewer than {SHORTEST} characters"
     if not env_file.is_plain(value):

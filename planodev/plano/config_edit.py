@@ -181,7 +181,7 @@ def _stores(storage: Any, string: str | None) -> bool:  # noqa: ANN401
 def _load(text: str) -> dict[str, Any]:
     loaded = yaml_of_plano.reader().load(text.removeprefix("\ufeff"))
     if not isinstance(loaded, dict):
-        raise NotEditable("it holds no mapping of keys")
+        raise NotEditable("it is not a mapping of keys")
     return dict(loaded)
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from planodev.plano import access_keys, yaml_of_plano
+from planodev.plano import yaml_of_plano
 from planodev.problems import BadInput, Command, Fix, Shell
 from planodev.project import env_keys, regular_file
 from planodev.project.env_kinds import is_stream
@@ -17,12 +17,14 @@ from planodev.project.identity import CONFIG_NAMES
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from planodev.plano.access_keys import AccessKey
+
     KeyPath = tuple[str | int, ...]  # such as ("listeners", 0, "port")
 
 _LARGEST = 250_000  # characters of a file: ruamel.yaml reads some 50,000 in a second
 _MOST = 1_000_000  # characters and nodes, once every alias is written out
 _DEEPEST = 500  # brackets that are open at once
-_TOO_MUCH = "its aliases stand for more text than anybody can have written"
+_TOO_MUCH = "its aliases expand to more text than anybody can have written"
 _LIST = "a key in it is a list or a mapping"
 # What planoai 0.4.39 takes, `data/plano_config_schema.yaml`.
 VERSIONS = ("v0.1", "v0.1.0", "0.1-beta", "0.2.0", "v0.3.0", "v0.4.0")
@@ -72,8 +74,10 @@ class ConfigFile:
         return None if self.text is None else _parse(self.path, self.text)
 
     @property
-    def keys(self) -> list[access_keys.AccessKey]:
+    def keys(self) -> list[AccessKey]:
         """Return the keys that planoai will look for, each once."""
+        from planodev.plano import access_keys
+
         return access_keys.named_in(self.content or {})
 
     @property
@@ -218,29 +222,29 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         where = f"line {place[0] + 1}, column {place[1] + 1}: " if place else ""
         # A duplicate key is shown with its values, of which one may be a secret.
         why = where + (getattr(error, "problem", None) or str(error).splitlines()[0]).partition(" with value ")[0]
-        raise _bad(path, why, _mend(path, why, place)) from error
+        raise _bad(path, why, _repair(path, why, place)) from error
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         # Of ruamel.yaml's constructors: a key that is no scalar, a `!!timestamp` that is none, a number of a mile.
         whys = {TypeError: _LIST, RecursionError: "it is nested too deeply", _TooMuch: _TOO_MUCH}
         why = whys.get(type(error), "a value in it is not of the kind that it is written as")
-        raise _bad(path, why, f"mend `{path}`; planodev leaves it as it is") from error
+        raise _bad(path, why, f"correct `{path}`; planodev does not change it") from error
     odd = _odd(content, (), set())
     if odd:
-        raise _bad(path, odd, f"mend `{path}`; planodev leaves it as it is")
+        raise _bad(path, odd, f"correct `{path}`; planodev does not change it")
     if not isinstance(content, dict):
-        raise _bad(path, "it holds no mapping of keys", f"mend `{path}`, or move it away to have one written")
+        raise _bad(path, "it is not a mapping of keys", f"correct `{path}`, or move it away to have one written")
     tool = _other_tool(content)
     if tool:
         raise BadInput(
             "config-of-another-tool",
             f"`{path}` is the configuration of {tool}, not of Plano",
-            why="it has none of Plano's keys; planodev leaves it as it is",
+            why="it has none of Plano's keys; planodev does not change it",
             fix=Fix(Command("up", "--config", _OWN_NAME), " writes one for Plano beside it"),
         )
     return content
 
 
-def _mend(path: Path, why: str, place: tuple[int, int] | None) -> str:
+def _repair(path: Path, why: str, place: tuple[int, int] | None) -> str:
     """Return what to do about a text that is no YAML, or none that planodev takes."""
     line = f"line {place[0] + 1} of `{path.name}`" if place else f"`{path.name}`"
     whats = {
@@ -248,7 +252,7 @@ def _mend(path: Path, why: str, place: tuple[int, int] | None) -> str:
         "another document": f"remove all from {line} on: planoai takes one document",
         "'\\t'": f"write blanks in place of the tab in {line}",
     }
-    return next((what for sign, what in whats.items() if sign in why), f"mend {line}; planodev leaves it as it is")
+    return next((what for sign, what in whats.items() if sign in why), f"correct {line}; planodev does not change it")
 
 
 class _TooMuch(ValueError):

@@ -20,7 +20,7 @@ from planodev.plano.providers import FALLBACK
 from planodev.plano.rules import shown
 from planodev.postgres.connection import CONNECTION_STRING
 from planodev.problems import Command, Fix, Problem
-from planodev.project import env_file
+from planodev.project import env_file, env_keys
 from planodev.project.references import keeper_of
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ NOTHING_STORED = "provider-keeps-history"
 
 
 def other_database(config: ConfigFile, target: Target, option: tuple[str, ...] = ()) -> Problem:
-    """Return the problem of a configuration that leads to another database than the project's.
+    """Return the problem of a configuration that names another database than the project's.
 
     Args:
         config: the configuration.
@@ -195,13 +195,13 @@ def _connection_string(
     wanted = storage.wanted_string(text, port)
     if storage.is_placeholder(text):
         message = f"the connection string in `{name}`{at} is an example that was never filled in"
-        fix = _mended(config, wanted, option, " writes the five DB_* variables there")
+        fix = _mended(config, wanted, option, f" writes the five {env_keys.PREFIX}* variables there")
         yield Problem("connection-string-placeholder", message, fix, level="error")
         return
     literal = storage.literal_port(text)
     if wanted != text:
         message = f"the connection string in `{name}`{at} has port {literal}, and the database listens on {port}"
-        fix = _mended(config, wanted, option, " writes `${DB_PORT}` there")
+        fix = _mended(config, wanted, option, f" writes `${{{env_keys.PORT}}}` there")
         yield Problem("connection-string-port", message, fix, level="error")
     # What the five variables hold is planodev's own business; stand-ins show what the text around them does.
     values = {**storage.STAND_INS, **(environment or {})}

@@ -133,7 +133,7 @@ def upstream_path(model: Model) -> str:
     usual = "" if model.name.startswith(_UNVERSIONED) else "v1"
     try:
         path = urlsplit(model.base_url).path
-    except ValueError:  # which is told as that
+    except ValueError:  # reported where it is judged
         path = ""
     prefix = path.strip("/") or _PREFIXES.get(interface, usual)
     return f"/{prefix}/{suffix}" if prefix else f"/{suffix}"

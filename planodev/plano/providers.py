@@ -92,7 +92,7 @@ PROVIDERS = (
 BY_NAME = {provider.name: provider for provider in PROVIDERS}
 # Those that planodev can write an entry for.
 OFFERED = tuple(provider for provider in PROVIDERS if provider.base_url != OWNER_KNOWS)
-FALLBACK = "anthropic/claude-sonnet-4-6"
+FALLBACK = f"{PROVIDERS[0].name}/{PROVIDERS[0].model}"
 
 
 _NEAR = 0.75  # by which `antropic` is like `anthropic`, and `vllm` not like `ollama`
@@ -102,7 +102,7 @@ _OTHER_NAMES |= {"bedrock": "amazon_bedrock", "grok": "xai", "moonshot": "moonsh
 
 
 def probable_provider(name: str) -> str | None:
-    """Return the provider that was probably meant by a name that is none's."""
+    """Return the provider that was probably meant by an unknown name."""
     from difflib import get_close_matches
 
     near = get_close_matches(name.lower(), list(BY_NAME), n=1, cutoff=_NEAR)

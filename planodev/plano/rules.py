@@ -98,7 +98,7 @@ def _shape(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
             yield _error("config-value", message, f"remove {config.where(key)}, or write {kind} there")
 
 
-# Lists of mappings, and the keys that planoai wants in each; a listener's are told with the listener.
+# Lists of mappings, and the keys that planoai wants in each; a listener's are reported with the listener.
 _REQUIRED: dict[str, dict[str, str]] = {
     "listeners": {},
     "model_providers": {"model": FALLBACK},
@@ -345,7 +345,7 @@ def _agents_of(
     for agent in entries(listener, "agents"):
         number = str(agent.get("id"))
         listed = agents.get(number, {"url": None})
-        if "url" in listed and not listed["url"]:  # an entry without the key is told as that
+        if "url" in listed and not listed["url"]:  # an entry without the key is reported as that
             entry = f"`- {{id: {shown(number)}, url: http://localhost:10510}}`"
             fix = f"add it to `agents:` at the top level of `{name}`, such as {entry}"
             message = f"agent `{shown(number)}` of {_called(config, path, listener)} has no URL"
@@ -455,7 +455,9 @@ def _names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
         target = entry.get("target") if isinstance(entry, dict) else None
         if isinstance(target, str) and target not in keys:
             path = ("model_aliases", alias, "target")
-            message = f"the alias `{shown(alias)}`{config.at(*path)} is for `{shown(target)}`, which is no model here"
+            message = (
+                f"the alias `{shown(alias)}`{config.at(*path)} is for `{shown(target)}`, which is not a model here"
+            )
             better = closest(target, list(keys)) or next(iter(keys), FALLBACK)
             yield _error("alias-unknown-model", message, f"write `target: {shown(better)}` in {config.where(*path)}")
 
@@ -495,7 +497,7 @@ def _agents(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]
             place = config.at("prompt_targets", at, "endpoint", "name")
             entry = f'{shown(name)}: {{endpoint: "localhost:8000"}}'
             line = f"`{entry}` under `endpoints:`" if known else f"the line `endpoints: {{{entry}}}`"
-            message = f"a prompt target names the endpoint `{shown(name)}`{place}, which is not there"
+            message = f"a prompt target names the endpoint `{shown(name)}`{place}, which does not exist"
             yield _error("endpoint-unknown", message, f"add {line} at the top level of `{config.path.name}`")
 
 
@@ -513,7 +515,7 @@ def _filters(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem
                 entry = f"`- {{id: {shown(name)}, url: http://localhost:10500}}` under `filters:`"
                 fix = f"write `{meant}` in {config.where(*place)}" if meant else f"add {entry} in `{config.path.name}`"
                 message = f"{_called(config, path, listener)} names the filter `{shown(name)}`{config.at(*place)}"
-                yield _error("filter-unknown", f"{message}, which is not there", fix)
+                yield _error("filter-unknown", f"{message}, which does not exist", fix)
     overrides = content.get("overrides")
     if isinstance(overrides, dict) and overrides.get("use_agent_orchestrator") is True:
         endpoints = content.get("endpoints")
@@ -552,7 +554,7 @@ def _routing(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem
         for i, name in enumerate(listed if isinstance(listed, list) else ()):
             if isinstance(name, str) and name not in known:
                 path = ("routing_preferences", at, "models", i)
-                message = f"a routing preference names `{shown(name)}`{config.at(*path)}, which is no model here"
+                message = f"a routing preference names `{shown(name)}`{config.at(*path)}, which is not a model here"
                 better = closest(name, known) or next(iter(known), FALLBACK)
                 yield _error("preference-unknown-model", message, f"write `{shown(better)}` in {config.where(*path)}")
         policy = preference.get("selection_policy")
@@ -606,7 +608,7 @@ def _ports(config: ConfigFile, content: Mapping[str, Any], database_port: int | 
     """Yield ports that two want: a listener and a part of Plano, two listeners, a listener and the database."""
     listeners = listeners_of(content)
     if any(kind not in _KINDS for _, _, kind in listeners) or _second(listeners):
-        return  # which is told as that, and decides who has which port
+        return  # reported by another rule, and it decides who has which port
     taken = {port: f"Plano's own ({part})" for port, part in PARTS.items()}
     for kind, usual in (("model", MODEL_PORT), ("prompt", PROMPT_PORT)):
         if not any(kind == other for _, _, other in listeners):

@@ -27,7 +27,7 @@ _LOOPBACKS = (LOOPBACK, "localhost", "::1")
 
 
 def names_ours(text: str) -> bool:
-    """Say whether a connection string is made of the five DB_* variables, so that `.env` rules where it leads.
+    """Say whether a connection string is made of the five DB_* variables, so that `.env` decides which database it is.
 
     Parameters behind them, such as `?connect_timeout=5`, are welcome.
     """
@@ -38,7 +38,7 @@ def names_ours(text: str) -> bool:
     try:
         target = driver_url.parse(with_stand_ins(text))
     except driver_url.Refused:
-        # One that cannot work leads nowhere else: the fault in it is told as that.
+        # One that cannot work leads nowhere else: its fault is reported as that.
         return set(env_keys.ALL) <= set(variables(text))
     return (target.user, target.password, target.hosts, target.database) == (
         "user",
@@ -102,7 +102,7 @@ def with_stand_ins(text: str) -> str:
 def foreign_target(
     text: str | None, ours: Connection | None, environment: Mapping[str, str], mode: str
 ) -> driver_url.Target | None:
-    """Return what a connection string leads to where that is not this project's database; None where it is.
+    """Return the server that a connection string names where that is not this project's database; None where it is.
 
     A string with unset variables, or one that Plano's driver refuses, leads nowhere, which others tell.
 

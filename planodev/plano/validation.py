@@ -235,7 +235,7 @@ def _unknown_keys(config: ConfigFile) -> Iterator[Problem]:
             for key in [key for key in part if str(key) not in known]:
                 meant = closest(str(key), sorted(known))
                 where = config.where(*place, str(key))
-                text = f"`{shown(key)}`{config.at(*place, str(key))} is no key that Plano is known to have"
+                text = f"`{shown(key)}`{config.at(*place, str(key))} is not a known key of Plano"
                 fix = f"write `{meant}` in {where}" if meant else f"remove it from {where}"
                 yield Problem("config-key-unknown", text, fix)
 

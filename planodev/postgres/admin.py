@@ -1,4 +1,4 @@
-"""SQL over the server's own way in, where no password is needed: what planodev asks and changes besides the proof."""
+"""SQL over the server's local connection, without a password: what planodev asks and changes besides the proof."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SYSTEM_ALONE = "-c search_path=pg_catalog,pg_temp -c role=none -c standard_confo
 
 
 class AdminFailed(Exception):
-    """SQL over the server's own way in failed; the text is the server's."""
+    """SQL over the server's local connection failed; the text is the server's."""
 
 
 def run_as_superuser(engine: Engine, server: Container, sql: str, *, superuser: str, database: str) -> str:

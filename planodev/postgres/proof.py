@@ -258,7 +258,7 @@ def login(connection: Connection, timeout: float, **others: str) -> Any:  # noqa
         parameters |= scram.parameters()
     session = psycopg.connect(**{**parameters, **others})
     if trace.write:
-        trace.told(f"logged in as {connection.user} at {connection.host}:{connection.port}")
+        trace.note(f"logged in as {connection.user} at {connection.host}:{connection.port}")
         session.cursor_factory = trace.cursor()
     return session
 

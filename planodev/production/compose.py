@@ -22,12 +22,12 @@ _ANSWERS = (
     "python3 -c 'import urllib.request as u; u.urlopen(\"http://127.0.0.1:{port}/v1/models\", timeout=4)' 2>/dev/null"
 )
 # The same for the server's own address. Where its name does not resolve right now, its port has to do.
-_CONNECTED_DIRECTLY = """\
+_CONNECTED_DIRECTLY = f"""\
 python3 -c '
 import os, socket, sys
-port = int(os.environ["DB_PORT"])
+port = int(os.environ["{env_keys.PORT}"])
 try:
-    found = socket.getaddrinfo(os.environ["DB_HOST"], port, type=socket.SOCK_STREAM)
+    found = socket.getaddrinfo(os.environ["{env_keys.HOST}"], port, type=socket.SOCK_STREAM)
 except OSError:
     found = []
 packed = [socket.inet_pton(entry[0], entry[4][0]) for entry in found]

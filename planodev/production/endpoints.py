@@ -22,7 +22,7 @@ _LOCAL = re.compile(r"((?:\w+://)?)(?:localhost|127(?:\.\d+){3}|0\.0\.0\.0|\[::1
 
 
 def local(config: ConfigFile) -> list[str]:
-    """Return the addresses in a configuration that lead to the machine itself, each once."""
+    """Return the addresses in a configuration that mean the machine itself, each once."""
     return list(dict.fromkeys(node.value for node in _nodes(config)))
 
 

@@ -38,7 +38,7 @@ def read(path: Path, config: ConfigFile, progress: Progress) -> Target:
     Args:
         path: the environment file.
         config: Plano's configuration.
-        progress: who is told what does not stop Plano.
+        progress: takes warnings of what does not stop Plano.
 
     Raises:
         BadInput: the file is not there, or cannot be read.

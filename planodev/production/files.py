@@ -45,7 +45,7 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
         here: the project; relative paths start there.
         options: `provider`, `target` (`compose` or `kubernetes`), `output`, `config`, `force`, and those of `gather`.
         variables: the process's environment; nothing but the settings is taken from it.
-        progress: who is told.
+        progress: takes messages.
 
     Raises:
         BadInput: the host name or a file that is read cannot be used, or the directory cannot be written.
@@ -55,7 +55,7 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     name = options["provider"]
     on_kubernetes = name == KUBERNETES or options.get("target") == KUBERNETES
     directory = here.path / (options.get("output") or (KUBERNETES if on_kubernetes else ""))
-    chosen = settings.resolve({"config": options.get("config")}, variables, here.path, {})
+    chosen = settings.Sources({"config": options.get("config")}, variables, here.path).settings
     config = config_file.load(config_file.find(here.path, chosen.config.value))
     for problem in judge.judge_config(config, None, "docker"):
         progress.notice(problem)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 import socket
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import quote
 
+from planodev import background
 from planodev.plano import config_file
 from planodev.postgres import proof, sessions
 from planodev.postgres.connection import Connection, is_loopback
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, Problem
 from planodev.production import READY, env_file, server_faults
-from planodev.project import settings
+from planodev.project import env_keys, settings
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def prove(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
         here: the project; relative paths start there.
         options: `env_file`, `config`, `timeout`.
         variables: the process's environment; nothing but the settings is taken from it.
-        progress: who is told.
+        progress: takes messages.
 
     Raises:
         BadInput: a file cannot be read.
@@ -71,7 +71,7 @@ def prove(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
         VerificationFailed: Plano would not start, or could not store.
 
     """
-    chosen = settings.resolve(options, variables, here.path, {})
+    chosen = settings.Sources(options, variables, here.path).settings
     seconds = chosen.timeout.value if chosen.timeout.source != "default" else DEFAULT_TIMEOUT
     env_path = here.path / options["env_file"]
     config = config_file.load(config_file.find(here.path, chosen.config.value))
@@ -293,7 +293,7 @@ class _Attempt:
             self.progress.notice(Problem("pooler-session-mode", message, fix))
         elif others:
             message = f"other clients use the same connections of {at}: where the login of one fails, all are cut off"
-            own = f"give each Plano a PgBouncer of its own, and set DB_NAME={READY} here, as PRODUCTION.md says"
+            own = f"give each Plano its own PgBouncer, and set {env_keys.DATABASE}={READY} here, as PRODUCTION.md says"
             self.progress.notice(Problem("pooler-shared", message, own))
 
     def _judge(self, evidence: proof.Evidence, connection: Connection) -> None:
@@ -323,24 +323,8 @@ class _Attempt:
         return max(0.01, self._end - time.monotonic())
 
     def _within(self, job: Callable[[], T], seconds: float | None = None) -> T:
-        """Run what no library lets us bound; a thread that is late is left behind and ends with the process."""
-        found: list[T] = []
-        failed: list[BaseException] = []
-
-        def run() -> None:
-            try:
-                found.append(job())
-            except BaseException as error:  # noqa: BLE001  raised again where it is waited for
-                failed.append(error)
-
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        thread.join(min(self._left, seconds or self._left))
-        if failed:
-            raise failed[0]
-        if not found:
-            raise TimeoutError
-        return found[0]
+        """Run what no library lets us bound; what is late is left behind, and ends with the process."""
+        return background.within(min(self._left, seconds or self._left), job)
 
 
 def _place(connection: Connection, address: str) -> str:

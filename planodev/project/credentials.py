@@ -58,7 +58,7 @@ def read(env: EnvFile) -> Credentials:
         try:
             port = settings.port(values[env_keys.PORT])
         except ValueError as error:
-            raise _bad(env, env_keys.PORT, f"`{values[env_keys.PORT]}` will not do: {error}") from None
+            raise _bad(env, env_keys.PORT, f"`{values[env_keys.PORT]}` is invalid: {error}") from None
     password: str | None = None
     if values.get(env_keys.PASSWORD):
         try:
@@ -70,7 +70,7 @@ def read(env: EnvFile) -> Credentials:
         raise _bad(
             env,
             env_keys.HOST,
-            "a host name or an address stands there alone, without user, password and port",
+            "write a host name or an address alone, without user, password and port",
         )
     mode = _mode(host)
     borrowed = [key for key in env_keys.ALL if key in env.from_shell]
@@ -98,7 +98,7 @@ def _refuse_unresolved(env: EnvFile) -> None:
         raise BadInput(
             "env-reference",
             f"{key} in `{env.path}` is no value: {error}",
-            why="planodev would take the text itself, and neither it nor Plano can look the secret up",
+            why="planodev would use the text itself: neither it nor Plano can look the secret up",
             fix=fix + own if start else f"put the secret into the variable {key} of this shell; or " + own,
         )
     name = error.variable

@@ -265,7 +265,7 @@ def is_marked(path: Path) -> bool:
 def make_way(error: OSError, directory: Path) -> str:
     """Return what lets a file be written that could not be."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"make room on the disk of `{directory}`"
+        return f"free space on the disk of `{directory}`"
     return f"make `{directory}` writable for you"
 
 

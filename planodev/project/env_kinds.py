@@ -12,6 +12,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from planodev.problems import BadInput, Command, Conflict, Fix, PlanodevError, Shell
+from planodev.project import env_keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +62,7 @@ def _elsewhere(path: Path) -> Fix:
 
 
 def is_stream(path: Path) -> bool:
-    """Say whether reading could wait for ever: a device, or a pipe that no shell has made."""
+    """Say whether reading could block forever: a device, or a pipe that no shell has made."""
     try:
         mode = path.stat().st_mode
     except OSError:
@@ -135,7 +136,7 @@ def refuse_content(path: Path, content: bytes) -> None:
 
 
 def _binary(path: Path, why: str) -> BadInput:
-    return BadInput("env-file-binary", f"`{path}` is no text", why=why, fix=_elsewhere(path))
+    return BadInput("env-file-binary", f"`{path}` is not text", why=why, fix=_elsewhere(path))
 
 
 def _encrypted(path: Path, program: str, decrypt: str | None) -> BadInput:
@@ -146,28 +147,26 @@ def _encrypted(path: Path, program: str, decrypt: str | None) -> BadInput:
 
 # Names that other programs give the parts of a database's address: with one of them in the file, DB_HOST and the like
 # are theirs as well. Sources: the environment files of Laravel, Symfony, Django, WordPress (Bedrock), Directus, Knex,
-# Sequelize, TypeORM, n8n, and of the images of mysql, mariadb and postgres.
-_PASSWORD = re.compile(r"(?:DB|DATABASE|MYSQL|MARIADB|POSTGRES|POSTGRESQL|PG)_?(?:ROOT_)?(?:PASSWORD|PASSWD|PWD)")
-_DRIVER = re.compile(
+# Sequelize, TypeORM, n8n, and of the images of mysql, mariadb and postgres. As text: nearly
+# no project needs them, and each pattern that is compiled costs every command a moment.
+_PASSWORD = r"(?:DB|DATABASE|MYSQL|MARIADB|POSTGRES|POSTGRESQL|PG)_?(?:ROOT_)?(?:PASSWORD|PASSWD|PWD)"  # noqa: S105  names
+_DRIVER = (
     r"DB_(?:CONNECTION|CLIENT|ENGINE|DIALECT|DRIVER|TYPE|ADAPTER|BACKEND|KIND|DATABASE|USERNAME|LOGIN|PREFIX"
     r"|TABLE_PREFIX|CHARSET|COLLATE|COLLATION)|DATABASE_(?:CLIENT|ENGINE|DRIVER|DIALECT|TYPE)"
 )
 # What only one framework has.
-_FRAMEWORK = re.compile(
-    r"WP_(?:ENV|HOME|SITEURL)|DJANGO_\w+|RAILS_\w+|SECRET_KEY_BASE|LARAVEL_\w+|DRUPAL_\w+|TYPO3_\w+"
-)
+_FRAMEWORK = r"WP_(?:ENV|HOME|SITEURL)|DJANGO_\w+|RAILS_\w+|SECRET_KEY_BASE|LARAVEL_\w+|DRUPAL_\w+|TYPO3_\w+"
 _KNOWN = (
-    ("Laravel", re.compile(r"APP_KEY|LARAVEL_\w+")),
-    ("WordPress", re.compile(r"WP_\w+|TABLE_PREFIX")),
-    ("Django", re.compile(r"DJANGO_\w+")),
-    ("Rails", re.compile(r"RAILS_\w+|SECRET_KEY_BASE")),
-    ("Directus", re.compile(r"DB_CLIENT|DIRECTUS_\w+")),
-    ("Symfony", re.compile(r"APP_SECRET")),
+    ("Laravel", r"APP_KEY|LARAVEL_\w+"),
+    ("WordPress", r"WP_\w+|TABLE_PREFIX"),
+    ("Django", r"DJANGO_\w+"),
+    ("Rails", r"RAILS_\w+|SECRET_KEY_BASE"),
+    ("Directus", r"DB_CLIENT|DIRECTUS_\w+"),
+    ("Symfony", r"APP_SECRET"),
 )
 # Where other databases listen: MySQL, SQL Server, Oracle, MongoDB, Redis, Cassandra, CockroachDB.
 _OTHER_PORTS = ("3306", "3307", "33060", "1433", "1521", "27017", "6379", "9042", "26257")
-_SHARED = ("DB_USER", "DB_PASS", "DB_HOST", "DB_PORT", "DB_NAME")
-_OTHER_URL = re.compile(r"(?:mysql2?|mariadb|sqlite3?|sqlserver|mssql|oracle|mongodb)(?:\+\w+)?:", re.IGNORECASE)
+_OTHER_URL = r"(?i:mysql2?|mariadb|sqlite3?|sqlserver|mssql|oracle|mongodb)(?:\+\w+)?:"
 
 
 def judge(path: Path, text: str, written: Mapping[str, str], *, asked: bool, ours: bool) -> PlanodevError | None:
@@ -202,23 +201,25 @@ def _has_lines(text: str) -> bool:
 
 def _foreign(written: Mapping[str, str]) -> list[str]:
     """Return the names by which a file shows that its DB_* belong to another program than Plano."""
-    shared = [name for name in _SHARED if written.get(name)]
-    found = [name for name in written if _DRIVER.fullmatch(name) or name == "DB_PASSWORD"]
+    shared = [name for name in env_keys.ALL if written.get(name)]
+    found = [name for name in written if re.fullmatch(_DRIVER, name) or name == "DB_PASSWORD"]
     if not shared:
-        return [name for name in found if name.startswith("DB_")]
-    found += [name for name in written if _FRAMEWORK.fullmatch(name)]
+        return [name for name in found if name.startswith(env_keys.PREFIX)]
+    found += [name for name in written if re.fullmatch(_FRAMEWORK, name)]
     found += ["APP_KEY"] if written.get("APP_KEY", "").startswith("base64:") else []
-    found += ["DB_PORT"] if written.get("DB_PORT") in _OTHER_PORTS else []
-    if not written.get("DB_PASS"):  # so what goes with the user and the host stands under another name
-        found += [name for name in written if _PASSWORD.fullmatch(name)]
-        found += [name for name in ("DATABASE_URL", "DB_URL") if _OTHER_URL.match(written.get(name, ""))]
+    found += [env_keys.PORT] if written.get(env_keys.PORT) in _OTHER_PORTS else []
+    if not written.get(env_keys.PASSWORD):  # so what goes with the user and the host stands under another name
+        found += [name for name in written if re.fullmatch(_PASSWORD, name)]
+        found += [name for name in ("DATABASE_URL", "DB_URL") if re.match(_OTHER_URL, written.get(name, ""))]
     return list(dict.fromkeys(found))
 
 
 def _of_another_program(path: Path, written: Mapping[str, str], evidence: list[str]) -> Conflict:
-    program = next((name for name, known in _KNOWN if any(known.fullmatch(one) for one in written)), "another program")
-    shared = [name for name in _SHARED if written.get(name)]
-    what = ", ".join(shared) if shared else "the names DB_…"
+    program = next(
+        (name for name, known in _KNOWN if any(re.fullmatch(known, one) for one in written)), "another program"
+    )
+    shared = [name for name in env_keys.ALL if written.get(name)]
+    what = ", ".join(shared) if shared else f"the names {env_keys.PREFIX}…"
     return Conflict(
         "env-file-of-another-program",
         f"{what} in `{path}` belong{'s' if len(shared) == 1 else ''} to {program}",

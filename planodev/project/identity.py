@@ -66,16 +66,19 @@ def at(directory: Path) -> Project:
         stat = path.stat()
     except OSError as error:
         if not directory.parts:  # `.` itself
-            gone, fix = "the current directory was deleted", "`cd` into one that is there"
-            raise BadInput("no-directory", gone, why=error.strerror, fix=fix) from error
+            gone = "the current directory was deleted"
+            raise BadInput("no-directory", gone, why=error.strerror, fix="`cd` into one that exists") from error
         raise BadInput(
-            "no-directory", f"`{directory}` is not there", why=error.strerror, fix=Fix(Shell("mkdir -p {}", directory))
+            "no-directory",
+            f"`{directory}` does not exist",
+            why=error.strerror,
+            fix=Fix(Shell("mkdir -p {}", directory)),
         ) from error
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
         said = f"the name `{directory!r}` is not UTF-8"
-        raise BadInput("no-directory", said, why="engines accept no other", fix="rename it") from error
+        raise BadInput("no-directory", said, why="engines accept only UTF-8", fix="rename it") from error
     if not path.is_dir():
         raise BadInput("no-directory", f"`{directory}` is not a directory", fix="name a directory with `-C`")
     return Project(path, _fingerprint(path, stat), dotenv_of(path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shlex
 import struct
@@ -131,6 +130,8 @@ def _directory() -> Path:
 
 
 def _file(directory: Path) -> Path:
+    import hashlib
+
     name = hashlib.sha256(str(directory).encode()).hexdigest()[:16]
     return _directory() / f"{name}.lock"
 

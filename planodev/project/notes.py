@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,8 @@ ASKED = "asked"  # the id of the last answer, by the project's number
 
 def of_file(path: Path) -> str:
     """Return the name of a note about a file."""
+    import hashlib
+
     return hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
 
 

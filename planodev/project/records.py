@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from planodev.project import json_file, regular_file, user_paths
+from planodev.project import json_file, regular_file, settings, user_paths
 from planodev.project.identity import Owner, original_still_there, ownership
 from planodev.project.private_files import make_directory, write_atomically
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from planodev.project.identity import Project
 
 
-_ENGINES = {"", "docker", "embedded"}
+_ENGINES = {"", *settings.ENGINES} - {settings.AUTO}
 
 
 @dataclass(frozen=True)

@@ -118,44 +118,49 @@ class Keeper:
     """
 
     name: str
-    pattern: re.Pattern[str]
+    pattern: str
     command: str = ""
 
-
-def _keeper(name: str, pattern: str, command: str = "") -> Keeper:
-    return Keeper(name, re.compile(pattern, re.DOTALL | re.IGNORECASE), command)
+    def wrote(self, value: str) -> bool:
+        """Say whether a value is one of its references or ciphertexts."""
+        return re.fullmatch(self.pattern, value, re.DOTALL | re.IGNORECASE) is not None
 
 
 # Each from its program's own documentation, on references in environment files. Behind them, what no password looks
 # like: an address with a scheme, a template, the output of a command. A colon alone makes no reference.
+_WORD = re.compile(r"[\w.-]*")
+_WORDS = ("chamberme",)  # what a keeper writes that is a plain word
 KEEPERS = (
-    _keeper("1Password", r"op://.*|\{\{\s*op://.*|op\(.*\)", "op run --env-file {file} -- {}"),
-    _keeper("Bitwarden Secrets Manager", r"bws?://.*", "bws run -- {}"),
-    _keeper("dotenvx", r"encrypted:.*", "dotenvx run -f {file} -- {}"),
-    _keeper("SOPS", r"ENC\[.*", "sops exec-env {file} '{}'"),
-    _keeper("Doppler", r"doppler://.*", "doppler run -- {}"),
-    _keeper("Infisical", r"infisical://.*", "infisical run -- {}"),
-    _keeper("chamber", r"chamber://.*|chamberme", "chamber exec SERVICE -- {}"),
-    _keeper("Keeper", r"keeper://.*", "ksm exec -- {}"),
-    _keeper("vals", r"(?:secret)?ref\+[a-z]+://.*", "vals exec -f {file} -- {}"),
-    _keeper("Ansible Vault", r"\$ANSIBLE_VAULT.*|!vault\b.*"),
-    _keeper("HashiCorp Vault", r"(?:>>)?vault:.*|\{\{\s*(?:with\s+)?secret\s.*", "vault-env {}"),
-    _keeper("AWS", r"arn:aws[\w-]*:.*|\{\{resolve:.*|(?:aws[-_]?)?(?:ssm|sm):/.*|(?:aws[-_:]?)?secrets-?manager:.*"),
-    _keeper("Google Secret Manager", r"(?:gcp-?)?(?:sm|gsm|secretmanager)://.*|projects/[^/\s]+/secrets/.*"),
-    _keeper(
+    Keeper("1Password", r"op://.*|\{\{\s*op://.*|op\(.*\)", "op run --env-file {file} -- {}"),
+    Keeper("Bitwarden Secrets Manager", r"bws?://.*", "bws run -- {}"),
+    Keeper("dotenvx", r"encrypted:.*", "dotenvx run -f {file} -- {}"),
+    Keeper("SOPS", r"ENC\[.*", "sops exec-env {file} '{}'"),
+    Keeper("Doppler", r"doppler://.*", "doppler run -- {}"),
+    Keeper("Infisical", r"infisical://.*", "infisical run -- {}"),
+    Keeper("chamber", r"chamber://.*|chamberme", "chamber exec SERVICE -- {}"),
+    Keeper("Keeper", r"keeper://.*", "ksm exec -- {}"),
+    Keeper("vals", r"(?:secret)?ref\+[a-z]+://.*", "vals exec -f {file} -- {}"),
+    Keeper("Ansible Vault", r"\$ANSIBLE_VAULT.*|!vault\b.*"),
+    Keeper("HashiCorp Vault", r"(?:>>)?vault:.*|\{\{\s*(?:with\s+)?secret\s.*", "vault-env {}"),
+    Keeper("AWS", r"arn:aws[\w-]*:.*|\{\{resolve:.*|(?:aws[-_]?)?(?:ssm|sm):/.*|(?:aws[-_:]?)?secrets-?manager:.*"),
+    Keeper("Google Secret Manager", r"(?:gcp-?)?(?:sm|gsm|secretmanager)://.*|projects/[^/\s]+/secrets/.*"),
+    Keeper(
         "Azure Key Vault", r"@Microsoft\.KeyVault\(.*|https://[\w-]+\.vault\.[\w.]+/.*|(?:azure-?)?(?:keyvault|akv):.*"
     ),
-    _keeper("Azure Container Apps", r"secretref:.*"),
-    _keeper("Jasypt", r"ENC\(.*\)"),
-    _keeper("Spring Cloud Config", r"\{cipher\}.*"),
-    _keeper("PGP or age", r"-----BEGIN [A-Z ]+-----.*"),
-    _keeper("another program", r"[a-z][a-z0-9+.-]*://\S.*|\{\{.*\}\}|<%.*%>|\$\(.*\)|`.*`"),
+    Keeper("Azure Container Apps", r"secretref:.*"),
+    Keeper("Jasypt", r"ENC\(.*\)"),
+    Keeper("Spring Cloud Config", r"\{cipher\}.*"),
+    Keeper("PGP or age", r"-----BEGIN [A-Z ]+-----.*"),
+    Keeper("another program", r"[a-z][a-z0-9+.-]*://\S.*|\{\{.*\}\}|<%.*%>|\$\(.*\)|`.*`"),
 )
 
 
 def keeper_of(value: str) -> Keeper | None:
     """Return whose reference or ciphertext a user, a password, a port, a name or a key is, None for a plain one."""
-    return next((keeper for keeper in KEEPERS if keeper.pattern.fullmatch(value.strip())), None)
+    value = value.strip()
+    if _WORD.fullmatch(value) and value.lower() not in _WORDS:
+        return None  # as nearly every value, and then no pattern need be compiled
+    return next((keeper for keeper in KEEPERS if keeper.wrote(value)), None)
 
 
 @dataclass

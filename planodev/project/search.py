@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev.problems import BadInput, Command, Fix, Problem
-from planodev.project import env_file, identity, records, regular_file, settings
+from planodev.project import env_file, env_keys, identity, records, regular_file, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from planodev.progress import Progress
 
-_DATABASE = re.compile(rb"(?m)^[ \t]*(?:export[ \t]+)?DB_(?:USER|PASS|HOST|PORT|NAME)[ \t]*=")
+_DATABASE = re.compile(rf"(?m)^[ \t]*(?:export[ \t]+)?(?:{'|'.join(env_keys.ALL)})[ \t]*=".encode())
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from planodev.problems import BadInput, Command, Fix
@@ -26,7 +27,8 @@ DEFAULT_PORT = 5432
 DEFAULT_NAME = "plano-postgres"
 DEFAULT_TIMEOUT = 60.0  # seconds
 DEFAULT_PLANO_TIMEOUT = 120.0  # seconds; planoai itself waits for 60, and for 120 in Docker
-ENGINES = ("auto", "docker", "embedded")
+AUTO = "auto"
+ENGINES = (AUTO, "docker", "embedded")
 PLANO = ("docker", "native")
 PULL = ("missing", "always", "never")
 # Seconds for all that a command without `--timeout` waits for.
@@ -51,7 +53,7 @@ class Setting(Generic[T]):
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings; what the engine already has (name, port, image) is laid under them by `with_project`."""
+    """All settings; `look` lays under them what the project already has (name, port, image)."""
 
     engine: Setting[str]
     plano: Setting[str]
@@ -73,69 +75,68 @@ class Settings:
         }
 
 
-def resolve(
-    options: Mapping[str, Any],
-    environment: Mapping[str, str],
-    directory: Path | None,
-    existing: Mapping[str, tuple[Any, str]],
-) -> Settings:
-    """Resolve every setting; nothing outside `directory/planodev.toml` is read.
+class Sources:
+    """Where one run's settings come from; `planodev.toml` is read once, when the first of them is asked for.
 
     Args:
         options: what was typed, by name; None or an empty tuple for an option that was not given.
         environment: the process's environment.
         directory: the project, None to leave its file out.
-        existing: what the project already has, by name, as (value, source).
-
-    Raises:
-        BadInput: a value cannot be right, or the file has an unknown key; names the source.
 
     """
-    file = _read_file(directory / FILE_NAME) if directory else {}
-    found: dict[str, Setting[Any]] = {}
-    for name, (default, check) in _KNOWN.items():
-        raw, source = default, "default"
-        if options.get(name) not in (None, ()):
-            raw, source = options[name], f"--{name}"
-        elif environment.get(PREFIX + name.upper()):
-            raw, source = environment[PREFIX + name.upper()], PREFIX + name.upper()
-        elif name in file:
-            raw, source = file[name], FILE_NAME
-        elif name in existing:
-            raw, source = existing[name]
+
+    def __init__(self, options: Mapping[str, Any], environment: Mapping[str, str], directory: Path | None) -> None:
+        self._options = options
+        self._environment = environment
+        self._directory = directory
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Every setting.
+
+        Raises:
+            BadInput: a value cannot be right, or the file has an unknown key; names the source.
+
+        """
+        return Settings(**{name: self.one(name) for name in _KNOWN})
+
+    def one(self, name: str) -> Setting[Any]:
+        """Return one setting, whatever is wrong with the values of others; raises as `settings` does."""
+        default, check = _KNOWN[name]
+        variable, word = PREFIX + name.upper(), name.replace("_", "-")
+        if self._options.get(name) not in (None, ()):
+            raw, source = self._options[name], f"--{word}"
+        elif self._environment.get(variable):
+            raw, source = self._environment[variable], variable
+        elif name in self._file:
+            raw, source = self._file[name], FILE_NAME
+        else:
+            return Setting(default, "default")
         try:
-            found[name] = Setting(check(raw), source)
+            return Setting(check(raw), source)
         except ValueError as error:
             shown = ", ".join(map(str, raw)) if isinstance(raw, (list, tuple)) else raw
-            message = f"invalid {name} `{shown}`: {error}"
-            raise BadInput(f"bad-{name}", message, why=f"from {source}", fix=_fix(name, source)) from None
-    return Settings(**found)
+            message = f"invalid {word} `{shown}`: {error}"
+            raise BadInput(f"bad-{word}", message, why=f"from {source}", fix=_fix(name, source)) from None
 
+    @cached_property
+    def _file(self) -> dict[str, Any]:
+        return _read_file(self._directory / FILE_NAME) if self._directory else {}
 
-def timeout(options: Mapping[str, Any], environment: Mapping[str, str], directory: Path) -> float:
-    """Return the seconds to wait, before all is read; the arguments are those of `resolve`."""
-    return resolve(options, environment, directory, {}).timeout.value
+    def dotenv(self) -> str | None:
+        """Return the name of the file that was asked for in place of `.env`, None where nobody has.
 
+        Raises:
+            BadInput: no such file can be used.
 
-def dotenv(options: Mapping[str, Any], environment: Mapping[str, str], directory: Path) -> str | None:
-    """Return the name of the file that was asked for in place of `.env`, None where nobody has; see `resolve`.
-
-    Raises:
-        BadInput: no such file can be used.
-
-    """
-    try:
-        found = resolve({"dotenv": options.get("dotenv")}, _only("dotenv", environment), directory, {}).dotenv
-    except BadInput as error:
-        if error.code == "bad-dotenv":
-            raise
-        return None  # of another setting, which `resolve` tells later, where it has to be told
-    return found.value if found.asked else None
-
-
-def _only(name: str, environment: Mapping[str, str]) -> dict[str, str]:
-    key = PREFIX + name.upper()
-    return {key: environment[key]} if key in environment else {}
+        """
+        try:
+            found = self.one("dotenv")
+        except BadInput as error:
+            if error.code == "bad-dotenv":
+                raise
+            return None  # of the file, which whoever needs its settings reports
+        return found.value if found.asked else None
 
 
 def _fix(name: str, source: str) -> Fix | str:
@@ -143,7 +144,7 @@ def _fix(name: str, source: str) -> Fix | str:
         return f"`unset {source}`, or give it another value"
     if source == FILE_NAME:
         return f"change `{name}` in `{FILE_NAME}`"
-    return Fix(Command("up", "--help"), f" shows what `--{name}` accepts")
+    return Fix(Command("up", "--help"), f" shows what `{source}` accepts")
 
 
 def port(raw: Any) -> int:  # noqa: ANN401
@@ -177,15 +178,13 @@ def _name(raw: Any) -> str:  # noqa: ANN401
 
 # https://github.com/distribution/reference, a registry's host, a path, a tag, a digest
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-_REFERENCE = re.compile(
-    rf"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?{_PART}(?:/{_PART})*(?::\w[\w.-]{{0,127}})?(?:@[a-z0-9+._-]+:[0-9a-fA-F]{{32,}})?",
-    re.ASCII,
-)
+_TAG, _DIGEST = r"(?::\w[\w.-]{0,127})?", r"(?:@[a-z0-9+._-]+:[0-9a-fA-F]{32,})?"
+_REFERENCE = rf"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?{_PART}(?:/{_PART})*{_TAG}{_DIGEST}"
 _LONGEST = 255
 
 
 def _image(raw: Any) -> str:  # noqa: ANN401
-    if not isinstance(raw, str) or len(raw) > _LONGEST or not _REFERENCE.fullmatch(raw):
+    if not isinstance(raw, str) or len(raw) > _LONGEST or not re.fullmatch(_REFERENCE, raw, re.ASCII):
         raise ValueError(f"must be an image reference, such as `{DEFAULT_IMAGE}` or `mirror.example/{DEFAULT_IMAGE}`")
     return raw
 
@@ -232,7 +231,7 @@ def _seconds(raw: Any) -> float:  # noqa: ANN401
 
 
 _KNOWN: dict[str, tuple[Any, Callable[[Any], Any]]] = {
-    "engine": ("auto", _choice(*ENGINES)),
+    "engine": (AUTO, _choice(*ENGINES)),
     "plano": ("docker", _choice(*PLANO)),
     "port": (DEFAULT_PORT, port),
     "name": (DEFAULT_NAME, _name),

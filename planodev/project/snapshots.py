@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import time
@@ -62,7 +61,7 @@ def dump(project_id: str, name: str) -> Path:
     """
     if not _NAME.fullmatch(name):
         why, fix = "letters, digits, `.`, `_` and `-` of ASCII, at most 64", "choose another name"
-        raise BadInput("bad-snapshot-name", f"`{visible(name)}` is no name for a snapshot", why=why, fix=fix)
+        raise BadInput("bad-snapshot-name", f"`{visible(name)}` is not a valid snapshot name", why=why, fix=fix)
     return directory(project_id) / f"{name}.dump"
 
 
@@ -118,6 +117,8 @@ def find(project_id: str, name: str | None) -> Snapshot:
     if not found or name is None:
         raise BadInput("snapshot-unknown", "this project has no snapshot", fix=save)
     names = [one.name for one in found]
+    import difflib
+
     near = difflib.get_close_matches(name, names, 3, 0.4) or names[:5]
     why = "there are " + ", ".join(f"`{one}`" for one in near)
     fix = Fix(Command("snapshot", "list"), " names them all")

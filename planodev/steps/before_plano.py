@@ -1,4 +1,4 @@
-"""What `planoai up` would stumble over, looked at before it starts: it would say little, or nothing at all."""
+"""What `planoai up` would fail on, checked before it starts: its own messages say little, or nothing."""
 
 from __future__ import annotations
 

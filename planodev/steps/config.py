@@ -199,12 +199,12 @@ def _not_agreed(seen: Seen) -> BadInput:
     return BadInput(
         "change-not-confirmed",
         f"`{seen.config.path.name}` was not changed",
-        why="nobody agreed to the change above; nothing else was done either",
+        why="the change above was not confirmed; nothing else was changed",
         fix=Fix(Command("up", *seen.config_option, *options, "--yes")),
     )
 
 
-def mended(seen: Seen) -> list[Problem]:
+def fixed_by_edit(seen: Seen) -> list[Problem]:
     """Return what is wrong now and fixed by the proposed change."""
     from planodev.plano import judge
 

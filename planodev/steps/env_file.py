@@ -32,7 +32,7 @@ class Change:
 
 
 def change(seen: Seen, where: Connection, password_is: str) -> Change:
-    """Return what has to be written: existing values lead, only what is missing or would be misread is changed."""
+    """Return what has to be written: existing values win, only what is missing or would be misread is changed."""
     values = _values(seen, where)
     new = seen.env.with_values(values, seen.project_id)
     read = env_file.read_as_planoai(seen.env.text)
@@ -141,10 +141,10 @@ def ignore(directory: Path, names: Sequence[str], progress: Progress) -> None:
     Args:
         directory: the project.
         names: of files in it.
-        progress: who is told.
+        progress: takes messages.
 
     """
-    progress.begin("Looking after .gitignore")
+    progress.begin("Checking .gitignore")
     found, missing = ignoring(directory, names, progress)
     if found.verb != "unchanged":
         path = directory / ".gitignore"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def follow(database: Database, problem: Problem) -> None:
-    """Make the role, its password and the database what `.env` says, each with a line that says what was otherwise.
+    """Update the role, its password and the database to match `.env`, each with a line that says what differed.
 
     Args:
         database: a running server.
@@ -95,7 +95,7 @@ def differences(seen: Seen, server: Container, problem: Problem) -> list[str]:
         was = f" (the first one was `{first_database}`)" if first_database not in ("", seen.database) else ""
         notes.append(f"{env_keys.DATABASE} in `{file}`: creating an empty database `{seen.database}`{was}")
         notes += [
-            f"the database `{name}` keeps {found.turns}; its name in {env_keys.DATABASE} brings them back"
+            f"the database `{name}` keeps {found.turns}; {env_keys.DATABASE}={name} brings them back"
             for name, found in databases.items()
             if found.turns.rows
         ]

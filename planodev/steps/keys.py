@@ -72,9 +72,9 @@ def _value(seen: Seen, name: str) -> str | None:
         return value if save or (not yes and seen.progress.confirm(text, default=True)) else None
     if yes:
         return None
-    typed = (seen.progress.ask_secret(f"{name} for `.env` (unseen; Enter leaves it out)") or "").strip()
+    typed = (seen.progress.ask_secret(f"{name} for `.env` (hidden; Enter skips it)") or "").strip()
     if typed and not access_keys.can_be_saved(typed):
-        seen.progress.note(f"{name} was not saved: that is no key that every reader of `.env` would read alike")
+        seen.progress.note(f"{name} was not saved: not every reader of `.env` would read it alike")
         return None
     return typed or None
 

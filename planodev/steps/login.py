@@ -15,6 +15,7 @@ from planodev.postgres import admin, limits, proof, state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady
+from planodev.project.settings import DEFAULT_IMAGE
 from planodev.result import Outcome
 from planodev.steps.follow import follow
 from planodev.steps.server import prepare, proof_beside_plano
@@ -115,7 +116,7 @@ def _refuse_half_made(database: Database) -> None:
     before = log.partition(_MADE_BEFORE)[0].strip()
     raise NotReady(
         "init-failed",
-        "the first start of Postgres came to no end, so its data may be half made",
+        "the first start of Postgres did not finish, so its data may be incomplete",
         why=end_of(before) or "it was interrupted while the image's own scripts ran",
         fix=Fix(
             Command("logs"), " shows how far it came; ", Command("down", "--delete-data"), ", then ", Command("up")
@@ -124,7 +125,7 @@ def _refuse_half_made(database: Database) -> None:
 
 
 def wait_inside(seen: Seen) -> None:
-    """Wait until a server that is just starting can be asked over its own way in.
+    """Wait until a server that is just starting answers on its local connection.
 
     Raises:
         NotReady: it stops.
@@ -202,7 +203,7 @@ def _way_out(seen: Seen, server: Container, log: str) -> Fix | str:
         return Fix.template(wording.other_major.format(major=other[1]))
     if _NOT_MADE.search(log):
         return Fix(
-            "the image does not make a database; ", Command("up", "--image", "postgres:16"), " takes one that does"
+            "the image does not make a database; ", Command("up", "--image", DEFAULT_IMAGE), " takes one that does"
         )
     if _DAMAGED.search(log) and seen.observed.volume:
         kept = f"the data is damaged: `{hint(wording.damaged, server)}` keeps it for a repair; then "

@@ -12,7 +12,7 @@ from planodev.engines import NameTaken, PortTaken, planning
 from planodev.postgres import proof, table
 from planodev.postgres.connection import host_of
 from planodev.problems import Command, Conflict, Fix
-from planodev.project import settings
+from planodev.project import env_keys, settings
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def explain(seen: Seen, plan: Plan) -> list[str]:
     before = seen.credentials.plano or (have.plano if have else "")
     notes = []
     if before and before != seen.mode:
-        what = f"DB_HOST becomes `{host_of(seen.mode)}`, and a running Plano has to be started again"
+        what = f"{env_keys.HOST} becomes `{host_of(seen.mode)}`, and a running Plano has to be started again"
         notes.append(f"switching from `--plano {before}` to `--plano {seen.mode}`: {what}")
     if plan.discard and volume:
         notes.append(f"{data} `{volume.name}` {plan.discard}; recreating it")
@@ -79,7 +79,7 @@ def explain(seen: Seen, plan: Plan) -> list[str]:
 
 
 def _discard(seen: Seen) -> Seen:
-    """Remove what was killed in its first seconds: it looks healthy and would refuse everyone for ever."""
+    """Remove what was killed in its first seconds: it looks healthy and would refuse everyone forever."""
     if seen.observed.container:
         seen.engine.remove_server(seen.observed.container)
     if seen.observed.volume:

@@ -1,1 +1,1 @@
-"""Data that comes from elsewhere: a container made by hand, another engine."""
+"""Data that comes from elsewhere: a container created by hand, another engine."""

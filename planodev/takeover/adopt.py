@@ -1,4 +1,4 @@
-"""Adopt a database that somebody made by hand, as Plano's documentation shows it: data and credentials."""
+"""Adopt a database created by hand, as Plano's documentation shows it: data and credentials."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _found(seen: Seen, name: str) -> Foreign | None:
 
 
 def take_over(seen: Seen) -> tuple[Seen, str]:
-    """Copy the data of a container made by hand into this project's volume, and its credentials into `.env`.
+    """Copy the data of a container created by hand into this project's volume, and its credentials into `.env`.
 
     Returns:
         The project as it is then, and the name of the container that keeps the old data, "" where there was none.
@@ -131,7 +131,7 @@ def _check_version(seen: Seen, foreign: Foreign) -> None:
         raise Conflict(
             "data-of-another-version",
             f"`{foreign.name}` has data of PostgreSQL {foreign.major}, {need}",
-            why="PostgreSQL starts only over data of its own major version; nothing was changed",
+            why="PostgreSQL starts only with data of its own major version; nothing was changed",
             fix=Fix(Shell(_DUMP, foreign.name, foreign.superuser), " writes the data out"),
         )
 
@@ -148,7 +148,7 @@ def _check_names(foreign: Foreign) -> None:
 
 
 def _write_credentials(seen: Seen, foreign: Foreign) -> None:
-    """Give `.env` what it does not say itself; what it says leads, and the database will follow."""
+    """Give `.env` what it does not say itself; its values win, and the database is updated to match."""
     password = foreign.password or credentials.generate_password()
     found = {
         env_keys.USER: foreign.superuser,

@@ -92,7 +92,7 @@ def _may_have_rows(other: Seen) -> bool:
 def copies(seen: Seen) -> list[Seen]:
     """Return this project in every other engine that has a server or data of it.
 
-    An engine that does not answer, and is known to have some, is told.
+    An engine that does not answer, and is known to have some, is reported.
     """
     known = records.find(seen.project, seen.env.project_id)
     found = []

@@ -147,7 +147,7 @@ def moving(seen: Seen) -> Iterator[Move | None]:
         known = replace(known, user=user, password=known.password or password, database=database)
         yield Move(replace(seen, credentials=known), old, databases, others)
     finally:
-        with suppress(Exception):  # what went wrong is told already, and the next `up` replaces what is left
+        with suppress(Exception):  # what went wrong is reported already, and the next `up` replaces what is left
             leftovers.end(old.again())
         old.engine.close()
 
@@ -187,7 +187,7 @@ def _confirm(seen: Seen, old: Seen) -> None:
         raise BadInput(
             "move-not-confirmed",
             f"nothing was changed: this project's data is in {source}",
-            why=f"{what} would move to {here}" + ("" if answer is False else ", and there is no terminal to ask at"),
+            why=f"{what} would move to {here}" + ("" if answer is False else ", and there is no terminal to ask on"),
             fix=Fix(
                 *(Command("up", "--engine", seen.engine.info.name, "--yes"), " moves them; "),
                 *(Command("up", "--engine", old.engine.info.name), " keeps them there"),
@@ -321,7 +321,7 @@ def _say_what_became(move: Move, seen: Seen) -> None:
         text = f"the {data} `{volume.name}` is kept, stopped: it also holds {others}"
         seen.progress.notice(Problem("old-data-kept", text))
     elif volume:
-        seen.progress.note(f"removing the {data} `{volume.name}`: all that it had is here now")
+        seen.progress.note(f"removing the {data} `{volume.name}`: everything in it was moved")
 
 
 def _failed(old: Seen, error: Exception) -> Conflict:

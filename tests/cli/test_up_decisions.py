@@ -130,7 +130,7 @@ class TestServer:
     def test_another_image_of_the_same_major_replaces_the_server(self, project):
         project.up()
         project.rows.append("kept")
-        project.engine.images["postgres:16"] = replace(project.engine.images["postgres:16"], id="sha256:" + "c" * 64)
+        project.engine.images["postgres:16"] = project.engine.images["postgres:16"]._replace(id="sha256:" + "c" * 64)
         project.up()
         assert project.engine.changes == ["stop", "remove_server", "create"]
         assert project.rows == ["kept"]
@@ -241,7 +241,7 @@ class TestOwnership:
 
     def test_another_mode_is_said_before_anything_is_replaced(self, project, engine):
         project.up()
-        engine.info = replace(engine.info, local=True)
+        engine.info = engine.info._replace(local=True)
         project.up(plano="native", dry_run=True)
         (said,) = (note for note in project.said.notes if "switching" in note)
         assert said == (

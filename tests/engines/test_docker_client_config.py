@@ -26,7 +26,7 @@ CONTEXTS = {
     "a context with an orchestrator": (NAMES_IT, json.dumps(SWARM), "unix:///elsewhere.sock"),
     "a context without metadata": (NAMES_IT, json.dumps({**SWARM, "Metadata": {}}), "unix:///elsewhere.sock"),
     "a context that is a list": (NAMES_IT, "[]", "no-context"),
-    "a context that is no JSON": (NAMES_IT, "{", "no-context"),
+    "a context that is not JSON": (NAMES_IT, "{", "no-context"),
     "a context without an engine": (NAMES_IT, json.dumps({**SWARM, "Endpoints": {"kubernetes": {}}}), "no-context"),
     "auths without auth": ('{"auths": {"ghcr.io": {}}}', None, SOCKET),
 }

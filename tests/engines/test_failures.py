@@ -354,7 +354,7 @@ def test_a_page_of_a_proxy_for_the_socket_is_told_from_one_for_the_web(error):
 
 
 def test_what_an_engine_says_does_not_make_it_one_that_forbids_or_is_lost():
-    words = "403 GET /x: the answer broke off within 15 seconds"
+    words = "403 GET /x: the answer was cut off within 15 seconds"
     assert said("request", words).code == "engine-refused"
     assert said("answer", words).code == "engine-error"
     assert said("connect", words).code == "engine-unreachable"

@@ -96,9 +96,9 @@ def test_a_taken_name_is_left_to_its_owner(taken, source, expected):
 @pytest.mark.parametrize("source", ["--name", "PLANODEV_NAME", "planodev.toml"])
 def test_a_taken_name_that_was_asked_for_is_a_conflict(source):
     with pytest.raises(Conflict) as caught:
-        choose_name(Setting("db", source), "shop", "abcdef0123456789", {"db": "it was not made by planodev"})
+        choose_name(Setting("db", source), "shop", "abcdef0123456789", {"db": "planodev did not create it"})
     assert (caught.value.code, caught.value.exit_code) == ("name-taken", 4)
-    assert caught.value.why == "it was not made by planodev"
+    assert caught.value.why == "planodev did not create it"
     assert "--name db-shop" in str(caught.value.fix)
 
 

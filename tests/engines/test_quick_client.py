@@ -82,10 +82,10 @@ def test_headers_are_read_in_any_case(engine, client, case):
         (bad.well(whole(503)), "engine-error", "503 Some Reason"),
         (bad.forbidden, "engine-forbids", "403 GET /_ping: 403 Forbidden Request forbidden"),
         (bad.another_program, "engine-error", "SSH-2.0-OpenSSH_9.6"),
-        (bad.says(b"\xff\xfe\x00"), "engine-error", "no HTTP"),
+        (bad.says(b"\xff\xfe\x00"), "engine-error", "not HTTP"),
         (bad.closes, "engine-lost", "closed without an answer"),
-        (bad.in_the_middle, "engine-lost", "broke off"),
-        (bad.in_a_chunk, "engine-lost", "broke off"),
+        (bad.in_the_middle, "engine-lost", "cut off"),
+        (bad.in_a_chunk, "engine-lost", "cut off"),
         (bad.silent, "engine-timed-out", "within 1"),
         (bad.dripping, "engine-timed-out", "within 1"),
         (bad.dripping_head, "engine-timed-out", "within 1"),
@@ -196,7 +196,7 @@ def test_a_body_that_is_cut_off_is_never_taken_for_whole(body, data):
         theirs.sendall(text[:cut])
         theirs.shutdown(socket.SHUT_WR)
         connection = transport._Connection(ours, time.monotonic() + 10)
-        with pytest.raises(ConnectionError, match="broke off"):
+        with pytest.raises(ConnectionError, match="cut off"):
             connection.whole(connection.asked("GET", "/", b"", {}))
 
 

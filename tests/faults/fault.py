@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MATRIX_TEST = "faults/test_faults.py::test_a_fault_is_mended_or_explained_and_no_row_is_lost"
+MATRIX_TEST = "faults/test_faults.py::test_a_fault_is_repaired_or_explained_and_no_row_is_lost"
 
 
 @dataclass(frozen=True)

@@ -208,7 +208,7 @@ MACHINE = (
         4,
     ),
     _held(
-        "project/test_ownership.py::test_a_strangers_container_and_volume_are_never_touched",
+        "project/test_ownership.py::test_a_foreign_container_and_volume_are_never_touched",
         "foreign_volume",
         "a foreign volume of the wanted name",
         "a volume of another name; the foreign one is not touched",

@@ -67,10 +67,10 @@ def case(pool, api, request):
 
 
 @pytest.mark.parametrize("row", slow_but(SAMPLE, ROWS))
-def test_a_fault_is_mended_or_explained_and_no_row_is_lost(row, case, pool):
+def test_a_fault_is_repaired_or_explained_and_no_row_is_lost(row, case, pool):
     row = ROWS[row]
     project = case.project
-    pool.give_up()  # until it is mended
+    pool.give_up()  # until it works again
     evidence.store(project, f"{row.name}-1", f"{row.name}-2")
     committed, database = evidence.content(project), project.env["DB_NAME"]
     secrets = evidence.passwords(project)

@@ -100,7 +100,7 @@ def test_a_turn_that_was_never_stored_is_not_gone_on_from(running):
     assert running("ask", "and on").out.startswith("1 messages")
     running("reset", "--yes")
     new = running("ask", "and on")
-    assert "begins a new conversation" in new.err
+    assert "starts a new conversation" in new.err
     assert new.out.startswith("1 messages")
 
 

@@ -127,7 +127,7 @@ def test_the_whole_promise_is_tried_through_plano_and_nothing_is_left(shop):
     shop("ask", "My name is Ann.")
     kept = shop.stored()
     done = shop("verify", "--through-plano")
-    assert "two short requests go through Plano to ollama/llama3.1" in done.err
+    assert "sending two short requests through Plano to ollama/llama3.1" in done.err
     seen = shop("verify", "--through-plano", "--json").json["data"]["through_plano"]
     assert (seen["model"], len(seen["response_ids"]), seen["removed"]) == ("ollama/llama3.1", 2, True)
     assert shop.stored() == kept

@@ -206,7 +206,7 @@ class TestStoringAll:
         warned = fresh("up", "--save-keys", "--json")
         assert codes(warned) == ["provider-keeps-history"]
         said = fresh("up")
-        assert "of the models of this configuration it stores none" in said.out
+        assert "of this configuration's models it stores none" in said.out
         fix = warned.json["warnings"][0]["fix"]
         assert "`model: openai-chat/gpt-4o`" in fix
         run_fix(fresh, re.search(r"`(planodev [^`]*)`", fix)[1])

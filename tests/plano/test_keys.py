@@ -17,7 +17,7 @@ MODEL = ("--model", "anthropic/claude-sonnet-4-5")
 NAME, SECRET = "ANTHROPIC_API_KEY", "sk-ant-s3cret_of.the-shell"
 SHELL = {NAME: SECRET}
 # What is typed is unseen once the blank behind the question is there, and not before.
-TYPED = "(unseen; Enter leaves it out): "
+TYPED = "(hidden; Enter skips it): "
 
 
 def key_lines(project):
@@ -164,7 +164,7 @@ def test_of_several_keys_each_is_treated_by_itself(project):
 
 
 def test_a_first_project_with_nothing_but_a_key_in_the_shell(project, planoai):
-    """The stranger of the README: two pasted lines lead to a Plano that gets the key."""
+    """A newcomer who follows the README: two pasted lines lead to a Plano that gets the key."""
     code, screen = on_terminal(project, "up", keys=SHELL, answers=[("[Y/n]", "\n")])
     assert code == 0, screen
     last = next(line for line in reversed(screen.splitlines()) if "Next: " in line).partition("Next: ")[2].strip()

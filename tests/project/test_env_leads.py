@@ -56,4 +56,4 @@ def test_a_refused_deletion_says_once_what_would_go(project):
     project("up")
     said = project("down", "--delete-data", code=2)
     assert said.err.count("stored conversation turns") == 1
-    assert said.err.count("would be gone for ever") == 1
+    assert said.err.count("would be deleted permanently") == 1

@@ -44,7 +44,7 @@ def test_a_new_checkout_at_the_old_place_neither_shares_nor_hides_the_data(make_
     assert new.stored() == []
 
 
-def test_a_strangers_container_and_volume_are_never_touched(project, foreign_container, api):
+def test_a_foreign_container_and_volume_are_never_touched(project, foreign_container, api):
     port = free_port()
     number = foreign_container(
         "plano-postgres-taken",

@@ -6,15 +6,14 @@ from planodev.problems import BadInput
 from planodev.project import settings
 
 
-def resolve(directory, options=None, environment=None, had=None, file=None):
+def resolve(directory, options=None, environment=None, file=None):
     if file is not None:
         (directory / "planodev.toml").write_text(file)
-    return settings.resolve(options or {}, environment or {}, directory, had or {})
+    return settings.Sources(options or {}, environment or {}, directory).settings
 
 
 def test_each_source_beats_the_ones_below_it_and_is_remembered(tmp_path):
     layers = [
-        ("had", {"port": (4, ".env")}, (4, ".env")),
         ("file", "port = 3", (3, "planodev.toml")),
         ("environment", {"PLANODEV_PORT": "2"}, (2, "PLANODEV_PORT")),
         ("options", {"port": "1"}, (1, "--port")),

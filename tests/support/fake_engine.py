@@ -19,7 +19,6 @@ from planodev.engines import (
     NameTaken,
     NotToldToGo,
     Observed,
-    Other,
     Output,
     PortTaken,
     Probe,
@@ -147,7 +146,7 @@ class FakeEngine:
             ours,
             next((one for one in volumes if one.name == used), None),
             tuple(one for one in volumes if related(one.owner) == "namesake" and one.name != used),
-            dict.fromkeys(names, "it was not made by planodev"),
+            dict.fromkeys(names, "planodev did not create it"),
             {**published, **({ours.port: None} if ours and self._runs(ours) else {})},
             frozenset(one.owner.id for one in volumes),
         )
@@ -158,9 +157,6 @@ class FakeEngine:
     def state(self, name):
         found = next((one for one in self.containers.values() if name in (one.id, one.name)), None)
         return State(found.state) if found else None
-
-    def other(self, name, command):
-        return Other({}, {}, "") if name in self.others else None
 
     def logs(self, container, lines=0, *, since=""):
         return Log("" if since else "LOG:  a line of a server's log\n", "end")

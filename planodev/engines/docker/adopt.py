@@ -1,4 +1,4 @@
-"""Take over a Postgres container that somebody made by hand: its data is copied, and the container kept, stopped.
+"""Take over a Postgres container created by hand: its data is copied, and the container is kept, stopped.
 
 A volume's labels are fixed when it is made, and by labels planodev finds its data again. So the data moves into a
 volume of planodev's own; the old container and its volume stay as they were, under another name.
@@ -116,7 +116,7 @@ def find(engine: Engine, name: str) -> Foreign | None:
         password = (archives.read(api, item["Id"], variables["POSTGRES_PASSWORD_FILE"]) or "").strip()
     fault = place.fault((api.find_image(config["Image"]) or item)["Config"])
     if item["State"]["Running"] and archives.read(api, item["Id"], f"{data}/postmaster.pid") is None:
-        fault = f"it runs, and not over the data at `{data}`, where it should be by what it was told"
+        fault = f"it runs on other data than `{data}`, where its settings put it"
     user = variables.get("POSTGRES_USER") or "postgres"
     bindings = (item["HostConfig"].get("PortBindings") or {}).get(f"{INSIDE_PORT}/tcp") or []
     return Foreign(

@@ -19,7 +19,6 @@ from planodev.engines import (
     Image,
     Log,
     Observed,
-    Other,
     Output,
     Probe,
     Program,
@@ -171,18 +170,6 @@ class DockerEngine:
                 raise
             return None
         return State(found["State"]["Status"], int(found.get("RestartCount") or 0))
-
-    def other(self, name: str, command: list[str]) -> Other | None:
-        try:
-            item = self.api.inspect_container(name)
-            runs = item["State"]["Status"] == "running"
-            said = self.api.exec_run(item["Id"], command, {})[1] if runs else b""
-        except Refused as error:
-            if error.status not in (NOT_FOUND, CONFLICT):
-                raise
-            return None  # gone, or stopped, meanwhile
-        mounts = {mount["Destination"]: mount.get("Source", "") for mount in item.get("Mounts") or []}
-        return Other(labels.variables_of(item["Config"]), mounts, said.decode(errors="replace"))
 
     def logs(self, container: str, lines: int = 0, *, since: str = "") -> Log:
         # The mark is the time of the last line, to the nanosecond, "0" of an empty log. The engine takes whole seconds.

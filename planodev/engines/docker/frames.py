@@ -33,7 +33,7 @@ class Frames:
         while len(self._rest) - at >= _HEAD:
             kind, end = self._rest[at], at + _HEAD + int.from_bytes(self._rest[at + 4 : at + _HEAD], "big")
             if kind not in self._parts:
-                raise NotHttp(f"the program's output broke off: no frame is of kind {kind}")
+                raise NotHttp(f"the program's output was cut off: no frame is of kind {kind}")
             if len(self._rest) < end:
                 break
             self._parts[kind].append(bytes(self._rest[at + _HEAD : end]))
@@ -48,7 +48,7 @@ class Frames:
 
         """
         if self._rest:
-            raise ConnectionError("the program's output broke off")
+            raise ConnectionError("the program's output was cut off")
 
     @property
     def out(self) -> bytes:

@@ -53,7 +53,7 @@ def of_image(config: Mapping[str, Any]) -> Place:
 
 
 def directory(config: Mapping[str, Any], command: Sequence[str]) -> str:
-    """Return the directory that a server is told to have its data in, by its command line, else by PGDATA."""
+    """Return the directory that a server's settings name for its data, by its command line, else by PGDATA."""
     told = variables_of(config).get("PGDATA") or _USUAL
     for word, following in zip(command, [*command[1:], ""], strict=False):
         setting = _SETTING.fullmatch(word)
@@ -68,13 +68,13 @@ def fault(config: Mapping[str, Any]) -> str | None:
     """Return why a volume cannot hold an image's data, None where it can."""
     data = of_image(config).data
     if not _PATH.fullmatch(data):
-        return f"it keeps its data at `{data}`, where no volume can be"
+        return f"it keeps its data at `{data}`, where no volume can be mounted"
     apart = next((path for path in config.get("Volumes") or {} if _below(posixpath.normpath(path), data)), None)
     return f"it keeps a part of its data apart, in a volume of its own at `{apart}`" if apart else None
 
 
 def of_container(item: Mapping[str, Any]) -> str:
-    """Return the directory that a container's server is told to have its data in."""
+    """Return the directory that a container's server has for its data by its settings."""
     return directory(item["Config"], [item.get("Path") or "", *(item.get("Args") or [])])
 
 

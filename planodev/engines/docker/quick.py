@@ -53,7 +53,7 @@ class QuickClient:
         self._sdk: Client | None = None
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
-        """Everything that is not here is the SDK's."""
+        """Pass everything else on to the SDK."""
         if name.startswith("__"):
             raise AttributeError(name)
         if self._sdk is None:
@@ -136,7 +136,7 @@ class QuickClient:
         # Said and not waited for: dockerd takes its time to answer, and the answer changes nothing.
         with suppress(OSError):
             self._http.tell("POST", path)
-        trace.told(f"POST {path}: not waited for")
+        trace.note(f"POST {path}: not waited for")
 
     def exec_run(
         self, container: str, command: list[str], environment: dict[str, str], go: Callable[[], bool] | None = None
@@ -155,7 +155,7 @@ class QuickClient:
         out, err = self._run(f"/exec/{number}/start", go)
         code = ended(lambda: self._get(f"/exec/{number}/json"), NOTED)
         if code is None:
-            raise self._lost(ConnectionError("a command's output broke off while it was running"))
+            raise self._lost(ConnectionError("a command's output was cut off while it was running"))
         return code, out, err
 
     def _run(self, path: str, go: Callable[[], bool] | None) -> tuple[bytes, bytes]:
@@ -174,7 +174,7 @@ class QuickClient:
             done = self._http.run(path, b'{"Detach": false, "Tty": false}', _JSON, said)
         except OSError as error:
             raise self._lost(error, f"POST {path}", began) from error
-        trace.told(f"POST {path}: {done.status if isinstance(done, Answer) else 'ended'}", began)
+        trace.note(f"POST {path}: {done.status if isinstance(done, Answer) else 'ended'}", began)
         if isinstance(done, Answer):
             raise self._refusal("POST", path, done)
         if done.failure:
@@ -192,7 +192,7 @@ class QuickClient:
             return json.loads(answer.body)
         except ValueError as error:
             text = answer.body[:80].decode(errors="replace")
-            raise self._lost(NotHttp(f"what came broke off, or is no engine's answer: {text}")) from error
+            raise self._lost(NotHttp(f"what came was cut off, or is not an engine's answer: {text}")) from error
 
     def _ask(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
         began = time.monotonic()
@@ -200,7 +200,7 @@ class QuickClient:
             answer = self._http.ask(method, path, body, headers or {})
         except OSError as error:
             raise self._lost(error, f"{method} {path.partition('?')[0]}", began) from error
-        trace.told(f"{method} {path}: {answer.status}", began)
+        trace.note(f"{method} {path}: {answer.status}", began)
         if answer.status >= 400:  # noqa: PLR2004
             raise self._refusal(method, path, answer)
         return answer
@@ -211,10 +211,10 @@ class QuickClient:
         from planodev.engines.endpoint import check_socket
 
         if isinstance(error, NotHttp) and self._version is None:
-            return failures.answered_badly(self._where, f"it says no API version: {error}")
+            return failures.answered_badly(self._where, f"it names no API version: {error}")
         if isinstance(error, TimeoutError):
             seconds = round(time.monotonic() - began, 1)
-            return failures.timed_out(self._where, f"no whole answer to `{request}` within {seconds:g} seconds")
+            return failures.timed_out(self._where, f"no complete answer to `{request}` within {seconds:g} seconds")
         if isinstance(error, NobodyListens):
             if self._version is None:
                 check_socket(self._where)  # which knows why that is, and raises it
@@ -235,7 +235,7 @@ def check_version(where: Endpoint, version: dict[str, Any]) -> None:
     except (KeyError, ValueError, TypeError, AttributeError):
         from planodev.engines import failures
 
-        raise failures.answered_badly(where, f"it says no API version: {str(version)[:80]}") from None
+        raise failures.answered_badly(where, f"it names no API version: {str(version)[:80]}") from None
     if api < OLDEST_API:
         from planodev.engines import failures
 

@@ -143,7 +143,7 @@ class Client:
         if code is None:
             from planodev.engines import failures
 
-            raise failures.lost(self._where, ConnectionError("a command's output broke off while it was running"))
+            raise failures.lost(self._where, ConnectionError("a command's output was cut off while it was running"))
         return code, out or b"", err or b""
 
     def pull(self, name: str, tag: str | None) -> Iterator[dict[str, Any]]:
@@ -175,14 +175,14 @@ class Client:
         try:
             return within(seconds, call)
         except (TimeoutError, requests.exceptions.ReadTimeout) as error:
-            raise self._timed_out(f"no whole answer to `{name}` within {seconds:.3g} seconds") from error
+            raise self._timed_out(f"no complete answer to `{name}` within {seconds:.3g} seconds") from error
         except Exception as error:
             told = self._told(error)
             if told is error:
                 raise
             raise told from error
         finally:
-            trace.told(f"{name} of the Docker SDK", began)
+            trace.note(f"{name} of the Docker SDK", began)
 
     def _told(self, error: BaseException) -> BaseException:
         """Return an error in the words of this project; others as they are."""

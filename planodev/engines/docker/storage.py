@@ -10,6 +10,7 @@ from planodev.engines.docker import archives, place
 from planodev.engines.docker.client import NOT_FOUND, Refused
 from planodev.engines.docker.labels import PROBE_LABEL, READY_MARK
 from planodev.problems import BadInput, Command, Conflict, Fix, Shell
+from planodev.project.settings import DEFAULT_IMAGE
 
 if TYPE_CHECKING:
     from planodev.engines.docker.client import Api
@@ -118,9 +119,9 @@ def give(api: Api, volume: str, image: str, user: str) -> int:
     if not number.isdigit():
         raise BadInput(
             "image-not-usable",
-            f"the image `{image}` can't be used",
-            why=f"it runs as `{user}`, who cannot be given the volume: {said}",
-            fix=Fix(Command("up", "--image", "postgres:16")),
+            f"cannot use the image `{image}`",
+            why=f"it runs as `{user}`, who cannot be made the volume's owner: {said}",
+            fix=Fix(Command("up", "--image", DEFAULT_IMAGE)),
         )
     return int(number)
 
@@ -149,7 +150,7 @@ def remove(api: Api, volume: str) -> None:
             return
         raise Conflict(
             "volume-in-use",
-            f"the volume `{volume}` can't be removed",
+            f"cannot remove the volume `{volume}`",
             why=error.text,
             fix=Fix(Shell("docker ps -a --filter volume={}", volume), " shows who uses it"),
         ) from error

@@ -28,7 +28,7 @@ _PIECE = 2**16
 _SWITCHING_PROTOCOLS = 101
 _OK = 200
 _UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}  # without which a proxy in between sends no input on
-_BROKE_OFF = "the answer broke off in the middle"
+_BROKE_OFF = "the answer was cut off in the middle"
 
 
 class NobodyListens(ConnectionError):
@@ -224,7 +224,7 @@ class _Connection:
         while isinstance(event := self._next(), h11.Data):
             size += len(event.data)
             if size > LARGEST:
-                raise ConnectionError(f"the answer broke off after {LARGEST // 2**20} MB, which is more than it can be")
+                raise ConnectionError(f"the answer was cut off after {LARGEST // 2**20} MB, the most that is read")
             yield bytes(event.data)
 
     def raw(self) -> Iterator[bytes]:
@@ -255,10 +255,10 @@ class _Connection:
                     raise ConnectionResetError("the connection was closed without an answer") from error
                 came = self._http.trailing_data[0]
                 if in_head and not came.startswith(b"HTTP/"):
-                    raise NotHttp(f"what came is no HTTP: {came[:80].decode(errors='replace')}") from error
+                    raise NotHttp(f"the answer is not HTTP: {came[:80].decode(errors='replace')}") from error
                 if self._ended:
                     raise ConnectionError(_BROKE_OFF) from error
-                raise NotHttp(f"what came is no HTTP: {str(error)[:80]}") from error
+                raise NotHttp(f"the answer is not HTTP: {str(error)[:80]}") from error
             if event is not h11.NEED_DATA:
                 return event
             self._http.receive_data(self._receive())

@@ -55,9 +55,9 @@ def sort(project: Project, env_id: str | None, containers: Sequence[Item], volum
     for item in containers:
         owner = labels.owner_of(item["Labels"])
         if owner is None or labels.PROBE_LABEL in item["Labels"]:
-            whose = "it was not made by planodev"
+            whose = "planodev did not create it"
         elif ownership(project, env_id, owner, original_still_there) != "ours":
-            whose = f"planodev made it for `{owner.path}`"
+            whose = f"planodev created it for `{owner.path}`"
         elif names & labels.volumes_of(item) if volumes is not None else labels.volumes_of(item):
             mine.append(item)
             continue
@@ -102,11 +102,11 @@ def _ambiguous(what: str, names: list[str], listing: str, project: Project) -> C
     command = {"containers": "docker rm", "volumes": "docker volume rm"}[what]
     return Conflict(
         "two-databases",
-        f"{len(names)} {what} say that they are this project's: {', '.join(f'`{name}`' for name in names)}",
+        f"{len(names)} {what} have this project's labels: {', '.join(f'`{name}`' for name in names)}",
         why="one is a copy, with the labels of the other; planodev cannot tell which has the conversations, and "
         "touched none of them",
         fix=Fix(
-            *("look into each (", Shell(listing, f"label={labels.LABEL}path={project.path}"), " lists them), then "),
+            *("check each (", Shell(listing, f"label={labels.LABEL}path={project.path}"), " lists them), then "),
             f"`{command} NAME` of the copy",
         ),
     )

@@ -71,8 +71,8 @@ def _open_ways(directory: Path, name: str) -> None:
     if not programs.reachable(directory):
         raise BadInput(
             "data-directory-unreachable",
-            f"{name}, as whom Postgres would run, may not enter `{directory}`",
-            why="PostgreSQL refuses to be run by root, so planodev runs it as another user",
+            f"{name}, the user that Postgres would run as, may not enter `{directory}`",
+            why="PostgreSQL refuses to run as root, so planodev runs it as another user",
             fix="`unset XDG_DATA_HOME`, or name a directory there that every user may enter",
         )
 
@@ -115,7 +115,7 @@ def init(program: Program, directory: DataDirectory, runner: Runner, password: s
     command += [f"--pwfile={directory.path / 'initdb-password'}", "--auth=scram-sha-256"]
     # The C locale is in every system: one that a machine does not have, or loses, cannot stop the server.
     command += ["--encoding=UTF8", "--no-locale", "--no-instructions"]
-    trace.told(f"run {' '.join(command)}")
+    trace.note(f"run {' '.join(command)}")
     try:
         done = subprocess.run(command, **surroundings(runner), capture_output=True, check=False)  # type: ignore[call-overload]
     finally:
@@ -124,7 +124,7 @@ def init(program: Program, directory: DataDirectory, runner: Runner, password: s
         said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
         raise NotReady(
             "data-not-made",
-            "PostgreSQL could not make its data directory",
+            "PostgreSQL could not create its data directory",
             why=next((line for line in said if "error" in line or "FATAL" in line), said[-1] if said else "no word"),
             fix=Fix(f"make room and give {runner.name} access to `{directory.path}`, then ", Command("up")),
         )
@@ -204,7 +204,7 @@ def _all_may_be_written() -> bool:
 
 
 def is_little(kernel: str, memory: str) -> bool:
-    """Say whether what all programs have unwritten is soon written, and every error of that would be told.
+    """Say whether what all programs have unwritten is soon written, and every error of that would be reported.
 
     Before Linux 5.8 `syncfs` did not report every error. Source: PostgreSQL 16, documentation of
     `recovery_init_sync_method`.

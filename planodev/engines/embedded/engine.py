@@ -17,7 +17,6 @@ from planodev.engines import (
     Log,
     NotToldToGo,
     Observed,
-    Other,
     Output,
     Probe,
     Program,
@@ -178,10 +177,6 @@ class EmbeddedEngine:
         if self._child:
             self._child.poll()
         return State("running" if process.postmaster(self._of(name)) else "exited")
-
-    def other(self, name: str, command: list[str]) -> Other | None:
-        del name, command
-        return None  # it has its own servers alone
 
     def logs(self, container: str, lines: int = 0, *, since: str = "") -> Log:
         # The mark is the file's number and a place in it: another file is a log that was begun again at a start.

@@ -20,7 +20,7 @@ _NAME = ".ahead-"
 
 
 class PreparedCluster:
-    """A data directory that nobody needs yet; what goes wrong with it is told by whoever makes it again."""
+    """A data directory that nobody needs yet; whoever creates it again reports what goes wrong."""
 
     def __init__(self, program: Program, project: Project) -> None:
         self._program, self._project = program, project

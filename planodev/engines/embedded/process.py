@@ -100,7 +100,7 @@ def start(
 
     Raises:
         PortTaken: somebody else has the port.
-        Conflict: processes of an old server are still at the data.
+        Conflict: processes of an old server still use the data.
 
     """
     _drop_foreign_pid_file(directory)
@@ -111,7 +111,7 @@ def start(
         handle = private_files.open_to_append(directory.log, directory.owner)
         before = os.fstat(handle).st_size
         command = [program.path("postgres"), "-D", str(directory.data), *options(port)]
-        trace.told(f"run {' '.join(command)}")
+        trace.note(f"run {' '.join(command)}")
         server = subprocess.Popen(command, **surroundings(runner), stdout=handle, stderr=handle)  # type: ignore[call-overload]
         os.close(handle)
         while server.poll() is None and time.monotonic() < deadline:
@@ -171,7 +171,7 @@ def _drop_foreign_pid_file(directory: DataDirectory) -> None:
     if still:
         raise Conflict(
             "data-in-use",
-            f"processes of an old server are still at `{directory.data}`",
+            f"processes of an old server still use `{directory.data}`",
             why=f"processes {', '.join(map(str, still))}",
             fix=Fix(f"`kill {' '.join(map(str, still))}`, then ", Command("up")),
         )

@@ -97,7 +97,7 @@ def start(program: Program, project: Project, directory: DataDirectory, port: in
 
 
 def _check_mode(directory: DataDirectory, uid: int, name: str) -> None:
-    """Mend permissions that PostgreSQL refuses; say what planodev may not mend.
+    """Repair permissions that PostgreSQL refuses; say what planodev may not repair.
 
     Raises:
         Conflict: the data belongs to somebody else.
@@ -117,8 +117,8 @@ def _check_mode(directory: DataDirectory, uid: int, name: str) -> None:
     if found.st_uid != uid:
         raise Conflict(
             "data-denied",
-            f"the data in `{directory.data}` does not belong to {name}, as whom Postgres would run",
-            why="PostgreSQL starts only over data of the user who starts it",
+            f"the data in `{directory.data}` does not belong to {name}, the user that Postgres would run as",
+            why="PostgreSQL starts only with data of the user who starts it",
             fix=Fix(Shell("chown -R {} {}", name, directory.path)),
         )
 
@@ -128,7 +128,7 @@ def _not_up(directory: DataDirectory) -> NotReady:
     hint = " (or raise kern.sysv.shmall)" if sys.platform == "darwin" else ""
     return NotReady(
         "server-stopped",
-        "Postgres does not come up",
+        "Postgres does not start",
         why="\n".join(said) or "it left no log",
         fix=Fix(Shell("tail -n 50 {}", directory.log), f" has the whole log{hint}; then ", Command("up")),
     )
