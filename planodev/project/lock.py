@@ -130,10 +130,7 @@ def _directory() -> Path:
 
 
 def _file(directory: Path) -> Path:
-    import hashlib
-
-    name = hashlib.sha256(str(directory).encode()).hexdigest()[:16]
-    return _directory() / f"{name}.lock"
+    return _directory() / f"{user_paths.short_name(directory)}.lock"
 
 
 def _acquire(path: Path, timeout: float) -> InterProcessLock | None:

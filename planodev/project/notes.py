@@ -19,9 +19,7 @@ ASKED = "asked"  # the id of the last answer, by the project's number
 
 def of_file(path: Path) -> str:
     """Return the name of a note about a file."""
-    import hashlib
-
-    return hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    return user_paths.short_name(path.resolve())
 
 
 def read(kind: str, name: str) -> str | None:
@@ -41,7 +39,7 @@ def write(kind: str, name: str, text: str) -> None:
 
 def page(directory: Path) -> Path:
     """Return where the page of a project's conversations is written that is only to be looked at."""
-    return user_paths.cache() / "pages" / f"{hashlib.sha256(str(directory).encode()).hexdigest()[:16]}.html"
+    return user_paths.cache() / "pages" / f"{user_paths.short_name(directory)}.html"
 
 
 def remove_page(directory: Path) -> None:

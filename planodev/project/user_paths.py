@@ -46,3 +46,10 @@ def _absolute(path: Path, variable: str) -> Path:
         why="HOME is not set, or is no absolute path, and the system has none for this user",
         fix=f"`export HOME=/path/to/it`, or {variable}",
     )
+
+
+def short_name(path: Path) -> str:
+    """Return 16 hexadecimal digits that stand for a path in the name of a file."""
+    import hashlib
+
+    return hashlib.sha256(str(path).encode()).hexdigest()[:16]
