@@ -65,7 +65,8 @@ def _hosted(context: Context) -> Place:
         path, config_file.load(config_file.find(here, context.sources.settings.config.value)), context.progress
     )
     first = storage.connection_to(target)
-    connections = tuple(replace(first, host=host, port=port) for host, port in target.hosts)
+    own = path == context.project.env_path
+    connections = tuple(replace(first, host=host, port=port, own=own) for host, port in target.hosts)
     return Place(connections, path, context, ours=False)
 
 

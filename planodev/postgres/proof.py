@@ -81,7 +81,7 @@ def psql_environment(connection: Connection, timeout: float) -> dict[str, str]:
         "PGOPTIONS": connection.options,
         "PGCLIENTENCODING": "UTF8",
         "LC_ALL": "C",
-        **(scram.VARIABLES if connection.own else {}),
+        **scram.variables(connection.host, own=connection.own),
     }
 
 
@@ -254,8 +254,7 @@ def login(connection: Connection, timeout: float, **others: str) -> Any:  # noqa
         "client_encoding": "UTF8",  # as Plano's driver asks for, whatever the database was given
         "passfile": f"{os.devnull}/none",  # there is none, and libpq says nothing of it
     }
-    if connection.own:
-        parameters |= scram.parameters()
+    parameters |= scram.parameters(connection.host, own=connection.own)
     session = psycopg.connect(**{**parameters, **others})
     if trace.write:
         trace.note(f"logged in as {connection.user} at {connection.host}:{connection.port}")
@@ -328,7 +327,10 @@ _LOGIN_FAILURES = (
     (r"too many (clients|connections)|remaining connection slots", "too-many-connections"),
     (r"Connection refused", "connection-refused"),
     (r"timeout expired|timed out|No route to host|unreachable", "unreachable"),
-    (r"closed the connection unexpectedly|invalid response|expected authentication|Connection reset", "not-postgres"),
+    (
+        r"closed the connection unexpectedly|(?:invalid|unexpected) response|expected authentication|Connection reset",
+        "not-postgres",
+    ),
 )
 
 

@@ -6,6 +6,8 @@ Source: PostgreSQL 18, `src/common/scram-common.c`, `scram_build_secret`, and `S
 
 from __future__ import annotations
 
+from planodev.postgres.connection import is_loopback
+
 # The first libpq that can be told to send a password by no other way.
 _FIRST_LIBPQ = 160000
 METHOD = "scram-sha-256"
@@ -20,20 +22,34 @@ def verifier(password: str) -> str:
     return unconnected.encrypt_password(password.encode(), b"", METHOD.encode()).decode()
 
 
-def parameters() -> dict[str, str]:
-    """Return the parameters with which psycopg's libpq logs in by SCRAM or not at all.
+OURS = {"PGREQUIREAUTH": METHOD}  # for programs of any version: a libpq that does not know a variable ignores it
+
+
+def parameters(host: str, *, own: bool) -> dict[str, str]:
+    """Return the parameters that tell psycopg's libpq how it may log in.
+
+    Args:
+        host: whom it logs in at. At this machine's loopback anybody with an account may listen where somebody else does
+            not, so there no password goes in clear text.
+        own: whether planodev runs that server, which is entered by SCRAM or not at all.
 
     Raises:
-        psycopg.NotSupportedError: it is too old for that; the one that `psycopg[binary]` brings is not.
+        psycopg.NotSupportedError: libpq is too old for that; the one that `psycopg[binary]` brings is not.
 
     """
+    found = variables(host, own=own)
+    if not found:
+        return {}
     import psycopg
 
     if psycopg.pq.version() < _FIRST_LIBPQ:
         why = "would send the password by whatever method a server asks for: `pip install 'psycopg[binary]>=3.2'`"
         raise psycopg.NotSupportedError(f"this machine's libpq ({psycopg.pq.version()}) {why}")
-    return {"require_auth": METHOD}
+    return {"require_auth": found["PGREQUIREAUTH"]}
 
 
-# The same for programs of any version: a libpq that does not know a variable ignores it.
-VARIABLES = {"PGREQUIREAUTH": METHOD}
+def variables(host: str, *, own: bool) -> dict[str, str]:
+    """Return the same as libpq's variables."""
+    if own:
+        return OURS
+    return {"PGREQUIREAUTH": "!password"} if is_loopback(host) and not host.startswith("/") else {}

@@ -22,6 +22,7 @@ _KINDS: dict[str, type[PlanodevError]] = {
     **dict.fromkeys(
         (
             "password-refused",
+            "not-scram",
             "database-missing",
             "login-privilege-missing",
             "connect-privilege-missing",
@@ -86,6 +87,7 @@ def _fixes(connection: Connection, file: Path) -> dict[str, Fix | str]:
         "proof-timed-out": "check `pg_locks`, or raise `--timeout`",
         "password-refused": f"set it again as an owner, `\\password {user}` in psql, and correct {PASSWORD} in "
         f"`{file}`; restart a PgBouncer in between",
+        "not-scram": f"write `scram-sha-256` there, or as `auth_type` of PgBouncer; else correct {PORT} in `{file}`",
         "database-missing": f"correct {DATABASE} in `{file}`, or as an owner: `CREATE DATABASE {database};`",
         "login-privilege-missing": f"as an owner: `ALTER ROLE {user} LOGIN;`",
         "connect-privilege-missing": f"as an owner: `GRANT CONNECT ON DATABASE {database} TO {user};`",

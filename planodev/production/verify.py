@@ -77,7 +77,7 @@ def prove(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     config = config_file.load(config_file.find(here.path, chosen.config.value))
     target = env_file.read(env_path, config, progress)
     progress.begin(f"Verifying that Plano can store at {target.hosts[0][0]}")
-    attempt = _Attempt(target, seconds, env_path, progress)
+    attempt = _Attempt(target, seconds, env_path, progress, own=env_path == here.env_path)
     connection, address, evidence = attempt.anywhere()
     detail = f"wrote and read a test conversation at {connection.host} from this machine"
     progress.done(Outcome("verified", "storage", detail + attempt.let_in_by))
@@ -87,7 +87,8 @@ def prove(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
 class _Attempt:
     """One run over the hosts of a connection string, in the driver's order, until one is good or the time is up."""
 
-    def __init__(self, target: Target, seconds: float, env_path: Path, progress: Progress) -> None:
+    def __init__(self, target: Target, seconds: float, env_path: Path, progress: Progress, *, own: bool) -> None:
+        self.own = own  # whether the file is about the project's own server
         self.target = target
         self.seconds = seconds
         self.env_path = env_path
@@ -102,7 +103,9 @@ class _Attempt:
         to = self.target
         options = to.parameters.get("options", "")
         for host, port in to.hosts:
-            connection = Connection(to.user or "", to.password or "", host, port, to.database or "", options)
+            connection = Connection(
+                to.user or "", to.password or "", host, port, to.database or "", options, own=self.own
+            )
             try:
                 for address in self._addresses(connection):
                     found = self._try(connection, address)
@@ -140,13 +143,18 @@ class _Attempt:
 
     def _at(self, connection: Connection, address: str) -> proof.Evidence:
         """Look at one address step by step, so that each way to fail has its own error."""
+        import psycopg
+
         numeric = replace(connection, host=address)
         if not address.startswith("/"):
             self._reach(connection, address)
         self._greet(connection, numeric)
         session = self._log_in(connection, numeric)
-        self._look_at_silence(connection, numeric, session)
-        self._look_at_statements(connection, numeric, session)
+        try:
+            self._look_at_silence(connection, numeric, session)
+            self._look_at_statements(connection, numeric, session)
+        except psycopg.Error as error:
+            self._judge(replace(proof.refusal(error), address=address), connection)
         try:
             evidence = self._within(lambda: proof.run_here(numeric, self._left))
         except TimeoutError:

@@ -75,6 +75,19 @@ def test_no_other_way_in_is_taken_and_no_password_sent(asking, code):
     assert PASSWORD.encode() not in b"".join(came)
 
 
+@pytest.mark.parametrize("asking", [asked(CLEARTEXT)], indirect=True)
+def test_no_server_of_this_machine_is_sent_a_password_in_clear_text(asking):
+    port, came = asking
+    connection = Connection("plano", PASSWORD, "127.0.0.1", port, "plano")
+    assert proof.judge(proof.run_here(connection, 5), connection).code == "not-scram"
+    assert PASSWORD.encode() not in b"".join(came)
+
+
+def test_how_servers_elsewhere_ask_is_theirs_to_say():
+    assert scram.parameters("db.example.org", own=False) == {}
+    assert scram.parameters("/run/postgresql", own=False) == {}
+
+
 def test_a_libpq_that_cannot_be_told_so_is_not_used(monkeypatch):
     monkeypatch.setattr(psycopg.pq, "version", lambda: 150004)
     connection = Connection("plano", PASSWORD, "127.0.0.1", 1, "plano", own=True)

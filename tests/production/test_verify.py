@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -433,6 +434,35 @@ def test_a_pooler_on_this_machine_may_let_plano_in_without_a_password(ready, ser
         assert f"through the PgBouncer at {LOOPBACK}:{port}, which asks for no password" in done.err
         project.env(DB_PORT=port, DB_NAME=database, DB_PASS="", DB_HOST="10.0.0.7").fails("env-file-incomplete")
     project.env(DB_PORT=server.port, DB_NAME=database, DB_PASS="").fails("password-refused", code=5)
+
+
+@pytest.mark.parametrize(
+    ("method", "code"),
+    [(b"\0\0\0\3", "not-scram"), (b"\0\0\0\0Z\0\0\0\x05I", "not-postgres")],
+    ids=["in clear", "trust"],
+)
+def test_a_stranger_on_this_machine_is_sent_no_password(ready, method, code):
+    """As one who listens where a PgBouncer or a tunnel was; the second one answers whatever it hears by the same."""
+    project, database = ready
+    came = []
+
+    def serve(listening):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listening.accept()
+                with client, contextlib.suppress(OSError):
+                    while piece := client.recv(65536):
+                        came.append(piece)
+                        client.sendall(b"R\0\0\0\x08" + method)
+
+    with socket.create_server((LOOPBACK, 0)) as listening:
+        threading.Thread(target=serve, args=(listening,), daemon=True).start()
+        project.env(DB_PORT=listening.getsockname()[1], DB_NAME=database).fails(
+            code, code={"not-scram": 5}.get(code, 6)
+        )
+        listening.shutdown(socket.SHUT_RDWR)
+    assert came
+    assert PASSWORD.encode() not in b"".join(came)
 
 
 def test_a_server_that_asks_for_no_password_is_named(ready, server):

@@ -263,7 +263,7 @@ class EmbeddedEngine:
         running = process.postmaster(directory)
         port = (running.port if running else container.port) or 0
         connection = {"PGHOST": LOOPBACK, "PGPORT": str(port), "PGSSLMODE": "disable", "PGGSSENCMODE": "disable"}
-        connection |= scram.VARIABLES
+        connection |= scram.OURS
         own = {} if "PGPASSWORD" in variables else process.own_way_in(directory, port, variables)
         words, added = [self._program.path(command[0]), *command[1:]], {**variables, **connection, **own}
 

@@ -264,7 +264,7 @@ def own_way_in(directory: DataDirectory, port: int, env: Mapping[str, str]) -> d
     options = [env.get("PGOPTIONS", ""), _AS_SUPERUSER if role == SUPERUSER else f"-c role={role}"]
     return {
         **env,
-        **scram.VARIABLES,
+        **scram.OURS,
         "PGHOST": LOOPBACK,
         "PGPORT": str(port),
         "PGUSER": SUPERUSER if role == SUPERUSER else MEMBER,
