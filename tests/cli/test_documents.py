@@ -65,6 +65,7 @@ def shell(project):
     return run
 
 
+@pytest.mark.slow
 def test_every_command_of_the_skill_runs_in_its_order(shell):
     lines = [line for block in fences(SKILL, "bash") for line in block.splitlines()]
     assert len(lines) >= 8

@@ -157,6 +157,7 @@ class TestDown:
         assert code == 0, screen
         assert project.status()["state"] == "absent"
 
+    @pytest.mark.slow
     def test_it_works_when_stopped_or_never_up(self, project):
         assert "Nothing to stop" in project("down", "--delete-data", "--yes").out
         project("up")
@@ -165,6 +166,7 @@ class TestDown:
         project("down", "--delete-data", "--yes")
         assert project.status()["state"] == "absent"
 
+    @pytest.mark.slow
     def test_a_bad_line_does_not_keep_a_database_running(self, project):
         project("up")
         (project.path / ".env").write_text((project.path / ".env").read_text() + "DB_PORT=x\n")
@@ -221,6 +223,7 @@ class TestFollow:
         assert project.env == before
         assert project.stored() == ["kept"]
 
+    @pytest.mark.slow
     def test_another_role_sees_what_is_stored(self, project):
         project("up")
         project.store("kept")
@@ -265,6 +268,7 @@ class TestIdentity:
         moved("up")
         assert moved.stored() == ["kept"]
 
+    @pytest.mark.slow
     def test_a_copy_and_a_namesake_get_databases_of_their_own(self, make_project):
         first = make_project("a", "shop")
         first("up")
@@ -278,6 +282,7 @@ class TestIdentity:
         assert len({p.status()["port"] for p in (first, copy, third)}) == 3
         assert first("up").code == 0
 
+    @pytest.mark.slow
     def test_a_new_checkout_at_the_old_place_neither_shares_nor_hides_the_data(self, make_project):
         old = make_project("shop")
         old("up")
@@ -314,6 +319,7 @@ class TestPorts:
             assert project("up", "--json").json["data"]["port"] != port
             assert project.stored() == ["kept"]
 
+    @pytest.mark.slow
     def test_a_port_can_be_changed_and_the_data_stays(self, project):
         project("up")
         project.store("kept")
@@ -354,7 +360,6 @@ class TestFaults:
         project("up")
         assert set(committed) <= set(project.stored())
 
-    @pytest.mark.each_engine
     def test_an_interrupt_ends_with_130_and_the_next_up_mends_it(self, project):
         for lines in (1, 3, 5):
             running = project.start("up")

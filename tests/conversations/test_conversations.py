@@ -77,6 +77,7 @@ def test_the_list_has_heads_alone_newest_first_with_branches_and_what_answered(p
     ]
 
 
+@pytest.mark.slow
 def test_a_list_is_narrowed_by_model_time_and_words(project, plano):
     old = plano.turn('about "Shoes"\nand laces', at=int(time.time()) - 10_000)
     new = plano.turn("about hats", model="ollama/llama3.1", provider="ollama/llama3.1", at=int(time.time()) - 10)
@@ -189,6 +190,7 @@ class TestPrune:
         assert project("conversations", "prune", "--superseded", "--yes", "--json").json["data"]["deleted_rows"] == 2
         assert set(project.stored()) == {right, last, odd}
 
+    @pytest.mark.slow
     def test_old_turns_go(self, project, plano):
         old = plano.turn("old", at=int(time.time()) - 40 * 86400)
         new = plano.turn("new", at=int(time.time()))
@@ -198,6 +200,7 @@ class TestPrune:
         assert old not in project.stored()
         assert "Nothing to delete" in project("conversations", "prune", "--older-than", "30d").out
 
+    @pytest.mark.slow
     def test_an_id_stands_for_its_conversation_and_no_other(self, project, plano):
         root = plano.turn("root")
         left, right = plano.turn("left", after=root), plano.turn("right", after=root)
@@ -243,7 +246,7 @@ class TestTransfer:
 
     @pytest.mark.parametrize(
         "bad",
-        slow_but(["{", None], ["[1]", "{", '{"response_id": "x"}', "\udcff", '"\\ud800"', None, "[" * 100_000]),
+        slow_but([None], ["[1]", "{", '{"response_id": "x"}', "\udcff", '"\\ud800"', None, "[" * 100_000]),
     )
     def test_a_line_that_is_no_row_is_named_and_nothing_is_touched(self, project, plano, bad):
         row = {"response_id": "fine", "input_items": [], "created_at": 1, "model": "m", "provider": "p"}
@@ -271,6 +274,7 @@ class TestBadInput:
         items = project("conversations", "show", "odd", "--json").json["data"]["input_items"]
         assert items[0]["content"] == "a�b � c 😀 d \\u0000"
 
+    @pytest.mark.slow
     def test_without_a_database_it_says_so_and_starts_none(self, project):
         assert project("conversations", "--json", code=7).error == "env-file-incomplete"
         project("up")

@@ -69,7 +69,7 @@ def test_turns_in_the_database_postgres_are_counted_too(make_project):
     assert "the database `postgres` keeps 2 stored turns" in project("up", "--dry-run").err
 
 
-@pytest.mark.parametrize("left", slow_but(["nothing", "no mark"], ["nothing", "labels", "no version", "no mark"]))
+@pytest.mark.parametrize("left", slow_but(["no mark"], ["nothing", "labels", "no version", "no mark"]))
 @pytest.mark.first_start
 def test_what_a_first_start_left_behind_is_made_anew(project, left):
     project("up")
