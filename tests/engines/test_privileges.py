@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.tiers import slow_but
+
 pytestmark = pytest.mark.embedded
 
 # Whoever reads the table, or asks by a name that the system has too, runs this: it notes as whom, and tries for more.
@@ -68,7 +70,7 @@ def test_planos_role_is_no_superuser_and_neither_is_the_one_that_acts_in_it(proj
         )
 
 
-@pytest.mark.parametrize("also", [VIEW, POLICY, SETTINGS, "SELECT 1"])
+@pytest.mark.parametrize("also", slow_but([POLICY], [VIEW, POLICY, SETTINGS, "SELECT 1"]))
 def test_nothing_that_planos_role_has_defined_runs_as_a_superuser(project, also):
     project("up")
     project.store("kept")
