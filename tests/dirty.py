@@ -1,4 +1,4 @@
-"""Run the quick tests as on the machine of somebody who uses all this: `python -m tests.dirty [PYTEST'S ARGUMENTS...]`.
+"""Run quick tests of `make test` as on the machine of somebody who uses all this: `python -m tests.dirty [TESTS...]`.
 
 planoai is on the PATH; DB_*, PG*, DOCKER_*, PLANODEV_* and provider keys are in the environment; `~/.docker` has a
 context of another machine, which is chosen; 5432 and 12000 are taken; LANG is C; the checkout lies in a path with
@@ -131,7 +131,7 @@ def main() -> int:
             "-p",
             "no:cacheprovider",
             "-m",
-            "quick",
+            "quick and not slow",
             *(sys.argv[1:] or ["tests"]),
         ]
         if sys.platform == "linux" and os.geteuid() == 0:
