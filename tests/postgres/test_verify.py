@@ -113,7 +113,11 @@ def test_a_server_that_does_not_run_is_no_proof(proved, api):
     assert proved("verify", "--json", code=7).error == "not-running"
 
 
-HEAD = "version: v0.4.0\nlisteners: [{type: model, name: m, port: 12000}]\n"
+HEAD = """\
+version: v0.4.0
+listeners: [{type: model, name: m, port: 12000}]
+model_providers: [{model: ollama/llama3.1, base_url: "http://localhost:11434", default: true}]
+"""
 
 
 @pytest.mark.parametrize(
