@@ -158,15 +158,10 @@ def survey(seen: Seen) -> Survey:
 
     """
     engine, observed, image = seen.engine, seen.observed, seen.settings.image.value
-    if seen.mode == "native" and not engine.info.local:
-        raise Conflict(
-            "native-needs-local-engine",
-            "a native Plano could not reach this database",
-            why=f"the engine at `{engine.info.endpoint}` is on another machine, and publishes on that one's loopback",
-            fix=Fix(
-                Command("up", "--plano", "docker"), ", or an engine on this machine (`docker context use default`)"
-            ),
-        )
+    if seen.mode == "native" and engine.traits.containers:
+        from planodev.engines.docker import unreachable
+
+        unreachable.refuse_native(engine)
     have, volume = observed.container, observed.volume
     found = engine.image(image)
     # What the container runs already needs no second look.

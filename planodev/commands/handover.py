@@ -11,7 +11,7 @@ from planodev.plano import config_file, planoai, storage
 from planodev.plano import environment as plano_environment
 from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK, host_of
 from planodev.problems import BadInput, Fix, Problem
-from planodev.project import env_keys, settings
+from planodev.project import env_file, env_keys, settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,8 +102,9 @@ def run(context: Context, command: Sequence[str]) -> Launch:
 def _tell_held_back(env: EnvFile, config: config_file.ConfigFile, progress: Progress) -> None:
     names = plano_environment.held_back(env, config)
     if names:
-        text = f"{', '.join(names)} of `.env` is not passed on, because it decides which code a program runs"
-        fix = f"set {names[0]} in the shell if you mean it, or rename it in `.env` and in the configuration"
+        file = env.path.name if names[0] in env.written else env_file.NAME
+        text = f"{', '.join(names)} of `{file}` is not passed on, because it decides which code a program runs"
+        fix = f"set {names[0]} in the shell if you mean it, or rename it in `{file}` and in the configuration"
         progress.notice(Problem("variable-held-back", text, fix))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from planodev import engines, executables
@@ -14,7 +15,7 @@ from planodev.plano import judge, models, storage
 from planodev.postgres import proof, state_table
 from planodev.postgres.connection import host_of
 from planodev.problems import Command, Fix, Problem
-from planodev.project import credentials, snapshots
+from planodev.project import credentials, env_file, snapshots
 from planodev.result import Result, counted
 from planodev.visible import in_json
 
@@ -115,7 +116,7 @@ def lines_of(data: Mapping[str, Any], plano: Running | None = None, *, container
     if data["env_file"]:
         connection = f"postgresql://{data['user']}:***@{data['host']}:{data['port']}/{data['database']}"
         rows.append((f"plano ({data['plano']})", connection))
-    rows.append((".env", data["env_file"] or "none"))
+    rows.append((PurePath(data["env_file"] or env_file.NAME).name, data["env_file"] or "none"))
     rows.append(("config", data["config_file"] or "none"))
     if data["table"]:
         stored = (

@@ -123,6 +123,13 @@ def _refuse(at: Place, connection: Connection, seen: proof.Evidence) -> NoReturn
     assert problem  # noqa: S101  a refusal has no facts
     if not at.ours:
         raise server_faults.error(problem, connection, at.file)
+    from planodev.engines.docker import unreachable
+
+    found = look(replace(at.context, options={}))
+    try:
+        problem = unreachable.from_around(problem, found.engine)
+    finally:
+        found.engine.close()
     raise server_faults.kind_of(problem.code).of(problem)
 
 

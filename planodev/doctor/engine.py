@@ -59,7 +59,7 @@ def port(subject: Subject) -> Check:
     holder = ports.taken_by(run.engine, run.observed, number, (LOOPBACK,))
     if holder is None:
         return Check("port", "ok", f"{number} is free")
-    next_one = Fix(Command("up"), " uses the next free one and writes it to `.env`")
+    next_one = Fix(Command("up"), f" uses the next free one and writes it to `{run.project.dotenv}`")
     return Check("port", "warning", f"{number} is taken", f"held by {holder}", next_one)
 
 
@@ -84,7 +84,8 @@ def volume(subject: Subject) -> Check:
     if found is None and have:
         return Check("volume", "failed", f"the {run.engine.wording.data} of `{have.name}` is gone", fix=UP)
     if found is None and run.lost_data and not subject.foreign_target():
-        why = "something other than planodev removed it, or it was never here and `.env` comes from elsewhere"
+        file = run.project.dotenv
+        why = f"something other than planodev removed it, or it was never here and `{file}` comes from elsewhere"
         return Check("volume", "failed", GONE.message, why, GONE.fix)
     if found is None:
         return Check("volume", "ok", "none: this project has no data in this engine")
@@ -106,6 +107,7 @@ def addresses(subject: Subject) -> Check:
             "addresses", "failed", said, why, Fix(Shell("docker rm -f {}", have.name), ", then ", Command("up"))
         )
     if have.plano and have.plano != run.mode:
-        why = f"they were chosen for `--plano {have.plano}`, and {env_keys.HOST} in `.env` is for {run.mode}"
+        here = f"{env_keys.HOST} in `{run.project.dotenv}`"
+        why = f"they were chosen for `--plano {have.plano}`, and {here} is for {run.mode}"
         return Check("addresses", "warning", said, why, UP)
     return Check("addresses", "ok", f"{said}, on this machine alone")

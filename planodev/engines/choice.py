@@ -93,7 +93,13 @@ def choose(  # noqa: PLR0913  who is asked, for whom, and how
         return _first_that_answers(environment, project, env_id, limit, recorded=record is not None)
     by_data = follow or name == "auto"
     name = has_data if name == "auto" else name
-    engine = _open(name, environment, project, has_data, record.place if record else "", limit=limit)
+    try:
+        engine = _open(name, environment, project, has_data, record.place if record else "", limit=limit)
+    except NoEngine as error:
+        if has_data in ("", name):
+            raise
+        why = f"this project's data is in {title(has_data)}"
+        raise _with(error, why, f"; or leave out {engine_setting.source}, and that one is used") from error
     engine.why = HAS_DATA if by_data else f"from {engine_setting.source}"
     if has_data in ("", name):
         return EngineChoice(engine, move_unfinished=unfinished)
@@ -262,9 +268,9 @@ def _instead_of_docker(  # noqa: PLR0913  see `choose`
         then = Command("up", "--engine", "embedded") if named else Command("up")
         raise _with(error, "", f"; or {embedded.INSTALL}, which needs no Docker, then ", then) from error
     if named:
-        raise error
+        raise _with(error, "", "; or ", Command("up", "--engine", "embedded"), ", which needs no Docker") from error
     if env_id and not recorded and not records.is_of_another(project, env_id):
-        why = "`.env` has the number of a database that is not embedded: it may be in Docker"
+        why = f"`{project.dotenv}` has the number of a database that is not embedded: it may be in Docker"
         new = Command("up", "--engine", "embedded")
         raise _with(error, why, "; ", new, " creates a new, empty one") from error
     return _embedded(environment, project, limit)

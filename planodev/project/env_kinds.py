@@ -155,11 +155,12 @@ _DRIVER = (
     r"|TABLE_PREFIX|CHARSET|COLLATE|COLLATION)|DATABASE_(?:CLIENT|ENGINE|DRIVER|DIALECT|TYPE)"
 )
 # What only one framework has.
-_FRAMEWORK = r"WP_(?:ENV|HOME|SITEURL)|DJANGO_\w+|RAILS_\w+|SECRET_KEY_BASE|LARAVEL_\w+|DRUPAL_\w+|TYPO3_\w+"
+_DJANGO = r"DJANGO_\w+|ALLOWED_HOSTS|CSRF_TRUSTED_ORIGINS"
+_FRAMEWORK = rf"WP_(?:ENV|HOME|SITEURL)|{_DJANGO}|RAILS_\w+|SECRET_KEY_BASE|LARAVEL_\w+|DRUPAL_\w+|TYPO3_\w+"
 _KNOWN = (
     ("Laravel", r"APP_KEY|LARAVEL_\w+"),
     ("WordPress", r"WP_\w+|TABLE_PREFIX"),
-    ("Django", r"DJANGO_\w+"),
+    ("Django", _DJANGO),
     ("Rails", r"RAILS_\w+|SECRET_KEY_BASE"),
     ("Directus", r"DB_CLIENT|DIRECTUS_\w+"),
     ("Symfony", r"APP_SECRET"),
@@ -208,9 +209,9 @@ def _foreign(written: Mapping[str, str]) -> list[str]:
     found += [name for name in written if re.fullmatch(_FRAMEWORK, name)]
     found += ["APP_KEY"] if written.get("APP_KEY", "").startswith("base64:") else []
     found += [env_keys.PORT] if written.get(env_keys.PORT) in _OTHER_PORTS else []
+    found += [name for name in ("DATABASE_URL", "DB_URL") if re.match(_OTHER_URL, written.get(name, ""))]
     if not written.get(env_keys.PASSWORD):  # so what goes with the user and the host stands under another name
         found += [name for name in written if re.fullmatch(_PASSWORD, name)]
-        found += [name for name in ("DATABASE_URL", "DB_URL") if re.match(_OTHER_URL, written.get(name, ""))]
     return list(dict.fromkeys(found))
 
 

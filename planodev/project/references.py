@@ -127,7 +127,7 @@ class Keeper:
 
 
 # Each from its program's own documentation, on references in environment files. Behind them, what no password looks
-# like: an address with a scheme, a template, the output of a command. A colon alone makes no reference.
+# like: an address with a scheme, a template, the output of a command. A colon alone makes no reference, without a path.
 _WORD = re.compile(r"[\w.-]*")
 _WORDS = ("chamberme",)  # what a keeper writes that is a plain word
 KEEPERS = (
@@ -148,10 +148,12 @@ KEEPERS = (
         "Azure Key Vault", r"@Microsoft\.KeyVault\(.*|https://[\w-]+\.vault\.[\w.]+/.*|(?:azure-?)?(?:keyvault|akv):.*"
     ),
     Keeper("Azure Container Apps", r"secretref:.*"),
+    Keeper("pass or gopass", r"(?:go)?pass:(?://)?[\w.@-]+(?:/[\w.@-]+)+"),
+    Keeper("a keychain", r"(?:keychain|keyring|keepass(?:xc)?|bitwarden|lastpass|lpass):[\w.@-]+(?:/[\w.@-]+)+"),
     Keeper("Jasypt", r"ENC\(.*\)"),
     Keeper("Spring Cloud Config", r"\{cipher\}.*"),
     Keeper("PGP or age", r"-----BEGIN [A-Z ]+-----.*"),
-    Keeper("another program", r"[a-z][a-z0-9+.-]*://\S.*|\{\{.*\}\}|<%.*%>|\$\(.*\)|`.*`"),
+    Keeper("another program", r"[a-z][a-z0-9+.-]*://\S.*|\{\{.*\}\}|<%.*%>|%[A-Z_][A-Z0-9_]*%|\$\(.*\)|`.*`"),
 )
 
 

@@ -12,11 +12,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev import rendering
+from planodev.engines import planning, ports
 from planodev.plano import config_file, planoai
 from planodev.plano.config_file import UNCHANGED, Change, ConfigFile
 from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, VerificationFailed
-from planodev.project import env_file, env_keys, private_files
+from planodev.project import env_file, env_keys, private_files, settings
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -236,11 +237,14 @@ def look_before_first(seen: Seen, port: int | None = None) -> None:
     source = rendering.source(f"config/{seen.settings.template.value}.yaml.j2")
     listed = {int(found) for found in re.findall(r"\bport: (\d+)", source)}
     if wanted in {*planoai.PARTS, planoai.MODEL_PORT, planoai.PROMPT_PORT, *listed}:
+        others = (n for n in range(settings.DEFAULT_PORT, 65536) if n not in {*planning.PLANO_PORTS, *listed})
+        here = (connection.LOOPBACK,)
+        free = next(n for n in others if ports.taken_by(seen.engine, seen.observed, n, here) is None)
         raise BadInput(
             "port-of-plano",
             f"Plano needs the port {wanted} itself",
             why=f"it comes from {seen.settings.port.source}; with the database there Plano does not start",
-            fix=Fix(Command("up", "--port", 5433)),
+            fix=Fix(Command("up", "--port", free)),
         )
 
 

@@ -76,17 +76,26 @@ def attempt(database: Database) -> Problem | None:
     import psycopg
 
     if not database.seen.engine.info.local:
-        # Its ports are on another machine; the probe container is the only one beside it.
-        evidence = proof_beside_plano(database)
-        return None if evidence.facts else proof.judge(evidence, database.connection())
+        return _from_beside(database)
     connection, seconds = database.connection(host=LOOPBACK), database.seen.deadline.left(limits.LOGIN)
     try:
         within(seconds, lambda: proof.login(connection, seconds).close())
     except NotDone:
         return proof.judge(proof.Evidence(None, stored=False, error=limits.silent(seconds)), connection)
     except psycopg.Error as error:
-        return proof.judge(proof.refusal(error), connection)
+        problem = proof.judge(proof.refusal(error), connection)
+        if problem and problem.code == "connection-refused" and database.seen.mode == "docker":
+            from planodev.engines.docker import unreachable
+
+            return _from_beside(database) if unreachable.is_around(database.seen.engine) else problem
+        return problem
     return None
+
+
+def _from_beside(database: Database) -> Problem | None:
+    """Return the same of a login from the probe container: no other is on the machine that has the port."""
+    evidence = proof_beside_plano(database)
+    return None if evidence.facts else proof.judge(evidence, database.connection())
 
 
 # Said by the entrypoint of docker-library/postgres, and of the images made from it, at the end of a first start, and at

@@ -12,6 +12,7 @@ from planodev.project import records
 from planodev.project.settings import Setting
 
 DOWN = NoEngine("engine-not-started", "no engine answers at `/s`", why="it is down", fix="start it")
+PROJECT = SimpleNamespace(dotenv=".env")
 NUMBER = "0123456789abcdef"
 
 
@@ -34,10 +35,16 @@ def machine(monkeypatch):
 
     kinds = {
         "docker": choice._Kind(
-            "Docker", lambda *_: connect("docker"), lambda *_: data_of("docker", facts.docker and facts.docker_data)
+            "Docker",
+            lambda *_: connect("docker"),
+            lambda *_: data_of("docker", facts.docker and facts.docker_data),
+            lambda *_: [],
         ),
         "embedded": choice._Kind(
-            "the embedded engine", lambda *_: connect("embedded"), lambda *_: data_of("embedded", facts.cluster)
+            "the embedded engine",
+            lambda *_: connect("embedded"),
+            lambda *_: data_of("embedded", facts.cluster),
+            lambda *_: [],
         ),
     }
     monkeypatch.setattr(choice, "_KINDS", kinds)
@@ -51,7 +58,7 @@ def machine(monkeypatch):
 
 
 def choose(engine="auto", env_id=None, *, follow=False, **environment):
-    return choice.choose(Setting(engine, "--engine"), environment, None, env_id, follow=follow, limit=lambda: 15.0)
+    return choice.choose(Setting(engine, "--engine"), environment, PROJECT, env_id, follow=follow, limit=lambda: 15.0)
 
 
 def record(engine, **more):

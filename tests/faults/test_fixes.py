@@ -73,6 +73,13 @@ def another_checkout(shop):
     shutil.rmtree(shop.path.with_name("old"))
 
 
+def no_engine(shop):
+    """Leave a project without a database on a machine where Docker does not answer."""
+    shop("down", "--delete-data", "--yes")
+    del shop.environment["PLANODEV_ENGINE"]
+    shop.environment["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
+
+
 def records_gone(shop):
     shutil.rmtree(Path(shop.environment["XDG_STATE_HOME"]) / "planodev/projects")
     (shop.path / ".env").unlink()
@@ -102,6 +109,7 @@ STATES = {
     "data gone": (data_gone, None),
     "records and env lost": (records_gone, None),
     "another checkout": (another_checkout, None),
+    "no engine": (no_engine, None),
     "role's password changed": (sql("ALTER ROLE plano PASSWORD 'other'"), None),
     "table dropped": (sql("DROP TABLE conversation_states"), None),
 }

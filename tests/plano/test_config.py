@@ -259,7 +259,9 @@ class TestFirstConfiguration:
     def test_a_port_of_plano_is_refused_for_the_database(self, fresh):
         before = everything(fresh)
         for port in ("12000", "9091", "8000"):
-            assert fresh("up", "--port", port, "--json", code=2).error == "port-of-plano"
+            refused = fresh("up", "--port", port, "--json", code=2).json["error"]
+            assert refused["code"] == "port-of-plano"
+            fresh("up", "--dry-run", "--port", re.search(r"--port (\d+)", refused["fix"])[1])
         assert everything(fresh) == before
 
 

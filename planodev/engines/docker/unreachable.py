@@ -1,19 +1,79 @@
-"""Why a Plano in a container does not get to a port that this engine publishes."""
+"""Why a Plano in a container, or planodev itself in one, does not get to a port that this engine publishes."""
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from planodev.engines.docker import podman
 from planodev.engines.docker.engine import DockerEngine
-from planodev.problems import Command, Fix, Problem, Shell
+from planodev.problems import Command, Conflict, Fix, Problem, Shell
 
 if TYPE_CHECKING:
     from planodev.engines import Engine
 
 
 _SILENT = "unreachable"  # the code where nothing answered, and nothing refused
+_AROUND = (
+    "planodev runs in a container, such as a devcontainer, and the engine is that of the machine around it: "
+    "127.0.0.1 is the container here, and Postgres listens on the machine"
+)
+
+
+_HOST_NETWORK = "give the container the machine's network: `--network=host`, in `runArgs` of devcontainer.json"
+
+
+def is_around(engine: Engine) -> bool:
+    """Say whether planodev is in a container, and was given the engine of the machine around it.
+
+    An engine that runs in the same container calls itself by the name of that; so does one whose network it shares,
+    and then 127.0.0.1 is the machine's. Source: Docker's API, `GET /info`, `Name`.
+    """
+    from planodev.engines import failures
+
+    if not isinstance(engine, DockerEngine) or not engine.info.local or failures.this_system() != "container":
+        return False
+    return _machine_of(engine) not in ("", socket.gethostname())
+
+
+@cache  # it is asked at each attempt of a login
+def _machine_of(engine: DockerEngine) -> str:
+    return str(engine.api.info().get("Name") or "")
+
+
+def from_around(problem: Problem, engine: Engine) -> Problem:
+    """Return a problem of planodev's own way to the database with what is known of where the two are."""
+    if problem.code not in (_SILENT, "connection-refused") or not is_around(engine):
+        return problem
+    return replace(problem, why=_AROUND, fix=f"type it on the machine itself; or {_HOST_NETWORK}")
+
+
+def refuse_native(engine: Engine) -> None:
+    """Refuse a native Plano that could not reach what the engine publishes.
+
+    Raises:
+        Conflict: the engine is on another machine, or on the one around this container.
+
+    """
+    if engine.info.local and not is_around(engine):
+        return
+    if engine.info.local:
+        why: str = _AROUND
+        ways = Fix(
+            *(Command("up", "--plano", "docker"), "; or "),
+            *(
+                Command("up", "--engine", "embedded", "--plano", "native"),
+                ", with Postgres in this container; or ",
+            ),
+            _HOST_NETWORK,
+        )
+    else:
+        why = f"the engine at `{engine.info.endpoint}` is on another machine, and publishes on that one's loopback"
+        ways = Fix(Command("up", "--plano", "docker"), ", or an engine on this machine (`docker context use default`)")
+    message = "a native Plano could not reach this database"
+    raise Conflict("native-needs-local-engine", message, why=why, fix=ways)
 
 
 def explain(engine: Engine, problem: Problem, port: int) -> Problem:
@@ -30,7 +90,7 @@ def explain(engine: Engine, problem: Problem, port: int) -> Problem:
     if not podman.is_podman(engine.api.version()):
         from planodev.engines import failures
 
-        here = engine.info.local and failures.this_system() == "linux"
+        here = engine.info.local and failures.this_system() in ("linux", "wsl", "container")
         return _behind_firewall(problem, port) if here and problem.code == _SILENT else problem
     if not podman.is_rootless(engine.api.info()):
         return problem
