@@ -39,7 +39,8 @@ def installed(subject: Subject) -> Check:
             timeout=7,
             stdin=subprocess.DEVNULL,
             cwd=Path(program).parent,
-            env=executables.without_python(subject.environment),
+            # Without that it asks PyPI for a newer one, and waits for a network that does not answer.
+            env={**executables.without_python(subject.environment), "PLANO_SKIP_VERSION_CHECK": "1"},
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         return Check(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -38,6 +39,8 @@ STAMP = "PLANODEV_STARTED_WITH"
 _STOP_LIMIT = 40.0  # seconds; planoai gives each of two programs 10, and docker 10
 _POLL = {"native": 0.05, "docker": 0.3}  # seconds; a look into a container takes longer
 _LINES = 20  # of planoai's own output that are remembered
+_WIDTH = "500"  # columns, for planoai: it would break the cause into lines
+_ADVICE = re.compile(r"^Run '|^Please |^(https?|URL)\b|Check logs")  # what it says behind a cause
 
 
 def stamp(config: ConfigFile, variables: Mapping[str, str]) -> str:
@@ -166,14 +169,14 @@ def _why(code: int | None, last: str) -> str:
 def _run(seen: Seen, arguments: Sequence[str], environment: dict[str, str], limit: float) -> tuple[int | None, str]:
     """Run planoai with its output on our stderr, without secrets; returns its exit code, None where it took too long.
 
-    With it comes the last line that it has said.
+    With it comes the last line that it has said, but for advice.
     """
     said: deque[str] = deque(maxlen=_LINES)
     hidden = secrets(seen)
     with subprocess.Popen(
         [program(seen), *arguments],
         cwd=seen.project.path,
-        env={**environment, "PWD": str(seen.project.path)},
+        env={**environment, "PWD": str(seen.project.path), "COLUMNS": _WIDTH},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -199,7 +202,8 @@ def _run(seen: Seen, arguments: Sequence[str], environment: dict[str, str], limi
                 raise
             code = None
         reader.join(1.0)
-    return code, said[-1] if said else ""
+    lines = [line for line in said if not _ADVICE.search(line)] or [*said]
+    return code, lines[-1] if lines else ""
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -291,7 +291,10 @@ PROGRAMS = {
     "#!/bin/sh\nexit 1\n": ("failed", "cannot run"),
     "#!/nowhere\n": ("failed", "cannot run"),
     "#!/bin/sh\nsleep 20\n": ("failed", "no answer|cannot run"),
-    "#!/bin/sh\necho planoai, version 9.8.7\n": ("ok", "9.8.7, .*; planodev was tested with 0.4.39"),
+    '#!/bin/sh\n[ -n "$PLANO_SKIP_VERSION_CHECK" ] || sleep 20\necho planoai, version 9.8.7\n': (
+        "ok",
+        "9.8.7, .*; planodev was tested with 0.4.39",
+    ),
     None: ("warning", "not on the PATH"),
 }
 

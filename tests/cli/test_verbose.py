@@ -51,3 +51,10 @@ def test_what_stands_in_quotes_is_never_shown(secret, quote):
         trace.write = None
     # psycopg writes a backslash in the form ` E'…'`.
     assert re.sub(" +E?'", " '", told[0], count=1) == "as plano: ALTER ROLE plano PASSWORD '…'; SELECT 1"
+
+
+def test_an_id_of_the_engine_stands_with_its_beginning(monkeypatch):
+    told = []
+    monkeypatch.setattr(trace, "write", told.append)
+    trace.note(f"GET /containers/{'ab' * 32}/json: 200")
+    assert told == ["GET /containers/abababababab/json: 200"]

@@ -159,3 +159,12 @@ def test_where_the_role_may_not_delete_the_two_turns_are_named(shop):
     assert seen["data"]["through_plano"]["removed"] is False
     assert sorted(seen["data"]["through_plano"]["response_ids"]) == shop.stored()
     assert all(number in warning["message"] for number in shop.stored())
+
+
+def test_a_plano_that_was_not_started_is_reported_with_the_cause_and_not_with_the_advice_behind_it(shop):
+    shop.up()
+    said = "docker: Error response from daemon: lookup registry-1.docker.io: i/o timeout\\n\\nRun 'docker run --help'"
+    planoai = shop.machine.home.parent / "programs/planoai"
+    planoai.write_text(f'#!/bin/sh\n[ "$COLUMNS" -ge 300 ] && printf "{said}\\n"\nexit 1\n')
+    refused = shop("up", "--with-plano", code=6)
+    assert "why: planoai ended with exit code 1: docker: Error response from daemon: lookup" in refused.err

@@ -129,5 +129,12 @@ def test_the_first_choice_of_planoai_init_is_an_empty_file(planoai, tmp_path):
 
 
 @pytest.mark.planoai
+def test_planoai_asks_for_a_newer_one_unless_it_is_told_not_to(package):
+    asks = package[0].joinpath("main.py").read_text().partition("def _maybe_check_updates(")[2].partition("\ndef ")[0]
+    assert 'os.environ.get("PLANO_SKIP_VERSION_CHECK")' in asks
+    assert "get_latest_version()" in asks
+
+
+@pytest.mark.planoai
 def test_planoai_brings_no_list_of_models(package):
     assert not list(package[0].rglob("provider_models*"))
