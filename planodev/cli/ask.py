@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -28,12 +29,20 @@ def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
     """
     if options["new"] and options["continue_from"]:
         raise click.UsageError("--new and --continue exclude each other", ctx)
-    if options["text"] == "-":
-        options["text"] = sys.stdin.buffer.read().decode(errors="replace").rstrip("\n")
-    if not options["text"].strip():
-        raise BadInput("usage", "there is no question", fix="write it behind `ask`, in quotes")
+    options["text"] = _question(options["text"])
     console = ctx.obj
     context = shared.context(ctx, options)
     result = work.ask(context, (lambda _: None) if console.json else console.write)
     console.finish(result)
     return 0
+
+
+def _question(typed: str) -> str:
+    raw = sys.stdin.buffer.read() if typed == "-" else os.fsencode(typed)
+    text = raw.decode(errors="replace").rstrip("\n")  # an argument may have bytes that are no text, too
+    if not text.strip():
+        raise BadInput("usage", "there is no question", fix="write it behind `ask`, in quotes")
+    if "\0" in text:
+        why = "PostgreSQL stores none, so Plano would answer and forget the turn"
+        raise BadInput("usage", "the question has a NUL character", why=why, fix="leave it out")
+    return text

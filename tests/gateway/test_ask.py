@@ -69,20 +69,25 @@ def test_a_conversation_goes_on_with_each_question_until_a_new_one_is_wanted(run
     assert "Who am I?" in running("conversations", "show", second["response_id"]).out
 
 
+def piped(project, question, code=0):
+    command = project.command("ask", "-")
+    place = {"env": project.environment, "cwd": project.path.parent}
+    done = subprocess.run(command, **place, input=question, capture_output=True, timeout=60, check=False)
+    assert done.returncode == code, done.stderr.decode()
+    return done.stdout.decode(), done.stderr.decode()
+
+
 def test_a_question_is_read_from_a_pipe(running):
-    done = subprocess.run(
-        running.command("ask", "-"),
-        env=running.environment,
-        cwd=running.path.parent,
-        input="from a pipe\n",
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert done.stdout == "1 messages, the first said: from a pipe\n"
+    assert piped(running, b"from a pipe\n")[0] == "1 messages, the first said: from a pipe\n"
+    assert "[usage]" in piped(running, b"\n", code=2)[1]
+    assert "PostgreSQL stores none" in piped(running, b"a\0b", code=2)[1]
     assert running("ask", " ", code=2).err.count("[usage]") == 1
     assert running("ask", "x", "--new", "--continue", "last", code=2).err.count("exclude each other") == 1
+
+
+def test_bytes_that_are_no_text_are_stored_as_marks(running):
+    assert asked(running, "caf\udce9")["data"]["stored"]
+    assert "caf\N{REPLACEMENT CHARACTER}" in running("conversations").out
 
 
 def test_a_turn_that_plano_does_not_find_yet_is_sent_again_once(running):
