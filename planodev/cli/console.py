@@ -195,6 +195,7 @@ class Console:
         """Print what was noticed so far, for a command that has no result of its own."""
         self._clear()
         self._warn(self.notices)
+        self.notices.clear()  # which the end of the command would show once more
 
     def _all(self, more: list[Problem]) -> list[Problem]:
         return [*self.notices, *(notice for notice in more if notice not in self.notices)]

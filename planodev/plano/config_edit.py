@@ -104,7 +104,7 @@ def with_stored_models(text: str) -> str:
     changes += [page.replaced(path, renamed) for path in references]
     from ruamel.yaml.error import YAMLError
 
-    candidate = mark + page.edited(changes)
+    candidate = mark + page.edited(list(dict.fromkeys(changes)))  # an alias stands where its anchor is
     try:
         if _same(_load(candidate), wanted, set()):
             return candidate
@@ -252,7 +252,9 @@ class _Page:
 
     def _rewrite(self, node: Any, text: str) -> Change:  # noqa: ANN401
         quote = node.style if node.style in ("'", '"') else ""
-        return int(node.start_mark.index), int(node.end_mark.index), f"{quote}{text}{quote}"
+        marks = re.compile(r"(?:[&!]\S*\s+)*").match(self.text, node.start_mark.index)  # an anchor, which stays
+        start = marks.end() if marks else int(node.start_mark.index)
+        return start, int(node.end_mark.index), f"{quote}{text}{quote}"
 
     def _at(self, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401
         node = self.root

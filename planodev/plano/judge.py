@@ -10,7 +10,7 @@ ends the start). What Plano does not start with is in `rules.py`, who is stored 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from planodev import masking
@@ -219,7 +219,9 @@ def _connection_string(
         return
     from planodev.plano import driver_url
 
-    yield from driver_url.problems(storage.substitute(text, values, mode))
+    place = f", in {config.where('state_storage', 'connection_string')}"
+    for problem in driver_url.problems(storage.substitute(text, values, mode)):
+        yield replace(problem, fix=(problem.fix or "") + place)
 
 
 def _unset(config: ConfigFile, at: str, unset: Sequence[str]) -> Problem:

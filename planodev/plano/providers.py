@@ -148,6 +148,10 @@ def choose(sources: Sequence[tuple[str, Mapping[str, str]]]) -> tuple[str, str]:
                 found = provider.key_in([source]) if provider.model and provider.chat_costs is costs else None
                 if found:
                     return f"{provider.name}/{provider.model}", f"by {found[0]}"
+    for provider in PROVIDERS:
+        found = provider.key_in(sources) if provider.base_url == OWNER_KNOWS else None
+        if found:
+            return FALLBACK, f"{found[0]} needs a base_url of your own beside it"
     return FALLBACK, "no provider key found"
 
 

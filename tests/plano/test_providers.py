@@ -30,6 +30,7 @@ from planodev.plano import providers
         ({}, {"MOONSHOT_API_KEY": "k"}, "moonshotai", "MOONSHOT_API_KEY"),
         ({}, {"DIGITALOCEAN_API_KEY": "k"}, "digitalocean", "DIGITALOCEAN_API_KEY"),
         ({"XIAOMI": "k", "PATH": "/bin"}, {}, "anthropic", "no provider key"),
+        ({}, {"AZURE_OPENAI_API_KEY": "k"}, "anthropic", "AZURE_OPENAI_API_KEY needs a base_url"),
     ],
 )
 def test_the_keys_that_are_there_decide(env, shell, provider, why):

@@ -187,6 +187,12 @@ def test_storing_all_changes_those_models_and_what_names_them_and_nothing_else(e
     assert with_stored_models(after) == after
 
 
+def test_an_anchor_of_a_model_stays_and_what_stands_for_it_follows():
+    text = "model_providers:\n  - {model: &big %s}\nmodel_aliases:\n  smart: {target: *big}\n"
+    form = 'openai-chat/gpt-4o, base_url: "https://api.openai.com/v1", provider_interface: "mistral"'
+    assert with_stored_models(text % "openai/gpt-4o") == text % form
+
+
 def test_a_file_whose_models_are_all_stored_or_have_no_other_form_stays_as_it_is():
     text = "model_providers:\n  - model: openai/*\n  - model: anthropic/c\n  - model: chatgpt/x\n"
     assert with_stored_models(text) == text
