@@ -122,7 +122,7 @@ def refuse_unreachable(seen: Seen) -> None:
         raise BadInput(
             "plano-out-of-reach",
             f"a Plano in Docker would not reach the {seen.engine.info.name} Postgres",
-            why=f"it listens on 127.0.0.1 alone, and a container has one of its own (`docker` is from {asked.source})",
+            why=f"it listens on 127.0.0.1 only, and a container has its own (`docker` is from {asked.source})",
             fix=Fix(
                 *(Command("up", "--plano", "native"), " and ", Command("run", "--", "planoai", "up")),
                 *("; or ", Command("up", "--engine", "docker")),

@@ -57,7 +57,7 @@ def _limit(error: BaseException) -> PlanodevError | None:
         return PlanodevError("no-threads", "the system starts no more processes", why=why, fix=fix)
     if number in _FILES:
         fix = "`ulimit -n 1024` raises the limit of this shell; then run the command again"
-        why = "this shell allows too few open files, or the whole system has reached its limit"
+        why = "this shell allows too few open files, or the system's limit is reached"
         return PlanodevError("too-many-open-files", "no more files can be opened", why=why, fix=fix)
     if isinstance(error, ImportError):
         fix = "reinstall planodev, with `--force-reinstall`"
@@ -73,7 +73,7 @@ def _of_file(error: OSError) -> PlanodevError | None:
     why, name = error.strerror, error.filename
     if error.errno in _FULL:
         where = f"`{_shown(name)}` could not be written" if name is not None else "the output could not be written"
-        fix = "make room on its disk, then run the command again" if name is not None else "make room where it goes"
+        fix = "free space where it is written" if name is None else "free space on its disk, then run the command again"
         return PlanodevError("disk-full", where, why=why, fix=fix)
     if name is None:
         return None

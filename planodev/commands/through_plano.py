@@ -61,7 +61,7 @@ def prove(context: Context, seen: Seen) -> dict[str, Any]:
 
 
 def _doctor() -> Fix:
-    return Fix(Command("doctor"), " looks at Plano")
+    return Fix(Command("doctor"), " checks Plano")
 
 
 def _turn(context: Context, seen: Seen, model: Model, text: str, answers: list[Answer]) -> store.Row:

@@ -146,7 +146,7 @@ def _refuse_without_delete(opened: Any, at: Place) -> None:  # noqa: ANN401
         "privilege-refused",
         f"`{user}` may not delete from `{TABLE}`",
         why="a role that Plano uses in production need not",
-        fix="log in as the table's owner, by an environment file of its own",
+        fix="log in as the table's owner, with a separate environment file",
     )
 
 

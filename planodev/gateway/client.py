@@ -281,7 +281,7 @@ def _refused(question: Question, response: HTTPResponse) -> None:
     if "not found in configured providers" in said:
         leave = "leave `--model` out, or name a model of the configuration"
         raise BadInput("model-not-configured", f"Plano has no model `{question.model}`", why=said, fix=leave)
-    fix = Fix("ask again; ", Command("doctor"), " looks at Plano")
+    fix = Fix("ask again; ", Command("doctor"), " checks Plano")
     raise PlanodevError("provider-failed", f"{provider} answers with {code}", why=said, fix=fix)
 
 

@@ -108,7 +108,7 @@ def _judged(seen: Seen, found: Found, facts: Mapping[str, Any] | None) -> Runnin
     if lacks:
         return Running("without-variables", 0, found, f"it was started without {', '.join(lacks)}")
     if found.brightstaff and (found.envoy or found.mode == "docker"):
-        return Running("without-memory", 0, found, "it has no connection to this database, and never opens another")
+        return Running("without-memory", 0, found, "it has no connection to this database, and never reconnects")
     unknown = f"{'Envoy' if found.brightstaff else 'brightstaff'} has ended, and its log does not say why"
     return Running("died", 0, found, cause(seen, found) or unknown)
 
@@ -269,14 +269,14 @@ def problem(running: Running, config: ConfigFile) -> Problem | None:
 def another(found: Found) -> Problem:
     """Return what is to be said where the only Plano of this machine is another project's."""
     whose = f"`{found.directory}`" if found.directory else "another project"
-    text = f"the Plano that runs ({found.where}) is that of {whose}"
+    text = f"the running Plano ({found.where}) belongs to {whose}"
     why = "a machine has one Plano, and starting another ends it"
-    return Problem("plano-of-another-project", text, f"`{found.stop}` stops it, once nobody needs it there", why)
+    return Problem("plano-of-another-project", text, f"`{found.stop}` stops it, once it is not needed there", why)
 
 
 def in_the_way(found: Found, port: int) -> Problem:
     """Return the problem of a Plano of the other kind, natively or in Docker, that planoai would not end first."""
-    text = f"port {port}, where Plano is to listen, is taken by the Plano that runs ({found.where})"
+    text = f"port {port}, where Plano is to listen, is taken by the running Plano ({found.where})"
     whose = f"it was started in `{found.directory}`" if found.directory else None
     return Problem("plano-port-taken", text, f"`{found.stop}` stops it", whose)
 

@@ -59,7 +59,7 @@ def program(seen: Seen) -> str:
     """
     found = executables.find("planoai", seen.environment)
     if found is None:
-        why = "Plano is started by its own command line, which is a package of its own"
+        why = "planoai, a separate package, starts Plano"
         raise NotReady("planoai-missing", "planoai is not on the PATH", why=why, fix="`pip install planoai`")
     return found
 
@@ -148,7 +148,7 @@ def _wait(seen: Seen, ends: float, *, once: bool) -> Running:
 
 def _not_ready(seen: Seen, plano: Running, code: int | None, last: str, limit: float) -> Problem:
     told = running.problem(plano, seen.config)
-    again = Fix(Command("up", "--with-plano"), " tries again; ", Command("doctor"), " looks at all of it")
+    again = Fix(Command("up", "--with-plano"), " tries again; ", Command("doctor"), " checks all of it")
     if plano.state in ("died", "not-running"):
         left = places.native(seen.environment) if seen.mode == "native" else None
         why = plano.why or (running.cause(seen, left, ended=True) if left else None) or _why(code, last)

@@ -326,7 +326,7 @@ def _odd(content: object, within: tuple[int, ...], fine: set[int]) -> str | None
     if isinstance(content, dict) and any(isinstance(key, (tuple, list, dict)) for key in content):
         return _LIST
     if id(content) in within:
-        return "an alias in it stands for what it is itself a part of"
+        return "an alias in it refers to itself"
     odd = next((odd for part in parts if (odd := _odd(part, (*within, id(content)), fine))), None)
     fine.add(id(content))
     return odd

@@ -158,7 +158,7 @@ def _chat_form(config: ConfigFile, found: Sequence[Model], option: tuple[str, ..
     """Return the fix that makes Plano keep the history: the exact lines of the first model, and what writes all."""
     first = next((model for model in found if model.chat_form), None)
     if first is None or first.chat_form is None:
-        return Fix(f"name the models that you use in place of {_listed(config, found[:1])}, each in a line of its own")
+        return Fix(f"name the models that you use in place of {_listed(config, found[:1])}, each on its own line")
     lines = ", ".join(f"`{key}: {shown(value)}`" for key, value in first.chat_form.items())
     where = config.where(*first.path, "model")
     return Fix(Command("up", *option, "--store-all", "--yes"), f" makes Plano keep it: {lines} in {where}")

@@ -376,7 +376,7 @@ def _models(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]
         if own is None and (entry.get("base_url") is None or entry.get("provider_interface") is None):
             yield _unknown(config, content, model)
         if model.wildcard and model.default:
-            message = f"{_said(config, model)} stands for many models, and planoai takes none of these as the default"
+            message = f"{_said(config, model)} is a wildcard, and planoai accepts none as the default"
             yield _error("wildcard-default", message, f"remove {config.where(*model.path, 'default')}")
         if model.base_url and not _is_url(model.base_url):
             yield _bad_url(config, model)
@@ -586,9 +586,7 @@ def _preferences(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Pro
         return
     for model in models.of(content):
         if model.wildcard and content[model.path[0]][model.path[1]].get("routing_preferences"):
-            message = (
-                f"{_said(config, model)} stands for many models, and planoai takes no routing preference for these"
-            )
+            message = f"{_said(config, model)} is a wildcard, and planoai accepts no routing preference for one"
             where = config.where(*model.path, "routing_preferences")
             yield _error("wildcard-preference", message, f"remove `routing_preferences` from the entry in {where}")
 

@@ -354,7 +354,7 @@ def _no_login(evidence: Evidence, connection: Connection, up: Fix) -> Problem:
         if _HASHED in text
         else f"the server at {at} refuses the password of `{user}`",
         "pg-hba": f"the server at {at} has no pg_hba.conf entry for `{user}` without TLS",
-        "pooler-rejects": f"the PgBouncer at {at} lets nobody in from here by the database name `{database}`",
+        "pooler-rejects": f"the PgBouncer at {at} rejects logins from here to the database name `{database}`",
         "database-missing": f"the server at {at} has no database `{database}`",
         "connect-privilege-missing": f"`{user}` may not CONNECT to database `{database}`",
         "login-privilege-missing": f"`{user}` may not log in",

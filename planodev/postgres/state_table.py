@@ -195,7 +195,7 @@ def locked(lock: dict[str, Any] | None, level: Level = "error") -> Problem:
     """Return the problem of a table that somebody else has locked; `lock` is what `HOLDER` tells of who it is."""
     message = f"`{NAME}` is locked by another session"
     if not lock:
-        why, end = "the lock was not given in time, and its holder is gone by now", "try again"
+        why, end = "the lock was not granted in time, and its holder has ended since", "try again"
         return Problem("table-locked", message, end, why, level)
     end = f"end that transaction, or as a superuser: `SELECT pg_terminate_backend({lock['pid']})`"
     if level == "warning":  # which is shown without its cause

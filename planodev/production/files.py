@@ -132,7 +132,7 @@ def _refuse(setup: Setup, files: Mapping[str, str], *, force: bool) -> None:
         if _is_env(file) and setup.left:
             why = "it is for another provider"
         elif not _is_env(file) and not ownership.untouched(file, regular_file.text(path)):
-            why = "somebody has edited it, or it is not planodev's"
+            why = "it was edited, or planodev did not write it"
         else:
             continue
         raise Conflict(

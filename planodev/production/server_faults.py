@@ -97,7 +97,7 @@ def _fixes(connection: Connection, file: Path) -> dict[str, Fix | str]:
         "tls-required": Fix("run PgBouncer in between: ", skeletons, " writes it, and PRODUCTION.md says how"),
         "idle-session-timeout": f"as an owner: `ALTER ROLE {user} IN DATABASE {database} "
         "SET idle_session_timeout = 0;`",
-        "prepared-statements-lost": "set `max_prepared_statements = 200` in PgBouncer, from 1.21 on, or do without it",
+        "prepared-statements-lost": "set `max_prepared_statements = 200` in PgBouncer 1.21 or newer, or do without it",
         "row-level-security": run_sql,
         "table-missing": run_sql,
         "table-wrong-kind": Fix("rename it, then ", *run_sql.parts),

@@ -141,7 +141,7 @@ def refuse_foreign(env: EnvFile, wanted: Credentials) -> None:
             why="`up` would replace it by an address on this machine, and who reads it would miss that server",
             fix=Fix(
                 *(Command("verify"), " verifies that server; "),
-                *(Command("up", "--dotenv", env_kinds.own_name(env.path)), " creates one with a file of its own"),
+                *(Command("up", "--dotenv", env_kinds.own_name(env.path)), " creates one, with a separate file"),
             ),
         )
 

@@ -226,7 +226,7 @@ def _of_another_program(path: Path, written: Mapping[str, str], evidence: list[s
         f"{what} in `{path}` belong{'s' if len(shared) == 1 else ''} to {program}",
         why=f"it has {', '.join(evidence)}, and planodev would change the address that goes with that",
         fix=Fix(
-            *(Command("up", "--dotenv", own_name(path)), " keeps Plano's in a file of its own; "),
+            *(Command("up", "--dotenv", own_name(path)), " keeps Plano's in a separate file; "),
             *(Command("up", "--dotenv", path.name), " gives them to Plano"),
         ),
     )
@@ -251,7 +251,7 @@ def judge_link(path: Path, project: Path, *, asked: bool, ours: bool, of_another
         return Conflict(
             "env-file-of-another-checkout",
             f"`{path}` is a link to `{target}`, the file of another checkout",
-            why="each checkout has a database of its own, and one file cannot name two",
+            why="each checkout has its own database, and one file cannot name two",
             fix=_elsewhere(path) + ", and gives this checkout its own",
         )
     if asked or ours:

@@ -52,7 +52,7 @@ def hold(project: Project, timeout: float) -> Iterator[None]:
             "state-directory-unwritable",
             f"`{path.parent}` cannot be written",
             why=getattr(error, "strerror", None) or str(error),
-            fix="set XDG_STATE_HOME to a directory of yours",
+            fix="set XDG_STATE_HOME to a directory that you own",
         ) from error
     if held is None:
         raise _locked(path, timeout)

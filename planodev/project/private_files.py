@@ -190,7 +190,7 @@ def _refuse_others(descriptor: int, owner: int, name: str) -> None:
     """Refuse what belongs to another user, or is a file that has a second name: both may have been put there."""
     found = os.fstat(descriptor)
     if found.st_uid != owner or (stat.S_ISREG(found.st_mode) and found.st_nlink > 1):
-        raise PermissionError(errno.EPERM, "it belongs to somebody else, or is another name of a file elsewhere", name)
+        raise PermissionError(errno.EPERM, "it belongs to another user, or is a hard link to another file", name)
 
 
 def give(descriptor: int, directory: Path) -> None:
@@ -258,7 +258,7 @@ def _staging(parent: _Place, owner: tuple[int, int] | None) -> Iterator[_Place]:
     descriptor = os.open(name, os.O_RDONLY | _DIRECTORY, **parent.at) if parent.descriptor is not None else None
     with closing(_Place(parent.path / name, descriptor)) as staging:
         if descriptor is not None and staging.stat.st_uid != os.geteuid():
-            raise PermissionError(errno.EPERM, "somebody has put another directory in its place", name)
+            raise PermissionError(errno.EPERM, "another directory has replaced it", name)
         try:
             with os.fdopen(
                 os.open(staging.name(".gitignore"), os.O_WRONLY | os.O_CREAT, MODE, **staging.at), "wb"

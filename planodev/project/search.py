@@ -43,7 +43,7 @@ class Found:
 
     def beside(self) -> Problem:
         """Return what to say where the directory was named, and nothing is searched for."""
-        message = f"`{self.start}` is inside the project in `{self.path}`, and `-C` takes the directory as it is named"
+        message = f"`{self.start}` is inside the project in `{self.path}`, but `-C` uses the named directory itself"
         return Problem("project-above", message, Fix(Command("status").within(self.path), " is about that project"))
 
 

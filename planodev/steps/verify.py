@@ -64,7 +64,7 @@ def _demote(database: Database, evidence: proof.Evidence) -> bool:
         raise VerificationFailed(
             "role-not-demoted", f"`{seen.user}` is a superuser", why=str(error), fix=fix
         ) from error
-    text = f"the role `{seen.user}` was a superuser of the embedded server, and is none any more"
+    text = f"the role `{seen.user}` was a superuser of the embedded server, and is no longer one"
     seen.progress.notice(Problem("role-demoted", text))
     return True
 

@@ -41,7 +41,7 @@ def wanted(seen: Seen) -> Foreign | None:
             return None  # done already
         raise Conflict(
             "adopt-beside-data",
-            f"`{name}` was not adopted: this project has a database of its own",
+            f"`{name}` was not adopted: this project has its own database",
             why=f"its data is in the volume `{volume.name}`, and two databases cannot become one",
             fix=Fix(
                 *(Command("up"), " without `--adopt` keeps that one; "),
@@ -52,7 +52,7 @@ def wanted(seen: Seen) -> Foreign | None:
         raise BadInput(
             "nothing-to-adopt",
             f"there is no container `{name}` to adopt",
-            why="it has to be there, created by somebody else than planodev, with the data of a PostgreSQL",
+            why="it has to exist, hold the data of a PostgreSQL, and not be planodev's",
             fix=Fix("`docker ps -a` lists the containers; then ", Command("up", "--adopt", "--name", "NAME")),
         )
     if foreign.fault:

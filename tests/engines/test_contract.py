@@ -121,7 +121,7 @@ def test_what_was_created_is_seen_as_it_was_asked_for(on):
     assert on.engine.logs(server.id, since=mark).text == ""
 
 
-def test_psql_runs_by_the_servers_own_way_in_and_as_plano_from_where_plano_is(on):
+def test_psql_runs_by_the_servers_local_connection_and_as_plano_from_where_plano_is(on):
     on.created()
     assert on.psql() == (0, "1\n", "")
     failed = on.psql("SELECT nothing_of_this_name;")

@@ -31,7 +31,7 @@ def test_a_plano_is_connected_until_its_database_is_restarted(shop):
     assert codes(up) == ["plano-without-memory"]
     assert "up --with-plano`" in up.json["warnings"][0]["fix"]
     check = next(one for one in shop("doctor", "--json", code=7).json["data"]["checks"] if one["name"] == "plano")
-    assert (check["state"], "never opens another" in check["why"]) == ("failed", True)
+    assert (check["state"], "never reconnects" in check["why"]) == ("failed", True)
     shop.start_plano()  # which ends the one without memory
     assert shop.plano()["state"] == "connected"
     assert shop("doctor", "--json", code=None).json["data"]["checks"][-1]["state"] == "ok"

@@ -29,7 +29,7 @@ def read(api: Api, container: str, path: str) -> str | None:
             member = archive.extractfile(archive.getmembers()[0])
             return member.read().decode(errors="replace") if member else None
     except (tarfile.TarError, IndexError) as error:
-        raise Refused(_NO_ARCHIVE, f"what came for `{path}` is not a tar archive: {error}") from error
+        raise Refused(_NO_ARCHIVE, f"the answer for `{path}` is not a tar archive: {error}") from error
 
 
 def packed(files: Mapping[str, str], uid: int = 0) -> bytes:

@@ -70,7 +70,7 @@ def fault(config: Mapping[str, Any]) -> str | None:
     if not _PATH.fullmatch(data):
         return f"it keeps its data at `{data}`, where no volume can be mounted"
     apart = next((path for path in config.get("Volumes") or {} if _below(posixpath.normpath(path), data)), None)
-    return f"it keeps a part of its data apart, in a volume of its own at `{apart}`" if apart else None
+    return f"it keeps a part of its data in a separate volume, at `{apart}`" if apart else None
 
 
 def of_container(item: Mapping[str, Any]) -> str:

@@ -192,7 +192,7 @@ class QuickClient:
             return json.loads(answer.body)
         except ValueError as error:
             text = answer.body[:80].decode(errors="replace")
-            raise self._lost(NotHttp(f"what came was cut off, or is not an engine's answer: {text}")) from error
+            raise self._lost(NotHttp(f"the answer was cut off, or is not an engine's: {text}")) from error
 
     def _ask(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
         began = time.monotonic()
@@ -218,7 +218,7 @@ class QuickClient:
         if isinstance(error, NobodyListens):
             if self._version is None:
                 check_socket(self._where)  # which knows why that is, and raises it
-            error = ConnectionError(f"it went away meanwhile: {error.strerror}")
+            error = ConnectionError(f"it closed the connection: {error.strerror}")
         return failures.lost(self._where, error)
 
     def _refusal(self, method: str, path: str, answer: Answer) -> Refused:

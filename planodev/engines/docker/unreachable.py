@@ -95,8 +95,8 @@ def explain(engine: Engine, problem: Problem, port: int) -> Problem:
     if not podman.is_rootless(engine.api.info()):
         return problem
     why = (
-        "rootless Podman leads host.docker.internal to an address of the host's network, "
-        "and Postgres listens on 127.0.0.1 alone, so that the network around cannot reach it"
+        "rootless Podman resolves host.docker.internal to an address of the host's network, "
+        "and Postgres listens on 127.0.0.1 only, so that the network cannot reach it"
     )
     # Source: passt(1), `--map-host-loopback`; containers.conf(5), `pasta_options`.
     option = 'pasta_options = ["--map-host-loopback", "169.254.1.2"]'

@@ -126,7 +126,7 @@ def init(program: Program, directory: DataDirectory, runner: Runner, password: s
             "data-not-made",
             "PostgreSQL could not create its data directory",
             why=next((line for line in said if "error" in line or "FATAL" in line), said[-1] if said else "no word"),
-            fix=Fix(f"make room and give {runner.name} access to `{directory.path}`, then ", Command("up")),
+            fix=Fix(f"free space and give {runner.name} access to `{directory.path}`, then ", Command("up")),
         )
 
 

@@ -264,7 +264,7 @@ class EmbeddedEngine:
         port = (running.port if running else container.port) or 0
         connection = {"PGHOST": LOOPBACK, "PGPORT": str(port), "PGSSLMODE": "disable", "PGGSSENCMODE": "disable"}
         connection |= scram.OURS
-        own = {} if "PGPASSWORD" in variables else process.own_way_in(directory, port, variables)
+        own = {} if "PGPASSWORD" in variables else process.local_connection(directory, port, variables)
         words, added = [self._program.path(command[0]), *command[1:]], {**variables, **connection, **own}
 
         def run(streams: Streams) -> int:
@@ -303,13 +303,13 @@ class EmbeddedEngine:
         running = process.postmaster(directory)
         if running is None:
             return Output(1, "", "the server does not run")
-        own = process.own_way_in(directory, running.port, env)
+        own = process.local_connection(directory, running.port, env)
         done = process.psql(self._program, script, own, seconds)
         if done.code != process.NO_LOGIN or own["PGUSER"] != directories.MEMBER:
             return done
         # Of a database that an older planodev made, or in another role than before.
         grant = members.grant(directory, env["PGUSER"])
-        first = process.own_way_in(directory, running.port, {"PGDATABASE": "postgres"})
+        first = process.local_connection(directory, running.port, {"PGDATABASE": "postgres"})
         made = process.psql(self._program, grant, first, seconds)
         return done if made.code else process.psql(self._program, script, own, seconds)
 

@@ -255,8 +255,8 @@ def end_everything(directory: DataDirectory) -> None:
                 process.wait(10)
 
 
-def own_way_in(directory: DataDirectory, port: int, env: Mapping[str, str]) -> dict[str, str]:
-    """Return libpq's variables with the way in that asks for no password: as the superuser, or in the role PGUSER.
+def local_connection(directory: DataDirectory, port: int, env: Mapping[str, str]) -> dict[str, str]:
+    """Return libpq's variables of the connection that needs no password: as the superuser, or in the role PGUSER.
 
     Whatever a role has defined may undo `SET ROLE`. So it is a role without any rights of its own that takes it.
     """
