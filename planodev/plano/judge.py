@@ -109,34 +109,52 @@ def other_database(config: ConfigFile, target: Target, option: tuple[str, ...] =
 def _stored(config: ConfigFile, content: Mapping[str, Any], option: tuple[str, ...]) -> Iterator[Problem]:
     """Yield the models whose conversations Plano does not keep, as far as a client meets them."""
     named = [model for model in models.of(content) if not model.router]
+    yield from _modelless(config, content, named)
+    found = [model for model in named if model.interface]
+    default = next((model for model in found if model.default), None)
+    yield from _unanswered(config, found, default, option)
+    yield from _left_out(config, found, default, option)
+
+
+def _modelless(config: ConfigFile, content: Mapping[str, Any], named: Sequence[Model]) -> Iterator[Problem]:
     lists = [content[key] for key in models.LISTS if key in content]
-    # Any other list, and a file that does not start, is told as what it is.
+    # Any other list, and a file that does not start, is reported as what it is.
     if not named and "listeners" in content and all(one == [] or models.of(content) for one in lists):
         message = f"`{config.path.name}` names no model, so there is no conversation that Plano could store"
         entry = f"{{model: {FALLBACK}, access_key: $ANTHROPIC_API_KEY, default: true}}"
         yield Problem("no-models", message, f"add one, such as `- {entry}` under `model_providers:`")
-    found = [model for model in named if model.interface]
-    default = next((model for model in found if model.default), None)
+
+
+def _unanswered(
+    config: ConfigFile, found: Sequence[Model], default: Model | None, option: tuple[str, ...]
+) -> Iterator[Problem]:
     mute = [model for model in found if not model.answers]
     if mute:
         fatal = default in mute or len(mute) == len(found)
         message = f"{_listed(config, mute)} never answers POST /v1/responses, which is what Plano stores"
         fix = _chat_form(config, mute, option)
         yield Problem("groq-unanswered", message, fix, level="error" if fatal else "warning")
+
+
+def _left_out(
+    config: ConfigFile, found: Sequence[Model], default: Model | None, option: tuple[str, ...]
+) -> Iterator[Problem]:
+    """Yield what Plano leaves to the providers: all, what the default model answers, or a part of a conversation."""
     left = [model for model in found if not model.stored and model.answers]
     kept = [model for model in found if model.stored]
-    if left and not kept:
+    if not left:
+        return
+    fix = _chat_form(config, left, option)
+    if not kept:
         message = f"Plano leaves the history to the provider of {_listed(config, left)}, and stores nothing"
-        fix = _chat_form(config, left, option) + f"; or add a model that is stored, such as `{FALLBACK}`"
-        yield Problem(NOTHING_STORED, message, fix)
-    elif left and default in left and default:
+        yield Problem(NOTHING_STORED, message, fix + f"; or add a model that is stored, such as `{FALLBACK}`")
+        return
+    if default and default in left:
         message = f"Plano does not store what the default model answers, {_listed(config, [default])}"
-        fix = f"ask for `{shown(kept[0].name)}` instead; or " + _chat_form(config, left, option)
-        yield Problem("default-not-stored", message, fix)
-    if left and kept and _mixed(content, default):
+        yield Problem("default-not-stored", message, f"ask for `{shown(kept[0].name)}` instead; or " + fix)
+    if _mixed(config.content or {}, default):
         message = "a conversation breaks where routing goes from a model that Plano stores to one that it does not"
-        at = config.at("routing_preferences")
-        yield Problem("preferences-mixed", message + at, _chat_form(config, left, option))
+        yield Problem("preferences-mixed", message + config.at("routing_preferences"), fix)
 
 
 def _listed(config: ConfigFile, found: Sequence[Model]) -> str:

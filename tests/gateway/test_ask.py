@@ -201,7 +201,7 @@ def test_the_plano_of_another_project_is_not_asked(make_shop):
     first("up", "--with-plano")
     second.up()
     refused = second("ask", "Hello", code=4)
-    assert f"is that of `{first.path}`" in refused.err
+    assert f"belongs to `{first.path}`" in refused.err
     assert first.stored() == []
 
 

@@ -67,7 +67,7 @@ def test_the_plano_of_another_project_is_never_touched(make_shop):
     pids = first.machine.pids
     second.write("config.yaml", second.configuration())
     refused = second("up", "--with-plano", "--yes", code=4)
-    assert f"is that of `{first.path}`" in refused.err
+    assert f"belongs to `{first.path}`" in refused.err
     assert "`planoai down`" in refused.err
     assert not (second.path / ".env").exists()  # nothing was begun
     second.up()
