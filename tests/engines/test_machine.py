@@ -23,6 +23,8 @@ from tests.support.tiers import slow_but
 
 pytestmark = [pytest.mark.embedded, pytest.mark.first_start]
 
+NAMELESS = 12345  # a user whom the system knows no name of
+
 
 def test_as_root_it_runs_as_another_user_and_says_which(project):
     as_root()
@@ -48,6 +50,23 @@ def test_as_root_it_is_who_called_sudo_or_the_owner_of_the_project(make_project)
     first("down", "--keep-data")
     first("up")  # whoever has the data has it for ever
     assert psutil.Process(first.pid()).uids().real == 1
+    third = make_project("third")
+    os.chown(third.path, NAMELESS, NAMELESS)  # as what is mounted into a container
+    third("up", SUDO_UID=str(NAMELESS))
+    assert psutil.Process(third.pid()).uids().real not in (0, NAMELESS)
+
+
+@pytest.mark.slow
+def test_a_user_without_a_name_is_told_what_initdb_wants(base):
+    require_namespace()
+    home = base / "home"
+    home.mkdir()
+    project = OnEngine(home / "shop", base, "embedded")
+    for path in (home, project.path):
+        os.chown(path, NAMELESS, NAMELESS)
+    mine = {"XDG_DATA_HOME": None, "XDG_STATE_HOME": None, "HOME": str(home)}
+    refused = elsewhere(project, "", "up", as_user=NAMELESS, code=6, **mine)
+    assert f"give user {NAMELESS} a name in `/etc/passwd`" in refused.stderr
 
 
 def test_an_ordinary_user_needs_no_other(base):

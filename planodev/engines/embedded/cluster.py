@@ -122,11 +122,14 @@ def init(program: Program, directory: DataDirectory, runner: Runner, password: s
         (directory.path / "initdb-password").unlink(missing_ok=True)
     if done.returncode:
         said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
+        fix = Fix(f"free space and give {runner.name} access to `{directory.path}`, then ", Command("up"))
+        if any("could not look up effective user ID" in line for line in said):
+            fix = Fix(f"give {runner.name} a name in `/etc/passwd`; or ", Command("up", "--engine", "docker"))
         raise NotReady(
             "data-not-made",
             "PostgreSQL could not create its data directory",
             why=next((line for line in said if "error" in line or "FATAL" in line), said[-1] if said else "no word"),
-            fix=Fix(f"free space and give {runner.name} access to `{directory.path}`, then ", Command("up")),
+            fix=fix,
         )
 
 

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -200,7 +201,8 @@ def runner(project: Project, directory: DataDirectory | None) -> Runner:
     """Return the user who runs the server.
 
     It is this user. For root it is whoever owns the data, else whoever called `sudo`, else the owner of the project,
-    else `postgres` or `nobody`.
+    else `postgres` or `nobody`. A user without a name, such as the owner of what is mounted into a container, is none:
+    `initdb` refuses it.
     """
     import pwd
 
@@ -213,7 +215,7 @@ def runner(project: Project, directory: DataDirectory | None) -> Runner:
     if caller:
         return Runner(caller.pw_uid, caller.pw_gid, caller.pw_name)
     owner = project.path.stat()
-    if owner.st_uid:
+    if owner.st_uid and _has_name(owner.st_uid):
         return Runner(owner.st_uid, owner.st_gid, _name_of(owner.st_uid))
     for name in ("postgres", "nobody"):
         try:
@@ -245,7 +247,12 @@ def _caller() -> Any:  # noqa: ANN401  pwd.struct_passwd, which mypy does not kn
 def _name_of(uid: int) -> str:
     import pwd
 
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"user {uid}"
+    return pwd.getpwuid(uid).pw_name if _has_name(uid) else f"user {uid}"
+
+
+def _has_name(uid: int) -> bool:
+    import pwd
+
+    with suppress(KeyError):
+        return bool(pwd.getpwuid(uid))
+    return False
