@@ -367,11 +367,11 @@ class TestFaults:
                 running.stderr.readline()
             begun = time.monotonic()
             running.send_signal(signal.SIGINT)
-            out, err = running.communicate(timeout=20)
+            out, err = running.communicate(timeout=60)
             assert "Traceback" not in err
             if running.returncode != 0:
                 assert (running.returncode, "interrupted" in err, out) == (130, True, "")
-                assert time.monotonic() - begun < 10  # on a machine with anything else to do
+                assert time.monotonic() - begun < 30  # shorter than any wait of `up`, on a machine with much else to do
         project("up")
         assert project.status()["table"] == "ready"
 
