@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import shlex
 import sys
@@ -42,6 +43,7 @@ BELOW = (
 )
 
 
+@functools.cache
 def usage(*arguments):
     command = [sys.executable, "-m", "planodev", *arguments, "--help"]
     environment = {**forked.AS_USUAL, "COLUMNS": "80", "PATH": "/usr/bin:/bin"}

@@ -204,7 +204,6 @@ def test_a_users_own_password_works_and_no_other(project, password):
 
 
 class TestFollow:
-    @pytest.mark.each_engine
     def test_a_changed_password_is_followed(self, project):
         project("up")
         project.store("kept")
@@ -258,7 +257,6 @@ class TestFollow:
 
 
 class TestIdentity:
-    @pytest.mark.each_engine
     def test_a_moved_project_finds_its_conversations(self, make_project):
         old = make_project("old", "shop")
         old("up")
@@ -410,7 +408,6 @@ class TestHandOver:
         assert "seen" in project("run", "--", sys.executable, "-c", code).out
         assert project("run", "--", "sh", "-c", "exit 9", code=9)
 
-    @pytest.mark.each_engine
     def test_doctor_finds_nothing_that_planodev_could_mend(self, project):
         project("up")
         checks = {c["name"]: c for c in project("doctor", "--json", code=None).json["data"]["checks"]}

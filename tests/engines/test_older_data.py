@@ -182,6 +182,7 @@ def test_it_is_seen_and_used_as_it_is(older, project):
     project("verify")
 
 
+@pytest.mark.slow
 def test_its_data_is_found_by_labels_alone(older, project):
     project("up")
     older.lose_server()
@@ -200,6 +201,7 @@ def test_its_password_is_known_where_env_is_lost(older, project):
     assert project.stored() == ["kept"]
 
 
+@pytest.mark.slow
 def test_its_record_says_where_the_data_is(older, project):
     other = "embedded" if project.engine == "docker" else "docker"
     found = project("status", "--json", PLANODEV_ENGINE=other).json["data"]
@@ -209,6 +211,7 @@ def test_its_record_says_where_the_data_is(older, project):
         assert (refused.error, older.storage in refused.json["error"]["why"]) == ("no-socket", True)
 
 
+@pytest.mark.slow
 def test_it_is_deleted_as_a_whole_and_only_when_asked(older, project):
     project("up")
     project("down", "--keep-data")

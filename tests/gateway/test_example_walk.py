@@ -58,6 +58,7 @@ def shell(shop):
         process.wait()
 
 
+@pytest.mark.slow
 def test_every_command_of_the_walk_through_runs_in_its_order(shell, shop):
     with_key, without, first, second, agent, turns, down = BLOCKS
     assert with_key.strip() == "planodev up --with-plano --save-keys"

@@ -60,6 +60,7 @@ def test_one_that_was_started_by_hand_or_has_died_is_started_again(shop):
     assert plano_of(shop("up", "--with-plano", "--json")) == "connected"  # there is nothing left to ask for
 
 
+@pytest.mark.slow
 def test_the_plano_of_another_project_is_never_touched(make_shop):
     first, second = make_shop("first"), make_shop("second")
     first.up()

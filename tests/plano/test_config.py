@@ -23,8 +23,8 @@ pytestmark = pytest.mark.embedded
 
 KEYS = {"ANTHROPIC_API_KEY": "sk-ant-1", "MISTRAL_API_KEY": "m-12345", "OPENAI_API_KEY": "sk-openai-1"}
 OK = (BAD / "ok.yaml").read_text()
-# One of each kind for `make test`: fatal in one line, a taken port, what planoai alone can say, and what starts.
-SAMPLE = {"agent-no-desc", "listeners-null", "ok", "port-5432", "two-defaults"}
+# One of each kind for `make test`: what planoai alone can say, what is fatal in one line, and what starts.
+SAMPLE = {"agent-no-desc", "listeners-null", "ok"}
 STRING = "postgresql://${DB_USER}:${DB_PASS}@${DB_HOST}:${DB_PORT}/${DB_NAME}"
 
 

@@ -355,6 +355,7 @@ def test_the_machine_itself_is_no_host_for_plano_in_a_container(ready):
     assert project.verify().json["warnings"] == []
 
 
+@pytest.mark.slow
 def test_a_network_that_may_forget_a_silent_connection_is_a_warning(project, elsewhere):
     def codes(host, server, database):
         run = project.env(DB_HOST=host, DB_PORT=server.port, DB_NAME=database).verify()
