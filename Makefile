@@ -28,7 +28,7 @@ test: $(VENV)/.test $(PLANOAI_VENV)/.done $(PACKAGE)/.done
 	PYTHON=$(abspath $(BIN)/python) tests/setup
 	$(MAKE) --jobs 3 pytest check wheel
 
-pytest:
+pytest: $(VENV)/.test
 	$(PYTEST) $(WORKERS) -m "not slow" tests
 
 # For a release: every test, all ways to install it, on the oldest and the newest Python. The engines are `make test-engines`.
