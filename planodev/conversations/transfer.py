@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from planodev.conversations import access, store
 from planodev.conversations.store import TABLE
 from planodev.postgres import limits
+from planodev.postgres.state_table import COLUMNS
 from planodev.problems import BadInput, Command, Conflict, Fix, PlanodevError
 from planodev.visible import visible
 
@@ -25,7 +26,6 @@ _BATCH_ROWS, _BATCH_BYTES = 500, 4_000_000
 _TEXTS = ("response_id", "model", "provider")
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
-_COLUMNS = "response_id, input_items, created_at, model, provider, updated_at"
 # The rows of a batch; of two with one id the later.
 _INCOMING = """\
 (SELECT DISTINCT ON (e ->> 'response_id') e ->> 'response_id' AS response_id, e -> 'input_items' AS input_items,
@@ -76,7 +76,7 @@ def _lines(at: Place) -> Iterator[str]:
     with access.session(at) as opened:
         limits.bound(opened, statement=limits.ALL)
         pairs = ", ".join(
-            f"'{name}', {store.items_of(opened) if name == 'input_items' else name}" for name in _COLUMNS.split(", ")
+            f"'{name}', {store.items_of(opened) if name == 'input_items' else name}" for name in COLUMNS.split(", ")
         )
         with opened.cursor(name="planodev_export") as rows:
             rows.itersize = _BATCH_ROWS
@@ -136,8 +136,7 @@ def _bring(opened: Any, rows: str) -> tuple[int, list[str], int]:  # noqa: ANN40
     """Insert what is not there; returns how many these were, the ids that differ, and how many ids there are."""
     values = {"rows": rows}
     new = opened.execute(
-        f"INSERT INTO {TABLE} ({_COLUMNS}) SELECT {_COLUMNS} FROM {_INCOMING} AS n "
-        "ON CONFLICT (response_id) DO NOTHING",
+        f"INSERT INTO {TABLE} ({COLUMNS}) SELECT {COLUMNS} FROM {_INCOMING} AS n ON CONFLICT (response_id) DO NOTHING",
         values,
     ).rowcount
     differing = opened.execute(

@@ -40,6 +40,7 @@ _TYPES = {
     "provider": ("text", "varchar", "name"),
     "updated_at": ("timestamp", "timestamptz"),
 }
+COLUMNS = ", ".join(_TYPES)
 # What a column is given for rows that are there already: Plano's driver reads no NULL from it.
 _FILLED = {
     "input_items": " NOT NULL DEFAULT '[]'",

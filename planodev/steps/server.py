@@ -104,7 +104,7 @@ def _create(seen: Seen, plan: Plan, facts: Survey) -> int:
     port, name, reason = plan.desired.port, plan.desired.name, ""
     lost_names: dict[str, str] = {}
     for _ in range(ATTEMPTS):
-        server = plan.server(seen, name=name, port=port, volume=_volume_name(seen, name))
+        server = plan.server(seen, name=name, port=port, volume=volume_name(seen, name))
         try:
             seen.engine.create(server)
         except NameTaken as taken:
@@ -148,7 +148,8 @@ def _refuse_asked(what: str, value: object, wanted: Setting[Any], taken: Excepti
         raise Conflict(f"{what}-taken", text, why=str(taken), fix=fix) from taken
 
 
-def _volume_name(seen: Seen, name: str) -> str:
+def volume_name(seen: Seen, name: str) -> str:
+    """Return the name of the project's volume, or of the one that goes with a server of this name."""
     if seen.observed.volume:
         return seen.observed.volume.name
     wanted = f"{name}-data"

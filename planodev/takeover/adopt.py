@@ -12,6 +12,7 @@ from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix, Shell
 from planodev.project import credentials, env_keys, settings
 from planodev.result import Outcome
+from planodev.steps.server import volume_name
 
 if TYPE_CHECKING:
     from planodev.engines.docker.adopt import Foreign
@@ -95,12 +96,9 @@ def take_over(seen: Seen) -> tuple[Seen, str]:
         return seen, ""
     seen.progress.begin(f"Adopting {foreign.name}")
     _write_credentials(seen, foreign)
-    volume = seen.observed.volume.name if seen.observed.volume else f"{foreign.name}-data"
-    if not seen.observed.volume and volume in seen.observed.taken:
-        volume = f"{volume}-{seen.project_id}"
     server = Server(
         name=foreign.name,
-        volume=volume,
+        volume=volume_name(seen, foreign.name),
         image=foreign.image,
         port=foreign.port or seen.settings.port.value,
         addresses=(),
@@ -116,7 +114,7 @@ def take_over(seen: Seen) -> tuple[Seen, str]:
     detail = f"{size / 1e6:.1f} MB copied; the old container is kept, stopped, as `{kept}`"
     seen.progress.done(Outcome("adopted", foreign.name, detail))
     if tightened:
-        seen.progress.note("the old pg_hba.conf let everybody in without a password; the copy asks for it, by SCRAM")
+        seen.progress.note("the old pg_hba.conf let anyone in without a password; the copy requires it, by SCRAM")
     seen.deadline.restart()
     options = {**seen.context.options, "adopt": None}
     return look(replace(seen.context, options=options), seen.engine, deadline=seen.deadline), kept

@@ -31,11 +31,10 @@ if TYPE_CHECKING:
     from planodev.look import Seen
 
 SILENCE = 60.0  # seconds in which the old server may send no row
-_COLUMNS = "response_id, input_items, created_at, model, provider, updated_at"
-_OUT = f"COPY (SELECT {_COLUMNS} FROM {{}}) TO STDOUT"
-_IN = f"COPY incoming ({_COLUMNS}) FROM STDIN"
+_OUT = f"COPY (SELECT {state_table.COLUMNS} FROM {{}}) TO STDOUT"
+_IN = f"COPY incoming ({state_table.COLUMNS}) FROM STDIN"
 _MERGE = f"""\
-INSERT INTO {state_table.NAME} ({_COLUMNS}) SELECT {_COLUMNS} FROM incoming
+INSERT INTO {state_table.NAME} ({state_table.COLUMNS}) SELECT {state_table.COLUMNS} FROM incoming
 ON CONFLICT (response_id) DO UPDATE SET input_items = EXCLUDED.input_items, created_at = EXCLUDED.created_at,
 model = EXCLUDED.model, provider = EXCLUDED.provider, updated_at = EXCLUDED.updated_at"""
 _ARRIVED = f"""\
@@ -60,7 +59,7 @@ WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = found.oid AND d.deptype IN ('e', 'i', 'a'))
 UNION ALL SELECT 'column ' || quote_ident(a.attname) || ' of {state_table.NAME}' FROM pg_attribute a
 WHERE a.attrelid = (SELECT oid FROM ours) AND a.attnum > 0 AND NOT a.attisdropped
-AND a.attname <> ALL (string_to_array('{_COLUMNS}', ', '))
+AND a.attname <> ALL (string_to_array('{state_table.COLUMNS}', ', '))
 ORDER BY 1;
 """
 
