@@ -63,6 +63,7 @@ def variables_of(connection: Connection) -> dict[str, str]:
         "PGOPTIONS": connection.options,
         "PGAPPNAME": "planodev",
         "PGCLIENTENCODING": "UTF8",
+        "PGCONNECT_TIMEOUT": limits.connect(limits.LOGIN),  # a frozen server takes connections, and says nothing
     }
 
 

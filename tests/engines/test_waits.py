@@ -109,6 +109,8 @@ def test_a_frozen_server_is_told_in_time_and_down_stops_it(filled):
     assert [w["code"] for w in status["warnings"]] == ["server-silent"]
     with at_most(LIMIT):
         assert filled("verify", "--json", code=7).error == "unreachable"
+    with at_most(LIMIT):
+        assert "timeout expired" in filled("psql", "-c", "SELECT 1", code=2).err
     with at_most(6.5):
         assert filled("up", "--timeout", "5", "--json", code=6).error == "not-ready-in-time"
     with at_most(LIMIT):

@@ -157,6 +157,13 @@ AT_ONCE = (
         "7, `table-locked`",
     ),
     _held(
+        "engines/test_waits.py::test_a_frozen_server_is_told_in_time_and_down_stops_it",
+        "frozen_server",
+        "the server is frozen: it takes connections, and says nothing",
+        "`status`, `verify`, `psql` and `up` say so in time, `down` stops it, and the next `up` brings all rows back",
+        "6, `not-ready-in-time`",
+    ),
+    _held(
         "engines/test_waits.py::test_what_is_about_to_be_deleted_is_named_also_where_it_cannot_be_counted",
         "locked_and_deleted",
         "the same at `down --delete-data`",
