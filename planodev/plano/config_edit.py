@@ -163,10 +163,24 @@ def diff(old: str, new: str, name: str) -> list[str]:
     import difflib
 
     lines = difflib.unified_diff(old.splitlines(), new.splitlines(), name, f"{name} (planodev)", n=0, lineterm="")
-    return [_without_secrets(line) for line in lines]
+    hidden = [*_over_lines(old), *_over_lines(new)]
+    return [_without_secrets(line, hidden) for line in lines]
 
 
-def _without_secrets(line: str) -> str:
+def _over_lines(text: str) -> list[str]:
+    """Return what is secret in a connection string that is written over several lines, or with escapes."""
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        storage = _load(text).get(KEY)
+    except (YAMLError, NotEditable):
+        return []
+    value = storage.get("connection_string") if isinstance(storage, dict) else None
+    return list(masking.secrets_in({KEY: value})) if isinstance(value, str) and value not in text else []
+
+
+def _without_secrets(line: str, hidden: list[str]) -> str:
+    line = masking.parts_of(line, hidden) if hidden else line
     line = _STRING.sub(lambda found: found[0] if _VARIABLES.fullmatch(found[2]) else f'{found[1]}"***"', line)
     return masking.urls(_HIDDEN.sub(lambda found: f"{found[1] or found[2]}***", line))
 

@@ -159,7 +159,9 @@ def ownership(project: Project, env_id: str | None, owner: Owner, still_there: C
         # Moved or renamed, unless the directory that the labels name is still the same project.
         return "ours" if same_path or not still_there(owner) else "copy"
     if not same_path:
-        return "other"
+        # Moved, and `.env` is lost: only a checkout's fingerprint is never another's.
+        moved = env_id is None and project.inode == owner.inode and not owner.inode.endswith(":")
+        return "ours" if moved and not still_there(owner) else "other"
     # The number is gone or foreign: the directory itself tells `.env` was deleted or replaced (same
     # directory) from a new checkout at the old place (another one).
     return "ours" if project.inode == owner.inode else "namesake"

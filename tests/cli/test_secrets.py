@@ -191,6 +191,24 @@ class TestConnectionStrings:
         assert f"+  connection_string: {CONNECTION_STRING}" in shown
 
 
+@pytest.mark.parametrize(
+    "string",
+    [
+        ">-\n    postgresql://u:Zq7xKw9Tr2Lm\n    @db/d",
+        ">-\n    postgresql://u:\n    Zq7xKw9Tr2Lm\n    @db/d",
+        '"postgresql://u:\n    Zq7xKw9Tr2Lm@db/d"',
+        '"postgresql://u:Zq7x\\\n    Kw9Tr2Lm@db/d"',
+        '"postgresql://u:\\x5aq7xKw9Tr2Lm@db/d"',
+    ],
+)
+def test_a_connection_string_over_several_lines_loses_its_password_in_a_change(string):
+    old = f"state_storage:\n  type: postgres\n  connection_string: {string}\n"
+    new = f"state_storage:\n  type: postgres\n  connection_string: {CONNECTION_STRING}\n"
+    shown = "\n".join([*config_edit.diff(old, new, "c"), *config_edit.diff(new, old, "c")])
+    assert not [part for part in ("Zq7x", "q7xK", "7xKw", "Kw9T", "w9Tr", "r2Lm") if part in shown]
+    assert CONNECTION_STRING in shown
+
+
 def check_files(place):
     """Look into every file but those that the secrets were written to, and the private one they are kept for."""
     given = {".env", ".env.production", "config.yaml"}

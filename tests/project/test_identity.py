@@ -28,12 +28,18 @@ OWNER = Owner(ID, "/home/me/shop", "1:10")
         ("/home/me/shop", "1:99", OTHER, False, "namesake"),
         ("/new/place", "1:10", None, True, "other"),
         ("/new/place", "1:10", OTHER, False, "other"),
+        ("/new/place", "1:10", None, False, "ours"),  # moved, and `.env` deleted
         ("/elsewhere/shop", "1:99", None, True, "other"),  # the same directory name is nothing
     ],
 )
 def test_relation(path, inode, env_id, still_there, expected):
     here = Project(Path(path), inode)
     assert ownership(here, env_id, OWNER, lambda owner: owner == OWNER and still_there) == expected
+
+
+def test_a_directory_that_is_no_checkout_may_have_the_number_of_a_removed_one():
+    owner = Owner(ID, "/home/me/shop", "1:10:")
+    assert ownership(Project(Path("/new/place"), "1:10:"), None, owner, lambda _: False) == "other"
 
 
 def checkout(path, number=None):
