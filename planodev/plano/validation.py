@@ -165,17 +165,29 @@ def _refused(config: ConfigFile, said: str) -> Problem:
     """Return planoai's words as a problem: the line that they are about, and what to write there."""
     message, _, location = said.partition("\n  Location: ")
     path = _path(location.partition("\n")[0])
-    unknown = re.search(r"'([^']+)' (?:was|were) unexpected", message)
-    if unknown:
-        path = (*path, unknown[1])
+    found = re.search(r"\((.*) (?:was|were) unexpected\)", message)
+    unknown = [(*path, name) for name in re.findall(r"'([^']+)'", found[1])] if found else []
+    path = unknown[0] if unknown else path
     at, where = config.at(*path), config.where(*path)
     text = _without_values(config, message.strip() or "it gave no reason")
     return Problem(
         "planoai-refuses",
         f"planoai refuses `{config.path.name}`{at}: {text}",
-        _fix(message, path, where),
+        "; ".join(_of_unknown(config, one) for one in unknown) or _fix(message, path, where),
         level="error",
     )
+
+
+def _of_unknown(config: ConfigFile, path: KeyPath) -> str:
+    """Return what to do about a key that nobody knows."""
+    part: Any = config.content or {}
+    for step in path[:-1]:
+        part = part[step]
+    known = KNOWN.get(tuple("*" if isinstance(step, int) else step for step in path[:-1]), frozenset())
+    meant, where = closest(str(path[-1]), sorted(known)), config.where(*path)
+    if meant and meant not in part:
+        return f"write `{meant}` in {where}"
+    return f"remove `{shown(path[-1])}` from {where}" + (f", since `{meant}` is there" if meant else "")
 
 
 def _path(location: str) -> KeyPath:
@@ -191,8 +203,6 @@ def _fix(message: str, path: KeyPath, where: str) -> Fix | str:
     kind = re.search(r"is not of type '(\w+)'", message)
     if missing:
         return f"add `{missing[1]}:` to the entry in {where}"
-    if "unexpected" in message and key:
-        return f"remove `{shown(key)}` from {where}"
     if choices and key:
         return f"write `{key}: {choices[1].partition(',')[0].strip(chr(39))}` in {where}"
     if kind and key:
@@ -233,11 +243,8 @@ def _unknown_keys(config: ConfigFile) -> Iterator[Problem]:
     for path, known in KNOWN.items():
         for place, part in _parts(config.content or {}, path):
             for key in [key for key in part if str(key) not in known]:
-                meant = closest(str(key), sorted(known))
-                where = config.where(*place, str(key))
                 text = f"`{shown(key)}`{config.at(*place, str(key))} is not a known key of Plano"
-                fix = f"write `{meant}` in {where}" if meant else f"remove it from {where}"
-                yield Problem("config-key-unknown", text, fix)
+                yield Problem("config-key-unknown", text, _of_unknown(config, (*place, str(key))))
 
 
 def _parts(content: Any, path: tuple[str, ...]) -> list[tuple[KeyPath, Mapping[str, Any]]]:  # noqa: ANN401

@@ -393,14 +393,15 @@ class TestPlanoaiIsAsked:
 
     def test_a_refusal_has_the_line_and_no_value(self, shop, counted):
         environment, _ = counted
-        text = OK.replace("default: true", "default: true, colour: s3cret-one").replace(
+        text = OK.replace("default: true", "default: true, colour: s3cret-one, base_ur: s3cret-three").replace(
             "$ANTHROPIC_API_KEY", "sk-s3cret-two"
         )
         shop.write("config.yaml", text)
         failed = shop("verify", "--json", code=7, **environment)
         assert failed.error == "planoai-refuses"
         assert "(line 5)" in failed.json["error"]["message"]
-        assert "remove `colour` from line 5" in failed.json["error"]["fix"]
+        fix = failed.json["error"]["fix"]  # of both, since planoai names both
+        assert ("write `base_url` in line 5" in fix, "remove `colour` from line 5" in fix) == (True, True)
         assert "s3cret" not in failed.out + failed.err
 
     @pytest.mark.parametrize(
