@@ -184,7 +184,8 @@ def _of_unknown(config: ConfigFile, path: KeyPath) -> str:
     for step in path[:-1]:
         part = part[step]
     known = KNOWN.get(tuple("*" if isinstance(step, int) else step for step in path[:-1]), frozenset())
-    meant, where = closest(str(path[-1]), sorted(known)), config.where(*path)
+    meant, where = _RENAMED.get(str(path[-1])) or closest(str(path[-1]), sorted(known)), config.where(*path)
+    meant = meant if meant in known else None
     if meant and meant not in part:
         return f"write `{meant}` in {where}"
     return f"remove `{shown(path[-1])}` from {where}" + (f", since `{meant}` is there" if meant else "")
@@ -202,7 +203,9 @@ def _fix(message: str, path: KeyPath, where: str) -> Fix | str:
     choices = re.search(r"is not one of \[(.*?)\]", message)
     kind = re.search(r"is not of type '(\w+)'", message)
     if missing:
-        return f"add `{missing[1]}:` to the entry in {where}"
+        example = _EXAMPLES.get(missing[1])
+        such = f", such as `{missing[1]}: {example}`" if example else ""
+        return f"add `{missing[1]}:` to the entry in {where}{such}"
     if choices and key:
         return f"write `{key}: {choices[1].partition(',')[0].strip(chr(39))}` in {where}"
     if kind and key:
@@ -210,6 +213,14 @@ def _fix(message: str, path: KeyPath, where: str) -> Fix | str:
     return Fix(f"correct {where}; ", Command("verify"), " asks planoai again")
 
 
+_EXAMPLES = {
+    "description": "what it does",
+    "type": "str",
+    "name": "my_name",
+    "path": "/",
+    "url": "http://localhost:10510",
+}
+_RENAMED = {"filter_chain": "input_filters"}  # https://github.com/katanemo/plano/pull/822
 _KINDS = {"array": "a list", "object": "a mapping of keys", "string": "a text in quotes", "integer": "a whole number"}
 _KINDS |= {"boolean": "true or false", "number": "a number"}
 _SECRET = re.compile(r"key|token|secret|passw|auth|credential|connection_string|header", re.IGNORECASE)
