@@ -40,20 +40,23 @@ def test_a_schema_is_one(name):
     Draft202012Validator.check_schema(json.loads((schemas.PLACE / f"{name}.json").read_text()))
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("status",),
-        ("verify",),
-        ("up", "--dry-run"),
-        ("doctor",),
-        ("production", "self-hosted"),
-        ("down", "--nope"),
-        ("no",),
-    ],
-)
+# Each command once, most of them in an error, and what is no command.
+WITHOUT_ENGINE = [
+    *(("up", "--dry-run"), ("down", "--nope"), ("status",), ("ask", "hello"), ("conversations",), ("snapshot", "list")),
+    *(("reset",), ("keys",), ("verify",), ("doctor",), ("list",), ("forget", "nowhere"), ("production", "self-hosted")),
+    *(("conversations", "show", "last"), ("keys", "set", "X"), ("snapshot", "restore", "x"), ("no",)),
+]
+
+
+@pytest.mark.parametrize("arguments", WITHOUT_ENGINE)
 def test_what_is_printed_without_an_engine_is_as_the_schema_says(tmp_path, arguments):
-    schemas.hold(printed(tmp_path, *arguments))
+    document = printed(tmp_path, *arguments)
+    schemas.hold(document)
+    assert document["ok"] is (document["error"] is None)
+
+
+def test_no_command_with_json_is_left_out():
+    assert {*SCHEMAS} - {"common"} <= {words[0] for words in WITHOUT_ENGINE}
 
 
 @pytest.mark.parametrize("arguments", [("status",), ("doctor",), ("production", "neon"), ("verify",)])
