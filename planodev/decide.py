@@ -110,6 +110,9 @@ def refuse(seen: Seen) -> None:
     identity.check_writable(seen.project)
 
 
+ON_LOOPBACK = "it listens on 127.0.0.1 only, and a container has its own"
+
+
 def refuse_unreachable(seen: Seen) -> None:
     """Refuse a Plano that would not reach this engine's database.
 
@@ -122,7 +125,7 @@ def refuse_unreachable(seen: Seen) -> None:
         raise BadInput(
             "plano-out-of-reach",
             f"a Plano in Docker would not reach the {seen.engine.info.name} Postgres",
-            why=f"it listens on 127.0.0.1 only, and a container has its own (`docker` is from {asked.source})",
+            why=f"{ON_LOOPBACK} (`docker` is from {asked.source})",
             fix=Fix(
                 *(Command("up", "--plano", "native"), " and ", Command("run", "--", "planoai", "up")),
                 *("; or ", Command("up", "--engine", "docker")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from planodev.decide import refuse_unreachable
+from planodev.decide import ON_LOOPBACK, refuse_unreachable
 from planodev.gateway import running
 from planodev.plano import access_keys, judge, storage
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, VerificationFailed
@@ -82,7 +82,7 @@ def _refuse_docker(seen: Seen) -> None:
         fix = Fix(
             Command("run", "--", "planoai", "up"), ", without `--docker`; or ", Command("up", "--engine", "docker")
         )
-        raise VerificationFailed.of(replace(error.problem, fix=fix)) from error
+        raise VerificationFailed.of(replace(error.problem, why=ON_LOOPBACK, fix=fix)) from error
 
 
 def _refuse_out_of_reach(seen: Seen) -> None:

@@ -276,6 +276,7 @@ def test_plano_in_docker_is_refused_with_the_way_out(project):
     path = f"{project.path}:{os.environ['PATH']}"
     refused = project("run", "--", "planoai", "up", "--docker", code=7, PATH=path)
     assert "a Plano in Docker would not reach" in refused.err
+    assert "--plano" not in refused.err  # nobody has typed that
     assert project("up", "--adopt", "--json", code=2).error == "adopt-needs-docker"
     assert "no-images" in project("up", "--image", "postgres:18").err
 
