@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from planodev.plano import storage
-from planodev.postgres.connection import LOOPBACK, Connection
+from planodev.plano.environment import variables
+from planodev.postgres.connection import LOOPBACK, Connection, host_of
 from planodev.problems import Command, Fix, VerificationFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from planodev.look import Seen
     from planodev.plano.config_file import ConfigFile
+    from planodev.plano.driver_url import Target
     from planodev.project.credentials import Credentials
     from planodev.project.env_file import EnvFile
 
@@ -77,3 +80,12 @@ def incomplete(env: EnvFile) -> VerificationFailed:
         why=f"`{env.path}` holds the database's address and password",
         fix=Fix(Command("up")),
     )
+
+
+def other_database(seen: Seen) -> Target | None:
+    """Return the database that the configuration names where that is not this project's, None where it is."""
+    wanted, text, ours = seen.credentials, seen.config.written_string, None
+    if wanted.user and wanted.password and wanted.port and wanted.database:
+        ours = Connection(wanted.user, wanted.password, host_of(seen.mode), wanted.port, wanted.database)
+    given = variables(ours) if ours else {}
+    return storage.foreign_target(text, ours, {**seen.env.values, **seen.environment, **given}, seen.mode)

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from planodev.engines import Desired, Observed, Server, Storage, planning, ports
-from planodev.plano import environment, storage
-from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, Shell
 from planodev.project import credentials, identity
 from planodev.project.settings import DEFAULT_IMAGE
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
     from planodev.engines.docker.adopt import Foreign
     from planodev.look import Seen
-    from planodev.plano.driver_url import Target
     from planodev.project.settings import Setting
 
 OLDEST_MAJOR = 12  # Plano's upsert and its driver need no newer one
@@ -141,16 +138,6 @@ def _adopt_needs_docker() -> BadInput:
         "only a container can be adopted, and the embedded engine has none",
         fix=Fix(Command("up", "--adopt", "--engine", "docker")),
     )
-
-
-def other_database(seen: Seen) -> Target | None:
-    """Return the database that the configuration names where that is not this project's, None where it is."""
-    wanted, text, ours = seen.credentials, seen.config.written_string, None
-    if wanted.user and wanted.password and wanted.port and wanted.database:
-        host = connection.host_of(seen.mode)
-        ours = connection.Connection(wanted.user, wanted.password, host, wanted.port, wanted.database)
-    given = environment.variables(ours) if ours else {}
-    return storage.foreign_target(text, ours, {**seen.env.values, **seen.environment, **given}, seen.mode)
 
 
 def survey(seen: Seen) -> Survey:

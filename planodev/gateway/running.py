@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from planodev.decide import other_database
+from planodev.address import other_database
 from planodev.engines import ports
 from planodev.gateway import found as places
 from planodev.plano import planoai, rules, storage

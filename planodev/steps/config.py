@@ -68,7 +68,7 @@ def with_change(seen: Seen, change: Change) -> Seen:
 
 def judged(seen: Seen, port: int | None = None) -> Seen:
     """Say what is wrong with the configuration; see `settle` for what is raised."""
-    from planodev.decide import other_database
+    from planodev.address import other_database
     from planodev.plano import judge
 
     refuse(seen, problems_of(seen, port))
