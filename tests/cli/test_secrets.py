@@ -13,6 +13,7 @@ from planodev import masking, unexpected
 from planodev.cli.main import main
 from planodev.plano import config_edit
 from planodev.postgres.connection import CONNECTION_STRING
+from tests.support.tiers import slow_but
 
 # Two pieces, so that what is cut at a character between them is found, and no text of planodev's own has them.
 LEFT, RIGHT = "qZ7xK9vWhG", "mJ4tR8bNyQ"
@@ -65,6 +66,8 @@ def forms():
 
 
 FORMS = forms()
+# One of each kind for `make test`: what ends a part of a URL, what is encoded, and the other grammars.
+SAMPLE = ("slash", "two at signs", "not ASCII", "encoded", "key=value, quoted", "a parameter", "nothing but it")
 COMMANDS = [
     ["status"],
     ["doctor"],
@@ -134,7 +137,7 @@ def no_program(monkeypatch):
         monkeypatch.setattr(f"planodev.cli.{name}.become", lambda _launch: 0, raising=False)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", slow_but(SAMPLE, FORMS))
 @pytest.mark.usefixtures("no_program")
 class TestConnectionStrings:
     def test_in_the_configuration_and_env_files(self, place, capsys, form):
