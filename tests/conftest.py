@@ -147,7 +147,7 @@ def engine(request):
     """Return the name of the engine that the test's marker asks for."""
     name = getattr(request, "param", None)
     if name is None:
-        name = next(name for name in ("embedded", "docker") if request.node.get_closest_marker(name))
+        name = next(mark.name for mark in request.node.iter_markers() if mark.name in ENGINES)  # the closest
     require_engine(name)
     return name
 

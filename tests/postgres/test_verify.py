@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.tiers import first_of_each, slow_but
 
-pytestmark = pytest.mark.docker
+pytestmark = pytest.mark.embedded
 
 
 @pytest.fixture
@@ -18,6 +18,7 @@ def proved(project):
     return project
 
 
+@pytest.mark.docker
 def test_it_passes_and_leaves_no_trace(proved):
     before = proved.container()["Id"]
     assert "Plano can store conversations as plano at host.docker.internal" in proved("verify").out
@@ -65,6 +66,7 @@ def test_a_fix_that_is_named_mends_it(proved):
         proved("verify")
 
 
+@pytest.mark.docker
 def test_missing_privileges_are_named_with_the_grant(proved):
     with proved.login() as session:
         session.execute("CREATE ROLE small LOGIN PASSWORD 'small'")
@@ -83,7 +85,7 @@ def test_missing_privileges_are_named_with_the_grant(proved):
 LINES = {
     "password-refused": ("DB_PASS", "wrong"),
     "database-missing": ("DB_NAME", "nowhere"),
-    "connection-refused": ("DB_PORT", "1"),
+    "not-its-port": ("DB_PORT", "1"),
     "env-file-incomplete": ("DB_USER", ""),
 }
 
@@ -108,7 +110,7 @@ def test_a_server_that_planodev_does_not_run_is_proved_and_never_replaced(proved
         assert f"DB_HOST={host}" in (proved.path / ".env").read_text()
 
 
-def test_a_server_that_does_not_run_is_no_proof(proved, api):
+def test_a_server_that_does_not_run_is_no_proof(proved):
     proved("down", "--keep-data")
     assert proved("verify", "--json", code=7).error == "not-running"
 

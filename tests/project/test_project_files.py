@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.tiers import slow_but
 
-pytestmark = pytest.mark.docker
+pytestmark = pytest.mark.embedded
 
 VALIDATE = """
 import sys
@@ -93,6 +93,7 @@ def test_a_key_that_planoai_would_not_find_is_named_with_the_command_that_puts_i
 def test_an_existing_configuration_is_left_byte_for_byte(project):
     text = (
         "# mine\nversion: v0.3.0\nlisteners: [{type: model, name: m, port: 12000}]\n"
+        'model_providers: [{model: ollama/llama3.1, base_url: "http://localhost:11434"}]\n'
         'state_storage: {type: postgres, connection_string: "postgresql://${DB_USER}:${DB_PASS}@${DB_HOST}:${DB_PORT}/${DB_NAME}"}\n'
     )
     project.write("plano_config.yaml", text)
@@ -153,6 +154,7 @@ class TestGit:
         assert "git rm --cached .env" in warned[0]["fix"]
 
 
+@pytest.mark.docker
 def test_four_readers_read_the_five_keys_alike(project):
     from dotenv import dotenv_values
 
