@@ -22,6 +22,12 @@ def login(subject: Subject) -> Check:
         return Check("login", "ok", f"as {connection.user} into {connection.database}, PostgreSQL {version}")
     problem = proof.judge(evidence, connection, _fix(subject))
     assert problem  # noqa: S101  without facts nothing was proved
+    if not subject.foreign_target() and not credentials.read(subject.env()).foreign_host:
+        from planodev.engines.docker import unreachable
+
+        known = unreachable.from_around(problem, subject.seen().engine)
+        if known is not problem:  # Plano's own way is what `proof` goes
+            return Check("login", "warning", known.message, known.why, known.fix)
     return Check("login", "failed", problem.message, problem.why, problem.fix)
 
 

@@ -181,13 +181,20 @@ def end_of(log: str) -> str:
 
 
 def _late(database: Database, problem: Problem) -> NotReady:
+    from planodev.engines.docker import unreachable
+
     timeout = database.seen.settings.timeout.value
+    # Where even this machine gets no answer, a firewall drops what the container sends back.
+    explained = unreachable.explain(database.seen.engine, problem, database.port)
+    fix = Fix(Command("up", "--timeout", f"{timeout * 2:g}"))
+    if explained is not problem:
+        problem, fix = explained, (explained.fix or "") + Fix("; or ", *fix.parts)
     log = database.seen.engine.logs(database.server.id, LOG_LINES).text.strip()
     return NotReady(
         "not-ready-in-time",
         f"Postgres accepted no login within {timeout:g} seconds",
         why=f"{problem.why}; the end of its log:\n{log}",
-        fix=Fix(Command("up", "--timeout", f"{timeout * 2:g}")),
+        fix=fix,
     )
 
 
