@@ -267,7 +267,7 @@ def test_an_engine_that_ends_meanwhile_was_there(engine, client, at):
     at.unlink()
     with pytest.raises(NoEngine) as caught:
         client.info()
-    assert (caught.value.code, "went away" in caught.value.why) == ("engine-lost", True)
+    assert (caught.value.code, "closed the connection" in caught.value.why) == ("engine-lost", True)
 
 
 def test_an_engine_that_never_was_there_is_not_lost(at):
