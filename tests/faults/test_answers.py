@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 
@@ -16,6 +17,8 @@ LIMIT = 15.0  # seconds; most take one
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_a_fault_is_answered(row, tmp_path):
+    if row.name == "address-no-path" and os.geteuid():
+        pytest.skip("`/` refuses all but root")
     began = time.monotonic()
     done = answers.inflict(row, tmp_path)
     assert time.monotonic() - began < LIMIT

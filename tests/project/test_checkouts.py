@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from planodev.project import private_files
+from planodev.problems import BadInput
+from planodev.project import private_files, user_paths
 from tests.support.on_fake import CommandLine
 from tests.support.tiers import slow_but
 
@@ -327,3 +328,18 @@ class TestOddMachines:
         )
         assert done.returncode in (0, 2, 3), done.stderr
         assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "found", [Path("~/.local/state/planodev"), RuntimeError("could not determine the home")], ids=repr
+)
+def test_a_user_without_a_home_is_told_by_what_mends_it(monkeypatch, found):
+    def look(_name):
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    monkeypatch.setattr("platformdirs.user_state_path", look)
+    with pytest.raises(BadInput) as caught:
+        user_paths.state()
+    assert caught.value.code == "no-home"
