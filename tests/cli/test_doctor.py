@@ -96,7 +96,7 @@ def test_without_an_engine_the_files_are_still_looked_at(shop, look, tmp_path):
     for url in (f"unix://{dead}", f"unix://{tmp_path}/none.sock"):
         checks = look(shop, 7, DOCKER_HOST=url)
         assert (checks["engine"]["state"], checks["socket"]["state"]) == ("failed", "failed")
-        assert {checks[name]["state"] for name in ("config", "keys", "login", "table", "disk", "planoai")} == {"ok"}
+        assert {checks[name]["state"] for name in ("config", "keys", "disk", "planoai")} == {"ok"}
 
 
 def test_an_engine_that_accepts_and_never_answers(shop, look, tmp_path):
@@ -107,7 +107,7 @@ def test_an_engine_that_accepts_and_never_answers(shop, look, tmp_path):
         checks = look(shop, 7, DOCKER_HOST=f"unix://{tmp_path}/silent.sock")
     said = checks["engine"]["message"] + (checks["engine"]["why"] or "")
     assert "timed out" in said or "no answer" in said
-    assert {checks[name]["state"] for name in ("config", "keys", "login", "table", "planoai")} == {"ok"}
+    assert {checks[name]["state"] for name in ("config", "keys", "planoai")} == {"ok"}
 
 
 def test_a_database_that_accepts_and_never_answers(shop, look):
