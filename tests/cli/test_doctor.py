@@ -124,6 +124,7 @@ def test_a_socket_that_may_not_be_opened(shop, tmp_path):
     code = """
         import os, pathlib, sys
         from planodev import doctor
+        from planodev.engines.embedded import engine  # asked where docker is not
         from planodev.look import Context
         from tests.support.silent import Silent
         from planodev.project import identity

@@ -63,4 +63,9 @@ def _closed(path):
 
 
 WITHOUT_SHM = "umount /dev/shm && chmod 555 /dev/shm && mount -t tmpfs -o ro tmpfs /dev/shm"
-WITHOUT_DOCKER = "mount -t tmpfs tmpfs /run"
+# The directories of the tests stay, which are below /run on a machine of their own.
+WITHOUT_DOCKER = """\
+[ ! -d /run/tmp ] || mount --bind /run/tmp /mnt
+mount -t tmpfs tmpfs /run
+mkdir /run/tmp
+mount --bind /mnt /run/tmp"""
