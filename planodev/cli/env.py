@@ -45,9 +45,9 @@ def command(ctx: click.Context, /, form: str, **options: Any) -> None:  # noqa: 
     """Print DB_*, DATABASE_URL and the provider keys of .env, including the password.
 
     \b
-    sh, bash, zsh   eval "$(planodev env --format shell)"
-    fish            planodev env --format fish | source
-    PowerShell      planodev env --format powershell | Out-String | Invoke-Expression
+    sh, bash, zsh   eval "$(planodev env --plano native --format shell)"
+    fish            planodev env --plano native --format fish | source
+    PowerShell      planodev env --plano native --format powershell | Out-String | Invoke-Expression
     GitHub Actions  planodev env --format github | sh
     """  # noqa: D301  click's mark for lines that stay as they are
     values = handover.env(shared.context(ctx, options))

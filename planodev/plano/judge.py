@@ -332,7 +332,7 @@ def _absent(code: str, names: Sequence[str], places: Places) -> KeyProblem:
         hides = ", and overrides the one in the shell" if in_shell and places.there else ""
         message = f"{who} empty in {place}{hides}; Plano would start without it"
     elif in_shell:
-        message = f"{who} in the shell only; planoai reads it from `.env`, and would not start"
+        message = f"{who} in the shell, not in `.env`: planoai would not start"
     else:
         message = f"{who} in neither `.env` nor the shell; planoai would not start"
     return KeyProblem(code, message, _save(names, places), level="error", key=names[0], absent=True)
