@@ -132,8 +132,16 @@ REFUSED = {
         "up --save-keys`",
     ),
     "key exported": (Case([(".env", LINE, "export ANTHROPIC_API_KEY=sk-1")]), "key-exported", ".env"),
-    "placeholder": (Case([(".env", LINE, "ANTHROPIC_API_KEY=<your key>")]), "key-placeholder", ".env"),
-    "placeholder with words": (Case([(".env", LINE, "ANTHROPIC_API_KEY=changeme")]), "key-placeholder", ".env"),
+    "placeholder": (
+        Case([(".env", LINE, "ANTHROPIC_API_KEY=<your key>")]),
+        "key-placeholder",
+        "keys set ANTHROPIC_API_KEY`",
+    ),
+    "placeholder with words": (
+        Case([(".env", LINE, "ANTHROPIC_API_KEY=changeme")]),
+        "key-placeholder",
+        "keys set ANTHROPIC_API_KEY`",
+    ),
     "braces": (
         Case([("config.yaml", r"\$ANTHROPIC_API_KEY", "${ANTHROPIC_API_KEY}")]),
         "access-key-braces",
