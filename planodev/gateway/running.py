@@ -180,8 +180,8 @@ def listeners(config: ConfigFile) -> list[int]:
     except BadInput:  # reported where it is judged
         found = []
     numbers = [(kind, entry.get("port")) for _, entry, kind in found]
-    model = next((port for kind, port in numbers if kind == "model" and isinstance(port, int)), planoai.MODEL_PORT)
-    return list(dict.fromkeys([model, *(port for _, port in numbers if isinstance(port, int))]))
+    model = next((port for kind, port in numbers if kind == "model" and rules.is_port(port)), planoai.MODEL_PORT)
+    return list(dict.fromkeys([model, *(port for _, port in numbers if rules.is_port(port))]))
 
 
 def _holder(seen: Seen, port: int) -> str | None:

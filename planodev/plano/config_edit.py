@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import re
 from copy import deepcopy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planodev import masking
 from planodev.plano import models, yaml_of_plano
 from planodev.plano.access_keys import entries
+from planodev.plano.config_file import ConfigFile
 from planodev.postgres.connection import CONNECTION_STRING
+from planodev.problems import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,20 +166,17 @@ def diff(old: str, new: str, name: str) -> list[str]:
     import difflib
 
     lines = difflib.unified_diff(old.splitlines(), new.splitlines(), name, f"{name} (planodev)", n=0, lineterm="")
-    hidden = [*_over_lines(old), *_over_lines(new)]
+    hidden = [*_over_lines(old, name), *_over_lines(new, name)]
     return [_without_secrets(line, hidden) for line in lines]
 
 
-def _over_lines(text: str) -> list[str]:
+def _over_lines(text: str, name: str) -> list[str]:
     """Return what is secret in a connection string that is written over several lines, or with escapes."""
-    from ruamel.yaml.error import YAMLError
-
     try:
-        storage = _load(text).get(KEY)
-    except (YAMLError, NotEditable):
+        value = ConfigFile(Path(name), text).written_string
+    except BadInput:
         return []
-    value = storage.get("connection_string") if isinstance(storage, dict) else None
-    return list(masking.secrets_in({KEY: value})) if isinstance(value, str) and value not in text else []
+    return list(masking.secrets_in({KEY: value})) if value and value not in text else []
 
 
 def _without_secrets(line: str, hidden: list[str]) -> str:

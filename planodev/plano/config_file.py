@@ -26,6 +26,7 @@ _MOST = 1_000_000  # characters and nodes, once every alias is written out
 _DEEPEST = 500  # brackets that are open at once
 _TOO_MUCH = "its aliases expand to more text than anybody can have written"
 _LIST = "a key in it is a list or a mapping"
+_HUGE = "a number in it is larger than Plano can hold"  # and Python can't write it in decimal, beyond 4300 digits
 # What planoai 0.4.39 takes, `data/plano_config_schema.yaml`.
 VERSIONS = ("v0.1", "v0.1.0", "0.1-beta", "0.2.0", "v0.3.0", "v0.4.0")
 # Keys at the top, first those that hardly any other program has.
@@ -311,8 +312,12 @@ def _other_tool(content: dict[str, Any]) -> str | None:
     return next(tools, "another program")
 
 
+def _is_huge(content: object) -> bool:
+    return isinstance(content, int) and abs(content) >= 1 << 64
+
+
 def _odd(content: object, within: tuple[int, ...], fine: set[int]) -> str | None:
-    """Say what YAML takes and nobody could use: a key that is a list, an alias for what it is itself a part of.
+    """Say what YAML takes and nobody could use: a list as a key, a number of a mile, an alias for what it is part of.
 
     Args:
         content: a part of what was read.
@@ -321,10 +326,14 @@ def _odd(content: object, within: tuple[int, ...], fine: set[int]) -> str | None
 
     """
     parts = content.values() if isinstance(content, dict) else content if isinstance(content, list) else ()
+    if _is_huge(content):
+        return _HUGE
     if not parts or id(content) in fine:
         return None
     if isinstance(content, dict) and any(isinstance(key, (tuple, list, dict)) for key in content):
         return _LIST
+    if isinstance(content, dict) and any(map(_is_huge, content)):
+        return _HUGE
     if id(content) in within:
         return "an alias in it refers to itself"
     odd = next((odd for part in parts if (odd := _odd(part, (*within, id(content)), fine))), None)

@@ -22,6 +22,7 @@ from planodev.problems import Command, Fix, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from typing import TypeGuard
 
     from planodev.plano.config_file import ConfigFile, KeyPath
     from planodev.plano.models import Model
@@ -152,7 +153,7 @@ def _values(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]
 def _wanted(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any], bool], str, str, str]]:
     """Yield where values may stand: the path, whether one fits, what is wanted, an example, and who wants it."""
     for path, entry, kind in listeners_of(content):
-        yield (*path, "port"), _is_port, "a whole number from 1 to 65535", str(_usual_port(kind)), "Plano"
+        yield (*path, "port"), is_port, "a whole number from 1 to 65535", str(_usual_port(kind)), "Plano"
         yield (*path, "timeout"), *_SECONDS
         yield (*path, "name"), lambda value: isinstance(value, str), "a text", "my_listener", "planoai"
         yield (*path, "max_retries"), _is_count, "a whole number from 0", "3", "Envoy"
@@ -228,12 +229,12 @@ def _is_headers(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_count(value: object) -> bool:
-    return _is_number(value) and int(str(value)) >= 0
+    return _is_number(value) and value >= 0
 
 
 def _has_valid_port(value: object) -> bool:
@@ -254,8 +255,9 @@ def _is_collector(value: object) -> bool:
     return "$" in str(value) or (parts.scheme == "http" and parts.path in ("", "/"))
 
 
-def _is_port(value: object) -> bool:
-    return _is_number(value) and 1 <= int(str(value)) <= 65535  # noqa: PLR2004
+def is_port(value: object) -> TypeGuard[int]:
+    """Say whether a value of a configuration is a number that a port can have."""
+    return _is_number(value) and 1 <= value <= 65535  # noqa: PLR2004
 
 
 def _is_address(value: object) -> bool:
@@ -274,7 +276,7 @@ def _has_port(value: object) -> bool:
 def _sampled(content: Mapping[str, Any]) -> bool:
     tracing = content.get("tracing")
     sampling = tracing.get("random_sampling") if isinstance(tracing, dict) else None
-    return _is_number(sampling) and int(str(sampling)) > 0
+    return _is_number(sampling) and sampling > 0
 
 
 def _usual_port(kind: str) -> int:

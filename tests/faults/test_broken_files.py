@@ -273,3 +273,25 @@ def test_the_name_of_a_directory(place, commands, capsys, name):
         directory.mkdir()
     for command in commands[:8]:
         expected(capsys, "-C", str(directory), *command)
+
+
+NUMBERS = (
+    "281474976710655",
+    "0x" + "f" * 5000,
+    "-0x" + "f" * 5000,
+    "9" * 5000,
+    "1e400",
+    ".inf",
+    ".nan",
+    "1:2:3",
+    "yes",
+)
+
+
+@pytest.mark.parametrize("number", slow_but(NUMBERS[:2], NUMBERS), ids=lambda number: number[:8])
+@pytest.mark.parametrize("value", ["12000", "v0.4.0", "openai/x", "$OPENAI_API_KEY", "postgres"])
+def test_a_number_that_is_no_value_of_its_key_is_told(place, commands, capsys, value, number):
+    path = place / "project/config.yaml"
+    path.write_text(path.read_text().replace(value, number, 1))
+    for command in commands:
+        expected(capsys, *command)

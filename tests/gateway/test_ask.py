@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import threading
 import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -45,6 +47,26 @@ def own(shop):
     """Return such a project for this test alone, which stops or kills what runs."""
     shop.up("--with-plano")
     return shop
+
+
+@pytest.fixture
+def answering():
+    """Run an agent that answers everything; returns its port."""
+
+    class Agent(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_): ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Agent) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield server.server_port
+        server.shutdown()
 
 
 def asked(project, *arguments, code=0, **variables):
@@ -172,10 +194,10 @@ def test_a_plano_that_lost_its_database_answers_and_that_is_said(own):
 
 
 @pytest.mark.slow
-def test_what_is_said_to_an_agent_listener_is_answered_and_not_stored(shop):
+def test_what_is_said_to_an_agent_listener_is_answered_and_not_stored(shop, answering):
     port = free_port()
     agent = f"  - {{type: agent, name: helpers, port: {port}, agents: [{{id: a, description: d}}]}}\n"
-    agents = "agents:\n  - {id: a, url: http://localhost:1}\n"
+    agents = f"agents:\n  - {{id: a, url: http://localhost:{answering}}}\n"
     shop.write("config.yaml", shop.configuration().replace("listeners:\n", f"{agents}listeners:\n{agent}"))
     shop("up", "--with-plano")
     for path in ("/v1/responses", "/v1/chat/completions"):

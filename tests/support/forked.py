@@ -75,7 +75,8 @@ class Parent:
         theirs.close()
 
     def run(self, command, env, cwd, timeout):
-        question = json.dumps([[*map(str, command[2:])], dict(env), str(cwd)]).encode()
+        os.umask(umask := os.umask(0))
+        question = json.dumps([[*map(str, command[2:])], dict(env), str(cwd), umask]).encode()
         (out, out_end), (err, err_end) = os.pipe(), os.pipe()
         try:
             socket.send_fds(self.socket, [LENGTH.pack(len(question))], [out_end, err_end])
@@ -122,7 +123,8 @@ def serve(connection):
         pid = os.fork()
         if not pid:
             connection.close()
-            words, environment, directory = json.loads(question)
+            words, environment, directory, umask = json.loads(question)
+            os.umask(umask)
             for file, place in zip(files, (1, 2), strict=True):
                 os.dup2(file, place)
                 os.close(file)

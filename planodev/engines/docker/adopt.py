@@ -6,6 +6,7 @@ volume of planodev's own; the old container and its volume stay as they were, un
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -115,7 +116,7 @@ def find(engine: Engine, name: str) -> Foreign | None:
     if not password and "POSTGRES_PASSWORD_FILE" in variables:
         password = (archives.read(api, item["Id"], variables["POSTGRES_PASSWORD_FILE"]) or "").strip()
     fault = place.fault((api.find_image(config["Image"]) or item)["Config"])
-    if item["State"]["Running"] and archives.read(api, item["Id"], f"{data}/postmaster.pid") is None:
+    if item["State"]["Running"] and not _runs_on(api, item["Id"], data):
         fault = f"it runs on other data than `{data}`, where its settings put it"
     user = variables.get("POSTGRES_USER") or "postgres"
     bindings = (item["HostConfig"].get("PortBindings") or {}).get(f"{INSIDE_PORT}/tcp") or []
@@ -132,6 +133,22 @@ def find(engine: Engine, name: str) -> Foreign | None:
         fault=fault,
         password=password or None,
     )
+
+
+def _runs_on(api: Api, container: str, data: str) -> bool:
+    """Say whether a container's server has its data in a directory.
+
+    Its mark comes a moment after the container, and goes a moment before it: so it is looked for until the container
+    has ended, for 5 seconds at most.
+    """
+    end = time.monotonic() + 5
+    while archives.read(api, container, f"{data}/postmaster.pid") is None:
+        if not api.inspect_container(container)["State"]["Running"]:
+            return True
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def take_over(engine: Engine, foreign: Foreign, server: Server, timeout: float) -> tuple[int, str, bool]:
