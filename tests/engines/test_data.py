@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
+from planodev.engines.embedded import cluster
+from planodev.engines.embedded.directories import DataDirectory
+from planodev.project import identity
 from tests.support.engine_project import OnEngine, gone
 from tests.support.namespace import elsewhere
 from tests.support.ports import free_port
@@ -258,6 +262,15 @@ def test_a_directory_that_the_server_could_not_enter_is_said(project, base):
     shut.mkdir(mode=0o700)
     refused = project("up", "--json", code=2, XDG_DATA_HOME=str(shut / "data"))
     assert refused.error == "data-directory-unreachable"
+
+
+def test_a_directory_that_another_process_has_just_made_is_waited_for(project, base):
+    as_root()
+    (base / "data").mkdir(mode=0o700)
+    opening = threading.Timer(0.3, (base / "data").chmod, [0o711])
+    opening.start()
+    cluster.make_directory(identity.at(project.path), DataDirectory(base / "data/planodev/postgres/x"))
+    opening.join()
 
 
 def test_a_file_where_the_directory_should_be(project, base):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from planodev.project.identity import Project
 
 _REMOVED = ".removed-"
-_TRIES = 20  # to remove what is still being written to
+_TRIES = 20  # for what another process is just writing to, or making
 _LITTLE = 300_000  # kB; new data is 55 MB of it
 
 
@@ -68,13 +68,18 @@ def _open_ways(directory: Path, name: str) -> None:
     """Let the user who runs the server through to the data, by what planodev itself has made."""
     for part in (directory, directory.parent):
         private_files.set_mode(part, add=0o711)
-    if not programs.reachable(directory):
-        raise BadInput(
-            "data-directory-unreachable",
-            f"{name}, the user that Postgres would run as, may not enter `{directory}`",
-            why="PostgreSQL refuses to run as root, so planodev runs it as another user",
-            fix="`unset XDG_DATA_HOME`, or name a directory there that every user may enter",
-        )
+    for _ in range(
+        _TRIES
+    ):  # one that was made a moment ago, also by another planodev, is private until it has its mode
+        if programs.reachable(directory):
+            return
+        time.sleep(0.05)
+    raise BadInput(
+        "data-directory-unreachable",
+        f"{name}, the user that Postgres would run as, may not enter `{directory}`",
+        why="PostgreSQL refuses to run as root, so planodev runs it as another user",
+        fix="`unset XDG_DATA_HOME`, or name a directory there that every user may enter",
+    )
 
 
 def reached(program: Program) -> Program:
