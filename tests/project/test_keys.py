@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -121,6 +122,7 @@ class TestSet:
         assert (shop / "other/.env").read_text() == f"A=1\nOPENAI_API_KEY={SECRET}\n"
         assert not (shop / ".env").exists()
 
+    @pytest.mark.skipif(not shutil.which("git"), reason="needs git")
     @pytest.mark.parametrize("more", [[], ["--quiet"]])
     def test_has_git_ignore_what_it_writes(self, cli, shop, more):
         subprocess.run(["git", "init", "-q", "."], check=True)
