@@ -57,6 +57,7 @@ class Database:
         password: of Plano's role, as Plano will send it.
         password_is: where it comes from: `kept`, `recovered` or `generated`.
         marked: whether its data has been ready before.
+        found_running: whether it ran when it was looked at, and was left as it was.
         proved: the evidence of a proof that has passed in this run.
         prepared: table and proof, ready to be run the moment that a login succeeds.
 
@@ -68,6 +69,7 @@ class Database:
     password: str = field(repr=False)
     password_is: str
     marked: bool = True
+    found_running: bool = False
     proved: Evidence | None = None
     prepared: Prepared | None = field(default=None, repr=False)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from planodev.background import NotDone, within
 from planodev.deadline import GRACE
-from planodev.engines import hint
+from planodev.engines import PortTaken, hint
 from planodev.postgres import admin, limits, proof, state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import LOOPBACK
@@ -60,6 +60,8 @@ def log_in(database: Database) -> Database:
         if now > deadline:
             raise _late(database, problem)
         if now >= next_look:
+            if database.found_running:
+                database = _start_again(database)
             _refuse_stopped(seen, database.server)
             next_look = now + LOOK
         time.sleep(POLL)
@@ -153,6 +155,18 @@ def wait_inside(seen: Seen) -> None:
         else:
             return
         time.sleep(LOOK)
+
+
+def _start_again(database: Database) -> Database:
+    """Start a server, once, that has stopped since it was looked at: a killed planodev may have asked for that."""
+    engine, server = database.seen.engine, database.server
+    state = engine.state(server.id)
+    if state is None or state.status != "exited":
+        return database
+    database.seen.progress.note(f"the {engine.wording.server} has stopped meanwhile; starting it again")
+    with suppress(PortTaken):  # then it stays stopped, which the next look tells
+        engine.start(server)
+    return replace(database, found_running=False)
 
 
 def _refuse_stopped(seen: Seen, server: Container) -> None:

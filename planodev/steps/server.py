@@ -52,7 +52,8 @@ def bring_up(seen: Seen, plan: Plan, facts: Survey) -> Database:
         if fresh:
             prepared = prepare(_database(seen, port, plan))
     marked = bool(seen.observed.volume and facts.storage.marked and not plan.discard and not fresh)
-    database = replace(_database(seen, port, plan), prepared=prepared, marked=marked)
+    running = action == "unchanged"
+    database = replace(_database(seen, port, plan), prepared=prepared, marked=marked, found_running=running)
     verb = {"start": "started", "create": "created", "replace": "replaced"}.get(action, "unchanged")
     progress.done(Outcome(verb, database.server.name, f"on port {port}"))
     return database

@@ -56,29 +56,29 @@ def test_as_root_it_is_who_called_sudo_or_the_owner_of_the_project(make_project)
     assert psutil.Process(third.pid()).uids().real not in (0, NAMELESS)
 
 
-@pytest.mark.slow
-def test_a_user_without_a_name_is_told_what_initdb_wants(base):
-    require_namespace()
+def at_home(base, user):
+    """Return a project of a user, below a home of his own, and the variables that he has."""
     home = base / "home"
     home.mkdir()
     project = OnEngine(home / "shop", base, "embedded")
     for path in (home, project.path):
-        os.chown(path, NAMELESS, NAMELESS)
-    mine = {"XDG_DATA_HOME": None, "XDG_STATE_HOME": None, "HOME": str(home)}
+        os.chown(path, user, user)
+    return project, {"XDG_DATA_HOME": None, "XDG_STATE_HOME": None, "HOME": str(home)}
+
+
+@pytest.mark.slow
+def test_a_user_without_a_name_is_told_what_initdb_wants(base):
+    require_namespace()
+    project, mine = at_home(base, NAMELESS)
     refused = elsewhere(project, "", "up", as_user=NAMELESS, code=6, **mine)
     assert f"give user {NAMELESS} a name in `/etc/passwd`" in refused.stderr
 
 
 def test_an_ordinary_user_needs_no_other(base):
     require_namespace()
-    home = base / "home"
-    home.mkdir()
-    project = OnEngine(home / "shop", base, "embedded")
-    for path in (home, project.path):
-        os.chown(path, 65534, 65534)
-    mine = {"XDG_DATA_HOME": None, "XDG_STATE_HOME": None, "HOME": str(home)}
+    project, mine = at_home(base, 65534)
     elsewhere(project, "", "up", as_user=65534, **mine)
-    (place,) = (home / ".local/share/planodev/postgres").iterdir()
+    (place,) = (base / "home/.local/share/planodev/postgres").iterdir()
     process = psutil.Process(int((place / "data/postmaster.pid").read_text().split()[0]))
     assert process.uids().real == 65534
     project.login().close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -160,3 +161,33 @@ def test_a_million_turns_cost_no_more_than_none(filled):
     assert "about 1" in refused.json["error"]["message"]
     with at_most(LIMIT):
         filled("down", "--keep-data")
+
+
+# As where a planodev was killed while it stopped the server: that ends after the next `up` has looked.
+STOPPED_AFTER_THE_LOOK = """
+from planodev import fast
+from planodev.__main__ import main
+from planodev.steps import server
+
+fast.already_proved = lambda seen: None
+real = server.bring_up
+
+def bring_up(seen, plan, facts):
+    database = real(seen, plan, facts)
+    seen.engine.stop(database.server, 10)
+    return database
+
+server.bring_up = bring_up
+main()
+"""
+
+
+def test_a_server_that_stops_after_the_look_is_started_again(project):
+    project("up")
+    project.store("kept")
+    typed = project.command
+    project.command = lambda *words: [sys.executable, "-c", STOPPED_AFTER_THE_LOOK, *typed(*words)[3:]]
+    again = project("up")
+    project.command = typed
+    assert "has stopped meanwhile; starting it again" in again.err
+    assert project.stored() == ["kept"]
