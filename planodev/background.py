@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+# Seconds to clean up after a job that may never end: an interruption can leave the lock of a module that was being
+# loaded, and whoever needs that module then waits for ever (seen on Python 3.10).
+PATIENCE = 5.0
 
 
-def begin(job: Callable[[], T]) -> Callable[[], T | None]:
+class Wait(Protocol[T_co]):
+    """Waits for a job's result, for ever or for some seconds; None where it raised, or has not ended by then."""
+
+    def __call__(self, seconds: float | None = None) -> T_co | None:
+        """Wait."""
+
+
+def begin(job: Callable[[], T]) -> Wait[T]:
     """Start a job in the background.
 
     Returns:
-        A function that waits for the job's result; None where the job raised. Only for what is done again, for
-        real and with its errors reported, where it did not work.
+        A function that waits for it. Only for what is done again, for real and with its errors reported, where it
+        did not work.
 
     """
     found: list[T] = []
@@ -30,10 +41,10 @@ def begin(job: Callable[[], T]) -> Callable[[], T | None]:
     try:
         thread.start()
     except RuntimeError:  # as many threads as this user may have
-        return lambda: None
+        return lambda _=None: None
 
-    def wait() -> T | None:
-        thread.join()
+    def wait(seconds: float | None = None) -> T | None:
+        thread.join(seconds)
         return found[0] if found else None
 
     return wait

@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from planodev.background import PATIENCE
 from planodev.engines.docker.labels import PROBE_LABEL
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class ProbeContainer:
 
     def end(self) -> None:
         """Tell it to end; the engine removes it then."""
-        self._thread.join()
+        self._thread.join(PATIENCE)
         if self._id:
             with suppress(Exception):
                 self._api.signal(self._id, "KILL")

@@ -8,7 +8,7 @@ import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from planodev.background import begin
+from planodev.background import PATIENCE, begin
 from planodev.engines.embedded import cluster, directories, process
 from planodev.engines.embedded.directories import DataDirectory
 
@@ -58,7 +58,7 @@ class PreparedCluster:
         if not self._given:
             self._unwanted = True
             process.end_everything(self._directory)
-            self._made()
+            self._made(PATIENCE)
             with suppress(OSError):
                 cluster.remove(self._directory)
 
