@@ -4,50 +4,48 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 # Seconds to clean up after a job that may never end: an interruption can leave the lock of a module that was being
 # loaded, and whoever needs that module then waits for ever (seen on Python 3.10).
 PATIENCE = 5.0
 
 
-class Wait(Protocol[T_co]):
-    """Waits for a job's result, for ever or for some seconds; None where it raised, or has not ended by then."""
+class Job(Generic[T]):
+    """What `begin` has started: called, it waits for the result, and has None where the job raised."""
 
-    def __call__(self, seconds: float | None = None) -> T_co | None:
-        """Wait."""
+    def __init__(self, job: Callable[[], T]) -> None:
+        self._found: list[T] = []
+        self._thread = threading.Thread(target=self._run, args=(job,), daemon=True)
+        with suppress(RuntimeError):  # as many threads as this user may have
+            self._thread.start()
+
+    def _run(self, job: Callable[[], T]) -> None:
+        with suppress(Exception):
+            self._found.append(job())
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._thread.is_alive()
+
+    def __call__(self, seconds: float | None = None) -> T | None:
+        """Wait for the result, for ever or for some seconds; None where there is none by then."""
+        if self.runs:
+            self._thread.join(seconds)
+        return self._found[0] if self._found else None
 
 
-def begin(job: Callable[[], T]) -> Wait[T]:
+def begin(job: Callable[[], T]) -> Job[T]:
     """Start a job in the background.
 
-    Returns:
-        A function that waits for it. Only for what is done again, for real and with its errors reported, where it
-        did not work.
-
+    Only for what is done again, for real and with its errors reported, where it did not work.
     """
-    found: list[T] = []
-
-    def run() -> None:
-        with suppress(Exception):
-            found.append(job())
-
-    thread = threading.Thread(target=run, daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:  # as many threads as this user may have
-        return lambda _=None: None
-
-    def wait(seconds: float | None = None) -> T | None:
-        thread.join(seconds)
-        return found[0] if found else None
-
-    return wait
+    return Job(job)
 
 
 class NotDone(TimeoutError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from planodev.project.identity import Project
 
 _NAME = ".ahead-"
+_AGAIN = 0.1  # seconds
 
 
 class PreparedCluster:
@@ -57,8 +59,11 @@ class PreparedCluster:
         """Remove what was not given away, and do not let it come to its end before."""
         if not self._given:
             self._unwanted = True
+            ends = time.monotonic() + PATIENCE
             process.end_everything(self._directory)
-            self._made(PATIENCE)
+            while self._made.runs and time.monotonic() < ends:
+                self._made(_AGAIN)
+                process.end_everything(self._directory)  # it may have been about to start initdb
             with suppress(OSError):
                 cluster.remove(self._directory)
 
