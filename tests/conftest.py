@@ -190,7 +190,7 @@ def api():
 
 @pytest.fixture(scope="module")
 def one_project(tmp_path_factory, api):
-    """Return a project that is up, for a whole module; `shop` lends it out."""
+    """Return a project that is up, for a whole module; `ready` lends it out."""
     place = tmp_path_factory.mktemp("one")
     made = Project(place / "shop", place / "state", api)
     made.environment["PLANODEV_NAME"] = f"plano-one-{os.urandom(4).hex()}"  # which nobody else takes meanwhile
@@ -200,7 +200,7 @@ def one_project(tmp_path_factory, api):
 
 
 @pytest.fixture
-def shop(one_project):
+def ready(one_project):
     """Return the module's project, with a database, a key and a model that is stored; its files are put back."""
     files = {path: path.read_bytes() for path in one_project.path.iterdir()}
     yield one_project

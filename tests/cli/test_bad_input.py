@@ -154,15 +154,15 @@ def test_no_command_and_help_are_kind(project):
         ["production", "rds", "--output", ""],
     ],
 )
-def test_an_empty_name_is_not_taken_for_none(shop, arguments):
+def test_an_empty_name_is_not_taken_for_none(ready, arguments):
     """As a variable gives it that nobody has set."""
-    command = shop.command(*arguments, "--json")
+    command = ready.command(*arguments, "--json")
     if "-C" in arguments:
         command = [*command[:3], *arguments, "--json"]
-    before = shop.engine()
-    done = subprocess.run(command, env=shop.environment, cwd=shop.path, capture_output=True, text=True, check=False)
+    before = ready.engine()
+    done = subprocess.run(command, env=ready.environment, cwd=ready.path, capture_output=True, text=True, check=False)
     assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (2, "usage")
-    assert shop.engine() == before
+    assert ready.engine() == before
 
 
 def test_aliases_that_name_one_thing_a_billion_times_are_read_at_once(project):

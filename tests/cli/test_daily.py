@@ -15,7 +15,7 @@ pytestmark = pytest.mark.each_engine(slow="docker")
 
 
 @pytest.fixture
-def shop(project):
+def ready(project):
     project("up", "--model", "ollama/llama3.1")
     return project
 
@@ -35,75 +35,75 @@ def piped(project, *arguments, text="", code=0, **variables):
 
 
 class TestPsql:
-    def test_a_command_a_pipe_and_a_file_from_a_pipe(self, shop):
-        assert piped(shop, "psql", "-Atc", "SELECT current_user") == f"{shop.env['DB_USER']}\n"
-        assert piped(shop, "psql", "-qAt", text="SELECT 6*7;\n") == "42\n"
-        assert piped(shop, "psql", "-At", "-f", "-", text="SELECT 'ü';\n") == "ü\n"
-        big = piped(shop, "psql", "-Atc", "SELECT repeat('x', 1000000)")
+    def test_a_command_a_pipe_and_a_file_from_a_pipe(self, ready):
+        assert piped(ready, "psql", "-Atc", "SELECT current_user") == f"{ready.env['DB_USER']}\n"
+        assert piped(ready, "psql", "-qAt", text="SELECT 6*7;\n") == "42\n"
+        assert piped(ready, "psql", "-At", "-f", "-", text="SELECT 'ü';\n") == "ü\n"
+        big = piped(ready, "psql", "-Atc", "SELECT repeat('x', 1000000)")
         assert len(big) == 1_000_001
 
     @pytest.mark.slow
-    def test_the_exit_code_is_its_own(self, shop):
-        piped(shop, "psql", "-c", "SELECT 1/0", code=1)
-        piped(shop, "psql", "-v", "ON_ERROR_STOP=1", "-f", "-", text="SELECT 1/0;", code=3)
+    def test_the_exit_code_is_its_own(self, ready):
+        piped(ready, "psql", "-c", "SELECT 1/0", code=1)
+        piped(ready, "psql", "-v", "ON_ERROR_STOP=1", "-f", "-", text="SELECT 1/0;", code=3)
 
     @pytest.mark.slow
-    def test_a_terminal_gets_a_prompt(self, shop):
+    def test_a_terminal_gets_a_prompt(self, ready):
         code, screen = on_terminal(
-            shop, "psql", "-P", "pager=off", answers=[("plano=", "SELECT 40+2;\n"), ("42", "\\q\n")]
+            ready, "psql", "-P", "pager=off", answers=[("plano=", "SELECT 40+2;\n"), ("42", "\\q\n")]
         )
         assert (code, "42" in screen) == (0, True), screen
 
-    def test_variables_of_this_shell_lead_nowhere_else_and_the_password_is_in_no_argument(self, shop):
-        out = piped(shop, "psql", "-Atc", "SELECT current_database()", PGDATABASE="postgres", PGHOST="192.0.2.1")
-        assert out == f"{shop.env['DB_NAME']}\n"
-        running = shop.start("psql", "-c", "SELECT pg_sleep(30)")
+    def test_variables_of_this_shell_lead_nowhere_else_and_the_password_is_in_no_argument(self, ready):
+        out = piped(ready, "psql", "-Atc", "SELECT current_database()", PGDATABASE="postgres", PGHOST="192.0.2.1")
+        assert out == f"{ready.env['DB_NAME']}\n"
+        running = ready.start("psql", "-c", "SELECT pg_sleep(30)")
         asks = "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)'"
-        with shop.login() as session:
+        with ready.login() as session:
             until(lambda: session.execute(asks).fetchone(), "its query")
         words = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
         running.kill()
-        assert shop.env["DB_PASS"] not in words
+        assert ready.env["DB_PASS"] not in words
 
     @pytest.mark.slow
-    def test_a_database_that_does_not_run(self, shop):
-        shop("down", "--keep-data")
-        assert "[not-running]" in shop("psql", "-c", "SELECT 1", code=6).err
+    def test_a_database_that_does_not_run(self, ready):
+        ready("down", "--keep-data")
+        assert "[not-running]" in ready("psql", "-c", "SELECT 1", code=6).err
 
     @pytest.mark.slow
-    def test_an_environment_file_opens_it_for_reading_alone(self, shop):
-        values = {**shop.env, "DB_HOST": "127.0.0.1"}
-        shop.write("prod.env", "".join(f"{name}={value}\n" for name, value in values.items()))
-        assert piped(shop, "psql", "--env-file", "prod.env", "-Atc", "SELECT 42") == "42\n"
-        refused = shop("psql", "--env-file", "prod.env", "-c", "TRUNCATE conversation_states", code=1)
+    def test_an_environment_file_opens_it_for_reading_alone(self, ready):
+        values = {**ready.env, "DB_HOST": "127.0.0.1"}
+        ready.write("prod.env", "".join(f"{name}={value}\n" for name, value in values.items()))
+        assert piped(ready, "psql", "--env-file", "prod.env", "-Atc", "SELECT 42") == "42\n"
+        refused = ready("psql", "--env-file", "prod.env", "-c", "TRUNCATE conversation_states", code=1)
         assert "read-only transaction" in refused.err
-        shop.store("a")
-        listed = shop("conversations", "--env-file", "prod.env", "--json").json["data"]["conversations"]
+        ready.store("a")
+        listed = ready("conversations", "--env-file", "prod.env", "--json").json["data"]["conversations"]
         assert [one["id"] for one in listed] == ["a"]
 
 
 class TestLogs:
-    def test_the_end_of_the_log_without_secrets(self, shop):
-        with shop.login() as session:
-            text = f"of the test {shop.env['DB_PASS']}, \x1b[31m"
+    def test_the_end_of_the_log_without_secrets(self, ready):
+        with ready.login() as session:
+            text = f"of the test {ready.env['DB_PASS']}, \x1b[31m"
             session.execute(f"DO $$ BEGIN RAISE LOG '{text}'; END $$")
-        out = shop("logs").out
+        out = ready("logs").out
         assert "of the test ***" in out
-        assert shop.env["DB_PASS"] not in out
+        assert ready.env["DB_PASS"] not in out
         assert "\x1b" not in out
-        shop.write(".env", (shop.path / ".env").read_text() + "SHOP_TOKEN=of-another-service\n")
-        with shop.login() as session:
+        ready.write(".env", (ready.path / ".env").read_text() + "SHOP_TOKEN=of-another-service\n")
+        with ready.login() as session:
             text = "asked with of-another-service at postgresql://ada:her-own@db.example.org/shop"
             session.execute(f"DO $$ BEGIN RAISE LOG '{text}'; END $$")
-        out = shop("logs").out
+        out = ready("logs").out
         assert "asked with *** at postgresql://***@db.example.org/shop" in out
-        assert len(shop("logs", "-n", "2").out.splitlines()) == 2
+        assert len(ready("logs", "-n", "2").out.splitlines()) == 2
 
     @pytest.mark.slow
-    def test_a_log_is_followed(self, shop):
-        following = shop.start("logs", "-f", "-n", "1")
+    def test_a_log_is_followed(self, ready):
+        following = ready.start("logs", "-f", "-n", "1")
         following.stdout.readline()
-        with shop.login() as session:
+        with ready.login() as session:
             session.execute("DO $$ BEGIN RAISE LOG 'while it was followed'; END $$")
         line = ""
         end = time.monotonic() + 10
@@ -116,105 +116,105 @@ class TestLogs:
 
 
 class TestReset:
-    def test_it_asks_and_empties_in_place(self, shop):
-        shop.store("a")
-        assert "1 stored conversation turn in" in shop("reset", "--json", code=2).json["error"]["why"]
-        shop.store("b")
-        refused = shop("reset", "--json", code=2).json["error"]
+    def test_it_asks_and_empties_in_place(self, ready):
+        ready.store("a")
+        assert "1 stored conversation turn in" in ready("reset", "--json", code=2).json["error"]["why"]
+        ready.store("b")
+        refused = ready("reset", "--json", code=2).json["error"]
         assert (refused["code"], "2 stored conversation turns" in refused["why"]) == ("not-confirmed", True)
-        code, screen = on_terminal(shop, "reset", answers=[("[y/N]", "\n")])
-        assert (code, shop.stored()) == (2, ["a", "b"]), screen
-        with shop.login() as plano:
+        code, screen = on_terminal(ready, "reset", answers=[("[y/N]", "\n")])
+        assert (code, ready.stored()) == (2, ["a", "b"]), screen
+        with ready.login() as plano:
             plano.execute("SELECT count(*) FROM conversation_states", prepare=True)
-            assert shop("reset", "--yes", "--json").json["data"] == {"deleted_rows": 2}
+            assert ready("reset", "--yes", "--json").json["data"] == {"deleted_rows": 2}
             assert plano.execute("SELECT count(*) FROM conversation_states", prepare=True).fetchone() == (0,)
-        assert shop.status()["table"] == "ready"
+        assert ready.status()["table"] == "ready"
 
     @pytest.mark.slow
-    def test_a_locked_table_ends_in_time_and_loses_nothing(self, shop):
-        shop.store("a")
-        with shop.login(autocommit=False) as holder:
+    def test_a_locked_table_ends_in_time_and_loses_nothing(self, ready):
+        ready.store("a")
+        with ready.login(autocommit=False) as holder:
             holder.execute("SELECT * FROM conversation_states")
-            assert shop("reset", "--yes", "--json", code=6).error == "table-locked"
-        assert shop.stored() == ["a"]
+            assert ready("reset", "--yes", "--json", code=6).error == "table-locked"
+        assert ready.stored() == ["a"]
 
     @pytest.mark.slow
-    def test_it_is_for_the_project_s_own_database_alone(self, shop):
-        shop.change(".env", "^DB_HOST=.*$", "DB_HOST=db.example.invalid")
-        assert shop("reset", "--yes", "--json", code=4).error == "foreign-server"
+    def test_it_is_for_the_project_s_own_database_alone(self, ready):
+        ready.change(".env", "^DB_HOST=.*$", "DB_HOST=db.example.invalid")
+        assert ready("reset", "--yes", "--json", code=4).error == "foreign-server"
 
 
 @pytest.mark.slow
-def test_psql_without_a_client_of_the_engine(shop):
+def test_psql_without_a_client_of_the_engine(ready):
     path = os.pathsep.join(one for one in os.environ["PATH"].split(os.pathsep) if not os.path.exists(f"{one}/docker"))
-    assert piped(shop, "psql", "-qAt", text="SELECT 6*7;\n", PATH=path) == "42\n"
-    piped(shop, "psql", "-c", "SELECT 1/0", code=1, PATH=path)
+    assert piped(ready, "psql", "-qAt", text="SELECT 6*7;\n", PATH=path) == "42\n"
+    piped(ready, "psql", "-c", "SELECT 1/0", code=1, PATH=path)
 
 
 class TestSnapshots:
-    def test_saved_listed_restored_and_deleted(self, shop):
-        assert "No snapshot yet" in shop("snapshot", "list").out
-        shop.store("a", "b")
-        saved = shop("snapshot", "save", "before", "--json").json["data"]
-        assert (saved["snapshot"]["rows"], saved["snapshot"]["database"]) == (2, shop.env["DB_NAME"])
+    def test_saved_listed_restored_and_deleted(self, ready):
+        assert "No snapshot yet" in ready("snapshot", "list").out
+        ready.store("a", "b")
+        saved = ready("snapshot", "save", "before", "--json").json["data"]
+        assert (saved["snapshot"]["rows"], saved["snapshot"]["database"]) == (2, ready.env["DB_NAME"])
         assert os.stat(saved["file"]).st_mode & 0o777 == 0o600
-        assert shop("snapshot", "save", "before", "--json", code=4).error == "snapshot-exists"
-        shop("reset", "--yes")
-        shop.store("c")
-        listed = shop("snapshot", "list").out
-        assert all(word in listed for word in ("before", shop.env["DB_NAME"], "2 stored conversation turns"))
-        assert shop("snapshot", "restore", "--json", code=2).error == "not-confirmed"
-        with shop.login() as plano:
-            done = shop("snapshot", "restore", "before", "--yes", "--json").json["data"]
+        assert ready("snapshot", "save", "before", "--json", code=4).error == "snapshot-exists"
+        ready("reset", "--yes")
+        ready.store("c")
+        listed = ready("snapshot", "list").out
+        assert all(word in listed for word in ("before", ready.env["DB_NAME"], "2 stored conversation turns"))
+        assert ready("snapshot", "restore", "--json", code=2).error == "not-confirmed"
+        with ready.login() as plano:
+            done = ready("snapshot", "restore", "before", "--yes", "--json").json["data"]
             assert (done["rows"], done["replaced_rows"]) == (2, 1)
             assert plano.execute("SELECT count(*) FROM conversation_states").fetchone() == (2,)
-        assert shop.stored() == ["a", "b"]
-        shop("snapshot", "delete", "before", "--yes")
-        assert shop("snapshot", "list", "--json").json["data"]["snapshots"] == []
+        assert ready.stored() == ["a", "b"]
+        ready("snapshot", "delete", "before", "--yes")
+        assert ready("snapshot", "list", "--json").json["data"]["snapshots"] == []
 
     @pytest.mark.slow
-    def test_deleted_data_comes_back_from_a_snapshot_that_down_names(self, shop):
-        shop.store("a")
-        name = shop("snapshot", "save", "--json").json["data"]["snapshot"]["name"]
-        assert f"Snapshots are kept: `{name}`" in shop("down", "--delete-data", "--yes").out
-        shop("up")
-        shop("snapshot", "restore", "--yes")
-        assert shop.stored() == ["a"]
+    def test_deleted_data_comes_back_from_a_snapshot_that_down_names(self, ready):
+        ready.store("a")
+        name = ready("snapshot", "save", "--json").json["data"]["snapshot"]["name"]
+        assert f"Snapshots are kept: `{name}`" in ready("down", "--delete-data", "--yes").out
+        ready("up")
+        ready("snapshot", "restore", "--yes")
+        assert ready.stored() == ["a"]
 
     @pytest.mark.slow
-    def test_unknown_names_and_names_that_no_file_can_have(self, shop):
-        assert shop("snapshot", "restore", "--yes", "--json", code=2).error == "snapshot-unknown"
-        shop("snapshot", "save", "monday")
-        unknown = shop("snapshot", "restore", "mondey", "--json", code=2).json["error"]
+    def test_unknown_names_and_names_that_no_file_can_have(self, ready):
+        assert ready("snapshot", "restore", "--yes", "--json", code=2).error == "snapshot-unknown"
+        ready("snapshot", "save", "monday")
+        unknown = ready("snapshot", "restore", "mondey", "--json", code=2).json["error"]
         assert (unknown["code"], "`monday`" in unknown["why"]) == ("snapshot-unknown", True)
         for name in ("../x", "a/b", ".hidden", "x" * 65, "\x1b[2J", ""):
-            assert shop("snapshot", "save", "--json", "--", name, code=None).code in (0, 2)
-        assert shop("snapshot", "save", "--json", "--", "../x", code=2).error == "bad-snapshot-name"
+            assert ready("snapshot", "save", "--json", "--", name, code=None).code in (0, 2)
+        assert ready("snapshot", "save", "--json", "--", "../x", code=2).error == "bad-snapshot-name"
 
     @pytest.mark.slow
-    def test_what_is_no_dump_of_the_table_changes_nothing(self, shop):
-        shop.store("a")
-        file = shop("snapshot", "save", "--json").json["data"]["file"]
+    def test_what_is_no_dump_of_the_table_changes_nothing(self, ready):
+        ready.store("a")
+        file = ready("snapshot", "save", "--json").json["data"]["file"]
         with open(file, "r+b") as dump:
             dump.truncate(os.stat(file).st_size // 3)
-        assert shop("snapshot", "restore", "--yes", "--json", code=1).error == "snapshot-failed"
-        with shop.login() as session:
+        assert ready("snapshot", "restore", "--yes", "--json", code=1).error == "snapshot-failed"
+        with ready.login() as session:
             session.execute("CREATE TABLE another (a int)")
         with open(file, "wb") as target:
             subprocess.run(
-                shop.command("run", "--", "pg_dump", "-Fc", "-t", "another", shop_url(shop)),
-                env=shop.environment,
+                ready.command("run", "--", "pg_dump", "-Fc", "-t", "another", url_of(ready)),
+                env=ready.environment,
                 stdout=target,
                 check=False,
                 stderr=subprocess.DEVNULL,
             )
-        assert shop("snapshot", "restore", "--yes", "--json", code=1).error == "snapshot-failed"
-        assert shop.stored() == ["a"]
+        assert ready("snapshot", "restore", "--yes", "--json", code=1).error == "snapshot-failed"
+        assert ready.stored() == ["a"]
 
     @pytest.mark.slow
-    def test_a_full_disk_leaves_nothing(self, shop):
-        directory = shop("snapshot", "list", "--json").json["data"]["directory"]
-        with shop.login() as session:
+    def test_a_full_disk_leaves_nothing(self, ready):
+        directory = ready("snapshot", "list", "--json").json["data"]["directory"]
+        with ready.login() as session:
             session.execute(
                 "INSERT INTO conversation_states SELECT 'r' || n, to_jsonb(ARRAY[("
                 "SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 3000) WHERE n > 0"
@@ -227,13 +227,13 @@ class TestSnapshots:
         ):
             pytest.skip("needs root, and mounts")
         try:
-            error = shop("snapshot", "save", "--json", code=1).json["error"]
+            error = ready("snapshot", "save", "--json", code=1).json["error"]
             assert (error["code"], "space" in error["why"].lower()) == ("snapshot-failed", True)
             assert os.listdir(directory) == []
         finally:
             subprocess.run(["umount", directory], check=True)
 
 
-def shop_url(shop):
-    values = shop.env
+def url_of(ready):
+    values = ready.env
     return f"postgresql://{values['DB_USER']}:{values['DB_PASS']}@127.0.0.1:{values['DB_PORT']}/{values['DB_NAME']}"

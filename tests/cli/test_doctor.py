@@ -62,19 +62,19 @@ def files(project):
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in project.path.iterdir() if path.is_file()}
 
 
-def test_everything_is_fine_and_nothing_is_changed(shop, look, planoai):
-    before, mine = shop.engine(), files(shop)
+def test_everything_is_fine_and_nothing_is_changed(ready, look, planoai):
+    before, mine = ready.engine(), files(ready)
     mine_too = {name: planoai.environment[name] for name in ("PATH", "HOME", "PLANO_RECORD")}
-    checks = look(shop, 0, **mine_too)
+    checks = look(ready, 0, **mine_too)
     assert bad(checks) == {}
     assert checks["planoai"]["message"] == "0.4.39, runs Plano in Docker"
     assert "wrote and read a test conversation from Plano's network" in checks["proof"]["message"]
-    text = shop("doctor", **mine_too)
+    text = ready("doctor", **mine_too)
     lines = text.out.splitlines()
     assert [line.split()[1] for line in lines if line.startswith("✓")] == NAMES
     assert (lines[-1], text.err) == ("15 ok, 0 warnings, 0 failed", "")
-    assert (shop.engine(), files(shop)) == (before, mine)
-    assert shop.env["DB_PASS"] not in text.out
+    assert (ready.engine(), files(ready)) == (before, mine)
+    assert ready.env["DB_PASS"] not in text.out
 
 
 def test_an_empty_directory(project, look):
@@ -89,37 +89,37 @@ def test_an_empty_directory(project, look):
     assert f"`planodev -C {project.path} up`" in done.out
 
 
-def test_without_an_engine_the_files_are_still_looked_at(shop, look, tmp_path):
+def test_without_an_engine_the_files_are_still_looked_at(ready, look, tmp_path):
     dead = tmp_path / "dead.sock"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(dead))
     for url in (f"unix://{dead}", f"unix://{tmp_path}/none.sock"):
-        checks = look(shop, 7, DOCKER_HOST=url)
+        checks = look(ready, 7, DOCKER_HOST=url)
         assert (checks["engine"]["state"], checks["socket"]["state"]) == ("failed", "failed")
         assert {checks[name]["state"] for name in ("config", "keys", "disk", "planoai")} == {"ok"}
 
 
-def test_an_engine_that_accepts_and_never_answers(shop, look, tmp_path):
+def test_an_engine_that_accepts_and_never_answers(ready, look, tmp_path):
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(socket.socket(socket.AF_UNIX))
         server.bind(str(tmp_path / "silent.sock"))
         server.listen(64)
-        checks = look(shop, 7, DOCKER_HOST=f"unix://{tmp_path}/silent.sock")
+        checks = look(ready, 7, DOCKER_HOST=f"unix://{tmp_path}/silent.sock")
     said = checks["engine"]["message"] + (checks["engine"]["why"] or "")
     assert "timed out" in said or "no answer" in said
     assert {checks[name]["state"] for name in ("config", "keys", "planoai")} == {"ok"}
 
 
-def test_a_database_that_accepts_and_never_answers(shop, look):
+def test_a_database_that_accepts_and_never_answers(ready, look):
     with listening() as port:
-        shop.change(".env", "^DB_PORT=.*", f"DB_PORT={port}")
-        checks = look(shop, 7)
+        ready.change(".env", "^DB_PORT=.*", f"DB_PORT={port}")
+        checks = look(ready, 7)
     assert set(bad(checks)) >= {"login", "table", "proof", "env-file"}
 
 
-def test_a_socket_that_may_not_be_opened(shop, tmp_path):
+def test_a_socket_that_may_not_be_opened(ready, tmp_path):
     as_root()
-    for directory in [tmp_path, *tmp_path.parents, shop.path, *shop.path.parents]:
+    for directory in [tmp_path, *tmp_path.parents, ready.path, *ready.path.parents]:
         directory.chmod(directory.stat().st_mode | 0o755)
     code = """
         import os, pathlib, sys
@@ -144,8 +144,8 @@ def test_a_socket_that_may_not_be_opened(shop, tmp_path):
         server.bind(denied)
         server.listen(64)
         os.chmod(denied, 0o600)
-        command = [sys.executable, "-c", textwrap.dedent(code), str(shop.path), denied]
-        done = subprocess.run(command, env=shop.environment, capture_output=True, text=True, check=False)
+        command = [sys.executable, "-c", textwrap.dedent(code), str(ready.path), denied]
+        done = subprocess.run(command, env=ready.environment, capture_output=True, text=True, check=False)
     assert done.stdout.startswith("failed failed "), done.stdout + done.stderr
     assert "docker" in done.stdout
 
@@ -230,28 +230,28 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("name", slow_but(("own", "TLS"), CHANGES))
-def test_a_line_that_is_wrong_is_told_by_its_check(shop, look, name):
+def test_a_line_that_is_wrong_is_told_by_its_check(ready, look, name):
     file, old, new, check, state, said = CHANGES[name]
-    shop.change(file, old, new)
-    found = look(shop)[check]
+    ready.change(file, old, new)
+    found = look(ready)[check]
     assert (found["state"], said in found["message"] + (found["why"] or "")) == (state, True), found
     assert found["fix"]
 
 
-def test_everything_that_is_wrong_with_a_configuration_is_told_each_with_its_fix(shop, look):
+def test_everything_that_is_wrong_with_a_configuration_is_told_each_with_its_fix(ready, look):
     anthropic = r"- model: anthropic/[a-z0-9-]+"
     three = "- model: vercel/a\n    base_url: https://h/v1\n    access_key: $V_KEY\n"
     three += "  - model: xai/b\n    access_key: $X_KEY\n  - model: openai/c"
-    shop.change("config.yaml", anthropic, three)
-    shop.change("config.yaml", r"\$ANTHROPIC_API_KEY", "$O_KEY")
-    shop.change("config.yaml", r"\$\{DB_NAME\}", "other/#x?sslmode=prefer")
-    checks, wanted = look(shop, 7), shop("verify", "--json", code=None).json["warnings"]
+    ready.change("config.yaml", anthropic, three)
+    ready.change("config.yaml", r"\$ANTHROPIC_API_KEY", "$O_KEY")
+    ready.change("config.yaml", r"\$\{DB_NAME\}", "other/#x?sslmode=prefer")
+    checks, wanted = look(ready, 7), ready("verify", "--json", code=None).json["warnings"]
     assert {"provider-keeps-history", "connection-string-fragment"} <= {warning["code"] for warning in wanted}
     assert "a database that planodev does not run" in checks["config"]["message"]
     assert checks["config"]["others"] == [warning for warning in wanted if not warning["code"].startswith("key-")]
     told = [checks["keys"], *checks["keys"]["others"]]
     assert all(any(key in one["message"] and one["fix"] for one in told) for key in ("V_KEY", "X_KEY", "O_KEY"))
-    text = shop("doctor", code=7).out
+    text = ready("doctor", code=7).out
     assert all(part in text for one in (*told, *checks["config"]["others"]) for part in (one["message"], one["fix"]))
 
 
@@ -301,28 +301,28 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_planoai_itself(shop, look, tmp_path, program):
+def test_planoai_itself(ready, look, tmp_path, program):
     state, said = PROGRAMS[program]
     (tmp_path / "bin/planoai").unlink()
     if program:
         (tmp_path / "bin/planoai").write_text(program)
         (tmp_path / "bin/planoai").chmod(0o755)
-    found = look(shop)["planoai"]
+    found = look(ready)["planoai"]
     assert (found["state"], bool(re.search(said, found["message"]))) == (state, True), found
 
 
-def test_a_search_path_of_the_connection_string_and_a_configuration_elsewhere_are_looked_at_as_plano_does(shop, look):
-    with shop.login() as session:
+def test_a_search_path_of_the_connection_string_and_a_configuration_elsewhere_are_looked_at_as_plano_does(ready, look):
+    with ready.login() as session:
         session.execute("CREATE SCHEMA app")
         session.execute("ALTER TABLE conversation_states SET SCHEMA app")
     try:
-        shop.change("config.yaml", r"\$\{DB_NAME\}", "${DB_NAME}?options=-c%20search_path%3Dapp")
-        shop("verify")
-        assert {look(shop)[name]["state"] for name in ("login", "table", "proof", "config")} == {"ok"}
-        (shop.path / "sub").mkdir()
-        (shop.path / "config.yaml").rename(shop.path / "sub/plano.yaml")
-        assert look(shop, PLANODEV_CONFIG="sub/plano.yaml")["keys"]["state"] == "ok"
+        ready.change("config.yaml", r"\$\{DB_NAME\}", "${DB_NAME}?options=-c%20search_path%3Dapp")
+        ready("verify")
+        assert {look(ready)[name]["state"] for name in ("login", "table", "proof", "config")} == {"ok"}
+        (ready.path / "sub").mkdir()
+        (ready.path / "config.yaml").rename(ready.path / "sub/plano.yaml")
+        assert look(ready, PLANODEV_CONFIG="sub/plano.yaml")["keys"]["state"] == "ok"
     finally:
-        with shop.login() as session:
+        with ready.login() as session:
             session.execute("ALTER TABLE app.conversation_states SET SCHEMA public")
             session.execute("DROP SCHEMA app")

@@ -26,7 +26,7 @@ LOOKING = ("verify", "status", "logs", "doctor", "run", "production", "up --help
 
 
 @pytest.fixture
-def shop():
+def ready():
     require_engine("embedded")
     base = base_directory()
     made = OnEngine(base / "shop", base, "embedded")
@@ -40,49 +40,49 @@ def shop():
 
 
 def line(key, text):
-    return lambda shop: shop.change(".env", f"^{key}=.*\n?", text)
+    return lambda ready: ready.change(".env", f"^{key}=.*\n?", text)
 
 
 def sql(statement):
-    def run(shop):
-        with shop.login() as session:
+    def run(ready):
+        with ready.login() as session:
             session.execute(statement)
 
     return run
 
 
 def planodev(*words):
-    return lambda shop: shop(*words, code=None)
+    return lambda ready: ready(*words, code=None)
 
 
 def remove(name):
-    return lambda shop: (shop.path / name).unlink()
+    return lambda ready: (ready.path / name).unlink()
 
 
-def data_gone(shop):
-    place = shop.place()
-    shop("down", "--keep-data")
+def data_gone(ready):
+    place = ready.place()
+    ready("down", "--keep-data")
     shutil.rmtree(place)
 
 
-def another_checkout(shop):
-    shop("down", "--keep-data")
-    shop.path.rename(shop.path.with_name("old"))
-    shop.path.mkdir()
-    shutil.copy(shop.path.with_name("old") / "config.yaml", shop.path)
-    shutil.rmtree(shop.path.with_name("old"))
+def another_checkout(ready):
+    ready("down", "--keep-data")
+    ready.path.rename(ready.path.with_name("old"))
+    ready.path.mkdir()
+    shutil.copy(ready.path.with_name("old") / "config.yaml", ready.path)
+    shutil.rmtree(ready.path.with_name("old"))
 
 
-def no_engine(shop):
+def no_engine(ready):
     """Leave a project without a database on a machine where Docker does not answer."""
-    shop("down", "--delete-data", "--yes")
-    del shop.environment["PLANODEV_ENGINE"]
-    shop.environment["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
+    ready("down", "--delete-data", "--yes")
+    del ready.environment["PLANODEV_ENGINE"]
+    ready.environment["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
 
 
-def records_gone(shop):
-    shutil.rmtree(Path(shop.environment["XDG_STATE_HOME"]) / "planodev/projects")
-    (shop.path / ".env").unlink()
+def records_gone(ready):
+    shutil.rmtree(Path(ready.environment["XDG_STATE_HOME"]) / "planodev/projects")
+    (ready.path / ".env").unlink()
 
 
 # A state, and what has been done by hand where a fix asks for more than a command.
@@ -96,15 +96,15 @@ STATES = {
     "env with another port": (line("DB_PORT", "DB_PORT=5\n"), None),
     "env in quotes": (line("DB_USER", "DB_USER='plano'\n"), None),
     "env with export": (line("DB_NAME", "export DB_NAME=plano\n"), None),
-    "env for all to read": (lambda shop: (shop.path / ".env").chmod(0o644), None),
+    "env for all to read": (lambda ready: (ready.path / ".env").chmod(0o644), None),
     "env with a bad port": (line("DB_PORT", "DB_PORT=many\n"), line("DB_PORT", "")),
     "env with a bad user": (line("DB_USER", "DB_USER=a b\n"), line("DB_USER", "")),
     "env of another server": (line("DB_HOST", "DB_HOST=db.invalid\n"), line("DB_HOST", "")),
     "env without a key": (line(KEY, ""), None),
     "config lost": (remove("config.yaml"), None),
-    "config for another port": (lambda shop: shop.change("config.yaml", r"\$\{DB_PORT\}", "5"), None),
+    "config for another port": (lambda ready: ready.change("config.yaml", r"\$\{DB_PORT\}", "5"), None),
     "stopped": (planodev("down", "--keep-data"), None),
-    "killed": (lambda shop: shop.kill(), None),
+    "killed": (lambda ready: ready.kill(), None),
     "deleted": (planodev("down", "--delete-data", "--yes"), None),
     "data gone": (data_gone, None),
     "records and env lost": (records_gone, None),
@@ -119,34 +119,34 @@ COMMANDS = (["up", "--dry-run"], ["status"], ["verify"], ["doctor"])
 
 
 @pytest.mark.parametrize("state", slow_but(SAMPLE, STATES))
-def test_no_fix_ends_in_the_problem_that_it_is_for(shop, state):
+def test_no_fix_ends_in_the_problem_that_it_is_for(ready, state):
     enter, by_hand = STATES[state]
-    enter(shop)
+    enter(ready)
     told_by = {}  # a command of a fix → the codes that it is for, each with the command that told it
     for command in COMMANDS:
-        for code, fix in told(shop, command):
-            for words in commands_in(fix, shop):
+        for code, fix in told(ready, command):
+            for words in commands_in(fix, ready):
                 told_by.setdefault(words, {})[code] = command
     assert told_by, "the state has no problem with a command that mends it"
     if by_hand:
-        by_hand(shop)
+        by_hand(ready)
     for words, codes in told_by.items():
-        done = typed(shop, words)
+        done = typed(ready, words)
         for code, command in codes.items():
-            again = [one for one, _ in told(shop, command)]
+            again = [one for one, _ in told(ready, command)]
             assert code not in again, f"{words} for {code} of {command}: {done.stdout}{done.stderr}"
 
 
-def commands_in(fix, shop):
+def commands_in(fix, ready):
     """Return the commands of a fix that change something."""
     found = [words for words in re.findall(r"`([^`]*)`", fix) if words.startswith("planodev ")]
-    plain = [words.replace(f"-C {shop.path} ", "") for words in found]
+    plain = [words.replace(f"-C {ready.path} ", "") for words in found]
     return [words for words, said in zip(found, plain, strict=True) if not said[9:].startswith(LOOKING)]
 
 
-def told(shop, command):
+def told(ready, command):
     """Return the code of each problem that a command tells, with its fix."""
-    document = json.loads(shop(*command, "--json", code=None).out)
+    document = json.loads(ready(*command, "--json", code=None).out)
     found = [*document["warnings"], *([document["error"]] if document["error"] else [])]
     pairs = [(one["code"], one["fix"] or "") for one in found if one["code"] != "checks-failed"]
     for check in document["data"].get("checks", ()):
@@ -155,12 +155,12 @@ def told(shop, command):
     return pairs
 
 
-def typed(shop, words):
-    path = f"{os.path.dirname(sys.executable)}{os.pathsep}{shop.environment['PATH']}"
-    environment = {**shop.environment, "PATH": path}
+def typed(ready, words):
+    path = f"{os.path.dirname(sys.executable)}{os.pathsep}{ready.environment['PATH']}"
+    environment = {**ready.environment, "PATH": path}
     return subprocess.run(
         ["bash", "-c", words],
-        cwd=shop.path,
+        cwd=ready.path,
         env=environment,
         input="sk-ant-2\n",
         capture_output=True,

@@ -29,10 +29,10 @@ def machine(make_machine):
 
 
 @pytest.fixture
-def make_shop(base, machine):
+def make_gateway(base, machine):
     return lambda name="shop", on=None: Gateway(base / name, base, on or machine)
 
 
 @pytest.fixture
-def shop(make_shop):
-    return make_shop()
+def gateway(make_gateway):
+    return make_gateway()

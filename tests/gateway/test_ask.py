@@ -43,10 +43,10 @@ def running(one):
 
 
 @pytest.fixture
-def own(shop):
+def own(gateway):
     """Return such a project for this test alone, which stops or kills what runs."""
-    shop.up("--with-plano")
-    return shop
+    gateway.up("--with-plano")
+    return gateway
 
 
 @pytest.fixture
@@ -131,19 +131,19 @@ def test_a_turn_that_was_never_stored_is_not_gone_on_from(running):
     assert new.out.startswith("1 messages")
 
 
-def test_a_model_whose_provider_keeps_the_history_is_not_stored_and_that_is_said(shop):
-    shop.up(models=("openai/gpt-4o",), OPENAI_API_KEY=KEY)
-    shop("up", "--with-plano", "--save-keys", OPENAI_API_KEY=KEY)
-    seen = asked(shop, "Hello")
+def test_a_model_whose_provider_keeps_the_history_is_not_stored_and_that_is_said(gateway):
+    gateway.up(models=("openai/gpt-4o",), OPENAI_API_KEY=KEY)
+    gateway("up", "--with-plano", "--save-keys", OPENAI_API_KEY=KEY)
+    seen = asked(gateway, "Hello")
     assert (seen["data"]["stored"], seen["warnings"][0]["code"]) == (False, "turn-not-stored")
     assert "openai keeps the history itself" in seen["data"]["why"]
     assert "--store-all" in seen["warnings"][0]["fix"]
-    refused = shop("ask", "401 please", code=5)
+    refused = gateway("ask", "401 please", code=5)
     assert "[provider-refuses-key]" in refused.err
     assert "openai refuses OPENAI_API_KEY" in refused.err
     assert "keys set OPENAI_API_KEY` asks for a valid one" in refused.err
     assert KEY not in refused.err + refused.out
-    limited = shop("ask", "429 please", code=6)
+    limited = gateway("ask", "429 please", code=6)
     assert "[provider-limit]" in limited.err
     assert "try again in 20s" in limited.err
 
@@ -194,31 +194,31 @@ def test_a_plano_that_lost_its_database_answers_and_that_is_said(own):
 
 
 @pytest.mark.slow
-def test_what_is_said_to_an_agent_listener_is_answered_and_not_stored(shop, answering):
+def test_what_is_said_to_an_agent_listener_is_answered_and_not_stored(gateway, answering):
     port = free_port()
     agent = f"  - {{type: agent, name: helpers, port: {port}, agents: [{{id: a, description: d}}]}}\n"
     agents = f"agents:\n  - {{id: a, url: http://localhost:{answering}}}\n"
-    shop.write("config.yaml", shop.configuration().replace("listeners:\n", f"{agents}listeners:\n{agent}"))
-    shop("up", "--with-plano")
+    gateway.write("config.yaml", gateway.configuration().replace("listeners:\n", f"{agents}listeners:\n{agent}"))
+    gateway("up", "--with-plano")
     for path in ("/v1/responses", "/v1/chat/completions"):
         asked_for = urllib.request.Request(f"http://127.0.0.1:{port}{path}", b'{"input": "Hello"}')
         with urllib.request.urlopen(asked_for) as answer:
             assert answer.status == 200
-    assert shop.stored() == []
-    assert "turn 1" in shop("ask", "My name is Ann.").err  # by the model listener
-    assert len(shop.stored()) == 1
+    assert gateway.stored() == []
+    assert "turn 1" in gateway("ask", "My name is Ann.").err  # by the model listener
+    assert len(gateway.stored()) == 1
 
 
-def test_without_a_plano_it_says_what_to_run(shop):
-    shop.up()
-    refused = shop("ask", "Hello", code=6)
+def test_without_a_plano_it_says_what_to_run(gateway):
+    gateway.up()
+    refused = gateway("ask", "Hello", code=6)
     assert "[plano-not-running]" in refused.err
     assert "up --with-plano`" in refused.err
 
 
 @pytest.mark.slow
-def test_the_plano_of_another_project_is_not_asked(make_shop):
-    first, second = make_shop("first"), make_shop("second")
+def test_the_plano_of_another_project_is_not_asked(make_gateway):
+    first, second = make_gateway("first"), make_gateway("second")
     first.up()
     first("up", "--with-plano")
     second.up()

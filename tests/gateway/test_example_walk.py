@@ -20,12 +20,14 @@ BLOCKS = re.findall(r"(?ms)^```sh\n(.*?)^```", (EXAMPLE / "README.md").read_text
 
 
 @pytest.fixture
-def shell(shop):
+def shell(gateway):
     """Return a function that runs what is pasted into a shell in the project."""
     ports = {port: str(free_port()) for port in ("12000", "8000", "10510")}
-    (shop.machine.home.parent / "programs/planodev").write_text(f'#!/bin/sh\nexec {sys.executable} -m planodev "$@"\n')
-    (shop.machine.home.parent / "programs/planodev").chmod(0o755)
-    environment = {**shop.environment, **shop.machine.environment, "PORT": ports["10510"]}
+    (gateway.machine.home.parent / "programs/planodev").write_text(
+        f'#!/bin/sh\nexec {sys.executable} -m planodev "$@"\n'
+    )
+    (gateway.machine.home.parent / "programs/planodev").chmod(0o755)
+    environment = {**gateway.environment, **gateway.machine.environment, "PORT": ports["10510"]}
     environment["PLANO"] = f"http://localhost:{ports['12000']}"
     started = []
 
@@ -34,11 +36,11 @@ def shell(shop):
             text = text.replace(f":{port}/", f":{free}/")
         if stays:
             command = ["bash", "-c", f"exec {text}"]
-            started.append(subprocess.Popen(command, cwd=shop.path, env=environment, stderr=subprocess.DEVNULL))
+            started.append(subprocess.Popen(command, cwd=gateway.path, env=environment, stderr=subprocess.DEVNULL))
             return None
         done = subprocess.run(
             ["bash", "-c", text],
-            cwd=shop.path,
+            cwd=gateway.path,
             env=environment,
             capture_output=True,
             text=True,
@@ -48,10 +50,10 @@ def shell(shop):
         assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    (shop.path / "agent.py").write_text((EXAMPLE / "agent.py").read_text())
+    (gateway.path / "agent.py").write_text((EXAMPLE / "agent.py").read_text())
     run("planodev up --model ollama/llama3.1")  # writes the configuration, which gets ports that are free
     for port, free in ports.items():
-        shop.change("config.yaml", rf"\b{port}\b", free)
+        gateway.change("config.yaml", rf"\b{port}\b", free)
     yield run
     for process in started:
         process.kill()
@@ -59,13 +61,13 @@ def shell(shop):
 
 
 @pytest.mark.slow
-def test_every_command_of_the_walk_through_runs_in_its_order(shell, shop):
+def test_every_command_of_the_walk_through_runs_in_its_order(shell, gateway):
     with_key, without, first, second, agent, turns, down = BLOCKS
     assert with_key.strip() == "planodev up --with-plano --save-keys"
     shell(without)
     answer = json.loads(shell(first))
     assert "1234" in shell(second.replace('"ID"', f'"{answer["id"]}"'))
-    assert shop.status()["conversations"] == 2
+    assert gateway.status()["conversations"] == 2
 
     shell(agent.strip(), stays=True)
     ask, again, show = re.split(r"\n(?=curl|planodev)", turns.strip())
@@ -74,5 +76,5 @@ def test_every_command_of_the_walk_through_runs_in_its_order(shell, shop):
     shown = shell(show)
     assert shown.index("My order 1234 has not arrived.") < shown.index("Which order was it?")
     shell(down)
-    assert shop.status()["state"] == "stopped"
-    assert shop.plano()["state"] == "not-running"
+    assert gateway.status()["state"] == "stopped"
+    assert gateway.plano()["state"] == "not-running"

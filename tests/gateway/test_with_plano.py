@@ -13,56 +13,56 @@ def plano_of(done):
     return done.json["data"]["running_plano"]["state"]
 
 
-def test_three_commands_lead_from_nothing_to_a_conversation(shop):
-    up = shop.up("--with-plano")
+def test_three_commands_lead_from_nothing_to_a_conversation(gateway):
+    up = gateway.up("--with-plano")
     assert "plano: started, at http://localhost:" in up.err
     assert "planoai: ✓ Plano is running!" in up.err
     assert "previous_response_id" in up.out
     assert up.out.splitlines()[-1].startswith("Next: ")
     assert "ask" in up.out.splitlines()[-1]
-    assert "turn 1" in shop("ask", "My order 1234 has not arrived.").err
-    assert "My order 1234" in shop("conversations").out
+    assert "turn 1" in gateway("ask", "My order 1234 has not arrived.").err
+    assert "My order 1234" in gateway("conversations").out
 
-    pids = shop.machine.pids
-    again = shop("up", "--with-plano")
+    pids = gateway.machine.pids
+    again = gateway("up", "--with-plano")
     assert "plano: unchanged" in again.err
-    assert shop.machine.pids == pids
+    assert gateway.machine.pids == pids
 
-    down = shop("down", "--with-plano", "--keep-data", "--json").json
+    down = gateway("down", "--with-plano", "--keep-data", "--json").json
     assert (down["data"]["plano_stopped"], down["data"]["stopped"], down["warnings"]) == (True, True, [])
-    assert shop.plano()["state"] == "not-running"
-    assert not shop("down", "--with-plano", "--keep-data", "--json").json["data"]["plano_stopped"]
+    assert gateway.plano()["state"] == "not-running"
+    assert not gateway("down", "--with-plano", "--keep-data", "--json").json["data"]["plano_stopped"]
 
 
 @pytest.mark.slow
-def test_one_without_memory_or_with_an_older_configuration_is_asked_about_and_restarted(shop):
-    shop.up()
-    shop("up", "--with-plano")
-    shop("down", "--keep-data")
-    refused = shop("up", "--with-plano", code=2)
+def test_one_without_memory_or_with_an_older_configuration_is_asked_about_and_restarted(gateway):
+    gateway.up()
+    gateway("up", "--with-plano")
+    gateway("down", "--keep-data")
+    refused = gateway("up", "--with-plano", code=2)
     assert "[not-confirmed]" in refused.err
     assert "lost its connection" in refused.err
-    assert shop.plano()["state"] == "without-memory"
-    assert plano_of(shop("up", "--with-plano", "--yes", "--json")) == "connected"
+    assert gateway.plano()["state"] == "without-memory"
+    assert plano_of(gateway("up", "--with-plano", "--yes", "--json")) == "connected"
 
-    shop.change("config.yaml", "^version", "# a change\nversion")
-    assert "older configuration" in shop("up", "--with-plano", code=2).err
-    assert "restarted, since it runs an older configuration" in shop("up", "--with-plano", "--yes").err
-    assert "plano: unchanged" in shop("up", "--with-plano").err
-
-
-@pytest.mark.slow
-def test_one_that_was_started_by_hand_or_has_died_is_started_again(shop):
-    shop.up()
-    shop.machine.planoai(shop, "up")
-    assert plano_of(shop("up", "--with-plano", "--yes", "--json")) == "connected"
-    shop.machine.kill("brightstaff")
-    assert plano_of(shop("up", "--with-plano", "--json")) == "connected"  # there is nothing left to ask for
+    gateway.change("config.yaml", "^version", "# a change\nversion")
+    assert "older configuration" in gateway("up", "--with-plano", code=2).err
+    assert "restarted, since it runs an older configuration" in gateway("up", "--with-plano", "--yes").err
+    assert "plano: unchanged" in gateway("up", "--with-plano").err
 
 
 @pytest.mark.slow
-def test_the_plano_of_another_project_is_never_touched(make_shop):
-    first, second = make_shop("first"), make_shop("second")
+def test_one_that_was_started_by_hand_or_has_died_is_started_again(gateway):
+    gateway.up()
+    gateway.machine.planoai(gateway, "up")
+    assert plano_of(gateway("up", "--with-plano", "--yes", "--json")) == "connected"
+    gateway.machine.kill("brightstaff")
+    assert plano_of(gateway("up", "--with-plano", "--json")) == "connected"  # there is nothing left to ask for
+
+
+@pytest.mark.slow
+def test_the_plano_of_another_project_is_never_touched(make_gateway):
+    first, second = make_gateway("first"), make_gateway("second")
     first.up()
     first("up", "--with-plano")
     pids = first.machine.pids
@@ -77,95 +77,95 @@ def test_the_plano_of_another_project_is_never_touched(make_shop):
     assert (first.machine.pids, first.plano()["state"]) == (pids, "connected")
 
 
-def test_a_plano_that_dies_is_reported_with_the_cause_of_its_own_log(shop):
-    program = shop.machine.home / ".plano/bin/brightstaff"
+def test_a_plano_that_dies_is_reported_with_the_cause_of_its_own_log(gateway):
+    program = gateway.machine.home / ".plano/bin/brightstaff"
     text = program.read_text()
-    shop.up()
-    secret = shop.env["DB_PASS"]
+    gateway.up()
+    secret = gateway.env["DB_PASS"]
     end = f'import sys; sys.exit("Error: cannot use postgresql://plano:{secret}@127.0.0.1:5432/plano")'
     program.write_text(f"{text.splitlines()[0]}\n{end}\n")
-    died = shop("up", "--with-plano", code=6)
+    died = gateway("up", "--with-plano", code=6)
     assert "[plano-died]" in died.err
     assert "why: Error: cannot use postgresql://***@" in died.err
     assert secret not in died.err
     program.write_text(text)
-    assert plano_of(shop("up", "--with-plano", "--json")) == "connected"
+    assert plano_of(gateway("up", "--with-plano", "--json")) == "connected"
 
 
 @pytest.mark.slow
-def test_a_plano_that_is_not_ready_in_time_is_reported(shop):
-    shop.up()
-    program = shop.machine.home / ".plano/bin/brightstaff"
+def test_a_plano_that_is_not_ready_in_time_is_reported(gateway):
+    gateway.up()
+    program = gateway.machine.home / ".plano/bin/brightstaff"
     program.write_text(f"{program.read_text().splitlines()[0]}\nimport time; time.sleep(60)\n")
-    late = shop("up", "--with-plano", "--plano-timeout", "8", code=6)
+    late = gateway("up", "--with-plano", "--plano-timeout", "8", code=6)
     assert "[plano-not-ready]" in late.err
-    assert "[usage]" in shop("up", "--with-plano", "--plano-timeout", "soon", code=2).err
+    assert "[usage]" in gateway("up", "--with-plano", "--plano-timeout", "soon", code=2).err
 
 
-def test_a_port_that_something_else_has_is_told_before_anything_is_begun(shop):
+def test_a_port_that_something_else_has_is_told_before_anything_is_begun(gateway):
     with socket.socket() as other:
-        other.bind(("127.0.0.1", shop.listener))
+        other.bind(("127.0.0.1", gateway.listener))
         other.listen()
-        shop.write("config.yaml", shop.configuration())
-        refused = shop("up", "--with-plano", code=4)
+        gateway.write("config.yaml", gateway.configuration())
+        refused = gateway("up", "--with-plano", code=4)
     assert "[plano-port-taken]" in refused.err
-    assert not (shop.path / ".env").exists()
+    assert not (gateway.path / ".env").exists()
 
 
-def test_without_planoai_one_line_installs_it(shop):
-    path = ":".join(one for one in shop.environment["PATH"].split(":") if "programs" not in one)
-    refused = shop("up", "--with-plano", code=6, PATH=path)
+def test_without_planoai_one_line_installs_it(gateway):
+    path = ":".join(one for one in gateway.environment["PATH"].split(":") if "programs" not in one)
+    refused = gateway("up", "--with-plano", code=6, PATH=path)
     assert "[planoai-missing]" in refused.err
     assert "pip install planoai" in refused.err
-    assert not (shop.path / ".env").exists()
+    assert not (gateway.path / ".env").exists()
 
 
-def test_the_whole_promise_is_tried_through_plano_and_nothing_is_left(shop):
-    shop.up()
-    idle = shop("verify", "--through-plano", code=7)
+def test_the_whole_promise_is_tried_through_plano_and_nothing_is_left(gateway):
+    gateway.up()
+    idle = gateway("verify", "--through-plano", code=7)
     assert "[plano-not-running]" in idle.err
-    shop("up", "--with-plano")
-    shop("ask", "My name is Ann.")
-    kept = shop.stored()
-    done = shop("verify", "--through-plano")
+    gateway("up", "--with-plano")
+    gateway("ask", "My name is Ann.")
+    kept = gateway.stored()
+    done = gateway("verify", "--through-plano")
     assert "sending two short requests through Plano to ollama/llama3.1" in done.err
-    seen = shop("verify", "--through-plano", "--json").json["data"]["through_plano"]
+    seen = gateway("verify", "--through-plano", "--json").json["data"]["through_plano"]
     assert (seen["model"], len(seen["response_ids"]), seen["removed"]) == ("ollama/llama3.1", 2, True)
-    assert shop.stored() == kept
-    assert shop("verify", "--json").json["data"]["through_plano"] is None
+    assert gateway.stored() == kept
+    assert gateway("verify", "--json").json["data"]["through_plano"] is None
 
 
 @pytest.mark.slow
-def test_a_model_that_is_not_stored_fails_the_whole_promise(shop):
-    shop.up(models=("ollama/llama3.1", "openai/gpt-4o"), OPENAI_API_KEY="sk-of-openai")
-    shop("up", "--with-plano", "--save-keys", OPENAI_API_KEY="sk-of-openai")
-    shop("verify", "--through-plano")
-    failed = shop("verify", "--through-plano", "--model", "openai/gpt-4o", code=7)
+def test_a_model_that_is_not_stored_fails_the_whole_promise(gateway):
+    gateway.up(models=("ollama/llama3.1", "openai/gpt-4o"), OPENAI_API_KEY="sk-of-openai")
+    gateway("up", "--with-plano", "--save-keys", OPENAI_API_KEY="sk-of-openai")
+    gateway("verify", "--through-plano")
+    failed = gateway("verify", "--through-plano", "--model", "openai/gpt-4o", code=7)
     assert "[turn-not-stored]" in failed.err
     assert "openai keeps the history itself" in failed.err
-    assert shop.stored() == []
+    assert gateway.stored() == []
 
 
 @pytest.mark.slow
-def test_where_the_role_may_not_delete_the_two_turns_are_named(shop):
-    shop.up("--with-plano")
-    with shop.login() as session:
+def test_where_the_role_may_not_delete_the_two_turns_are_named(gateway):
+    gateway.up("--with-plano")
+    with gateway.login() as session:
         session.execute(
             "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS "
             "$$ BEGIN RAISE EXCEPTION 'not for you' USING ERRCODE = '42501'; END $$"
         )
         session.execute("CREATE TRIGGER no BEFORE DELETE ON conversation_states EXECUTE FUNCTION no()")
-    seen = shop("verify", "--through-plano", "--json").json
+    seen = gateway("verify", "--through-plano", "--json").json
     (warning,) = (one for one in seen["warnings"] if one["code"] == "verification-kept")
     assert seen["data"]["through_plano"]["removed"] is False
-    assert sorted(seen["data"]["through_plano"]["response_ids"]) == shop.stored()
-    assert all(number in warning["message"] for number in shop.stored())
+    assert sorted(seen["data"]["through_plano"]["response_ids"]) == gateway.stored()
+    assert all(number in warning["message"] for number in gateway.stored())
 
 
-def test_a_plano_that_was_not_started_is_reported_with_the_cause_and_not_with_the_advice_behind_it(shop):
-    shop.up()
+def test_a_plano_that_was_not_started_is_reported_with_the_cause_and_not_with_the_advice_behind_it(gateway):
+    gateway.up()
     said = "docker: Error response from daemon: lookup registry-1.docker.io: i/o timeout\\n\\nRun 'docker run --help'"
-    planoai = shop.machine.home.parent / "programs/planoai"
+    planoai = gateway.machine.home.parent / "programs/planoai"
     planoai.write_text(f'#!/bin/sh\n[ "$COLUMNS" -ge 300 ] && printf "{said}\\n"\nexit 1\n')
-    refused = shop("up", "--with-plano", code=6)
+    refused = gateway("up", "--with-plano", code=6)
     assert "why: planoai ended with exit code 1: docker: Error response from daemon: lookup" in refused.err

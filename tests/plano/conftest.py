@@ -54,10 +54,10 @@ with open(os.path.join(os.path.dirname(planoai.__file__), "data", "plano_config_
 
 
 @pytest.fixture
-def hand(shop, planoai):
+def hand(ready, planoai):
     """Return a function that runs `planodev run -- COMMAND`: how that ended, and what reached Plano or None."""
 
-    def run(*command, code=0, project=shop, options=(), **variables):
+    def run(*command, code=0, project=ready, options=(), **variables):
         planoai.record.unlink(missing_ok=True)
         mine = {name: planoai.environment[name] for name in ("PATH", "HOME", "PLANO_RECORD")}
         return project("run", *options, "--", *command, code=code, **{**mine, **variables}), planoai.recorded

@@ -53,7 +53,7 @@ def asking(base):
 
 
 @pytest.fixture
-def shop(running):
+def ready(running):
     files = {path: path.read_bytes() for path in running.path.iterdir() if path.is_file()}
     yield running
     for path in [path for path in running.path.iterdir() if path.is_file() and path not in files]:
@@ -88,7 +88,7 @@ def everything(project):
 
 
 @pytest.mark.parametrize("name", slow_but(SAMPLE, sorted(path.stem for path in BAD.glob("*.yaml"))))
-def test_every_command_tells_it_and_up_creates_nothing(shop, fresh, name):
+def test_every_command_tells_it_and_up_creates_nothing(ready, fresh, name):
     text = (BAD / f"{name}.yaml").read_text()
     if name in BY_PLANOAI:
         planoai_python()  # which alone can say it
@@ -98,7 +98,7 @@ def test_every_command_tells_it_and_up_creates_nothing(shop, fresh, name):
     fatal = name not in STARTS
     for project, commands in (
         (fresh, [["up"]] if fatal else [["up", "--dry-run", "--save-keys"]]),
-        (shop, [["up"], ["up", "--dry-run"], ["verify"]]),
+        (ready, [["up"], ["up", "--dry-run"], ["verify"]]),
     ):
         port = project.environment["PLANODEV_PORT"]
         project.write("config.yaml", re.sub(r"\bport: 5432\b", f"port: {port}", text))
@@ -108,17 +108,17 @@ def test_every_command_tells_it_and_up_creates_nothing(shop, fresh, name):
             told = codes(done)
             assert told[0] == code if fatal else code in told if code else told == [], (command, done.out)
         assert everything(project) == before
-    told, state = check(shop)
+    told, state = check(ready)
     assert (told[0], state) == ((code, "failed" if fatal else "warning") if code else (None, "ok"))
 
 
-def test_status_tells_it_too(shop):
-    shop.write("config.yaml", (BAD / "two-defaults.yaml").read_text())
-    assert codes(shop("status", "--json")) == ["two-defaults"]
+def test_status_tells_it_too(ready):
+    ready.write("config.yaml", (BAD / "two-defaults.yaml").read_text())
+    assert codes(ready("status", "--json")) == ["two-defaults"]
 
 
 @pytest.mark.parametrize("name", slow_but(SAMPLE - set(STARTS), sorted({*MENDED, *BY_PLANOAI})))
-def test_the_fix_mends_it(shop, name):
+def test_the_fix_mends_it(ready, name):
     if name in BY_PLANOAI:
         planoai_python()
         text = {
@@ -126,15 +126,15 @@ def test_the_fix_mends_it(shop, name):
             "bad-router": ("router: nope", "router: plano_orchestrator_v1"),
             "provider-no-model": ("{access_key", "{model: anthropic/claude-sonnet-4-6, access_key"),
         }[name]
-        shop.write("config.yaml", (BAD / f"{name}.yaml").read_text())
-        fix = shop("verify", "--json", code=7).json["error"]["fix"]
+        ready.write("config.yaml", (BAD / f"{name}.yaml").read_text())
+        fix = ready("verify", "--json", code=7).json["error"]["fix"]
         assert re.search(r"line [45] of `config.yaml`", fix)
         assert any(part in fix for part in ("`description:`", "`router: plano_orchestrator_v1`", "`model:`"))
         text = (BAD / f"{name}.yaml").read_text().replace(*text)
     else:
         text = mended(name)
-    shop.write("config.yaml", text)
-    done = shop("up", "--json")
+    ready.write("config.yaml", text)
+    done = ready("up", "--json")
     assert not {"planoai-refuses", "config-value"} & set(codes(done))
 
 
@@ -367,9 +367,9 @@ def test_six_missing_keys_take_one_line(fresh):
 
 class TestPlanoaiIsAsked:
     @pytest.fixture
-    def counted(self, shop):
+    def counted(self, ready):
         """Have a planoai whose Python counts how often it is started."""
-        place = shop.base / "counted"
+        place = ready.base / "counted"
         place.mkdir(exist_ok=True)
         (place / "python3").write_text(
             f'#!/bin/sh\n[ "$1" != -c ] || echo x >> {place}/starts\nexec {planoai_python()} "$@"\n'
@@ -380,24 +380,24 @@ class TestPlanoaiIsAsked:
         (place / "starts").write_text("")
         return {"PATH": f"{place}{os.pathsep}{os.environ['PATH']}"}, place / "starts"
 
-    def test_once_for_each_text_and_never_in_the_user_s_home(self, shop, counted):
+    def test_once_for_each_text_and_never_in_the_user_s_home(self, ready, counted):
         environment, starts = counted
-        shop.write("config.yaml", OK + "# one more\n")
+        ready.write("config.yaml", OK + "# one more\n")
         for command in ("verify", "up", "doctor", "verify", "up"):
-            shop(command, code=None, **environment)
+            ready(command, code=None, **environment)
         assert starts.read_text() == "x\n"
-        shop.write("config.yaml", OK + "# and another\n")
-        shop("verify", **environment)
+        ready.write("config.yaml", OK + "# and another\n")
+        ready("verify", **environment)
         assert starts.read_text() == "x\nx\n"
-        assert not (shop.base / ".plano").exists()
+        assert not (ready.base / ".plano").exists()
 
-    def test_a_refusal_has_the_line_and_no_value(self, shop, counted):
+    def test_a_refusal_has_the_line_and_no_value(self, ready, counted):
         environment, _ = counted
         text = OK.replace("default: true", "default: true, colour: s3cret-one, base_ur: s3cret-three").replace(
             "$ANTHROPIC_API_KEY", "sk-s3cret-two"
         )
-        shop.write("config.yaml", text)
-        failed = shop("verify", "--json", code=7, **environment)
+        ready.write("config.yaml", text)
+        failed = ready("verify", "--json", code=7, **environment)
         assert failed.error == "planoai-refuses"
         assert "(line 5)" in failed.json["error"]["message"]
         fix = failed.json["error"]["fix"]  # of both, since planoai names both
@@ -409,36 +409,36 @@ class TestPlanoaiIsAsked:
         [None, "#!/bin/sh\nexit 1\n", "#!/nowhere/python3\n", f"#!{sys.executable}\n", "\0\x01"],
         ids=["none", "shell", "nowhere", "without-planoai", "binary"],
     )
-    def test_one_that_cannot_be_asked_is_no_error_and_unknown_keys_are_a_warning(self, shop, tmp_path, program):
+    def test_one_that_cannot_be_asked_is_no_error_and_unknown_keys_are_a_warning(self, ready, tmp_path, program):
         (tmp_path / "bin").mkdir()
         if program:
             (tmp_path / "bin/planoai").write_text(program)
             (tmp_path / "bin/planoai").chmod(0o755)
         path = {"PATH": f"{tmp_path}/bin{os.pathsep}/usr/bin{os.pathsep}/bin"}
-        shop.write("config.yaml", OK + "colour: red\nlistenerz: []\n")
-        done = shop("verify", "--json", **path)
+        ready.write("config.yaml", OK + "colour: red\nlistenerz: []\n")
+        done = ready("verify", "--json", **path)
         found = [one for one in done.json["warnings"] if one["code"] == "config-key-unknown"]
         assert [("colour" in one["message"], "(line 9)" in one["message"]) for one in found[:1]] == [(True, True)]
         assert "`listeners`" in found[1]["fix"]
 
 
-def test_no_fix_ends_in_the_problem_that_it_is_for(shop):
+def test_no_fix_ends_in_the_problem_that_it_is_for(ready):
     """Each problem that a configuration can have: its fix is run in the state that gave it."""
-    for name, text in circular_cases(shop.environment["PLANODEV_PORT"]).items():
-        shop.write("config.yaml", text)
-        before = {one["code"]: one["fix"] for one in problems(shop)}
+    for name, text in circular_cases(ready.environment["PLANODEV_PORT"]).items():
+        ready.write("config.yaml", text)
+        before = {one["code"]: one["fix"] for one in problems(ready)}
         for code, fix in before.items():
             for command in re.findall(r"`(planodev [^`]*)`", fix or ""):
                 if re.search(r" (verify|run)\b", command):
                     continue  # which look, and say the same again by their nature
-                shop.write("config.yaml", text)
-                run_fix(shop, command)
-                left = [one["code"] for one in problems(shop)]
+                ready.write("config.yaml", text)
+                run_fix(ready, command)
+                left = [one["code"] for one in problems(ready)]
                 assert code not in left, (name, code, command)
             assert re.search(
                 r"`planodev |write|remove|add|name|move|correct|call|put|send|percent-encode|start it", fix
             ), fix
-    shop("up", "--port", shop.environment["PLANODEV_PORT"], code=None)
+    ready("up", "--port", ready.environment["PLANODEV_PORT"], code=None)
 
 
 LINES = ["", "NAME=", "NAME=<your key>", "export NAME=k-1", "NAME='k-1'", "NAME=k-1 # mine"]
@@ -446,19 +446,19 @@ LINES = ["", "NAME=", "NAME=<your key>", "export NAME=k-1", "NAME='k-1'", "NAME=
 
 @pytest.mark.parametrize("line", slow_but(("NAME=<your key>", "export NAME=k-1"), LINES))
 @pytest.mark.parametrize("there", slow_but([True], [True, False]))
-def test_no_fix_of_a_key_ends_in_the_problem_that_it_is_for(shop, line, there):
+def test_no_fix_of_a_key_ends_in_the_problem_that_it_is_for(ready, line, there):
     name = "ANTHROPIC_API_KEY"
-    shop.change(".env", f"^{name}=.*", line.replace("NAME", name))
+    ready.change(".env", f"^{name}=.*", line.replace("NAME", name))
     variables = {name: "sk-ant-2" if there else ""}
-    (found,) = shop("up", "--json", "--no-save-keys", **variables).json["warnings"]
+    (found,) = ready("up", "--json", "--no-save-keys", **variables).json["warnings"]
     commands = re.findall(r"`(planodev [^`]*)`", found["fix"])
     if not commands:
         assert found["fix"].startswith(f"write {name}=") or "its own line" in found["fix"]
-        shop.change(".env", f"^.*{name}=.*", f"{name}=k-1")
+        ready.change(".env", f"^.*{name}=.*", f"{name}=k-1")
     for command in commands:
-        shop.environment |= variables
-        assert run_fix(shop, command) == 0
-    assert codes(shop("up", "--json", **variables)) == []
+        ready.environment |= variables
+        assert run_fix(ready, command) == 0
+    assert codes(ready("up", "--json", **variables)) == []
 
 
 def problems(project):
@@ -489,8 +489,8 @@ def circular_cases(port):
     }
 
 
-def test_a_port_that_the_database_has_is_told_with_both_ways_out(shop):
-    port = int(shop.environment["PLANODEV_PORT"])
-    shop.write("config.yaml", OK.replace("12000", str(port)))
-    failed = shop("verify", "--json", code=7).json["error"]
+def test_a_port_that_the_database_has_is_told_with_both_ways_out(ready):
+    port = int(ready.environment["PLANODEV_PORT"])
+    ready.write("config.yaml", OK.replace("12000", str(port)))
+    failed = ready("verify", "--json", code=7).json["error"]
     assert (failed["code"], f"--port {port + 1}`" in failed["fix"]) == ("port-of-database", True)

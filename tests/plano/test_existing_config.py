@@ -43,9 +43,9 @@ EDITS = {
 
 
 @pytest.fixture
-def mine(shop):
+def mine(ready):
     """Return a project that is up, with a configuration of the user's own, which stores nothing."""
-    return shop.write("config.yaml", MINE)
+    return ready.write("config.yaml", MINE)
 
 
 class TestAsked:
@@ -87,28 +87,28 @@ class TestAsked:
 
 @pytest.mark.parametrize("name", EDITS)
 @pytest.mark.parametrize("file", slow_but(["config.yaml"], ["config.yaml", "plano_config.yaml"]))
-def test_yes_changes_state_storage_and_nothing_else(shop, name, file):
+def test_yes_changes_state_storage_and_nothing_else(ready, name, file):
     before, after = EDITS[name]
-    (shop.path / "config.yaml").unlink()
-    shop.write(file, before)
-    (shop.path / file).chmod(0o640)
-    assert "updated" in shop("up", "--yes").err
-    assert [path.name for path in shop.path.glob("*.yaml")] == [file]
-    assert (shop.path / file).read_bytes() == after.encode()
-    assert (shop.path / file).stat().st_mode & 0o777 == 0o640
-    shop("verify")
-    assert "unchanged" in next(line for line in shop("up", "--yes").err.splitlines() if file in line)
-    assert (shop.path / file).read_bytes() == after.encode()
+    (ready.path / "config.yaml").unlink()
+    ready.write(file, before)
+    (ready.path / file).chmod(0o640)
+    assert "updated" in ready("up", "--yes").err
+    assert [path.name for path in ready.path.glob("*.yaml")] == [file]
+    assert (ready.path / file).read_bytes() == after.encode()
+    assert (ready.path / file).stat().st_mode & 0o777 == 0o640
+    ready("verify")
+    assert "unchanged" in next(line for line in ready("up", "--yes").err.splitlines() if file in line)
+    assert (ready.path / file).read_bytes() == after.encode()
 
 
-def test_a_link_stays_a_link_and_line_ends_stay(shop, tmp_path):
+def test_a_link_stays_a_link_and_line_ends_stay(ready, tmp_path):
     (tmp_path / "real.yaml").write_bytes(MINE.replace("\n", "\r\n").encode())
-    (shop.path / "config.yaml").unlink()
-    (shop.path / "config.yaml").symlink_to(tmp_path / "real.yaml")
-    shop("up", "--yes")
-    assert (shop.path / "config.yaml").readlink() == tmp_path / "real.yaml"
+    (ready.path / "config.yaml").unlink()
+    (ready.path / "config.yaml").symlink_to(tmp_path / "real.yaml")
+    ready("up", "--yes")
+    assert (ready.path / "config.yaml").readlink() == tmp_path / "real.yaml"
     assert (tmp_path / "real.yaml").read_bytes() == STORES.replace("\n", "\r\n").encode()
-    (shop.path / "config.yaml").unlink()
+    (ready.path / "config.yaml").unlink()
 
 
 def test_a_first_up_beside_a_configuration_of_the_users_own(project):
@@ -130,31 +130,31 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_file_that_cannot_be_read_is_told_with_the_place_and_left_alone(shop, name):
+def test_a_file_that_cannot_be_read_is_told_with_the_place_and_left_alone(ready, name):
     text, code, why = BAD[name]
-    shop.write("config.yaml", text)
-    before = shop.engine()
+    ready.write("config.yaml", text)
+    before = ready.engine()
     for command in (["up", "--yes"], ["verify"]):
-        failed = shop(*command, "--json", code=2)
+        failed = ready(*command, "--json", code=2)
         assert (failed.error, why in failed.json["error"]["why"]) == (code, True), failed.out
         assert failed.json["error"]["fix"]
         assert "s3cret" not in failed.out + failed.err
-    assert (shop.engine(), (shop.path / "config.yaml").read_text()) == (before, text)
+    assert (ready.engine(), (ready.path / "config.yaml").read_text()) == (before, text)
 
 
-def test_a_key_that_planoai_might_not_know_is_kept_and_not_judged(shop):
+def test_a_key_that_planoai_might_not_know_is_kept_and_not_judged(ready):
     text = f"{MINE}colour: s3cret\n"
-    shop.write("config.yaml", text)
-    done = shop("up", "--yes", "--json")
+    ready.write("config.yaml", text)
+    done = ready("up", "--yes", "--json")
     assert "s3cret" not in done.out
-    assert (shop.path / "config.yaml").read_text().startswith(text)
+    assert (ready.path / "config.yaml").read_text().startswith(text)
 
 
 @pytest.fixture
-def elsewhere(api, shop):
+def elsewhere(api, ready):
     """Run one more server, which planodev has not made, where Plano in Docker reaches it: how it is entered there."""
     port = free_port()
-    places = [(binding["HostIp"], port) for binding in shop.container()["HostConfig"]["PortBindings"]["5432/tcp"]]
+    places = [(binding["HostIp"], port) for binding in ready.container()["HostConfig"]["PortBindings"]["5432/tcp"]]
     host = api.create_host_config(port_bindings={5432: places})
     variables = {"POSTGRES_USER": "owner", "POSTGRES_PASSWORD": "theirs", "POSTGRES_DB": "chats"}
     made = api.create_container("postgres:16", environment=variables, host_config=host, ports=[5432])["Id"]
@@ -179,18 +179,18 @@ def storing_in(string):
     return f'{MINE}state_storage: {{type: postgres, connection_string: "{string}"}}\n'
 
 
-def test_an_own_connection_string_to_another_server_is_respected_and_proved(shop, elsewhere):
-    shop.write("config.yaml", storing_in(own(elsewhere)))
-    files, before = {p: p.read_bytes() for p in shop.path.iterdir()}, shop.engine()
-    failed = shop("up", "--yes", "--json", code=4)
+def test_an_own_connection_string_to_another_server_is_respected_and_proved(ready, elsewhere):
+    ready.write("config.yaml", storing_in(own(elsewhere)))
+    files, before = {p: p.read_bytes() for p in ready.path.iterdir()}, ready.engine()
+    failed = ready("up", "--yes", "--json", code=4)
     assert (failed.error, f"owner:***@host.docker.internal:{elsewhere['port']}" in failed.json["error"]["why"]) == (
         "other-database",
         True,
     )
     assert "verify`" in failed.json["error"]["fix"]
-    assert ({p: p.read_bytes() for p in shop.path.iterdir()}, shop.engine()) == (files, before)
+    assert ({p: p.read_bytes() for p in ready.path.iterdir()}, ready.engine()) == (files, before)
 
-    proved = shop("verify")
+    proved = ready("verify")
     assert f"as owner at host.docker.internal:{elsewhere['port']}/chats" in proved.out
     for changed, code in (
         ({"password": "wrong"}, "password-refused"),
@@ -198,14 +198,14 @@ def test_an_own_connection_string_to_another_server_is_respected_and_proved(shop
         ({"port": free_port()}, "connection-refused"),
         ({"host": "nowhere.invalid"}, "name-not-found"),
     ):
-        shop.write("config.yaml", storing_in(own(elsewhere, **changed)))
-        wrong = shop("verify", "--json", code=7)
+        ready.write("config.yaml", storing_in(own(elsewhere, **changed)))
+        wrong = ready("verify", "--json", code=7)
         assert (wrong.error, "config.yaml" in wrong.json["error"]["fix"]) == (code, True)
         assert "theirs" not in wrong.out + wrong.err
     with psycopg.connect(**{**elsewhere, "host": "127.0.0.1"}, autocommit=True) as session:
         session.execute("ALTER TABLE conversation_states DROP COLUMN provider")
-        shop.write("config.yaml", storing_in(own(elsewhere)))
-        assert shop("verify", "--json", code=7).error == "column-missing"
+        ready.write("config.yaml", storing_in(own(elsewhere)))
+        assert ready("verify", "--json", code=7).error == "column-missing"
         assert session.execute("SELECT count(*) FROM conversation_states").fetchone() == (0,)
 
 
@@ -223,15 +223,15 @@ def test_an_own_connection_string_needs_no_env_file(project, elsewhere):
 
 
 @pytest.mark.slow
-def test_an_own_connection_string_through_a_variable(shop, elsewhere):
-    shop.write("config.yaml", storing_in("${CHATS_URL}"))
-    assert shop("verify", "--json", code=7).error == "connection-string-unset"
-    assert f":{elsewhere['port']}/chats" in shop("verify", CHATS_URL=own(elsewhere)).out
-    assert shop("up", "--json", code=4, CHATS_URL=own(elsewhere)).error == "other-database"
+def test_an_own_connection_string_through_a_variable(ready, elsewhere):
+    ready.write("config.yaml", storing_in("${CHATS_URL}"))
+    assert ready("verify", "--json", code=7).error == "connection-string-unset"
+    assert f":{elsewhere['port']}/chats" in ready("verify", CHATS_URL=own(elsewhere)).out
+    assert ready("up", "--json", code=4, CHATS_URL=own(elsewhere)).error == "other-database"
 
 
-def test_an_own_connection_string_to_the_same_database_is_left_as_it_is(shop):
-    values = shop.env
+def test_an_own_connection_string_to_the_same_database_is_left_as_it_is(ready):
+    values = ready.env
     same = {
         "user": values["DB_USER"],
         "password": values["DB_PASS"],
@@ -241,16 +241,16 @@ def test_an_own_connection_string_to_the_same_database_is_left_as_it_is(shop):
     # In Docker planoai replaces `localhost` in the file.
     for host in ("host.docker.internal", "localhost"):
         text = storing_in(own(same, host=host))
-        shop.write("config.yaml", text)
+        ready.write("config.yaml", text)
         for command in (["up"], ["up", "--yes"], ["verify"]):
-            done = shop(*command)
+            done = ready(*command)
             assert same["password"] not in done.out + done.err
-        assert (shop.path / "config.yaml").read_text() == text
+        assert (ready.path / "config.yaml").read_text() == text
 
 
-def test_a_loopback_address_is_no_way_out_of_plano_s_container(shop):
-    values = shop.env
+def test_a_loopback_address_is_no_way_out_of_plano_s_container(ready):
+    values = ready.env
     string = f"postgresql://{values['DB_USER']}:{values['DB_PASS']}@127.0.0.1:{values['DB_PORT']}/{values['DB_NAME']}"
-    shop.write("config.yaml", storing_in(string))
-    assert shop("up", "--json", code=4).error == "other-database"
-    assert shop("verify", "--json", code=7).error == "connection-refused"
+    ready.write("config.yaml", storing_in(string))
+    assert ready("up", "--json", code=4).error == "other-database"
+    assert ready("verify", "--json", code=7).error == "connection-refused"

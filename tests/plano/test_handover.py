@@ -27,8 +27,8 @@ OTHER = {
 }
 
 
-def test_a_login_with_another_password_fails_from_both_places(shop):
-    values = shop.env
+def test_a_login_with_another_password_fails_from_both_places(ready):
+    values = ready.env
     for mode, host in (("native", "127.0.0.1"), ("docker", "host.docker.internal")):
         wrong = f"postgresql://{values['DB_USER']}:wrong@{host}:{values['DB_PORT']}/{values['DB_NAME']}"
         try:
@@ -77,19 +77,19 @@ ALLOWED = {
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", slow_but(["key in both"], ALLOWED))
-def test_what_reaches_plano_logs_in(shop, hand, name, mode):
+def test_what_reaches_plano_logs_in(ready, hand, name, mode):
     case = ALLOWED[name]
-    case.prepare(shop)
-    files = {path: path.read_bytes() for path in shop.path.rglob("*") if path.is_file()}
+    case.prepare(ready)
+    files = {path: path.read_bytes() for path in ready.path.rglob("*") if path.is_file()}
     done, seen = hand("planoai", "up", *case.arguments, *MODES[mode], **case.shell)
     assert (seen["mode"], seen["unreadable"]) == (mode, None)
     assert parsed(seen["connection_string"])["host"] == {"native": "127.0.0.1", "docker": "host.docker.internal"}[mode]
     assert log_in(mode, seen["connection_string"])
     assert seen["access_keys"] == {"anthropic/claude-sonnet-4-5": KEY}
     assert case.says in done.err
-    assert (KEY in done.err, shop.env["DB_PASS"] in done.err) == (False, False)
+    assert (KEY in done.err, ready.env["DB_PASS"] in done.err) == (False, False)
     assert ("host-for-other-mode" in done.err) == (mode == "native")
-    assert {path: path.read_bytes() for path in shop.path.rglob("*") if path.is_file()} == files
+    assert {path: path.read_bytes() for path in ready.path.rglob("*") if path.is_file()} == files
 
 
 PASSWORDS = {"native": "p@ss:w/o#rd%&$ '\"é", "docker": "{%41} ${DB_USER} \\n: #@/?[~]`"}
@@ -171,9 +171,9 @@ REFUSED = {
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", slow_but(list(REFUSED)[:2], REFUSED))
-def test_what_would_not_work_is_refused_with_the_fix_and_planoai_is_not_started(shop, hand, name, mode):
+def test_what_would_not_work_is_refused_with_the_fix_and_planoai_is_not_started(ready, hand, name, mode):
     case, code, fix = REFUSED[name]
-    case.prepare(shop)
+    case.prepare(ready)
     done, seen = hand("planoai", "up", *case.arguments, *MODES[mode], code=7, **case.shell)
     assert seen is None
     assert (done.out, f"[{code}" in last_error(done)) == ("", True), done.err
@@ -185,10 +185,10 @@ def last_error(done):
     return next(line for line in reversed(done.err.splitlines()) if line.startswith("✗"))
 
 
-def test_a_fix_that_is_named_mends_it(shop, hand):
-    shop.change(".env", LINE, "ANTHROPIC_API_KEY=")
+def test_a_fix_that_is_named_mends_it(ready, hand):
+    ready.change(".env", LINE, "ANTHROPIC_API_KEY=")
     hand("planoai", "up", code=7, **SHELL)
-    shop("up", "--save-keys", **SHELL)
+    ready("up", "--save-keys", **SHELL)
     assert hand("planoai", "up", **SHELL)[1]["access_keys"] == {"anthropic/claude-sonnet-4-5": "sk-of-the-shell"}
 
 
@@ -209,8 +209,8 @@ def test_a_server_that_does_not_run_and_a_table_that_is_gone(project, hand):
     assert hand("planoai", "up", project=project)[1]
 
 
-def test_other_commands_get_an_address_of_this_machine_and_no_questions(shop, hand):
-    shop.change(".env", LINE, "")
+def test_other_commands_get_an_address_of_this_machine_and_no_questions(ready, hand):
+    ready.change(".env", LINE, "")
     done, seen = hand("planoai", "logs", code=None)
     assert (seen, "✗" in done.err) == (None, False)
     done, _ = hand("sh", "-c", "echo $DB_HOST $DATABASE_URL", code=0)
@@ -224,17 +224,17 @@ def test_other_commands_get_an_address_of_this_machine_and_no_questions(shop, ha
 
 
 @pytest.mark.parametrize("shell", slow_but(["sh"], ["sh", "bash", "zsh"]))
-def test_a_shell_that_evaluates_env_can_log_in(shop, shell):
+def test_a_shell_that_evaluates_env_can_log_in(ready, shell):
     import shlex
     import shutil
 
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
     for mode in MODES:
-        command = shlex.join(shop.command("env", "--format", "shell", "--plano", mode))
+        command = shlex.join(ready.command("env", "--format", "shell", "--plano", mode))
         script = f'eval "$({command})"; printf "%s\\n" "postgresql://$DB_USER:$DB_PASS@$DB_HOST:$DB_PORT/$DB_NAME"'
         script += ' "$DATABASE_URL" "$ANTHROPIC_API_KEY"'
-        done = subprocess.run([shell, "-c", script], env=shop.environment, capture_output=True, text=True, check=True)
+        done = subprocess.run([shell, "-c", script], env=ready.environment, capture_output=True, text=True, check=True)
         one, url, key = done.stdout.splitlines()
         assert (one == url, key) == (True, KEY)
         assert log_in(mode, url)

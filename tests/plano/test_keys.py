@@ -29,10 +29,10 @@ def codes(done):
 
 
 @pytest.fixture
-def bare(shop):
+def bare(ready):
     """Return a project that is up, and whose configuration names a key that `.env` does not have."""
-    shop.change(".env", f"^{NAME}=.*\n", "")
-    return shop
+    ready.change(".env", f"^{NAME}=.*\n", "")
+    return ready
 
 
 class TestAtATerminal:
@@ -119,10 +119,10 @@ class TestWithoutATerminal:
             assert SECRET not in bare("up", *options, **SHELL).err
             assert (bare.path / ".env").read_bytes() == before
 
-    def test_a_key_that_is_there_is_kept(self, shop):
-        before = (shop.path / ".env").read_bytes()
-        assert codes(shop("up", "--save-keys", "--json", **SHELL)) == []
-        assert (shop.path / ".env").read_bytes() == before
+    def test_a_key_that_is_there_is_kept(self, ready):
+        before = (ready.path / ".env").read_bytes()
+        assert codes(ready("up", "--save-keys", "--json", **SHELL)) == []
+        assert (ready.path / ".env").read_bytes() == before
 
 
 LINES = [f"{NAME}=", f"{NAME}=\r", f"export {NAME}=", f"{NAME}", f"{NAME}=<your key>"]
@@ -177,8 +177,8 @@ def test_a_first_project_with_nothing_but_a_key_in_the_shell(project, planoai):
 
 
 @pytest.mark.slow
-def test_a_key_is_in_no_output(shop):
-    key = shop.env[NAME]
+def test_a_key_is_in_no_output(ready):
+    key = ready.env[NAME]
     for command in (
         ["up"],
         ["up", "--json"],
@@ -189,5 +189,5 @@ def test_a_key_is_in_no_output(shop):
         ["doctor", "--json"],
     ):
         for variables in ({}, SHELL):
-            done = shop(*command, code=None, **variables)
+            done = ready(*command, code=None, **variables)
             assert not any(secret in done.out + done.err for secret in (key, SECRET)), command

@@ -37,27 +37,27 @@ def test_native_mode_end_to_end(project, hand):
 
 
 @pytest.mark.slow
-def test_switching_the_mode_changes_where_it_listens_and_no_data(shop):
-    shop.store("kept")
-    before, lines = shop.status(), shop.env
+def test_switching_the_mode_changes_where_it_listens_and_no_data(ready):
+    ready.store("kept")
+    before, lines = ready.status(), ready.env
     for mode, host, count in (("native", NATIVE, 1), ("docker", DOCKER, 2)):
-        done = shop("up", "--plano", mode)
+        done = ready("up", "--plano", mode)
         assert 0 < done.err.index(f" to `--plano {mode}`: DB_HOST becomes `{host}`") < done.err.index(": replaced")
-        assert shop.env == {**lines, "DB_HOST": host}
-        assert (len(bindings(shop)), bindings(shop)[0], "0.0.0.0" in bindings(shop)) == (count, NATIVE, False)
+        assert ready.env == {**lines, "DB_HOST": host}
+        assert (len(bindings(ready)), bindings(ready)[0], "0.0.0.0" in bindings(ready)) == (count, NATIVE, False)
         assert ("from this machine" in done.err) == (mode == "native")
-        after = shop.status()
+        after = ready.status()
         assert (after["volume"], after["port"], after["plano"]) == (before["volume"], before["port"], mode)
-        assert shop.stored() == ["kept"]
-        assert "unchanged" in shop("up").err  # the mode sticks
-        assert shop.env["DB_HOST"] == host
-        kept = (shop.path / ".env").read_bytes()
-        (shop.path / ".env").unlink()
-        assert "unchanged, on port" in shop("up").err  # and so do all others where `.env` is lost
-        assert {name: shop.env[name] for name in lines if name.startswith("DB_")} == {
+        assert ready.stored() == ["kept"]
+        assert "unchanged" in ready("up").err  # the mode sticks
+        assert ready.env["DB_HOST"] == host
+        kept = (ready.path / ".env").read_bytes()
+        (ready.path / ".env").unlink()
+        assert "unchanged, on port" in ready("up").err  # and so do all others where `.env` is lost
+        assert {name: ready.env[name] for name in lines if name.startswith("DB_")} == {
             **{name: value for name, value in lines.items() if name.startswith("DB_")},
             "DB_HOST": host,
         }
-        (shop.path / ".env").write_bytes(kept)
-    with shop.login() as session:
+        (ready.path / ".env").write_bytes(kept)
+    with ready.login() as session:
         session.execute("DELETE FROM conversation_states")

@@ -29,7 +29,7 @@ model_providers:
 
 
 @pytest.fixture
-def shop(tmp_path, monkeypatch):
+def directory(tmp_path, monkeypatch):
     for name in [name for name in os.environ if name.endswith("_API_KEY") or name.startswith("PLANODEV_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
@@ -61,9 +61,9 @@ def places(done):
 
 
 class TestList:
-    def test_says_where_each_key_is(self, cli, shop, monkeypatch):
+    def test_says_where_each_key_is(self, cli, directory, monkeypatch):
         monkeypatch.setenv("MISTRAL_API_KEY", SECRET)
-        (shop / ".env").write_text(f"ANTHROPIC_API_KEY={SECRET}\nOPENAI_API_KEY=<your key>\n")
+        (directory / ".env").write_text(f"ANTHROPIC_API_KEY={SECRET}\nOPENAI_API_KEY=<your key>\n")
         assert places(cli("keys", "--json")) == {
             "ANTHROPIC_API_KEY": (".env", True),
             "OPENAI_API_KEY": ("placeholder", False),
@@ -74,77 +74,79 @@ class TestList:
         assert (done.code, "sk-written-as-itself" in done.out + done.err) == (0, False)
         assert "  OPENAI_API_KEY     placeholder  for openai/o, openai/p" in done.out
 
-    def test_says_what_is_missing_and_the_line_that_sets_it(self, cli, shop):
-        (shop / "config.yaml").write_text(CONFIG.replace("sk-written-as-itself", "$GEMINI_API_KEY"))
+    def test_says_what_is_missing_and_the_line_that_sets_it(self, cli, directory):
+        (directory / "config.yaml").write_text(CONFIG.replace("sk-written-as-itself", "$GEMINI_API_KEY"))
         done = cli("keys", "--json")
         assert {place for place, _ in places(done).values()} == {"missing"}
         (warning,) = done.json["warnings"]
         names = "ANTHROPIC_API_KEY OPENAI_API_KEY MISTRAL_API_KEY GEMINI_API_KEY"
         assert warning["fix"] == f"`planodev keys set {names}` reads them without showing them"
 
-    def test_the_environment_is_where_planoai_looks_without_a_file(self, cli, shop, monkeypatch):
-        (shop / "other").mkdir()
-        (shop / "config.yaml").rename(shop / "other/config.yaml")
+    def test_the_environment_is_where_planoai_looks_without_a_file(self, cli, directory, monkeypatch):
+        (directory / "other").mkdir()
+        (directory / "config.yaml").rename(directory / "other/config.yaml")
         monkeypatch.setenv("MISTRAL_API_KEY", SECRET)
         done = cli("keys", "--config", "other/config.yaml", "--json")
         assert places(done)["MISTRAL_API_KEY"] == ("environment", True)
 
-    def test_is_empty_without_a_configuration_or_without_keys(self, cli, shop):
-        (shop / "config.yaml").write_text("version: v0.4.0\nlisteners: []\n")
+    def test_is_empty_without_a_configuration_or_without_keys(self, cli, directory):
+        (directory / "config.yaml").write_text("version: v0.4.0\nlisteners: []\n")
         assert cli("keys").out == "`config.yaml` needs no key\n"
-        (shop / "config.yaml").unlink()
+        (directory / "config.yaml").unlink()
         assert cli("keys").out == "Plano has no configuration yet: `planodev up` writes one\n"
 
 
 class TestSet:
-    def test_reads_what_is_piped_in(self, cli, shop):
-        (shop / ".env").write_text("# mine\nOTHER='x y'\nOPENAI_API_KEY=changeme\nexport MISTRAL_API_KEY=old")
+    def test_reads_what_is_piped_in(self, cli, directory):
+        (directory / ".env").write_text("# mine\nOTHER='x y'\nOPENAI_API_KEY=changeme\nexport MISTRAL_API_KEY=old")
         done = cli("keys", "set", "OPENAI_API_KEY", "MISTRAL_API_KEY", said=f"{SECRET}\r\nk-two2\n")
         assert done.code == 0
-        assert (shop / ".env").read_text() == f"# mine\nOTHER='x y'\nOPENAI_API_KEY={SECRET}\nMISTRAL_API_KEY=k-two2"
-        assert (shop / ".env").stat().st_mode & 0o777 == 0o600
+        assert (
+            directory / ".env"
+        ).read_text() == f"# mine\nOTHER='x y'\nOPENAI_API_KEY={SECRET}\nMISTRAL_API_KEY=k-two2"
+        assert (directory / ".env").stat().st_mode & 0o777 == 0o600
         assert done.out == "Next: planodev keys set ANTHROPIC_API_KEY\n"
 
-    def test_says_when_nothing_changed(self, cli, shop):
+    def test_says_when_nothing_changed(self, cli, directory):
         assert cli("keys", "set", "OPENAI_API_KEY", "--json", said=SECRET).json["data"]["changed"]
         assert not cli("keys", "set", "OPENAI_API_KEY", "--json", said=SECRET).json["data"]["changed"]
 
-    def test_takes_the_environment_where_that_is_asked_for(self, cli, shop, monkeypatch):
+    def test_takes_the_environment_where_that_is_asked_for(self, cli, directory, monkeypatch):
         monkeypatch.setenv("OPENAI_API_KEY", SECRET)
         cli("keys", "set", "OPENAI_API_KEY", "--from-environment")
-        assert (shop / ".env").read_text() == f"OPENAI_API_KEY={SECRET}\n"
+        assert (directory / ".env").read_text() == f"OPENAI_API_KEY={SECRET}\n"
 
-    def test_writes_where_planoai_looks(self, cli, shop):
-        (shop / "other").mkdir()
-        (shop / "config.yaml").rename(shop / "other/config.yaml")
-        (shop / "other/.env").write_text("A=1\n")
+    def test_writes_where_planoai_looks(self, cli, directory):
+        (directory / "other").mkdir()
+        (directory / "config.yaml").rename(directory / "other/config.yaml")
+        (directory / "other/.env").write_text("A=1\n")
         cli("keys", "set", "OPENAI_API_KEY", "--config", "other/config.yaml", said=SECRET)
-        assert (shop / "other/.env").read_text() == f"A=1\nOPENAI_API_KEY={SECRET}\n"
-        assert not (shop / ".env").exists()
+        assert (directory / "other/.env").read_text() == f"A=1\nOPENAI_API_KEY={SECRET}\n"
+        assert not (directory / ".env").exists()
 
     @pytest.mark.skipif(not shutil.which("git"), reason="needs git")
     @pytest.mark.parametrize("more", [[], ["--quiet"]])
-    def test_has_git_ignore_what_it_writes(self, cli, shop, more):
+    def test_has_git_ignore_what_it_writes(self, cli, directory, more):
         subprocess.run(["git", "init", "-q", "."], check=True)
         assert cli("keys", "set", "OPENAI_API_KEY", *more, said=SECRET).code == 0
-        assert (shop / ".gitignore").read_text() == ".env\n"
+        assert (directory / ".gitignore").read_text() == ".env\n"
 
     @pytest.mark.parametrize("words", [[f"OPENAI_API_KEY={SECRET}"], ["OPENAI_API_KEY", SECRET], [SECRET]])
-    def test_refuses_a_value_on_the_command_line_and_does_not_repeat_it(self, cli, shop, words):
+    def test_refuses_a_value_on_the_command_line_and_does_not_repeat_it(self, cli, directory, words):
         done = cli("keys", "set", *words, "--json", said="k-other")
         assert (done.code, done.json["error"]["code"]) == (2, "bad-key-name")
-        assert not (shop / ".env").exists()
+        assert not (directory / ".env").exists()
 
     @pytest.mark.parametrize(
         ("name", "code"),
         [("DB_PASS", "bad-key-name"), ("PYTHONPATH", "bad-key-name"), ("OPENAI_API_KEYS", "key-unknown")],
     )
-    def test_refuses_names_of_other_things(self, cli, shop, name, code):
+    def test_refuses_names_of_other_things(self, cli, directory, name, code):
         error = cli("keys", "set", name, "--json", said=SECRET).json["error"]
         assert error["code"] == code
         assert code != "key-unknown" or error["fix"] == "`planodev keys set OPENAI_API_KEY`"
 
-    def test_accepts_any_name_that_resembles_none(self, cli, shop):
+    def test_accepts_any_name_that_resembles_none(self, cli, directory):
         assert cli("keys", "set", "HOUSE_TOKEN", said=SECRET).code == 0
 
     @pytest.mark.parametrize(
@@ -159,12 +161,12 @@ class TestSet:
             ("sk-one-1\nsk-two-2\n", "bad-key"),
         ],
     )
-    def test_refuses_what_is_no_key(self, cli, shop, said, code):
+    def test_refuses_what_is_no_key(self, cli, directory, said, code):
         done = cli("keys", "set", "OPENAI_API_KEY", "--json", said=said)
         assert (done.code, done.json["error"]["code"]) == (2, code)
-        assert not (shop / ".env").exists()
+        assert not (directory / ".env").exists()
 
-    def test_asks_unseen_at_a_terminal(self, shop):
+    def test_asks_unseen_at_a_terminal(self, directory):
         outer, inner = pty.openpty()
         command = [sys.executable, "-m", "planodev", "keys", "set", "OPENAI_API_KEY"]
         process = subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner)
@@ -180,4 +182,4 @@ class TestSet:
             pass
         assert process.wait(20) == 0
         assert SECRET.encode() not in said
-        assert (shop / ".env").read_text() == f"OPENAI_API_KEY={SECRET}\n"
+        assert (directory / ".env").read_text() == f"OPENAI_API_KEY={SECRET}\n"

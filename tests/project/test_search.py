@@ -21,7 +21,7 @@ CONFIG = "version: v0.4.0\nlisteners: [{type: model, name: m, port: 12000}]\nmod
 
 
 @pytest.fixture
-def shop(tmp_path, monkeypatch):
+def directory(tmp_path, monkeypatch):
     """Return a project that planodev has given a number, with a directory in it where the process is."""
     for name in [name for name in os.environ if name.startswith(("PLANODEV_", "DB_"))]:
         monkeypatch.delenv(name)
@@ -55,124 +55,124 @@ def found(start):
 
 
 class TestMarks:
-    def test_the_line_in_env(self, shop):
-        assert found(shop / "src/deep") == shop
-        assert found(shop) is None
+    def test_the_line_in_env(self, directory):
+        assert found(directory / "src/deep") == directory
+        assert found(directory) is None
 
-    def test_settings(self, shop):
-        (shop / ".env").unlink()
-        (shop / "planodev.toml").write_text("")
-        assert found(shop / "src") == shop
+    def test_settings(self, directory):
+        (directory / ".env").unlink()
+        (directory / "planodev.toml").write_text("")
+        assert found(directory / "src") == directory
 
-    def test_a_record_where_env_is_lost(self, shop):
-        (shop / ".env").unlink()
-        record(shop)
-        assert found(shop / "src") == shop
-        assert found(shop) is None
+    def test_a_record_where_env_is_lost(self, directory):
+        (directory / ".env").unlink()
+        record(directory)
+        assert found(directory / "src") == directory
+        assert found(directory) is None
 
-    def test_no_record_of_data_that_was_deleted_or_of_a_directory_that_stood_there_before(self, shop):
-        (shop / ".env").unlink()
-        record(shop, engine="")
-        assert found(shop / "src") is None
-        record(shop)
-        shop.rename(shop.with_name("other"))
-        (shop / "src").mkdir(parents=True)
-        assert found(shop / "src") is None
+    def test_no_record_of_data_that_was_deleted_or_of_a_directory_that_stood_there_before(self, directory):
+        (directory / ".env").unlink()
+        record(directory, engine="")
+        assert found(directory / "src") is None
+        record(directory)
+        directory.rename(directory.with_name("other"))
+        (directory / "src").mkdir(parents=True)
+        assert found(directory / "src") is None
 
     @pytest.mark.parametrize("text", [DATABASE, "", "# a planodev project: 0123456789abcdef\n"])
-    def test_no_other_env(self, shop, text):
-        (shop / ".env").write_text(text)
-        assert found(shop / "src") is None
+    def test_no_other_env(self, directory, text):
+        (directory / ".env").write_text(text)
+        assert found(directory / "src") is None
 
-    def test_the_nearest_one(self, shop):
-        (shop / "src/.env").write_text(LINE)
-        assert found(shop / "src/deep") == shop / "src"
+    def test_the_nearest_one(self, directory):
+        (directory / "src/.env").write_text(LINE)
+        assert found(directory / "src/deep") == directory / "src"
 
-    def test_what_cannot_be_read_is_none(self, shop):
-        os.mkfifo(shop / "src/.env")
-        (shop / "src/deep/.env").mkdir()
-        assert found(shop / "src/deep") == shop
+    def test_what_cannot_be_read_is_none(self, directory):
+        os.mkfifo(directory / "src/.env")
+        (directory / "src/deep/.env").mkdir()
+        assert found(directory / "src/deep") == directory
 
 
 class TestLimits:
     @pytest.mark.parametrize("kind", ["directory", "file"])  # a file in worktrees and submodules
-    def test_the_root_of_a_repository(self, shop, kind):
-        git = shop / "src/.git"
+    def test_the_root_of_a_repository(self, directory, kind):
+        git = directory / "src/.git"
         git.mkdir() if kind == "directory" else git.write_text("gitdir: ../.git/modules/src\n")
-        assert found(shop / "src/deep") is None
-        assert found(shop / "src") is None
+        assert found(directory / "src/deep") is None
+        assert found(directory / "src") is None
 
-    def test_the_root_itself_may_be_the_project(self, shop):
-        (shop / ".git").mkdir()
-        assert found(shop / "src/deep") == shop
+    def test_the_root_itself_may_be_the_project(self, directory):
+        (directory / ".git").mkdir()
+        assert found(directory / "src/deep") == directory
 
-    def test_the_home_directory_is_none(self, shop):
-        (shop / ".env").rename(shop.parent / ".env")
-        assert found(shop / "src/deep") is None
-        assert found(shop) is None
+    def test_the_home_directory_is_none(self, directory):
+        (directory / ".env").rename(directory.parent / ".env")
+        assert found(directory / "src/deep") is None
+        assert found(directory) is None
 
-    def test_nothing_is_looked_for_above_it(self, shop, monkeypatch):
-        monkeypatch.setenv("HOME", str(shop / "src"))
-        assert found(shop / "src/deep") is None
-        assert found(shop / "src") is None
+    def test_nothing_is_looked_for_above_it(self, directory, monkeypatch):
+        monkeypatch.setenv("HOME", str(directory / "src"))
+        assert found(directory / "src/deep") is None
+        assert found(directory / "src") is None
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a directory away")
-    def test_a_directory_of_another_owner(self, shop):
-        os.chown(shop / "src", 12345, 12345)
-        assert found(shop / "src/deep") is None
+    def test_a_directory_of_another_owner(self, directory):
+        os.chown(directory / "src", 12345, 12345)
+        assert found(directory / "src/deep") is None
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a file away")
-    def test_a_file_that_another_user_has_left(self, shop):
-        os.chown(shop / ".env", 12345, 12345)
-        assert found(shop / "src/deep") is None
+    def test_a_file_that_another_user_has_left(self, directory):
+        os.chown(directory / ".env", 12345, 12345)
+        assert found(directory / "src/deep") is None
 
-    def test_another_file_system(self, shop, monkeypatch):
+    def test_another_file_system(self, directory, monkeypatch):
         real = Path.stat
 
         def stat(self, **options):
             state = real(self, **options)
             fields = [*state]
-            fields[2] += self == shop
+            fields[2] += self == directory
             return os.stat_result(fields)
 
         monkeypatch.setattr(Path, "stat", stat)
-        assert found(shop / "src/deep") is None
+        assert found(directory / "src/deep") is None
 
 
 class TestCommands:
-    def test_say_where_the_project_is(self, cli, shop):
+    def test_say_where_the_project_is(self, cli, directory):
         done = cli("env")
         assert (done.code, done.out.splitlines()[0]) == (0, "DB_USER=u")
-        assert done.err == f"→ using the project in `{shop}`, above this directory\n"
+        assert done.err == f"→ using the project in `{directory}`, above this directory\n"
         assert cli("-q", "env").err == ""
 
-    def test_say_it_to_machines_too(self, cli, shop):
+    def test_say_it_to_machines_too(self, cli, directory):
         done = cli("verify", "--env-file", "nothing", "--json")
-        assert [(one["code"], str(shop) in one["message"]) for one in done.json["warnings"]] == [
+        assert [(one["code"], str(directory) in one["message"]) for one in done.json["warnings"]] == [
             ("project-above", True)
         ]
 
-    def test_have_fixes_that_are_about_it(self, cli, shop):
-        (shop / ".env").write_text(LINE)
+    def test_have_fixes_that_are_about_it(self, cli, directory):
+        (directory / ".env").write_text(LINE)
         assert cli("env").err.splitlines()[-1] == "  fix: `planodev -C ../.. up`"
 
-    def test_see_paths_that_were_typed_from_where_they_were_typed(self, cli, shop):
-        (shop / "src/deep/there").mkdir()
+    def test_see_paths_that_were_typed_from_where_they_were_typed(self, cli, directory):
+        (directory / "src/deep/there").mkdir()
         assert cli("production", "rds", "--output", "there").code == 0
-        assert (shop / "src/deep/there/PRODUCTION.md").exists()
+        assert (directory / "src/deep/there/PRODUCTION.md").exists()
         error = cli("verify", "--env-file", "../nothing", "--json").json["error"]
-        assert error["message"] == f"`{shop}/src/nothing` does not exist"
+        assert error["message"] == f"`{directory}/src/nothing` does not exist"
 
-    def test_named_by_an_option_stay_where_they_are(self, cli, shop):
+    def test_named_by_an_option_stay_where_they_are(self, cli, directory):
         done = cli("-C", ".", "env")
         assert (done.code, done.out) == (7, "")
         assert "`planodev -C . up`" in done.err
-        assert f"`planodev -C {shop} status` is about that project" in done.err
+        assert f"`planodev -C {directory} status` is about that project" in done.err
 
-    def test_run_a_command_where_the_user_is(self, shop):
-        assert self.ran("pwd") == str(shop / "src/deep")
+    def test_run_a_command_where_the_user_is(self, directory):
+        assert self.ran("pwd") == str(directory / "src/deep")
 
-    def test_run_planoai_where_its_configuration_is(self, shop, monkeypatch):
+    def test_run_planoai_where_its_configuration_is(self, directory, monkeypatch):
         from planodev.commands import handover
         from planodev.look import Context
         from planodev.steps import before_plano
@@ -183,10 +183,10 @@ class TestCommands:
             handover, "look", lambda context: SimpleNamespace(engine=SimpleNamespace(close=lambda: None))
         )
         monkeypatch.setattr(handover, "replace", lambda one, **changes: one)
-        context = Context(identity.at(shop), {}, {}, Silent(), shop / "src/deep")
-        assert handover.run(context, ["planoai", "up"]).directory == shop
-        (shop / "src/deep/config.yaml").write_text(CONFIG)
-        assert handover.run(context, ["planoai", "up"]).directory == shop / "src/deep"
+        context = Context(identity.at(directory), {}, {}, Silent(), directory / "src/deep")
+        assert handover.run(context, ["planoai", "up"]).directory == directory
+        (directory / "src/deep/config.yaml").write_text(CONFIG)
+        assert handover.run(context, ["planoai", "up"]).directory == directory / "src/deep"
 
     @staticmethod
     def ran(*command):
@@ -198,29 +198,29 @@ class TestUp:
     @pytest.mark.parametrize(
         ("name", "text"), [("config.yaml", CONFIG), ("plano_config.yaml", "# to come\n"), (".env", DATABASE)]
     )
-    def test_asks_before_it_creates_a_second_database(self, cli, shop, name, text):
+    def test_asks_before_it_creates_a_second_database(self, cli, directory, name, text):
         Path(name).write_text(text)
         for options in ([], ["--yes"], ["--dry-run"]):
             error = cli("up", *options, "--json").json["error"]
             assert error["code"] == "project-above"
             assert error["fix"] == (
-                f"`planodev up --here` creates a second one here; `planodev -C {shop} up` starts that project's"
+                f"`planodev up --here` creates a second one here; `planodev -C {directory} up` starts that project's"
             )
 
-    def test_does_not_ask_where_another_tool_has_its_config(self, shop):
+    def test_does_not_ask_where_another_tool_has_its_config(self, directory):
         Path("config.yaml").write_text("theme: x\n")
         assert not search.above(Path.cwd()).own_files
 
-    @pytest.mark.parametrize(("answer", "directory"), [("y", "src/deep"), ("n", ".")])
-    def test_does_as_it_is_told(self, shop, answer, directory):
+    @pytest.mark.parametrize(("answer", "place"), [("y", "src/deep"), ("n", ".")])
+    def test_does_as_it_is_told(self, directory, answer, place):
         Path("config.yaml").write_text(CONFIG)
-        assert str(shop / directory) == asked(answer)
+        assert str(directory / place) == asked(answer)
 
-    def test_here_creates_one(self, cli, shop):
+    def test_here_creates_one(self, cli, directory):
         Path("config.yaml").write_text("theme: [\n")  # which ends it before an engine is asked
         done = cli("up", "--here", "--json").json
         assert (done["error"]["code"], done["warnings"]) == ("bad-config-file", [])
-        assert str(shop / "src/deep/config.yaml") in done["error"]["message"]
+        assert str(directory / "src/deep/config.yaml") in done["error"]["message"]
 
 
 def asked(answer):
