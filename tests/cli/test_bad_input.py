@@ -6,12 +6,12 @@ import json
 import os
 import shlex
 import subprocess
-import time
 
 import pytest
 
 from tests.support.ports import listening
 from tests.support.requirements import as_root
+from tests.support.waiting import at_most
 
 pytestmark = pytest.mark.docker
 
@@ -168,9 +168,8 @@ def test_an_empty_name_is_not_taken_for_none(ready, arguments):
 def test_aliases_that_name_one_thing_a_billion_times_are_read_at_once(project):
     lines = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10))]
     project.write("config.yaml", "version: v0.4.0\nlisteners: []\n" + "\n".join(lines) + "\n")
-    began = time.monotonic()
-    assert project("status", "--json", code=2).error == "bad-config-file"
-    assert time.monotonic() - began < 10
+    with at_most(10):
+        assert project("status", "--json", code=2).error == "bad-config-file"
 
 
 STREAMS = {

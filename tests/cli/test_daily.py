@@ -111,7 +111,7 @@ class TestLogs:
             line = following.stdout.readline()
         following.send_signal(2)
         assert "while it was followed" in line
-        assert following.wait(10) == 130
+        assert following.wait(30) == 130
         assert following.stderr.read() == ""
 
 

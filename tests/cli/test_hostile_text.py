@@ -295,9 +295,9 @@ def test_a_few_aliases_do_not_become_gigabytes(elsewhere, capsys, bomb):
     (elsewhere / ".env").write_text(ENV)
     (elsewhere / "config.yaml").write_text(f"version: v0.4.0\n{BOMBS[bomb]}state_storage: {{type: postgres}}\n")
     for command in COMMANDS:
-        began = time.monotonic()
+        began = time.process_time()  # what others do on this machine does not count
         shown = said(capsys, *command)
-        assert time.monotonic() - began < 5, command
+        assert time.process_time() - began < 5, command
         assert command[0] not in ("run", "verify", "doctor", "production") or re.search(
             r"alias|nested too deeply|characters|part of", shown
         ), f"{command}: {shown}"

@@ -33,7 +33,7 @@ def test_signals_reach_it_since_it_is_the_same_process(ready, number):
     running = ready.start("run", "--", "sh", "-c", "echo $$; exec sleep 30")
     assert int(running.stdout.readline()) == running.pid
     running.send_signal(number)
-    assert running.wait(timeout=10) == -number
+    assert running.wait(timeout=30) == -number
     running.communicate()
 
 
@@ -42,7 +42,7 @@ def test_it_can_handle_a_signal_itself(ready):
     running = ready.start("run", "--", "sh", "-c", script)
     assert running.stdout.readline() == "ready\n"
     running.send_signal(signal.SIGTERM)
-    assert (running.communicate(timeout=10)[0], running.returncode) == ("bye\n", 3)
+    assert (running.communicate(timeout=30)[0], running.returncode) == ("bye\n", 3)
 
 
 def test_a_closed_pipe_ends_it_as_it_would_without_planodev(ready):

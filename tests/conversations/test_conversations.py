@@ -11,7 +11,7 @@ import pytest
 from tests.support.conversations import EVERY_KIND, Plano, said
 from tests.support.terminal import on_terminal
 from tests.support.tiers import slow_but
-from tests.support.waiting import until
+from tests.support.waiting import at_most, until
 
 pytestmark = pytest.mark.each_engine(slow="docker")
 
@@ -124,10 +124,9 @@ def test_what_users_typed_is_text_in_every_form(project, plano):
 def test_a_message_of_ten_megabytes_is_shown_whole_and_soon(project, plano):
     text = "long " * 2_000_000
     plano.put([said(text), said("fine", "assistant")])
-    begun = time.monotonic()
-    assert "long long" in project("conversations").out
-    assert text.strip() in project("conversations", "show", "last").out
-    assert time.monotonic() - begun < 15
+    with at_most(15):
+        assert "long long" in project("conversations").out
+        assert text.strip() in project("conversations", "show", "last").out
 
 
 def test_ids_are_found_by_their_beginning_and_never_guessed(project, plano):
@@ -161,10 +160,9 @@ def test_turns_are_followed_within_a_second_also_over_a_restart(project, plano):
     plano.turn("before")
     following = project.start("conversations", "--follow")
     until(lambda: looked(project), "its first look")
-    begun = time.monotonic()
-    first = plano.turn("first")
-    line = following.stdout.readline()
-    assert time.monotonic() - begun < 2
+    with at_most(1):
+        first = plano.turn("first")
+        line = following.stdout.readline()
     assert first[5:13] in line
     assert "first" in line
     project("down", "--keep-data")
@@ -173,7 +171,7 @@ def test_turns_are_followed_within_a_second_also_over_a_restart(project, plano):
         Plano(session).turn("after")
     assert "after" in following.stdout.readline()
     following.send_signal(2)
-    assert following.wait(10) == 130
+    assert following.wait(30) == 130
     assert "before" not in following.stdout.read()
 
 
@@ -299,9 +297,8 @@ class TestBadInput:
     def test_a_locked_table_ends_in_time_and_names_who_holds_it(self, project, plano):
         with project.login(autocommit=False, application_name="the-holder") as holder:
             holder.execute("LOCK TABLE conversation_states")
-            begun = time.monotonic()
-            error = project("conversations", "--json", code=6).json["error"]
-            assert time.monotonic() - begun < 12
+            with at_most(12):
+                error = project("conversations", "--json", code=6).json["error"]
             assert error["code"] == "table-locked"
             assert "the-holder" in error["why"]
             assert str(holder.info.backend_pid) in error["why"]

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import tarfile
-import time
 
 import pytest
 
 from tests.support.docker_objects import make_image
-from tests.support.waiting import until
+from tests.support.waiting import at_most, until
 
 pytestmark = pytest.mark.docker
 
 LIMIT = 15.0  # seconds
-
-
-@contextlib.contextmanager
-def in_time():
-    began = time.monotonic()
-    yield
-    assert time.monotonic() - began < LIMIT
 
 
 def slow_image(api):
@@ -45,7 +36,7 @@ def test_a_server_that_restarts_over_and_over(project, api):
     api.kill(name)
     api.start(name)
     until(lambda: api.inspect_container(name)["RestartCount"] > 0, "restarts")
-    with in_time():
+    with at_most(LIMIT):
         assert project("down", "--keep-data", "--json").json["data"]["stopped"]
     assert not api.inspect_container(name)["State"]["Running"]
 
@@ -57,7 +48,7 @@ def test_a_first_start_whose_up_was_killed(project, api):
     until(lambda: b"begun" in log_of(project, api), "the script runs")
     running.kill()
     running.communicate()
-    with in_time():
+    with at_most(LIMIT):
         assert project("down", "--keep-data", "--json").json["data"]["stopped"]
     assert "was never ready" in project("up", "--image", "postgres:16").err
     assert project.stored() == []
@@ -72,7 +63,7 @@ def test_a_frozen_container_is_stopped(project, api):
     project("up")
     project.store("kept")
     api.pause(project.status()["container"])
-    with in_time():
+    with at_most(LIMIT):
         assert project("down", "--keep-data", "--json").json["data"]["stopped"]
     project("up")
     assert project.stored() == ["kept"]

@@ -12,16 +12,11 @@ import time
 import psycopg
 import pytest
 
+from tests.support.waiting import at_most
+
 pytestmark = pytest.mark.each_engine(slow="docker")
 
 LIMIT = 15.0  # seconds, for a command without `--timeout`
-
-
-@contextlib.contextmanager
-def at_most(seconds):
-    began = time.monotonic()
-    yield
-    assert time.monotonic() - began < seconds
 
 
 def took(project, *command):
@@ -70,7 +65,7 @@ def test_a_locked_table_is_named_with_its_holder_and_keeps_down_from_nothing(fil
         assert status["data"]["conversations"] is None
         assert [w["code"] for w in status["warnings"]] == ["table-locked"]
         assert names(status["warnings"][0]["message"], pid)
-        for command, seconds in ((("verify",), LIMIT), (("up",), LIMIT), (("up", "--timeout", "5"), 6.5)):
+        for command, seconds in ((("verify",), LIMIT), (("up",), LIMIT), (("up", "--timeout", "5"), 5)):
             with at_most(seconds):
                 refused = filled(*command, "--json", code=7)
             assert refused.error == "table-locked", command
@@ -112,7 +107,7 @@ def test_a_frozen_server_is_told_in_time_and_down_stops_it(filled):
         assert filled("verify", "--json", code=7).error == "unreachable"
     with at_most(LIMIT):
         assert "timeout expired" in filled("psql", "-c", "SELECT 1", code=2).err
-    with at_most(6.5):
+    with at_most(5):
         assert filled("up", "--timeout", "5", "--json", code=6).error == "not-ready-in-time"
     with at_most(LIMIT):
         assert filled("down", "--keep-data", "--json").json["data"]["stopped"]

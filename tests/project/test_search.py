@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ import pytest
 
 from planodev.cli.main import main
 from planodev.project import identity, records, search
+from tests.support.engine_server import EngineServer
 
 LINE = "# planodev project: 0123456789abcdef\n"
 DATABASE = "DB_USER=u\nDB_PASS=p\nDB_HOST=127.0.0.1\nDB_PORT=5433\nDB_NAME=d\n"
@@ -216,9 +218,13 @@ class TestUp:
         Path("config.yaml").write_text(CONFIG)
         assert str(directory / place) == asked(answer)
 
-    def test_here_creates_one(self, cli, directory):
-        Path("config.yaml").write_text("theme: [\n")  # which ends it before an engine is asked
-        done = cli("up", "--here", "--json").json
+    def test_here_creates_one(self, cli, directory, monkeypatch):
+        Path("config.yaml").write_text("theme: [\n")  # which ends it once an engine has answered
+        with tempfile.TemporaryDirectory() as place:
+            engine = EngineServer(Path(place, "d.sock"))
+            monkeypatch.setenv("DOCKER_HOST", engine.url)
+            done = cli("up", "--here", "--engine", "docker", "--json").json
+            engine.stop()
         assert (done["error"]["code"], done["warnings"]) == ("bad-config-file", [])
         assert str(directory / "src/deep/config.yaml") in done["error"]["message"]
 

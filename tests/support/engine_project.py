@@ -58,7 +58,7 @@ class OnEngine(Project):
         return [(place / "server.log").read_text(), (place / "labels.json").read_text(), "\n".join(commands)]
 
 
-def gone(pid, patience=10.0):
+def gone(pid, patience=30.0):
     """Wait until a process is gone."""
 
     def ended():

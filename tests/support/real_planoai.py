@@ -79,7 +79,7 @@ class Helper:
 
     def close(self):
         self.process.stdin.close()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=30)
 
 
 JUDGE = """

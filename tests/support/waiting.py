@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 PAUSE = 0.02  # seconds between two looks
@@ -33,3 +34,20 @@ def without_error(job, error, seconds=30.0):
             if time.monotonic() > end:
                 raise
         time.sleep(PAUSE)  # noqa: TID251  the other one
+
+
+@contextlib.contextmanager
+def at_most(seconds, beside=20.0):
+    """Fail where the block takes longer than planodev's own limit, with what a busy machine adds.
+
+    What would go on without that limit goes on for a minute at least, mostly for ever, so the addition hides nothing.
+
+    Args:
+        seconds: the limit.
+        beside: for starting Python, and for the processor while others have it.
+
+    """
+    began = time.monotonic()
+    yield
+    took = time.monotonic() - began
+    assert took < seconds + beside, f"{took:.1f} seconds, where the limit is {seconds}"

@@ -82,7 +82,7 @@ class Machine:
         number = self.pids[name]
         os.kill(number, signal.SIGKILL)
         with contextlib.suppress(psutil.NoSuchProcess):  # it has ended already
-            psutil.Process(number).wait(10)
+            psutil.Process(number).wait(30)
 
     def clean(self):
         """End every Plano of this home."""
