@@ -15,8 +15,7 @@ from tests.support.ports import free_port
 from tests.support.project import Project
 from tests.support.tiers import slow_but
 
-from .fault import MATRIX_TEST
-from .matrix import MATRIX
+from .matrix import MATRIX, MATRIX_TEST
 
 pytestmark = pytest.mark.docker
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.faults import answers, inflict
-from tests.faults.fault import MATRIX_TEST
-from tests.faults.matrix import MATRIX, tables
+from tests.faults.matrix import MATRIX, MATRIX_TEST, tables
 
 TESTS = Path(__file__).parents[1]
 SHOWN = (TESTS.parent / "docs/reliability.md").read_text()
