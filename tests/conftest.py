@@ -21,10 +21,10 @@ import docker
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support import copied_cluster, evidence
+from tests.support import copied_cluster, evidence, left_over
 from tests.support import registry as registries
 from tests.support.docker_objects import MADE_HERE, remove_all
-from tests.support.engine_project import OnEngine, base_directory, clean
+from tests.support.engine_project import OnEngine
 from tests.support.project import KEY, Project
 from tests.support.real_planoai import Client
 from tests.support.requirements import engine_answers, planoai_python, require_engine
@@ -61,7 +61,7 @@ for name in [name for name in os.environ if THEIRS.fullmatch(name)]:
     del os.environ[name]
 
 
-os.environ[copied_cluster.VARIABLE] = str(copied_cluster.place())
+os.environ[copied_cluster.VARIABLE] = str(left_over.run())
 
 
 def pytest_generate_tests(metafunc):
@@ -108,10 +108,22 @@ def pytest_sessionfinish(session, exitstatus):
         session.exitstatus = 1
 
 
+def pytest_configure():
+    """Begin without what killed runs have left, and clean up where this one is told to end, as at Ctrl-C."""
+    left_over.sweep()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 def pytest_unconfigure(config):
-    copied_cluster.remove()
+    left_over.remove(left_over.run())
     if count := config.stash.get(NOT_RUN, 0):
-        print(f"\nNOT RUN: {count} tests that need a Docker Engine, since none answers")
+        print(f"\nNOT left_over.run(): {count} tests that need a Docker Engine, since none answers")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def directory_of_pytest(tmp_path_factory):
+    """Note where the tests have their directories, for the run after one that is killed."""
+    (left_over.run() / left_over.PYTEST).write_text(str(tmp_path_factory.getbasetemp().resolve()))
 
 
 @pytest.fixture(autouse=True)
@@ -155,9 +167,9 @@ def engine(request):
 @pytest.fixture
 def base():
     """Make a directory that the user who runs a server can enter; servers below it are ended, and it is removed."""
-    base = base_directory()
+    base = left_over.make()
     yield base
-    clean(base)
+    left_over.remove(base)
 
 
 @pytest.fixture
@@ -183,7 +195,7 @@ def project(make_project):
 def api():
     client = docker.APIClient(version="auto", timeout=60)
     yield client
-    for image in client.images(filters={"label": f"{MADE_HERE}={os.getpid()}"}):  # no container has them any more
+    for image in client.images(filters={"label": f"{MADE_HERE}={left_over.run()}"}):  # no container has them any more
         with contextlib.suppress(docker.errors.APIError):
             client.remove_image(image["Id"], force=True)
 
@@ -227,9 +239,8 @@ def foreign_container(api):
     made = []
 
     def make(name, **config):
-        number = api.create_container_from_config(
-            {"Image": "postgres:16", "Entrypoint": ["sleep", "300"], **config}, name
-        )["Id"]
+        usual = {"Image": "postgres:16", "Entrypoint": ["sleep", "300"], "Labels": {MADE_HERE: str(left_over.run())}}
+        number = api.create_container_from_config({**usual, **config}, name)["Id"]
         made.append(number)
         api.start(number)
         return number

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from planodev.conversations import heads, store
+from tests.support import left_over
 from tests.support.conversations import Plano, said
 from tests.support.docker_objects import remove_all
-from tests.support.engine_project import OnEngine, base_directory, clean
+from tests.support.engine_project import OnEngine
 from tests.support.requirements import require_engine
 from tests.support.tiers import slow_but
 from tests.support.waiting import until
@@ -88,7 +89,7 @@ def test_a_prune_that_meets_a_lock_names_who_holds_it_and_deletes_nothing_by_hal
 def test_a_snapshot_of_one_engine_is_restored_on_the_other(there, api):
     here = "embedded" if there == "docker" else "docker"
     require_engine("embedded")
-    base = base_directory()
+    base = left_over.make()
     (base / "data").mkdir()  # one that planodev makes is for its user alone, and root's server runs as another
     try:
         project = OnEngine(base / "shop", base, here, api)
@@ -104,19 +105,19 @@ def test_a_snapshot_of_one_engine_is_restored_on_the_other(there, api):
         project("down", "--delete-data", "--yes")
     finally:
         remove_all(api, str(base))
-        clean(base)
+        left_over.remove(base)
 
 
 @pytest.fixture(scope="module")
 def table():
     """Return a session at an embedded database."""
     require_engine("embedded")
-    base = base_directory()
+    base = left_over.make()
     project = OnEngine(base / "shop", base, "embedded")
     project("up", "--model", "ollama/llama3.1")
     with project.login() as session:
         yield session
-    clean(base)
+    left_over.remove(base)
 
 
 # Which earlier turn each turn goes on from (None: from none), and what is said, out of few words: texts repeat.

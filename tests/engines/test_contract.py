@@ -13,8 +13,8 @@ from planodev.engines.embedded import engine as embedded
 from planodev.postgres import connection, limits, proof
 from planodev.project import identity
 from planodev.project.identity import Owner
+from tests.support import left_over
 from tests.support.docker_objects import remove_all
-from tests.support.engine_project import base_directory, clean
 from tests.support.fake_engine import FakeEngine
 from tests.support.ports import free_port
 from tests.support.requirements import require_engine
@@ -87,14 +87,14 @@ ON = [
 def on(request, monkeypatch):
     if request.param != "fake":
         require_engine(request.param)
-    base = base_directory()
+    base = left_over.make()
     monkeypatch.setenv("XDG_DATA_HOME", str(base / "data"))
     contract = Contract(request.param, base)
     yield contract
     contract.engine.close()
     if request.param == "docker":
         remove_all(sdk.APIClient(version="auto", timeout=60), str(base))
-    clean(base)
+    left_over.remove(base)
 
 
 def test_a_look_finds_nothing_and_changes_nothing(on):

@@ -13,8 +13,9 @@ import time
 import docker
 import pytest
 
+from tests.support import left_over
 from tests.support.docker_objects import remove_all
-from tests.support.engine_project import OnEngine, base_directory, clean
+from tests.support.engine_project import OnEngine
 from tests.support.namespace import ROOT, WITHOUT_DOCKER, elsewhere
 from tests.support.requirements import require_engine
 from tests.support.seed import KILLS, SEED
@@ -28,12 +29,12 @@ pytestmark = pytest.mark.docker
 @pytest.fixture
 def project():
     require_engine("embedded")
-    base = base_directory()
+    base = left_over.make()
     api = docker.APIClient(version="auto", timeout=60)
     made = OnEngine(base / "shop", base, "auto", api)
     yield made
     remove_all(api, str(base))
-    clean(base)
+    left_over.remove(base)
 
 
 def volumes(project):

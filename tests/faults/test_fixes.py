@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.plano.test_rules import BAD
-from tests.support.engine_project import OnEngine, base_directory, clean
+from tests.support import left_over
+from tests.support.engine_project import OnEngine
 from tests.support.ports import free_port
 from tests.support.requirements import require_engine
 from tests.support.tiers import slow_but
@@ -28,7 +29,7 @@ LOOKING = ("verify", "status", "logs", "doctor", "run", "production", "up --help
 @pytest.fixture
 def ready():
     require_engine("embedded")
-    base = base_directory()
+    base = left_over.make()
     made = OnEngine(base / "shop", base, "embedded")
     made.environment |= {"PLANODEV_PORT": str(free_port()), "HOME": str(base), KEY: ""}
     made.write("config.yaml", (BAD / "ok.yaml").read_text())
@@ -36,7 +37,7 @@ def ready():
     with (made.path / ".env").open("a") as file:
         file.write(f"{KEY}=sk-ant-1\n")
     yield made
-    clean(base)
+    left_over.remove(base)
 
 
 def line(key, text):

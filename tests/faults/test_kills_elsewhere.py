@@ -16,10 +16,10 @@ import docker
 import pytest
 
 from tests.faults.test_kills import ELSEWHERE, MODEL, SEED, mended
-from tests.support import evidence, records
+from tests.support import evidence, left_over, records
 from tests.support.by_hand import ROWS, ByHand
 from tests.support.docker_objects import remove_all
-from tests.support.engine_project import OnEngine, base_directory, clean
+from tests.support.engine_project import OnEngine
 from tests.support.requirements import require_engine
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -28,10 +28,10 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow]
 @pytest.fixture
 def place(api):
     """Return a directory that the user who runs an embedded server can enter."""
-    base = base_directory()
+    base = left_over.make()
     yield base
     remove_all(api, str(base))
-    clean(base)
+    left_over.remove(base)
 
 
 def kills(longest):

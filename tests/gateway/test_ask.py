@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.support.engine_project import base_directory, clean
+from tests.support import left_over
 from tests.support.ports import free_port
 from tests.support.requirements import require_engine
 from tests.support.stand_in.machine import Machine
@@ -25,13 +25,13 @@ pytestmark = [pytest.mark.embedded, pytest.mark.planoai]
 def one():
     """Run a Plano for the whole module."""
     require_engine("embedded")
-    base = base_directory()
+    base = left_over.make()
     machine = Machine(base / "machine")
     project = Gateway(base / "shop", base, machine)
     project.up("--with-plano")
     yield project
     machine.clean()
-    clean(base)
+    left_over.remove(base)
 
 
 @pytest.fixture

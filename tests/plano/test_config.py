@@ -13,7 +13,8 @@ import pytest
 from planodev.plano import config_file
 from planodev.problems import BadInput
 from tests.plano.test_rules import BAD, BY_PLANOAI, MENDED, STARTS, mended
-from tests.support.engine_project import OnEngine, base_directory, clean
+from tests.support import left_over
+from tests.support.engine_project import OnEngine
 from tests.support.ports import free_port, free_ports
 from tests.support.requirements import planoai_python, require_engine
 from tests.support.terminal import on_terminal
@@ -32,7 +33,7 @@ STRING = "postgresql://${DB_USER}:${DB_PASS}@${DB_HOST}:${DB_PORT}/${DB_NAME}"
 def running():
     """Return a project whose database runs, for a whole module."""
     require_engine("embedded")
-    base = base_directory()
+    base = left_over.make()
     made = OnEngine(base / "shop", base, "embedded")
     made.environment |= {"PLANODEV_PORT": str(free_ports()), "HOME": str(base), **KEYS}
     if os.environ.get("PLANOAI") or os.environ.get("CI"):
@@ -40,7 +41,7 @@ def running():
     made.write("config.yaml", OK)
     made("up", "--save-keys")
     yield made
-    clean(base)
+    left_over.remove(base)
 
 
 def asking(base):

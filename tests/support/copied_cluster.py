@@ -7,24 +7,12 @@ else are made by planodev on the copy. Tests of the first start itself are marke
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-VARIABLE = "TESTS_CLUSTERS"  # names the directory with a cluster for each user that runs servers
+VARIABLE = "TESTS_CLUSTERS"  # names the directory of the run, with a cluster for each user that runs servers
 FILES = ("data", "pgpass")
-
-
-def place() -> Path:
-    """Return the directory of this process, whose commands share its clusters."""
-    return Path(tempfile.gettempdir(), f"planodev-tests-clusters-{os.getpid()}")
-
-
-def remove() -> None:
-    """Remove the clusters of this process."""
-    shutil.rmtree(place(), ignore_errors=True)
 
 
 def install() -> None:

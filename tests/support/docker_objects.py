@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 
 import docker
+
+from tests.support import left_over
 
 LABEL = "dev.planodev.project"
 
 
-MADE_HERE = "planodev-tests"  # a label of images, with the number of the process
+MADE_HERE = "planodev-tests"  # a label of images and of containers of others, with the directory of the run
 
 
 def make_image(api, name, tag, *changes, content=b"", place="/opt"):
@@ -25,7 +26,11 @@ def make_image(api, name, tag, *changes, content=b"", place="/opt"):
         place: the directory for it.
 
     """
-    usual = ['ENTRYPOINT ["docker-entrypoint.sh"]', 'CMD ["postgres"]', f"LABEL {MADE_HERE}={os.getpid()}"]
+    usual = [
+        'ENTRYPOINT ["docker-entrypoint.sh"]',
+        'CMD ["postgres"]',
+        f"LABEL {MADE_HERE}={left_over.run()}",
+    ]
     number = api.create_container("postgres:16", entrypoint=["true"])["Id"]
     if content:
         api.put_archive(number, place, content)
@@ -44,3 +49,17 @@ def remove_all(api, prefix):
         if item["Labels"].get("dev.planodev.path", "").startswith(prefix):
             with contextlib.suppress(docker.errors.APIError):
                 api.remove_volume(item["Name"])
+
+
+def remove_left(places):
+    """Remove what killed runs had in the engine, by the directories of their projects and of the runs."""
+    api = docker.APIClient(version="auto", timeout=60)
+    for place in places:
+        made_here = {"label": f"{MADE_HERE}={place}"}
+        for item in api.containers(all=True, filters=made_here):
+            with contextlib.suppress(docker.errors.APIError):
+                api.remove_container(item["Id"], force=True, v=True)
+        remove_all(api, f"{place}/")
+        for image in api.images(filters=made_here):
+            with contextlib.suppress(docker.errors.APIError):
+                api.remove_image(image["Id"], force=True)

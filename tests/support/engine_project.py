@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
-import tempfile
 from pathlib import Path
 
 import psutil
@@ -67,20 +65,3 @@ def gone(pid, patience=30.0):
         return True
 
     until(ended, f"the end of process {pid}", patience)
-
-
-def base_directory():
-    """Make a directory that the user who runs the server can enter, which pytest's own is not."""
-    base = Path(tempfile.mkdtemp(prefix="planodev-test-")).resolve()
-    base.chmod(0o755)
-    return base
-
-
-def clean(base):
-    """End every embedded server below a directory, and remove it."""
-    for process in psutil.process_iter(["name", "cmdline"]):
-        if process.info["name"] in ("postgres", "initdb") and str(base) in " ".join(process.info["cmdline"] or []):
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-                process.wait(5)
-    shutil.rmtree(base, ignore_errors=True)

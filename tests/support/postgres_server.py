@@ -20,7 +20,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.support import forked
+from tests.support import forked, left_over
 from tests.support.ports import free_port
 from tests.support.waiting import until, without_error
 
@@ -81,14 +81,13 @@ def wait_for(port, process, log, timeout=20):
 @contextlib.contextmanager
 def own_directory():
     """Make a directory that is nobody's own, below one that nobody can enter: pytest's is root's alone."""
-    path = Path(tempfile.mkdtemp(prefix="planodev-production-"))
-    path.chmod(0o755)
+    path = left_over.make()
     if NOBODY:
         shutil.chown(path, "nobody")
     try:
         yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        left_over.remove(path)
 
 
 @contextlib.contextmanager
