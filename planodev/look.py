@@ -38,6 +38,8 @@ class Context:
         environment: the process's environment.
         progress: takes messages and questions.
         start: where the user is, for a project that was found above that; None where that is the project itself.
+        records: which engine has which project's data, as the user's state directory says.
+        settings_file: `planodev.toml`; like the records it is read once, also by a part of the run with other options.
 
     """
 
@@ -46,6 +48,8 @@ class Context:
     environment: Mapping[str, str] = field(repr=False)
     progress: Progress
     start: Path | None = None
+    records: records.Records = field(default_factory=records.Records, repr=False, compare=False)
+    settings_file: settings.File = field(default_factory=settings.File, repr=False, compare=False)
 
     @property
     def dry_run(self) -> bool:
@@ -55,7 +59,7 @@ class Context:
     @cached_property
     def sources(self) -> settings.Sources:
         """Where the settings come from."""
-        return settings.Sources(self.options, self.environment, self.project.path)
+        return settings.Sources(self.options, self.environment, self.project.path, self.settings_file)
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class Files:
         credentials: what `env` says of the database.
         settings: those of options, variables, `planodev.toml` and defaults.
         config: Plano's configuration.
+        unread: why the files count as not being there, of which a database can be stopped without; None else.
 
     """
 
@@ -76,6 +81,12 @@ class Files:
     credentials: credentials.Credentials
     settings: settings.Settings
     config: config_file.ConfigFile
+    unread: Problem | None = field(default=None, kw_only=True)
+
+    def under(self, context: Context) -> Files:
+        """Return the same files with the settings of a run that has other options; nothing is read again."""
+        known = context.sources.settings
+        return replace(self, settings=_existing(known, self.credentials, self.config, None, {}))
 
 
 @dataclass(frozen=True)
@@ -169,7 +180,7 @@ class Seen(Files):
         """Whether this engine has no data of the project any more that `down --delete-data` did not delete."""
         if self.observed.volume or self.credentials.foreign_host:
             return False
-        record = records.find(self.project, self.env.project_id)
+        record = self.context.records.find(self.project, self.env.project_id)
         if record is None:
             return self.env.project_id == self.project_id and not self.env.deleted
         return record.engine == self.engine.info.name
@@ -188,7 +199,7 @@ class Seen(Files):
         )
 
     def with_env_files(self) -> Seen:
-        """Return it with `.env`, and the file in its place, as they are now."""
+        """Return it with `.env`, and the file in its place, read again: for where planodev has written one of them."""
         env, keys_env = env_files(self.context, Setting(self.env.path.name, "--dotenv"))
         return replace(self, env=env, keys_env=keys_env)
 
@@ -222,8 +233,28 @@ def files(context: Context) -> Files:
     resolved = context.sources.settings
     env, keys_env = env_files(context, resolved.dotenv)
     wanted = credentials.read(env)
-    config = config_file.load(config_file.find(context.project.path, resolved.config.value))
-    return Files(env, keys_env, wanted, _existing(resolved, wanted, config, None, {}), config)
+    return together(context, env, keys_env, wanted, load_config(context))
+
+
+def together(
+    context: Context,
+    env: env_file.EnvFile,
+    keys_env: env_file.EnvFile | None,
+    wanted: credentials.Credentials,
+    config: config_file.ConfigFile,
+) -> Files:
+    """Return files that were read one by one, with the settings of the run."""
+    return Files(env, keys_env, wanted, _existing(context.sources.settings, wanted, config, None, {}), config)
+
+
+def load_config(context: Context) -> config_file.ConfigFile:
+    """Read Plano's configuration.
+
+    Raises:
+        BadInput: it cannot be read.
+
+    """
+    return config_file.load(config_file.find(context.project.path, context.sources.settings.config.value))
 
 
 def env_files(context: Context, asked: Setting[str]) -> tuple[env_file.EnvFile, env_file.EnvFile | None]:
@@ -248,31 +279,31 @@ def env_files(context: Context, asked: Setting[str]) -> tuple[env_file.EnvFile, 
     values = keys_env.values if keys_env else {}
     beside = {name: value for name, value in values.items() if name not in env_file.OF_A_DATABASE}
     env = env_file.load(project.env_path, shell, beside)
-    error = _judge(project, env, asked=asked.asked)
+    error = _judge(context, env, asked=asked.asked)
     if error:
         raise error
-    if keys_env and _link(project, keys_env, asked=False):
+    if keys_env and _link(context, keys_env, asked=False):
         keys_env = None
     return env, keys_env if apart else env
 
 
-def _judge(project: Project, env: env_file.EnvFile, *, asked: bool) -> PlanodevError | None:
+def _judge(context: Context, env: env_file.EnvFile, *, asked: bool) -> PlanodevError | None:
     """Return why a file is not taken for the project's, None where it is."""
     if not env.exists:
         return None
     ours = env.project_id is not None
-    return _link(project, env, asked=asked) or env_kinds.judge(env.path, env.text, env.written, asked=asked, ours=ours)
+    return _link(context, env, asked=asked) or env_kinds.judge(env.path, env.text, env.written, asked=asked, ours=ours)
 
 
-def _link(project: Project, env: env_file.EnvFile, *, asked: bool) -> PlanodevError | None:
+def _link(context: Context, env: env_file.EnvFile, *, asked: bool) -> PlanodevError | None:
     if not env.path.is_symlink():
         return None
     return env_kinds.judge_link(
         env.path,
-        project.path,
+        context.project.path,
         asked=asked,
         ours=env.project_id is not None,
-        of_another=records.is_of_another(project, env.project_id),
+        of_another=context.records.is_of_another(context.project, env.project_id),
     )
 
 
@@ -280,21 +311,22 @@ def files_to_stop(context: Context) -> Files:
     """Read what is needed to stop a database: a bad line somewhere must not keep it running."""
     try:
         return files(context)
-    except (BadInput, Conflict):
-        pass
+    except (BadInput, Conflict) as error:
+        unread = error.problem
     try:
         env = env_file.load(context.project.env_path)
     except BadInput:
         env = env_file.EnvFile(context.project.env_path, exists=False, lines=())
     nothing = credentials.Credentials(None, None, None, None, None)
     config = config_file.ConfigFile(context.project.path / "config.yaml", None)
-    return Files(env, None, nothing, settings.Sources({}, {}, None).settings, config)
+    return Files(env, None, nothing, settings.Sources({}, {}, None).settings, config, unread=unread)
 
 
-def look(
+def look(  # noqa: PLR0913  what is known already, and what it may do without
     context: Context,
     engine: Engine | None = None,
     *,
+    read: Files | None = None,
     deadline: Deadline | None = None,
     lenient: bool = False,
     patient: bool = False,
@@ -304,6 +336,7 @@ def look(
     Args:
         context: the run.
         engine: the engine to look at; default the one that the project's data and settings choose.
+        read: the project's files, where this run has read them already.
         deadline: of what the command waits for; default one that begins now.
         lenient: take a file that cannot be read for one that is not there, and do without volumes that nobody lists.
         patient: wait as long as the setting `timeout` says.
@@ -313,7 +346,7 @@ def look(
 
     """
     project = context.project
-    read = files_to_stop(context) if lenient else files(context)
+    read = read or (files_to_stop(context) if lenient else files(context))
     if deadline is None:
         least = max(read.settings.timeout.value, settings.LEAST_ENGINE_LIMIT)
         deadline = Deadline(least if patient else settings.LIMIT)
@@ -321,7 +354,7 @@ def look(
     if engine is None:
         engine_choice, observed = _choose(context, read, deadline.left, to_stop=lenient)
         engine = engine_choice.engine
-    observed = observed or engine.observe(project, _database_number(project, read), to_stop=lenient)
+    observed = observed or engine.observe(project, _database_number(context, read), to_stop=lenient)
     if not lenient:  # what only stops a server does not depend on its labels
         _refuse_newer(observed, engine)
     fixed = _fixed(engine, observed)
@@ -334,8 +367,9 @@ def look(
         credentials=read.credentials,
         settings=replace(_existing(read.settings, read.credentials, read.config, observed, fixed), **own),
         config=read.config,
+        unread=read.unread,
         context=context,
-        project_id=_number(project, read.env.project_id, observed, engine_choice),
+        project_id=_number(context, read.env.project_id, observed, engine_choice),
         engine=engine,
         observed=observed,
         deadline=deadline,
@@ -346,10 +380,10 @@ def look(
 
 def _choose(context: Context, read: Files, limit: Limit, *, to_stop: bool) -> tuple[choice.EngineChoice, Observed]:
     """Return the engine of the project, and what it has."""
-    project, number = context.project, _database_number(context.project, read)
+    project, number = context.project, _database_number(context, read)
     follow = "engine" not in context.options
     asked = (read.settings.engine, context.environment, project, number)
-    chosen = choice.choose(*asked, follow=follow, limit=limit)
+    chosen = choice.choose(context.records, *asked, follow=follow, limit=limit)
     observed = chosen.engine.observe(project, number, to_stop=to_stop)
     if observed.volume is None and not observed.unanswered:
         better = choice.without_data(chosen, *asked, follow=follow, limit=limit)
@@ -370,9 +404,9 @@ def _refuse_newer(observed: Observed, engine: Engine) -> None:
         )
 
 
-def _database_number(project: Project, read: Files) -> str | None:
+def _database_number(context: Context, read: Files) -> str | None:
     """Return the number by which a database is found: of `.env`, or of the record; None once that was deleted."""
-    return None if read.env.deleted else records.number_of(project, read.env.project_id)
+    return None if read.env.deleted else context.records.number_of(context.project, read.env.project_id)
 
 
 def _fixed(engine: Engine, observed: Observed) -> dict[str, tuple[Any, str]]:
@@ -382,7 +416,7 @@ def _fixed(engine: Engine, observed: Observed) -> dict[str, tuple[Any, str]]:
     return {key: (name.get(key, value), choice.title(engine.info.name)) for key, value in fixed.items()}
 
 
-def _number(project: Project, number: str | None, observed: Observed, engine_choice: choice.EngineChoice | None) -> str:
+def _number(context: Context, number: str | None, observed: Observed, engine_choice: choice.EngineChoice | None) -> str:
     """Return the project's number: of its database, else of `.env`, else a new one."""
     if engine_choice and engine_choice.data_elsewhere:
         return engine_choice.number
@@ -390,7 +424,7 @@ def _number(project: Project, number: str | None, observed: Observed, engine_cho
     if known:
         return known.owner.id
     # A copy of another checkout's `.env` brings that one's number along: this project gets its own.
-    free = number not in observed.projects and not records.is_of_another(project, number)
+    free = number not in observed.projects and not context.records.is_of_another(context.project, number)
     return number if number and free else new_id()
 
 
@@ -433,9 +467,9 @@ def remember(seen: Seen) -> None:
     volume, engine = seen.observed.volume, seen.engine.info.name
     if volume:
         path, inode = str(seen.project.path), seen.project.inode
-        known = records.find(seen.project, seen.project_id) if seen.move_unfinished else None
+        known = seen.context.records.find(seen.project, seen.project_id) if seen.move_unfinished else None
         left = [name if name != engine else "" for name in (known.moving_to, known.remains)] if known else ["", ""]
-        records.write(records.Record(seen.project_id, path, inode, engine, volume.name, *left))
+        seen.context.records.write(records.Record(seen.project_id, path, inode, engine, volume.name, *left))
 
 
 def forget(seen: Seen) -> None:
@@ -450,7 +484,8 @@ def forget(seen: Seen) -> None:
     except BadInput:
         unread = True
     if unread:
-        records.write(records.Record(seen.project_id, str(seen.project.path), seen.project.inode, "", ""))
+        deleted = records.Record(seen.project_id, str(seen.project.path), seen.project.inode, "", "")
+        seen.context.records.write(deleted)
     else:
-        records.remove(seen.project_id)
+        seen.context.records.remove(seen.project_id)
     notes.remove(seen.project_id, seen.project.path, [seen.config.path])

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from planodev.background import NotDone, within
 from planodev.commands import report
 from planodev.gateway import running
-from planodev.look import Context, files, forget, look
+from planodev.look import Context, forget, look
 from planodev.postgres import queries
-from planodev.problems import BadInput, Command, Conflict, Fix, NoEngine, Problem, Shell
+from planodev.problems import BadInput, Command, Fix, NoEngine, Problem, Shell
 from planodev.project import lock, settings
 from planodev.result import Outcome, Result, counted, number
 from planodev.takeover import leftovers
@@ -33,8 +33,8 @@ def down(context: Context) -> Result:
 
     """
     with lock.hold(context.project, settings.LIMIT):
-        _tell_kind(context)
         seen = look(context, lenient=True)
+        _tell_kind(seen)
         copies = leftovers.copies(seen) if context.options.get("delete_data") or seen.move_unfinished else []
         try:
             count, held = _held(seen)
@@ -66,13 +66,10 @@ def _stop_plano(seen: Seen, plano: Running) -> bool:
     return stopped
 
 
-def _tell_kind(context: Context) -> None:
+def _tell_kind(seen: Seen) -> None:
     """Say of a `.env` of another kind than is read what every command says; it keeps nothing from being stopped."""
-    try:
-        files(context)
-    except (BadInput, Conflict) as error:
-        if error.code.startswith("env-"):
-            context.progress.notice(replace(error.problem, level="warning"))
+    if seen.unread and seen.unread.code.startswith("env-"):
+        seen.progress.notice(replace(seen.unread, level="warning"))
 
 
 def _held(seen: Seen) -> tuple[int | None, str]:

@@ -74,7 +74,7 @@ def run(context: Context, command: Sequence[str]) -> Launch:
     # A process here reaches the database here; only `planoai up --docker` puts Plano into a container.
     asked = options.get("plano") and settings.Sources(options, {}, None).one("plano").value
     mode = asked or (start.mode if start else "native")
-    if start:
+    if start and start.config != config.path:
         config = config_file.load(start.config)
     own = start and storage.foreign_target(config.connection_string, None, {**found.values, **environment}, mode)
     connection = None if own and found.missing else _connection(found, wanted, mode)
@@ -88,7 +88,8 @@ def run(context: Context, command: Sequence[str]) -> Launch:
         from planodev.gateway import start as gateway_start
         from planodev.steps import before_plano
 
-        seen = look(replace(context, options={"plano": mode}))
+        in_mode = replace(context, options={"plano": mode})
+        seen = look(in_mode, read=read.under(in_mode))
         try:
             before_plano.check(replace(seen, config=config))
         finally:

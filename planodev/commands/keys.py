@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from planodev import executables
@@ -90,7 +90,8 @@ def _lines(read: Files, needs: Sequence[Need]) -> list[str | Fix]:
 
 def _places(context: Context, read: Files) -> Places:
     option = ("--config", str(context.options["config"])) if context.options.get("config") else ()
-    return replace(access_keys.places(read.config.path, read.env, context.environment, option), will_be=True)
+    files = (read.config.path, read.env, read.keys_env)
+    return access_keys.places(*files, context.environment, option, will_be=True)
 
 
 def _need(read: Files, key: AccessKey, places: Places) -> Need:

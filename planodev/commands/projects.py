@@ -108,7 +108,7 @@ def _everything(environment: Mapping[str, str]) -> tuple[list[tuple[Known, Held 
     """Return every project with its database, and why an engine could not be asked, by its name."""
     held, silent = choice.databases(environment, Deadline(settings.LIMIT).left)
     found: list[tuple[Known, Held | None]] = []
-    recorded = {record.project: record for record in records.every() if record.engine}
+    recorded = {record.project: record for record in records.Records().every() if record.engine}
     found += [(_known(one, recorded.get(one.owner.id)), one) for one in held]
     seen = {one.owner.id for one in held}
     for record in recorded.values():
@@ -196,13 +196,13 @@ def _delete(known: Known, held: Held | None, environment: Mapping[str, str]) -> 
             finally:
                 engine.close()
             lock.discard(project)
-    records.remove(known.project)
+    records.Records().remove(known.project)
     directory = Path(known.directory)
     notes.remove(known.project, directory, [directory / name for name in CONFIG_NAMES])
 
 
 def _open(held: Held, project: Project, environment: Mapping[str, str], limit: Limit) -> Engine:
-    return choice.open_engine(held.engine, environment, project, held.owner.id, limit)
+    return choice.open_engine(held.engine, environment, project, held.place or "", limit)
 
 
 def _remove(engine: Engine, project: Project, held: Held, deadline: Deadline) -> None:

@@ -12,7 +12,6 @@ from planodev import executables
 from planodev.commands.handover import Launch
 from planodev.conversations import access
 from planodev.engines import Streams
-from planodev.look import look
 from planodev.postgres import limits, proof
 from planodev.problems import BadInput, Command, Conflict, Fix, NotReady
 
@@ -41,7 +40,7 @@ def psql(context: Context, arguments: Sequence[str]) -> Launch | int:
     at = access.place(context)
     if not at.ours:
         return _elsewhere(at, arguments)
-    seen = look(replace(context, options={}))
+    seen = at.look()
     try:
         server = running(seen)
         command, variables = ["psql", *arguments], variables_of(at.connections[0])

@@ -184,7 +184,7 @@ def _work(context: Context) -> Iterator[tuple[Place, Seen]]:
     """Hold the project, whose own database runs."""
     at = own(context, "snapshot")
     with lock.hold(context.project, settings.DEFAULT_TIMEOUT):
-        seen = look(replace(context, options={}))
+        seen = at.look()
         try:
             running(seen)
             yield at, seen

@@ -20,12 +20,13 @@ def status(context: Context) -> Result:
         BadInput: the project's files cannot be read.
 
     """
+    read = files(context)
     try:
-        seen = look(context)
+        seen = look(context, read=read)
     except NoEngine as error:
         from planodev.commands import report
 
-        return report.no_engine(context.project, files(context), error)
+        return report.no_engine(context.project, read, error)
     inside = begin(lambda: queries.look(seen.engine, seen.observed.container, user=seen.user, database=seen.database))
     from planodev.commands import report
     from planodev.gateway import running

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from planodev import address
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from planodev.look import Files, Seen
     from planodev.postgres.connection import Connection
 
 _LOCKED, _CANCELED, _DENIED = "55P03", "57014", "42501"
@@ -32,6 +33,7 @@ class Place:
         file: that names the server.
         context: the run.
         ours: whether it is the project's own database, which planodev runs.
+        read: the project's files; None where the option `env_file` names another.
 
     """
 
@@ -39,6 +41,12 @@ class Place:
     file: Path
     context: Context
     ours: bool
+    read: Files | None = field(default=None, repr=False)
+
+    def look(self) -> Seen:
+        """Return what the engine of the project has, by the files as they were read; raises as `planodev.look.look`."""
+        context = replace(self.context, options={})
+        return look(context, read=self.read.under(context) if self.read else None)
 
 
 def place(context: Context) -> Place:
@@ -53,7 +61,7 @@ def place(context: Context) -> Place:
         return _hosted(context)
     read = files(context)
     found = address.find(read.env, read.credentials, read.config, context.environment)
-    return Place((found.connection,), found.file, context, ours=found.ours)
+    return Place((found.connection,), found.file, context, found.ours, read)
 
 
 def _hosted(context: Context) -> Place:
@@ -125,7 +133,7 @@ def _refuse(at: Place, connection: Connection, seen: proof.Evidence) -> NoReturn
         raise server_faults.error(problem, connection, at.file)
     from planodev.engines.docker import unreachable
 
-    found = look(replace(at.context, options={}))
+    found = at.look()
     try:
         problem = unreachable.from_around(problem, found.engine)
     finally:
@@ -140,7 +148,7 @@ def _refuse_stranger(at: Place) -> None:
         NotReady: it does not.
 
     """
-    found = look(replace(at.context, options={}))
+    found = at.look()
     try:
         if problem := found.not_listening:
             raise NotReady.of(problem)

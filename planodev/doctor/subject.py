@@ -8,8 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from planodev import address
-from planodev.look import env_files, look
-from planodev.plano import config_file
+from planodev.look import env_files, load_config, look, together
 from planodev.postgres import limits, proof
 from planodev.postgres.connection import host_of
 from planodev.problems import BadInput, Conflict, VerificationFailed
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from planodev.look import Context, Seen
+    from planodev.plano.config_file import ConfigFile
     from planodev.postgres.connection import Connection
     from planodev.project.env_file import EnvFile
 
@@ -37,21 +37,24 @@ class Subject:
         self._answers: dict[str, tuple[threading.Event, list[Any]]] = {}
 
     def env(self) -> EnvFile:
-        """Return `.env`."""
+        """Return `.env`, or the file in its place."""
+        return self._env_files()[0]
+
+    def keys_env(self) -> EnvFile | None:
+        """Return `.env` for provider keys, None where that cannot be used."""
+        return self._env_files()[1]
+
+    def _env_files(self) -> tuple[EnvFile, EnvFile | None]:
         return self._once("env", self._load_env)
 
-    def _load_env(self) -> EnvFile:
+    def _load_env(self) -> tuple[EnvFile, EnvFile | None]:
         chosen = self._context.sources.dotenv()
         asked = Setting(chosen or self.project.dotenv, settings.PREFIX if chosen else "default")
-        return env_files(self._context, asked)[0]
+        return env_files(self._context, asked)
 
-    def config(self) -> config_file.ConfigFile:
+    def config(self) -> ConfigFile:
         """Return Plano's configuration."""
-        return self._once("config", self._load_config)
-
-    def _load_config(self) -> config_file.ConfigFile:
-        chosen = self._context.sources.settings.config.value
-        return config_file.load(config_file.find(self.project.path, chosen))
+        return self._once("config", lambda: load_config(self._context))
 
     def seen(self) -> Seen:
         """Return what the engine has, with the project's files as far as they can be read."""
@@ -59,7 +62,9 @@ class Subject:
 
     def _look(self) -> Seen:
         try:
-            return look(self._context)
+            env, keys_env = self._env_files()
+            read = together(self._context, env, keys_env, credentials.read(env), self.config())
+            return look(self._context, read=read)
         except (BadInput, Conflict):  # which `env-file` and `config` tell
             return look(self._context, lenient=True)
 

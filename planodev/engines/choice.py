@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from planodev.problems import Command, Fix, NoEngine, PlanodevError
-from planodev.project import records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from planodev.engines import Engine
     from planodev.engines.inventory import Held
     from planodev.project.identity import Project
+    from planodev.project.records import Records
     from planodev.project.settings import Setting
 
 
@@ -61,6 +61,7 @@ class _Kind:
 
 
 def choose(  # noqa: PLR0913  who is asked, for whom, and how
+    records: Records,
     engine_setting: Setting[str],
     environment: Mapping[str, str],
     project: Project,
@@ -72,6 +73,7 @@ def choose(  # noqa: PLR0913  who is asked, for whom, and how
     """Return the engine to use, connected.
 
     Args:
+        records: which engine has the data of which project, as this run has read it.
         engine_setting: `auto`, `docker` or `embedded`.
         environment: for DOCKER_HOST and its like.
         project: whose data counts.
@@ -90,7 +92,8 @@ def choose(  # noqa: PLR0913  who is asked, for whom, and how
     unfinished = bool(record and (record.moving_to or record.remains))
     name = has_data or "auto" if follow else engine_setting.value
     if name == "auto" and not has_data:
-        return _first_that_answers(environment, project, env_id, limit, recorded=record is not None)
+        maybe_elsewhere = env_id is not None and record is None and not records.is_of_another(project, env_id)
+        return _first_that_answers(environment, project, limit, maybe_elsewhere=maybe_elsewhere)
     by_data = follow or name == "auto"
     name = has_data if name == "auto" else name
     try:
@@ -137,17 +140,14 @@ def without_data(  # noqa: PLR0913  see `choose`
     return chosen
 
 
-def open_engine(
-    name: str, environment: Mapping[str, str], project: Project, env_id: str | None, limit: Limit
-) -> Engine:
-    """Return the engine that has the data which is to be moved; `limit` is as for `choose`.
+def open_engine(name: str, environment: Mapping[str, str], project: Project, place: str, limit: Limit) -> Engine:
+    """Return an engine that has data of a project, the volume or directory `place`; `limit` is as for `choose`.
 
     Raises:
         NoEngine: it does not answer.
 
     """
-    record = records.find(project, env_id)
-    return _open(name, environment, project, name, record.place if record else "", limit=limit)
+    return _open(name, environment, project, name, place, limit=limit)
 
 
 def databases(environment: Mapping[str, str], limit: Limit) -> tuple[list[Held], dict[str, PlanodevError]]:
@@ -236,29 +236,35 @@ def _open(  # noqa: PLR0913  see `choose`
 
 
 def _first_that_answers(
-    environment: Mapping[str, str], project: Project, env_id: str | None, limit: Limit, *, recorded: bool
+    environment: Mapping[str, str], project: Project, limit: Limit, *, maybe_elsewhere: bool
 ) -> EngineChoice:
     """Return Docker where it answers, else the embedded engine where it is installed."""
     try:
         engine = _docker(environment, project, limit)
     except NoEngine as error:
-        engine = _instead_of_docker(error, environment, project, env_id, limit, recorded=recorded)
+        engine = _instead_of_docker(error, environment, project, limit, maybe_elsewhere=maybe_elsewhere)
         engine.why = f"without Docker: {error.message}"
         return EngineChoice(engine, docker_silent=True)
     engine.why = "it answers"
     return EngineChoice(engine)
 
 
-def _instead_of_docker(  # noqa: PLR0913  see `choose`
-    error: NoEngine,
-    environment: Mapping[str, str],
-    project: Project,
-    env_id: str | None,
-    limit: Limit,
-    *,
-    recorded: bool,
+def _instead_of_docker(
+    error: NoEngine, environment: Mapping[str, str], project: Project, limit: Limit, *, maybe_elsewhere: bool
 ) -> Engine:
-    """Return the embedded engine, where it may be used without being asked for."""
+    """Return the embedded engine, where it may be used without being asked for.
+
+    Args:
+        error: why Docker cannot be used.
+        environment: for DOCKER_HOST and its like.
+        project: whose database it is about.
+        limit: as for `choose`.
+        maybe_elsewhere: whether `.env` has the number of a database of which no engine that answers knows.
+
+    Raises:
+        NoEngine: it is not installed, or may not be used.
+
+    """
     from planodev.engines.embedded import engine as embedded
     from planodev.engines.embedded import programs
 
@@ -269,7 +275,7 @@ def _instead_of_docker(  # noqa: PLR0913  see `choose`
         raise _with(error, "", f"; or {embedded.INSTALL}, which needs no Docker, then ", then) from error
     if named:
         raise _with(error, "", "; or ", Command("up", "--engine", "embedded"), ", which needs no Docker") from error
-    if env_id and not recorded and not records.is_of_another(project, env_id):
+    if maybe_elsewhere:
         why = f"`{project.dotenv}` has the number of a database that is not embedded: it may be in Docker"
         new = Command("up", "--engine", "embedded")
         raise _with(error, why, "; ", new, " creates a new, empty one") from error

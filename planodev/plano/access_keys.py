@@ -15,7 +15,7 @@ from planodev.pasting import quoted
 from planodev.project import env_file, regular_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from planodev.project.env_file import EnvFile
 
@@ -49,32 +49,25 @@ class Places:
 
     Args:
         beside: the `.env` beside the configuration, which need not exist: the only file that planoai looks into.
+        text: what that file says, None where there is none.
         ours: the project's own `.env`, into which keys are saved.
         shell: the environment that planoai starts with.
         config: the configuration.
         option: what `up` needs to see that configuration, such as `("--config", "other.yaml")`.
-        will_be: whether `ours` is about to be made, where it is not there yet.
 
     """
 
     beside: Path
+    text: str | None = field(repr=False)
     ours: Path
     shell: Mapping[str, str] = field(repr=False)
     config: Path
     option: tuple[str, ...] = ()
-    will_be: bool = False
 
     @property
     def there(self) -> bool:
-        """Say whether there is a file that planoai looks into, once `up` has ended."""
-        return self.beside.is_file() or (self.will_be and self.beside == self.ours)
-
-    @property
-    def text(self) -> str | None:
-        """Return the text of the file that planoai looks into, None where there is none."""
-        if self.beside.is_file():
-            return regular_file.text(self.beside)
-        return "" if self.there else None
+        """Say whether there is a file that planoai looks into."""
+        return self.text is not None
 
     def in_shell(self, name: str) -> bool:
         """Say whether the shell has a key, and no placeholder."""
@@ -97,20 +90,43 @@ class Places:
         return ".env" if path == Path.cwd() / ".env" else quoted(path)
 
 
-def places(config: Path, env: EnvFile, shell: Mapping[str, str], option: tuple[str, ...] = ()) -> Places:
+def places(  # noqa: PLR0913  three files and how they come about
+    config: Path,
+    env: EnvFile,
+    keys_env: EnvFile | None,
+    shell: Mapping[str, str],
+    option: tuple[str, ...] = (),
+    *,
+    will_be: bool = False,
+) -> Places:
     """Return where planoai will look once it is started by `planodev run`.
 
     Args:
         config: the configuration.
-        env: the project's `.env`.
+        env: the file with the database's address.
+        keys_env: the project's `.env`, None where that cannot be used.
         shell: the environment that `run` is called in.
         option: what `up` needs to see that configuration.
+        will_be: whether the project's `.env` is about to be created, where it is not there yet.
+
+    Raises:
+        OSError: the `.env` beside a configuration in another directory cannot be read.
 
     """
-    beside = config.parent / ".env"
-    if not beside.is_file():  # then it takes what `run` gives it
+    beside, ours = config.parent / ".env", env.path.with_name(env_file.NAME)
+    text = _text(beside, [file for file in (env, keys_env) if file])
+    if text is None:  # then it takes what `run` gives it
         shell = {**shell, **{name: value for name, value in env.values.items() if value}}
-    return Places(beside, env.path.with_name(env_file.NAME), shell, config, option)
+        text = "" if will_be and beside == ours else None
+    return Places(beside, text, ours, shell, config, option)
+
+
+def _text(path: Path, files: Iterable[EnvFile]) -> str | None:
+    """Return the text of a file, which is read where it is none of those that were; None where it is not there."""
+    for file in files:
+        if file.path == path and file.exists:
+            return file.text
+    return regular_file.text(path) if path.is_file() else None
 
 
 def named_in(content: Mapping[str, Any]) -> list[AccessKey]:

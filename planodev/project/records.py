@@ -7,11 +7,13 @@ still know their own. It only tells that data exists where nobody answers now.
 from __future__ import annotations
 
 import json
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from planodev.project import json_file, regular_file, settings, user_paths
+from planodev.project import json_file, settings, user_paths
 from planodev.project.identity import Owner, original_still_there, ownership
 from planodev.project.private_files import make_directory, write_atomically
 
@@ -48,64 +50,88 @@ class Record:
     remains: str = ""
 
 
-def find(project: Project, env_id: str | None) -> Record | None:
-    """Return the record of a project, one with data before one of data that was deleted; None where there is none."""
-    ours = [record for record in _all() if _related(project, env_id, record) == "ours"]
+class Records:
+    """The records of all projects, read at the first question of a run, which knows what it has written since."""
 
-    def weight(record: Record) -> tuple[bool, bool, float]:
-        return bool(record.engine), record.project == env_id, _written(record)
+    def find(self, project: Project, env_id: str | None) -> Record | None:
+        """Return the record of a project, one with data before one of data that was deleted; None where there is none.
 
-    return max(ours, key=weight, default=None)
+        Args:
+            project: the directory.
+            env_id: the number in its `.env`, if any.
 
+        """
+        ours = [record for record in self._written if _related(project, env_id, record) == "ours"]
 
-def number_of(project: Project, env_id: str | None) -> str | None:
-    """Return the number under which a project's data is found: that of `.env`, else that of its record.
+        def weight(record: Record) -> tuple[bool, bool, float]:
+            return bool(record.engine), record.project == env_id, self._written[record]
 
-    Labels in the engine name the directory in which a project was when its database was created. Where that was renamed
-    since and `.env` is lost, only the record still ties the two.
-    """
-    if env_id:
-        return env_id
-    known = find(project, None)
-    return known.project if known else None
+        return max(ours, key=weight, default=None)
 
+    def number_of(self, project: Project, env_id: str | None) -> str | None:
+        """Return the number under which a project's data is found: that of `.env`, else that of its record.
 
-def is_of_another(project: Project, number: str | None) -> bool:
-    """Say whether a number belongs to another checkout, of which this one is a copy."""
-    return number is not None and any(_related(project, number, record) == "copy" for record in _all())
+        Labels in the engine name the directory in which a project was when its database was created. Where that was
+        renamed since and `.env` is lost, only the record still ties the two.
+        """
+        if env_id:
+            return env_id
+        known = self.find(project, None)
+        return known.project if known else None
 
+    def is_of_another(self, project: Project, number: str | None) -> bool:
+        """Say whether a number belongs to another checkout, of which this one is a copy."""
+        return number is not None and any(_related(project, number, record) == "copy" for record in self._written)
 
-def directories() -> dict[str, str]:
-    """Return the directories of all projects that have data, each with its fingerprint."""
-    return {record.path: record.inode for record in _all() if record.engine}
+    def directories(self) -> dict[str, str]:
+        """Return the directories of all projects that have data, each with its fingerprint."""
+        return {record.path: record.inode for record in self._written if record.engine}
 
+    def every(self) -> list[Record]:
+        """Return every record, those of deleted data included."""
+        return list(self._written)
 
-def write(record: Record) -> None:
-    """Write a record durably, where it is not there already; one that cannot be written is no reason to fail.
+    def write(self, record: Record) -> None:
+        """Write a record durably, where it is not there already; one that cannot be written is no reason to fail.
 
-    It is the only one of its directory then: one of an older number would compete with it once `.env` is lost.
-    """
-    file = path_of(record.project)
-    text = (json.dumps(asdict(record), indent=2) + "\n").encode()
-    with suppress(OSError):
-        if not file.is_file() or regular_file.read(file) != text:
-            make_directory(file.parent)
-            write_atomically(file, text, 0o600)
-        for other in _all():
-            same_directory = (other.path, other.inode) == (record.path, record.inode)
-            if same_directory and other.project != record.project:
-                path_of(other.project).unlink(missing_ok=True)
+        It is the only one of its directory then: one of an older number would compete with it once `.env` is lost.
+        """
+        with suppress(OSError):
+            if record not in self._written:
+                file = path_of(record.project)
+                make_directory(file.parent)
+                write_atomically(file, (json.dumps(asdict(record), indent=2) + "\n").encode(), 0o600)
+                self._drop(record.project)
+                self._written[record] = time.time()
+            for other in self.every():
+                same_directory = (other.path, other.inode) == (record.path, record.inode)
+                if same_directory and other.project != record.project:
+                    self.remove(other.project)
 
+    def remove(self, number: str) -> None:
+        """Remove a record; one that cannot be removed is no reason to fail."""
+        with suppress(OSError):
+            path_of(number).unlink(missing_ok=True)
+            self._drop(number)
 
-def every() -> list[Record]:
-    """Return every record, those of deleted data included."""
-    return _all()
+    def _drop(self, number: str) -> None:
+        for record in [record for record in self._written if record.project == number]:
+            del self._written[record]
 
-
-def remove(number: str) -> None:
-    """Remove a record; one that cannot be removed is no reason to fail."""
-    with suppress(OSError):
-        path_of(number).unlink(missing_ok=True)
+    @cached_property
+    def _written(self) -> dict[Record, float]:
+        """Each record with the time of its writing, in seconds since the epoch."""
+        try:
+            files = sorted(_directory().glob("*.json"))
+        except OSError:
+            return {}
+        found = {}
+        for file in files:
+            with suppress(OSError):  # another user's, or removed at this moment
+                record = json_file.of(Record, json_file.read(file))
+                if record and {record.engine, record.moving_to, record.remains} <= _ENGINES:
+                    found[record] = file.stat().st_mtime
+        return found
 
 
 def path_of(number: str) -> Path:
@@ -113,28 +139,8 @@ def path_of(number: str) -> Path:
     return _directory() / f"{number}.json"
 
 
-def _written(record: Record) -> float:
-    with suppress(OSError):
-        return path_of(record.project).stat().st_mtime
-    return 0.0
-
-
 def _related(project: Project, env_id: str | None, record: Record) -> str:
     return ownership(project, env_id, Owner(record.project, record.path, record.inode), original_still_there)
-
-
-def _all() -> list[Record]:
-    try:
-        files = sorted(_directory().glob("*.json"))
-    except OSError:
-        return []
-    found = []
-    for file in files:
-        with suppress(PermissionError):
-            record = json_file.of(Record, json_file.read(file))
-            if record and {record.engine, record.moving_to, record.remains} <= _ENGINES:
-                found.append(record)
-    return found
 
 
 def _directory() -> Path:

@@ -84,10 +84,12 @@ def above(start: Path) -> Found | None:
         start: a directory, resolved.
 
     """
+    if next(_within(start), None) is None:
+        return None  # as in the root of a repository, and then no file need be read
     owner = start.stat().st_uid
     if _has_line_or_settings(start, owner):
         return None  # as nearly always, and then no record need be read
-    recorded = records.directories()
+    recorded = records.Records().directories()
     if _is_recorded(start, recorded):
         return None
     projects = (one for one in _within(start) if _has_line_or_settings(one, owner) or _is_recorded(one, recorded))

@@ -75,20 +75,46 @@ class Settings:
         }
 
 
+class File:
+    """A project's `planodev.toml`, read when the first setting is asked for, and not again in the same run."""
+
+    def __init__(self) -> None:
+        self._values: dict[Path, dict[str, Any]] = {}
+
+    def values(self, directory: Path) -> dict[str, Any]:
+        """Return what it says, by setting; nothing where there is none.
+
+        Raises:
+            BadInput: it cannot be read, is not TOML, or has an unknown key.
+
+        """
+        if directory not in self._values:
+            self._values[directory] = _read_file(directory / FILE_NAME)
+        return self._values[directory]
+
+
 class Sources:
-    """Where one run's settings come from; `planodev.toml` is read once, when the first of them is asked for.
+    """Where one run's settings come from.
 
     Args:
         options: what was typed, by name; None or an empty tuple for an option that was not given.
         environment: the process's environment.
         directory: the project, None to leave its file out.
+        file: `planodev.toml` there.
 
     """
 
-    def __init__(self, options: Mapping[str, Any], environment: Mapping[str, str], directory: Path | None) -> None:
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        environment: Mapping[str, str],
+        directory: Path | None,
+        file: File | None = None,
+    ) -> None:
         self._options = options
         self._environment = environment
         self._directory = directory
+        self._toml = file or File()
 
     @cached_property
     def settings(self) -> Settings:
@@ -119,9 +145,9 @@ class Sources:
             message = f"invalid {word} `{shown}`: {error}"
             raise BadInput(f"bad-{word}", message, why=f"from {source}", fix=_fix(name, source)) from None
 
-    @cached_property
-    def _file(self) -> dict[str, Any]:
-        return _read_file(self._directory / FILE_NAME) if self._directory else {}
+    @property
+    def _file(self) -> Mapping[str, Any]:
+        return self._toml.values(self._directory) if self._directory else {}
 
     def dotenv(self) -> str | None:
         """Return the name of the file that was asked for in place of `.env`, None where nobody has.

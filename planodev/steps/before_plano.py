@@ -44,7 +44,8 @@ def check(seen: Seen) -> None:
 
 def refuse_keys(seen: Seen) -> None:
     """Raise `VerificationFailed` where planoai would not find a provider's key, and say what else is odd about them."""
-    problems = judge.together(judge.judge_keys(seen.config.keys, _places(seen)), _places(seen))
+    places = _places(seen)
+    problems = judge.together(judge.judge_keys(seen.config.keys, places), places)
     error = problems.pop(0) if problems and problems[0].fatal else None
     for problem in problems:
         seen.progress.notice(problem)
@@ -102,4 +103,5 @@ def _refuse_out_of_reach(seen: Seen) -> None:
 
 def _places(seen: Seen) -> access_keys.Places:
     ours = None if seen.env.missing else seen.connection()
-    return access_keys.places(seen.config.path, seen.env, verify.plano_environment(seen, ours), seen.config_option)
+    files = (seen.config.path, seen.env, seen.keys_env)
+    return access_keys.places(*files, verify.plano_environment(seen, ours), seen.config_option)

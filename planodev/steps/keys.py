@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.plano import access_keys, judge
+from planodev.project.env_file import NAME
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -81,8 +81,9 @@ def _value(seen: Seen, name: str) -> str | None:
 
 def places_of(seen: Seen) -> access_keys.Places:
     """Return where planoai will look for keys once `up` has ended and it is started by `planodev run`."""
-    found = access_keys.places(seen.config.path, seen.env, seen.environment, seen.config_option)
-    return replace(found, will_be=seen.env.path == found.ours)
+    will_be = seen.env.path.name == NAME
+    files = (seen.config.path, seen.env, seen.keys_env)
+    return access_keys.places(*files, seen.environment, seen.config_option, will_be=will_be)
 
 
 def problems_of(seen: Seen) -> list[judge.KeyProblem]:

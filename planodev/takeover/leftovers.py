@@ -10,7 +10,8 @@ from planodev.look import look
 from planodev.postgres import queries
 from planodev.postgres.admin import AdminFailed
 from planodev.problems import Command, Fix, PlanodevError, Problem
-from planodev.project import records, settings
+from planodev.project import settings
+from planodev.project.records import Record
 
 if TYPE_CHECKING:
     from planodev.engines import Volume
@@ -24,8 +25,10 @@ def side(seen: Seen, name: str, *, lenient: bool = False) -> Seen:
         NoEngine: that one does not answer.
 
     """
-    engine = choice.open_engine(name, seen.environment, seen.project, seen.env.project_id, seen.deadline.left)
-    return look(replace(seen.context, options={}), engine, deadline=seen.deadline, lenient=lenient)
+    known = seen.context.records.find(seen.project, seen.env.project_id)
+    engine = choice.open_engine(name, seen.environment, seen.project, known.place if known else "", seen.deadline.left)
+    context = replace(seen.context, options={})
+    return look(context, engine, read=seen.under(context), deadline=seen.deadline, lenient=lenient)
 
 
 def end(other: Seen) -> None:
@@ -41,8 +44,8 @@ def record(seen: Seen, at: Seen, *, moving_to: str = "", remains: str = "") -> N
     """Record in which engine the project's data is, and what is left to do about another one."""
     volume = at.observed.volume
     path, inode, place = str(seen.project.path), seen.project.inode, volume.name if volume else ""
-    records.write(
-        records.Record(seen.project_id, path, inode, at.engine.info.name, place, moving_to=moving_to, remains=remains)
+    seen.context.records.write(
+        Record(seen.project_id, path, inode, at.engine.info.name, place, moving_to=moving_to, remains=remains)
     )
 
 
@@ -51,7 +54,7 @@ def remove(seen: Seen) -> None:
 
     Conversations that had arrived there already are kept, which is said.
     """
-    known = records.find(seen.project, seen.env.project_id) if seen.move_unfinished else None
+    known = seen.context.records.find(seen.project, seen.env.project_id) if seen.move_unfinished else None
     name = (known.remains or known.moving_to) if known else ""
     if not known or name in ("", seen.engine.info.name):
         return
@@ -94,7 +97,7 @@ def copies(seen: Seen) -> list[Seen]:
 
     An engine that does not answer, and is known to have some, is reported.
     """
-    known = records.find(seen.project, seen.env.project_id)
+    known = seen.context.records.find(seen.project, seen.env.project_id)
     found = []
     for name in choice.others(seen.engine.info.name):
         try:

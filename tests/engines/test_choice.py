@@ -52,13 +52,25 @@ def machine(monkeypatch):
     monkeypatch.setattr(choice, "_embedded", lambda *_: connect("embedded"))
     monkeypatch.setattr(embedded, "data_of", lambda *_: NUMBER if facts.cluster else "")
     monkeypatch.setattr(programs, "find", lambda: "a program" if facts.embedded else None)
-    monkeypatch.setattr(records, "find", lambda *_: facts.record)
-    monkeypatch.setattr(records, "is_of_another", lambda *_: False)
     return facts
 
 
-def choose(engine="auto", env_id=None, *, follow=False, **environment):
-    return choice.choose(Setting(engine, "--engine"), environment, PROJECT, env_id, follow=follow, limit=lambda: 15.0)
+class Recorded:
+    """The records of a machine with one of this project, or none."""
+
+    def __init__(self, record):
+        self.record = record
+
+    def find(self, *_):
+        return self.record
+
+    def is_of_another(self, *_):
+        return False
+
+
+def choose(machine, engine="auto", env_id=None, *, follow=False, **environment):
+    asked = Setting(engine, "--engine"), environment, PROJECT, env_id
+    return choice.choose(Recorded(machine.record), *asked, follow=follow, limit=lambda: 15.0)
 
 
 def record(engine, **more):
@@ -86,12 +98,12 @@ def record(engine, **more):
 )
 def test_the_engine_with_the_data_comes_first_then_one_that_answers(machine, facts, engine, expected):
     vars(machine).update(facts)
-    found = choose(engine)
+    found = choose(machine, engine)
     assert (found.engine.name, found.data_elsewhere, found.engine.why) == expected
 
 
-def second_look(engine, **options):
-    chosen = choose(engine, **options)
+def second_look(machine, engine, **options):
+    chosen = choose(machine, engine, **options)
     asked = Setting(engine, "--engine" if engine != "auto" else "default"), {}, None, None
     return choice.without_data(chosen, *asked, limit=lambda: 15.0, **{"follow": False, **options})
 
@@ -110,32 +122,32 @@ def second_look(engine, **options):
 )
 def test_no_engine_without_the_data_is_used_while_another_one_has_it(machine, facts, engine, expected):
     vars(machine).update(facts)
-    found = second_look(engine)
+    found = second_look(machine, engine)
     assert (found.engine.name, found.data_elsewhere, found.number) == expected
 
 
 def test_a_docker_that_was_silent_a_moment_ago_is_not_asked_again(machine):
     machine.docker = False
-    second_look("auto")
+    second_look(machine, "auto")
     assert "docker" not in machine.looked
 
 
 def test_all_commands_but_up_go_where_the_data_is(machine):
     machine.record = record("docker")
-    found = choose("embedded", follow=True)
+    found = choose(machine, "embedded", follow=True)
     assert (found.engine.name, found.data_elsewhere) == ("docker", "")
 
 
 def test_an_interrupted_move_is_told(machine):
     machine.record = record("docker", moving_to="embedded")
-    assert choose().move_unfinished
+    assert choose(machine).move_unfinished
 
 
 @pytest.mark.parametrize("engine", ["auto", "docker"])
 def test_no_other_engine_is_used_while_the_one_with_the_data_is_down(machine, engine):
     machine.record, machine.docker = record("docker"), False
     with pytest.raises(NoEngine) as caught:
-        choose(engine)
+        choose(machine, engine)
     assert caught.value.code == DOWN.code
     assert "it is down; this project's data is in Docker, in `the-volume`" in caught.value.why
     assert "embedded" not in machine.asked
@@ -145,13 +157,13 @@ def test_no_other_engine_is_used_while_the_one_with_the_data_is_down(machine, en
 def test_an_engine_that_was_named_is_never_replaced_by_another(machine, variable):
     machine.docker = False
     with pytest.raises(NoEngine):
-        choose(**{variable: "x"})
+        choose(machine, **{variable: "x"})
 
 
 def test_a_number_without_a_record_is_no_licence_for_an_empty_database(machine):
     machine.docker = False
     with pytest.raises(NoEngine) as caught:
-        choose(env_id=NUMBER)
+        choose(machine, env_id=NUMBER)
     assert "may be in Docker" in caught.value.why
     assert Command("up", "--engine", "embedded") in caught.value.fix.parts
 
@@ -160,6 +172,6 @@ def test_a_number_without_a_record_is_no_licence_for_an_empty_database(machine):
 def test_without_either_both_ways_out_are_named(machine, environment, then):
     machine.docker = machine.embedded = False
     with pytest.raises(NoEngine) as caught:
-        choose(**environment)
+        choose(machine, **environment)
     assert str(caught.value.fix).startswith(f"start it; or {embedded.INSTALL}")
     assert Command("up", *then) in caught.value.fix.parts

@@ -124,7 +124,7 @@ WARNED = ("key-quoted", "key-with-comment")
 def faults(key, place, shell, beside):
     if beside is not None:
         (place / ".env").write_bytes(beside.encode())
-    places = access_keys.Places(place / ".env", place / ".env", shell, place / "config.yaml")
+    places = access_keys.Places(place / ".env", beside, place / ".env", shell, place / "config.yaml")
     return judge.judge_keys([key], places)
 
 
@@ -152,7 +152,7 @@ def test_where_planoai_looks_into_another_file_the_fix_names_that_one(tmp_path):
     (tmp_path / "a b").mkdir()
     for text, shell in (("", SHELL), ("K=\n", {})):
         (tmp_path / "a b/.env").write_text(text)
-        places = access_keys.Places(tmp_path / "a b/.env", tmp_path / ".env", shell, tmp_path / "a b/config.yaml")
+        places = access_keys.Places(tmp_path / "a b/.env", text, tmp_path / ".env", shell, tmp_path / "a b/config.yaml")
         (found,) = judge.judge_keys([AccessKey("K")], places)
         assert f"'{tmp_path}/a b/.env'" in str(found.fix)
         assert "--save-keys" not in str(found.fix)

@@ -10,7 +10,7 @@ import pytest
 
 from planodev.project import records
 from planodev.project.identity import Project, at
-from planodev.project.records import Record
+from planodev.project.records import Record, Records
 
 
 @pytest.fixture
@@ -25,38 +25,38 @@ def record(project, number="0" * 16, engine="docker"):
 
 
 def test_it_is_found_by_number_and_by_directory(here, tmp_path):
-    assert records.find(here, "0" * 16) is None
-    records.write(record(here))
-    assert records.find(here, "0" * 16) == records.find(here, None) == record(here)
+    assert Records().find(here, "0" * 16) is None
+    Records().write(record(here))
+    assert Records().find(here, "0" * 16) == Records().find(here, None) == record(here)
     moved = Project(tmp_path / "elsewhere", "other")
     here.path.rmdir()
-    assert records.find(moved, "0" * 16) == record(here)
-    assert records.find(moved, None) is None
+    assert Records().find(moved, "0" * 16) == record(here)
+    assert Records().find(moved, None) is None
 
 
 def test_a_copy_is_told_from_its_original(here, tmp_path):
-    records.write(record(here))
+    Records().write(record(here))
     (here.path / ".env").write_text(f"# planodev project: {'0' * 16} (x)\n")
     copy = Project(tmp_path / "copy", "other")
-    assert records.find(copy, "0" * 16) is None
-    assert records.is_of_another(copy, "0" * 16)
-    assert not records.is_of_another(here, "0" * 16)
+    assert Records().find(copy, "0" * 16) is None
+    assert Records().is_of_another(copy, "0" * 16)
+    assert not Records().is_of_another(here, "0" * 16)
 
 
 def test_data_goes_before_data_that_was_deleted(here, tmp_path):
     away = Project(tmp_path / "away", "other")
-    records.write(record(here, "1" * 16, "embedded"))
-    records.write(record(away, "2" * 16, ""))
-    assert records.find(here, None).engine == "embedded"
-    assert records.find(here, "2" * 16).engine == "embedded"
+    Records().write(record(here, "1" * 16, "embedded"))
+    Records().write(record(away, "2" * 16, ""))
+    assert Records().find(here, None).engine == "embedded"
+    assert Records().find(here, "2" * 16).engine == "embedded"
 
 
 def test_a_directory_has_one_record(here, tmp_path):
     elsewhere = replace(record(here, "2" * 16), path=str(tmp_path / "other"))
-    records.write(elsewhere)
-    records.write(record(here, "0" * 16, "embedded"))
-    records.write(record(here, "1" * 16, "docker"))
-    assert records.find(here, None) == record(here, "1" * 16, "docker")
+    Records().write(elsewhere)
+    Records().write(record(here, "0" * 16, "embedded"))
+    Records().write(record(here, "1" * 16, "docker"))
+    assert Records().find(here, None) == record(here, "1" * 16, "docker")
     assert sorted(file.stem for file in records.path_of("0" * 16).parent.glob("*.json")) == ["1" * 16, "2" * 16]
 
 
@@ -66,21 +66,21 @@ def test_of_two_that_were_left_the_newer_one_counts(here):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(asdict(record(here, number))))
         os.utime(file, (moment, moment))
-    assert records.find(here, None).project == "1" * 16
-    assert records.find(here, "0" * 16).project == "0" * 16
+    assert Records().find(here, None).project == "1" * 16
+    assert Records().find(here, "0" * 16).project == "0" * 16
 
 
 def test_what_cannot_be_read_or_written_is_left_out(here, tmp_path):
-    records.write(record(here))
+    Records().write(record(here))
     file = records.path_of("0" * 16)
     assert file.stat().st_mode & 0o777 == 0o600
     before = file.stat().st_mtime_ns
-    records.write(record(here))
+    Records().write(record(here))
     assert file.stat().st_mtime_ns == before
     (file.parent / "broken.json").write_text("{")
     (file.parent / "strange.json").write_text('{"project": 1}')
-    assert records.find(here, None) == record(here)
+    assert Records().find(here, None) == record(here)
     (tmp_path / "state/planodev").rename(tmp_path / "away")
     (tmp_path / "state/planodev").write_text("a file")
-    records.write(replace(record(here), engine="embedded"))
-    assert records.find(here, None) is None
+    Records().write(replace(record(here), engine="embedded"))
+    assert Records().find(here, None) is None

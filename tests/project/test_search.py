@@ -48,7 +48,7 @@ def cli(capsys):
 
 def record(path, engine="docker"):
     project = identity.at(path)
-    records.write(records.Record("0123456789abcdef", str(project.path), project.inode, engine, "volume"))
+    records.Records().write(records.Record("0123456789abcdef", str(project.path), project.inode, engine, "volume"))
 
 
 def found(start):
@@ -182,7 +182,7 @@ class TestCommands:
 
         monkeypatch.setattr(before_plano, "check", lambda seen: None)
         monkeypatch.setattr(
-            handover, "look", lambda context: SimpleNamespace(engine=SimpleNamespace(close=lambda: None))
+            handover, "look", lambda context, read: SimpleNamespace(engine=SimpleNamespace(close=lambda: None))
         )
         monkeypatch.setattr(handover, "replace", lambda one, **changes: one)
         context = Context(identity.at(directory), {}, {}, Silent(), directory / "src/deep")

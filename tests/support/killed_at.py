@@ -16,8 +16,8 @@ from docker.api.client import APIClient
 from planodev.engines.docker.engine import DockerEngine
 from planodev.engines.docker.quick import QuickClient
 from planodev.engines.embedded.engine import EmbeddedEngine
-from planodev.project import records
 from planodev.project.env_file import EnvFile
+from planodev.project.records import Records
 
 REQUESTS = {
     APIClient: ("_post", "_put", "_delete"),
@@ -53,7 +53,7 @@ if __name__ == "__main__":
     for owner, names in (REQUESTS if os.environ.get("KILLED_AT") == "requests" else engines).items():
         for name in names:
             places.around(owner, name)
-    places.around(records, "write")
+    places.around(Records, "write")
     places.around(EnvFile, "write")
     for name in ("execute", "commit"):
         places.around(psycopg.Connection, name)
