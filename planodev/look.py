@@ -357,15 +357,12 @@ def look(  # noqa: PLR0913  what is known already, and what it may do without
     observed = observed or engine.observe(project, _database_number(context, read), to_stop=lenient)
     if not lenient:  # what only stops a server does not depend on its labels
         _refuse_newer(observed, engine)
-    fixed = _fixed(engine, observed)
-    # An engine without images brings its own PostgreSQL.
-    images = (read.settings.image, read.settings.pull) if "image" in fixed else ()
-    own = {"image": Setting(*fixed["image"]), "pull": Setting("missing", "default")} if images else {}
+    resolved, ignored = _with_engine(read, engine, observed)
     return Seen(
         env=read.env,
         keys_env=read.keys_env,
         credentials=read.credentials,
-        settings=replace(_existing(read.settings, read.credentials, read.config, observed, fixed), **own),
+        settings=resolved,
         config=read.config,
         unread=read.unread,
         context=context,
@@ -374,7 +371,7 @@ def look(  # noqa: PLR0913  what is known already, and what it may do without
         observed=observed,
         deadline=deadline,
         engine_choice=engine_choice,
-        ignored=tuple(setting.source for setting in images if setting.asked),
+        ignored=ignored,
     )
 
 
@@ -407,6 +404,18 @@ def _refuse_newer(observed: Observed, engine: Engine) -> None:
 def _database_number(context: Context, read: Files) -> str | None:
     """Return the number by which a database is found: of `.env`, or of the record; None once that was deleted."""
     return None if read.env.deleted else context.records.number_of(context.project, read.env.project_id)
+
+
+def _with_engine(read: Files, engine: Engine, observed: Observed) -> tuple[settings.Settings, tuple[str, ...]]:
+    """Return the settings with what the engine has and decides, and the sources of those that it has no use for."""
+    fixed = _fixed(engine, observed)
+    found = _existing(read.settings, read.credentials, read.config, observed, fixed)
+    if "image" not in fixed:
+        return found, ()
+    # An engine without images brings its own PostgreSQL.
+    found = replace(found, image=Setting(*fixed["image"]), pull=Setting("missing", "default"))
+    images = (read.settings.image, read.settings.pull)
+    return found, tuple(setting.source for setting in images if setting.asked)
 
 
 def _fixed(engine: Engine, observed: Observed) -> dict[str, tuple[Any, str]]:
