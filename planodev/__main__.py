@@ -53,7 +53,7 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _not_raised(seen: sys.UnraisableHookArgs) -> None:
-    """End also where Python drops the exception: in a finalizer, or a callback such as importing a module has."""
+    """End also where Python ignores the exception: in a finalizer, or in a callback of the import system."""
     if isinstance(seen.exc_value, KeyboardInterrupt):
         _interrupted()
     sys.__unraisablehook__(seen)
@@ -68,7 +68,7 @@ def _not_loaded(error: Exception) -> NoReturn:
 
 
 def _interrupted() -> NoReturn:
-    """End at once, by as little code as can be: what should be imported may be loaded by half."""
+    """End at once with as little code as possible: the modules that it would need may be half loaded."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if _console and _console.json:
         error = '{"code": "interrupted", "message": "interrupted", "why": null, "fix": null}'

@@ -26,7 +26,7 @@ class Address:
     """A database.
 
     Args:
-        connection: how to get in.
+        connection: host, port, database, role and password.
         file: that names it.
         ours: whether it is the project's own, which planodev runs.
 

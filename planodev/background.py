@@ -1,4 +1,4 @@
-"""A job that goes on while something else is loaded or waited for."""
+"""Background jobs: what runs while modules are loaded, or while something else is waited for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATIENCE = 5.0
 
 
 class Job(Generic[T]):
-    """What `begin` has started: called, it waits for the result, and has None where the job raised."""
+    """A job in the background; a call waits for its result and returns it, None where the job failed."""
 
     def __init__(self, job: Callable[[], T]) -> None:
         self._found: list[T] = []
@@ -49,11 +49,11 @@ def begin(job: Callable[[], T]) -> Job[T]:
 
 
 class NotDone(TimeoutError):
-    """A job has taken longer than it was given, whatever limits it has of its own."""
+    """A job did not end within its time limit."""
 
 
 def within(seconds: float, job: Callable[[], T]) -> T:
-    """Do a job that may be left unfinished.
+    """Run a job with a time limit.
 
     Args:
         seconds: how long to wait for it.

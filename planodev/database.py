@@ -1,4 +1,4 @@
-"""A project's database that runs: what the steps after its start hand on."""
+"""A running database of a project, as the steps after its start pass it on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Prepared:
-    """Table and proof, put in place while the server starts, so that each runs the moment it can.
+    """Prepared commands that create the table and run the proof as soon as the server accepts a login.
 
     Starting a command in a container takes the engine longer than the command itself; this way it does so
     while there is nothing else to do.

@@ -1,4 +1,4 @@
-"""How long a command may still wait: one end for all of its waits, however many there are."""
+"""The deadline of a command, shared by everything that it waits for."""
 
 from __future__ import annotations
 

@@ -213,7 +213,7 @@ def _port(observed: Observed, wanted: Setting[int], facts: Survey) -> tuple[int,
 
 
 def port_moved(wanted: int, holder: str, port: int) -> Problem:
-    """Return the warning for a port that another has, and the one that is used instead."""
+    """Return the warning for a port that is taken, which names the one that is used instead."""
     text = f"port {wanted} is taken by {holder}, using {port} instead"
     return Problem("port-moved", text, Fix(Command("up", "--port", wanted), " once it is free"))
 
@@ -271,7 +271,7 @@ def _refuse_apart(seen: Seen, storage: Storage) -> None:
 
 
 def _refuse_empty_beside(seen: Seen) -> None:
-    """Refuse an empty database where another one may be this project's."""
+    """Refuse to create an empty database where another one may be this project's."""
     observed, fix = seen.observed, Command("up", "--name", f"{seen.settings.name.value}-{seen.project.slug}")
     if observed.namesakes:
         raise _namesake(seen)

@@ -1,4 +1,4 @@
-"""All that is begun before it is known to be needed: it holds the speed figures, and changes nothing that is there.
+"""Speculative work: begun before it is known to be needed, to save time; it changes nothing that exists.
 
 `up` calls it with the project's lock held. The proof changes nothing, so it begins while the configuration is judged,
 all else once nothing is left that `up` would refuse.
@@ -72,7 +72,7 @@ def _as_wanted(seen: Seen) -> Database | None:
 
 
 def prepare_probe(seen: Seen) -> None:
-    """Begin to start the container that the proof runs from: it costs next to nothing then."""
+    """Begin to start the probe container in the background."""
     image = seen.settings.image.value
     if not seen.moves and seen.engine.image(image):
         seen.engine.prepare(image, seen.mode, seen.settings.timeout.value + 60)

@@ -95,7 +95,7 @@ class Seen(Files):
 
     Args:
         context: the run.
-        project_id: the number that ties the project to its database.
+        project_id: the random id that links the project to its database, see `project.identity`.
         engine: the open engine.
         observed: what it has of this project.
         deadline: the end of all that the command waits for.

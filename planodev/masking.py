@@ -1,4 +1,4 @@
-"""Secrets kept out of what is shown: in addresses by their form, elsewhere by what the project's files hold."""
+"""Mask secrets in output: in URLs by their syntax, elsewhere by the values in the project's files."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _SECRET_NAME = re.compile(r"(?i)pass|secret|token|key|credential|auth|DATABASE_U
 
 
 def urls(text: str) -> str:
-    """Return a text in which no address has a user and a password, but for variables, and no parameter a password."""
+    """Return a text without passwords in its URLs and parameters; variables in their place stay."""
     return _PARAMETER.sub(rf"\1{HIDDEN}", _USERINFO.sub(rf"\1{HIDDEN}@", text))
 
 
 def address(url: str) -> str:
-    """Return an address for a message: whole where it is of a form without a place for a secret, else `***`."""
+    """Return an address for a message: as it is where its form cannot contain a secret, else `***`."""
     shown = urls(url)
     return shown if shown.startswith(("unix://", "npipe://")) or _ADDRESS.fullmatch(shown) else HIDDEN
 

@@ -1,4 +1,4 @@
-"""Words for a command line to paste, whatever they hold: quoted as the shell of this system wants it."""
+"""Quote words for a command line to paste into the shell of this system."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def joined(words: Iterable[object]) -> str:
 
 
 def for_this_shell(text: str, *, windows: bool | None = None) -> str:
-    """Return a fix with the commands in it as the shell of this system has them."""
+    """Return a fix with the commands in it quoted for the shell of this system."""
     if WINDOWS if windows is None else windows:
         for pattern, instead in _OTHERWISE:
             text = pattern.sub(instead, text)

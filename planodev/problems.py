@@ -43,7 +43,7 @@ class Command:
         return other
 
     def started_by(self, starter: str) -> Command:
-        """Return it as the end of another program's command, such as `op run -- {}`."""
+        """Return it as an argument of another program's command, such as `op run -- {}`."""
         other = self.within(self.directory) if self.directory else Command(self.name, *self.arguments)
         object.__setattr__(other, "starter", starter)
         return other
@@ -110,7 +110,7 @@ class Fix:
         return Fix(*self.parts, *(more.parts if isinstance(more, Fix) else (more,)))
 
     def __radd__(self, text: str) -> Fix:
-        """Return it behind a text."""
+        """Return it appended to a text."""
         return Fix(text, *self.parts)
 
     def render(self, show: Callable[[Command], str] = str) -> str:

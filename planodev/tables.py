@@ -1,4 +1,4 @@
-"""The tables that commands print: what identifies a row is never cut, whatever the terminal's width."""
+"""Tables for the terminal; a column that identifies a row is never cut."""
 
 from __future__ import annotations
 

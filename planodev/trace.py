@@ -1,4 +1,4 @@
-"""What is asked of the engine and of the database: a line each for `-v`, which a bug report can carry.
+"""The trace for `-v`: a line for each request to the engine and the database, without secrets, for bug reports.
 
 No value is in it: neither what a statement has in quotes, where passwords and conversations are, nor its parameters,
 nor a request's body.

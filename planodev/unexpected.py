@@ -1,4 +1,4 @@
-"""What to say of an error that no part of planodev expects: the machine's own limits by name, all else as a bug."""
+"""Errors for unexpected exceptions: limits of the machine by name, everything else as a bug."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def explain(error: BaseException, secrets: Iterable[str] = ()) -> PlanodevError:
 
 
 def _limit(error: BaseException) -> PlanodevError | None:
-    """Return the error for a machine that has no more of something."""
+    """Return the error for an exhausted resource of the machine, such as disk space or memory."""
     number = error.errno if isinstance(error, OSError) else None
     if isinstance(error, ImportError) and os.strerror(errno.EMFILE) in str(error):  # of a library that was loaded late
         number = errno.EMFILE
@@ -69,7 +69,7 @@ def _limit(error: BaseException) -> PlanodevError | None:
 
 
 def _of_file(error: OSError) -> PlanodevError | None:
-    """Return the error for a file or a directory that the system lets nobody, or not this user, use."""
+    """Return the error for a file or a directory that this user may not use."""
     why, name = error.strerror, error.filename
     if error.errno in _FULL:
         where = f"`{_shown(name)}` could not be written" if name is not None else "the output could not be written"

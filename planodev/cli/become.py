@@ -1,4 +1,4 @@
-"""Turn planodev into the command that it was to start: signals, terminal and exit code are the command's own."""
+"""Replace planodev's process by a command: signals, terminal and exit code are the command's own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def become(launch: Launch) -> int:
-    """Turn this process into the command, so that signals, terminal and exit code are its own.
+    """Replace this process by the command, so that signals, terminal and exit code are its own.
 
     It returns on Windows alone: there exec starts a second process, and the shell comes back before that has ended.
 
@@ -69,7 +69,7 @@ def _signals_as_a_shell_has_them() -> Iterator[None]:
 
 
 def _program(launch: Launch) -> str:
-    """Return what to start: a path as it was typed, a name from the PATH and not from the project's directory.
+    """Return the program to start: a path as it was typed, a name from the PATH alone, never from the project.
 
     Raises:
         FileNotFoundError: the PATH has none of this name.

@@ -82,7 +82,7 @@ class Console:
             self.notices.append(notice)
 
     def found(self, where: Problem) -> None:
-        """Say where the project is: in a line for people, among the warnings for machines."""
+        """Report the project that was found above: a line on stderr, or with `--json` a warning."""
         (self.notice if self.json else lambda said: self.note(said.message))(where)
 
     def transfer(self, layer: str, status: str, current: int, total: int) -> None:
@@ -135,7 +135,7 @@ class Console:
                 self._print(line)
 
     def _print(self, shape: Any) -> None:  # noqa: ANN401
-        """Print something that rich lays out; where there is no terminal a table is not cut to a width."""
+        """Print a rich renderable; without a terminal a table is not cut to a width."""
         from rich.console import Console as RichConsole
         from rich.table import Table
 
@@ -169,13 +169,13 @@ class Console:
             self._fix(error.fix)
 
     def trace(self, text: str) -> None:
-        """Print where an error was."""
+        """Print a traceback."""
         self._end_bar()
         self._clear()
         click.echo(visible(text), err=True, nl=False)
 
     def say(self, line: str) -> None:
-        """Print a line of a result, or some that belong together."""
+        """Print lines of a result."""
         click.echo(visible(line), color=self._color)
 
     def write(self, text: str) -> None:
@@ -192,7 +192,7 @@ class Console:
         self._in_line = False
 
     def warn(self) -> None:
-        """Print what was noticed so far, for a command that has no result of its own."""
+        """Print the warnings so far, for a command without a result of its own."""
         self._clear()
         self._warn(self.notices)
         self.notices.clear()  # which the end of the command would show once more
@@ -219,7 +219,7 @@ class Console:
         return fix.render(lambda command: f"`{self._command(command)}`")
 
     def _command(self, command: Command) -> str:
-        """Return what to type: it acts on this project, and for `up` on all that was typed and is not replaced."""
+        """Return a command line for this project: with `-C`, and for `up` with the options that were typed."""
         directory = command.directory or self.directory
         words = [_program(), *(("-C", directory) if directory else ()), command.name, *command.arguments]
         if command.directory:
@@ -259,7 +259,7 @@ class Console:
 
 
 def _versions() -> str:
-    """Return what a bug report has to say of the machine."""
+    """Return the versions for a bug report."""
     import platform
 
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
@@ -267,7 +267,7 @@ def _versions() -> str:
 
 
 def _program() -> str:
-    """Return what to type for planodev: its path, where it was called by that and is not found otherwise."""
+    """Return the program name for command lines: the path that was typed where planodev is not on the PATH."""
     called = sys.argv[0]
     by_path = os.path.basename(called) == "planodev" and not executables.find("planodev")  # noqa: PTH119  as typed
     return called if by_path else "planodev"

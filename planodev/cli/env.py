@@ -18,7 +18,7 @@ from planodev.visible import visible
 
 
 def readable_by_others(stream: TextIO) -> Problem | None:
-    """Return the warning for output that goes into a file which other users of this machine may read."""
+    """Return a warning where stdout is a file that other users of this machine may read."""
     try:
         found = os.fstat(stream.fileno())
     except (OSError, ValueError):  # no file of the system

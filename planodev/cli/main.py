@@ -117,7 +117,7 @@ def _to_finish(console: Console) -> Fix | None:
 
 
 def _look_for_json(arguments: list[str], console: Console) -> None:
-    """Note `--json` also where it stands behind what is wrong, which click has not come to."""
+    """Note `--json` also where it follows an invalid argument, at which click stopped parsing."""
     settings = {"ignore_unknown_options": True, "allow_extra_args": True, "resilient_parsing": True}
     looking = click.Command(None, params=[options.json_option()], context_settings=settings)
     looking.make_context("planodev", list(arguments), obj=console)
@@ -130,7 +130,7 @@ def _usage(error: click.UsageError) -> BadInput:
 
 
 def _unexpected(error: Exception, arguments: list[str], console: Console) -> PlanodevError:
-    """Return what to say of an error that no part of planodev has a name for; PLANODEV_DEBUG shows where it was."""
+    """Return the error for an unexpected exception; with PLANODEV_DEBUG the traceback is printed as well."""
     from planodev import unexpected
 
     secrets = unexpected.secrets_at(Path(console.directory or "."), os.environ, arguments)

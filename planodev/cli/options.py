@@ -136,17 +136,17 @@ def refuse_before(ctx: click.Context) -> None:
 
 
 def choice(allowed: tuple[str, ...]) -> dict[str, Any]:
-    """Return what shows and completes the words that an option accepts; `settings.Sources` refuses all others."""
+    """Return the metavar and completion of an option with a fixed set of values; `settings.Sources` validates them."""
     return {"metavar": "|".join(allowed), "shell_complete": words(lambda: allowed)}
 
 
 def words(allowed: Callable[[], Iterable[str]]) -> Callable[[click.Context, click.Parameter, str], list[str]]:
-    """Return the completion of an option by what it accepts."""
+    """Return the shell completion for an option with a fixed set of values."""
     return lambda _ctx, _parameter, begun: [word for word in allowed() if word.startswith(begun)]
 
 
 def paths(kind: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
-    """Return the completion of an option by what the shell finds: `file` or `dir`."""
+    """Return the shell completion for paths; `kind` is `file` or `dir`."""
 
     def complete(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem
@@ -183,7 +183,7 @@ def _typed(ctx: click.Context) -> dict[str, tuple[str, ...]]:
 
 
 def until_interrupted(work: Callable[[], object], *, ends: bool) -> int:
-    """Do what goes on until Ctrl-C, which is its ordinary end then and no error; returns the exit code."""
+    """Run a job and return the exit code: 130 after a Ctrl-C where that is its ordinary end (`ends`)."""
     try:
         work()
     except KeyboardInterrupt:
@@ -194,13 +194,13 @@ def until_interrupted(work: Callable[[], object], *, ends: bool) -> int:
 
 
 def refuse_empty(option: str) -> NoReturn:
-    """Raise `BadInput`: without a name something else than was meant would be taken."""
+    """Raise `BadInput` for an empty value, as of an unset variable: the default would be used instead."""
     why, fix = "it may come from a variable that is not set", f"write a name after `{option}`, or leave it out"
     raise BadInput("usage", f"`{option}` is empty", why=why, fix=fix)
 
 
 def context(ctx: click.Context, options: dict[str, Any]) -> Context:
-    """Return what a command works in: the directory of `-C`, else the project that this directory is in.
+    """Return the context of a command: the project in the directory of `-C`, else the one that contains this directory.
 
     Raises:
         BadInput: a file or a directory was given, and is empty, as a variable is that nobody has set; or a second
@@ -234,7 +234,7 @@ def context(ctx: click.Context, options: dict[str, Any]) -> Context:
 
 
 def _opened(context: Context) -> Context:
-    """Return it with the file that was asked for in place of `.env`, once what a killed write has left is swept."""
+    """Remove temporary files of killed writes, and apply the setting `dotenv`."""
     from planodev.project import lock
 
     if not context.dry_run:
@@ -248,7 +248,7 @@ _OF_THE_PROJECT = ("env_file", "config", "output")
 
 
 def _work_above(console: Console, options: dict[str, Any], found: Found) -> None:
-    """Go on as if `-C` had named the project that was found, with the paths that were typed seen from there."""
+    """Continue as if `-C` had named the project that was found; relative paths in options are rewritten for it."""
     console.directory = os.path.relpath(found.path, found.start)
     console.found(found.said())
     for name in _OF_THE_PROJECT:

@@ -40,7 +40,7 @@ class Stored:
 
     @property
     def turn(self) -> int | None:
-        """How many answers its conversation has with it."""
+        """The number of answers in its conversation, this one included."""
         if self.row is None:
             return None
         items = self.row.input_items if isinstance(self.row.input_items, list) else []
@@ -93,7 +93,7 @@ def ask(context: Context, tell: Callable[[str], None]) -> Result:
 
 
 def refuse(plano: Running, config: ConfigFile) -> None:
-    """Raise what keeps a question from being asked at all.
+    """Raise the error for a Plano that cannot be asked.
 
     Raises:
         Conflict: another project's Plano runs, or something that is none.

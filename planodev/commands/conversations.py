@@ -180,7 +180,7 @@ def _port(context: Context) -> int:
 
 
 def _refuse_unsayable(flag: str, text: str) -> None:
-    """Refuse what no stored text can contain, and PostgreSQL does not take."""
+    """Refuse a search for what no stored text can contain, such as a NUL, which PostgreSQL rejects."""
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         raise BadInput("usage", f"`{flag}` is not text", why="it is not UTF-8", fix=f"write another `{flag}`")
 

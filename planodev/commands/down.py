@@ -67,15 +67,15 @@ def _stop_plano(seen: Seen, plano: Running) -> bool:
 
 
 def _tell_kind(seen: Seen) -> None:
-    """Say of a `.env` of another kind than is read what every command says; it keeps nothing from being stopped."""
+    """Warn of a `.env` that cannot be used; other commands fail with it, `down` stops the server anyway."""
     if seen.unread and seen.unread.code.startswith("env-"):
         seen.progress.notice(replace(seen.unread, level="warning"))
 
 
 def _held(seen: Seen) -> tuple[int | None, str]:
-    """Count what a deletion would take, in every database; returns the stored turns, and all of it in words.
+    """Count what a deletion would delete, in every database; returns the number of turns, and a description.
 
-    Whatever keeps the server from being counted keeps it from nothing else.
+    A failed count never stops `down`.
     """
     have = seen.observed.container
     if have is None or have.state != "running":
@@ -153,7 +153,7 @@ def _stop(seen: Seen) -> bool:
 
 
 def _tell_unanswered(seen: Seen, question: str) -> None:
-    """Say that the engine could not be asked about the data.
+    """Warn that the engine did not list its volumes.
 
     Raises:
         NoEngine: the data was to be deleted.

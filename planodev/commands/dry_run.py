@@ -98,7 +98,7 @@ def _files(seen: Seen, database: Database) -> None:
 
 
 def _inside(database: Database, *, there: bool) -> None:
-    """Log in where that can be done now: it changes nothing, and shows what would have to follow `.env`."""
+    """Log in to a running server, which changes nothing, and report what `up` would update to match `.env`."""
     seen, subject, verb = database.seen, f"login as {database.seen.user}", "would be tried"
     if there:
         problem = login.attempt(database)

@@ -1,4 +1,4 @@
-"""What hands the database on: `env` prints the variables, `run` starts a command with them."""
+"""`planodev env` and `planodev run`: the database's variables, printed or given to a command."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Launch:
 
 
 def env(context: Context) -> dict[str, str]:
-    """Return the variables, for `--plano`'s place, else for the one that the project has.
+    """Return the variables for a Plano in the mode of `--plano`, by default in the project's mode.
 
     Args:
         context: with the option `plano`.
@@ -50,7 +50,7 @@ def env(context: Context) -> dict[str, str]:
 
 
 def run(context: Context, command: Sequence[str]) -> Launch:
-    """Get a command ready, and look at what `planoai up` would stumble over.
+    """Prepare a command, and for `planoai up` check what would keep Plano from starting or storing.
 
     Args:
         context: with the option `plano`. The command runs where the user is; a Plano in the project's directory, unless
@@ -124,7 +124,7 @@ def _overruled(added: Mapping[str, str], environment: Mapping[str, str], file: s
 
 
 def _if_readable(config: config_file.ConfigFile) -> config_file.ConfigFile:
-    """Return a configuration, or an absent one for one that cannot be read: only Plano itself needs it."""
+    """Return the configuration, without its text where it cannot be parsed: only Plano itself needs it."""
     try:
         _ = config.content
     except BadInput:

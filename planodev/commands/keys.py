@@ -151,7 +151,7 @@ def _needs_after(context: Context) -> list[Need]:
 
 
 def _check_name(name: str, read: Files) -> None:
-    """Refuse what is no name of a key; what is shown of it is never what may be a key itself."""
+    """Refuse an invalid variable name; it is not repeated in the error, since it may be a key pasted by mistake."""
     fix = Fix(Command("keys", "set", "NAME"), " asks for the value, or reads it from a pipe")
     if not access_keys.is_name(name):
         why = "a command line is visible to others and stays in the shell's history"
@@ -170,7 +170,7 @@ def _check_name(name: str, read: Files) -> None:
 
 
 def _values(context: Context, names: Sequence[str]) -> dict[str, str]:
-    """Return the values: of the environment where that was asked for, else typed unseen, else piped in."""
+    """Return the values: from the environment if asked for, else typed without echo, else from a pipe."""
     if context.options.get("from_environment"):
         found: list[str] = [context.environment.get(name, "") for name in names]
     else:
@@ -191,7 +191,7 @@ def _values(context: Context, names: Sequence[str]) -> dict[str, str]:
 
 
 def _piped(count: int) -> list[str]:
-    """Return what was piped in, a line for each key."""
+    """Return the lines of stdin, one for each key."""
     if sys.stdin is None or sys.stdin.isatty():  # as with --json, which asks nothing
         return []
     text = sys.stdin.buffer.read(_PIPED).decode(errors="replace").removeprefix("\ufeff")

@@ -1,4 +1,4 @@
-"""Plano with the database: `up --with-plano` and `down --with-plano`, and the words by which a newcomer goes on."""
+"""Plano with the database: `up --with-plano` and `down --with-plano`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def timeout(seen: Seen) -> float:
 
 
 def bring_up(database: Database) -> Running:
-    """Start this project's Plano where it does not run well; one that does is left alone.
+    """Start this project's Plano, or restart one that is not connected to the database; one that is stays as it is.
 
     Raises:
         Conflict: the Plano of this machine is another project's, or something else has a port.

@@ -105,7 +105,7 @@ def forget(environment: Mapping[str, str], progress: Progress, *, named: Sequenc
 
 
 def _everything(environment: Mapping[str, str]) -> tuple[list[tuple[Known, Held | None]], dict[str, PlanodevError]]:
-    """Return every project with its database, and why an engine could not be asked, by its name."""
+    """Return every project with its database, and for each engine that did not answer, by name, its error."""
     held, silent = choice.databases(environment, Deadline(settings.LIMIT).left)
     found: list[tuple[Known, Held | None]] = []
     recorded = {record.project: record for record in records.Records().every() if record.engine}

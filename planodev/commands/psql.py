@@ -54,7 +54,7 @@ def psql(context: Context, arguments: Sequence[str]) -> Launch | int:
 
 
 def variables_of(connection: Connection) -> dict[str, str]:
-    """Return what makes one of the server's own programs enter as Plano's role, from where the server is."""
+    """Return libpq's variables for one of the server's own programs to log in as Plano's role."""
     return {
         "PGUSER": connection.user,
         "PGPASSWORD": connection.password,
@@ -98,7 +98,7 @@ def _embedded() -> str | None:
 
 
 def _read_only(at: Place) -> Connection:
-    """Return the connection, read-only, once the server has shown that it keeps to that.
+    """Return the connection with a read-only session as a startup option, once the server has applied that.
 
     Raises:
         Conflict: it does not, as a pooler may drop what a session is to begin with.

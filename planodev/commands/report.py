@@ -1,4 +1,4 @@
-"""What the commands say at their end: the data for machines and the lines for people."""
+"""The results of commands: the data for `--json` and the lines for people."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def state_of(seen: Seen, inside: proof.Evidence | None) -> str:
-    """Return running, stopped, absent or broken; what runs and answers nothing is broken."""
+    """Return `running`, `stopped`, `absent` or `broken`: a server that runs but does not answer."""
     have, volume = seen.observed.container, seen.observed.volume
     if have is None:
         return "stopped" if volume else "absent"

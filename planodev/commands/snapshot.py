@@ -66,7 +66,7 @@ def save(context: Context) -> Result:
 
 
 def _dump(at: Place, seen: Seen, target: Path) -> tuple[int, str]:
-    """Have the server's own pg_dump write the table, as one moment has it; returns rows and server version."""
+    """Dump the table by the server's own pg_dump, in one consistent snapshot; returns rows and server version."""
     import psycopg
 
     with access.session(at) as opened, _private(target) as file, tempfile.TemporaryFile() as errors:

@@ -61,7 +61,7 @@ def up(context: Context) -> Result:
 
 
 def _look(context: Context) -> Seen:
-    """Look, and where `.env` is not the project's to write, ask once whether planodev may have a file of its own."""
+    """Look; where planodev may not write `.env`, ask once whether to use a separate file."""
     try:
         return look(context, patient=True)
     except (BadInput, Conflict) as error:
@@ -74,14 +74,14 @@ def _look(context: Context) -> Seen:
 
 
 def _unchanged(seen: Seen, database: Database) -> Seen:
-    """Say of a database that was proved at once that its image and its server are as they were."""
+    """Report image and server as unchanged, for a database that was verified before any other step."""
     seen.progress.done(Outcome("unchanged", seen.settings.image.value))
     seen.progress.done(Outcome("unchanged", database.server.name, f"on port {database.port}"))
     return seen
 
 
 def bring_up(seen: Seen) -> Result:
-    """Adopt or move what the project has elsewhere, start the server, and go on with its files and the proof."""
+    """Adopt or move data from elsewhere, start the server, write the project's files, and verify."""
     from planodev.takeover import adopt, move
 
     adopted, kept = adopt.take_over(seen)
@@ -96,7 +96,7 @@ def bring_up(seen: Seen) -> Result:
 
 
 def create_or_start(seen: Seen, moving: Move | None) -> Result:
-    """Pull the image where it is missing, and have the server as it is wanted."""
+    """Pull the image if it is missing, and create, start or replace the server as decided."""
     from planodev.decide import decide, survey
     from planodev.steps import config, env_file, image, server
 

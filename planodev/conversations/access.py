@@ -1,4 +1,4 @@
-"""A session at the database that a command is about, and what its errors mean: the project's own, or one of a file."""
+"""Sessions with the database of a command, the project's own or that of an environment file, and its errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OF_THE_TABLE = ("42P01", "42703", "42883", "42809", "42804", _DENIED)
 
 @dataclass(frozen=True)
 class Place:
-    """Where to log in.
+    """A database to log in to.
 
     Args:
         connections: to try in this order.
@@ -105,7 +105,7 @@ def session(at: Place, *, writes: bool = False) -> Iterator[Any]:
 
 
 def log_in(at: Place) -> Any:  # noqa: ANN401
-    """Return a session at the first of a place's ways that works.
+    """Return a session over the first connection that works.
 
     Raises:
         PlanodevError: there is none; for the last of the ways.
@@ -142,7 +142,7 @@ def _refuse(at: Place, connection: Connection, seen: proof.Evidence) -> NoReturn
 
 
 def _refuse_stranger(at: Place) -> None:
-    """Ask the engine whether the project's own server listens, before anybody is sent its password.
+    """Check that the project's own server listens at its port, before the password is sent there.
 
     Raises:
         NotReady: it does not.

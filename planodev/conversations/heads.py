@@ -98,7 +98,7 @@ class Heads:
         self.matching = 0
 
     def add(self, row: Outline) -> None:
-        """Take a row. One without items, or whose items are no list, is nobody's beginning."""
+        """Add a row. One without a list of items is no ancestor of any other."""
         whole = row.prefixes[-1] if row.prefixes else row.id.encode()
         if whole in self._begun:
             return
@@ -136,7 +136,7 @@ def newest(rows: Iterable[Outline], wanted: int) -> Found:
 
 
 def branches(rows: Iterable[Outline]) -> list[Head]:
-    """Return conversations with the newer one, if any, that each shares its first answers with."""
+    """Return conversations, each with the newer one, if any, of which it is a branch."""
     known: dict[bytes, str] = {}
     found = []
     for row in rows:

@@ -1,4 +1,4 @@
-"""Which rows to delete, found by the server and noted in a file, and their deletion in batches that hold up nobody."""
+"""Find the rows to delete, on the server, and delete them in batches that block nobody for more than a second."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Doomed:
 
 @contextmanager
 def find(at: Place, *, before: int | None, superseded: bool, numbers: Iterable[str]) -> Iterator[Doomed]:
-    """Find the rows, one kind of them.
+    """Find the rows to delete, by one of the criteria.
 
     Args:
         at: where.
@@ -89,7 +89,7 @@ def find(at: Place, *, before: int | None, superseded: bool, numbers: Iterable[s
 
 
 def _statement(opened: Any, where: str) -> str:  # noqa: ANN401
-    """Return what finds rows with whether another one goes on from each: a join that spills to the server's disk."""
+    """Return the query for rows and whether another one continues each: a join that spills to the server's disk."""
     return f"""\
 WITH k AS MATERIALIZED (SELECT r.response_id, r.created_at, pg_column_size(r.input_items) AS stored, o.keys
   FROM {TABLE} AS r, {store.hashed(store.items_of(opened))}),

@@ -1,4 +1,4 @@
-"""What is read of the table: newest rows as outlines, one row by its id or the beginning of that.
+"""Queries on the table: the newest rows as outlines, one row by its id or a prefix of it.
 
 Nothing here reads more than is shown: rows come through the index on `created_at`, or the primary key, and the server
 hashes the items, so that long histories do not cross the wire.
@@ -146,7 +146,7 @@ def row_of(session: Any, number: str) -> Row:  # noqa: ANN401
 
 
 def resolve(session: Any, text: str) -> str:  # noqa: ANN401
-    """Return the id that a text means: the whole one, or the beginning of one alone, with or without `resp_`.
+    """Return the id for a text: the whole id or a unique prefix, with or without `resp_`.
 
     Raises:
         BadInput: there is none, or more than one.
@@ -199,7 +199,7 @@ def _unknown(session: Any, text: str) -> BadInput:  # noqa: ANN401
 
 
 def short_ids(session: Any, numbers: Iterable[str]) -> dict[str, str]:  # noqa: ANN401
-    """Return for each id the shortest beginning, of 8 characters at least, that no other id in the table shares."""
+    """Return for each id its shortest prefix, of at least 8 characters, that is unique in the table."""
     beside = (
         f"(SELECT response_id FROM {TABLE} WHERE response_id < r ORDER BY response_id DESC LIMIT 1), "
         f"(SELECT response_id FROM {TABLE} WHERE response_id > r ORDER BY response_id LIMIT 1)"

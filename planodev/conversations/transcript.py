@@ -1,4 +1,4 @@
-"""A row's items as a chat: who said what, tool calls as such, and images and files by kind and size.
+"""A row's items as a chat: messages by role, tool calls, and images and files by type and size.
 
 Plano stores the whole history in every row, as the items of the Responses API that were sent and answered. Source:
 Plano 0.4.36, `crates/hermesllm/src/apis/openai_responses.rs`, and rows that it wrote.

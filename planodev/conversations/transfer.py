@@ -133,7 +133,7 @@ def read(at: Place, file: Path, *, force: bool) -> Brought:
 
 
 def _bring(opened: Any, rows: str) -> tuple[int, list[str], int]:  # noqa: ANN401
-    """Insert what is not there; returns how many these were, the ids that differ, and how many ids there are."""
+    """Insert rows with a new id; returns how many, the ids of existing rows that differ, and the number of ids."""
     values = {"rows": rows}
     new = opened.execute(
         f"INSERT INTO {TABLE} ({COLUMNS}) SELECT {COLUMNS} FROM {_INCOMING} AS n ON CONFLICT (response_id) DO NOTHING",

@@ -1,4 +1,4 @@
-"""Look at everything that can be wrong, at once, and change nothing: a fixed list of checks, each with its fix."""
+"""`planodev doctor`: a fixed list of checks, run at the same time; nothing is changed."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _run(name: str, check: Callable[[Subject], Check], subject: Subject, found: 
 
 
 def _teller(error: PlanodevError) -> str | None:
-    """Return the check that tells of what keeps all others from theirs, so that one cause is reported once."""
+    """Return the check that reports an error which several checks met, so that one cause is reported once."""
     if isinstance(error, NoEngine):
         return "engine"
     if error.code == "not-running":

@@ -1,4 +1,4 @@
-"""Whether Plano gets into the database, and can store there."""
+"""Checks of the database: whether Plano can log in, and store there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def login(subject: Subject) -> Check:
-    """Whether the role, the password and the database of `.env` get in."""
+    """Whether a login with the role, the password and the database of `.env` succeeds."""
     evidence, connection = subject.evidence(), subject.connection()
     if evidence.facts:
         version = evidence.facts["server_version"].split()[0]
@@ -74,7 +74,7 @@ def _teller(subject: Subject, problem: Problem) -> str | None:
 
 
 def _fix(subject: Subject) -> Fix:
-    """Return what sets right a login or creates the table; `up` does not act on servers of others."""
+    """Return the fix for a login or a missing table; `up` does not act on servers that planodev does not run."""
     if subject.foreign_target():
         return Fix(f"check the connection_string in `{subject.config().path.name}`")
     if credentials.read(subject.env()).foreign_host:

@@ -1,4 +1,4 @@
-"""What the engine has of this project."""
+"""Checks of the engine: its server and data of this project."""
 
 from __future__ import annotations
 

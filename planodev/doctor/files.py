@@ -1,4 +1,4 @@
-"""The files in the project: what their readers will make of them."""
+"""Checks of the project's files: whether every program that reads them reads the same."""
 
 from __future__ import annotations
 

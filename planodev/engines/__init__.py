@@ -45,7 +45,7 @@ class EngineInfo(NamedTuple):
 
     @property
     def called(self) -> str:
-        """What people call it: Podman speaks Docker's API, but is not Docker."""
+        """Its product name for messages: Podman speaks Docker's API, but is not Docker."""
         return "podman" if self.product == "Podman" else self.name
 
 
@@ -259,7 +259,7 @@ class State(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """The place beside Plano's own container, in one of this image, which ends by itself after `life` seconds."""
+    """A probe container in Plano's network, of this image; it ends by itself after `life` seconds."""
 
     image: str
     life: float
@@ -326,7 +326,7 @@ class Engine(Protocol):
         """The words for what it has, and the commands that a user may type."""
 
     def observe(self, project: Project, env_id: str | None, *, to_stop: bool = False) -> Observed:
-        """Look, and change nothing; `to_stop` does without volumes where the engine is slow to say which there are.
+        """Return what the engine has of a project; with `to_stop` without volumes where listing them takes too long.
 
         Raises:
             Conflict: more than one database could be this project's.
@@ -428,7 +428,7 @@ class NameTaken(Exception):
 
 
 class NotToldToGo(Exception):
-    """What a command was placed for has not happened in time, so it was not started."""
+    """A prepared command was not started, since what it waited for did not happen in time."""
 
 
 def as_json(info: EngineInfo | None) -> dict[str, Any] | None:

@@ -121,7 +121,7 @@ def without_data(  # noqa: PLR0913  see `choose`
 ) -> EngineChoice:
     """Return the choice once it is seen that the chosen engine has no data of the project.
 
-    What is recorded may be of another day. So each of the others is asked, and no database is created beside data.
+    A record may be outdated. So every other engine is asked, and no database is created beside existing data.
     """
     if chosen.data_elsewhere:
         return chosen

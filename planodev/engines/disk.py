@@ -11,7 +11,7 @@ SCARCE, FULL = 2e9, 2e8  # bytes; a first start of Postgres writes 40 MB, the im
 
 
 class Room(NamedTuple):
-    """The fullest of some disks, in words, and what is wrong with it, None where nothing is."""
+    """The fullest of some disks, described, and its problem, None where it has enough room."""
 
     text: str
     problem: Problem | None

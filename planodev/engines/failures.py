@@ -109,7 +109,7 @@ def kind_of(code: str) -> type[PlanodevError]:
 
 
 def find(when: str, text: str) -> dict[str, Any]:
-    """Return the first row that fits: every moment has a row that fits whatever is said."""
+    """Return the first row that matches; each moment has a last row that matches everything."""
     rows: list[dict[str, Any]] = table()["failure"]
     return next(
         row for row in rows if when in row["when"] and re.search(row.get("match", ""), text.strip(), re.IGNORECASE)

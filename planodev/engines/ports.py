@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def taken_by(engine: Engine, observed: Observed, port: int, addresses: tuple[str, ...]) -> str | None:
-    """Return who has a port where the server would listen, None when it is free for this project's."""
+    """Return who listens at a port of the server's addresses, None when it is free or this project's own."""
     if port in observed.published:
         return observed.published[port]
     return holder(port, addresses) if engine.info.local else None

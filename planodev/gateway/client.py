@@ -31,7 +31,7 @@ _WORDS = ("response.output_text.delta", "response.refusal.delta")
 
 
 def silence(port: int, patience: float = _PATIENCE) -> str | None:
-    """Say what keeps a Plano from answering, None where it answers.
+    """Return why a Plano does not answer, None if it does.
 
     By its models, which brightstaff lists: `/healthz` is a fixed 200 from Envoy, also where brightstaff is dead.
     Source: planoai 0.4.39 `data/envoy.template.yaml`.
@@ -157,7 +157,7 @@ def _sent(question: Question) -> Iterator[HTTPResponse]:
 
 
 def _body(response: HTTPResponse) -> Iterator[bytes]:
-    """Yield what comes as it comes, as long as that may be an answer."""
+    """Yield the body as it arrives, up to the largest size that an answer can have."""
     came = 0
     while piece := response.read1(_PIECE):
         came += len(piece)
@@ -207,7 +207,7 @@ def _events(response: HTTPResponse) -> Iterator[str]:
 
 
 def _at_once(text: str, answer: Answer) -> str:
-    """Return the words of an answer that came in one piece, as from a provider that does not stream."""
+    """Return the text of an answer that was not streamed."""
     try:
         data = json.loads(text)
         _note(data, answer)
@@ -256,7 +256,7 @@ def _failed(response: dict[str, Any]) -> PlanodevError:
 
 
 def _refused(question: Question, response: HTTPResponse) -> None:
-    """Raise what a status other than 200 means; messages of providers hold pieces of keys, so they are masked later."""
+    """Raise the error for a status other than 200; it may quote parts of a provider's key, which are masked later."""
     code, provider = response.status, question.model.partition("/")[0]
     said = _message(response)
     if code == _CONFLICT:

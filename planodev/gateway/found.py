@@ -1,4 +1,4 @@
-"""What can be seen of a Plano on this machine: its processes or its container, its sockets, and where it was started.
+"""Find a Plano on this machine: its processes or its container, its sockets, and where it was started.
 
 Sources: planoai 0.4.39 `consts.py` (one container called `plano`, one PID file), `native_runner.py:175-250` (the
 programs, their environment and logs), `docker_cli.py:67-130` (what is mounted, and the whole
@@ -108,7 +108,7 @@ def native(environment: Mapping[str, str]) -> Found | None:
 
 
 def _process(number: object, name: str) -> Any:  # noqa: ANN401  psutil is loaded late
-    """Return a process that still is this program, None where its number is free or another's by now."""
+    """Return the process with this id if it is still this program, else None."""
     import psutil
 
     if not isinstance(number, int):
@@ -161,7 +161,7 @@ def log(found: Found, environment: Mapping[str, str], engine: Engine) -> str:
 
 
 def _of_container(text: str) -> str:
-    """Return what the first part to end has written since the last start; nothing where the container was stopped."""
+    """Return the log, since the last start, of the first program to end; "" where the container was stopped."""
     text = text.rpartition(_STARTED)[2]
     ended = _ENDED.search(text)
     if ended is None or _STOPPED in text[: ended.start()]:

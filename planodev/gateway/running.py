@@ -114,7 +114,7 @@ def _judged(seen: Seen, found: Found, facts: Mapping[str, Any] | None) -> Runnin
 
 
 def _ended(seen: Seen, found: Found) -> Running:
-    """Judge one of which nothing runs: whoever stops it with planoai leaves nothing of it behind."""
+    """Judge a Plano without running processes: it died, since `planoai down` would have removed its traces."""
     why = cause(seen, found)
     if found.mode == "docker":
         died = _is_ours(seen, found) and places.log(found, seen.environment, seen.engine)
@@ -244,7 +244,7 @@ def cause(seen: Seen, found: Found, *, ended: bool = False) -> str | None:
 
 
 def problem(running: Running, config: ConfigFile) -> Problem | None:
-    """Return what is to be said of a Plano that does not remember, or cannot be started; None where all is well."""
+    """Return the problem of a Plano that does not store conversations, or cannot be started; else None."""
     found = running.found
     if running.state == "port-taken":
         return port_taken(config, running.port, running.why or "another program")
@@ -267,7 +267,7 @@ def problem(running: Running, config: ConfigFile) -> Problem | None:
 
 
 def another(found: Found) -> Problem:
-    """Return what is to be said where the only Plano of this machine is another project's."""
+    """Return the warning that the only Plano of this machine is another project's."""
     whose = f"`{found.directory}`" if found.directory else "another project"
     text = f"the running Plano ({found.where}) belongs to {whose}"
     why = "a machine has one Plano, and starting another ends it"
@@ -287,7 +287,7 @@ def restart(found: Found) -> Fix:
 
 
 def loses_memory(running: Running) -> Problem | None:
-    """Return what `down` says where a Plano is about to lose its connection."""
+    """Return the warning of `down` for a Plano that loses its connection."""
     if running.state != "connected" or running.found is None:
         return None
     text = f"Plano is running ({running.found.where}), and loses its connection with Postgres: it never reconnects"

@@ -1,4 +1,4 @@
-"""Start and stop this project's Plano by planoai, and wait for the truth: it answers, and it has its connection.
+"""Start and stop this project's Plano by planoai, and wait until it answers and is connected to the database.
 
 planoai says "Plano is running!" as soon as Envoy answers `/healthz`, over a dead brightstaff too. Sources: planoai
 0.4.39 `native_runner.py:244-270`, `core.py:66-119`.
@@ -44,7 +44,7 @@ _ADVICE = re.compile(r"^Run '|^Please |^(https?|URL)\b|Check logs")  # what it s
 
 
 def stamp(config: ConfigFile, variables: Mapping[str, str]) -> str:
-    """Return what tells whether a Plano was started with this configuration, and with the values that it names."""
+    """Return a hash of the configuration and of the values of its variables, to tell whether a Plano uses them."""
     names = {key.name for key in config.keys} | set(storage.variables(config.connection_string or ""))
     told = "\0".join((config.text or "", *(f"{name}={variables.get(name)}" for name in sorted(names))))
     return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:32]

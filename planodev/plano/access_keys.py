@@ -34,7 +34,7 @@ class AccessKey:
     """One key as the configuration writes it.
 
     Args:
-        name: the variable it names, "" where it is written as itself.
+        name: the variable it names, "" where the configuration has the key itself.
         braces: whether it is `${NAME}`, which Plano does not take here.
 
     """
@@ -45,7 +45,7 @@ class AccessKey:
 
 @dataclass(frozen=True)
 class Places:
-    """Where planoai looks for a key, and the words for it.
+    """Where planoai looks for provider keys, and how messages name that.
 
     Args:
         beside: the `.env` beside the configuration, which need not exist: the only file that planoai looks into.

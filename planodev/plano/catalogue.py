@@ -1,4 +1,4 @@
-"""Names of models, to tell a misspelt one: those that planoai brings, where it does, else those of `catalogue.txt`.
+"""Names of models, to find a misspelt one: those that planoai ships, if it does, else those of `catalogue.txt`.
 
 planoai 0.4.39 brings none; Plano's own list is `provider_models.yaml`, which is looked for in its package by that name.
 """
@@ -50,7 +50,7 @@ def meant(model: Model, environment: Mapping[str, str] | None) -> str | None:
 
 
 def _provider(model: Model) -> str | None:
-    """Return whose model it is, None where its address may be anybody's."""
+    """Return the provider of a model, None where its base URL may be anybody's."""
     host = urlsplit(model.base_url).hostname if model.base_url else None
     own = BY_NAME.get(model.prefix)
     if own:
@@ -87,7 +87,7 @@ def _own() -> str:
 
 
 def _brought(environment: Mapping[str, str]) -> str | None:
-    """Return planoai's own list as lines of `provider/model`, None where it brings none."""
+    """Return planoai's own list as lines of `provider/model`, None where it ships none."""
     from planodev.plano.validation import interpreter
 
     python = interpreter(environment)

@@ -42,7 +42,7 @@ _VARIABLES = re.compile(
 
 
 class NotEditable(Exception):
-    """The text is valid, and yet there is no way to change what is to be changed and nothing else."""
+    """The text is valid, but no edit would change only what is to be changed."""
 
 
 def with_storage(text: str, string: str | None = None) -> str:
@@ -200,7 +200,7 @@ def _load(text: str) -> dict[str, Any]:
 
 
 def _candidates(text: str, string: str | None) -> Iterator[str]:
-    """Yield edited texts, the nicest first; whether one changes something else is for the caller to see."""
+    """Yield edited texts, the most readable first; the caller checks that nothing else has changed."""
     mark = "\ufeff" if text.startswith("\ufeff") else ""
     page = _Page(text.removeprefix(mark), string)
     for changes in page.connections():
@@ -354,7 +354,7 @@ class _Page:
         return changes
 
     def _rewritten(self, storage: Any) -> Change:  # noqa: ANN401
-        """Return the change that writes all of it again, for a form in which its parts cannot be changed."""
+        """Return the change that rewrites the whole mapping, for a style in which its parts cannot be edited."""
         start, end = storage.start_mark.index, storage.end_mark.index
         if storage.flow_style:
             return start, end, self.flow

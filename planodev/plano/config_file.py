@@ -246,7 +246,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
 
 
 def _repair(path: Path, why: str, place: tuple[int, int] | None) -> str:
-    """Return what to do about a text that is no YAML, or none that planodev takes."""
+    """Return the fix for a text that is not YAML, or uses YAML that planodev does not accept."""
     line = f"line {place[0] + 1} of `{path.name}`" if place else f"`{path.name}`"
     whats = {
         "duplicate key": f"remove one of the two; planoai would take {line}",
@@ -257,7 +257,7 @@ def _repair(path: Path, why: str, place: tuple[int, int] | None) -> str:
 
 
 class _TooMuch(ValueError):
-    """Aliases stand for more than anybody can have written."""
+    """The aliases of a YAML text expand to more than a person can have written."""
 
 
 def _load(text: str) -> Any:  # noqa: ANN401
@@ -317,7 +317,7 @@ def _is_huge(content: object) -> bool:
 
 
 def _odd(content: object, within: tuple[int, ...], fine: set[int]) -> str | None:
-    """Say what YAML takes and nobody could use: a list as a key, a number of a mile, an alias for what it is part of.
+    """Return what YAML allows and Plano cannot use: a list as a key, a huge number, an alias that contains itself.
 
     Args:
         content: a part of what was read.
@@ -342,7 +342,7 @@ def _odd(content: object, within: tuple[int, ...], fine: set[int]) -> str | None
 
 
 def _place(text: str, position: int | None) -> tuple[int, int] | None:
-    """Return line and column, from 0, of a character that YAML does not take."""
+    """Return line and column, from 0, of a character that YAML does not allow."""
     if position is None:
         return None
     before = text[:position]

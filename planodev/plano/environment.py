@@ -1,4 +1,4 @@
-"""The environment that Plano, and whatever else uses its database, is started with.
+"""The environment of Plano, and of any other program that uses its database.
 
 planoai does not take DB_* from `.env` (0.4.39 `utils.py:209-225` looks for a key that its own schema forbids), and
 takes provider keys from nowhere else. So DB_* have to stand in the environment, and the keys in both.

@@ -139,7 +139,7 @@ def _unanswered(
 def _left_out(
     config: ConfigFile, found: Sequence[Model], default: Model | None, option: tuple[str, ...]
 ) -> Iterator[Problem]:
-    """Yield what Plano leaves to the providers: all, what the default model answers, or a part of a conversation."""
+    """Yield the warnings for conversations that Plano does not store: all, those of the default model, or parts."""
     left = [model for model in found if not model.stored and model.answers]
     kept = [model for model in found if model.stored]
     if not left:
@@ -274,7 +274,7 @@ class KeyProblem(Problem):
 
 
 def judge_keys(keys: Iterable[AccessKey], places: Places) -> list[KeyProblem]:
-    """Return what planoai will not get, or get wrong, of the keys that a configuration names; errors first."""
+    """Return the problems of the keys that a configuration names: missing or misread by planoai; errors first."""
     text = places.text
     values = places.shell if text is None else env_file.read_as_planoai(text)
     found = [problem for key in keys if (problem := _key(key, values, places))]
@@ -339,7 +339,7 @@ def _absent(code: str, names: Sequence[str], places: Places) -> KeyProblem:
 
 
 def _save(names: Sequence[str], places: Places) -> Fix:
-    """Return what puts keys where planoai reads them."""
+    """Return the fix that saves keys where planoai reads them."""
     them = "it" if len(names) == 1 else "them"
     if places.in_shell(names[0]) and places.saved:
         return Fix(Command("up", *places.option, "--save-keys"))

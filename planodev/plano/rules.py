@@ -138,7 +138,7 @@ def _kind(value: object) -> str:
 
 
 def _values(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield values of a kind that nobody takes there."""
+    """Yield values of a type or range that is not accepted there."""
     for path, fits, wants, example, who in _wanted(content):
         value: Any = content
         here = True
@@ -151,7 +151,7 @@ def _values(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]
 
 
 def _wanted(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any], bool], str, str, str]]:
-    """Yield where values may stand: the path, whether one fits, what is wanted, an example, and who wants it."""
+    """Yield the checked values: the path, the check, what is expected, an example, and who refuses others."""
     for path, entry, kind in listeners_of(content):
         yield (*path, "port"), is_port, "a whole number from 1 to 65535", str(_usual_port(kind)), "Plano"
         yield (*path, "timeout"), *_SECONDS
@@ -434,7 +434,7 @@ def _unknown(config: ConfigFile, content: Mapping[str, Any], model: Model) -> Pr
 
 
 def _names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield models that stand there twice, two defaults, and aliases for none."""
+    """Yield duplicate models, a second default, and aliases of unknown models."""
     found = models.of(content)
     keys: dict[str, Model] = {}
     names: dict[str, Model] = {}
@@ -605,7 +605,7 @@ def _no_source(config: ConfigFile, path: KeyPath, what: str, source: str) -> Pro
 
 
 def _ports(config: ConfigFile, content: Mapping[str, Any], database_port: int | None) -> Iterator[Problem]:
-    """Yield ports that two want: a listener and a part of Plano, two listeners, a listener and the database."""
+    """Yield port conflicts: of a listener with a part of Plano, another listener or the database."""
     listeners = listeners_of(content)
     if any(kind not in _KINDS for _, _, kind in listeners) or _second(listeners):
         return  # reported by another rule, and it decides who has which port
@@ -640,7 +640,7 @@ def _ports(config: ConfigFile, content: Mapping[str, Any], database_port: int | 
 
 
 def _free(kind: str, taken: set[int | None], listeners: list[tuple[KeyPath, Mapping[str, Any], str]]) -> int:
-    """Return a port that nothing here has, the usual one for this kind of listener where it is free."""
+    """Return a free port, the usual one for this kind of listener if possible."""
     named = {listener.get("port") for _, listener, _ in listeners}
     usual = _usual_port(kind)
     free = (port for port in range(usual, 65536) if port not in taken and port not in named)

@@ -1,4 +1,4 @@
-"""The connection string of a configuration: whose database it names, and what Plano reads once it is substituted.
+"""The connection string of a configuration: which database it names, and what Plano reads after substitution.
 
 Source: planoai 0.4.39 `native_runner.py` (`os.path.expandvars`), `docker_cli.py:41-66` (`localhost` in the file
 becomes `host.docker.internal`), and Plano's image (`envsubst`).
@@ -176,7 +176,7 @@ def _hosts(value: str) -> tuple[str, ...]:
 
 
 def connection_to(target: driver_url.Target) -> Connection:
-    """Return the first way that Plano's driver would try."""
+    """Return the connection that Plano's driver would try first."""
     host, port = target.hosts[0]
     user = target.user or "postgres"
     options = target.parameters.get("options", "")

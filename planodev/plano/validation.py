@@ -1,4 +1,4 @@
-"""What planoai itself says of a configuration: its own validation, in its own interpreter and process.
+"""planoai's own validation of a configuration, in its own interpreter and process.
 
 planoai has no command for it, so `planoai.native_runner.native_validate_config` of 0.4.39 is what there is; where that
 is not to be found, nobody is asked. It renders into `~/.plano/run`, where a running Plano has its files, so it gets a
@@ -73,7 +73,7 @@ KNOWN: dict[tuple[str, ...], frozenset[str]] = {
 
 
 class Question:
-    """A configuration that planoai is asked about, from the moment that this is made."""
+    """planoai's validation of one configuration, begun in the background when this is created."""
 
     def __init__(self, config: ConfigFile, environment: Mapping[str, str]) -> None:
         self.config = config
@@ -155,7 +155,7 @@ def interpreter(environment: Mapping[str, str]) -> Path | None:
 
 
 def _stamp(config: ConfigFile, python: Path) -> str:
-    """Return what an answer holds for: this text, by this planoai."""
+    """Return the key under which an answer is remembered: a hash of the text and of planoai's version."""
     packages = sorted(python.parent.parent.glob("lib/python*/site-packages/planoai-*.dist-info"))
     told = (config.text or "", str(python), *map(str, packages), *(str(p.stat().st_mtime_ns) for p in packages))
     return hashlib.sha256("\0".join(told).encode()).hexdigest()
@@ -179,7 +179,7 @@ def _refused(config: ConfigFile, said: str) -> Problem:
 
 
 def _of_unknown(config: ConfigFile, path: KeyPath) -> str:
-    """Return what to do about a key that nobody knows."""
+    """Return the fix for an unknown key."""
     part: Any = config.content or {}
     for step in path[:-1]:
         part = part[step]

@@ -1,4 +1,4 @@
-"""SQL over the server's local connection, without a password: what planodev asks and changes besides the proof."""
+"""Run SQL over the server's local connection, without a password: all that planodev runs besides the proof."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the database is and who may enter: the five DB_* values and the text forms they take.
+"""The connection to the database: the five DB_* values, and how they are written in `.env` and in URLs.
 
 Plano builds its connection string by text substitution, and its driver decodes percent signs. So DB_PASS
 holds the percent-encoded form and Postgres holds the raw one; `encode_password` is the only place that
@@ -25,7 +25,7 @@ _ENCODED = re.compile(r"(?:[A-Za-z0-9._-]|%[0-9A-Fa-f]{2})+")
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether a name or an address is whoever uses it: another one for a container than for its machine."""
+    """Say whether a name or an address is loopback, which is another one in a container than on its machine."""
     return host.startswith(("127.", "/")) or host in ("::1", "localhost")
 
 
@@ -39,7 +39,7 @@ def is_host(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Connection:
-    """One way to the database.
+    """A connection to the database.
 
     Args:
         user: role name, raw.

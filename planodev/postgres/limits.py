@@ -1,4 +1,4 @@
-"""Limits for what is asked of PostgreSQL, so that no lock and no frozen server is waited for without end.
+"""Time limits for PostgreSQL, so that no lock and no frozen server is waited for without end.
 
 The server has the shorter ones, since it can say what it has waited for. What it does not keep, the client ends.
 """
@@ -18,7 +18,7 @@ _MARGIN = 1.0  # seconds for the engine to tell of an end
 
 
 def within(left: Limit, most: float = STATEMENT) -> float:
-    """Return the seconds for one script, so that it ends before whoever waits for it gives up."""
+    """Return the seconds that one script may take, less than its caller waits: so the server reports the time-out."""
     return max(0.5, min(most, left() - _MARGIN))
 
 
@@ -54,5 +54,5 @@ def _settings(seconds: float) -> tuple[tuple[str, int], ...]:
 
 
 def silent(seconds: float) -> str:
-    """Return the text for a server that takes connections and answers nothing, as libpq says it."""
+    """Return the message for a server that accepts connections and does not answer, in libpq's words."""
     return f"timeout expired: no answer within {seconds:.2g} seconds"

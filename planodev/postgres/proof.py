@@ -130,7 +130,7 @@ def run_by_psql(
     timeout: float,
     go: Callable[[], bool] | None = None,
 ) -> Evidence:
-    """Run the proof in one of the engine's places, with the address, the user and the password that Plano has.
+    """Run the proof in a container of the engine, with the address, the user and the password that Plano uses.
 
     Args:
         engine: the open engine.
@@ -147,12 +147,12 @@ def run_by_psql(
 
 
 def beside_plano(image: str, timeout: float) -> Probe:
-    """Return the place beside Plano's own container, for proofs of `timeout` seconds each."""
+    """Return the probe container in Plano's network, for proofs of `timeout` seconds each."""
     return Probe(image, 2 * timeout + 60)
 
 
 def inside(engine: Engine, server: Container, timeout: float) -> Container | Probe:
-    """Return the place that is ready at once: the server's own container, where that goes the same way as Plano's."""
+    """Return the server's own container, for a proof without a probe, if it reaches the port as Plano does."""
     return server if engine.traits.hairpin else beside_plano(server.image, timeout)
 
 
@@ -302,7 +302,7 @@ LOCK_NOT_AVAILABLE, QUERY_CANCELED = "55P03", "57014"
 
 
 def is_late(evidence: Evidence) -> bool:
-    """Say whether a login or a statement was given up, since it took too long."""
+    """Say whether a login or a statement timed out."""
     return evidence.sqlstate == QUERY_CANCELED or "timeout expired" in (evidence.error or "")
 
 

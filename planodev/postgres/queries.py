@@ -1,4 +1,4 @@
-"""What the server says of itself, asked over its own socket, where no password is needed."""
+"""Queries about the server and its table, over its local connection, which needs no password."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ METHOD = "scram-sha-256"
 
 
 def verifier(password: str) -> str:
-    """Return what stands for a password in `CREATE ROLE … PASSWORD` and in what initdb reads."""
+    """Return the SCRAM verifier of a password, which `CREATE ROLE … PASSWORD` and initdb accept in its place."""
     from psycopg import pq
 
     # libpq wants a connection, and asks nothing of it: this one was never made.

@@ -1,4 +1,4 @@
-"""What only shows with sessions that stay: prepared statements behind a pooler, and timeouts of the silent."""
+"""Faults that only long sessions show: mixed-up prepared statements behind a pooler, and idle time-outs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def keeps_statements(first: Any, second: Any) -> bool:  # noqa: ANN401  psycopg 
 
 
 def through_pooler(session: Any) -> bool:  # noqa: ANN401
-    """Say whether something stands between: a pooler gives out keys for cancelling of its own, not the server's.
+    """Say whether a pooler is in between: its cancel keys are not the server's.
 
     Source: PgBouncer 1.24 `src/client.c`, `finish_client_login`; PostgreSQL sends its process's number with the key.
 

@@ -1,4 +1,4 @@
-"""The one table that Plano keeps conversations in, and the judgement whether a table will do.
+"""Plano's table of conversations, and whether a table has the shape that Plano needs.
 
 Source: Plano 0.4.36, `docs/source/resources/db_setup/conversation_states.sql` (the shape) and
 `crates/brightstaff/src/state/postgresql.rs` (the statements, and that only int8 reads as `created_at`).

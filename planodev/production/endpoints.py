@@ -1,4 +1,4 @@
-"""Agents and models at `localhost`, which in Plano's container is the container itself.
+"""Addresses of agents and models at `localhost`, which in Plano's container is the container itself.
 
 planoai rewrites them in `up --docker` alone (planoai 0.4.39, `main.py`); what is deployed gets a copy of the
 configuration.

@@ -1,4 +1,4 @@
-"""An environment file for production, and where Plano would go with it: all that can be seen without a network."""
+"""Check an environment file for production without a network: which server Plano would connect to, and how."""
 
 from __future__ import annotations
 

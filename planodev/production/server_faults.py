@@ -1,4 +1,4 @@
-"""What a server that planodev does not run can lack: which error that is, and what to do about it."""
+"""Faults of a server that planodev does not run: their errors and fixes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the files of one directory depend on: the provider, the options, the configuration, and what was filled in."""
+"""The input of the generated files: provider, options, configuration, and the values that were filled in."""
 
 from __future__ import annotations
 

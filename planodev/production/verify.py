@@ -237,7 +237,7 @@ class _Attempt:
         return session
 
     def _late(self, connection: Connection, numeric: Connection) -> NoReturn:
-        """Fail, since what asked for a password has not let anybody in."""
+        """Raise the error for a server that asked for a password and then did not complete the login."""
         said = f"{connection.host}:{connection.port} asked for a password, then sent nothing within {self.seconds:g} s"
         if not is_loopback(numeric.host):
             self._fail("login-timed-out", said, connection)
@@ -245,7 +245,7 @@ class _Attempt:
         self._fail("pooler-without-server", f"{said}: its server does not let it in, or is away", connection)
 
     def _look_at_silence(self, connection: Connection, numeric: Connection, session: Any) -> None:  # noqa: ANN401
-        """See that Plano's only connection may stay silent."""
+        """Check that no time-out ends Plano's only connection while it is idle."""
         idle, keepalive = self._within(lambda: session.execute(sessions.SILENCE).fetchone())
         if idle not in (None, "0"):
             why = f"the server ends a session of `{connection.user}` that is silent for {idle}"
@@ -284,7 +284,7 @@ class _Attempt:
             self._judge_pooler(connection, shared=shared, others=others)
 
     def _tell_open_door(self, connection: Connection, *, pooled: bool) -> None:
-        """Name what lets people in without a password: fine for a PgBouncer that this machine alone reaches."""
+        """Warn of a server that asks for no password; not of a PgBouncer that only this machine reaches."""
         at = f"{connection.host}:{connection.port}"
         if pooled and is_loopback(connection.host):
             self.let_in_by = f", through the PgBouncer at {at}, which asks for no password"
@@ -293,7 +293,7 @@ class _Attempt:
         self.progress.notice(Problem("no-password-asked", text, "write `scram-sha-256` in its pg_hba.conf"))
 
     def _judge_pooler(self, connection: Connection, *, shared: bool, others: bool) -> None:
-        """Say what a pooler that works right now does at a restart of its server."""
+        """Warn of what a pooler that works now does when its server restarts."""
         at = f"the pooler at {connection.host}:{connection.port}"
         if not shared:
             message = f"{at} is in session mode: a restart of its server cuts off Plano's only connection for good"
@@ -331,7 +331,7 @@ class _Attempt:
         return max(0.01, self._end - time.monotonic())
 
     def _within(self, job: Callable[[], T], seconds: float | None = None) -> T:
-        """Run what no library lets us bound; what is late is left behind, and ends with the process."""
+        """Run a call without a time limit of its own in a thread; one that is late is abandoned."""
         return background.within(min(self._left, seconds or self._left), job)
 
 

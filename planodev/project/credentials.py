@@ -87,7 +87,7 @@ def read(env: EnvFile) -> Credentials:
 
 
 def _refuse_unresolved(env: EnvFile) -> None:
-    """Raise `BadInput` for the first value that stands for another which is not there."""
+    """Raise `BadInput` for the first value with a reference that cannot be resolved."""
     key, error = next(((key, env.unresolved[key]) for key in env_keys.ALL if key in env.unresolved), (None, None))
     if key is None or error is None:
         return

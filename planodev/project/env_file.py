@@ -79,12 +79,12 @@ class EnvFile:
 
     @property
     def values(self) -> dict[str, str]:
-        """Return the assignments with what they refer to in its place; without those that are `unresolved`."""
+        """Return the assignments with their references resolved; without those that are `unresolved`."""
         return {**self.beside, **self._resolved.values}
 
     @property
     def unresolved(self) -> dict[str, Unresolved]:
-        """Return the keys whose value stands for another that is not there, and why."""
+        """Return the keys with a reference that cannot be resolved, and why."""
         return self._resolved.errors
 
     @property
@@ -112,7 +112,7 @@ class EnvFile:
 
     @property
     def lacks(self) -> str:
-        """Return what is said of a file without all of the five."""
+        """Return the message for a file that lacks some of the five keys."""
         return (
             f"`{self.path.name}` lacks {', '.join(self.missing)}" if self.exists else f"there is no `{self.path.name}`"
         )
@@ -247,7 +247,7 @@ _LARGEST = 1 << 20  # bytes of a file that is looked into for its mark
 
 
 def can_be_named(name: str) -> bool:
-    """Say whether a file can be `.env`, or stand in its place: by its name it is one, and nothing that is shared."""
+    """Say whether a file may be used as `.env`, by its name: not one that is committed, such as `.env.example`."""
     return _OWN_NAME.fullmatch(name) is not None and _OF_ALL.fullmatch(name) is None
 
 
@@ -263,7 +263,7 @@ def is_marked(path: Path) -> bool:
 
 
 def make_way(error: OSError, directory: Path) -> str:
-    """Return what lets a file be written that could not be."""
+    """Return the fix for a file that could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"free space on the disk of `{directory}`"
     return f"make `{directory}` writable for you"

@@ -1,4 +1,4 @@
-"""Which kind of `.env` is found, and what becomes of it: the one place where that is decided, for all commands.
+"""Which kind of `.env` a project has, and whether planodev uses it: decided here for all commands.
 
 `docs/env-files.md` has the kinds in a table, and so have the tests. Three questions, in this order: can the path be
 read (`refuse_path`), is its content text (`refuse_content`), and is it this project's to take (`judge`, `judge_link`).
@@ -108,7 +108,7 @@ def unreadable(path: Path, error: OSError) -> BadInput:
 
 
 def refuse_content(path: Path, content: bytes) -> None:
-    """Refuse what is no text in UTF-8; what is said of it never destroys it.
+    """Refuse a file that is not UTF-8 text; the fix never destroys it.
 
     Raises:
         BadInput: it is encrypted, binary, or in another encoding.

@@ -1,4 +1,4 @@
-"""Whether git would take a file, asked so that nothing of the repository can run.
+"""Ask git whether it ignores a file, without running anything that the repository configures.
 
 A `.git/config` may name programs, as in `core.fsmonitor`, and so may a bare repository that lies in a directory like
 other files: both come with an archive, the second with a clone. Source: git 2.39, `git help config` on

@@ -94,7 +94,7 @@ def dotenv_of(directory: Path) -> str:
 
 
 def _fingerprint(path: Path, stat: os.stat_result) -> str:
-    """Tell this directory from one that stood at the same place before.
+    """Return what distinguishes this directory from an earlier one at the same path.
 
     Systems hand the number of a removed directory to the next one, so a checkout also counts by the moment it
     was made: git writes `.git/description` (in a worktree the file `.git`) once and never again.
@@ -108,7 +108,7 @@ def _fingerprint(path: Path, stat: os.stat_result) -> str:
 
 
 def check_writable(project: Project) -> None:
-    """Look whether the files can be written, before a database is made for them.
+    """Check that the project's files can be written, before a database is created.
 
     Raises:
         BadInput: the directory is read-only for this user.

@@ -1,4 +1,4 @@
-"""One planodev at a time in a project, so that eight terminals end with one database."""
+"""The lock of a project: one planodev at a time changes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notes about a project in the user's own directories: what can be lost without harm, and goes with the data."""
+"""Small files about a project in the user's directories, which can be lost without harm; deleted with the data."""
 
 from __future__ import annotations
 

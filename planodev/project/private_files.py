@@ -1,5 +1,5 @@
 # ruff: noqa: PTH101, PTH102, PTH105, PTH116, PTH208  pathlib has no names that are relative to a descriptor
-"""Files written whole or not at all, for whom their directory belongs to, which git never sees by half.
+"""Atomic writes of private files, owned by the owner of their directory; git never sees a partial one.
 
 A new file is finished in a directory of its own beside the old one, which tells git to ignore all that is in it. So a
 killed write leaves the old file as it was, and no secret behind that `git add` would take; the next command sweeps it.
@@ -65,7 +65,7 @@ class _Place:
 
 
 def write_atomically(path: Path, content: bytes, mode: int) -> None:
-    """Replace a file in one step, durable, whatever the umask, for whom it belongs to or will belong to.
+    """Replace a file atomically and durably, with this mode whatever the umask; its owner stays.
 
     A file that is a mount of its own, as in a container, can only be written in place: a finished copy with mode 0600
     stays beside it until that is done.
@@ -95,7 +95,7 @@ def write_atomically(path: Path, content: bytes, mode: int) -> None:
 
 
 def make_directory(path: Path, mode: int = 0o700) -> None:
-    """Make a directory, with those above it that are missing, whatever the umask; fine where it is there.
+    """Create a directory and its missing parents, whatever the umask; an existing one is left as it is.
 
     By default only its owner may enter.
 

@@ -1,7 +1,7 @@
-"""Which engine has a project's data, kept outside every engine: one that is down cannot say that it has it.
+"""Records of which engine has a project's data, kept outside the engines: one that is down cannot be asked.
 
 A record is a small file by the project's number in the user's state directory. Losing one loses no data: the engines
-still know their own. It only tells that data exists where nobody answers now.
+still know their own. It only shows that data exists in an engine that does not answer now.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Record:
 
 
 class Records:
-    """The records of all projects, read at the first question of a run, which knows what it has written since."""
+    """The records of all projects: read once in a run, when first needed, and kept in step with its own writes."""
 
     def find(self, project: Project, env_id: str | None) -> Record | None:
         """Return the record of a project, one with data before one of data that was deleted; None where there is none.

@@ -1,4 +1,4 @@
-"""Values of `.env` that stand for others: `${NAME}`, as docker compose reads it, and what keepers of secrets write.
+"""References in values of `.env`: `${NAME}`, as docker compose reads it, and those of secret managers.
 
 Source: compose-go 2.16 `template/template.go` and `dotenv/godotenv.go`, run on the cases of
 `tests/project/references.toml`. The one difference: a `$NAME` without braces that is not set stays text, since a
@@ -19,7 +19,7 @@ _BRACED = re.compile(rf"({_NAME.pattern})(?:(:?)([-?+])(.*))?", re.DOTALL)
 
 
 class Unresolved(Exception):
-    """A value that stands for another which is not there; the message says why, and holds no secret.
+    """A reference that cannot be resolved; the message says why, and contains no secret.
 
     Args:
         why: the message.
@@ -35,7 +35,7 @@ class Unresolved(Exception):
 
 
 def has_reference(text: str, lookup: Callable[[str], str | None]) -> bool:
-    """Say whether `expand` would put something else in the place of a `${…}` or a `$NAME`."""
+    """Say whether `expand` would replace a `${…}` or a `$NAME`."""
     text = text.replace("$$", "")
     bare = re.finditer(rf"\$({_NAME.pattern})", text)
     whole = re.fullmatch(rf"\$({_NAME.pattern})", text)
@@ -108,7 +108,7 @@ def _value(name: str, lookup: Callable[[str], str | None], message: str = "") ->
 
 @dataclass(frozen=True)
 class Keeper:
-    """A program that keeps secrets, and leaves a reference or a ciphertext in their place.
+    """A secret manager, which leaves a reference or a ciphertext in place of a secret.
 
     Args:
         name: of the program.
@@ -158,7 +158,7 @@ KEEPERS = (
 
 
 def keeper_of(value: str) -> Keeper | None:
-    """Return whose reference or ciphertext a user, a password, a port, a name or a key is, None for a plain one."""
+    """Return the secret manager whose reference or ciphertext a value is, None for a plain value."""
     value = value.strip()
     if _WORD.fullmatch(value) and value.lower() not in _WORDS:
         return None  # as nearly every value, and then no pattern need be compiled
@@ -167,7 +167,7 @@ def keeper_of(value: str) -> Keeper | None:
 
 @dataclass
 class Resolution:
-    """What the lines of a file stand for, one after the other.
+    """Resolves the references of a file, line by line.
 
     Args:
         shell: the environment, which comes before the file.

@@ -1,4 +1,4 @@
-"""Files of a bounded size, read without waiting for what a pipe or a device may say."""
+"""Read regular files of a bounded size; pipes and devices, which could block, are refused."""
 
 from __future__ import annotations
 

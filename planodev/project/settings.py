@@ -1,4 +1,4 @@
-"""The settings of a run, each with the place it came from.
+"""The settings of a run, each with its source.
 
 Order: option, `PLANODEV_*` variable, `planodev.toml`, what the project already has, default. Not click's `envvar` and
 `default_map`: they end with the options, and all commands obey these settings, also those that have no such option;
@@ -76,7 +76,7 @@ class Settings:
 
 
 class File:
-    """A project's `planodev.toml`, read when the first setting is asked for, and not again in the same run."""
+    """A project's `planodev.toml`, read once in a run, when the first setting is needed."""
 
     def __init__(self) -> None:
         self._values: dict[Path, dict[str, Any]] = {}

@@ -66,7 +66,7 @@ def write(seen: Seen, database: Database) -> Seen:
 
 
 def _replace_others(seen: Seen) -> None:
-    """Let no other file say that it stands in place of `.env`."""
+    """Remove the mark from any other file that is marked as used in place of `.env`."""
     for path in seen.project.path.iterdir():
         if path != seen.env.path and env_file.can_be_named(path.name) and env_file.is_marked(path):
             env_file.load(path).without_mark().write()
@@ -94,7 +94,7 @@ def own_instead(context: Context, error: PlanodevError) -> Context | None:
 
 
 def refuse_rewriting(seen: Seen, port: int) -> None:
-    """Refuse to go on where a line of `.env` that refers to another value would have to say something else.
+    """Refuse to continue where a line of `.env` with a reference would have to be changed.
 
     Args:
         seen: the project.

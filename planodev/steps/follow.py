@@ -71,7 +71,7 @@ def _way_in(seen: Seen, server: Container, error: str) -> Fix:
 
 
 def differences(seen: Seen, server: Container, problem: Problem) -> list[str]:
-    """Return what differs between `.env` and the server, with both values; of a password only that it does.
+    """Return the differences between `.env` and the server, with both values; of a password only that it differs.
 
     Raises:
         AdminFailed: the server can't be asked.

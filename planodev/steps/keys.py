@@ -1,4 +1,4 @@
-"""See that planoai will find the keys of the model providers, which it takes from `.env` alone."""
+"""Check that planoai finds the keys of the model providers, which it reads from `.env` alone, and save missing ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def save(seen: Seen) -> tuple[Seen, list[Fix | str]]:
-    """Keep each key that the configuration names, save it where that is wished, or say that it is missing.
+    """For each key that the configuration names: keep it, save it if the user agrees, or report that it is missing.
 
     Nothing is written without a word: a secret goes into a file only where the user said so, at the terminal or by
     `--save-keys`. Never an empty line or a placeholder, which planoai would take for a key.
@@ -87,5 +87,5 @@ def places_of(seen: Seen) -> access_keys.Places:
 
 
 def problems_of(seen: Seen) -> list[judge.KeyProblem]:
-    """Return what planoai would stumble over among the keys, with what `.env` holds now."""
+    """Return the problems of the keys, with what `.env` holds now."""
     return judge.judge_keys(seen.config.keys, places_of(seen))

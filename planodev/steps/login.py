@@ -95,7 +95,7 @@ def attempt(database: Database) -> Problem | None:
 
 
 def _from_beside(database: Database) -> Problem | None:
-    """Return the same of a login from the probe container: no other is on the machine that has the port."""
+    """Return the same for a login from the probe container, for an engine whose ports are on another machine."""
     evidence = proof_beside_plano(database)
     return None if evidence.facts else proof.judge(evidence, database.connection())
 
@@ -108,7 +108,7 @@ _FIRST_LINES = 5000  # of a log: scripts of an image may say much
 
 
 def _refuse_half_made(database: Database) -> None:
-    """Refuse data whose first start failed or was killed in the middle: a second one skips the rest, and looks well.
+    """Refuse data whose first start was interrupted: a second start skips the rest of it, and looks fine.
 
     Raises:
         NotReady: the image's own scripts may have come to no end.
@@ -226,7 +226,7 @@ _OTHER_MAJOR = re.compile(r"initialized by PostgreSQL version (\d+)")
 
 
 def _way_out(seen: Seen, server: Container, log: str) -> Fix | str:
-    """Return what fixes a server that does not stay up, by what its log says."""
+    """Return the fix for a server that does not stay up, by its log."""
     wording = seen.engine.wording
     other = _OTHER_MAJOR.search(log)
     if other:

@@ -80,7 +80,7 @@ def explain(seen: Seen, plan: Plan) -> list[str]:
 
 
 def _discard(seen: Seen) -> Seen:
-    """Remove what was killed in its first seconds: it looks healthy and would refuse everyone forever."""
+    """Remove data whose first start was killed: its server would look healthy and refuse every login."""
     if seen.observed.container:
         seen.engine.remove_server(seen.observed.container)
     if seen.observed.volume:

@@ -49,7 +49,7 @@ def verify(database: Database) -> Database:
 
 
 def _demote(database: Database, evidence: proof.Evidence) -> bool:
-    """Take a superuser's rights from Plano's role, where the server has a superuser of its own; returns whether it had.
+    """Remove superuser rights from Plano's role, where the server has another superuser; returns whether it had them.
 
     Without a container round it, the server's superuser may run programs as whoever runs the server.
     """

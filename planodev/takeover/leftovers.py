@@ -1,4 +1,4 @@
-"""What moves between engines leave behind: old data, new servers of moves that were interrupted, and who has what."""
+"""Leftovers of moves between engines: old data, and servers of interrupted moves."""
 
 from __future__ import annotations
 

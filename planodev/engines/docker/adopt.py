@@ -136,10 +136,10 @@ def find(engine: Engine, name: str) -> Foreign | None:
 
 
 def _runs_on(api: Api, container: str, data: str) -> bool:
-    """Say whether a container's server has its data in a directory.
+    """Say whether a running server uses this data directory, by its `postmaster.pid`.
 
-    Its mark comes a moment after the container, and goes a moment before it: so it is looked for until the container
-    has ended, for 5 seconds at most.
+    That file appears a moment after the container's start and goes a moment before its end: where it is missing, this
+    looks again, for 5 seconds at most.
     """
     end = time.monotonic() + 5
     while archives.read(api, container, f"{data}/postmaster.pid") is None:

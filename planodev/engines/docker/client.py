@@ -1,4 +1,4 @@
-"""What both clients of the engine share: how it says no, and how a command in a container ends."""
+"""Shared by both clients of the engine: refused requests, and the end of a command in a container."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PODMAN = "Podman"
 
 
 class Refused(Exception):
-    """The engine answered with an error; both lanes raise it.
+    """The engine answered with an error; both clients raise it.
 
     Args:
         status: that of HTTP.

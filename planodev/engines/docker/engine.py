@@ -63,7 +63,7 @@ _ENDED = (124, 143)  # exit codes of what `timeout` has ended, of coreutils and 
 
 
 def connect(environment: Mapping[str, str], limit: Limit) -> DockerEngine:
-    """Find the engine and shake hands with it.
+    """Find the engine and connect to it.
 
     Args:
         environment: for DOCKER_HOST and its like.

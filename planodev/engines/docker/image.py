@@ -1,4 +1,4 @@
-"""Images: which PostgreSQL one has, and pulling it with progress by bytes."""
+"""Images: the version of PostgreSQL in them, and pulling them with progress in bytes."""
 
 from __future__ import annotations
 

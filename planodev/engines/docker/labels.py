@@ -1,4 +1,4 @@
-"""What the engine lists of containers, volumes and images, read; above all planodev's own labels and names."""
+"""Parse what the engine lists of containers, volumes and images: planodev's labels, mounts, ports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an image keeps its data, and so where the volume goes: a database beside its volume dies with the container.
+"""Where an image keeps its data, and so where the volume is mounted: data elsewhere would die with the container.
 
 Source: the environment variable PGDATA is that directory in docker-library/postgres and the images made from it, such
 as `timescale/timescaledb-ha` (`/home/postgres/pgdata/data`) and postgres:18 (`/var/lib/postgresql/18/docker`).

@@ -1,4 +1,4 @@
-"""A quick lane in front of the Docker SDK: the same methods and answers, for the few calls of an ordinary day.
+"""A quick client in front of the Docker SDK, with the same methods and answers, for the few most frequent calls.
 
 Importing the SDK takes longer than all that `status`, or an `up` that finds nothing to do, asks of the
 engine. Over a local socket those questions go by `h11`; every other method, and every other kind of
@@ -35,7 +35,7 @@ _ENGINE_FAILED = 500
 
 
 class QuickClient:
-    """Stands where the SDK's client is expected; only for `unix://` endpoints, which have no TLS.
+    """A drop-in for the SDK's client, for `unix://` endpoints, which have no TLS.
 
     The methods have the names and answers of `sdk.Client`, whose docstrings hold for them.
 

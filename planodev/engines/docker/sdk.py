@@ -209,7 +209,7 @@ def _feed(stream: Any, source: BinaryIO | None) -> None:  # noqa: ANN401  a sock
 
 
 def connect(where: Endpoint, limit: Limit, version: str = "auto") -> Client:
-    """Shake hands with the engine at an endpoint; a known API version saves that.
+    """Connect to the engine at an endpoint; a known API version saves the request for it.
 
     Raises:
         NoEngine: it does not answer in time, answers with an error, or its address cannot be used.

@@ -1,4 +1,4 @@
-"""The container that has the server: created with its volume, and started."""
+"""Create the server's container with its volume, and start it."""
 
 from __future__ import annotations
 

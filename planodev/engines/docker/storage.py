@@ -1,4 +1,4 @@
-"""A volume: what its data is, seen without a server, and how to look into it."""
+"""Volumes: inspect their data without a server, and remove them."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ exec id -u "${1%%:*}"
 
 
 def give(api: Api, volume: str, image: str, user: str) -> int:
-    """Hand a volume that is empty to the user whom an image runs as, who else could not write there.
+    """Make the user that an image runs as the owner of an empty volume, who otherwise could not write there.
 
     Returns the user's number; the images that run as root hand over by themselves.
     """

@@ -45,7 +45,7 @@ class Answer(NamedTuple):
 
 
 class Closable(Protocol):
-    """Something open."""
+    """What can be closed."""
 
     def close(self) -> None:
         """Close it."""
@@ -264,7 +264,7 @@ class _Connection:
             self._http.receive_data(self._receive())
 
     def _receive(self) -> bytes:
-        """Return the next bytes; none at the end, which is a reset where an engine has left something unread."""
+        """Return the next bytes, empty at the end; a reset is one too, since engines leave requests partly unread."""
         self._hurry()
         try:
             piece = self._socket.recv(_PIECE)
@@ -275,7 +275,7 @@ class _Connection:
         return piece
 
     def _hurry(self) -> None:
-        """Allow the next call what is left of the time; raises `TimeoutError` where nothing is."""
+        """Set the socket's time-out to what is left of the limit; raises `TimeoutError` where nothing is."""
         left = self.ends - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")

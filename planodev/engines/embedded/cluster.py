@@ -65,7 +65,7 @@ def make_directory(project: Project, directory: DataDirectory) -> None:
 
 
 def _open_ways(directory: Path, name: str) -> None:
-    """Let the user who runs the server through to the data, by what planodev itself has made."""
+    """Let the user who runs the server enter the directories above the data that planodev created."""
     for part in (directory, directory.parent):
         private_files.set_mode(part, add=0o711)
     for _ in range(

@@ -72,7 +72,7 @@ class DataDirectory:
 
     @property
     def was_ready(self) -> bool:
-        """Whether it may hold conversations: by the mark, or by somebody's table, whatever became of the mark.
+        """Whether it may hold conversations: by the mark, or by a user's table where the mark was lost.
 
         The mark can be lost, as by a backup that was brought back in part; a table is not made before it.
         """
@@ -122,7 +122,7 @@ class DataDirectory:
 
     @property
     def owner(self) -> tuple[int, int]:
-        """Whom it belongs to, and whose server therefore runs over it: the numbers of a user and a group."""
+        """The user id and group id of its owner, as whom the server runs."""
         found = self.path.stat()
         return found.st_uid, found.st_gid
 

