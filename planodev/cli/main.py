@@ -29,7 +29,7 @@ COMMANDS = {
     "logs": "Show the server's log",
     "snapshot": "Save the conversations, and bring them back",
     "reset": "Delete every stored conversation, and keep the database",
-    "keys": "List the provider keys that Plano needs, and set them unseen",
+    "keys": "List the provider keys that Plano needs, and set them without echo",
     "verify": "Verify that Plano can store conversations",
     "run": "Run a command, such as planoai up, with the database in its environment",
     "env": "Print the database's variables",

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from planodev import tables
 from planodev.commands.confirm import confirm
 from planodev.commands.psql import running, variables_of
 from planodev.commands.reset import own
@@ -20,6 +21,7 @@ from planodev.postgres import limits, state_table
 from planodev.problems import Command, Fix, PlanodevError
 from planodev.project import lock, settings, snapshots
 from planodev.result import Outcome, Result, counted
+from planodev.tables import Column
 from planodev.visible import size, visible
 
 if TYPE_CHECKING:
@@ -97,11 +99,26 @@ def listed(context: Context) -> Result:
     """List the project's snapshots, whether or not its database is there."""
     seen = _look(context)
     found = snapshots.every(seen.project_id)
-    width = max((len(one.name) for one in found), default=0)
-    lines: list[Any] = [f"{one.name:<{width}}  {_described(one)}" for one in found]
+    lines: list[Any] = [_table(found)] if found else []
     nothing = Fix("No snapshot yet; ", Command("snapshot", "save"), " makes one")
     data = {"directory": str(snapshots.directory(seen.project_id)), "snapshots": [asdict(one) for one in found]}
     return Result("snapshot list", data, lines or [nothing])
+
+
+def _table(found: list[Snapshot]) -> Any:  # noqa: ANN401  rich is loaded late
+    columns = [Column("NAME"), Column("CREATED"), Column("DATABASE", shrinks=True)]
+    columns += [Column("ROWS", right=True), Column("SIZE", right=True)]
+    rows = [
+        [
+            one.name,
+            times.shown(one.created_at),
+            visible(one.database),
+            "-" if one.rows is None else str(one.rows),
+            size(one.bytes),
+        ]
+        for one in found
+    ]
+    return tables.table(columns, rows)
 
 
 def _described(one: Snapshot) -> str:

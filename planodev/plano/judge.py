@@ -325,17 +325,18 @@ def _absent(code: str, names: Sequence[str], places: Places) -> KeyProblem:
     """Return the problem of keys without a value, which are all in the shell or all not."""
     place = "`.env`" if places.there else "the shell"
     in_shell = places.in_shell(names[0])
-    who = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
+    who, why = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}", ""
     if code == "key-placeholder":
         message = f"{who} only a placeholder in {place}, and Plano would send it"
     elif code == "key-empty":
         hides = ", and overrides the one in the shell" if in_shell and places.there else ""
         message = f"{who} empty in {place}{hides}; Plano would start without it"
     elif in_shell:
-        message = f"{who} in the shell, not in `.env`: planoai would not start"
+        message, why = f"{who} only in the shell: planoai would not start", "planoai reads keys from `.env` alone"
     else:
-        message = f"{who} in neither `.env` nor the shell; planoai would not start"
-    return KeyProblem(code, message, _save(names, places), level="error", key=names[0], absent=True)
+        message = f"{who} not set: planoai would not start"
+        why = f"neither `.env` nor the shell has {'it' if len(names) == 1 else 'them'}"
+    return KeyProblem(code, message, _save(names, places), why, level="error", key=names[0], absent=True)
 
 
 def _save(names: Sequence[str], places: Places) -> Fix:

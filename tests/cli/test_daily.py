@@ -161,8 +161,9 @@ class TestSnapshots:
         assert ready("snapshot", "save", "before", "--json", code=4).error == "snapshot-exists"
         ready("reset", "--yes")
         ready.store("c")
-        listed = ready("snapshot", "list").out
-        assert all(word in listed for word in ("before", ready.env["DB_NAME"], "2 stored conversation turns"))
+        heading, row = (line.split() for line in ready("snapshot", "list").out.splitlines())
+        assert heading == ["NAME", "CREATED", "DATABASE", "ROWS", "SIZE"]
+        assert (row[0], row[3:5]) == ("before", [ready.env["DB_NAME"], "2"])
         assert ready("snapshot", "restore", "--json", code=2).error == "not-confirmed"
         with ready.login() as plano:
             done = ready("snapshot", "restore", "before", "--yes", "--json").json["data"]

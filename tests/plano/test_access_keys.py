@@ -6,6 +6,7 @@ import pytest
 
 from planodev.plano import access_keys, judge
 from planodev.plano.access_keys import AccessKey
+from planodev.plano.providers import PROVIDERS
 
 NAMED = [
     ({}, []),
@@ -156,3 +157,10 @@ def test_where_planoai_looks_into_another_file_the_fix_names_that_one(tmp_path):
         (found,) = judge.judge_keys([AccessKey("K")], places)
         assert f"'{tmp_path}/a b/.env'" in str(found.fix)
         assert "--save-keys" not in str(found.fix)
+
+
+@pytest.mark.parametrize("shell", [{}, SHELL])
+def test_a_missing_key_of_any_provider_fits_into_a_line_of_up(tmp_path, shell):
+    for name in sorted({key for provider in PROVIDERS for key in provider.keys}):
+        (found,) = faults(AccessKey(name), tmp_path, dict.fromkeys([name] if shell else [], "sk-shell"), "")
+        assert len(f"! {found.message} [{found.code}]") <= 100

@@ -80,7 +80,7 @@ def test_a_key_that_planoai_would_not_find_is_named_with_the_command_that_puts_i
     done = project("up", "--json", ANTHROPIC_API_KEY="sk-from-the-shell")
     warned = [w for w in done.json["warnings"] if w["code"] == "key-not-in-env-file"]
     assert len(warned) == 1
-    assert "in the shell, not in `.env`" in warned[0]["message"]
+    assert "only in the shell" in warned[0]["message"]
     assert "sk-from-the-shell" not in done.out + done.err
     command = warned[0]["fix"].strip("`")
     path = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"
