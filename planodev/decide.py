@@ -272,7 +272,7 @@ def _refuse_apart(seen: Seen, storage: Storage) -> None:
 
 def _refuse_empty_beside(seen: Seen) -> None:
     """Refuse to create an empty database where another one may be this project's."""
-    observed, fix = seen.observed, Command("up", "--name", f"{seen.settings.name.value}-{seen.project.slug}")
+    observed, fix = seen.observed, Command("up", "--name", _other_name(seen))
     if observed.namesakes:
         raise _namesake(seen)
     if observed.copies:
@@ -301,9 +301,14 @@ def refuse_beside(seen: Seen, foreign: Foreign | None) -> None:
         why="it may hold this project's conversations, and a second database would be empty",
         fix=Fix(
             *(Command("up", "--adopt"), " imports its data, user and password; "),
-            *(Command("up", "--name", f"{name}-{seen.project.slug}"), " creates a separate one"),
+            *(Command("up", "--name", _other_name(seen)), " creates a separate one"),
         ),
     )
+
+
+def _other_name(seen: Seen) -> str:
+    """Return a name for a second database, which nobody has."""
+    return planning.other_name(seen.settings.name.value, seen.project.slug, seen.project_id, seen.observed.taken)
 
 
 def _namesake(seen: Seen) -> Conflict:
@@ -313,7 +318,7 @@ def _namesake(seen: Seen) -> Conflict:
         f"the {seen.engine.wording.data} {names} belongs to another checkout at `{seen.project.path}`",
         why="nothing in this checkout says that the data is its own, and two checkouts never share a database",
         fix=Fix(
-            Command("up", "--name", f"{seen.settings.name.value}-{seen.project.slug}"),
+            Command("up", "--name", _other_name(seen)),
             " creates a separate database",
         ),
     )

@@ -42,9 +42,9 @@ def timeout(seen: Seen) -> float:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
-    if not 1 <= seconds <= 3600:  # noqa: PLR2004
+    if not 1 <= seconds <= settings.LONGEST:
         fix = Fix(Command("up", "--with-plano", "--plano-timeout", f"{settings.DEFAULT_PLANO_TIMEOUT:g}"))
-        raise BadInput("usage", f"invalid time for Plano `{text}`: must be 1–3600 seconds", fix=fix)
+        raise BadInput("usage", f"invalid time for Plano `{text}`: must be 1–{settings.LONGEST} seconds", fix=fix)
     return seconds
 
 

@@ -90,7 +90,7 @@ def forget(environment: Mapping[str, str], progress: Progress, *, named: Sequenc
         if known.state == UNKNOWN:
             raise silent[known.engine]
     if going:
-        _confirm([known for known, _ in going], progress, yes=yes)
+        _confirm([known for known, _ in going], named, progress, yes=yes)
     kept = [one for known, _ in going for one in snapshots.every(known.project)]
     for known, held in going:
         progress.begin(f"Deleting {known.data or known.project}")
@@ -167,7 +167,7 @@ def _going(found: list[tuple[Known, Held | None]], named: Sequence[str]) -> list
     return going
 
 
-def _confirm(going: list[Known], progress: Progress, *, yes: bool) -> None:
+def _confirm(going: list[Known], named: Sequence[str], progress: Progress, *, yes: bool) -> None:
     what = "; ".join(f"`{one.data or 'a record'}`{_sized(one)} of `{one.directory}`" for one in going)
     says = f"this deletes every stored conversation in {what}"
     if yes:
@@ -178,7 +178,8 @@ def _confirm(going: list[Known], progress: Progress, *, yes: bool) -> None:
     if answer:
         return
     why = None if answer is False else f"no terminal to ask on; {says}"
-    raise BadInput("not-confirmed", "nothing was deleted", why=why, fix=Fix(Command("forget", "--yes")))
+    fix = Fix(Command("forget", *named, "--yes"))  # of those alone that were named
+    raise BadInput("not-confirmed", "nothing was deleted", why=why, fix=fix)
 
 
 def _sized(known: Known) -> str:

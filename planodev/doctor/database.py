@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planodev.postgres import limits, proof, state_table
-from planodev.problems import Command, Fix
+from planodev.problems import Fix
 from planodev.project import credentials, env_keys
 from planodev.result import Check, counted
 
@@ -73,12 +73,12 @@ def _teller(subject: Subject, problem: Problem) -> str | None:
     return "table" if table and table.code == problem.code else None
 
 
-def _fix(subject: Subject) -> Fix:
-    """Return the fix for a login or a missing table; `up` does not act on servers that planodev does not run."""
+def _fix(subject: Subject) -> Fix | None:
+    """Return the fix for a server that planodev does not run, which `up` leaves alone; None for the project's own."""
     if subject.foreign_target():
         return Fix(f"check the connection_string in `{subject.config().path.name}`")
     if credentials.read(subject.env()).foreign_host:
         return Fix(
             f"planodev does not run that server: check {env_keys.HOST} and the like in `{subject.project.env_path}`"
         )
-    return Fix(Command("up"))
+    return None

@@ -10,7 +10,7 @@ from planodev.problems import Command, Conflict, Fix, Shell
 from planodev.project.settings import DEFAULT_IMAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from planodev.engines import Container, Desired, Observed, Volume
     from planodev.project.settings import Setting
@@ -73,14 +73,20 @@ def choose_name(wanted: Setting[str], slug: str, project_id: str, taken: Mapping
     """
     if wanted.value not in taken:
         return wanted.value
+    longer = other_name(wanted.value, slug, project_id, taken)
     if wanted.asked:
         raise Conflict(
             "name-taken",
             f"the name `{wanted.value}` is taken",
             why=taken[wanted.value],
-            fix=Fix(Command("up", "--name", f"{wanted.value}-{slug}"), f" (the taken name is from {wanted.source})"),
+            fix=Fix(Command("up", "--name", longer), f" (the taken name is from {wanted.source})"),
         )
-    longer = f"{wanted.value}-{slug}"
+    return longer
+
+
+def other_name(wanted: str, slug: str, project_id: str, taken: Collection[str]) -> str:
+    """Return a name with the project's own in it, and with its number where somebody has that one as well."""
+    longer = f"{wanted}-{slug}"
     return longer if longer not in taken else f"{longer}-{project_id[:6]}"
 
 

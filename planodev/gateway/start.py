@@ -23,6 +23,7 @@ from planodev.gateway import client, running
 from planodev.gateway import found as places
 from planodev.plano import storage
 from planodev.problems import Command, Conflict, Fix, NotReady, Problem
+from planodev.project import settings
 from planodev.project.secrets import masked, secrets
 from planodev.result import Outcome
 
@@ -157,6 +158,8 @@ def _not_ready(seen: Seen, plano: Running, code: int | None, last: str, limit: f
     if told and plano.state == "port-taken":
         return told
     why = (told and told.why) or client.silence(plano.port) or _why(code, last)
+    longer = Command("up", "--with-plano", "--plano-timeout", f"{min(limit * 2, settings.LONGEST):g}")
+    again = Fix(longer, " waits longer; ", Command("doctor"), " checks all of it")
     return Problem("plano-not-ready", f"Plano is not ready after {limit:g} seconds", again, why, "error")
 
 

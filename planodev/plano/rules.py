@@ -96,7 +96,7 @@ def _shape(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
         if key in content and not isinstance(content[key], list if key in _LISTS else dict):
             kind = "a list" if key in _LISTS else "a mapping of keys"
             message = f"`{key}`{config.at(key)} is {_kind(content[key])}, and planoai wants {kind}"
-            yield _error("config-value", message, f"remove {config.where(key)}, or write {kind} there")
+            yield _error("config-value", message, f"remove `{key}` from {config.where(key)}, or write {kind} there")
 
 
 # Lists of mappings, and the keys that planoai wants in each; a listener's are reported with the listener.
@@ -118,7 +118,7 @@ def _entries(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem
             where, said = config.where(key, at), f"an entry of `{key}`{config.at(key, at)}"
             if not isinstance(entry, dict):
                 message = f"{said} is {_kind(entry)}, and planoai wants a mapping of keys"
-                yield _error("config-value", message, f"remove {where}, or write a mapping of keys there")
+                yield _error("config-value", message, f"remove the entry in {where}, or write a mapping of keys there")
                 continue
             for name in [name for name in required if name not in entry]:
                 fix = f"add `{name}: {required[name]}` to the entry in {where}"
@@ -368,7 +368,7 @@ def _models(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]
         own = BY_NAME.get(model.prefix)
         if own and entry.get("provider_interface") is not None:
             message = f"{_said(config, model)} has a `provider_interface`, and planoai accepts none but `{own.name}/`"
-            fix = f"remove {config.where(*model.path, 'provider_interface')}"
+            fix = f"remove `provider_interface` from {config.where(*model.path, 'provider_interface')}"
             yield _error("interface-not-allowed", message, fix)
         if own and own.base_url is not None and entry.get("base_url") is None:
             who = "planoai refuses it" if own.name in _ASKED_BY_PLANOAI else "Envoy has no address for it"
@@ -379,7 +379,8 @@ def _models(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]
             yield _unknown(config, content, model)
         if model.wildcard and model.default:
             message = f"{_said(config, model)} is a wildcard, and planoai accepts none as the default"
-            yield _error("wildcard-default", message, f"remove {config.where(*model.path, 'default')}")
+            fix = f"remove `default: true` from {config.where(*model.path, 'default')}"
+            yield _error("wildcard-default", message, fix)
         if model.base_url and not _is_url(model.base_url):
             yield _bad_url(config, model)
 
@@ -482,7 +483,9 @@ def _agents(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]
                 message = (
                     f"`{shown(number)}`{config.at(*path)} is the id of another one{first}, and planoai refuses that"
                 )
-                yield _error("agent-duplicate", message, f"remove {config.where(*path)}, or give it another `id:`")
+                yield _error(
+                    "agent-duplicate", message, f"remove the entry in {config.where(*path)}, or give it another `id:`"
+                )
             ids[number] = path
             if _is_url(str(agent.get("url"))):
                 known[number] = path
@@ -528,7 +531,8 @@ def _filters(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem
             message = (
                 f"`use_agent_orchestrator`{config.at(*path)} needs exactly one agent or endpoint, and there are {count}"
             )
-            yield _error("orchestrator-endpoint", message, f"remove {config.where(*path)}")
+            fix = f"remove `use_agent_orchestrator` from {config.where(*path)}"
+            yield _error("orchestrator-endpoint", message, fix)
 
 
 def _routing(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
@@ -545,7 +549,9 @@ def _routing(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem
     for kind in sorted(kind for kind in set(kinds) if kinds.count(kind) > 1):
         at = max(at for at, other in enumerate(kinds) if other == kind)
         message = f"there are {kinds.count(kind)} metrics sources of type `{shown(kind)}`, and Plano exits at startup"
-        yield _error("metrics-source-twice", message, f"remove {config.where('model_metrics_sources', at)}")
+        yield _error(
+            "metrics-source-twice", message, f"remove the entry in {config.where('model_metrics_sources', at)}"
+        )
     if "routing_budget" in routing and "cost" not in kinds:
         yield _no_source(config, ("routing", "routing_budget"), "`routing_budget`", "cost")
     yield from _preferences(config, content)

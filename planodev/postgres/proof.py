@@ -272,9 +272,9 @@ def judge(evidence: Evidence, connection: Connection, up: Fix | None = None) -> 
             project's own server alone.
 
     """
-    up = up or Fix(Command("up"))
     if evidence.facts is None:
         return _no_login(evidence, connection, up)
+    up = up or Fix(Command("up"))
     table = state_table.judge(evidence.facts, up)
     if table is None and evidence.stored:
         return None
@@ -338,7 +338,23 @@ _LOGIN_FAILURES = (
 _HASHED = "server requested a hashed password"
 
 
-def _no_login(evidence: Evidence, connection: Connection, up: Fix) -> Problem:
+_AGAIN = (Command("down"), " and ", Command("up"))
+# What to do about the project's own server where `up` alone would end in the same.
+BY_HAND = {
+    "not-scram": Fix(
+        "write `scram-sha-256` there, in the data that ", Command("status"), " names; then ", *_AGAIN, " restart it"
+    ),
+    "pg-hba": Fix(
+        "add a `host` line with `scram-sha-256` to the pg_hba.conf in the data that ",
+        *(Command("status"), " names; then ", *_AGAIN, " restart it"),
+    ),
+    "too-many-connections": Fix("end the programs that keep them; or ", *_AGAIN, " end them all; the data is kept"),
+    "unreachable": Fix(*_AGAIN, " restart it; the data is kept"),
+    "login-failed": Fix(Command("logs"), " shows the server's view"),
+}
+
+
+def _no_login(evidence: Evidence, connection: Connection, up: Fix | None) -> Problem:
     text = evidence.error or "no answer"
     code = next((code for pattern, code in _LOGIN_FAILURES if re.search(pattern, text)), "login-failed")
     at = f"{connection.host}:{connection.port}" + (f" ({evidence.address})" if evidence.address else "")
@@ -363,10 +379,8 @@ def _no_login(evidence: Evidence, connection: Connection, up: Fix) -> Problem:
         "unreachable": f"{at} does not answer",
         "not-postgres": f"what listens at {at} does not speak PostgreSQL's protocol, or closes at once",
     }.get(code, text)
-    if code == "not-scram":
-        in_file = "write `scram-sha-256` there, in the data that "
-        up = Fix(in_file, Command("status"), " names; then ", Command("down"), " and ", Command("up"), " restart it")
-    return Problem(code, f"login failed for `{user}` on database `{database}`", up, why, level="error")
+    fix = up or BY_HAND.get(code) or Fix(Command("up"))
+    return Problem(code, f"login failed for `{user}` on database `{database}`", fix, why, level="error")
 
 
 def _one(cursor: Any) -> Any:  # noqa: ANN401

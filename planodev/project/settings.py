@@ -31,6 +31,7 @@ AUTO = "auto"
 ENGINES = (AUTO, "docker", "embedded")
 PLANO = ("docker", "native")
 PULL = ("missing", "always", "never")
+LONGEST = 3600  # seconds that a wait may be asked to take
 # Seconds for all that a command without `--timeout` waits for.
 LIMIT = 12.0
 # The least for an engine, whatever `--timeout` says: an honest one that is busy would count as one that hangs.
@@ -251,8 +252,8 @@ def _seconds(raw: Any) -> float:  # noqa: ANN401
         seconds = 0 if isinstance(raw, bool) else float(raw)
     except (TypeError, ValueError):
         seconds = 0
-    if not 0 < seconds <= 3600:  # noqa: PLR2004
-        raise ValueError("must be more than 0 and at most 3600 seconds")
+    if not 0 < seconds <= LONGEST:
+        raise ValueError(f"must be more than 0 and at most {LONGEST} seconds")
     return seconds
 
 

@@ -15,7 +15,7 @@ from planodev.postgres import admin, limits, proof, state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady
-from planodev.project.settings import DEFAULT_IMAGE
+from planodev.project.settings import DEFAULT_IMAGE, LONGEST
 from planodev.result import Outcome
 from planodev.steps.follow import follow
 from planodev.steps.server import prepare, proof_beside_plano
@@ -54,7 +54,7 @@ def log_in(database: Database) -> Database:
             followed = True
             continue
         if problem.code not in _WAIT:
-            fix = problem.fix if problem.code == "not-scram" else Fix(Command("logs"), " shows the server's view")
+            fix = proof.BY_HAND.get(problem.code) or Fix(Command("logs"), " shows the server's view")
             raise CredentialsRefused(problem.code, f"no login as {seen.user}", why=problem.why, fix=fix)
         now = time.monotonic()
         if now > deadline:
@@ -200,7 +200,10 @@ def _late(database: Database, problem: Problem) -> NotReady:
     timeout = database.seen.settings.timeout.value
     # Where even this machine gets no answer, a firewall drops what the container sends back.
     explained = unreachable.explain(database.seen.engine, problem, database.port)
-    fix = Fix(Command("up", "--timeout", f"{timeout * 2:g}"))
+    fix = Fix(Command("up", "--timeout", f"{min(timeout * 2, LONGEST):g}"))
+    known = proof.BY_HAND.get(problem.code)  # where no time is enough
+    if known:
+        fix = known + Fix("; or, where it is only slow, ", *fix.parts)
     if explained is not problem:
         problem, fix = explained, (explained.fix or "") + Fix("; or ", *fix.parts)
     log = database.seen.engine.logs(database.server.id, LOG_LINES).text.strip()

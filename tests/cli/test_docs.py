@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import re
 import shlex
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from planodev.engines import failures
-from tests.support import forked
+from tests.support import codes, forked
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = "\n".join(page.read_text() for page in sorted((ROOT / "docs/reference").glob("*.md")))
@@ -69,35 +68,8 @@ def test_every_command_is_listed_and_every_option_explained():
             assert f"`{option}" in outside, f"{command} {option}"
 
 
-# Whatever takes a stable code as its first argument.
-CODED = {
-    *("PlanodevError", "BadInput", "NoEngine", "Conflict", "CredentialsRefused", "NotReady", "VerificationFailed"),
-    *("Interrupted", "CommandNotStarted", "Problem", "KeyProblem", "_problem", "_error", "_fail"),
-}
-
-
-def codes():
-    """Yield each code that planodev can say, wherever it stands: in a call, on its way to one, or in a table."""
-    from planodev.plano import driver_url
-
-    for path in (ROOT / "planodev").rglob("*.py"):
-        text = path.read_text()
-        if path.name not in ("providers.py", "driver_url.py"):  # which hold names of models and of the driver
-            yield from re.findall(r"\", \"(image-[a-z-]+|[a-z]+(?:-[a-z]+)+)\"\)", text)
-        for call in ast.walk(ast.parse(text)):
-            if isinstance(call, ast.Call) and getattr(call.func, "id", getattr(call.func, "attr", "")) in CODED:
-                first = call.args[0] if call.args else None
-                literals = ast.walk(first) if isinstance(first, ast.IfExp) else [first]
-                yield from (
-                    node.value for node in literals if isinstance(node, ast.Constant) and "-" in str(node.value)
-                )
-    yield from failures.table()["codes"]
-    for code in (*driver_url._PROBLEMS, "parameter-unknown", "value"):
-        yield f"connection-string-{code}"
-
-
 def test_every_code_is_in_the_reference_with_what_it_means():
-    found = set(codes())
+    found = set(codes.in_source())
     expected = {"port-taken", "config-key-missing", "key-quoted", "connection-string-ipv6", "connection-string-value"}
     assert expected | {"shell-overruled", "wrong-mode", "other-database", "command-not-started"} <= found
     assert len(found) > 100

@@ -6,10 +6,13 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.plano.test_rules import BAD
@@ -18,6 +21,7 @@ from tests.support.engine_project import OnEngine
 from tests.support.ports import free_port
 from tests.support.requirements import require_engine
 from tests.support.tiers import slow_but
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.embedded
 
@@ -86,6 +90,35 @@ def records_gone(ready):
     (ready.path / ".env").unlink()
 
 
+def no_connection_left(shop):
+    shop.held = []
+    with suppress(psycopg.OperationalError):
+        while True:
+            shop.held.append(shop.login())
+
+
+def nobody_let_in(shop):
+    change_hba(shop, lambda line: not line.startswith("host"))
+
+
+def everybody_let_in(shop):
+    path = shop.place() / "data/pg_hba.conf"
+    path.write_text(path.read_text() + "host all all all scram-sha-256\n")
+
+
+def change_hba(shop, keep):
+    path = shop.place() / "data/pg_hba.conf"
+    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if keep(line)))
+    os.kill(shop.pid(), signal.SIGHUP)
+    until(lambda: not lets_in(shop), "the server reads its pg_hba.conf")
+
+
+def lets_in(shop):
+    with suppress(psycopg.OperationalError):
+        shop.login().close()
+        return True
+
+
 # A state, and what has been done by hand where a fix asks for more than a command.
 STATES = {
     "env lost": (remove(".env"), None),
@@ -112,6 +145,8 @@ STATES = {
     "another checkout": (another_checkout, None),
     "no engine": (no_engine, None),
     "role's password changed": (sql("ALTER ROLE plano PASSWORD 'other'"), None),
+    "no connection left": (no_connection_left, None),
+    "nobody let in": (nobody_let_in, everybody_let_in),
     "table dropped": (sql("DROP TABLE conversation_states"), None),
 }
 # One of each kind for `make test`: a bad line, a server that is down, a lost table.

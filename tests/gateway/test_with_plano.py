@@ -99,6 +99,7 @@ def test_a_plano_that_is_not_ready_in_time_is_reported(gateway):
     program.write_text(f"{program.read_text().splitlines()[0]}\nimport time; time.sleep(60)\n")
     late = gateway("up", "--with-plano", "--plano-timeout", "8", code=6)
     assert "[plano-not-ready]" in late.err
+    assert "up --with-plano --plano-timeout 16` waits longer" in late.err
     assert "[usage]" in gateway("up", "--with-plano", "--plano-timeout", "soon", code=2).err
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from planodev.engines import ports
 from planodev.plano import config_file, judge
+from tests.faults.by_the_words import follow
 
 BAD = Path(__file__).parents[1] / "plano/bad"
 PORT = 5432
@@ -339,3 +340,12 @@ def test_a_port_that_a_fix_names_is_free(tmp_path, monkeypatch, wanted):
     found = {one.code: str(one.fix) for one in judged(text + AGENTS, tmp_path)}
     assert "`port: 8001`" in (found.get("port-of-database") or found["port-of-plano"])
     assert wanted != "5432" or "--port 5435`" in found["port-of-database"]
+
+
+@pytest.mark.parametrize(("text", "code", "said", "fix"), KINDS)
+def test_what_a_fix_says_mends_it_when_it_is_followed_to_the_letter(tmp_path, text, code, said, fix):
+    (found,) = judged(text, tmp_path)
+    left = judged(follow(str(found.fix), found.message, text), tmp_path)
+    # Where a reference was missing, the next one may be: what was said is never said again.
+    assert [one.code for one in left if one.fatal and one.message == found.message] == []
+    assert code not in [one.code for one in left] or said not in left[0].message

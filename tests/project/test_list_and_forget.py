@@ -36,6 +36,8 @@ def test_every_project_is_listed_and_only_one_whose_directory_is_gone_is_forgott
     assert kept("forget", "--json", code=2).error == "not-confirmed"
     assert kept("forget", str(kept.path), "--yes", "--json", code=2).error == "project-still-there"
     assert kept("forget", "/nowhere/at/all", "--yes", "--json", code=2).error == "project-unknown"
+    refused = kept("forget", str(gone.path), "--json", code=2).json["error"]
+    assert refused["fix"].endswith(f" forget {gone.path} --yes`")  # and no other project
     code, screen = on_terminal(kept, "forget", str(gone.path), answers=[("[y/N]", "n\n")])
     assert (code, "nothing was deleted" in screen) == (2, True), screen
     assert entry(kept, gone.path)

@@ -1,0 +1,68 @@
+"""What a person does who follows a fix to the letter: the words about a line of a configuration, carried out on it."""
+
+from __future__ import annotations
+
+import re
+
+# What a fix leaves to the reader, and what this one writes.
+FILLED_IN = {"PROVIDER/": "openai/", "HOST:PORT": "h:1", "HOST/PATH": "h/p", "HOST": "h", "SCHEMA": "s"}
+_SAYS = (
+    ("line", r"add the line `([^`]+)`"),
+    ("line", r"write `(listeners: [^`]+)` at the top of"),
+    ("under", r"add `(- [^`]+)` under `(\w+):`"),
+    ("write", r"write `([\w-]+: [^`]+)` in line (\d+)"),
+    ("word", r"write `([^`:]+)` in line (\d+)"),
+    ("add", r"add `([^`]+)` to the (?:entry|listener) in line (\d+)"),
+    ("without", r"remove `([^`]+)` from line (\d+)"),
+    ("without", r"remove `(routing_preferences)` from the entry in line (\d+)"),
+    ("gone", r"remove the (entry|listener) in line (\d+)"),
+    ("call", r"call it `([^`]+)` in line (\d+)"),
+    ("name", r"give the one in line (\d+) of .* another `(name):`"),
+    ("self", r"write (?:the address itself|the server's port) in line (\d+)()"),
+)
+
+
+def follow(fix, message, text):
+    """Return a configuration of one line for each entry as a fix wants it, by the first where there are two ways.
+
+    Args:
+        fix: as it is shown.
+        message: what is wrong, which names the word that another is to be written for.
+        text: the configuration.
+
+    """
+    for short, long in FILLED_IN.items():
+        fix = fix.replace(short, long)
+    what, found = next((what, found) for what, says in _SAYS if (found := re.search(says, fix)))
+    first, second = [*found.groups(), ""][:2]
+    if what == "line":
+        return f"{text}{first}\n"
+    if what == "under":
+        return f"{text}{second}:\n  {first}\n"
+    number = int(first if what in ("name", "self") else second)
+    lines = text.splitlines()
+    lines[number - 1] = _line(what, first, message, lines[number - 1])
+    return "\n".join(line for line in lines if line is not None) + "\n"
+
+
+def _line(what, first, message, line):  # noqa: PLR0911  one for each thing to do
+    if what == "gone":
+        return None
+    if what == "without":
+        key = first.partition(":")[0]
+        if line.startswith(f"{key}:"):
+            return None
+        new = re.sub(rf",? ?\b{key}: *(?:\[.*\]|[^,}}]*)", "", line)
+        return None if re.fullmatch(r"\w+: \{\}", new) else new  # a mapping of nothing, which nobody leaves there
+    if what == "add":
+        return line.replace("{", f"{{{first}, ", 1)
+    if what == "name":
+        return re.sub(r"name: \w+", "name: another", line)
+    if what == "self":
+        return re.sub(r"base_url: [^,}]+", "base_url: 'http://h:1'", line)
+    if what == "write":
+        key = first.partition(":")[0]
+        value = r"(?:'[^']*'|\"[^\"]*\"|\[[^\]]*\]|\{[^}]*\}|[^,}]*)"
+        return re.sub(rf"(?<!\w){key}: ?{value}", first.replace("\\", r"\\"), line, count=1)
+    old = next(word for word in re.findall(r"`([^`]*)`", message) if word in line)
+    return line.replace(old, first)

@@ -1,0 +1,129 @@
+"""Problems as they are printed, and their fixes as a person follows them: over the command line on a fake engine."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.on_fake import CommandLine
+
+_SAID = re.compile(r"^\S+ .*\[([a-z][a-z0-9-]+)\]$")
+# Commands that look, and say the same again by their nature.
+LOOKS = {"verify", "status", "logs", "doctor", "list", "production", "run", "ask"}
+
+
+class Follower(CommandLine):
+    """planodev typed in a directory, where the fixes that it prints are typed as well."""
+
+    def __init__(self, directory, home, monkeypatch, capsys):
+        directory.mkdir(parents=True)
+        super().__init__(directory, home, monkeypatch, capsys)
+        self.home, self.place = home, directory
+
+    def write(self, name, text):
+        (self.directory / name).write_text(text)
+
+    def change(self, name, old, new):
+        path = self.directory / name
+        text = path.read_text()
+        assert old in text, (old, text)
+        path.write_text(text.replace(old, new))
+
+    def typed(self, words, said=""):
+        """Type a command, with what is piped into it; returns how it ended, and what it said."""
+        stdin = io.TextIOWrapper(io.BytesIO(said.encode()))
+        with self.monkeypatch.context() as patch:
+            patch.setattr(sys, "stdin", stdin)
+            patch.setattr(os, "execve", _become)
+            return self(*words)
+
+    def shell(self, line):
+        """Type a line that is no command of planodev, and keep what it has changed of the shell."""
+        kept = self.home / "shell"
+        show = "import os, json; json.dump([os.getcwd(), dict(os.environ)], open(os.environ['KEPT'], 'w'))"
+        after = f"KEPT={shlex.quote(str(kept))} {shlex.quote(sys.executable)} -c {shlex.quote(show)}"
+        done = subprocess.run(
+            ["bash", "-c", f"{line}\n{after}"],
+            cwd=self.directory if self.directory.is_dir() else self.home,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, (line, done.stderr)
+        directory, environment = json.loads(kept.read_text())
+        if self.directory.is_dir():
+            self.directory = Path(directory)
+        for name in {*os.environ} - {*environment}:
+            self.monkeypatch.delenv(name)
+        for name, value in environment.items():
+            if name not in ("_", "KEPT", "SHLVL", "PWD", "OLDPWD") and os.environ.get(name) != value:
+                self.monkeypatch.setenv(name, value)
+
+    def follow(self, alternative, said=""):
+        """Type the commands of one way out, in their order; returns how the last one of planodev ended."""
+        done = None
+        for line in re.findall(r"`([^`]+)`", alternative):
+            if line.startswith("planodev "):
+                done = self.typed(shlex.split(line)[1:], said)
+            elif _is_command(line):
+                self.shell(line)
+        return done
+
+
+def _become(program, *_):
+    """Stand for the program that planodev becomes: one that does nothing, where it is there."""
+    if not shutil.which(program):
+        raise FileNotFoundError(program)
+
+
+def _is_command(line):
+    return (
+        re.match(r"(?:\(umask|unset|export|mkdir|rm|rmdir|mv|chmod|sed|iconv|git|touch|echo) \S", line)
+        and "…" not in line
+    )
+
+
+def told(done):
+    """Return what was told on stderr: the code of each problem, with its fix."""
+    found, code = {}, None
+    for line in done.err.splitlines():
+        if head := _SAID.match(line):
+            code = head[1]
+            found.setdefault(code, "")
+        elif code and line.startswith("  fix: "):
+            found[code] += line[7:]
+        elif code and found[code] and not line.startswith(("  ", "✓", "!", "✗")):
+            found[code] += "\n" + line
+    return found
+
+
+def ways(fix):
+    """Return the ways out that a fix offers, each of which has a command."""
+    found = re.split(r"; or |, or | or (?=`)|; (?=`)", fix)
+    return [
+        way
+        for way in found
+        if any(line.startswith("planodev ") or _is_command(line) for line in re.findall(r"`([^`]+)`", way))
+    ]
+
+
+@pytest.fixture
+def follower(tmp_path, monkeypatch, capsys):
+    """Return what makes projects, each with a home and an engine of its own."""
+    made = []
+
+    def make():
+        made.append(None)
+        base = tmp_path / f"n{len(made)}"
+        return Follower(base / "shop", base / "home", monkeypatch, capsys)
+
+    return make

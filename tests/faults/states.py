@@ -1,0 +1,545 @@
+"""States that have a problem, as a table: how each is entered, what is typed, and what a person does about it.
+
+A fix that has commands is carried out as it is printed. `hand` is what its words ask of a person, `says` these words,
+`yes` whether planodev asks a person, who agrees; `then` what is typed afterwards in place of the command that failed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from planodev.engines import Image
+from tests.plano.test_rules import BAD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.faults.following import Follower
+
+
+@dataclass(frozen=True)
+class State:
+    """One row.
+
+    Args:
+        code: of the problem.
+        typed: the command that tells it.
+        enter: makes the state in an empty project.
+        hand: does what the fix asks of a person.
+        says: what of the fix that is.
+        then: the command that a person types afterwards, where it is another one.
+        yes: whether the fix's command asks, and a person says yes.
+        piped: what the commands of the fix read.
+
+    """
+
+    code: str
+    typed: str
+    enter: Callable[[Follower], object] = lambda here: None
+    hand: Callable[[Follower], object] | None = None
+    says: str = ""
+    then: str = ""
+    yes: bool = False
+    piped: str = ""
+
+    @property
+    def name(self):
+        return f"{self.code}: {self.typed}"
+
+
+def up(here, *more):
+    done = here("up", *more)
+    assert done.code == 0, done.err
+
+
+def after(*steps):
+    def enter(here):
+        up(here)
+        for step in steps:
+            step(here)
+
+    return enter
+
+
+def typed(*words):
+    return lambda here: here(*words)
+
+
+def writes(name, text):
+    def run(here):
+        (here.directory / name).parent.mkdir(exist_ok=True, parents=True)
+        here.write(name, text)
+
+    return run
+
+
+def changes(name, old, new):
+    return lambda here: here.change(name, old, new)
+
+
+def line(key, new):
+    """Write another line for a key of `.env`."""
+
+    def run(here, name=".env"):
+        lines = (here.directory / name).read_text().splitlines()
+        kept = [one for one in lines if not one.startswith(f"{key}=")]
+        here.write(name, "\n".join([*kept, *([new] if new else []), ""]))
+
+    return run
+
+
+def removes(name):
+    return lambda here: (here.directory / name).unlink()
+
+
+def sets(name, value):
+    return lambda here: here.monkeypatch.setenv(name, value)
+
+
+def clears(name):
+    return lambda here: here.monkeypatch.delenv(name)
+
+
+def both(*steps):
+    def run(here):
+        for step in steps:
+            step(here)
+
+    return run
+
+
+def sub(name):
+    """Go into a directory below."""
+
+    def run(here):
+        (here.directory / name).mkdir(parents=True, exist_ok=True)
+        here.directory = here.directory / name
+
+    return run
+
+
+def away(here):
+    """Have the project's directory renamed, and another one made in its place."""
+    up(here)
+    here("down", "--keep-data")
+    here.directory.rename(here.directory.with_name("old"))
+    here.directory.mkdir()
+    shutil.rmtree(here.directory.with_name("old"))
+
+
+def taken(*names):
+    """Give the wanted name, and others, to containers of nobody here."""
+    return lambda here: here.engine.others.update(dict.fromkeys(names))
+
+
+def another_image(here):
+    up(here)
+    here.engine.images["postgres:17"] = here.engine.registry["postgres:17"]
+
+
+def old_image(here):
+    here.engine.images["old"] = Image("sha256:" + "d" * 64, 9)
+
+
+def stored_elsewhere(here):
+    up(here)
+    here.change("config.yaml", "${DB_HOST}", "db.other.net")
+
+
+def _without_string(here):
+    lines = (here.directory / "config.yaml").read_text().splitlines()
+    here.write("config.yaml", "\n".join(one for one in lines if "connection_string" not in one) + "\n")
+
+
+OK = (BAD / "ok.yaml").read_text()
+MIXED = OK.replace("anthropic/claude-sonnet-4-6", "xai/grok-4").replace(
+    "state_storage", "  - {model: mistral/m, access_key: $K}\nstate_storage"
+)
+PREFERENCES = "routing_preferences:\n  - {name: a, description: d, models: [mistral/m]}\n"
+PRODUCTION = "DB_USER=u\nDB_PASS=p\nDB_HOST=127.0.0.1\nDB_PORT=1\nDB_NAME=d\nANTHROPIC_API_KEY=k-1\nK=k-1\n"
+OPTIONS = {
+    "bad-engine": ("--engine", "x"),
+    "bad-plano": ("--plano", "x"),
+    "bad-port": ("--port", "x"),
+    "bad-name": ("--name", "a b"),
+    "bad-image": ("--image", "A B"),
+    "bad-pull": ("--pull", "x"),
+    "bad-template": ("--template", "x"),
+    "bad-model": ("--model", "x"),
+    "bad-timeout": ("--timeout", "x"),
+    "bad-dotenv": ("--dotenv", "a/b"),
+}
+FROM_VARIABLES = {"bad-port": ("PLANODEV_PORT", "x"), "bad-timeout": ("PLANODEV_TIMEOUT", "x")}
+
+SETTINGS = (
+    *(State(code, f"up {option} '{value}'", then="up") for code, (option, value) in OPTIONS.items()),
+    *(State(code, "up", sets(*variable)) for code, variable in FROM_VARIABLES.items()),
+    State("bad-name", "up", writes("planodev.toml", 'name = "a b"\n'), writes("planodev.toml", ""), "change `name`"),
+    State(
+        "bad-settings-file", "up", writes("planodev.toml", "nam = 1\n"), writes("planodev.toml", ""), "remove the line"
+    ),
+    State("bad-config", "up", writes("planodev.toml", "config = 5\n"), writes("planodev.toml", ""), "change `config`"),
+    State("bad-settings-file", "up", writes("planodev.toml", "name = \n"), writes("planodev.toml", ""), "correct"),
+    State("usage", "up --prot 5", then="up"),
+    State("usage", "nothing", then="up"),
+    State("no-directory", "-C nowhere up", then="-C nowhere up"),
+    State("no-config-directory", "up --config sub/c.yaml"),
+    State(
+        "state-directory-unwritable",
+        "up",
+        both(
+            lambda here: (here.home / "file").write_text(""),
+            lambda here: sets("XDG_STATE_HOME", str(here.home / "file"))(here),
+        ),
+        lambda here: sets("XDG_STATE_HOME", str(here.home / "own"))(here),
+        "set XDG_STATE_HOME",
+    ),
+    State(
+        "no-home",
+        "up",
+        both(
+            clears("HOME"),
+            clears("XDG_STATE_HOME"),
+            lambda here: here.monkeypatch.setattr(os.path, "expanduser", lambda path: path),
+        ),
+        lambda here: sets("HOME", str(here.home))(here),
+        "export HOME=",
+    ),
+    State("project-above", "up", both(up, sub("below"), writes(".env", "DB_USER=plano\n"))),
+    State("not-confirmed", "down --delete-data", up),
+    State("interrupted", "up", lambda here: here.engine.before.update(create=_interrupt)),
+)
+
+
+def _interrupt():
+    raise KeyboardInterrupt
+
+
+ENV = (
+    *(
+        State(
+            f"bad-db-{key[3:].lower()}",
+            "up",
+            after(line(key, f"{key}={value}")),
+            line(key, ""),
+            f"change the line {key}",
+        )
+        for key, value in {
+            "DB_USER": "a b",
+            "DB_PASS": "%00",
+            "DB_HOST": "u:p@h",
+            "DB_PORT": "many",
+            "DB_NAME": "a b",
+        }.items()
+    ),
+    State("env-file-broken-link", "up", lambda here: (here.directory / ".env").symlink_to("nothing")),
+    State("env-file-is-directory", "up", lambda here: (here.directory / ".env").mkdir()),
+    State("env-file-is-directory", "up", lambda here: (here.directory / ".env/bin").mkdir(parents=True)),
+    State("env-file-unreadable", "up", lambda here: os.mkfifo(here.directory / ".env")),
+    State("env-file-not-utf8", "up", lambda here: (here.directory / ".env").write_bytes(b"A=gr\xfc\xdfe\n")),
+    State("env-file-binary", "up", lambda here: (here.directory / ".env").write_bytes(b"A=\0\1\n")),
+    State("env-file-encrypted", "up", writes(".env", "A=1\nsops_version=3.8\nsops_mac=ENC[x]\n")),
+    State("env-file-unknown-format", "up", writes(".env", "hello\n")),
+    State(
+        "env-file-of-another-program", "up", writes(".env", "APP_KEY=1\nDB_CONNECTION=mysql\nDB_HOST=h\nDB_PORT=3306\n")
+    ),
+    State("env-reference", "up", writes(".env", "DB_PASS=op://a/b\n")),
+    State("env-reference-unset", "up", writes(".env", "DB_PASS=${NOWHERE}\n")),
+    State(
+        "env-reference-unset",
+        "up",
+        writes(".env", "DB_PASS=${NOWHERE}\n"),
+        sets("NOWHERE", "secret-1"),
+        "export NOWHERE=",
+    ),
+    State(
+        "env-reference-foreign",
+        "verify",
+        both(
+            sets("MINE", "x"),
+            writes(".env", "DB_HOST=db.other.net\nDB_PASS=${MINE}\nDB_USER=u\nDB_NAME=d\nDB_PORT=5\n"),
+        ),
+        line("DB_PASS", "DB_PASS=x"),
+        "write the value itself",
+    ),
+    State(
+        "env-line-refers",
+        "up",
+        both(writes(".env", "OTHER=5\nDB_PORT=${OTHER}\n"), taken(), lambda here: here.engine.others.update(theirs=5)),
+    ),
+    State("env-file-incomplete", "verify", after(line("DB_USER", ""))),
+    State("env-file-incomplete", "env", after(line("DB_PASS", ""))),
+    State("foreign-host", "up", after(line("DB_HOST", "DB_HOST=db.other.net"))),
+    State(
+        "env-file-outside-project",
+        "up",
+        both(
+            lambda here: (here.home / "theirs").write_text("A=1\n"),
+            lambda here: (here.directory / ".env").symlink_to(here.home / "theirs"),
+        ),
+    ),
+)
+
+KEYS = (
+    State("bad-key-name", "keys set sk-ant-1234567890", then="keys set ANTHROPIC_API_KEY", piped="sk-ant-1\n"),
+    State("bad-key-name", "keys set DB_PASS", then="keys set ANTHROPIC_API_KEY", piped="sk-ant-1\n"),
+    State("key-unknown", "keys set ANTROPIC_API_KEY", up, piped="sk-ant-1\n"),
+    State("key-not-given", "keys set ANTHROPIC_API_KEY", up, piped="sk-ant-1\n"),
+    State("key-not-in-env-file", "up", up, piped="sk-ant-1\n"),
+    State("key-not-in-env-file", "up --no-save-keys", after(sets("ANTHROPIC_API_KEY", "sk-ant-1"))),
+    State("key-empty", "up", after(line("ANTHROPIC_API_KEY", "ANTHROPIC_API_KEY=")), piped="sk-ant-1\n"),
+    State(
+        "key-placeholder", "up", after(line("ANTHROPIC_API_KEY", "ANTHROPIC_API_KEY=<your key>")), piped="sk-ant-1\n"
+    ),
+    State("key-is-reference", "up", after(line("ANTHROPIC_API_KEY", "ANTHROPIC_API_KEY=op://a/b")), piped="sk-ant-1\n"),
+    *(
+        State(
+            code,
+            "up",
+            after(line("ANTHROPIC_API_KEY", text)),
+            both(line("export ANTHROPIC_API_KEY", ""), line("ANTHROPIC_API_KEY", "ANTHROPIC_API_KEY=sk-ant-1")),
+            says,
+        )
+        for code, text, says in (
+            ("key-exported", "export ANTHROPIC_API_KEY=sk-ant-1", "without `export`"),
+            ("key-quoted", "ANTHROPIC_API_KEY='sk-ant-1'", "without quotes"),
+            ("key-with-comment", "ANTHROPIC_API_KEY=sk-ant-1 # mine", "its own line"),
+        )
+    ),
+    State(
+        "access-key-braces",
+        "up",
+        after(changes("config.yaml", "$ANTHROPIC_API_KEY", "${ANTHROPIC_API_KEY}")),
+        changes("config.yaml", "${ANTHROPIC_API_KEY}", "$ANTHROPIC_API_KEY"),
+        "write `access_key: $ANTHROPIC_API_KEY`",
+    ),
+    State(
+        "access-key-literal",
+        "up",
+        after(changes("config.yaml", "$ANTHROPIC_API_KEY", "sk-ant-1234567890")),
+        changes("config.yaml", "sk-ant-1234567890", "$ANTHROPIC_API_KEY"),
+        "write `access_key: $NAME`",
+    ),
+)
+
+CONFIG = (
+    State("config-empty", "verify", after(writes("config.yaml", "# nothing\n"))),
+    State("config-of-another-tool", "up", writes("config.yaml", "model_list: []\n")),
+    State("bad-config-file", "up", writes("config.yaml", "a: [\n"), removes("config.yaml"), "correct line 2"),
+    State("bad-config-file", "up", writes("config.yaml", "- a\n"), removes("config.yaml"), "move it away"),
+    State("config-missing", "verify", after(removes("config.yaml"))),
+    State("config-without-storage", "verify", after(changes("config.yaml", "type: postgres", "type: memory"))),
+    State("connection-string-port", "verify", after(changes("config.yaml", "${DB_PORT}", "1"))),
+    State(
+        "connection-string-placeholder",
+        "verify",
+        after(changes("config.yaml", "${DB_USER}:${DB_PASS}@${DB_HOST}", "user:password@host")),
+    ),
+    State(
+        "connection-string-unset",
+        "verify",
+        after(changes("config.yaml", "${DB_NAME}", "${MY_NAME}")),
+        changes("config.yaml", "${MY_NAME}", "${DB_NAME}"),
+        "write `postgresql://",
+    ),
+    State(
+        "other-database",
+        "up",
+        stored_elsewhere,
+        _without_string,
+        "remove the connection_string line",
+    ),
+    State(
+        "change-not-confirmed",
+        "up --store-all",
+        writes("config.yaml", OK.replace("anthropic/claude-sonnet-4-6", "openai/gpt-4o")),
+    ),
+    State(
+        "provider-keeps-history",
+        "up",
+        writes("config.yaml", OK.replace("anthropic/claude-sonnet-4-6", "openai/gpt-4o")),
+    ),
+    State("groq-unanswered", "up", writes("config.yaml", OK.replace("anthropic/claude-sonnet-4-6", "groq/l"))),
+    State("default-not-stored", "up", writes("config.yaml", MIXED)),
+    State("preferences-mixed", "up", writes("config.yaml", MIXED + PREFERENCES)),
+    State(
+        "config-key-unknown",
+        "up",
+        writes("config.yaml", OK + "colour: red\n"),
+        writes("config.yaml", OK),
+        "remove `colour`",
+    ),
+    State("port-of-database", "up --port 12345", writes("config.yaml", OK.replace("12000", "12345"))),
+    State("native-needs-local-engine", "up --plano native"),
+    State("shell-overruled", "run -- true", after(sets("DB_NAME", "another"))),
+    State(
+        "variable-held-back",
+        "env",
+        both(
+            writes("config.yaml", OK.replace("$ANTHROPIC_API_KEY", "$PYTHONPATH")),
+            writes(".env", "PYTHONPATH=/tmp/x\n"),
+            typed("up"),
+        ),
+        changes("config.yaml", "$PYTHONPATH", "$ANTHROPIC_API_KEY"),
+        "rename it",
+    ),
+    State("command-not-started", "run -- no-such-program", up, then="run -- true"),
+    State(
+        "config-kept",
+        "up --model anthropic/claude-sonnet-4-6",
+        up,
+        lambda here: (here.directory / "config.yaml").rename(here.directory / "old"),
+        "move",
+    ),
+    State(
+        "old-config-name", "up", writes("arch_config.yaml", "version: v0.3.0\n"), then="up --config arch_config.yaml"
+    ),
+    State("port-of-plano", "up --port 12000"),
+    State(
+        "env-file-missing",
+        "verify --env-file nothing",
+        up,
+        lambda here: here("production", "neon"),
+        "writes one",
+        then="verify --env-file .env.production",
+    ),
+)
+
+
+GIT = "git init -q"
+PLACES = (
+    State(
+        "env-file-tracked",
+        "up",
+        both(lambda here: here.shell(GIT), writes(".env", "A=1\n"), lambda here: here.shell("git add .env")),
+    ),
+    State(
+        "env-file-not-ignored",
+        "up",
+        both(lambda here: here.shell(GIT), lambda here: (here.directory / ".gitignore").mkdir()),
+    ),
+    State(
+        "output-unwritable",
+        "production neon --output file/sub",
+        after(writes("file", "")),
+        then="production neon --output other",
+    ),
+    State(
+        "output-unwritable",
+        "production neon",
+        after(lambda here: (here.directory / "compose.production.yaml").mkdir()),
+        lambda here: (here.directory / "compose.production.yaml").rmdir(),
+        "move",
+    ),
+    State(
+        "file-exists",
+        "production neon",
+        after(
+            typed("production", "neon"),
+            lambda here: [here.write(one.name, "mine") for one in here.directory.glob("*production*.yaml")],
+        ),
+        then="production neon --force",
+    ),
+    State(
+        "values-replaced",
+        "production rds --force",
+        after(typed("production", "neon", "--host", "a.neon.tech")),
+        then="production rds",
+    ),
+    State("bad-host", "production self-hosted --host 'a b'", up, then="production self-hosted --host db.example.com"),
+    State(
+        "env-file-placeholder",
+        "verify --env-file .env.production",
+        after(typed("production", "self-hosted", "--host", "db.invalid")),
+        lambda here: [
+            line(key, f"{key}=x1")(here, ".env.production") for key in ("DB_USER", "DB_PASS", "ANTHROPIC_API_KEY")
+        ],
+        "write the value after",
+    ),
+    State(
+        "env-file-misread",
+        "verify --env-file e",
+        after(writes("e", PRODUCTION.replace("DB_NAME=d", "DB_NAME='d d'"))),
+        writes("e", PRODUCTION),
+        "write DB_NAME=VALUE and nothing else",
+    ),
+    State(
+        "env-file-incomplete",
+        "verify --env-file e",
+        after(writes("e", PRODUCTION.replace("DB_NAME=d\n", ""))),
+        writes("e", PRODUCTION),
+        "add the line DB_NAME=",
+    ),
+    State(
+        "password-not-encoded",
+        "verify --env-file e",
+        after(writes("e", PRODUCTION.replace("DB_PASS=p", "DB_PASS=p@p"))),
+        writes("e", PRODUCTION.replace("DB_PASS=p", "DB_PASS=p%40p")),
+        "write `%40`",
+    ),
+    State(
+        "env-file-crlf",
+        "verify --env-file e",
+        after(lambda here: (here.directory / "e").write_bytes(PRODUCTION.replace("\n", "\r\n").encode())),
+    ),
+    State(
+        "config-missing",
+        "verify --env-file e",
+        both(writes("e", PRODUCTION)),
+        writes("config.yaml", OK),
+        "name it with `--config`, or copy",
+    ),
+    State(
+        "config-without-storage",
+        "verify --env-file e",
+        both(writes("e", PRODUCTION), writes("config.yaml", OK.partition("state_storage")[0])),
+        writes("config.yaml", OK),
+        "add this to",
+    ),
+)
+
+ENGINE = (
+    State("adopt-needs-docker", "up --adopt --engine embedded", then="up --engine docker"),
+    State("no-images", "up --engine embedded --dry-run --image postgres:16", then="up --engine docker"),
+    State("plano-out-of-reach", "up --engine embedded --plano docker --dry-run", then="up --engine docker"),
+    State(
+        "planoai-missing",
+        "up --with-plano",
+        lambda here: None,
+        lambda here: here.shell(
+            "mkdir -p ../bin && printf '#!/bin/sh\\n' > ../bin/planoai && chmod +x ../bin/planoai"
+            ' && export PATH="$PWD/../bin:$PATH"'
+        ),
+        "`pip install planoai`",
+    ),
+    State("name-taken", "up --name theirs", taken("theirs")),
+    State("name-taken", "up --name theirs", taken("theirs", "theirs-shop")),
+    State("port-taken", "up --port 6000", lambda here: here.engine.others.update(theirs=6000)),
+    State(
+        "port-moved",
+        "up",
+        lambda here: here.engine.others.update(theirs=5432),
+        lambda here: here.engine.others.clear(),
+        "once it is free",
+    ),
+    State("image-missing", "up --pull never --image postgres:17"),
+    State("image-not-usable", "up --image old", old_image),
+    State("data-of-another-version", "up --image postgres:17", another_image),
+    State("data-of-another-checkout", "up", away),
+    State("data-of-another-checkout", "up", both(away, taken("plano-postgres-shop"))),
+    State("data-gone", "status", after(lambda here: (here.engine.containers.clear(), here.engine.data.clear()))),
+    State("not-running", "verify", after(typed("down", "--keep-data"))),
+    State("not-running", "conversations", after(typed("down", "--keep-data"))),
+    State("not-running", "psql", after(typed("down", "--keep-data"))),
+    State("not-its-port", "verify", after(line("DB_PORT", "DB_PORT=6001"))),
+    State("password-refused", "verify", after(line("DB_PASS", "DB_PASS=another-one"))),
+    State("database-missing", "verify", after(line("DB_NAME", "DB_NAME=another"))),
+    State("table-missing", "verify", after(lambda here: here.database.databases.update(plano=None))),
+    State("snapshot-unknown", "snapshot restore", up),
+    State("bad-snapshot-name", "snapshot save 'a b'", up, then="snapshot list"),
+)
+
+STATES = (*SETTINGS, *ENV, *KEYS, *CONFIG, *PLACES, *ENGINE)

@@ -1,0 +1,67 @@
+"""Every code of planodev has its fix followed by a test, or a reason why that cannot be; a new one needs its row."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections import Counter
+from pathlib import Path
+
+from tests.faults.states import STATES
+from tests.faults.test_words_of_fixes import CONFIGURATIONS, STRINGS
+from tests.plano.test_rules import KINDS
+from tests.support import codes
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+TESTS = Path(__file__).parents[1]
+FIXES = tomllib.loads((Path(__file__).parent / "fixes.toml").read_text())
+FOLLOWED = {
+    *(state.code for state in STATES),
+    *(f"connection-string-{code}" for code, *_ in STRINGS),
+    *(code for code, *_ in CONFIGURATIONS),
+    *(code for _, code, *_ in KINDS),
+}
+HELD = [code for listed in FIXES["held"].values() for code in listed]
+NOT_RUN = [code for row in FIXES["not-run"] for code in row["codes"]]
+# Errors that name no way out, as nothing is to be mended: the user has said no; or has pressed Ctrl-C; or the command
+# alone is to be typed again.
+WITHOUT = {"not-confirmed", "interrupted", "container-changed"}
+
+
+def test_every_code_is_in_one_place():
+    every = {*codes.in_source(), *codes.in_reference()}
+    assert len(every) > 300
+    found = Counter([*FOLLOWED, *HELD, *NOT_RUN])
+    assert sorted(every - {*found}) == []
+    assert sorted({*found} - every) == []
+    assert [code for code, count in found.items() if count > 1] == []
+
+
+def test_what_is_held_elsewhere_names_a_test_that_is_there_and_the_code():
+    for test, held in FIXES["held"].items():
+        file, *_, name = test.split("::")
+        text = (TESTS / file).read_text()
+        assert f"def {name}(" in text, test
+        if file != "faults/test_fixes.py":  # whose states tell the codes themselves
+            assert [code for code in held if code.removeprefix("plano-") not in text] == [], test
+
+
+def test_the_codes_without_a_run_are_few_and_each_has_a_reason():
+    assert all(len(row["reason"].split()) > 8 for row in FIXES["not-run"])
+    assert len(NOT_RUN) < len(FOLLOWED)
+
+
+def test_every_error_has_a_fix_but_those_that_are_named():
+    without = set()
+    for path in (codes.ROOT / "planodev").rglob("*.py"):
+        for call in codes.calls(path.read_text()):
+            name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+            given = [word.value for word in call.keywords if word.arg == "fix"] or call.args[2:3]
+            nothing = not given or (isinstance(given[0], ast.Constant) and not given[0].value)
+            if nothing and name[0].isupper() and name not in ("Problem", "KeyProblem"):
+                without |= {call.args[0].value if isinstance(call.args[0], ast.Constant) else ast.unparse(call.args[0])}
+    assert without == WITHOUT

@@ -1,0 +1,55 @@
+"""Each fix of each problem that can be had without an engine is followed as it is printed, and ends the problem."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+
+from tests.faults.following import LOOKS, follower, told, ways  # noqa: F401  a fixture
+from tests.faults.states import STATES
+from tests.support.tiers import first_of_each
+
+
+@pytest.mark.parametrize("state", first_of_each(lambda state: state.code, STATES), ids=lambda state: state.name)
+def test_no_fix_ends_in_the_problem_that_it_is_for(follower, state):  # noqa: F811
+    here, fix = failed(follower, state)
+    offered = ways(fix)
+    if state.hand:
+        assert state.says in fix, fix
+        offered = [None]
+    assert offered or state.then, fix
+    for at, way in enumerate(offered or [None]):
+        if at:
+            here, fix = failed(follower, state)
+        if state.hand:
+            state.hand(here)
+        done = here.follow(agreed(way, state) if way else "", state.piped) if not state.hand else None
+        again = here.typed(shlex.split(state.then), state.piped) if state.then or not mends(way, state) else done
+        assert state.code not in told(again), (way, again.err, done and done.err)
+
+
+def failed(follower, state):  # noqa: F811
+    here = follower()
+    state.enter(here)
+    done = here.typed(shlex.split(state.typed))
+    found = told(done)
+    assert state.code in found, (done.err, done.out)
+    return here, found[state.code]
+
+
+def agreed(way, state):
+    return way.replace("--delete-data`", "--delete-data --yes`") if state.yes else way
+
+
+def mends(way, state):
+    """Say whether what a way out ends with is the command that failed, in another form."""
+    last = [words for words in commands(way) if words[0] not in LOOKS]
+    return bool(last) and last[-1][0] == shlex.split(state.typed)[0] and "--help" not in last[-1]
+
+
+def commands(way):
+    """Return the words of the planodev commands of a way out, without the directory."""
+    found = [shlex.split(line)[1:] for line in re.findall(r"`(planodev [^`]+)`", way or "")]
+    return [words[2:] if words[0] == "-C" else words for words in found]
