@@ -165,10 +165,10 @@ def _context(environment: Mapping[str, str], home: Path) -> Endpoint | None:
     try:
         found = ContextAPI.get_context(name)
     except Exception as error:
-        raise _bad_context(name, str(error)) from error
+        raise _bad_context(name, str(error), environment) from error
     if found is None or not found.Host:
         # The SDK would fall back to the default socket, and the database would end up in another engine.
-        raise _bad_context(name, "it has no stored endpoint")
+        raise _bad_context(name, "it has no stored endpoint", environment)
     return Endpoint(found.Host, f"context `{name}`", found.TLSConfig)
 
 
@@ -180,10 +180,12 @@ def _names_context(file: Path) -> bool:
         return False
 
 
-def _bad_context(name: str, why: str) -> NoEngine:
+def _bad_context(name: str, why: str, environment: Mapping[str, str]) -> NoEngine:
+    # The variable overrules what `docker context use` chooses.
+    choose = "`unset DOCKER_CONTEXT`" if environment.get("DOCKER_CONTEXT") else "`docker context use NAME`"
     return NoEngine(
         "no-context",
         f"cannot use docker context `{name}`",
         why=f"{why}; the docker command would use this context too",
-        fix="`docker context ls`, then `docker context use NAME`",
+        fix=f"`docker context ls` lists those that are there; then {choose}",
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from planodev.engines import Image
+from planodev.engines.docker import engine as docker
 from tests.plano.test_rules import BAD
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class State:
         then: the command that a person types afterwards, where it is another one.
         yes: whether the fix's command asks, and a person says yes.
         piped: what the commands of the fix read.
+        gives: what the command that fails reads.
 
     """
 
@@ -44,6 +46,7 @@ class State:
     then: str = ""
     yes: bool = False
     piped: str = ""
+    gives: str = ""
 
     @property
     def name(self):
@@ -160,6 +163,7 @@ MIXED = OK.replace("anthropic/claude-sonnet-4-6", "xai/grok-4").replace(
 )
 PREFERENCES = "routing_preferences:\n  - {name: a, description: d, models: [mistral/m]}\n"
 PRODUCTION = "DB_USER=u\nDB_PASS=p\nDB_HOST=127.0.0.1\nDB_PORT=1\nDB_NAME=d\nANTHROPIC_API_KEY=k-1\nK=k-1\n"
+CONNECT = docker.connect
 OPTIONS = {
     "bad-engine": ("--engine", "x"),
     "bad-plano": ("--plano", "x"),
@@ -410,6 +414,34 @@ CONFIG = (
 
 
 GIT = "git init -q"
+PLANOAI = (
+    "mkdir -p ../bin && printf '#!/bin/sh\\n' > ../bin/planoai && chmod +x ../bin/planoai"
+    ' && export PATH="$PWD/../bin:$PATH"'
+)
+EDITED = OK.replace(
+    "anthropic/claude-sonnet-4-6",
+    "openai-chat/gpt-4o, base_url: https://api.openai.com/v1, provider_interface: mistral",
+)
+UNEDITABLE = OK.replace(
+    "{model: anthropic/claude-sonnet-4-6, access_key: $ANTHROPIC_API_KEY, default: true}",
+    "&one {<<: {model: openai/gpt-4o}, default: true}",
+)
+
+
+def real_docker(address):
+    """Have the engine looked for where an address says, and not be the fake one."""
+
+    def run(here):
+        here.monkeypatch.setattr(docker, "connect", CONNECT)
+        here.monkeypatch.setenv("DOCKER_HOST", address)
+
+    return run
+
+
+def fake_docker(here):
+    here.monkeypatch.setattr(docker, "connect", lambda *_: here.engine)
+
+
 PLACES = (
     State(
         "env-file-tracked",
@@ -542,4 +574,46 @@ ENGINE = (
     State("bad-snapshot-name", "snapshot save 'a b'", up, then="snapshot list"),
 )
 
-STATES = (*SETTINGS, *ENV, *KEYS, *CONFIG, *PLACES, *ENGINE)
+MORE = (
+    State("bad-key", "keys set ANTHROPIC_API_KEY", up, piped="sk-ant-1\n", gives="changeme\n"),
+    State("bad-time", "conversations --since x", up, then="conversations --since 2h"),
+    State("bad-import-file", "conversations import x.jsonl", after(writes("x.jsonl", "[1]\n"))),
+    State(
+        "config-not-editable",
+        "up --store-all --yes",
+        writes("config.yaml", UNEDITABLE),
+        writes("config.yaml", EDITED),
+        "write `model: openai-chat/gpt-4o`, `base_url: https://api.openai.com/v1`, `provider_interface: mistral`",
+    ),
+    State("nothing-to-adopt", "up --adopt", then="up"),
+    State(
+        "example-ignored",
+        "production neon",
+        both(lambda here: here.shell(GIT), writes(".gitignore", ".env*\n"), typed("up")),
+    ),
+    State("move-needs-local-engine", "up --engine embedded", up),
+    State(
+        "bad-endpoint",
+        "up",
+        real_docker("x"),
+        both(lambda here: here.shell("unset DOCKER_HOST"), fake_docker),
+        "or unset it",
+    ),
+    State(
+        "no-socket",
+        "up",
+        real_docker("unix:///nowhere/docker.sock"),
+        both(lambda here: here.shell("unset DOCKER_HOST"), fake_docker),
+        "`unset DOCKER_HOST`",
+    ),
+    State("engine-unreachable", "up", real_docker("tcp://127.0.0.1:9"), fake_docker, "start the engine"),
+    State(
+        "no-context",
+        "up",
+        both(real_docker("unix:///x"), clears("DOCKER_HOST"), sets("DOCKER_CONTEXT", "nowhere")),
+        both(lambda here: here.shell("unset DOCKER_CONTEXT"), fake_docker),
+        "`unset DOCKER_CONTEXT`",
+    ),
+)
+
+STATES = (*SETTINGS, *ENV, *KEYS, *CONFIG, *PLACES, *ENGINE, *MORE)

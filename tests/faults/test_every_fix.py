@@ -33,7 +33,7 @@ def test_no_fix_ends_in_the_problem_that_it_is_for(follower, state):  # noqa: F8
 def failed(follower, state):  # noqa: F811
     here = follower()
     state.enter(here)
-    done = here.typed(shlex.split(state.typed))
+    done = here.typed(shlex.split(state.typed), state.gives)
     found = told(done)
     assert state.code in found, (done.err, done.out)
     return here, found[state.code]
