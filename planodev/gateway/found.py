@@ -55,6 +55,7 @@ class Found:
         directory: where it was started, None where that cannot be seen.
         variables: the environment that it was started with, as far as that can be seen.
         sockets: of brightstaff, or of its container; None where they cannot be seen.
+        processes: of a native one, those that run.
 
     """
 
@@ -65,6 +66,7 @@ class Found:
     directory: Path | None = None
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     sockets: tuple[Socket, ...] | None = None
+    processes: tuple[int, ...] = ()
 
     @property
     def runs(self) -> bool:
@@ -75,6 +77,12 @@ class Found:
     def stop(self) -> str:
         """What stops it."""
         return "planoai down --docker" if self.mode == "docker" else "planoai down"
+
+    @property
+    def end(self) -> str:
+        """What ends it by force, where that has not stopped it."""
+        processes = " ".join(map(str, self.processes))
+        return f"docker rm -f {planoai.CONTAINER}" if self.mode == "docker" else f"kill -9 {processes}"
 
 
 def find(seen: Seen) -> list[Found]:
@@ -102,9 +110,9 @@ def native(environment: Mapping[str, str]) -> Found | None:
         return Found("native", "its processes have ended", brightstaff=False, envoy=False)
     variables, directory, sockets = _facts(alive)
     where = f"process {alive.pid}"
-    return Found(
-        "native", where, brightstaff is not None, envoy is not None, directory, variables, brightstaff and sockets
-    )
+    runs = (brightstaff is not None, envoy is not None)
+    processes = tuple(process.pid for process in (brightstaff, envoy) if process)
+    return Found("native", where, *runs, directory, variables, brightstaff and sockets, processes)
 
 
 def _process(number: object, name: str) -> Any:  # noqa: ANN401  psutil is loaded late

@@ -111,7 +111,7 @@ def stop(seen: Seen, found: Found, limit: float = _STOP_LIMIT) -> None:
     code, last = _run(seen, arguments, dict(seen.environment), limit)
     left = running.look(seen.again() if found.mode == "docker" else seen)
     if left.runs:
-        fix = f"`{found.stop}`"
+        fix = f"`{(left.found or found).end}` ends it by force"
         raise NotReady("plano-not-stopped", f"Plano still runs ({found.where})", why=_why(code, last), fix=fix)
     seen.progress.done(Outcome("stopped", "plano", found.where))
 

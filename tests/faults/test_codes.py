@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -30,6 +31,9 @@ NOT_RUN = [code for row in FIXES["not-run"] for code in row["codes"]]
 # Errors that name no way out, as nothing is to be mended: the user has said no; or has pressed Ctrl-C; or the command
 # alone is to be typed again.
 WITHOUT = {"not-confirmed", "interrupted", "container-changed"}
+
+# Fixes that are nothing but the same once more: another try may get another answer.
+AGAIN = {"answer-cut-off", "provider-failed", "query-timed-out"}
 
 
 def test_every_code_is_in_one_place():
@@ -65,3 +69,14 @@ def test_every_error_has_a_fix_but_those_that_are_named():
             if nothing and name[0].isupper() and name not in ("Problem", "KeyProblem"):
                 without |= {call.args[0].value if isinstance(call.args[0], ast.Constant) else ast.unparse(call.args[0])}
     assert without == WITHOUT
+
+
+def test_a_fix_that_only_says_again_is_named():
+    again = set()
+    for path in (codes.ROOT / "planodev").rglob("*.py"):
+        for call in codes.calls(path.read_text()):
+            given = [word.value for word in call.keywords if word.arg == "fix"] or call.args[2:3]
+            said = getattr(given[0], "value", None) if given else None
+            if isinstance(said, str) and re.fullmatch(r"[a-z ]+ again", said):
+                again.add(call.args[0].value)
+    assert again == AGAIN

@@ -203,3 +203,59 @@ def typed(ready, words):
         text=True,
         check=False,
     )
+
+
+def one_turn(shop):
+    shop.store("abc1", "abc2")
+
+
+def exported(shop):
+    shop("conversations", "export", str(shop.path / "rows.jsonl"))
+
+
+# On a server that runs: what is typed, the code, what the fix says, and what a person types who follows it.
+TYPED = (
+    ("conversations show nothing-like-it", "id-unknown", None, "planodev conversations", "conversations"),
+    ("conversations show abc", "id-ambiguous", one_turn, "type more of it", "conversations show abc1"),
+    ("conversations show last", "nothing-stored", None, "planodev doctor", "conversations"),
+    (
+        "conversations export rows.jsonl",
+        "file-exists",
+        exported,
+        "`--force`",
+        "conversations export rows.jsonl --force",
+    ),
+    (
+        "snapshot save one",
+        "snapshot-exists",
+        planodev("snapshot", "save", "one"),
+        "snapshot delete one",
+        "snapshot save two",
+    ),
+    (
+        "snapshot restore other",
+        "snapshot-unknown",
+        planodev("snapshot", "save", "one"),
+        "snapshot list",
+        "snapshot list",
+    ),
+    ("forget /nowhere", "project-unknown", None, "planodev list", "list"),
+    ("forget .", "project-still-there", None, "down --delete-data", "down --delete-data --yes"),
+)
+
+
+@pytest.mark.slow
+def test_what_is_typed_as_the_fix_says_is_no_problem(ready):
+    def words(line):
+        typed = line.replace("rows.jsonl", str(ready.path / "rows.jsonl")).split()
+        return [str(ready.path) if word == "." else word for word in typed]
+
+    for command, code, enter, says, then in TYPED:
+        with ready.login() as session:
+            session.execute("DELETE FROM conversation_states")
+        if enter:
+            enter(ready)
+        error = ready(*words(command), "--json", code=None).json["error"]
+        fix = error["fix"].replace(f"-C {ready.path} ", "")
+        assert (error["code"], says in fix) == (code, True), error
+        ready(*words(then))

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 import socket
+import subprocess
+from pathlib import Path
 
 import pytest
+
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.embedded
 
@@ -101,6 +107,19 @@ def test_a_plano_that_is_not_ready_in_time_is_reported(gateway):
     assert "[plano-not-ready]" in late.err
     assert "up --with-plano --plano-timeout 16` waits longer" in late.err
     assert "[usage]" in gateway("up", "--with-plano", "--plano-timeout", "soon", code=2).err
+
+
+@pytest.mark.slow
+def test_one_that_planoai_does_not_stop_is_ended_by_the_fix(gateway):
+    gateway.up()
+    gateway("up", "--with-plano")
+    planoai = Path(gateway.machine.environment["PATH"].partition(os.pathsep)[0]) / "planoai"
+    planoai.write_text("#!/bin/sh\nexit 1\n")
+    refused = gateway("down", "--keep-data", "--with-plano", code=6).err
+    assert "[plano-not-stopped]" in refused
+    subprocess.run(re.search("fix: `([^`]*)`", refused)[1], shell=True, check=True)
+    until(lambda: gateway.plano()["state"] in ("died", "not-running"), "the end of Plano")
+    gateway("down", "--keep-data", "--with-plano")
 
 
 def test_a_port_that_something_else_has_is_told_before_anything_is_begun(gateway):
