@@ -26,7 +26,7 @@ from tests.support import registry as registries
 from tests.support.docker_objects import MADE_HERE, remove_all
 from tests.support.engine_project import OnEngine
 from tests.support.project import KEY, Project
-from tests.support.real_planoai import Client
+from tests.support.real_planoai import JUDGE, READER, Client, helper
 from tests.support.requirements import engine_answers, planoai_python, require_engine
 from tests.support.shares import in_shares
 
@@ -191,6 +191,14 @@ def project(make_project):
     return make_project()
 
 
+@pytest.fixture
+def filled(project):
+    """Return a project with a database, and a turn in it that must not be lost."""
+    project("up")
+    project.store("kept")
+    return project
+
+
 @pytest.fixture(scope="session")
 def api():
     client = docker.APIClient(version="auto", timeout=60)
@@ -288,6 +296,18 @@ def planoai(tmp_path):
     program.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     return Client(directory, home, tmp_path / "planoai-record.json")
+
+
+@pytest.fixture(scope="session")
+def judge(tmp_path_factory):
+    """Return a function: (why planoai refuses the file at a path, or None; what it reads there)."""
+    yield from helper(JUDGE, tmp_path_factory.mktemp("judge"))
+
+
+@pytest.fixture(scope="session")
+def planoai_reads(tmp_path_factory):
+    """Return a function: what planoai's own reader finds in the `.env` at a path."""
+    yield from helper(READER, tmp_path_factory.mktemp("reader"))
 
 
 @pytest.fixture(scope="session")

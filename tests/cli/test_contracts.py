@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -53,22 +51,12 @@ def test_every_template_stores_with_every_provider(template, provider, tmp_path)
     assert YAML(typ="safe").load(text)["version"] == "v0.4.0"
 
 
-def test_planoai_accepts_every_template_with_every_provider(tmp_path):
-    python = os.environ.get("PLANOAI")
-    if not python:
-        if os.environ.get("CI"):
-            pytest.fail("PLANOAI must name a Python with planoai 0.4.39 here")
-        pytest.skip("PLANOAI does not name a Python with planoai")
+def test_planoai_accepts_every_template_with_every_provider(tmp_path, judge):
     for template in TEMPLATES:
         for provider in providers.OFFERED:
-            text = rendered(template, f"{provider.name}/some-model")
-            (tmp_path / f"{template}-{provider.name}.yaml").write_text(text)
-    code = "import sys\nfrom planoai.native_runner import native_validate_config as v\nfor p in sys.argv[1:]: v(p)"
-    files = sorted(map(str, tmp_path.glob("*.yaml")))
-    assert len(files) == len(TEMPLATES) * len(providers.OFFERED)
-    environment = {**os.environ, "HOME": str(tmp_path)}
-    done = subprocess.run([python, "-c", code, *files], capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
+            path = tmp_path / f"{template}-{provider.name}.yaml"
+            path.write_text(rendered(template, f"{provider.name}/some-model"))
+            assert judge(str(path))[0] is None, path.name
 
 
 @pytest.mark.parametrize("engine", [DockerEngine, EmbeddedEngine, FakeEngine])

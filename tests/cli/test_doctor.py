@@ -12,6 +12,7 @@ import textwrap
 
 import pytest
 
+from tests.support.git import git
 from tests.support.ports import listening
 from tests.support.requirements import as_root, require
 from tests.support.tiers import slow_but
@@ -256,22 +257,17 @@ def test_everything_that_is_wrong_with_a_configuration_is_told_each_with_its_fix
 
 def test_a_private_file_that_others_may_read_or_git_would_take(project, look):
     require("git")
-
-    def git(*arguments):
-        command = ["git", "-C", str(project.path), "-c", "user.name=t", "-c", "user.email=t@t", *arguments]
-        subprocess.run(command, check=True, capture_output=True)
-
     project("up", "--model", "ollama/llama3.1")
     (project.path / ".env").chmod(0o644)
     assert "mode 0644" in look(project, 0)["env-file"]["message"]
     (project.path / ".env").chmod(0o600)
-    git("init", "-q")
+    git(project.path, "init", "-q")
     assert "does not ignore" in look(project, 0)["env-file"]["message"]
-    git("add", "-f", ".env")
+    git(project.path, "add", "-f", ".env")
     tracked = look(project, 0)["env-file"]
     assert (tracked["state"], "tracked by git" in tracked["message"]) == ("warning", True)
     assert "git rm --cached .env" in tracked["fix"]
-    git("rm", "-q", "--cached", ".env")
+    git(project.path, "rm", "-q", "--cached", ".env")
     (project.path / ".gitignore").write_text(".env\n")
     assert bad(look(project, 0)) == {}
 

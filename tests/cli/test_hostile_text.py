@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import io
 import json
 import re
 import shlex
@@ -23,6 +22,7 @@ from planodev.cli.main import main
 from planodev.pasting import for_this_shell, joined, quoted
 from planodev.problems import Command, Fix, Lines, PlanodevError, Problem, Shell
 from planodev.result import Outcome, Result
+from tests.support import away
 from tests.support import engine_server as bad
 from tests.support.engine_server import EngineServer, whole
 from tests.support.tiers import slow_but
@@ -135,11 +135,7 @@ class TestPasting:
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
     """Return a directory for projects; state and home are beside it, and no engine answers."""
-    for name in ("HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "DOCKER_CONFIG"):
-        monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
-    monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
+    away.from_everything(monkeypatch, tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

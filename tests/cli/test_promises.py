@@ -115,15 +115,13 @@ def test_status_verify_and_a_dry_run_start_nothing(project):
 
 
 class TestDown:
-    def test_alone_keeps_the_data_and_says_how_to_delete_it(self, project):
-        project("up")
-        project.store("kept")
-        done = project("down")
-        kept_in = {"docker": "volume", "embedded": "data directory"}[project.engine]
+    def test_alone_keeps_the_data_and_says_how_to_delete_it(self, filled):
+        done = filled("down")
+        kept_in = {"docker": "volume", "embedded": "data directory"}[filled.engine]
         assert f"The data is kept in the {kept_in}" in done.out
         assert "down --delete-data`" in done.out
-        project("up")
-        assert project.stored() == ["kept"]
+        filled("up")
+        assert filled.stored() == ["kept"]
 
     @pytest.mark.each_engine
     def test_delete_data_names_what_goes_and_needs_yes(self, project):
@@ -204,48 +202,38 @@ def test_a_users_own_password_works_and_no_other(project, password):
 
 
 class TestFollow:
-    def test_a_changed_password_is_followed(self, project):
-        project("up")
-        project.store("kept")
-        text = (project.path / ".env").read_text()
-        (project.path / ".env").write_text(re.sub("DB_PASS=.*", "DB_PASS=changed-by-hand", text))
-        assert "to match DB_PASS" in project("up").err
-        assert project.env["DB_PASS"] == "changed-by-hand"
-        assert project.stored() == ["kept"]
+    def test_a_changed_password_is_followed(self, filled):
+        filled.change(".env", "^DB_PASS=.*", "DB_PASS=changed-by-hand")
+        assert "to match DB_PASS" in filled("up").err
+        assert filled.env["DB_PASS"] == "changed-by-hand"
+        assert filled.stored() == ["kept"]
 
-    def test_a_lost_env_file_is_written_again_with_the_same_password(self, project):
-        project("up")
-        project.store("kept")
-        before = project.env
-        (project.path / ".env").unlink()
-        project("up")
-        assert project.env == before
-        assert project.stored() == ["kept"]
+    def test_a_lost_env_file_is_written_again_with_the_same_password(self, filled):
+        before = filled.env
+        (filled.path / ".env").unlink()
+        filled("up")
+        assert filled.env == before
+        assert filled.stored() == ["kept"]
 
     @pytest.mark.slow
-    def test_another_role_sees_what_is_stored(self, project):
-        project("up")
-        project.store("kept")
-        text = (project.path / ".env").read_text()
-        (project.path / ".env").write_text(re.sub("DB_USER=.*", "DB_USER=somebody.else", text))
-        assert "creating role" in project("up").err
-        assert project.env["DB_USER"] == "somebody.else"
-        project.store("new")
-        assert project.stored() == ["kept", "new"]
-        project("verify")
+    def test_another_role_sees_what_is_stored(self, filled):
+        filled.change(".env", "^DB_USER=.*", "DB_USER=somebody.else")
+        assert "creating role" in filled("up").err
+        assert filled.env["DB_USER"] == "somebody.else"
+        filled.store("new")
+        assert filled.stored() == ["kept", "new"]
+        filled("verify")
 
-    def test_another_database_is_made_beside_the_first_and_nothing_is_dropped(self, project):
-        project("up")
-        project.store("kept")
-        text = (project.path / ".env").read_text()
-        (project.path / ".env").write_text(re.sub("DB_NAME=.*", "DB_NAME=other-db", text))
-        assert "keeps 1 stored turn" in project("up").err
-        assert (project.env["DB_NAME"], project.stored()) == ("other-db", [])
-        project.store("new")
-        assert project.stored() == ["new"]
-        (project.path / ".env").write_text(text)
-        project("up")
-        assert project.stored() == ["kept"]
+    def test_another_database_is_made_beside_the_first_and_nothing_is_dropped(self, filled):
+        text = (filled.path / ".env").read_text()
+        filled.change(".env", "^DB_NAME=.*", "DB_NAME=other-db")
+        assert "keeps 1 stored turn" in filled("up").err
+        assert (filled.env["DB_NAME"], filled.stored()) == ("other-db", [])
+        filled.store("new")
+        assert filled.stored() == ["new"]
+        (filled.path / ".env").write_text(text)
+        filled("up")
+        assert filled.stored() == ["kept"]
 
     def test_a_dropped_table_is_made_again(self, project):
         project("up")
@@ -309,21 +297,17 @@ class TestPorts:
             assert (refused.error, "python" in refused.json["error"]["why"]) == ("port-taken", True)
         assert project("up", "--json").json["data"]["port"] == done["data"]["port"] == int(project.env["DB_PORT"])
 
-    def test_a_port_that_is_taken_while_it_was_down_moves_and_keeps_the_data(self, project):
-        project("up")
-        project.store("kept")
-        project("down", "--keep-data")
-        with listening(int(project.env["DB_PORT"])) as port:
-            assert project("up", "--json").json["data"]["port"] != port
-            assert project.stored() == ["kept"]
+    def test_a_port_that_is_taken_while_it_was_down_moves_and_keeps_the_data(self, filled):
+        filled("down", "--keep-data")
+        with listening(int(filled.env["DB_PORT"])) as port:
+            assert filled("up", "--json").json["data"]["port"] != port
+            assert filled.stored() == ["kept"]
 
     @pytest.mark.slow
-    def test_a_port_can_be_changed_and_the_data_stays(self, project):
-        project("up")
-        project.store("kept")
+    def test_a_port_can_be_changed_and_the_data_stays(self, filled):
         port = free_port()
-        assert "its port changes" in project("up", "--port", str(port)).err
-        assert (project.status()["port"], project.env["DB_PORT"], project.stored()) == (port, str(port), ["kept"])
+        assert "its port changes" in filled("up", "--port", str(port)).err
+        assert (filled.status()["port"], filled.env["DB_PORT"], filled.stored()) == (port, str(port), ["kept"])
 
 
 class TestFaults:
@@ -383,14 +367,12 @@ class TestFaults:
         assert os.listdir(project.path).count(".env") == 1
 
     @pytest.mark.each_engine
-    def test_a_killed_server_is_started_again_and_status_says_how_it_is(self, project):
-        project("up")
-        project.store("kept")
-        project.kill()
-        assert project.status()["state"] in ("stopped", "broken")
-        assert project("verify", "--json", code=7).error in ("not-running", "connection-refused")
-        project("up")
-        assert project.stored() == ["kept"]
+    def test_a_killed_server_is_started_again_and_status_says_how_it_is(self, filled):
+        filled.kill()
+        assert filled.status()["state"] in ("stopped", "broken")
+        assert filled("verify", "--json", code=7).error in ("not-running", "connection-refused")
+        filled("up")
+        assert filled.stored() == ["kept"]
 
 
 class TestHandOver:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from urllib.parse import quote
 
@@ -13,6 +12,7 @@ from planodev import masking, unexpected
 from planodev.cli.main import main
 from planodev.plano import config_edit
 from planodev.postgres.connection import CONNECTION_STRING
+from tests.support import away
 from tests.support.tiers import slow_but
 
 # Two pieces, so that what is cut at a character between them is found, and no text of planodev's own has them.
@@ -90,12 +90,7 @@ ENV = "DB_USER=planouser\nDB_PASS={}\nDB_HOST={}\nDB_PORT=1\nDB_NAME=shop\nOPENA
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    for name in ("HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "DOCKER_CONFIG"):
-        monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
-    monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
-    monkeypatch.delenv("PLANODEV_DEBUG", raising=False)
+    away.from_everything(monkeypatch, tmp_path)
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")
     return tmp_path

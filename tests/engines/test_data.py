@@ -98,51 +98,43 @@ LOST = ["ready", "labels.json", "password"]
 
 
 @pytest.mark.parametrize("lost", slow_but([LOST], [LOST[:1], LOST[:2], LOST]))
-def test_data_that_holds_a_table_is_never_made_anew_whatever_became_of_its_mark(project, lost):
-    project("up")
-    project.store("kept")
-    project("down", "--keep-data")
+def test_data_that_holds_a_table_is_never_made_anew_whatever_became_of_its_mark(filled, lost):
+    filled("down", "--keep-data")
     for name in lost:
-        (project.place() / name).unlink()
-    assert "recreating it" not in project("up", "--dry-run").err
-    assert "recreating it" not in project("up").err
-    assert project.stored() == ["kept"]
+        (filled.place() / name).unlink()
+    assert "recreating it" not in filled("up", "--dry-run").err
+    assert "recreating it" not in filled("up").err
+    assert filled.stored() == ["kept"]
 
 
-def test_data_that_was_ready_is_never_made_anew(project):
-    project("up")
-    project.store("kept")
-    project("down", "--keep-data")
-    place = project.place()
+def test_data_that_was_ready_is_never_made_anew(filled):
+    filled("down", "--keep-data")
+    place = filled.place()
     for lost in ("labels.json", "password"):
         (place / lost).rename(place / f"{lost}.away")
-    project("up")
-    assert project.stored() == ["kept"]
-    project("down", "--keep-data")
+    filled("up")
+    assert filled.stored() == ["kept"]
+    filled("down", "--keep-data")
     (place / "data/global/pg_control").rename(place / "away")
-    failed = project("up", "--json", code=6)
+    failed = filled("up", "--json", code=6)
     assert failed.error == "server-stopped"
     assert "pg_control" in failed.json["error"]["why"]
     (place / "away").rename(place / "data/global/pg_control")
-    project("up")
-    assert project.stored() == ["kept"]
+    filled("up")
+    assert filled.stored() == ["kept"]
 
 
-def test_a_pid_file_of_a_dead_process(project):
-    project("up")
-    project.store("kept")
-    project.kill()
-    assert (project.place() / "data/postmaster.pid").exists()
-    project("up")
-    assert project.stored() == ["kept"]
+def test_a_pid_file_of_a_dead_process(filled):
+    filled.kill()
+    assert (filled.place() / "data/postmaster.pid").exists()
+    filled("up")
+    assert filled.stored() == ["kept"]
 
 
 @pytest.mark.slow
-def test_a_pid_file_whose_number_belongs_to_another_program_now(project):
-    project("up")
-    project.store("kept")
-    project("down", "--keep-data")
-    place = project.place()
+def test_a_pid_file_whose_number_belongs_to_another_program_now(filled):
+    filled("down", "--keep-data")
+    place = filled.place()
     owner = place.stat()
     as_owner = {"user": owner.st_uid, "group": owner.st_gid} if os.geteuid() == 0 else {}
     other = subprocess.Popen(["sleep", "60"], **as_owner)
@@ -154,13 +146,13 @@ def test_a_pid_file_whose_number_belongs_to_another_program_now(project):
         ):
             (place / "data/postmaster.pid").write_text(text)
             os.chown(place / "data/postmaster.pid", owner.st_uid, owner.st_gid)
-            assert project.status()["state"] == "stopped"
-            assert "was not running" in project("down", "--keep-data").out
+            assert filled.status()["state"] == "stopped"
+            assert "was not running" in filled("down", "--keep-data").out
             if text == "x\n":
                 (place / "data/postmaster.pid").unlink()
-            project("up")
-            assert project.stored() == ["kept"]
-            project("down", "--keep-data")
+            filled("up")
+            assert filled.stored() == ["kept"]
+            filled("down", "--keep-data")
         assert other.poll() is None  # nothing that planodev did not start is ever ended
     finally:
         other.kill()
@@ -179,13 +171,11 @@ def test_data_of_another_major_version_stays_as_it_is(project):
     assert (place / "data/PG_VERSION").read_text() == "15\n"
 
 
-def test_permissions_that_postgres_refuses_are_mended(project):
-    project("up")
-    project.store("kept")
-    project("down", "--keep-data")
-    (project.place() / "data").chmod(0o755)
-    project("up")
-    assert project.stored() == ["kept"]
+def test_permissions_that_postgres_refuses_are_mended(filled):
+    filled("down", "--keep-data")
+    (filled.place() / "data").chmod(0o755)
+    filled("up")
+    assert filled.stored() == ["kept"]
 
 
 @pytest.mark.parametrize("closed", slow_but(["data"], ["place", "data"]))

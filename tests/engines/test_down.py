@@ -26,10 +26,8 @@ def slow_image(api):
 
 
 @pytest.mark.slow
-def test_a_server_that_restarts_over_and_over(project, api):
-    project("up")
-    project.store("kept")
-    name = project.status()["container"]
+def test_a_server_that_restarts_over_and_over(filled, api):
+    name = filled.status()["container"]
     settings = "/var/lib/postgresql/data/postgresql.auto.conf"
     number = api.exec_create(name, ["sh", "-c", f"echo 'no such setting' >> {settings}"])["Id"]
     api.exec_start(number)
@@ -37,7 +35,7 @@ def test_a_server_that_restarts_over_and_over(project, api):
     api.start(name)
     until(lambda: api.inspect_container(name)["RestartCount"] > 0, "restarts")
     with at_most(LIMIT):
-        assert project("down", "--keep-data", "--json").json["data"]["stopped"]
+        assert filled("down", "--keep-data", "--json").json["data"]["stopped"]
     assert not api.inspect_container(name)["State"]["Running"]
 
 
@@ -59,14 +57,12 @@ def log_of(project, api):
     return api.logs(found[0]["Id"]) if found else b""
 
 
-def test_a_frozen_container_is_stopped(project, api):
-    project("up")
-    project.store("kept")
-    api.pause(project.status()["container"])
+def test_a_frozen_container_is_stopped(filled, api):
+    api.pause(filled.status()["container"])
     with at_most(LIMIT):
-        assert project("down", "--keep-data", "--json").json["data"]["stopped"]
-    project("up")
-    assert project.stored() == ["kept"]
+        assert filled("down", "--keep-data", "--json").json["data"]["stopped"]
+    filled("up")
+    assert filled.stored() == ["kept"]
 
 
 @pytest.mark.slow

@@ -206,26 +206,22 @@ def test_every_connection_needs_the_password_and_there_is_no_socket(project):
     assert roles == {"plano": False, "planodev+admin": True, "planodev+member": False}
 
 
-def test_after_a_restart_of_the_machine_it_is_stopped_and_found_again(project):
-    project("up")
-    project.store("kept")
-    project.kill()  # leaves postmaster.pid behind, as a power failure does
-    assert project.status()["state"] == "stopped"
-    project("up")
-    assert project.stored() == ["kept"]
+def test_after_a_restart_of_the_machine_it_is_stopped_and_found_again(filled):
+    filled.kill()  # leaves postmaster.pid behind, as a power failure does
+    assert filled.status()["state"] == "stopped"
+    filled("up")
+    assert filled.stored() == ["kept"]
 
 
 @pytest.mark.slow
-def test_removing_the_programs_while_it_runs_loses_nothing(project):
+def test_removing_the_programs_while_it_runs_loses_nothing(filled):
     """An environment that is created again, as `make clean` does, has no data in it."""
-    project("up")
-    project.store("kept")
-    place = project.place()
+    place = filled.place()
     assert not place.is_relative_to(Path(sys.prefix))
-    os.kill(project.pid(), signal.SIGINT)
+    os.kill(filled.pid(), signal.SIGINT)
     gone(int((place / "data/postmaster.pid").read_text().split()[0]) if (place / "data/postmaster.pid").exists() else 0)
-    project("up")
-    assert project.stored() == ["kept"]
+    filled("up")
+    assert filled.stored() == ["kept"]
 
 
 @pytest.mark.slow
@@ -254,15 +250,13 @@ def test_programs_that_the_server_could_not_reach_are_put_where_it_can(base):
 
 
 @pytest.mark.slow
-def test_newer_programs_take_the_data_over_and_say_so(project):
-    project("up")
-    project.store("kept")
-    labels = project.place() / "labels.json"
+def test_newer_programs_take_the_data_over_and_say_so(filled):
+    labels = filled.place() / "labels.json"
     labels.write_text(labels.read_text().replace('"version": "16.', '"version": "16.0'))
-    done = project("up")
+    done = filled("up")
     assert "replacing the server, the data is kept: its image changes" in done.err
-    assert project.stored() == ["kept"]
-    assert "unchanged" in project("up").err
+    assert filled.stored() == ["kept"]
+    assert "unchanged" in filled("up").err
 
 
 def test_plano_in_docker_is_refused_with_the_way_out(project):

@@ -280,20 +280,18 @@ def test_rows_that_are_stored_during_the_move_are_there_or_were_refused(project)
 
 
 @pytest.mark.slow
-def test_docker_is_down_and_has_the_data(project):
-    project("up")
-    project.store("kept")
-    before = sorted(p.name for p in project.base.rglob("*"))
+def test_docker_is_down_and_has_the_data(filled):
+    before = sorted(p.name for p in filled.base.rglob("*"))
     for arguments in ([], ["--engine", "embedded", "--yes"]):
-        done = elsewhere(project, WITHOUT_DOCKER, "up", *arguments, code=3)
+        done = elsewhere(filled, WITHOUT_DOCKER, "up", *arguments, code=3)
         assert "this project's data is in Docker" in done.stderr
-    state = elsewhere(project, WITHOUT_DOCKER, "status", "--json")
+    state = elsewhere(filled, WITHOUT_DOCKER, "status", "--json")
     assert "data is in Docker" in state.stdout
-    assert (places(project), sorted(p.name for p in project.base.rglob("*"))) == ([], before)
-    (project.path / ".env").unlink()  # not even then
-    elsewhere(project, WITHOUT_DOCKER, "up", code=3)
-    project("up")
-    assert project.stored() == ["kept"]
+    assert (places(filled), sorted(p.name for p in filled.base.rglob("*"))) == ([], before)
+    (filled.path / ".env").unlink()  # not even then
+    elsewhere(filled, WITHOUT_DOCKER, "up", code=3)
+    filled("up")
+    assert filled.stored() == ["kept"]
 
 
 @pytest.mark.slow

@@ -71,10 +71,8 @@ def test_planos_role_is_no_superuser_and_neither_is_the_one_that_acts_in_it(proj
 
 
 @pytest.mark.parametrize("also", slow_but([POLICY], [VIEW, POLICY, SETTINGS, "SELECT 1"]))
-def test_nothing_that_planos_role_has_defined_runs_as_a_superuser(project, also):
-    project("up")
-    project.store("kept")
-    with project.login() as session:
+def test_nothing_that_planos_role_has_defined_runs_as_a_superuser(filled, also):
+    with filled.login() as session:
         session.execute(TRAP)
         session.execute(also)
     for command in (
@@ -86,13 +84,13 @@ def test_nothing_that_planos_role_has_defined_runs_as_a_superuser(project, also)
         ("up", "--dry-run"),
         ("down", "--delete-data"),  # which counts, and is not confirmed
     ):
-        project(*command, code=None)
-    project.change(".env", "^DB_PASS=.*", "DB_PASS=another")  # which the superuser has to set
-    project("up", code=None)
-    sprung = [line for line in project.words()[0].splitlines() if "sprung by" in line and "superuser: " in line]
+        filled(*command, code=None)
+    filled.change(".env", "^DB_PASS=.*", "DB_PASS=another")  # which the superuser has to set
+    filled("up", code=None)
+    sprung = [line for line in filled.words()[0].splitlines() if "sprung by" in line and "superuser: " in line]
     assert sprung or also == "SELECT 1"
     assert not [line for line in sprung if "superuser: t" in line]
-    assert supers(project) == {"planodev+admin"}
+    assert supers(filled) == {"planodev+admin"}
 
 
 def as_superuser(project, sql):
@@ -113,17 +111,15 @@ def as_superuser(project, sql):
         return session.execute(sql)
 
 
-def test_a_superuser_of_an_older_database_is_demoted_and_that_is_said(project):
-    project("up")
-    project.store("kept")
-    as_superuser(project, "ALTER ROLE plano SUPERUSER")
-    as_superuser(project, 'DROP ROLE "planodev+member"')  # which older databases do not have
-    done = project("up", "--json").json
+def test_a_superuser_of_an_older_database_is_demoted_and_that_is_said(filled):
+    as_superuser(filled, "ALTER ROLE plano SUPERUSER")
+    as_superuser(filled, 'DROP ROLE "planodev+member"')  # which older databases do not have
+    done = filled("up", "--json").json
     assert [one["code"] for one in done["warnings"] if one["code"] == "role-demoted"]
-    assert supers(project) == {"planodev+admin"}
-    assert project.status()["conversations"] == 1
-    assert project.stored() == ["kept"]
-    assert not [one for one in project("up", "--json").json["warnings"] if one["code"] == "role-demoted"]
+    assert supers(filled) == {"planodev+admin"}
+    assert filled.status()["conversations"] == 1
+    assert filled.stored() == ["kept"]
+    assert not [one for one in filled("up", "--json").json["warnings"] if one["code"] == "role-demoted"]
 
 
 def test_no_log_has_a_password_however_much_is_logged(project):

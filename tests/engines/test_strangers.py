@@ -72,33 +72,29 @@ COMMANDS = [
 ]
 
 
-def test_a_stopped_servers_port_is_not_logged_in_at(project):
-    project("up")
-    project.store("kept")
-    project("down", "--keep-data")
-    with stranger(int(project.env["DB_PORT"])) as (_, came):
+def test_a_stopped_servers_port_is_not_logged_in_at(filled):
+    filled("down", "--keep-data")
+    with stranger(int(filled.env["DB_PORT"])) as (_, came):
         for command in COMMANDS:
-            done = project(*command, code=None)
+            done = filled(*command, code=None)
             assert done.code or command[0] in ("status", "up"), command
         assert came == []
-    project("up")
-    assert project.stored() == ["kept"]
+    filled("up")
+    assert filled.stored() == ["kept"]
 
 
-def test_another_port_than_the_servers_is_not_logged_in_at(project):
-    project("up")
-    project.store("kept")
-    own = project.env["DB_PORT"]
+def test_another_port_than_the_servers_is_not_logged_in_at(filled):
+    own = filled.env["DB_PORT"]
     with stranger() as (port, came):
-        project.change(".env", "^DB_PORT=.*", f"DB_PORT={port}")
+        filled.change(".env", "^DB_PORT=.*", f"DB_PORT={port}")
         for command in COMMANDS:
-            project(*command, code=None)
-        refused = project("verify", "--json", code=7)
+            filled(*command, code=None)
+        refused = filled("verify", "--json", code=7)
         assert refused.error == "not-its-port"
         assert came == []
-    project.change(".env", "^DB_PORT=.*", f"DB_PORT={own}")
-    project("up")
-    assert project.stored() == ["kept"]
+    filled.change(".env", "^DB_PORT=.*", f"DB_PORT={own}")
+    filled("up")
+    assert filled.stored() == ["kept"]
 
 
 @pytest.mark.parametrize(
@@ -170,33 +166,31 @@ def test_a_providers_key_goes_to_no_database_and_another_value_of_the_env_file_d
 
 
 @pytest.mark.parametrize("method", slow_but(["password"], ["trust", "password"]))
-def test_a_server_that_does_not_ask_by_scram_is_sent_no_password(project, method):
-    project("up")
-    project.store("kept")
-    status = project.status()
+def test_a_server_that_does_not_ask_by_scram_is_sent_no_password(filled, method):
+    status = filled.status()
 
     def ask_by(line, server=status["container"]):
-        if project.engine == "docker":
+        if filled.engine == "docker":
             data = "/var/lib/postgresql/data"
             command = f"sed -i -E '{line}' {data}/pg_hba.conf && kill -HUP 1"
-            number = project.api.exec_create(server, ["sh", "-c", command])["Id"]
-            assert project.api.exec_start(number) == b""
+            number = filled.api.exec_create(server, ["sh", "-c", command])["Id"]
+            assert filled.api.exec_start(number) == b""
             return
-        file = project.place() / "data/pg_hba.conf"
+        file = filled.place() / "data/pg_hba.conf"
         file.write_text(re.sub(*line, file.read_text(), flags=re.MULTILINE))
-        os.kill(project.pid(), signal.SIGHUP)
+        os.kill(filled.pid(), signal.SIGHUP)
 
-    docker = project.engine == "docker"
+    docker = filled.engine == "docker"
     ask_by(f"s/scram-sha-256$/{method}/" if docker else (r"^(host.*)scram-sha-256$", rf"\1{method}"))
-    until(lambda: project("verify", code=None).code, "the other method", 20)
-    refused = project("verify", "--json", code=7)
+    until(lambda: filled("verify", code=None).code, "the other method", 20)
+    refused = filled("verify", "--json", code=7)
     assert refused.error == "not-scram"
-    refused = project("up", "--json", code=5)
+    refused = filled("up", "--json", code=5)
     assert refused.error == "not-scram"
     assert "scram-sha-256" in refused.json["error"]["fix"]
     ask_by(f"s/{method}$/scram-sha-256/" if docker else (rf"^(host.*){method}$", r"\1scram-sha-256"))
-    until(lambda: not project("verify", code=None).code, "scram", 20)
-    assert project.stored() == ["kept"]
+    until(lambda: not filled("verify", code=None).code, "scram", 20)
+    assert filled.stored() == ["kept"]
 
 
 def test_a_server_that_the_shell_itself_names_is_asked(make_project):

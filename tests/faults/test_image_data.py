@@ -115,26 +115,22 @@ def test_a_first_start_beside_the_volume_is_never_called_ready(project, api, ima
 
 
 @pytest.mark.slow
-def test_a_server_that_does_not_use_the_data_in_the_volume_is_refused_and_the_data_is_kept(project, image):
-    project("up")
-    project.store("kept")
-    refused = project("up", "--image", image('ENTRYPOINT ["/opt/liar"]', content=LIAR), "--json", code=4)
+def test_a_server_that_does_not_use_the_data_in_the_volume_is_refused_and_the_data_is_kept(filled, image):
+    refused = filled("up", "--image", image('ENTRYPOINT ["/opt/liar"]', content=LIAR), "--json", code=4)
     assert refused.error == "data-outside-volume"
-    project("up", "--image", "postgres:16")
-    assert project.stored() == ["kept"]
+    filled("up", "--image", "postgres:16")
+    assert filled.stored() == ["kept"]
 
 
 @pytest.mark.slow
-def test_an_image_that_looks_at_another_place_of_the_volume_is_refused(project, image, snapshot):
-    project("up")
-    project.store("kept")
+def test_an_image_that_looks_at_another_place_of_the_volume_is_refused(filled, image, snapshot):
     deeper = image("ENV PGDATA=/var/lib/postgresql/data/inner", 'VOLUME ["/var/lib/postgresql/data"]')
     before = snapshot()
-    refused = project("up", "--image", deeper, "--json", code=4)
+    refused = filled("up", "--image", deeper, "--json", code=4)
     assert refused.error == "data-at-another-place"
     assert snapshot() == before
-    project("up", "--image", "postgres:16")
-    assert project.stored() == ["kept"]
+    filled("up", "--image", "postgres:16")
+    assert filled.stored() == ["kept"]
 
 
 @pytest.mark.parametrize("changes", [('ENTRYPOINT ["postgres"]',), ('ENTRYPOINT ["postgres"]', "USER postgres")])

@@ -13,6 +13,7 @@ import pytest
 
 from planodev import unexpected
 from planodev.cli.main import main
+from tests.support import away
 from tests.support.tiers import slow_but
 
 ENV = "DB_USER=u\nDB_PASS=p\nDB_HOST=127.0.0.1\nDB_PORT=1\nDB_NAME=d\n"
@@ -20,9 +21,7 @@ ENV = "DB_USER=u\nDB_PASS=p\nDB_HOST=127.0.0.1\nDB_PORT=1\nDB_NAME=d\n"
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    for name in ("HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "DOCKER_CONFIG"):
-        monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
+    away.from_everything(monkeypatch, tmp_path, os.environ["PATH"])
     (tmp_path / "project").mkdir()
     (tmp_path / "project/.env").write_text(ENV)
     monkeypatch.chdir(tmp_path / "project")

@@ -7,14 +7,8 @@ import subprocess
 
 import pytest
 
-from tests.support.real_planoai import JUDGE, READER, RENDER, Helper, helper
+from tests.support.real_planoai import RENDER, Helper
 from tests.support.requirements import envoy_program, planoai_python
-
-
-@pytest.fixture(scope="session")
-def judge(tmp_path_factory):
-    """Return a function: (why planoai refuses the file at a path, or None; what it reads there)."""
-    yield from helper(JUDGE, tmp_path_factory.mktemp("judge"))
 
 
 @pytest.fixture(scope="session")
@@ -33,12 +27,6 @@ def refused(tmp_path_factory):
 
     yield ask
     process.close()
-
-
-@pytest.fixture(scope="session")
-def planoai_reads(tmp_path_factory):
-    """Return a function: what planoai's own reader finds in the `.env` at a path."""
-    yield from helper(READER, tmp_path_factory.mktemp("reader"))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,8 @@ import subprocess
 
 import pytest
 
-from tests.support.postgres_server import Project, new_authority, postgres, prepared, require_path, with_tls
+from tests.support.postgres_server import Project, new_authority, postgres, prepared, with_tls
+from tests.support.requirements import require_path
 
 
 @pytest.fixture(scope="session")

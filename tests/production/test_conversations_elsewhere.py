@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.conversations import Plano
 from tests.support.ports import free_port
-from tests.support.postgres_server import LOOPBACK, PASSWORD, own_directory, pgbouncer, require_path
+from tests.support.postgres_server import LOOPBACK, PASSWORD, own_directory, pgbouncer
+from tests.support.requirements import require_path
 
 FILE = ("--env-file", ".env.production")
 

@@ -21,9 +21,9 @@ from tests.support.postgres_server import (
     pgbouncer_command,
     placed,
     prepared,
-    require_path,
     running,
 )
+from tests.support.requirements import require_path
 from tests.support.tiers import slow_but
 
 pytestmark = pytest.mark.postgres

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -13,7 +12,9 @@ import pytest
 
 import planodev.postgres.state_table
 from planodev import production
-from tests.support.postgres_server import CONFIG, PASSWORD, own_directory, postgres, require_path
+from tests.support.git import git
+from tests.support.postgres_server import CONFIG, PASSWORD, own_directory, postgres
+from tests.support.requirements import require_path
 from tests.support.tiers import slow_but
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -74,20 +75,14 @@ def read_by_sh(path):
     return dict(entry.split("=", 1) for entry in done.stdout.split("\0") if entry)
 
 
-def read_by_planoai(path):
-    python = require_path(os.environ.get("PLANOAI"), "a Python with planoai 0.4.39, named by PLANOAI,")
-    code = "import json, sys; from planoai.utils import load_env_file_to_dict as r; print(json.dumps(r(sys.argv[1])))"
-    done = subprocess.run([python, "-c", code, str(path)], capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def read_by_dotenv(path):
     from dotenv import dotenv_values
 
     return dotenv_values(path)
 
 
-def read_by_compose(path):
+def read_by_compose(name):
+    path = Path(name)
     compose = require_path(shutil.which("docker-compose"), "docker-compose")
     (path.parent / "read.yaml").write_text(f"services: {{it: {{image: it, env_file: {path.name}}}}}\n")
     done = subprocess.run(
@@ -98,16 +93,17 @@ def read_by_compose(path):
     return YAML(typ="safe").load(done.stdout)["services"]["it"]["environment"]
 
 
-@pytest.mark.parametrize("read", [read_by_sh, read_by_planoai, read_by_dotenv, read_by_compose])
+@pytest.mark.parametrize("reader", [read_by_sh, "planoai", read_by_dotenv, read_by_compose])
 @pytest.mark.parametrize("provider", slow_but(["rds"], PROVIDERS))
-def test_every_reader_reads_the_same(project, provider, read):
+def test_every_reader_reads_the_same(request, project, provider, reader):
+    read = request.getfixturevalue("planoai_reads") if reader == "planoai" else reader
     for options in ((), ("--generate-password", "--host", "db.example.com")):
         project("production", provider, "--force", *options)
         for name in (".env.production", ".env.production.example"):
             text = project.read(name)
             wanted = dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
             assert set(wanted) == {"DB_USER", "DB_PASS", "DB_HOST", "DB_PORT", "DB_NAME", "ANTHROPIC_API_KEY"}
-            found = read(project.path / name)
+            found = read(str(project.path / name))
             assert {key: found.get(key) for key in wanted} == wanted
             assert wanted["DB_USER"] == "plano_prod"
 
@@ -371,24 +367,19 @@ def test_ports_and_keys_are_those_of_the_configuration(project):
     assert "http://127.0.0.1:12100/v1/responses" in project.read("PRODUCTION.md")
 
 
-def git(project, *arguments):
-    words = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", *arguments]
-    return subprocess.run(words, cwd=project.path, capture_output=True, text=True, check=True).stdout
-
-
 def test_git_ignores_the_secrets_and_takes_the_example(project):
     require_path(shutil.which("git"), "git")
-    git(project, "init", "-q")
+    git(project.path, "init", "-q")
     project("production", "rds", "--generate-password")
-    git(project, "add", "-A")
-    staged = git(project, "diff", "--cached", "--name-only").split()
+    git(project.path, "add", "-A")
+    staged = git(project.path, "diff", "--cached", "--name-only").split()
     assert ".env.production" not in staged
     assert {".env.production.example", ".gitignore", "pgbouncer.ini"} <= set(staged)
-    git(project, "rm", "-q", "--cached", ".env.production.example")
+    git(project.path, "rm", "-q", "--cached", ".env.production.example")
     project.write(".gitignore", ".env*\n")
     done = project("production", "rds", "--json", "--force").json
     assert [w["code"] for w in done["warnings"]] == ["example-ignored"]
-    git(project, "add", "-f", ".env.production")
+    git(project.path, "add", "-f", ".env.production")
     done = project("production", "rds", "--json", "--force").json
     assert "env-file-tracked" in [w["code"] for w in done["warnings"]]
 

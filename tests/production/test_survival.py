@@ -34,9 +34,9 @@ from tests.support.postgres_server import (
     placed,
     postgres,
     prepared,
-    require_path,
     with_tls,
 )
+from tests.support.requirements import require_path
 from tests.support.tiers import slow_but
 from tests.support.waiting import until
 

@@ -26,8 +26,8 @@ from tests.support.postgres_server import (
     pgbouncer,
     postgres,
     prepared,
-    require_path,
 )
+from tests.support.requirements import require_path
 from tests.support.tiers import first_of_each, slow_but
 from tests.support.waiting import until
 

@@ -12,6 +12,7 @@ import pytest
 
 from planodev.problems import BadInput
 from planodev.project import private_files, user_paths
+from tests.support.git import git
 from tests.support.on_fake import CommandLine
 from tests.support.tiers import slow_but
 
@@ -19,12 +20,6 @@ pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="needs git")
 root_only = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
 ANOTHER = 12345  # a user without a name
 COMMANDS = ("status", "env", "verify", "doctor", "up")
-
-
-def git(directory, *arguments):
-    identity = ("-c", "user.name=t", "-c", "user.email=t@t", "-c", "protocol.file.allow=always")
-    command = ["git", *identity, "-C", str(directory), *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def repository(path):

@@ -71,12 +71,10 @@ def test_a_foreign_container_and_volume_are_never_touched(project, foreign_conta
 
 
 @pytest.mark.slow
-def test_a_port_and_a_name_can_be_changed_and_the_data_stays(project):
-    project("up")
-    project.store("kept")
+def test_a_port_and_a_name_can_be_changed_and_the_data_stays(filled):
     port = free_port()
-    changed = project("up", "--port", str(port), "--name", "plano-postgres-other")
+    changed = filled("up", "--port", str(port), "--name", "plano-postgres-other")
     assert "its name changes" in changed.err
     assert "its port changes" in changed.err
-    assert (project.status()["port"], project.env["DB_PORT"]) == (port, str(port))
-    assert (project.status()["container"], project.stored()) == ("plano-postgres-other", ["kept"])
+    assert (filled.status()["port"], filled.env["DB_PORT"]) == (port, str(port))
+    assert (filled.status()["container"], filled.stored()) == ("plano-postgres-other", ["kept"])

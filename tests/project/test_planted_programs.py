@@ -17,6 +17,7 @@ from planodev.plano import config_file, providers
 from planodev.plano.validation import Question
 from planodev.project import git
 from planodev.steps import env_file as step
+from tests.support import away
 from tests.support.tiers import slow_but
 
 CONFIG = "version: v0.4.0\nlisteners: []\n"
@@ -28,10 +29,7 @@ def project(tmp_path, monkeypatch):
     """Return the project's directory, which is the current one; state and home are elsewhere, and no engine answers."""
     directory = tmp_path / "cloned"
     directory.mkdir()
-    for name in ("HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "DOCKER_CONFIG"):
-        (tmp_path / name.lower()).mkdir()
-        monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
+    away.from_everything(monkeypatch, tmp_path, os.environ["PATH"])
     monkeypatch.chdir(directory)
     return directory
 

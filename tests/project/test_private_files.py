@@ -6,20 +6,15 @@ import os
 import shutil
 import signal
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from planodev.project import private_files
+from tests.support.git import git
 
 SECRET = b"DB_PASS=a-secret-of-the-database\n"
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give files away")
-
-
-def git(directory, *arguments):
-    command = ["git", "-c", "user.name=t", "-c", "user.email=t@t", "-C", str(directory), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def killed_at(call, write):

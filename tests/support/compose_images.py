@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,8 @@ import tarfile
 from pathlib import Path
 
 import psqlpy
-import pytest
+
+from tests.support.requirements import missing
 
 TESTS = Path(__file__).parents[1]
 # As supervisord in Plano's image: a SIGTERM ends the container, and so does the end of its program.
@@ -26,9 +26,7 @@ def root(name):
     done = subprocess.run([TESTS / "engine-root", "--have", name], capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return Path(done.stdout.strip())
-    if os.environ.get("CI"):
-        pytest.fail(f"the root {name} of tests/engine-root is not there")
-    pytest.skip(f"the root {name} of tests/engine-root is not there")
+    return missing(f"the root {name} of tests/engine-root")
 
 
 def compose():

