@@ -30,9 +30,9 @@ import pytest
 @pytest.mark.{engine}
 def test_one(project, tmp_path, {fixture}):
     project("up", "--model", "ollama/llama3.1")
-    {more}
+    {also}
     with open({place!r} + "/there", "w") as file:
-        print(*project.server(), file=file)
+        print({server}, file=file)
     signal.pause()
 """
 
@@ -41,8 +41,11 @@ def test_one(project, tmp_path, {fixture}):
 def test_a_run_leaves_nothing(engine, base, number, request):
     docker = engine == "docker"
     api = request.getfixturevalue("api") if docker else None
-    given = ("foreign_container", "foreign_container('left')") if docker else ("base", "")
-    text = ONE.format(engine=engine, place=str(base), fixture=given[0], more=given[1])
+    given = {"fixture": "base", "also": "", "server": "project.pid()"}
+    if docker:
+        given = {"fixture": "foreign_container", "also": "foreign_container('left')"}
+        given["server"] = "project.container()['Id']"
+    text = ONE.format(engine=engine, place=str(base), **given)
     (base / "test_one.py").write_text(text)
     (base / "tmp").mkdir()
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.conftest", "-c"]
@@ -62,7 +65,7 @@ def test_a_run_leaves_nothing(engine, base, number, request):
         return (base / "there").exists() and (base / "there").read_text().endswith("\n")
 
     until(begun, (base / "log").read_text)
-    server = (base / "there").read_text().split()[0]
+    server = (base / "there").read_text().strip()
 
     def left():
         if docker:
