@@ -13,9 +13,12 @@ import shlex
 import shutil
 import signal
 import stat
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
+from subprocess import PIPE
 
 import docker
 import pytest
@@ -46,7 +49,7 @@ NEEDS = {
 NOT_QUICK = {"docker", "embedded", "planoai", "envoy", "postgres", "browser", "every_engine"}
 ENGINES = {"docker": pytest.mark.docker, "embedded": pytest.mark.embedded}
 NOT_RUN = pytest.StashKey[int]()
-RECORDER = Path(__file__).parent / "support/planoai_recorder.py"
+WARM = Path(__file__).parent / "support/warm_planoai.py"
 NOBODY = 65534  # on every Linux; any number that is not root's would do
 
 
@@ -285,14 +288,25 @@ def as_ordinary_user():
     return ordinary
 
 
+@pytest.fixture(scope="session")
+def warm_planoai():
+    """Run what the recorder is forked from; returns the socket where it is asked for."""
+    place = left_over.run() / "planoai"
+    command, pipes = [planoai_python(), str(WARM), "--serve", str(place)], {"stdin": PIPE, "stdout": PIPE}
+    with subprocess.Popen(command, **pipes, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        yield place
+        process.stdin.close()
+
+
 @pytest.fixture
-def planoai(tmp_path):
+def planoai(tmp_path, warm_planoai):
     """Make a `planoai` that does all that the real one does, and records instead of launching."""
     directory, home = tmp_path / "planoai-bin", tmp_path / "planoai-home"
     directory.mkdir()
     home.mkdir()
     program = directory / "planoai"
-    command = shlex.join([planoai_python(), str(RECORDER)])
+    command = shlex.join([sys.executable, "-IS", str(WARM), str(warm_planoai)])
     program.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     return Client(directory, home, tmp_path / "planoai-record.json")
