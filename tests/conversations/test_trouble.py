@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 
 import psycopg
 import pytest
@@ -17,7 +16,7 @@ from tests.support.docker_objects import remove_all
 from tests.support.engine_project import OnEngine
 from tests.support.requirements import require_engine
 from tests.support.tiers import slow_but
-from tests.support.waiting import until
+from tests.support.waiting import at_most, until
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'planodev'"
 
@@ -67,7 +66,7 @@ def test_a_prune_never_holds_its_locks_for_more_than_a_second(project, plano):
         held = max(held, float(session.execute(age).fetchone()[0]))
     out, err = pruning.communicate()
     assert pruning.returncode == 0, out + err
-    assert 0.1 < held < 1.5
+    assert 0.1 < held < 1.9  # all rows at once take two seconds
     assert project.stored() == [first]
 
 
@@ -77,9 +76,9 @@ def test_a_prune_that_meets_a_lock_names_who_holds_it_and_deletes_nothing_by_hal
     leaf = plano.turn("leaf", after=root)
     with project.login(autocommit=False) as holder:
         holder.execute("SELECT FROM conversation_states WHERE response_id = %s FOR UPDATE", [root])
-        pid, begun = str(holder.info.backend_pid), time.monotonic()
-        error = project("conversations", "prune", "--superseded", "--yes", "--json", code=6).json["error"]
-        assert time.monotonic() - begun < 10
+        pid = str(holder.info.backend_pid)
+        with at_most(10):
+            error = project("conversations", "prune", "--superseded", "--yes", "--json", code=6).json["error"]
     assert (error["code"], pid in error["why"]) == ("table-locked", True)
     assert project.stored() == sorted([root, leaf])
 
