@@ -180,7 +180,8 @@ def judge(facts: dict[str, Any], create: Fix | None = None) -> Problem | None:
         )
     if facts["read_only"]:
         message = "the session is read-only: the server is a replica, or a setting of server, database or role says so"
-        fix = "use the primary, or reset the setting, as by `ALTER ROLE … RESET default_transaction_read_only`"
+        reset = "`BEGIN READ WRITE; ALTER ROLE … RESET default_transaction_read_only; COMMIT;`"
+        fix = f"use the primary, or reset the setting, as by {reset}"
         return _problem("server-read-only", message, fix)
     if facts["table"] is None:
         return _absent(facts, create)

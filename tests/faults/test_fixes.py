@@ -259,3 +259,56 @@ def test_what_is_typed_as_the_fix_says_is_no_problem(ready):
         fix = error["fix"].replace(f"-C {ready.path} ", "")
         assert (error["code"], says in fix) == (code, True), error
         ready(*words(then))
+
+
+VIEW = (
+    "ALTER TABLE conversation_states RENAME TO x; CREATE VIEW conversation_states AS SELECT * FROM x",
+    "rename it",
+    "ALTER VIEW conversation_states RENAME TO y",
+)
+PROVIDER = "ALTER TABLE conversation_states DROP COLUMN provider, ADD COLUMN provider text"
+GENERATED = (
+    f"{PROVIDER} GENERATED ALWAYS AS ('x') STORED",
+    "a plain column",
+    PROVIDER,
+)
+READ_ONLY = (
+    "ALTER DATABASE plano SET default_transaction_read_only = on",
+    "BEGIN READ WRITE; ALTER ROLE",
+    "BEGIN READ WRITE; ALTER DATABASE plano RESET default_transaction_read_only; COMMIT",
+)
+REFUSES = """\
+CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'quota'; END$$;
+CREATE TRIGGER no BEFORE INSERT ON conversation_states FOR EACH ROW EXECUTE FUNCTION no()"""
+QUOTA = (
+    REFUSES,
+    "the server's log",
+    "DROP TRIGGER no ON conversation_states",
+)
+# By code: what a session does, what the fix says, and what its words ask of a person; None where SQL stands in it.
+BY_SQL = {
+    "table-wrong-kind": VIEW,
+    "column-generated": GENERATED,
+    "server-read-only": READ_ONLY,
+    "store-failed": QUOTA,
+    "table-locked": ("BEGIN; LOCK TABLE conversation_states", "pg_terminate_backend", None),
+    "table-off-search-path": (
+        "CREATE SCHEMA app; ALTER TABLE conversation_states SET SCHEMA app",
+        "SET search_path",
+        None,
+    ),
+}
+
+
+@pytest.mark.slow
+def test_what_a_fix_says_about_a_table_mends_it(ready):
+    for code, (statement, says, mend) in BY_SQL.items():
+        holder = ready.login()
+        holder.execute(statement)
+        error = ready("verify", "--json", code=7).json["error"]
+        assert (error["code"], says in error["fix"]) == (code, True), error
+        with ready.login() as session:
+            session.execute(mend or re.search("`((?:ALTER|SELECT)[^`]*)`", error["fix"])[1])
+        holder.close()
+        typed(ready, "; ".join(commands_in(error["fix"], ready)) or "true")
+        ready("verify")
