@@ -104,8 +104,7 @@ def choose_port(wanted: Setting[int], holder: Callable[[int], str | None]) -> tu
     first = holder(wanted.value)
     if first is None:
         return wanted.value, None
-    following = (p for p in range(wanted.value + 1, min(wanted.value + 101, 65536)) if p not in PLANO_PORTS)
-    free = next((p for p in following if holder(p) is None), None)
+    free = next_free(wanted.value, holder)
     if wanted.asked or free is None:
         raise Conflict(
             "port-taken",
@@ -114,6 +113,12 @@ def choose_port(wanted: Setting[int], holder: Callable[[int], str | None]) -> tu
             fix=Fix(Command("up", "--port", free)) if free else Fix(Command("up", "--port", "N"), " with a free port"),
         )
     return free, first
+
+
+def next_free(taken: int, holder: Callable[[int], str | None]) -> int | None:
+    """Return the first free port of the hundred behind one, without Plano's own; None where all are taken."""
+    following = (port for port in range(taken + 1, min(taken + 101, 65536)) if port not in PLANO_PORTS)
+    return next((port for port in following if holder(port) is None), None)
 
 
 def published_addresses(plano: str, *, native_linux: bool, rootless: bool, gateway: str | None) -> tuple[str, ...]:

@@ -37,7 +37,8 @@ _GET = f"SELECT response_id, input_items, created_at, model, provider FROM {stat
 _DELETE = f"DELETE FROM {state_table.NAME} WHERE response_id = $1"
 STATEMENTS = (_PUT, _GET, _DELETE)
 _ITEMS = '[{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "planodev"}]}]'
-_TURNS = ("[]", _ITEMS)  # what is stored in this order under one id, as Plano does with each turn of a conversation
+# The items of one row, which is one turn: Plano's statement first inserts them, then, by its ON CONFLICT, updates them.
+_WRITES = ("[]", _ITEMS)
 _CREATED_AT = 1234567890
 PATIENCE = 10.0  # seconds to connect
 
@@ -91,8 +92,8 @@ def psql_script(timeout: float) -> str:
     It is one transaction, whose statements take `timeout` seconds at most.
     """
     key = _key()
-    turns = "\n".join(
-        f"EXECUTE planodev_put ('{key}', '{items}', {_CREATED_AT}, 'model', 'provider');" for items in _TURNS
+    writes = "\n".join(
+        f"EXECUTE planodev_put ('{key}', '{items}', {_CREATED_AT}, 'model', 'provider');" for items in _WRITES
     )
     return f"""\
 \\set ON_ERROR_STOP 1
@@ -101,7 +102,7 @@ BEGIN;
 {limits.statements(timeout)}{state_table.LOOK}
 PREPARE planodev_put (text, jsonb, bigint, text, text) AS {_PUT};
 PREPARE planodev_get (text) AS {_GET};
-{turns}
+{writes}
 EXECUTE planodev_get ('{key}');
 \\echo stored
 {_DELETE.replace("$1", f"'{key}'")};
@@ -200,7 +201,7 @@ def _store(session: Any, key: str) -> bool:  # noqa: ANN401
     put, get = (statement.replace("$1", "%s", 1) for statement in (_PUT, _GET))
     for place in ("$2", "$3", "$4", "$5"):
         put = put.replace(place, "%s", 1)
-    for items in _TURNS:
+    for items in _WRITES:
         session.execute(put, (key, items, _CREATED_AT, "model", "provider"), prepare=True)
     row = session.execute(get, (key,), prepare=True).fetchone()
     return row is not None and tuple(row[2:]) == (_CREATED_AT, "model", "provider")

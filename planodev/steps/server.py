@@ -132,13 +132,16 @@ def _create(seen: Seen, plan: Plan, facts: Survey) -> int:
 
 
 def _another_port(lost: int, facts: Survey) -> int:
-    """Return the next port that looks free; of an engine elsewhere only that engine knows who has the lost one."""
-    candidates = (port for port in range(lost, min(lost + 101, 65536)) if port not in planning.PLANO_PORTS)
-    found = next((port for port in candidates if facts.port_holder(port) is None and port != lost), None)
+    """Return the next port that looks free.
+
+    Raises:
+        Conflict: none of the next hundred is.
+
+    """
+    found = planning.next_free(lost, facts.port_holder)
     if found is None:
-        raise Conflict(
-            "port-taken", f"port {lost} is taken", fix=Fix(Command("up", "--port", "N"), " with a free port")
-        )
+        fix = Fix(Command("up", "--port", "N"), " with a free port")
+        raise Conflict("port-taken", f"port {lost} is taken", fix=fix)
     return found
 
 
