@@ -53,7 +53,7 @@ def problems(config: ConfigFile, content: Mapping[str, Any], database_port: int 
         database_port: on this machine, None where it is not known or elsewhere.
 
     """
-    for rule in (_shape, _entries, _values, _listeners, _models, _names, _agents, _filters, _routing):
+    for rule in _RULES:
         yield from rule(config, content)
     yield from _ports(config, content, database_port)
 
@@ -357,7 +357,7 @@ def _agents_of(
 def _models(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what is wrong with one model, whatever the others are."""
     for model in models.of(content):
-        entry = content[model.path[0]][model.path[1]]
+        entry = _entry(content, model)
         if not model.prefix:
             name = model.name.strip(" /")
             better = f"{_family(name)}/{shown(name)}" if name else FALLBACK
@@ -398,6 +398,12 @@ def _bad_url(config: ConfigFile, model: Model) -> Problem:
     return _error("base-url-invalid", f"`base_url`{config.at(*path)} {wanted}, and planoai refuses it", fix)
 
 
+def _entry(content: Mapping[str, Any], model: Model) -> Mapping[str, Any]:
+    """Return what the configuration says of a model."""
+    entry: Mapping[str, Any] = content[model.path[0]][model.path[1]]
+    return entry
+
+
 def _said(config: ConfigFile, model: Model) -> str:
     return f"model `{shown(model.name)}`{config.at(*model.path, 'model')}"
 
@@ -420,7 +426,7 @@ def _family(name: str) -> str:
 
 
 def _unknown(config: ConfigFile, content: Mapping[str, Any], model: Model) -> Problem:
-    entry = content[model.path[0]][model.path[1]]
+    entry = _entry(content, model)
     meant = probable_provider(model.prefix)
     where = config.where(*model.path, "model")
     needed = {"base_url": "http://HOST:PORT/v1", "provider_interface": CHAT_INTERFACE}
@@ -440,7 +446,7 @@ def _names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
     keys: dict[str, Model] = {}
     names: dict[str, Model] = {}
     for model in found:
-        own = content[model.path[0]][model.path[1]].get("name")
+        own = _entry(content, model).get("name")
         twice = names.get(own) if own is not None else None
         known = [] if model.wildcard else [model.name, *([model.number] if model.number != model.name else [])]
         twice = twice or next((keys[key] for key in known if key in keys), None)
@@ -466,29 +472,39 @@ def _names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _agents(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield agents, filters and endpoints whose names are taken, and endpoints that are not there."""
-    endpoints = content.get("endpoints")
-    known: dict[str, KeyPath] = {}
+    """Yield agents and filters with an id that another one has."""
     ids: dict[str, KeyPath] = {}
-    if isinstance(endpoints, dict):
-        known = {str(name): ("endpoints", name) for name in endpoints}
+    for number, path, _ in _identified(content):
+        if number in ids:
+            first = config.at(*ids[number])
+            message = f"`{shown(number)}`{config.at(*path)} is the id of another one{first}, and planoai refuses that"
+            fix = f"remove the entry in {config.where(*path)}, or give it another `id:`"
+            yield _error("agent-duplicate", message, fix)
+        ids[number] = path
+
+
+def _identified(content: Mapping[str, Any]) -> list[tuple[str, KeyPath, Mapping[str, Any]]]:
+    """Return the agents and filters that have an id: the id, the path, and the entry."""
+    found: list[tuple[str, KeyPath, Mapping[str, Any]]] = []
     for key in ("agents", "filters"):
-        for at, agent in enumerate(content.get(key) or ()) if isinstance(content.get(key), list) else ():
-            number = agent.get("id") if isinstance(agent, dict) else None
-            path: KeyPath = (key, at)
-            if not isinstance(number, str):
-                continue
-            if number in ids:
-                first = config.at(*ids[number])
-                message = (
-                    f"`{shown(number)}`{config.at(*path)} is the id of another one{first}, and planoai refuses that"
-                )
-                yield _error(
-                    "agent-duplicate", message, f"remove the entry in {config.where(*path)}, or give it another `id:`"
-                )
-            ids[number] = path
-            if _is_url(str(agent.get("url"))):
-                known[number] = path
+        for at, entry in enumerate(content[key]) if isinstance(content.get(key), list) else ():
+            if isinstance(entry, dict) and isinstance(entry.get("id"), str):
+                found.append((entry["id"], (key, at), entry))
+    return found
+
+
+def _endpoints_of(content: Mapping[str, Any]) -> dict[str, KeyPath]:
+    """Return the names for which Envoy gets a cluster: of endpoints, and of agents and filters with a URL."""
+    endpoints = content.get("endpoints")
+    named: dict[str, KeyPath] = {}
+    if isinstance(endpoints, dict):
+        named = {str(name): ("endpoints", name) for name in endpoints}
+    return named | {number: path for number, path, entry in _identified(content) if _is_url(str(entry.get("url")))}
+
+
+def _endpoints(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield endpoints whose names are Plano's own, and prompt targets that name an unknown one."""
+    known = _endpoints_of(content)
     taken = _CLUSTERS | ({"opentelemetry_collector"} if _sampled(content) else set())
     for number in [number for number in known if number in taken]:
         path = known[number]
@@ -507,70 +523,90 @@ def _agents(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]
 
 
 def _filters(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield filters of listeners that are defined nowhere, and an orchestrator that has not exactly one endpoint."""
+    """Yield filters that a listener names and nothing defines."""
     known = [str(one.get("id")) for key in ("agents", "filters") for one in entries(content, key)]
-    for path, listener, _ in listeners_of(content):
-        for key in ("input_filters", "output_filters"):
-            listed = listener.get(key)
-            for at, name in enumerate(listed if isinstance(listed, list) else ()):
-                if str(name) in known:
-                    continue
-                place: KeyPath = (*path, key, at)
-                meant = closest(str(name), known)
-                entry = f"`- {{id: {shown(name)}, url: http://localhost:10500}}` under `filters:`"
-                fix = f"write `{meant}` in {config.where(*place)}" if meant else f"add {entry} in `{config.path.name}`"
-                message = f"{_called(config, path, listener)} names the filter `{shown(name)}`{config.at(*place)}"
-                yield _error("filter-unknown", f"{message}, which does not exist", fix)
-    overrides = content.get("overrides")
-    if isinstance(overrides, dict) and overrides.get("use_agent_orchestrator") is True:
-        endpoints = content.get("endpoints")
-        count = len(endpoints) if isinstance(endpoints, dict) else 0
-        count += len({str(one.get("id")) for key in ("agents", "filters") for one in entries(content, key)})
-        if count != 1:
-            path = ("overrides", "use_agent_orchestrator")
-            message = (
-                f"`use_agent_orchestrator`{config.at(*path)} needs exactly one agent or endpoint, and there are {count}"
-            )
-            fix = f"remove `use_agent_orchestrator` from {config.where(*path)}"
-            yield _error("orchestrator-endpoint", message, fix)
+    named = (
+        (path, listener, key, at, str(name))
+        for path, listener, _ in listeners_of(content)
+        for key in ("input_filters", "output_filters")
+        for at, name in enumerate(_list(listener.get(key)))
+    )
+    for path, listener, key, at, name in named:
+        if name in known:
+            continue
+        place: KeyPath = (*path, key, at)
+        meant = closest(name, known)
+        entry = f"`- {{id: {shown(name)}, url: http://localhost:10500}}` under `filters:`"
+        fix = f"write `{meant}` in {config.where(*place)}" if meant else f"add {entry} in `{config.path.name}`"
+        message = f"{_called(config, path, listener)} names the filter `{shown(name)}`{config.at(*place)}"
+        yield _error("filter-unknown", f"{message}, which does not exist", fix)
 
 
-def _routing(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield what brightstaff ends with: preferences without models or figures, a shared cache without an address."""
-    written = content.get("routing")
-    routing = written if isinstance(written, dict) else {}
-    cache = routing.get("session_cache")
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _orchestrator(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield an agent orchestrator that has not exactly one endpoint."""
+    overrides, endpoints = content.get("overrides"), content.get("endpoints")
+    if not isinstance(overrides, dict) or overrides.get("use_agent_orchestrator") is not True:
+        return
+    count = len(endpoints) if isinstance(endpoints, dict) else 0
+    count += len({str(one.get("id")) for key in ("agents", "filters") for one in entries(content, key)})
+    if count != 1:
+        path = ("overrides", "use_agent_orchestrator")
+        needs = "needs exactly one agent or endpoint, and there are"
+        yield _error(
+            "orchestrator-endpoint",
+            f"`use_agent_orchestrator`{config.at(*path)} {needs} {count}",
+            f"remove `use_agent_orchestrator` from {config.where(*path)}",
+        )
+
+
+def _session_cache(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield a shared session cache without an address, with which brightstaff ends."""
+    cache = _routing(content).get("session_cache")
     if isinstance(cache, dict) and cache.get("type") == "redis" and not cache.get("url"):
         path: KeyPath = ("routing", "session_cache", "type")
         message = f"the session cache{config.at(*path)} is redis without a `url`, and Plano exits at startup"
         fix = f"write `session_cache: {{type: memory}}` in {config.where(*path)}, or add `url: redis://HOST:6379`"
         yield _error("session-cache-url", message, fix)
+
+
+def _routing(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    written = content.get("routing")
+    return written if isinstance(written, dict) else {}
+
+
+def _metrics_sources(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield two metrics sources of one type, and what needs a type that is missing: brightstaff ends with either."""
     kinds = [str(source.get("type")) for source in entries(content, "model_metrics_sources")]
     for kind in sorted(kind for kind in set(kinds) if kinds.count(kind) > 1):
         at = max(at for at, other in enumerate(kinds) if other == kind)
         message = f"there are {kinds.count(kind)} metrics sources of type `{shown(kind)}`, and Plano exits at startup"
-        yield _error(
-            "metrics-source-twice", message, f"remove the entry in {config.where('model_metrics_sources', at)}"
-        )
-    if "routing_budget" in routing and "cost" not in kinds:
+        fix = f"remove the entry in {config.where('model_metrics_sources', at)}"
+        yield _error("metrics-source-twice", message, fix)
+    if "routing_budget" in _routing(content) and "cost" not in kinds:
         yield _no_source(config, ("routing", "routing_budget"), "`routing_budget`", "cost")
-    yield from _preferences(config, content)
-    named = models.of(content)
-    known = [name for model in named for name in (_name_of(content, model), model.number)]
     for at, preference in enumerate(entries(content, "routing_preferences")):
-        listed = preference.get("models")
-        for i, name in enumerate(listed if isinstance(listed, list) else ()):
-            if isinstance(name, str) and name not in known:
-                path = ("routing_preferences", at, "models", i)
-                message = f"a routing preference names `{shown(name)}`{config.at(*path)}, which is not a model here"
-                better = closest(name, known) or next(iter(known), FALLBACK)
-                yield _error("preference-unknown-model", message, f"write `{shown(better)}` in {config.where(*path)}")
         policy = preference.get("selection_policy")
         prefer = policy.get("prefer") if isinstance(policy, dict) else None
         source = {"cheapest": "cost", "fastest": "latency"}.get(str(prefer))
         if source and source not in kinds:
             path = ("routing_preferences", at, "selection_policy", "prefer")
             yield _no_source(config, path, f"`prefer: {prefer}`", source)
+
+
+def _preferred_models(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield models of routing preferences that no provider has."""
+    known = [name for model in models.of(content) for name in (_name_of(content, model), model.number)]
+    for at, preference in enumerate(entries(content, "routing_preferences")):
+        for i, name in enumerate(_list(preference.get("models"))):
+            if isinstance(name, str) and name not in known:
+                path = ("routing_preferences", at, "models", i)
+                message = f"a routing preference names `{shown(name)}`{config.at(*path)}, which is not a model here"
+                better = closest(name, known) or next(iter(known), FALLBACK)
+                yield _error("preference-unknown-model", message, f"write `{shown(better)}` in {config.where(*path)}")
 
 
 def _preferences(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
@@ -593,14 +629,14 @@ def _preferences(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Pro
     if str(content.get("version")) == VERSIONS[-1]:
         return
     for model in models.of(content):
-        if model.wildcard and content[model.path[0]][model.path[1]].get("routing_preferences"):
+        if model.wildcard and _entry(content, model).get("routing_preferences"):
             message = f"{_said(config, model)} is a wildcard, and planoai accepts no routing preference for one"
             where = config.where(*model.path, "routing_preferences")
             yield _error("wildcard-preference", message, f"remove `routing_preferences` from the entry in {where}")
 
 
 def _name_of(content: Mapping[str, Any], model: Model) -> str:
-    return str(content[model.path[0]][model.path[1]].get("name") or model.name)
+    return str(_entry(content, model).get("name") or model.name)
 
 
 def _no_source(config: ConfigFile, path: KeyPath, what: str, source: str) -> Problem:
@@ -608,6 +644,12 @@ def _no_source(config: ConfigFile, path: KeyPath, what: str, source: str) -> Pro
     line = "`model_metrics_sources: [{type: cost, provider: models.dev}]`"
     fix = f"add the line {line}" if source == "cost" else f"write `prefer: none` in {config.where(*path)}"
     return _error("metrics-source-missing", message, fix)
+
+
+_RULES = (
+    *(_shape, _entries, _values, _listeners, _models, _names, _agents, _endpoints, _filters, _orchestrator),
+    *(_session_cache, _metrics_sources, _preferences, _preferred_models),
+)
 
 
 def _ports(config: ConfigFile, content: Mapping[str, Any], database_port: int | None) -> Iterator[Problem]:
