@@ -110,14 +110,14 @@ def take_over(seen: Seen) -> tuple[Seen, str]:
     )
     from planodev.engines.docker import adopt
 
-    size, kept, tightened = adopt.take_over(seen.engine, foreign, server, settings.STOP_LIMIT)
-    detail = f"{size / 1e6:.1f} MB copied; the old container is kept, stopped, as `{kept}`"
+    adopted = adopt.take_over(seen.engine, foreign, server, settings.STOP_LIMIT)
+    detail = f"{adopted.bytes / 1e6:.1f} MB copied; the old container is kept, stopped, as `{adopted.aside}`"
     seen.progress.done(Outcome("adopted", foreign.name, detail))
-    if tightened:
+    if adopted.tightened:
         seen.progress.note("the old pg_hba.conf let anyone in without a password; the copy requires it, by SCRAM")
     seen.deadline.restart()
     options = {**seen.context.options, "adopt": None}
-    return look(replace(seen.context, options=options), seen.engine, deadline=seen.deadline), kept
+    return look(replace(seen.context, options=options), seen.engine, deadline=seen.deadline), adopted.aside
 
 
 def _check_version(seen: Seen, foreign: Foreign) -> None:

@@ -71,14 +71,14 @@ class Move:
     Args:
         seen: the new side, with the credentials of the old one where `.env` has none.
         old: the old side; its server runs where nobody can reach it.
-        databases: of the old side, those that have conversations.
+        tables: Plano's table, as SQL, of each database of the old side that has conversations.
         others: what else the old side has, which stays there.
 
     """
 
     seen: Seen
     old: Seen
-    databases: tuple[str, ...]
+    tables: dict[str, str]
     others: tuple[str, ...]
 
     def finish(self, new: Database) -> Database:
@@ -93,7 +93,7 @@ class Move:
         seen = new.seen
         seen.progress.begin("Moving the conversations")
         try:
-            arrived = {name: _copy(self.old, new, name) for name in self.databases}
+            arrived = {name: _copy(self.old, new, name, table) for name, table in self.tables.items()}
         except (psycopg.Error, AdminFailed, OSError) as error:
             raise _failed(self.old, error) from error
         count = sum(arrived.values())
@@ -135,7 +135,7 @@ def moving(seen: Seen) -> Iterator[Move | None]:
         seen.progress.begin("Starting the old server for the move")
         password = _start_alone(old)
         old = old.again()
-        databases, others = _contents(old)
+        tables, others = _contents(old)
         where = choice.title(old.engine.info.name)
         seen.progress.note(
             f"the data stays in {where} until every row is copied; if this is interrupted, run `up` again"
@@ -144,7 +144,7 @@ def moving(seen: Seen) -> Iterator[Move | None]:
         known = seen.credentials  # `.env` may be gone: then these are what it has had
         user, database = known.user or old.user, known.database or old.database
         known = replace(known, user=user, password=known.password or password, database=database)
-        yield Move(replace(seen, credentials=known), old, databases, others)
+        yield Move(replace(seen, credentials=known), old, tables, others)
     finally:
         with suppress(Exception):  # what went wrong is reported already, and the next `up` replaces what is left
             leftovers.end(old.again())
@@ -238,17 +238,18 @@ def _start_alone(old: Seen) -> str | None:
     return password
 
 
-def _contents(old: Seen) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the databases that have conversations, and what else is in any of them."""
-    databases, others = [], list[str]()
+def _contents(old: Seen) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return Plano's table of each database that has conversations, and what else is in any database."""
+    tables, others = dict[str, str](), list[str]()
     try:
         for name in _ask(old, _DATABASES, "postgres"):
-            rows, *more = _ask(old, _CONTENTS, name)
-            databases += [name] if rows == "t" else []
-            others += more[1:]  # after the table's name, which is empty where there is none
+            has_rows, *more = _ask(old, _CONTENTS, name)
+            others += more[1:]  # behind the table's name, which is empty where there is none
+            if has_rows == "t":
+                tables[name] = more[0]
     except AdminFailed as error:
         raise _failed(old, error) from error
-    return tuple(databases), tuple(others)
+    return tables, tuple(others)
 
 
 def _ask(old: Seen, sql: str, database: str) -> list[str]:
@@ -257,7 +258,7 @@ def _ask(old: Seen, sql: str, database: str) -> list[str]:
     return admin.run_as_superuser(old.engine, server, sql, superuser=old.superuser, database=database).splitlines()
 
 
-def _copy(old: Seen, new: Database, name: str) -> int:
+def _copy(old: Seen, new: Database, name: str, table_name: str) -> int:
     """Copy the rows of one database, all or none; returns how many."""
     seen, count = new.seen, 0
     if name != seen.database:
@@ -268,7 +269,7 @@ def _copy(old: Seen, new: Database, name: str) -> int:
     with closing(proof.login(connection, proof.PATIENCE)) as session:
         session.execute(f"CREATE TEMP TABLE incoming (LIKE {state_table.NAME}) ON COMMIT DROP")
         with session.cursor().copy(_IN) as rows:
-            for piece in _rows(old, name):
+            for piece in _rows(old, name, table_name):
                 rows.write(piece)
                 count += piece.count(b"\n")  # within a row it is written as `\n`
         session.execute(_MERGE)
@@ -279,8 +280,8 @@ def _copy(old: Seen, new: Database, name: str) -> int:
     return count
 
 
-def _rows(old: Seen, name: str) -> Iterator[bytes]:
-    """Yield the rows of one database as COPY writes them.
+def _rows(old: Seen, name: str, table_name: str) -> Iterator[bytes]:
+    """Yield the rows of one database's table as COPY writes them, in pieces of any size.
 
     Raises:
         OSError: there are more, and the server does not send them.
@@ -292,7 +293,6 @@ def _rows(old: Seen, name: str) -> Iterator[bytes]:
     variables = {"PGUSER": old.superuser, "PGDATABASE": name, "PGCLIENTENCODING": "UTF8", "PGAPPNAME": "planodev"}
     # Moments in the one form that every server reads alike, whatever this database was told.
     variables["PGOPTIONS"] = f"{admin.SYSTEM_ALONE} -c datestyle=ISO -c timezone=UTC"
-    table_name = _ask(old, _CONTENTS, name)[1]
     with os.fdopen(reading, "rb", buffering=0) as source, tempfile.TemporaryFile() as errors:
 
         def write() -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from planodev.engines.docker import archives, place
 from planodev.engines.docker.client import NOT_FOUND, Refused
@@ -90,6 +90,21 @@ class Foreign:
     password: str | None = field(repr=False)
 
 
+class Adopted(NamedTuple):
+    """What an adoption has done.
+
+    Args:
+        bytes: the size of the copy.
+        aside: the name that the old container has now.
+        tightened: whether the copy asks for passwords where the old server did not.
+
+    """
+
+    bytes: int
+    aside: str
+    tightened: bool
+
+
 def find(engine: Engine, name: str) -> Foreign | None:
     """Return the Postgres container of this name or id that planodev did not make; None where there is none.
 
@@ -151,14 +166,11 @@ def _runs_on(api: Api, container: str, data: str) -> bool:
     return True
 
 
-def take_over(engine: Engine, foreign: Foreign, server: Server, timeout: float) -> tuple[int, str, bool]:
+def take_over(engine: Engine, foreign: Foreign, server: Server, timeout: float) -> Adopted:
     """Stop the container, copy its data into the server's volume, and put the container aside.
 
-    Whatever ends this in the middle, it can be done again: the old data is only ever read.
-
-    Returns:
-        The size of the copy in bytes, the name that the old container has now, and whether the copy asks for passwords
-        where the old one did not.
+    Whatever ends this in the middle, it can be done again: the old data is only ever read. The container gets `timeout`
+    seconds to stop.
 
     Raises:
         Conflict: the data could not be copied.
@@ -187,7 +199,7 @@ def take_over(engine: Engine, foreign: Foreign, server: Server, timeout: float) 
     aside = f"{foreign.name}-before-planodev-{foreign.id[:6]}"
     api.rename(foreign.id, aside)
     *before, size = said.splitlines()
-    return int(size) * 1024, aside, _TIGHTENED in before
+    return Adopted(int(size) * 1024, aside, _TIGHTENED in before)
 
 
 def _copy(api: Api, foreign: Foreign, server: Server) -> tuple[int, str]:
