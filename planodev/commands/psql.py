@@ -111,9 +111,9 @@ def _read_only(at: Place) -> Connection:
         ),
     )
     with access.session(told, writes=True) as opened:
-        heeded = opened.execute("SHOW default_transaction_read_only").fetchone()[0] == "on"
+        applied = opened.execute("SHOW default_transaction_read_only").fetchone()[0] == "on"
         host, port = opened.info.host, opened.info.port
-    if not heeded:
+    if not applied:
         raise Conflict(
             "read-only-not-kept",
             f"{host}:{port} does not keep a session read-only",

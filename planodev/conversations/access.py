@@ -114,7 +114,7 @@ def log_in(at: Place) -> Any:  # noqa: ANN401
     import psycopg
 
     if at.ours:
-        _refuse_stranger(at)
+        _refuse_other_server(at)
     for connection in at.connections[:-1]:
         with suppress(psycopg.Error):
             return proof.login(connection, limits.LOGIN)
@@ -141,7 +141,7 @@ def _refuse(at: Place, connection: Connection, seen: proof.Evidence) -> NoReturn
     raise server_faults.kind_of(problem.code).of(problem)
 
 
-def _refuse_stranger(at: Place) -> None:
+def _refuse_other_server(at: Place) -> None:
     """Check that the project's own server listens at its port, before the password is sent there.
 
     Raises:

@@ -122,7 +122,7 @@ def next_free(taken: int, holder: Callable[[int], str | None]) -> int | None:
 
 
 def published_addresses(plano: str, *, native_linux: bool, rootless: bool, gateway: str | None) -> tuple[str, ...]:
-    """Return where to publish so that Plano gets in and the network around does not.
+    """Return where to publish so that Plano reaches the port and the network around does not.
 
     A container reaches `host.docker.internal` through the bridge gateway on native Linux, where a port that is
     published on 127.0.0.1 alone refuses it (seen on Docker Engine 20.10). Docker Desktop, Colima, OrbStack,

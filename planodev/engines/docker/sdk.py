@@ -40,7 +40,7 @@ _LOST = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSE
 
 
 class Client:
-    """The SDK's low-level client, under names of its own where the quick lane has the same.
+    """The SDK's low-level client, under names of its own where the quick client has the same.
 
     Whatever is not here is the SDK's own method. Each raises `Refused` for an error that the engine answers with, and
     `NoEngine` where the connection is lost, or the limit has passed.
