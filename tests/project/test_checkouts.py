@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import platformdirs
 import pytest
 
 from planodev.problems import BadInput
@@ -326,6 +327,26 @@ class TestOddMachines:
 
 
 @pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"XDG_STATE_HOME": "/s", "XDG_DATA_HOME": "/d/", "XDG_CACHE_HOME": " /c "},
+        {"HOME": ""},
+        {"XDG_DATA_HOME": " "},
+    ],
+    ids=repr,
+)
+def test_the_users_directories_are_those_of_platformdirs(monkeypatch, variables):
+    for name in ("XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"HOME": "/home/ann", **variables}.items():
+        monkeypatch.setenv(name, value)
+    assert user_paths.state() == platformdirs.user_state_path("planodev")
+    assert user_paths.data() == platformdirs.user_data_path("planodev")
+    assert user_paths.cache() == platformdirs.user_cache_path("planodev")
+
+
+@pytest.mark.parametrize(
     "found", [Path("~/.local/state/planodev"), RuntimeError("could not determine the home")], ids=repr
 )
 def test_a_user_without_a_home_is_told_by_what_mends_it(monkeypatch, found):
@@ -335,6 +356,8 @@ def test_a_user_without_a_home_is_told_by_what_mends_it(monkeypatch, found):
         return found
 
     monkeypatch.setattr("platformdirs.user_state_path", look)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     with pytest.raises(BadInput) as caught:
         user_paths.state()
     assert caught.value.code == "no-home"
