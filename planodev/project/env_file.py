@@ -12,7 +12,7 @@ import re
 import stat
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from planodev.problems import BadInput, Command, Fix
 from planodev.project import env_keys, env_kinds, private_files
@@ -26,16 +26,17 @@ NAME = ".env"  # the only one that planoai reads
 OF_A_DATABASE = (*env_keys.ALL, "DATABASE_URL")  # what a `.env` beside planodev's own file is not asked for
 
 
-_PLAIN = re.compile(r"[A-Za-z0-9._%+/=:@-]*")
+_PLAIN = r"[A-Za-z0-9._%+/=:@-]*"
+# A comment or a value that all readers take alike, as they are written here, and the blank lines before; or the rest.
+_ALIKE = rf"\n*(?:#[^\r\n]*|([A-Za-z_][A-Za-z0-9_]*)=({_PLAIN}))(?:\n|\Z)|\n+"
 # At the start of a line, however lines end; a file that stands in place of `.env` says its own name, a copy of it lies.
-_PROJECT = re.compile(r"(?<![^\r\n])# planodev project: ([0-9a-f]{16})\b(?: in ([A-Za-z0-9._-]+))?")
+_PROJECT = r"(?<![^\r\n])# planodev project: ([0-9a-f]{16})\b(?: in ([A-Za-z0-9._-]+))?"
 _PROJECT_LINE = "{} (links this directory to its database; keep this line)\n"
 _DELETED = " (its database was deleted)"
-_WHOLE_LINE = re.compile(_PROJECT.pattern + r"[^\r\n]*")
+_WHOLE_LINE = _PROJECT + r"[^\r\n]*"
 
 
-@dataclass(frozen=True)
-class _Line:
+class _Line(NamedTuple):
     """A piece of the file as python-dotenv cuts it: blank lines before it belong to it."""
 
     text: str
@@ -132,7 +133,7 @@ class EnvFile:
         return self._with_project(self._mark(self.project_id) + _DELETED) if self.project_id else self
 
     def _with_project(self, line: str) -> EnvFile:
-        return replace(self, lines=_cut(_WHOLE_LINE.sub(line, self.text)))
+        return replace(self, lines=_cut(re.sub(_WHOLE_LINE, line, self.text)))
 
     def with_values(
         self, wanted: Mapping[str, str], project_id: str | None = None, *, references: bool = False
@@ -176,7 +177,7 @@ class EnvFile:
         """Return the file with this number in the place of another; what stands behind it stays."""
         if self.deleted:
             return self._with_project(_PROJECT_LINE.format(self._mark(project_id)).rstrip("\n"))
-        return replace(self, lines=_cut(_PROJECT.sub(self._mark(project_id), self.text)))
+        return replace(self, lines=_cut(re.sub(_PROJECT, self._mark(project_id), self.text)))
 
     def _mark(self, project_id: str) -> str:
         own = "" if self.path.name == NAME else f" in {self.path.name}"
@@ -184,7 +185,7 @@ class EnvFile:
 
     def without_mark(self) -> EnvFile:
         """Return the file as one that no longer stands in place of `.env`; all else stays."""
-        text = _PROJECT.sub(lambda found: f"# planodev project: {found[1]}", self.text)
+        text = re.sub(_PROJECT, lambda found: f"# planodev project: {found[1]}", self.text)
         return replace(self, lines=_cut(text))
 
     def write(self) -> None:
@@ -213,7 +214,7 @@ class EnvFile:
 
 def number_in(text: str) -> str | None:
     """Return the number of a project in the text of its `.env`, None where it has none."""
-    found = _PROJECT.search(text)
+    found = re.search(_PROJECT, text)
     return found[1] if found else None
 
 
@@ -241,14 +242,14 @@ def load(path: Path, shell: Mapping[str, str] | None = None, beside: Mapping[str
     return EnvFile(path, True, _cut(content.decode()), *more)  # noqa: FBT003
 
 
-_OWN_NAME = re.compile(r"\.env[A-Za-z0-9._-]*|[A-Za-z0-9_][A-Za-z0-9._-]*\.env")
-_OF_ALL = re.compile(r"\.envrc|.*[._-](?:example|sample|template|dist|defaults?)", re.IGNORECASE)
+_OWN_NAME = r"\.env[A-Za-z0-9._-]*|[A-Za-z0-9_][A-Za-z0-9._-]*\.env"
+_OF_ALL = r"(?i)\.envrc|.*[._-](?:example|sample|template|dist|defaults?)"
 _LARGEST = 1 << 20  # bytes of a file that is looked into for its mark
 
 
 def can_be_named(name: str) -> bool:
     """Say whether a file may be used as `.env`, by its name: not one that is committed, such as `.env.example`."""
-    return _OWN_NAME.fullmatch(name) is not None and _OF_ALL.fullmatch(name) is None
+    return re.fullmatch(_OWN_NAME, name) is not None and re.fullmatch(_OF_ALL, name) is None
 
 
 def is_marked(path: Path) -> bool:
@@ -256,7 +257,7 @@ def is_marked(path: Path) -> bool:
     try:
         if not path.is_file() or path.stat().st_size > _LARGEST:
             return False
-        found = _PROJECT.search(path.read_bytes().decode(errors="replace"))
+        found = re.search(_PROJECT, path.read_bytes().decode(errors="replace"))
     except OSError:
         return False
     return found is not None and found[2] == path.name
@@ -271,7 +272,7 @@ def make_way(error: OSError, directory: Path) -> str:
 
 def is_plain(value: str) -> bool:
     """Say whether a value means the same to every reader when it stands behind `KEY=` as it is."""
-    return _PLAIN.fullmatch(value) is not None
+    return re.fullmatch(_PLAIN, value) is not None
 
 
 def read_as_planoai(text: str) -> dict[str, str]:
@@ -288,6 +289,12 @@ def _rewritten(old: str, key: str, value: str) -> _Line:
 
 
 def _cut(text: str) -> tuple[_Line, ...]:
+    """Cut a file as python-dotenv does, whose import takes longer than all else that is done with a plain file."""
+    plain = [_Line(found[0], found[1], found[2]) for found in re.finditer(_ALIKE, text)]
+    return tuple(plain) if "".join(line.text for line in plain) == text else _cut_by_dotenv(text)
+
+
+def _cut_by_dotenv(text: str) -> tuple[_Line, ...]:
     from dotenv.parser import parse_stream
 
     # python-dotenv drops byte order marks; as a line of their own they stay where they are.

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from planodev.problems import BadInput, Fix, Shell
 from planodev.project import env_file
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 CONFIG_NAMES = ("config.yaml", "plano_config.yaml")
 
 
-@dataclass(frozen=True)
-class Project:
+class Project(NamedTuple):
     """A directory that holds, or will hold, `.env` and `config.yaml`.
 
     Args:
@@ -128,8 +126,7 @@ def new_id() -> str:
     return os.urandom(8).hex()
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(NamedTuple):
     """Whose a database is, as its labels say: `id` of the project, and the directory at that time."""
 
     id: str

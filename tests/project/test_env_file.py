@@ -137,6 +137,14 @@ def test_sh_reads_the_same_values(tmp_path, parts, newline, final):
     assert as_sh(path) == WANTED
 
 
+@given(
+    st.text("AB_=1 #\n\r'\"$.\ufeff\t\x0c")
+    | st.lists(st.sampled_from(["A=1\n", "# x\n", "\n", "B_=a.b/c"])).map("".join)
+)
+def test_a_plain_file_is_cut_as_python_dotenv_cuts_it(text):
+    assert env_file._cut(text) == env_file._cut_by_dotenv(text)
+
+
 def test_a_new_number_takes_the_place_of_the_old_one():
     text = "A=1\n# planodev project: ffffffffffffffff (words)\nB=2\n"
     assert loaded(text).with_values({}, PROJECT).text == text.replace("f" * 16, PROJECT)

@@ -137,4 +137,4 @@ def test_the_slug_fits_into_a_container_name(name, slug):
 def test_numbers_are_16_digits_and_never_the_same():
     numbers = {identity.new_id() for _ in range(100)}
     assert len(numbers) == 100
-    assert all(env_file._PROJECT.search(f"# planodev project: {number}")[1] == number for number in numbers)
+    assert all(env_file.number_in(f"# planodev project: {number}") == number for number in numbers)
