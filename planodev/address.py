@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from planodev.plano import storage
 from planodev.plano.environment import variables
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from planodev.project.env_file import EnvFile
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(NamedTuple):
     """A database.
 
     Args:

@@ -6,7 +6,7 @@ decision needs and a look is too quick for. `decide` is pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from planodev.engines import Desired, Observed, Server, Storage, planning, ports
@@ -187,7 +187,7 @@ def decide(seen: Seen, facts: Survey) -> Plan:
     _refuse_apart(seen, facts.storage)
     discard = _worthless(facts.storage) if observed.volume else ""
     if discard:
-        observed = replace(observed, container=None, volume=None)
+        observed = observed._replace(container=None, volume=None)
     name = planning.choose_name(settings.name, seen.project.slug, seen.project_id, observed.taken)
     port, problems = _port(seen.observed, settings.port, facts)
     desired = Desired(name, settings.image.value, facts.image_id or "", port, facts.addresses)

@@ -12,13 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 # Variables that decide what a program loads, runs or trusts; a file of the project may not set them for others.
-_STEERING = re.compile(
-    r"(LD|DYLD|NODE|NPM|GEM|BASH|GIT|SSH|DOCKER|PLANODEV|XDG|PIP|UV|MALLOC|GLIBC|JAVA)(_.*)?"
+_STEERING = (
+    r"(?i)(LD|DYLD|NODE|NPM|GEM|BASH|GIT|SSH|DOCKER|PLANODEV|XDG|PIP|UV|MALLOC|GLIBC|JAVA)(_.*)?"
     r"|(PYTHON|PERL|RUBY|ZDOT|PSQL).*"
     r"|(COM|WIN)?(PATH|SPEC|DIR)(EXT)?|HOME|USERPROFILE|SYSTEMROOT|SHELL|IFS|ENV|CDPATH|CLASSPATH|GCONV_PATH|LOCPATH"
     r"|PS4|PROMPT_COMMAND|EDITOR|VISUAL|PAGER|LESS(OPEN|CLOSE)|BROWSER|TE?MP(DIR)?|_JAVA_OPTIONS|OPENSSL_CONF"
-    r"|SSLKEYLOGFILE|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|(HTTPS?|ALL|NO)_PROXY",
-    re.IGNORECASE,
+    r"|SSLKEYLOGFILE|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|(HTTPS?|ALL|NO)_PROXY"
 )
 
 
@@ -57,7 +56,7 @@ def without_python(environment: Mapping[str, str]) -> dict[str, str]:
 
 def steers(name: str) -> bool:
     """Say whether a variable decides what programs load, run or trust, so that no file may set it for a command."""
-    return _STEERING.fullmatch(name) is not None
+    return re.fullmatch(_STEERING, name) is not None
 
 
 @contextmanager

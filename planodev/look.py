@@ -13,7 +13,7 @@ from planodev.engines import LABEL_SCHEMA, choice
 from planodev.plano import config_file
 from planodev.postgres.connection import Connection, host_of
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem
-from planodev.project import credentials, env_file, env_kinds, notes, records, settings
+from planodev.project import credentials, env_file, env_kinds, records, settings
 from planodev.project.identity import Owner, new_id
 from planodev.project.settings import Setting
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from planodev.project.identity import Project
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Context:
     """One run of one command.
 
@@ -62,7 +62,7 @@ class Context:
         return settings.Sources(self.options, self.environment, self.project.path, self.settings_file)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Files:
     """What the project's files say.
 
@@ -89,7 +89,7 @@ class Files:
         return replace(self, settings=_existing(known, self.credentials, self.config, None, {}))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Seen(Files):
     """What one look has seen.
 
@@ -413,7 +413,7 @@ def _with_engine(read: Files, engine: Engine, observed: Observed) -> tuple[setti
     if "image" not in fixed:
         return found, ()
     # An engine without images brings its own PostgreSQL.
-    found = replace(found, image=Setting(*fixed["image"]), pull=Setting("missing", "default"))
+    found = found._replace(image=Setting(*fixed["image"]), pull=Setting("missing", "default"))
     images = (read.settings.image, read.settings.pull)
     return found, tuple(setting.source for setting in images if setting.asked)
 
@@ -468,7 +468,7 @@ def _existing(
         has["plano"] = (wanted.plano, wanted.file)
     has |= fixed
     kept = {name: Setting(*value) for name, value in has.items() if not getattr(resolved, name).asked}
-    return replace(resolved, **kept)
+    return resolved._replace(**kept)
 
 
 def remember(seen: Seen) -> None:
@@ -486,6 +486,8 @@ def forget(seen: Seen) -> None:
 
     `.env` says it; only where that cannot be written a record does, which else is left for no project without data.
     """
+    from planodev.project import notes
+
     unread = not seen.env.exists and os.path.lexists(seen.env.path)  # a bad line does not keep `down` from its work
     try:
         if seen.env.project_id:

@@ -12,27 +12,23 @@ if TYPE_CHECKING:
 HIDDEN = "***"
 SHORTEST = 4  # characters; a part of a secret that is shorter tells nothing
 # All between a scheme and the last `@`: a password that is not encoded may have an `@` and a `/` of its own.
-_USERINFO = re.compile(
-    r"([A-Za-z][A-Za-z0-9+.-]*://)(?!\$\{?\w+\}?(?::\$\{?\w+\}?)?@[^@]*$)[^\s'\"`<>]*@", re.MULTILINE
-)
-_ADDRESS = re.compile(r"[a-z+]+://(\*\*\*@)?[\w.\[\]-]*(:[\d.\w:\]]*)?(/[\w./-]*)?", re.IGNORECASE)
-_PARAMETER = re.compile(
-    r"(?i)\b((?:\w*passw(?:or)?d|\w*secret|\w*token|\w*(?:api|access)[_-]?key)\s*=\s*)('[^']*'?|[^\s&'\"`]+)"
-)
+_USERINFO = r"(?m)([A-Za-z][A-Za-z0-9+.-]*://)(?!\$\{?\w+\}?(?::\$\{?\w+\}?)?@[^@]*$)[^\s'\"`<>]*@"
+_ADDRESS = r"(?i)[a-z+]+://(\*\*\*@)?[\w.\[\]-]*(:[\d.\w:\]]*)?(/[\w./-]*)?"
+_PARAMETER = r"(?i)\b((?:\w*passw(?:or)?d|\w*secret|\w*token|\w*(?:api|access)[_-]?key)\s*=\s*)('[^']*'?|[^\s&'\"`]+)"
 # `NAME=value` and `"name": value`, in a flow mapping as well.
-_ASSIGNED = re.compile(r"""([\w-]+)["']?[ \t]*[:=][ \t]*("[^"\n]*"|'[^'\n]*'|[^\s,{}\[\]][^\n]*)""")
-_SECRET_NAME = re.compile(r"(?i)pass|secret|token|key|credential|auth|DATABASE_URL|DSN|CONN")
+_ASSIGNED = r"""([\w-]+)["']?[ \t]*[:=][ \t]*("[^"\n]*"|'[^'\n]*'|[^\s,{}\[\]][^\n]*)"""
+_TELLING = r"(?i)pass|secret|token|key|credential|auth|DATABASE_URL|DSN|CONN"
 
 
 def urls(text: str) -> str:
     """Return a text without passwords in its URLs and parameters; variables in their place stay."""
-    return _PARAMETER.sub(rf"\1{HIDDEN}", _USERINFO.sub(rf"\1{HIDDEN}@", text))
+    return re.sub(_PARAMETER, rf"\1{HIDDEN}", re.sub(_USERINFO, rf"\1{HIDDEN}@", text))
 
 
 def address(url: str) -> str:
     """Return an address for a message: as it is where its form cannot contain a secret, else `***`."""
     shown = urls(url)
-    return shown if shown.startswith(("unix://", "npipe://")) or _ADDRESS.fullmatch(shown) else HIDDEN
+    return shown if shown.startswith(("unix://", "npipe://")) or re.fullmatch(_ADDRESS, shown) else HIDDEN
 
 
 def parts_of(text: str, secrets: Iterable[str]) -> str:
@@ -58,13 +54,13 @@ def parts_of(text: str, secrets: Iterable[str]) -> str:
 def secrets_in(values: Mapping[str, str]) -> Iterator[str]:
     """Yield what is secret among variables, in every form in which it may be met: as it is, and decoded."""
     for name, value in values.items():
-        if _SECRET_NAME.search(name) or "@" in value:
+        if re.search(_TELLING, name) or "@" in value:
             yield from _forms(value)
 
 
 def secrets_of(text: str) -> Iterator[str]:
     """Yield what may be secret in the text of a file: values behind names of secrets, and what stands before an `@`."""
-    for found in _ASSIGNED.finditer(text):
+    for found in re.finditer(_ASSIGNED, text):
         yield from secrets_in({found[1]: found[2].strip().strip("\"'")})
 
 

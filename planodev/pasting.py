@@ -7,17 +7,17 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from planodev.visible import STEERING, visible
+from planodev.visible import STEERING, steers, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 WINDOWS = os.name == "nt"  # where the shell is PowerShell
-_PLAIN = re.compile(r"[A-Za-z0-9@%+=:,./_\\-]+")
+_PLAIN = r"[A-Za-z0-9@%+=:,./_\\-]+"
 # What the shells of other systems have, as it is in PowerShell.
 _OTHERWISE = (
-    (re.compile(r"`unset (\w+)`"), r"`Remove-Item Env:\1`"),
-    (re.compile(r"`export (\w+)=([^`]*)`"), r"`$env:\1 = '\2'`"),
+    (r"`unset (\w+)`", r"`Remove-Item Env:\1`"),
+    (r"`export (\w+)=([^`]*)`", r"`$env:\1 = '\2'`"),
 )
 
 
@@ -33,11 +33,11 @@ def quoted(word: object, *, windows: bool | None = None) -> str:
     text = str(word)
     if WINDOWS if windows is None else windows:
         text = visible(text).replace("\n", "")  # no file of Windows has such a name
-        return text if _PLAIN.fullmatch(text) else "'" + re.sub("(['\u2018-\u201b])", r"\1\1", text) + "'"
-    if "\n" not in text and not STEERING.search(text):
+        return text if re.fullmatch(_PLAIN, text) else "'" + re.sub("(['\u2018-\u201b])", r"\1\1", text) + "'"
+    if "\n" not in text and not steers(text):
         return shlex.quote(text)
     escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
-    return "$'" + STEERING.sub(_bytes, escaped) + "'"
+    return "$'" + re.sub(STEERING, _bytes, escaped) + "'"
 
 
 def joined(words: Iterable[object]) -> str:
@@ -50,7 +50,7 @@ def for_this_shell(text: str, *, windows: bool | None = None) -> str:
     """Return a fix with the commands in it quoted for the shell of this system."""
     if WINDOWS if windows is None else windows:
         for pattern, instead in _OTHERWISE:
-            text = pattern.sub(instead, text)
+            text = re.sub(pattern, instead, text)
     return text
 
 

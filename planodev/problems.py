@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from planodev.pasting import for_this_shell, joined, quoted
 from planodev.visible import one_line, visible
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Level = Literal["error", "warning"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Command:
     """A planodev command to type, such as `Command("up", "--port", "5433")`.
 
@@ -59,7 +59,7 @@ class Command:
         return f"`{self.join(('planodev', *within, self.name, *self.arguments))}`"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Shell:
     """A line for the shell to paste, such as `Shell("chmod u+r {}", path)`: what stands for `{}` is quoted."""
 
@@ -75,8 +75,7 @@ class Shell:
         return f"`{self.template.format(*map(quoted, self.words))}`"
 
 
-@dataclass(frozen=True)
-class Lines:
+class Lines(NamedTuple):
     """Lines to paste as they are, below the text before them."""
 
     text: str
@@ -89,7 +88,7 @@ class Lines:
 Part: TypeAlias = "str | Command | Shell | Lines"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Fix:
     """What to do about a problem: text, and in it the planodev commands and whatever else is to be pasted."""
 

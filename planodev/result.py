@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What one step did: `verb` is a past participle such as `created`, or `unchanged`."""
 
     verb: str
@@ -22,8 +20,7 @@ class Outcome:
     detail: str = ""
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """One thing that `doctor` looked at.
 
     Args:
@@ -50,11 +47,10 @@ class Check:
 
     def as_json(self) -> dict[str, Any]:
         """Return one entry of `checks` of `doctor --json`, with a `Fix` for the console to render."""
-        return {**vars(self), "fix": self.fix or None, "others": [other.as_json() for other in self.others]}
+        return {**self._asdict(), "fix": self.fix or None, "others": [other.as_json() for other in self.others]}
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """The end of a command.
 
     Args:
@@ -69,8 +65,8 @@ class Result:
 
     command: str
     data: dict[str, Any]
-    summary: Sequence[str | Fix | Command | Any] = field(default_factory=list)
-    notices: list[Problem] = field(default_factory=list)
+    summary: Sequence[str | Fix | Command | Any] = ()
+    notices: Sequence[Problem] = ()
     error: PlanodevError | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -83,7 +79,7 @@ def envelope(
     command: str,
     *,
     data: dict[str, Any],
-    notices: list[Problem],
+    notices: Sequence[Problem],
     error: dict[str, Fix | str | None] | None = None,
 ) -> dict[str, Any]:
     """Return the one object that `--json` prints, for success and failure alike."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_LITERAL = re.compile(r"\$(\w*)\$.*?\$\1\$|'(?:[^']|'')*'", re.DOTALL)
-_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")  # an engine's, of which the beginning will do
+_LITERAL = r"(?s)\$(\w*)\$.*?\$\1\$|'(?:[^']|'')*'"
+_ID = r"\b([0-9a-f]{12})[0-9a-f]{52}\b"  # an engine's, of which the beginning will do
 _LONGEST = 300  # characters of a statement
 
 # Who prints a line; None where nobody wants to know.
@@ -24,7 +24,7 @@ write: Callable[[str], None] | None = None
 def note(text: str, since: float | None = None) -> None:
     """Tell what was asked; `since`, by `time.monotonic`, adds how long the answer took."""
     if write:
-        text = _ID.sub(r"\1", text)
+        text = re.sub(_ID, r"\1", text)
         took = "" if since is None else f", {(time.monotonic() - since) * 1000:.0f} ms"
         write(text + took)
 
@@ -32,7 +32,7 @@ def note(text: str, since: float | None = None) -> None:
 def statement(way: str, script: str) -> None:
     """Note the SQL that is run, without its values; `way` says as whom and where."""
     if write:
-        shown = " ".join(_LITERAL.sub("'…'", script).split())
+        shown = " ".join(re.sub(_LITERAL, "'…'", script).split())
         note(f"{way}: {shown if len(shown) <= _LONGEST else f'{shown[:_LONGEST]} …'}")
 
 

@@ -9,16 +9,22 @@ import re
 
 # C0 and C1 controls but for the line feed and the tab, Unicode's marks for direction, invisible letters and tags, line
 # separators, and surrogates, which no UTF-8 has. Sources: ECMA-48, section 5.3; Unicode 15, UAX #9 section 2; TR #36.
-STEERING = re.compile(
+STEERING = (
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
-_BLANKS = re.compile(r"\s+")
+
+
+def steers(text: str) -> bool:
+    """Say whether a text has such a character; of printable ASCII, as nearly all is, that is known without a search."""
+    plain = text.isascii() and text.replace("\n", "").replace("\t", "").isprintable()
+    return not plain and re.search(STEERING, text) is not None
 
 
 def visible(text: str) -> str:
     r"""Return a text in which each character that would steer the terminal stands as its escape, such as `\x1b`."""
-    return STEERING.sub(_escape, text.replace("\r\n", "\n"))
+    text = text.replace("\r\n", "\n")
+    return re.sub(STEERING, _escape, text) if steers(text) else text
 
 
 def one_line(text: str) -> str:
@@ -28,14 +34,14 @@ def one_line(text: str) -> str:
 
 def in_json(text: str) -> str:
     r"""Return JSON that means the same, with each such character as `\uXXXX`; they stand in strings alone."""
-    return STEERING.sub(_escape_json, text)
+    return re.sub(STEERING, _escape_json, text) if steers(text) else text
 
 
 def line(text: str, columns: int) -> str:
     """Return a text on one line that is at most so many columns wide on a terminal, where wide letters take two."""
     from rich.cells import cell_len, set_cell_size
 
-    one = visible(_BLANKS.sub(" ", text[: 16 * columns]).strip())
+    one = visible(re.sub(r"\s+", " ", text[: 16 * columns]).strip())
     return one if cell_len(one) <= columns else set_cell_size(one, columns - 1).rstrip() + "…"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +15,8 @@ from planodev.result import Outcome, Result, envelope
 from planodev.visible import in_json, one_line, visible
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from planodev.problems import PlanodevError, Problem
 
 # What `up` is to be given again when it is named as a fix: each means it this way.
@@ -125,7 +126,7 @@ class Console:
         self.end_line()
         notices = self._all(result.notices)
         if self.json:
-            self._json(replace(result, notices=notices).as_json())
+            self._json(result._replace(notices=notices).as_json())
             return
         self._warn(notices)
         for line in result.summary:
@@ -197,7 +198,7 @@ class Console:
         self._warn(self.notices)
         self.notices.clear()  # which the end of the command would show once more
 
-    def _all(self, more: list[Problem]) -> list[Problem]:
+    def _all(self, more: Sequence[Problem]) -> list[Problem]:
         return [*self.notices, *(notice for notice in more if notice not in self.notices)]
 
     def _warn(self, notices: list[Problem]) -> None:

@@ -240,7 +240,7 @@ def _opened(context: Context) -> Context:
     if not context.dry_run:
         lock.tidy(context.project)
     name = context.sources.dotenv()
-    return replace(context, project=replace(context.project, dotenv=name)) if name else context
+    return replace(context, project=context.project._replace(dotenv=name)) if name else context
 
 
 # Options with a file in the project; all others are seen from where the user is.

@@ -107,7 +107,7 @@ def _read_only(at: Place) -> Connection:
     told = replace(
         at,
         connections=tuple(
-            replace(connection, options=f"{connection.options} {_READ_ONLY}".strip()) for connection in at.connections
+            connection._replace(options=f"{connection.options} {_READ_ONLY}".strip()) for connection in at.connections
         ),
     )
     with access.session(told, writes=True) as opened:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev import engines, executables
 from planodev.engines import choice
@@ -15,7 +14,7 @@ from planodev.plano import judge, models, storage
 from planodev.postgres import proof, state_table
 from planodev.postgres.connection import host_of
 from planodev.problems import Command, Fix, Problem
-from planodev.project import credentials, env_file, snapshots
+from planodev.project import credentials, env_file
 from planodev.result import Result, counted
 from planodev.visible import in_json
 
@@ -306,8 +305,7 @@ def no_engine(project: Project, files: Files, error: NoEngine) -> Result:
     return Result("status", data, lines_of(data), [notice])
 
 
-@dataclass(frozen=True)
-class Stopped:
+class Stopped(NamedTuple):
     """What `down` has done.
 
     Args:
@@ -315,7 +313,7 @@ class Stopped:
         plano_stopped: whether it was stopped.
         stopped: whether Postgres was stopped.
         deleted: what went, in words; "" where nothing did.
-        count: the stored turns that were counted before, None where they were not.
+        turns: those stored that were counted before, None where they were not.
 
     """
 
@@ -323,11 +321,13 @@ class Stopped:
     plano_stopped: bool
     stopped: bool
     deleted: str
-    count: int | None
+    turns: int | None
 
 
 def down(seen: Seen, done: Stopped) -> Result:
     """Return the end of `down`."""
+    from planodev.project import snapshots
+
     stopped, deleted = done.stopped, done.deleted
     kept_snapshots = snapshots.every(seen.project_id)
     have, volume = seen.observed.container, seen.observed.volume
@@ -336,7 +336,7 @@ def down(seen: Seen, done: Stopped) -> Result:
         "deleted": bool(deleted),
         "container": have.name if have else None,
         "volume": volume.name if volume else None,
-        "conversations": done.count,
+        "conversations": done.turns,
         "snapshots": [one.name for one in kept_snapshots],
         "running_plano": done.plano.as_json(),
         "plano_stopped": done.plano_stopped,

@@ -7,7 +7,7 @@ import re
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from planodev import tables
@@ -64,7 +64,7 @@ def save(context: Context) -> Result:
                 rest.unlink(missing_ok=True)
         context.progress.done(Outcome("written", f"snapshot {file.stem}", f"{counted(rows)}, {size(known.bytes)}"))
     line = Fix(f"Saved {counted(rows)} in `{file}`; ", Command("snapshot", "restore", file.stem), " restores them")
-    return Result("snapshot save", {"snapshot": asdict(known), "file": str(file)}, [line])
+    return Result("snapshot save", {"snapshot": known._asdict(), "file": str(file)}, [line])
 
 
 def _dump(at: Place, seen: Seen, target: Path) -> tuple[int, str]:
@@ -101,7 +101,7 @@ def listed(context: Context) -> Result:
     found = snapshots.every(seen.project_id)
     lines: list[Any] = [_table(found)] if found else []
     nothing = Fix("No snapshot yet; ", Command("snapshot", "save"), " makes one")
-    data = {"directory": str(snapshots.directory(seen.project_id)), "snapshots": [asdict(one) for one in found]}
+    data = {"directory": str(snapshots.directory(seen.project_id)), "snapshots": [one._asdict() for one in found]}
     return Result("snapshot list", data, lines or [nothing])
 
 
@@ -154,7 +154,7 @@ def restore(context: Context) -> Result:
         except OSError as error:
             raise _failed("read", error.strerror or str(error), f"free disk space for `{file.parent}`") from error
         context.progress.done(Outcome("restored", chosen.name, counted(rows)))
-    data = {"snapshot": asdict(chosen), "rows": rows, "replaced_rows": before}
+    data = {"snapshot": chosen._asdict(), "rows": rows, "replaced_rows": before}
     return Result("snapshot restore", data, [f"Restored {counted(rows)}; Plano needs no restart"])
 
 
@@ -193,7 +193,7 @@ def delete(context: Context) -> Result:
     says = f"this deletes the snapshot `{chosen.name}`: {_described(chosen)}"
     confirm(context, says, Command("snapshot", "delete", chosen.name))
     snapshots.remove(seen.project_id, chosen.name)
-    return Result("snapshot delete", {"snapshot": asdict(chosen)}, [f"Deleted the snapshot `{chosen.name}`"])
+    return Result("snapshot delete", {"snapshot": chosen._asdict()}, [f"Deleted the snapshot `{chosen.name}`"])
 
 
 @contextmanager

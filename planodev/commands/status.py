@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from planodev.background import begin
 from planodev.look import Context, files, look
 from planodev.postgres import queries
-from planodev.problems import NoEngine
+from planodev.problems import BadInput, NoEngine
 
 if TYPE_CHECKING:
     from planodev.result import Result
@@ -31,5 +32,7 @@ def status(context: Context) -> Result:
     from planodev.commands import report
     from planodev.gateway import running
 
+    with suppress(BadInput):  # reported where it is judged
+        seen.config.content  # noqa: B018  parsed, which takes as long, while psql runs
     evidence = inside()
     return report.status(seen, evidence, running.look(seen, evidence))

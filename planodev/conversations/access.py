@@ -74,7 +74,7 @@ def _hosted(context: Context) -> Place:
     )
     first = storage.connection_to(target)
     own = path == context.project.env_path
-    connections = tuple(replace(first, host=host, port=port, own=own) for host, port in target.hosts)
+    connections = tuple(first._replace(host=host, port=port, own=own) for host, port in target.hosts)
     return Place(connections, path, context, ours=False)
 
 

@@ -101,7 +101,7 @@ class Subject:
         """Return the same from where Plano will be; raises what `address` does."""
         found = self.address()
         mode = credentials.read(self.env()).plano
-        return replace(found.connection, host=host_of(mode)) if found.ours else found.connection
+        return found.connection._replace(host=host_of(mode)) if found.ours else found.connection
 
     def port(self) -> int | None:
         """Return the port of the project's own database as `.env` has it, None where that names another server."""

@@ -8,7 +8,7 @@ Plain values are named tuples, which Python creates several times faster than da
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
 from planodev.pasting import quoted
@@ -65,8 +65,7 @@ class Traits(NamedTuple):
     fixed: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Container:
+class Container(NamedTuple):
     """A container of ours as the engine shows it now.
 
     `plano` is the mode that its addresses were chosen for, `data_outside` where it has data that is not in its volume.
@@ -139,8 +138,7 @@ def hint(command: str, container: Container, user: str = "") -> str:
 LABEL_SCHEMA = 1
 
 
-@dataclass(frozen=True)
-class Volume:
+class Volume(NamedTuple):
     """A volume of ours; the rest is what it was first made with.
 
     `superuser` is initdb's role, `user` the first one of Plano where that is another; `adopts` the id of the container
@@ -159,8 +157,7 @@ class Volume:
     schema: int = 1
 
 
-@dataclass(frozen=True)
-class Observed:
+class Observed(NamedTuple):
     """Everything of one project in the engine, and the names that others hold.
 
     Args:
@@ -178,8 +175,8 @@ class Observed:
     container: Container | None = None
     volume: Volume | None = None
     namesakes: tuple[Volume, ...] = ()
-    taken: Mapping[str, str] = field(default_factory=dict)
-    published: Mapping[int, str | None] = field(default_factory=dict)
+    taken: Mapping[str, str] = MappingProxyType({})
+    published: Mapping[int, str | None] = MappingProxyType({})
     projects: frozenset[str] = frozenset()
     copies: tuple[str, ...] = ()
     unanswered: str = ""
@@ -195,8 +192,7 @@ class Desired(NamedTuple):
     addresses: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(NamedTuple):
     """What to create: all that goes into a container and its volume."""
 
     name: str
@@ -208,7 +204,11 @@ class Server:
     superuser: str
     database: str
     plano: str
-    password: str = field(repr=False)
+    password: str
+
+    def __repr__(self) -> str:
+        """Return it without the password."""
+        return f"Server({self.name!r}, {self.image!r}, port={self.port})"
 
 
 class Image(NamedTuple):
@@ -281,8 +281,7 @@ class Streams(NamedTuple):
     errors: BinaryIO
 
 
-@dataclass(frozen=True)
-class Program:
+class Program(NamedTuple):
     """One of the server's own programs, ready to be run, however long it takes.
 
     Args:
@@ -294,7 +293,11 @@ class Program:
 
     run: Callable[[Streams], int]
     command: list[str] | None = None
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, str] = MappingProxyType({})
+
+    def __repr__(self) -> str:
+        """Return it without the variables, which hold a password."""
+        return f"Program({self.command!r})"
 
 
 class Log(NamedTuple):

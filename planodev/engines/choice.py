@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from planodev.problems import Command, Fix, NoEngine, PlanodevError
 
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 HAS_DATA, HAD_DATA = "it has this project's data", "it had this project's data"
 
 
-@dataclass(frozen=True)
-class EngineChoice:
+class EngineChoice(NamedTuple):
     """The engine to use, open, and what is left to do about another one.
 
     Args:
@@ -41,8 +39,7 @@ class EngineChoice:
     docker_silent: bool = False
 
 
-@dataclass(frozen=True)
-class _Kind:
+class _Kind(NamedTuple):
     """A kind of engine, before any is open.
 
     Args:
@@ -134,9 +131,9 @@ def without_data(  # noqa: PLR0913  see `choose`
         if number and (follow or engine_setting.value == "auto"):
             engine = _open(name, environment, project, name, "", limit=limit)
             engine.why = HAS_DATA
-            return replace(chosen, engine=engine)
+            return chosen._replace(engine=engine)
         if number:
-            return replace(chosen, data_elsewhere=name, number=number)
+            return chosen._replace(data_elsewhere=name, number=number)
     return chosen
 
 

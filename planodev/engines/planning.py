@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, Conflict, Fix, Shell
@@ -22,8 +21,7 @@ PLANO_PORTS = frozenset({8000, 9901, 19901, 9091, 9092, 10000, 10001, 10510, 110
 FIRST_OWN = 16384
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """What to do about the container; `reasons` say why, with both values."""
 
     action: Literal["unchanged", "start", "create", "replace"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev.plano import planoai
@@ -28,12 +28,12 @@ _LOG_END = 65_536  # bytes
 # In Plano's container: its TCP sockets, then the names of its processes. It has no `ss`; `cat` it has.
 _SOCKETS_AND_PROCESSES = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; cat /proc/[0-9]*/comm"
 # Of /proc/net/tcp: local and remote port of an established connection; source: proc(5).
-_ESTABLISHED = re.compile(r"^\s*\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F]+:([0-9A-F]{4}) 01 ", re.MULTILINE)
+_ESTABLISHED = r"(?m)^\s*\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F]+:([0-9A-F]{4}) 01 "
 # In the log of Plano's container: each start, which of its parts has ended the others with it, and lines that are no
 # program's own.
 _STARTED, _STOPPED = "supervisord started with pid", "received SIGTERM"
-_ENDED = re.compile(r"^(\[\w+\] )?(?:Process exited|Config generation failed), shutting down", re.MULTILINE)
-_OF_SUPERVISORD = re.compile(r"\d{4}-\d\d-\d\d [\d:,]+ (?:INFO|WARN|CRIT) ")
+_ENDED = r"(?m)^(\[\w+\] )?(?:Process exited|Config generation failed), shutting down"
+_OF_SUPERVISORD = r"\d{4}-\d\d-\d\d [\d:,]+ (?:INFO|WARN|CRIT) "
 
 
 class Socket(NamedTuple):
@@ -43,8 +43,7 @@ class Socket(NamedTuple):
     remote: int
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """One Plano.
 
     Args:
@@ -64,9 +63,13 @@ class Found:
     brightstaff: bool
     envoy: bool
     directory: Path | None = None
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, str] = MappingProxyType({})
     sockets: tuple[Socket, ...] | None = None
     processes: tuple[int, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return it without the variables, which hold passwords and keys."""
+        return f"Found({self.mode!r}, {self.where!r}, {self.brightstaff=}, {self.envoy=}, {self.directory!r})"
 
     @property
     def runs(self) -> bool:
@@ -153,7 +156,7 @@ def _in_docker(seen: Seen) -> Found | None:
     if other is None or _MOUNTED not in other.mounts:
         return None
     names = other.said.splitlines()
-    sockets = tuple(Socket(int(local, 16), int(remote, 16)) for local, remote in _ESTABLISHED.findall(other.said))
+    sockets = tuple(Socket(int(local, 16), int(remote, 16)) for local, remote in re.findall(_ESTABLISHED, other.said))
     directory = other.variables.get("PWD") or str(Path(other.mounts[_MOUNTED]).parent)
     where, parts = f"container `{planoai.CONTAINER}`", ("brightstaff" in names, "envoy" in names)
     return Found("docker", where, *parts, Path(directory), other.variables, sockets if other.said else None)
@@ -171,12 +174,12 @@ def log(found: Found, environment: Mapping[str, str], engine: Engine) -> str:
 def _of_container(text: str) -> str:
     """Return the log, since the last start, of the first program to end; "" where the container was stopped."""
     text = text.rpartition(_STARTED)[2]
-    ended = _ENDED.search(text)
+    ended = re.search(_ENDED, text)
     if ended is None or _STOPPED in text[: ended.start()]:
         return ""
     part = ended[1] or "\0"
     lines = text[: ended.start()].splitlines()
-    own = [line for line in lines if line.startswith(part) or not (line[:1] == "[" or _OF_SUPERVISORD.match(line))]
+    own = [line for line in lines if line.startswith(part) or not (line[:1] == "[" or re.match(_OF_SUPERVISORD, line))]
     return "\n".join([ended[0], *(line.removeprefix(part) for line in own)])
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from planodev.address import other_database
 from planodev.engines import ports
@@ -33,8 +32,7 @@ State = Literal[
 ]
 
 
-@dataclass(frozen=True)
-class Running:
+class Running(NamedTuple):
     """The state of Plano for one project.
 
     Args:
@@ -92,7 +90,7 @@ def look(seen: Seen, evidence: Evidence | None = None) -> Running:
     mine = next((one for one in judged if one.state not in ("other-project", "not-running")), None)
     one = mine or next((one for one in judged if one.state == "other-project"), None)
     if one:
-        return replace(one, port=port)
+        return one._replace(port=port)
     holder = _holder(seen, port)
     return Running("port-taken", port, why=holder) if holder else Running("not-running", port)
 
@@ -214,11 +212,11 @@ def port_taken(config: ConfigFile, port: int, holder: str) -> Problem:
 # What the last lines of a log look like that tell an end: an error that Rust's `main` returns, a panic, and the levels
 # of brightstaff and Envoy; and what a shell in the container says of a program that was ended. Seen with Plano 0.4.36
 # and Envoy 1.37.
-_FATAL = re.compile(
+_FATAL = (
     r"^Error: |panicked at|\]\[(error|critical)\]|^\[critical\]|\b(ERROR|CRITICAL|FATAL)\b"
     r"|^(Killed|Aborted|Bus error|Segmentation fault)\b"
 )
-_NOISE = re.compile(r"\x1b\[[0-9;]*m|^\[[^\]]*\](\[[a-z]+\])?\s*|^\d{4}-\d\d-\d\d[T ][\d:.,]+Z?\s*")
+_NOISE = r"\x1b\[[0-9;]*m|^\[[^\]]*\](\[[a-z]+\])?\s*|^\d{4}-\d\d-\d\d[T ][\d:.,]+Z?\s*"
 _LAST = 10  # lines, which a cause is among
 _LONGEST = 300  # characters
 
@@ -233,13 +231,13 @@ def cause(seen: Seen, found: Found, *, ended: bool = False) -> str | None:
 
     """
     lines = [line for line in places.log(found, seen.environment, seen.engine).splitlines() if line.strip()][-_LAST:]
-    told = [at for at, line in enumerate(lines) if _FATAL.search(line)] or (range(len(lines))[-1:] if ended else [])
+    told = [at for at, line in enumerate(lines) if re.search(_FATAL, line)] or (range(len(lines))[-1:] if ended else [])
     if not told:
         return None
     at = told[-1]
     # Rust writes the message of a panic below the line that says where it was.
     last = " ".join(lines[at : at + 2]) if "panicked at" in lines[at] else lines[at]
-    said = " ".join(masked(_NOISE.sub("", last), secrets(seen)))
+    said = " ".join(masked(re.sub(_NOISE, "", last), secrets(seen)))
     return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
 
 

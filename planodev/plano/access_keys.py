@@ -7,9 +7,8 @@ beside the configuration is the only place that is looked into; what is nowhere 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev.pasting import quoted
 from planodev.project import env_file, regular_file
@@ -19,18 +18,16 @@ if TYPE_CHECKING:
 
     from planodev.project.env_file import EnvFile
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PLACEHOLDER = re.compile(
-    r"<.*>|y|n|yes|no|none|null|true|false|\$.*|\.{3}|x{3,}|todo|tbd|placeholder|change[-_ ]?me"
-    r"|(sk-)?(your|my|replace|insert|enter|put)[-_ ].*|sk-(\.{3}|x{3,}).*|[a-z_]*api[-_]?key([-_]here)?",
-    re.IGNORECASE,
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_PLACEHOLDER = (
+    r"(?i)<.*>|y|n|yes|no|none|null|true|false|\$.*|\.{3}|x{3,}|todo|tbd|placeholder|change[-_ ]?me"
+    r"|(sk-)?(your|my|replace|insert|enter|put)[-_ ].*|sk-(\.{3}|x{3,}).*|[a-z_]*api[-_]?key([-_]here)?"
 )
 
 SHORTEST = 4  # characters; what is shorter answered some other question, and is no key
 
 
-@dataclass(frozen=True)
-class AccessKey:
+class AccessKey(NamedTuple):
     """One key as the configuration writes it.
 
     Args:
@@ -43,8 +40,7 @@ class AccessKey:
     braces: bool = False
 
 
-@dataclass(frozen=True)
-class Places:
+class Places(NamedTuple):
     """Where planoai looks for provider keys, and how messages name that.
 
     Args:
@@ -58,11 +54,15 @@ class Places:
     """
 
     beside: Path
-    text: str | None = field(repr=False)
+    text: str | None
     ours: Path
-    shell: Mapping[str, str] = field(repr=False)
+    shell: Mapping[str, str]
     config: Path
     option: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return it without the environment, which holds keys."""
+        return f"Places({self.beside!r}, {self.ours!r}, {self.config!r})"
 
     @property
     def there(self) -> bool:
@@ -136,12 +136,12 @@ def named_in(content: Mapping[str, Any]) -> list[AccessKey]:
 
 def is_placeholder(value: str) -> bool:
     """Say whether a value only holds the place of one, such as `<your key>` or `changeme`."""
-    return _PLACEHOLDER.fullmatch(value.strip()) is not None
+    return re.fullmatch(_PLACEHOLDER, value.strip()) is not None
 
 
 def is_name(text: str) -> bool:
     """Say whether this can be the name of a variable."""
-    return _NAME.fullmatch(text) is not None
+    return re.fullmatch(_NAME, text) is not None
 
 
 def why_not(value: str) -> str | None:
@@ -169,7 +169,7 @@ def models_of(content: Mapping[str, Any], key: AccessKey) -> list[str]:
 def _key(text: str) -> AccessKey:
     braces = re.fullmatch(r"\$\{(.*)\}", text)
     name = braces[1] if braces else text.removeprefix("$")
-    return AccessKey(name, braces=bool(braces)) if text.startswith("$") and _NAME.fullmatch(name) else AccessKey("")
+    return AccessKey(name, braces=bool(braces)) if text.startswith("$") and re.fullmatch(_NAME, name) else AccessKey("")
 
 
 def _written(content: Mapping[str, Any]) -> Iterator[str]:

@@ -28,14 +28,14 @@ KEY = "state_storage"
 _TYPE = "postgres"
 _NULL = "tag:yaml.org,2002:null"
 # What a value is called that nobody else may see, and the password of a URL; names of variables and plain words stay.
-_HIDDEN = re.compile(
+_HIDDEN = (
     r"(?i)((?:key|token|secret|passw|auth|credential)[\w-]*[\"']?\s*[:=]\s*[\"']?(?:bearer\s+|basic\s+)?)"
     r"(?!\$|true\b|false\b|null\b|\d+\b)[^\s\"',}&]+|(://[^:/@\s]*:)(?!\$)[^@\s]+(?=@)"
 )
 
-_STRING = re.compile(r"""(connection_string["']?\s*:\s*)("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'][^\n]*)""")
+_STRING = r"""(connection_string["']?\s*:\s*)("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'][^\n]*)"""
 # A connection string that has variables where a secret could be, and what a flow mapping has behind it.
-_VARIABLES = re.compile(
+_VARIABLES = (
     r"""["']?postgres(?:ql)?://\$\{?\w+\}?:\$\{?\w+\}?@(?:\$\{?\w+\}?|[\w.-]*):?(?:\$\{?\w+\}?|\d*)/\$?\{?\w*\}?"""
     r"""(?:\?(?:(?!pass|ssl)[a-z_]+=\w{1,12}&?)*)?["']?[\s,}\]]*"""
 )
@@ -181,8 +181,8 @@ def _over_lines(text: str, name: str) -> list[str]:
 
 def _without_secrets(line: str, hidden: list[str]) -> str:
     line = masking.parts_of(line, hidden) if hidden else line
-    line = _STRING.sub(lambda found: found[0] if _VARIABLES.fullmatch(found[2]) else f'{found[1]}"***"', line)
-    return masking.urls(_HIDDEN.sub(lambda found: f"{found[1] or found[2]}***", line))
+    line = re.sub(_STRING, lambda found: found[0] if re.fullmatch(_VARIABLES, found[2]) else f'{found[1]}"***"', line)
+    return masking.urls(re.sub(_HIDDEN, lambda found: f"{found[1] or found[2]}***", line))
 
 
 def _stores(storage: Any, string: str | None) -> bool:  # noqa: ANN401

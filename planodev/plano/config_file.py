@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev.plano import yaml_of_plano
 from planodev.problems import BadInput, Command, Fix, Shell
@@ -44,19 +44,22 @@ _OTHER_TOOLS = {
     "Hugo": ("baseURL", "baseurl", "languageCode", "theme", "taxonomies"),
     "a training run": ("learning_rate", "batch_size", "epochs", "num_epochs", "optimizer", "dataset", "trainer"),
 }
-_MARKS = re.compile(r"(?m)^\ufeff|#.*$|^(?:---|\.\.\.)(?=\s|$)")  # what is no content
+_MARKS = r"(?m)^\ufeff|#.*$|^(?:---|\.\.\.)(?=\s|$)"  # what is no content
 _NOTHING = ("", "null", "~", "{}")
 _OWN_NAME = "plano.yaml"  # for Plano's configuration beside another program's config.yaml
-_VERSION = re.compile(r"v\d.*|0\.\d.*")  # as Plano counts; other programs say 2 or 3.8
+_VERSION = r"v\d.*|0\.\d.*"  # as Plano counts; other programs say 2 or 3.8
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """What becomes of a configuration: `verb` as in `Outcome`; `text` is None where nothing has to be written."""
 
     verb: str
     detail: str = ""
-    text: str | None = field(default=None, repr=False)
+    text: str | None = None
+
+    def __repr__(self) -> str:
+        """Return it without the text, which may hold a password."""
+        return f"Change({self.verb!r}, {self.detail!r})"
 
 
 UNCHANGED = Change("unchanged")
@@ -70,9 +73,14 @@ class ConfigFile:
     text: str | None
 
     @cached_property
+    def _parsed(self) -> tuple[Any, dict[str, Any] | None]:
+        """The document as ruamel.yaml has taken it apart, which says where things stand, and what it holds."""
+        return (None, None) if self.text is None else _parse(self.path, self.text)
+
+    @property
     def content(self) -> dict[str, Any] | None:
         """Return the parsed file; raises `BadInput` with line and column where it is not a YAML mapping."""
-        return None if self.text is None else _parse(self.path, self.text)
+        return self._parsed[1]
 
     @property
     def keys(self) -> list[AccessKey]:
@@ -84,7 +92,7 @@ class ConfigFile:
     @property
     def blank(self) -> bool:
         """Say whether it is there and holds nothing, or comments alone; `planoai init` writes such a file."""
-        return self.text is not None and _MARKS.sub("", self.text).strip() in _NOTHING
+        return self.text is not None and re.sub(_MARKS, "", self.text).strip() in _NOTHING
 
     @property
     def connection_string(self) -> str | None:
@@ -131,20 +139,20 @@ class ConfigFile:
     def line(self, *path: str | int) -> int | None:
         """Return the line, from 1, where a key or an entry stands, or the nearest part of its path that is written."""
         line = None
-        node: Any = self._root
+        node = self._parsed[0]
         for step in path:
             if node is None or node.id == "scalar":
                 break
             if node.id == "mapping":
-                key, node = next(((key, value) for key, value in node.value if key.value == str(step)), (None, None))
+                key, node = next(
+                    # Behind what is merged by `<<`, a mapping has its own keys, which count.
+                    ((key, value) for key, value in reversed(node.value) if key.value == str(step)),
+                    (None, None),
+                )
             else:
                 key = node = node.value[step] if isinstance(step, int) and step < len(node.value) else None
             line = key.start_mark.line + 1 if key else line
         return line
-
-    @cached_property
-    def _root(self) -> Any:  # noqa: ANN401  ruamel.yaml has no types
-        return yaml_of_plano.reader().compose((self.text or "").removeprefix("\ufeff"))
 
     def at(self, *path: str | int) -> str:
         """Return where something stands for a message, such as " (line 3)"; "" where that is not known."""
@@ -202,7 +210,7 @@ def load(path: Path) -> ConfigFile:
     return ConfigFile(path, text)
 
 
-def _parse(path: Path, text: str) -> dict[str, Any]:
+def _parse(path: Path, text: str) -> tuple[Any, dict[str, Any]]:
     from ruamel.yaml.error import YAMLError
 
     if len(text) > _LARGEST:
@@ -216,7 +224,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
             fix=Fix(Command("up", *_named(path), "--yes"), " fills it from a template"),
         )
     try:
-        content = _load(text)
+        root, content = _load(text)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = (mark.line, mark.column) if mark else _place(text, getattr(error, "position", None))
@@ -242,7 +250,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
             why="it has none of Plano's keys; planodev does not change it",
             fix=Fix(Command("up", "--config", _OWN_NAME), " writes one for Plano beside it"),
         )
-    return content
+    return root, content
 
 
 def _repair(path: Path, why: str, place: tuple[int, int] | None) -> str:
@@ -260,21 +268,18 @@ class _TooMuch(ValueError):
     """The aliases of a YAML text expand to more than a person can have written."""
 
 
-def _load(text: str) -> Any:  # noqa: ANN401
-    """Return what a YAML text holds, once it is known that aliases do not make gigabytes of it."""
-    from ruamel.yaml.constructor import SafeConstructor
-
-    class Constructor(SafeConstructor):
-        def construct_document(self, node: Any) -> Any:  # noqa: ANN401
-            if _written_out(node, {}) > _MOST:
-                raise _TooMuch(_TOO_MUCH)
-            return super().construct_document(node)
-
-    if max(accumulate((character in "[{") - (character in "]}") for character in text), default=0) > _DEEPEST:
+def _load(text: str) -> tuple[Any, Any]:
+    """Return a YAML text's document and what it holds, once it is known that aliases do not make gigabytes of it."""
+    opened = text.count("[") + text.count("{")
+    if opened > _DEEPEST and max(accumulate((one in "[{") - (one in "]}") for one in text)) > _DEEPEST:
         raise RecursionError  # which ruamel.yaml comes to as well, after ten seconds
     yaml = yaml_of_plano.reader()
-    yaml.Constructor = Constructor
-    return yaml.load(text)
+    root = yaml.compose(text)
+    if root is None:
+        return None, None
+    if _written_out(root, {}) > _MOST:
+        raise _TooMuch(_TOO_MUCH)
+    return root, yaml.constructor.construct_document(root)
 
 
 def _written_out(node: Any, known: dict[int, int]) -> int:  # noqa: ANN401
@@ -305,7 +310,7 @@ def _other_tool(content: dict[str, Any]) -> str | None:
     version = str(content.get("version"))
     if not content or any(key in content for key in _OF_PLANO) or version in VERSIONS:
         return None
-    maybe = "listeners" in content or "agents" in content or _VERSION.fullmatch(version)
+    maybe = "listeners" in content or "agents" in content or re.fullmatch(_VERSION, version)
     if maybe and all(key in KEYS for key in content):
         return None
     tools = (tool for tool, keys in _OTHER_TOOLS.items() if any(key in content for key in keys))

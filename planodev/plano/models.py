@@ -8,8 +8,7 @@ path), `crates/brightstaff/src/handlers/llm/mod.rs:49,757-770,1054-1101` (what i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from planodev.plano.access_keys import entries
@@ -35,8 +34,7 @@ _CHATGPT_URL = "https://chatgpt.com/backend-api/codex"  # planoai's own
 _UNVERSIONED = "perplexity/"
 
 
-@dataclass(frozen=True)
-class Model:
+class Model(NamedTuple):
     """One entry of `model_providers`.
 
     Args:

@@ -7,9 +7,8 @@ Source: planoai 0.4.39 `main.py:308-360` (the options of `up`), `utils.py:255-26
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from planodev.project.identity import CONFIG_NAMES
 
@@ -30,8 +29,7 @@ _PROGRAMS = ("planoai", "planoai.exe")
 _WITH_VALUE = frozenset({"--path", "--tracing-port", "--listener-port"})
 
 
-@dataclass(frozen=True)
-class Start:
+class Start(NamedTuple):
     """A `planoai up`, as planoai itself will understand it.
 
     Args:

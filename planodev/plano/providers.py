@@ -8,8 +8,7 @@ URLs) and `data/envoy.template.yaml` (which have an address there); katanemo/pla
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from planodev.plano.access_keys import is_placeholder
 
@@ -21,8 +20,7 @@ CHAT_INTERFACE = "mistral"
 OWNER_KNOWS = ""
 
 
-@dataclass(frozen=True)
-class Provider:
+class Provider(NamedTuple):
     """One provider.
 
     Args:
@@ -155,8 +153,7 @@ def choose(sources: Sequence[tuple[str, Mapping[str, str]]]) -> tuple[str, str]:
     return FALLBACK, "no provider key found"
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """What a template writes for one model, in the form in which Plano keeps its conversations.
 
     Args:

@@ -40,8 +40,8 @@ _LISTS = ("model_providers", "llm_providers", "agents", "filters", "prompt_targe
 _MAPPINGS = ("endpoints", "model_aliases", "overrides", "routing", "tracing")
 _KINDS = ("model", "prompt", "agent")
 _LONGEST = 60  # characters of a value in a message
-_DURATION = re.compile(r"\d+(\.\d{1,9})?s")
-_SECONDS = (lambda value: bool(_DURATION.fullmatch(str(value))), "seconds with an `s`", "30s", "Envoy")
+_DURATION = r"\d+(\.\d{1,9})?s"
+_SECONDS = (lambda value: bool(re.fullmatch(_DURATION, str(value))), "seconds with an `s`", "30s", "Envoy")
 
 
 def problems(config: ConfigFile, content: Mapping[str, Any], database_port: int | None) -> Iterator[Problem]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from planodev.plano import driver_url
     from planodev.project.env_file import EnvFile
 
-_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
+_VARIABLE = r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))"
 STAND_INS = dict(zip(env_keys.ALL, ("user", "secret", "host", "1", "database"), strict=True))
 _LOOPBACKS = (LOOPBACK, "localhost", "::1")
 
@@ -49,17 +49,16 @@ def names_ours(text: str) -> bool:
 
 
 # What documents and habit leave where a user, a host, a port or a database belongs.
-_LEFT = re.compile(
-    r"\[(?![0-9A-Fa-f:.]+\])[^\]]*\]|<[^>]*>|(?<!\$)\{[^{}]*\}|(?<=[:/@])%[sd](?=[:/@?]|$)"
+_LEFT = (
+    r"(?i)\[(?![0-9A-Fa-f:.]+\])[^\]]*\]|<[^>]*>|(?<!\$)\{[^{}]*\}|(?<=[:/@])%[sd](?=[:/@?]|$)"
     r"|@(?:host(?:name)?|(?-i:(?:[A-Z]+_)*(?:HOST|HOSTNAME|SERVER|ADDRESS|IP)(?:_[A-Z]+)*)|[\w-]*your[-_.][^:/?]*|(?:[^:/?@]*\.)?example\.(?:com|org|net)"
-    r"|\.{2,}|…|x{2,}(?:\.x+)*)(?=[:/?]|$)",
-    re.IGNORECASE,
+    r"|\.{2,}|…|x{2,}(?:\.x+)*)(?=[:/?]|$)"
 )
 
 
 def is_placeholder(text: str) -> bool:
     """Say whether a connection string is an example that was never filled in, such as `user:password@host`."""
-    return _LEFT.search(text) is not None
+    return re.search(_LEFT, text) is not None
 
 
 def literal_port(text: str) -> int | None:
@@ -185,7 +184,7 @@ def connection_to(target: driver_url.Target) -> Connection:
 
 def variables(text: str) -> list[str]:
     """Return the variables that a connection string names, each once."""
-    return list(dict.fromkeys(braced or bare for braced, bare in _VARIABLE.findall(text)))
+    return list(dict.fromkeys(braced or bare for braced, bare in re.findall(_VARIABLE, text)))
 
 
 def with_default(text: str) -> tuple[str, str] | None:
@@ -215,7 +214,7 @@ def substitute(text: str, values: Mapping[str, str], mode: str) -> str:
         name = found[1] or found[2]
         return values.get(name, "" if mode == "docker" else found[0])
 
-    return _VARIABLE.sub(value, text)
+    return re.sub(_VARIABLE, value, text)
 
 
 def same_place(one: driver_url.Target, other: driver_url.Target) -> bool:

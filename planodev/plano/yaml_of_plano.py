@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 # Where PyYAML differs from YAML 1.1 itself, and reads text.
-_TEXT = re.compile(r"[yYnN]|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+")
+_TEXT = r"[yYnN]|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"
 
 
 def reader() -> Any:  # noqa: ANN401  ruamel.yaml has no types
@@ -31,7 +31,7 @@ def _resolver() -> Any:  # noqa: ANN401
         processing_version = (1, 1)  # also of a file that begins with `%YAML 1.2`
 
         def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:  # noqa: ANN401
-            if kind is ScalarNode and implicit[0] and _TEXT.fullmatch(value):
+            if kind is ScalarNode and implicit[0] and re.fullmatch(_TEXT, value):
                 return self.DEFAULT_SCALAR_TAG
             return super().resolve(kind, value, implicit)
 

@@ -8,7 +8,7 @@ knows.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 from planodev.project import env_keys
@@ -17,11 +17,11 @@ CONNECTION_STRING = "postgresql://${%s}:${%s}@${%s}:${%s}/${%s}" % env_keys.ALL 
 DOCKER_HOST_NAME = "host.docker.internal"
 LOOPBACK = "127.0.0.1"
 # What planoai, python-dotenv, `docker --env-file` and `sh` read alike, and what a URL takes as it is.
-_HOST = re.compile(
-    r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?|\[?[0-9A-Fa-f.:]{2,45}(?:%[A-Za-z0-9_.-]+)?\]?|/[A-Za-z0-9_./@+-]{0,100}",
-    re.ASCII,
+_HOST = (
+    r"(?a)[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?"
+    r"|\[?[0-9A-Fa-f.:]{2,45}(?:%[A-Za-z0-9_.-]+)?\]?|/[A-Za-z0-9_./@+-]{0,100}"
 )
-_ENCODED = re.compile(r"(?:[A-Za-z0-9._-]|%[0-9A-Fa-f]{2})+")
+_ENCODED = r"(?:[A-Za-z0-9._-]|%[0-9A-Fa-f]{2})+"
 
 
 def is_loopback(host: str) -> bool:
@@ -34,11 +34,10 @@ def is_host(text: str) -> bool:
 
     Names are those of RFC 1123 with `_`, which networks of containers have as well.
     """
-    return all(_HOST.fullmatch(one) is not None for one in text.split(","))
+    return all(re.fullmatch(_HOST, one) is not None for one in text.split(","))
 
 
-@dataclass(frozen=True)
-class Connection:
+class Connection(NamedTuple):
     """A connection to the database.
 
     Args:
@@ -53,12 +52,16 @@ class Connection:
     """
 
     user: str
-    password: str = field(repr=False)
+    password: str
     host: str
     port: int
     database: str
     options: str = ""
     own: bool = False
+
+    def __repr__(self) -> str:
+        """Return it without the password."""
+        return f"Connection({self.user}@{self.host}:{self.port}/{self.database})"
 
     @property
     def url(self) -> str:
@@ -89,7 +92,7 @@ def decode_password(value: str) -> str:
         ValueError: the decoded bytes are not UTF-8 or contain a NUL, which Postgres cannot store.
 
     """
-    if not _ENCODED.fullmatch(value):
+    if not re.fullmatch(_ENCODED, value):
         raw = value
     else:
         try:
@@ -103,4 +106,4 @@ def decode_password(value: str) -> str:
 
 def is_encoded(value: str) -> bool:
     """Say whether a value can stand in `.env` and in the connection string as it is."""
-    return _ENCODED.fullmatch(value) is not None
+    return re.fullmatch(_ENCODED, value) is not None

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev import trace
 from planodev.background import NotDone, within
@@ -43,8 +43,7 @@ _CREATED_AT = 1234567890
 PATIENCE = 10.0  # seconds to connect
 
 
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What one run of the proof saw.
 
     Args:
@@ -169,7 +168,7 @@ def run_here(connection: Connection, timeout: float) -> Evidence:
     try:
         within(timeout, lambda: _statements(connection, timeout, found))
     except NotDone:
-        return replace(found[0], error=limits.silent(timeout))
+        return found[0]._replace(error=limits.silent(timeout))
     return found[0]
 
 
@@ -187,13 +186,13 @@ def _statements(connection: Connection, timeout: float, found: list[Evidence]) -
                 found[0] = Evidence(facts, stored=False, conversations=rows, estimated=estimated)
             try:
                 key = _key()
-                found[0] = replace(found[0], stored=_store(session, key))
+                found[0] = found[0]._replace(stored=_store(session, key))
                 session.execute(_DELETE.replace("$1", "%s"), (key,), prepare=True)  # Plano can do without it
             finally:
                 session.rollback()
     except psycopg.Error as error:
         refused = refusal(error)
-        found[0] = replace(found[0], error=refused.error, sqlstate=refused.sqlstate, address=refused.address)
+        found[0] = found[0]._replace(error=refused.error, sqlstate=refused.sqlstate, address=refused.address)
 
 
 def _store(session: Any, key: str) -> bool:  # noqa: ANN401

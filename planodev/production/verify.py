@@ -145,7 +145,7 @@ class _Attempt:
         """Look at one address step by step, so that each way to fail has its own error."""
         import psycopg
 
-        numeric = replace(connection, host=address)
+        numeric = connection._replace(host=address)
         if not address.startswith("/"):
             self._reach(connection, address)
         self._greet(connection, numeric)
@@ -154,13 +154,13 @@ class _Attempt:
             self._look_at_silence(connection, numeric, session)
             self._look_at_statements(connection, numeric, session)
         except psycopg.Error as error:
-            self._judge(replace(proof.refusal(error), address=address), connection)
+            self._judge(proof.refusal(error)._replace(address=address), connection)
         try:
             evidence = self._within(lambda: proof.run_here(numeric, self._left))
         except TimeoutError:
             why = f"the statements did not end within {self.seconds:g} s: another session locks the table"
             self._fail("proof-timed-out", why, connection)
-        self._judge(replace(evidence, address=address), connection)
+        self._judge(evidence._replace(address=address), connection)
         return evidence
 
     def _reach(self, connection: Connection, address: str) -> None:
@@ -180,7 +180,7 @@ class _Attempt:
         """Begin a login without a password: it goes to no server that is not PostgreSQL, or that wants TLS first."""
         import psycopg
 
-        unarmed, self._asked = replace(numeric, password=""), True
+        unarmed, self._asked = numeric._replace(password=""), True
         try:
             self._begin(unarmed)
             self._asked = numeric.host.startswith("/")  # a socket may know whom it lets in
@@ -188,7 +188,7 @@ class _Attempt:
             why = f"what listens at {_place(connection, numeric.host)} sent nothing within {self.seconds:g} s"
             self._fail("not-postgres", why, connection)
         except psycopg.Error as error:
-            seen = replace(proof.refusal(error), address=numeric.host)
+            seen = proof.refusal(error)._replace(address=numeric.host)
             if _ASKS_FOR_PASSWORD in (seen.error or ""):
                 return
             if seen.sqlstate or "FATAL" in (seen.error or ""):
@@ -229,7 +229,7 @@ class _Attempt:
                 why = f"the pooler at {at} accepts the password, but does not reach the server behind it"
                 self._fail("pooler-without-server", why, connection)
             if not proof.is_late(seen):
-                self._judge(replace(seen, address=numeric.host), connection)
+                self._judge(seen._replace(address=numeric.host), connection)
             self._late(connection, numeric)
         except TimeoutError:
             self._late(connection, numeric)
@@ -310,7 +310,7 @@ class _Attempt:
             said = evidence.error.replace(connection.password, "***").replace(
                 quote(connection.password, safe=""), "***"
             )
-            evidence = replace(evidence, error=said)
+            evidence = evidence._replace(error=said)
         problem = proof.judge(evidence, connection)
         if problem is None:
             return

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix
@@ -21,8 +20,7 @@ MAX_NAME_BYTES = 63
 PASSWORD_LENGTH = 32
 
 
-@dataclass(frozen=True)
-class Credentials:
+class Credentials(NamedTuple):
     """The five values as far as `.env` has them; None where it says nothing. The password is raw.
 
     `plano` is the mode that DB_HOST speaks for; `foreign_host` is a DB_HOST that is no address of ours; `file` is where
@@ -30,12 +28,16 @@ class Credentials:
     """
 
     user: str | None
-    password: str | None = field(repr=False)
+    password: str | None
     plano: str | None
     port: int | None
     database: str | None
     foreign_host: str | None = None
     file: str = NAME
+
+    def __repr__(self) -> str:
+        """Return it without the password."""
+        return f"Credentials({self.user!r}, plano={self.plano!r}, port={self.port!r}, database={self.database!r})"
 
 
 def read(env: EnvFile) -> Credentials:

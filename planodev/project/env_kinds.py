@@ -44,11 +44,11 @@ _ENCRYPTED = (
     (rb"\$ANSIBLE_VAULT;", "Ansible Vault", None),
     (rb"-----BEGIN [A-Z0-9 ]+-----", "a program that writes PEM", None),
 )
-_SOPS = re.compile(r"(?m)^sops_(?:mac|version)=")
+_SOPS = r"(?m)^sops_(?:mac|version)="
 _LFS = "version https://git-lfs.github.com/"
-_ASSIGNMENT = re.compile(r"(?m)^[ \t]*(?:export[ \t]+)?[A-Za-z_][A-Za-z0-9_.]*[ \t]*=")
-_HIGH = re.compile(rb"[\x80-\xff]")  # of which a text in Latin-1 has few
-_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_ASSIGNMENT = r"(?m)^[ \t]*(?:export[ \t]+)?[A-Za-z_][A-Za-z0-9_.]*[ \t]*="
+_HIGH = rb"[\x80-\xff]"  # of which a text in Latin-1 has few
+_CONTROL = rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]"
 
 
 def own_name(path: Path) -> str:
@@ -124,7 +124,7 @@ def refuse_content(path: Path, content: bytes) -> None:
         try:
             content.decode()
         except UnicodeDecodeError as error:
-            if _CONTROL.search(content) or len(_HIGH.findall(content)) * 3 > len(content):
+            if re.search(_CONTROL, content) or len(re.findall(_HIGH, content)) * 3 > len(content):
                 raise _binary(path, f"byte {error.start} is 0x{content[error.start]:02x}") from error
             charset, why = "LATIN1", f"byte {error.start} is 0x{content[error.start]:02x}"
         else:
@@ -181,14 +181,14 @@ def judge(path: Path, text: str, written: Mapping[str, str], *, asked: bool, our
         ours: whether the file has the number of this project's own database.
 
     """
-    if text.strip() and not _ASSIGNMENT.search(text) and _has_lines(text):
+    if text.strip() and not re.search(_ASSIGNMENT, text) and _has_lines(text):
         is_pointer = text.startswith(_LFS)
         why = (
             "it is a pointer of Git LFS: `git lfs pull` fetches the file" if is_pointer else "planodev adds such lines"
         )
         message = f"`{path}` has no line of the form KEY=value"
         return BadInput("env-file-unknown-format", message, why=why, fix=_elsewhere(path))
-    if _SOPS.search(text):
+    if re.search(_SOPS, text):
         return _encrypted(path, "SOPS", None)
     if ours or asked:
         return None

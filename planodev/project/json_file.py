@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_type_hints
 
 from planodev.project import regular_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-T = TypeVar("T")
-_KINDS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "int | None": (int, type(None))}
+T = TypeVar("T", bound=NamedTuple)
 
 
 def read(path: Path) -> dict[str, Any] | None:
@@ -32,24 +30,24 @@ def read(path: Path) -> dict[str, Any] | None:
 
 
 def of(kind: type[T], found: dict[str, Any] | None) -> T | None:
-    """Return the dataclass that an object stands for, None where a value is missing or of another kind.
+    """Return the named tuple that an object stands for, None where a value is missing or of another kind.
 
     Args:
-        kind: a dataclass of texts and whole numbers; what else the object has is left out.
+        kind: a named tuple of texts and whole numbers; what else the object has is left out.
         found: the object.
 
     """
     if found is None:
         return None
-    values = {}
-    for field in fields(kind):  # type: ignore[arg-type]
-        value = found.get(field.name, field.default)
-        if value is MISSING or isinstance(value, bool) or not isinstance(value, _KINDS[str(field.type)]):
+    values = []
+    for name, wanted in get_type_hints(kind).items():
+        value = found.get(name, kind._field_defaults.get(name, ...))  # which is of no such kind
+        if isinstance(value, bool) or not isinstance(value, wanted):
             return None
         if isinstance(value, str) and ("\0" in value or (not value.isascii() and _lone(value))):
             return None
-        values[field.name] = value
-    return kind(**values)
+        values.append(value)
+    return kind._make(values)
 
 
 def _lone(text: str) -> bool:

@@ -12,9 +12,8 @@ import errno
 import os
 import stat
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +31,7 @@ _MOUNTED = (errno.EBUSY, errno.EXDEV)
 _CLOSE_IN_TIME = 2.0  # seconds between the last write to a file and the end of its copy, where both were one process's
 
 
-@dataclass(frozen=True)
-class _Place:
+class _Place(NamedTuple):
     """A directory: by its descriptor where the system takes one, else by its path."""
 
     path: Path

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from planodev.project import json_file, settings, user_paths
 from planodev.project.identity import Owner, original_still_there, ownership
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
 _ENGINES = {"", *settings.ENGINES} - {settings.AUTO}
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """Where the data of a project is.
 
     Args:
@@ -100,7 +98,7 @@ class Records:
             if record not in self._written:
                 file = path_of(record.project)
                 make_directory(file.parent)
-                write_atomically(file, (json.dumps(asdict(record), indent=2) + "\n").encode(), 0o600)
+                write_atomically(file, (json.dumps(record._asdict(), indent=2) + "\n").encode(), 0o600)
                 self._drop(record.project)
                 self._written[record] = time.time()
             for other in self.every():

@@ -8,14 +8,13 @@ password may well hold a `$`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_BRACED = re.compile(rf"({_NAME.pattern})(?:(:?)([-?+])(.*))?", re.DOTALL)
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_BRACED = rf"(?s)({_NAME})(?:(:?)([-?+])(.*))?"
 
 
 class Unresolved(Exception):
@@ -37,8 +36,8 @@ class Unresolved(Exception):
 def has_reference(text: str, lookup: Callable[[str], str | None]) -> bool:
     """Say whether `expand` would replace a `${…}` or a `$NAME`."""
     text = text.replace("$$", "")
-    bare = re.finditer(rf"\$({_NAME.pattern})", text)
-    whole = re.fullmatch(rf"\$({_NAME.pattern})", text)
+    bare = re.finditer(rf"\$({_NAME})", text)
+    whole = re.fullmatch(rf"\$({_NAME})", text)
     return "${" in text or whole is not None or any(lookup(found[1]) is not None for found in bare)
 
 
@@ -53,20 +52,20 @@ def expand(text: str, lookup: Callable[[str], str | None]) -> str:
         Unresolved: a variable is not set and has no default, or `${…}` is none of compose's forms.
 
     """
-    whole = re.fullmatch(rf"\$({_NAME.pattern})", text)
+    whole = re.fullmatch(rf"\$({_NAME})", text)
     if whole:
         return _value(whole[1], lookup)
     parts, at = [], 0
     while (start := text.find("$", at)) >= 0:
         parts.append(text[at:start])
-        bare = _NAME.match(text, start + 1)
+        bare = re.match(_NAME, text[start + 1 :])
         if text.startswith("$$", start):
             parts, at = [*parts, "$"], start + 2
         elif text.startswith("${", start):
             at = _end(text, start)
             parts.append(_braced(text[start + 2 : at - 1], lookup))
         elif bare and lookup(bare[0]) is not None:
-            parts, at = [*parts, lookup(bare[0]) or ""], bare.end()
+            parts, at = [*parts, lookup(bare[0]) or ""], start + 1 + bare.end()
         else:
             parts, at = [*parts, "$"], start + 1
     return "".join([*parts, text[at:]])
@@ -83,7 +82,7 @@ def _end(text: str, start: int) -> int:
 
 
 def _braced(body: str, lookup: Callable[[str], str | None]) -> str:
-    found = _BRACED.fullmatch(body)
+    found = re.fullmatch(_BRACED, body)
     if not found:
         raise Unresolved("it is a reference of another program: docker compose knows no such form")
     name, colon, sign, word = found.groups()
@@ -106,8 +105,7 @@ def _value(name: str, lookup: Callable[[str], str | None], message: str = "") ->
     return value
 
 
-@dataclass(frozen=True)
-class Keeper:
+class Keeper(NamedTuple):
     """A secret manager, which leaves a reference or a ciphertext in place of a secret.
 
     Args:
@@ -128,7 +126,7 @@ class Keeper:
 
 # Each from its program's own documentation, on references in environment files. Behind them, what no password looks
 # like: an address with a scheme, a template, the output of a command. A colon alone makes no reference, without a path.
-_WORD = re.compile(r"[\w.-]*")
+_WORD = r"[\w.-]*"
 _WORDS = ("chamberme",)  # what a keeper writes that is a plain word
 KEEPERS = (
     Keeper("1Password", r"op://.*|\{\{\s*op://.*|op\(.*\)", "op run --env-file {file} -- {}"),
@@ -160,12 +158,11 @@ KEEPERS = (
 def keeper_of(value: str) -> Keeper | None:
     """Return the secret manager whose reference or ciphertext a value is, None for a plain value."""
     value = value.strip()
-    if _WORD.fullmatch(value) and value.lower() not in _WORDS:
+    if re.fullmatch(_WORD, value) and value.lower() not in _WORDS:
         return None  # as nearly every value, and then no pattern need be compiled
     return next((keeper for keeper in KEEPERS if keeper.wrote(value)), None)
 
 
-@dataclass
 class Resolution:
     """Resolves the references of a file, line by line.
 
@@ -175,12 +172,13 @@ class Resolution:
 
     """
 
-    shell: Mapping[str, str]
-    keys: Container[str]
-    values: dict[str, str] = field(default_factory=dict)
-    errors: dict[str, Unresolved] = field(default_factory=dict)
-    references: set[str] = field(default_factory=set)
-    from_shell: set[str] = field(default_factory=set)
+    def __init__(self, shell: Mapping[str, str], keys: Container[str]) -> None:
+        self.shell = shell
+        self.keys = keys
+        self.values: dict[str, str] = {}
+        self.errors: dict[str, Unresolved] = {}
+        self.references: set[str] = set()
+        self.from_shell: set[str] = set()
 
     def add(self, key: str, value: str, *, literal: bool) -> None:
         """Add a line; the last one of a key wins.

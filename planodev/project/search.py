@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from planodev.problems import BadInput, Command, Fix, Problem
 from planodev.project import env_file, env_keys, identity, records, regular_file, settings
@@ -19,11 +18,10 @@ if TYPE_CHECKING:
 
     from planodev.progress import Progress
 
-_DATABASE = re.compile(rf"(?m)^[ \t]*(?:export[ \t]+)?(?:{'|'.join(env_keys.ALL)})[ \t]*=".encode())
+_DATABASE = rf"(?m)^[ \t]*(?:export[ \t]+)?(?:{'|'.join(env_keys.ALL)})[ \t]*=".encode()
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """A project above a directory.
 
     Args:
@@ -140,7 +138,7 @@ def _is_recorded(directory: Path, recorded: dict[str, str]) -> bool:
 
 def _own_files(directory: Path) -> bool:
     with suppress(OSError):
-        if _DATABASE.search(_read(directory / identity.dotenv_of(directory))):
+        if re.search(_DATABASE, _read(directory / identity.dotenv_of(directory))):
             return True
     from planodev.plano import config_file
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from planodev.problems import BadInput, Command, Fix
 from planodev.project import env_file, regular_file
@@ -52,8 +52,7 @@ class Setting(Generic[T]):
         return self.source.startswith(("--", PREFIX)) or self.source == FILE_NAME
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """All settings; `look` lays under them what the project already has (name, port, image)."""
 
     engine: Setting[str]
@@ -72,7 +71,7 @@ class Settings:
         """Return `{name: {value, source}}`."""
         return {
             name: {"value": list(s.value) if isinstance(s.value, tuple) else s.value, "source": s.source}
-            for name, s in vars(self).items()
+            for name, s in self._asdict().items()
         }
 
 

@@ -6,8 +6,7 @@ import json
 import re
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from planodev.problems import BadInput, Command, Conflict, Fix
 from planodev.project import json_file, user_paths
@@ -17,11 +16,10 @@ from planodev.visible import visible
 if TYPE_CHECKING:
     from pathlib import Path
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """One copy.
 
     Args:
@@ -59,7 +57,7 @@ def dump(project_id: str, name: str) -> Path:
         BadInput: no file can have this name.
 
     """
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         why, fix = "letters, digits, `.`, `_` and `-` of ASCII, at most 64", "choose another name"
         raise BadInput("bad-snapshot-name", f"`{visible(name)}` is not a valid snapshot name", why=why, fix=fix)
     return directory(project_id) / f"{name}.dump"
@@ -83,12 +81,12 @@ def fresh(project_id: str, name: str | None) -> Path:
 
 def note(file: Path, known: Snapshot) -> None:
     """Write what is known of a dump beside it."""
-    write_atomically(file.with_suffix(".json"), (json.dumps(asdict(known), indent=2) + "\n").encode(), 0o600)
+    write_atomically(file.with_suffix(".json"), (json.dumps(known._asdict(), indent=2) + "\n").encode(), 0o600)
 
 
 def every(project_id: str) -> list[Snapshot]:
     """Return a project's snapshots, the newest first."""
-    found = [_known(file) for file in directory(project_id).glob("*.dump") if _NAME.fullmatch(file.stem)]
+    found = [_known(file) for file in directory(project_id).glob("*.dump") if re.fullmatch(_NAME, file.stem)]
     return sorted(found, key=lambda one: (one.created_at, one.name), reverse=True)
 
 

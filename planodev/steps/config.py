@@ -62,7 +62,7 @@ def settle(seen: Seen, port: int | None = None) -> Seen:
 def with_change(seen: Seen, change: Change) -> Seen:
     """Return the project with a configuration that was changed, and is still to be written."""
     detail = f"{seen.config_change.detail} and {change.detail}" if seen.config_change.text else change.detail
-    changed = replace(change, detail=detail)
+    changed = change._replace(detail=detail)
     return replace(seen, config=ConfigFile(seen.config.path, change.text), config_change=changed)
 
 
@@ -168,7 +168,7 @@ def _filled(seen: Seen) -> Change:
     if len(marks) > 1 or any(line.startswith("...") for line in lines):  # two documents, of which planoai takes none
         marks = []
     kept = "".join(line for line in lines if line in marks or re.match(r"[\ufeff \t]*(?:#|$)", line)).rstrip()
-    return replace(new, verb="updated", text=f"{kept}\n{new.text}" if kept else new.text)
+    return new._replace(verb="updated", text=f"{kept}\n{new.text}" if kept else new.text)
 
 
 def _notice_ignored(seen: Seen) -> None:

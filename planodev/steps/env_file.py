@@ -90,7 +90,7 @@ def own_instead(context: Context, error: PlanodevError) -> Context | None:
     if not context.progress.confirm(question, default=True):
         return None
     options = {**context.options, "dotenv": name}
-    return replace(context, project=replace(context.project, dotenv=name), options=options)
+    return replace(context, project=context.project._replace(dotenv=name), options=options)
 
 
 def refuse_rewriting(seen: Seen, port: int) -> None:

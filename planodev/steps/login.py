@@ -216,29 +216,29 @@ def _late(database: Database, problem: Problem) -> NotReady:
 
 
 # What PostgreSQL says of data that it will never start over, and no second try fixes.
-_DAMAGED = re.compile(
+_DAMAGED = (
     r"could not locate a valid checkpoint|invalid (?:primary )?checkpoint|incorrect checksum in control file"
     r"|control file .* invalid|could not open file \"(?:global|pg_)|not a valid data directory|PANIC:"
 )
 # What it says, or its image, where nobody has made a database.
-_NOT_MADE = re.compile(
+_NOT_MADE = (
     r"\"root\" execution of the PostgreSQL server is not permitted|does not know where to find the server config"
     r"|could not access the server configuration file|could not access directory|initdb: error: "
 )
-_OTHER_MAJOR = re.compile(r"initialized by PostgreSQL version (\d+)")
+_OTHER_MAJOR = r"initialized by PostgreSQL version (\d+)"
 
 
 def _way_out(seen: Seen, server: Container, log: str) -> Fix | str:
     """Return the fix for a server that does not stay up, by its log."""
     wording = seen.engine.wording
-    other = _OTHER_MAJOR.search(log)
+    other = re.search(_OTHER_MAJOR, log)
     if other:
         return Fix.template(wording.other_major.format(major=other[1]))
-    if _NOT_MADE.search(log):
+    if re.search(_NOT_MADE, log):
         return Fix(
             "the image does not make a database; ", Command("up", "--image", DEFAULT_IMAGE), " takes one that does"
         )
-    if _DAMAGED.search(log) and seen.observed.volume:
+    if re.search(_DAMAGED, log) and seen.observed.volume:
         kept = f"the data is damaged: `{hint(wording.damaged, server)}` keeps it for a repair; then "
         return Fix(kept, Command("down", "--delete-data"), " starts over")
     return Fix(Command("logs"), " has the whole log; then ", Command("up"))

@@ -107,7 +107,7 @@ class Move:
             self.old.engine.remove_storage(self.old.observed.volume)
             leftovers.record(seen, seen)
         seen.deadline.restart()
-        proved = new.proved and replace(new.proved, conversations=arrived.get(seen.database, 0), estimated=False)
+        proved = new.proved and new.proved._replace(conversations=arrived.get(seen.database, 0), estimated=False)
         return replace(new, proved=proved)
 
 
@@ -143,7 +143,7 @@ def moving(seen: Seen) -> Iterator[Move | None]:
         seen.deadline.restart()
         known = seen.credentials  # `.env` may be gone: then these are what it has had
         user, database = known.user or old.user, known.database or old.database
-        known = replace(known, user=user, password=known.password or password, database=database)
+        known = known._replace(user=user, password=known.password or password, database=database)
         yield Move(replace(seen, credentials=known), old, tables, others)
     finally:
         with suppress(Exception):  # what went wrong is reported already, and the next `up` replaces what is left
@@ -217,7 +217,7 @@ def _start_alone(old: Seen) -> str | None:
         leftovers.end(old)
     name = have.image if have else volume.image
     if old.engine.image(name) is None:
-        image.pull(replace(old, settings=replace(old.settings, image=settings.Setting(name, "the volume's label"))))
+        image.pull(replace(old, settings=old.settings._replace(image=settings.Setting(name, "the volume's label"))))
     server = Server(
         name=have.name if have else old.settings.name.value,
         volume=volume.name,

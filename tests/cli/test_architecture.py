@@ -1,6 +1,7 @@
 """The shape of the house: no circle of imports, and heavy libraries load late."""
 
 import ast
+import os
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -109,12 +110,32 @@ def test_planoai_is_never_imported():
     assert users_of("planoai") == set()
 
 
+def loaded_by(*arguments, **variables):
+    """Return all modules that a command loads, and what it prints."""
+    command = [sys.executable, "-X", "importtime", "-m", "planodev", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **variables})
+    lines = (line for line in done.stderr.splitlines() if line.startswith("import time:"))
+    return {line.rpartition("|")[2].strip() for line in lines}, done.stdout
+
+
+# What `status` does without, also where no engine answers: each takes milliseconds of a command that people wait for.
+NOT_FOR_STATUS = {"docker", "requests", "psycopg", "rich", "jinja2", "dotenv", "logging", "asyncio"}
+NOT_FOR_STATUS |= {"http.client", "fasteners"}
+NOT_FOR_STATUS |= {f"planodev.{name}" for name in ("decide", "steps", "takeover", "doctor", "production")}
+NOT_FOR_STATUS |= {"planodev.engines.docker.probe", "planodev.project.snapshots", "planodev.project.notes"}
+
+
+def test_status_loads_only_what_it_uses(tmp_path):
+    (tmp_path / ".env").write_text("# planodev project: 0123456789abcdef\nDB_USER=plano\nDB_PASS=a\n")
+    loaded, shown = loaded_by("-C", str(tmp_path), "status", HOME=str(tmp_path), DOCKER_HOST="unix:///nobody")
+    assert "planodev.commands.report" in loaded
+    assert "state" in shown
+    assert NOT_FOR_STATUS & loaded == set()
+
+
 def test_help_loads_none_of_the_heavy_libraries():
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "planodev", "--help"], capture_output=True, text=True, check=True
-    )
-    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    loaded, shown = loaded_by("--help")
     assert {"click", "planodev.cli.main"} <= loaded
-    assert "Usage:" in done.stdout
+    assert "Usage:" in shown
     heavy = {"docker", "requests", "psycopg", "rich", "jinja2", "ruamel.yaml", "dotenv", "tomllib", "asyncio"}
     assert heavy & loaded == set()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from contextlib import suppress
-from dataclasses import replace
 
 import pytest
 
@@ -232,10 +231,10 @@ class TestOwnership:
         (project.path / ".env").unlink()
         container, data = next(iter(engine.containers.values())), next(iter(engine.data.values()))
         if by == "container":
-            engine.containers[container.name] = replace(container, plano="native")
+            engine.containers[container.name] = container._replace(plano="native")
         else:
             engine.containers.clear()
-            data.volume = replace(data.volume, plano="native")
+            data.volume = data.volume._replace(plano="native")
         found = look(Context(identity.at(project.path), {}, {}, Silent())).settings.plano
         assert (found.value, found.source) == ("native", f"the {by}'s label")
 

@@ -1,7 +1,5 @@
 """The pure decisions: what to do about the container, its name, its port, its addresses."""
 
-from dataclasses import replace
-
 import psutil
 import pytest
 
@@ -33,13 +31,13 @@ HAVE = Container(
 
 def test_what_is_as_wanted_is_left_alone():
     assert plan(WANTED, Observed(HAVE, VOLUME)).action == "unchanged"
-    other_order = replace(HAVE, addresses=WANTED.addresses[::-1])
+    other_order = HAVE._replace(addresses=WANTED.addresses[::-1])
     assert plan(WANTED, Observed(other_order, VOLUME)).action == "unchanged"
 
 
 @pytest.mark.parametrize("state", ["exited", "paused"])
 def test_a_stopped_container_is_started_and_not_made_anew(state):
-    assert plan(WANTED, Observed(replace(HAVE, state=state), VOLUME)).action == "start"
+    assert plan(WANTED, Observed(HAVE._replace(state=state), VOLUME)).action == "start"
 
 
 @pytest.mark.parametrize(("volume", "reasons"), [(None, 0), (VOLUME, 1)])
@@ -65,7 +63,7 @@ def test_a_missing_container_is_created_and_kept_data_is_mentioned(volume, reaso
     ],
 )
 def test_a_container_that_differs_is_replaced_for_a_reason_with_both_values(change, said):
-    decided = plan(WANTED, Observed(replace(HAVE, **change), VOLUME))
+    decided = plan(WANTED, Observed(HAVE._replace(**change), VOLUME))
     assert (decided.action, len(decided.reasons)) == ("replace", 1)
     assert all(word in decided.reasons[0] for word in said)
 
@@ -75,7 +73,7 @@ def test_a_container_without_its_volume_is_replaced():
 
 
 def test_every_reason_is_said():
-    different = replace(HAVE, name="x", image="y", port=1)
+    different = HAVE._replace(name="x", image="y", port=1)
     assert len(plan(WANTED, Observed(different, VOLUME)).reasons) == 3
 
 

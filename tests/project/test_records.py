@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, replace
 
 import pytest
 
@@ -52,7 +51,7 @@ def test_data_goes_before_data_that_was_deleted(here, tmp_path):
 
 
 def test_a_directory_has_one_record(here, tmp_path):
-    elsewhere = replace(record(here, "2" * 16), path=str(tmp_path / "other"))
+    elsewhere = record(here, "2" * 16)._replace(path=str(tmp_path / "other"))
     Records().write(elsewhere)
     Records().write(record(here, "0" * 16, "embedded"))
     Records().write(record(here, "1" * 16, "docker"))
@@ -64,7 +63,7 @@ def test_of_two_that_were_left_the_newer_one_counts(here):
     for number, moment in (("0" * 16, 1), ("1" * 16, 3), ("2" * 16, 2)):
         file = records.path_of(number)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(asdict(record(here, number))))
+        file.write_text(json.dumps(record(here, number)._asdict()))
         os.utime(file, (moment, moment))
     assert Records().find(here, None).project == "1" * 16
     assert Records().find(here, "0" * 16).project == "0" * 16
@@ -82,5 +81,5 @@ def test_what_cannot_be_read_or_written_is_left_out(here, tmp_path):
     assert Records().find(here, None) == record(here)
     (tmp_path / "state/planodev").rename(tmp_path / "away")
     (tmp_path / "state/planodev").write_text("a file")
-    Records().write(replace(record(here), engine="embedded"))
+    Records().write(record(here)._replace(engine="embedded"))
     assert Records().find(here, None) is None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 
 from planodev.engines import (
     Container,
@@ -184,7 +183,7 @@ class FakeEngine:
         if data.volume.owner.id != server.owner.id or server.name in {*self.containers, *self.others}:
             raise NameTaken(f"`{server.name}` is another's")
         made = Container.planned(f"id of {server.name}", server)
-        made = replace(made, image_id=self.images[server.image].id, plano=server.plano)
+        made = made._replace(image_id=self.images[server.image].id, plano=server.plano)
         self._bind(made)
         self.passwords[server.name] = server.password
 
@@ -196,11 +195,11 @@ class FakeEngine:
         taken = [one.port for one in self.containers.values() if self._runs(one)] + list(self.others.values())
         if container.port in taken:
             raise PortTaken(f"port {container.port} is taken")
-        self.containers[container.name] = replace(container, state="running")
+        self.containers[container.name] = container._replace(state="running")
 
     def stop(self, container, timeout):
         self._changing("stop")
-        self.containers[container.name] = replace(container, state="exited")
+        self.containers[container.name] = container._replace(state="exited")
 
     def remove_server(self, container):
         self._changing("remove_server")

@@ -31,7 +31,7 @@ from planodev.engines import (
     endpoint,
     planning,
 )
-from planodev.engines.docker import labels, place, podman, probe, quick, whose
+from planodev.engines.docker import labels, place, podman, quick, whose
 from planodev.engines.docker.client import CONFLICT, NOT_FOUND, PODMAN, Refused
 from planodev.engines.docker.wording import WORDING
 from planodev.postgres import limits
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from planodev.deadline import Limit
     from planodev.engines.docker.client import Api
+    from planodev.engines.docker.probe import ProbeContainer
     from planodev.progress import Progress
     from planodev.project.identity import Project
 
@@ -96,7 +97,7 @@ class DockerEngine:
         self.limit = limit
         self._where = where
         self._listed: list[dict[str, Any]] = []  # every container, by the last look
-        self._probe: probe.ProbeContainer | None = None
+        self._probe: ProbeContainer | None = None
         self._facts: Callable[[], dict[str, Any] | None] | None = None
 
     @property
@@ -331,8 +332,10 @@ class DockerEngine:
         if mode == "docker":
             self._begin_probe(image, life)
 
-    def _begin_probe(self, image: str, life: float) -> probe.ProbeContainer:
+    def _begin_probe(self, image: str, life: float) -> ProbeContainer:
         if self._probe is None:
+            from planodev.engines.docker import probe
+
             self._probe = probe.ProbeContainer(self.api, image, life, probe.leftovers(self._listed))
             # Whoever starts one asks for addresses next, and the engine takes its time to tell of itself.
             self._facts = begin(self.api.info)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev.engines.docker.labels import variables_of
 
@@ -18,12 +17,11 @@ if TYPE_CHECKING:
 
 _USUAL = "/var/lib/postgresql/data"
 # What a bind of the Engine API takes as it is.
-_PATH = re.compile(r"/[A-Za-z0-9._/+@-]+")
-_SETTING = re.compile(r"(?:--|-c)?(?:data[_-]directory|pgdata)=(.+)")
+_PATH = r"/[A-Za-z0-9._/+@-]+"
+_SETTING = r"(?:--|-c)?(?:data[_-]directory|pgdata)=(.+)"
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where the data of an image is.
 
     Args:
@@ -56,7 +54,7 @@ def directory(config: Mapping[str, Any], command: Sequence[str]) -> str:
     """Return the directory that a server's settings name for its data, by its command line, else by PGDATA."""
     told = variables_of(config).get("PGDATA") or _USUAL
     for word, following in zip(command, [*command[1:], ""], strict=False):
-        setting = _SETTING.fullmatch(word)
+        setting = re.fullmatch(_SETTING, word)
         if word in ("-D", "--pgdata"):
             told = following
         elif setting or (word.startswith("-D") and len(word) > len("-D")):
@@ -67,7 +65,7 @@ def directory(config: Mapping[str, Any], command: Sequence[str]) -> str:
 def fault(config: Mapping[str, Any]) -> str | None:
     """Return why a volume cannot hold an image's data, None where it can."""
     data = of_image(config).data
-    if not _PATH.fullmatch(data):
+    if not re.fullmatch(_PATH, data):
         return f"it keeps its data at `{data}`, where no volume can be mounted"
     apart = next((path for path in config.get("Volumes") or {} if _below(posixpath.normpath(path), data)), None)
     return f"it keeps a part of its data in a separate volume, at `{apart}`" if apart else None

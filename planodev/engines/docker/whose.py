@@ -7,7 +7,6 @@ volume that has them too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from planodev.engines.docker import labels
@@ -23,16 +22,16 @@ if TYPE_CHECKING:
 Item = dict[str, Any]
 
 
-@dataclass
 class Found:
     """What a list of containers and one of volumes have for a project; see `planodev.engines.Observed`."""
 
-    container: Item | None = None
-    volume: Volume | None = None
-    copies: list[str] = field(default_factory=list)
-    namesakes: list[Volume] = field(default_factory=list)
-    taken: dict[str, str] = field(default_factory=dict)
-    projects: set[str] = field(default_factory=set)
+    def __init__(self) -> None:
+        self.container: Item | None = None
+        self.volume: Volume | None = None
+        self.copies: list[str] = []
+        self.namesakes: list[Volume] = []
+        self.taken: dict[str, str] = {}
+        self.projects: set[str] = set()
 
 
 def sort(project: Project, env_id: str | None, containers: Sequence[Item], volumes: Sequence[Item] | None) -> Found:

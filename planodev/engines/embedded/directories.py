@@ -12,9 +12,9 @@ import os
 import re
 import sys
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev.engines import LABEL_SCHEMA
 from planodev.engines.planning import FIRST_OWN
@@ -34,8 +34,7 @@ MEMBER = "planodev+member"
 OF_ROOT = Path("/var/lib/planodev")
 
 
-@dataclass(frozen=True)
-class Labels:
+class Labels(NamedTuple):
     """What a data directory was made for; `project`, `path` and `inode` are the owner, `user` is the first role."""
 
     project: str
@@ -114,7 +113,7 @@ class DataDirectory:
 
     def label(self, labels: Labels) -> None:
         """Write what it is made for, in one step."""
-        self.write("labels.json", json.dumps(asdict(labels), indent=2) + "\n")
+        self.write("labels.json", json.dumps(labels._asdict(), indent=2) + "\n")
 
     def write(self, name: str, text: str) -> None:
         """Write a private file that belongs to whom the directory belongs to."""

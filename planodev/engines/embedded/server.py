@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import sys
-from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -55,7 +54,7 @@ def create(
     if directory.was_ready:
         first = have or Labels("", "", "", "", "plano", "plano", "", 0)  # where they were removed by hand
         if server.addresses:  # else nobody is to find it, and it is not what the project is to have
-            directory.label(replace(labels, user=first.user, database=first.database))
+            directory.label(labels._replace(user=first.user, database=first.database))
         return start(program, project, directory, server.port), None
     if not (have and (directory.data / "PG_VERSION").exists()):
         cluster.make_directory(project, directory)
