@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.on_fake import CommandLine
+from tests.support.requirements import require
 
 _SAID = re.compile(r"^\S+ .*\[([a-z][a-z0-9-]+)\]$")
 # Commands that look, and say the same again by their nature.
@@ -48,6 +49,8 @@ class Follower(CommandLine):
 
     def shell(self, line):
         """Type a line that is no command of planodev, and keep what it has changed of the shell."""
+        if line.startswith("git "):
+            require("git")
         kept = self.home / "shell"
         show = "import os, json; json.dump([os.getcwd(), dict(os.environ)], open(os.environ['KEPT'], 'w'))"
         after = f"KEPT={shlex.quote(str(kept))} {shlex.quote(sys.executable)} -c {shlex.quote(show)}"

@@ -9,6 +9,7 @@ import pytest
 
 from tests.faults.following import LOOKS, follower, told, ways  # noqa: F401  a fixture
 from tests.faults.states import STATES
+from tests.support.requirements import require_engine
 from tests.support.tiers import first_of_each
 
 # Codes whose fix may be the very command that told them, with the reason.
@@ -27,6 +28,8 @@ def kind(state):
 
 @pytest.mark.parametrize("state", first_of_each(kind, STATES), ids=lambda state: state.name)
 def test_no_fix_ends_in_the_problem_that_it_is_for(follower, state):  # noqa: F811
+    if "--engine embedded" in state.typed:
+        require_engine("embedded")
     here, fix = failed(follower, state)
     offered = ways(fix)
     if state.hand:
