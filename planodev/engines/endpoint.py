@@ -134,12 +134,14 @@ def probe_socket(path: Path) -> Probe:
 def _from_variable(host: str, environment: Mapping[str, str]) -> Endpoint:
     if host.startswith("unix://"):
         return Endpoint(host, "DOCKER_HOST")
-    from docker.errors import DockerException
-    from docker.utils import kwargs_from_env
+    import docker
+    import docker.errors
+    import docker.utils
 
+    # ValueError is for a port such as 99999999.
     try:
-        found = kwargs_from_env(environment=dict(environment))
-    except (DockerException, OSError, TypeError, ValueError) as error:  # the last of a port such as 99999999
+        found = docker.utils.kwargs_from_env(environment=dict(environment))
+    except (docker.errors.DockerException, OSError, TypeError, ValueError) as error:
         from planodev.engines import failures
 
         raise failures.unusable(host, "DOCKER_HOST", error) from error
@@ -151,17 +153,17 @@ def _context(environment: Mapping[str, str], home: Path) -> Endpoint | None:
     file = Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
     if not environment.get("DOCKER_CONTEXT") and not _names_context(file):
         return None
-    from docker.context import ContextAPI
-    from docker.context.config import get_current_context_name
+    import docker  # all of it first: two threads that begin with different parts of it lock each other out
+    import docker.context.config
 
     try:
-        name = environment.get("DOCKER_CONTEXT") or get_current_context_name()
+        name = environment.get("DOCKER_CONTEXT") or docker.context.config.get_current_context_name()
     except Exception:  # noqa: BLE001  docker warns of such a file, and goes on without it
         return None
     if name in (None, "", "default"):
         return None
     try:
-        found = ContextAPI.get_context(name)
+        found = docker.context.ContextAPI.get_context(name)
     except Exception as error:
         raise _bad_context(name, str(error), environment) from error
     if found is None or not found.Host:

@@ -61,12 +61,13 @@ def with_storage(text: str, string: str | None = None) -> str:
     if _stores(before.get(KEY), string):
         return text
     wanted = {name: value for name, value in before.items() if name != KEY}
-    from ruamel.yaml.error import YAMLError
+    import ruamel.yaml
+    import ruamel.yaml.error
 
     for candidate in _candidates(text, string):
         try:
             after = _load(candidate)
-        except YAMLError:
+        except ruamel.yaml.error.YAMLError:
             continue
         if _stores(after.pop(KEY, None), string) and list(after) == list(wanted) and _same(after, wanted, set()):
             return candidate
@@ -105,13 +106,14 @@ def with_stored_models(text: str) -> str:
     page = _Page(text.removeprefix(mark))
     changes = [change for model in unstored for change in page.rewritten_model(model)]
     changes += [page.replaced(path, renamed) for path in references]
-    from ruamel.yaml.error import YAMLError
+    import ruamel.yaml
+    import ruamel.yaml.error
 
     candidate = mark + page.edited(list(dict.fromkeys(changes)))  # an alias stands where its anchor is
     try:
         if _same(_load(candidate), wanted, set()):
             return candidate
-    except YAMLError:
+    except ruamel.yaml.error.YAMLError:
         pass
     raise NotEditable("the models cannot be changed without changing something else")
 

@@ -211,7 +211,8 @@ def load(path: Path) -> ConfigFile:
 
 
 def _parse(path: Path, text: str) -> tuple[Any, dict[str, Any]]:
-    from ruamel.yaml.error import YAMLError
+    import ruamel.yaml
+    import ruamel.yaml.error
 
     if len(text) > _LARGEST:
         size = f"it has {len(text):,} characters, and no configuration of Plano is larger than {_LARGEST:,}"
@@ -225,7 +226,7 @@ def _parse(path: Path, text: str) -> tuple[Any, dict[str, Any]]:
         )
     try:
         root, content = _load(text)
-    except YAMLError as error:
+    except ruamel.yaml.error.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = (mark.line, mark.column) if mark else _place(text, getattr(error, "position", None))
         where = f"line {place[0] + 1}, column {place[1] + 1}: " if place else ""

@@ -24,14 +24,15 @@ def reader() -> Any:  # noqa: ANN401  ruamel.yaml has no types
 
 @cache
 def _resolver() -> Any:  # noqa: ANN401
-    from ruamel.yaml.nodes import ScalarNode
-    from ruamel.yaml.resolver import VersionedResolver
+    import ruamel.yaml
+    import ruamel.yaml.nodes
+    import ruamel.yaml.resolver
 
-    class Resolver(VersionedResolver):
+    class Resolver(ruamel.yaml.resolver.VersionedResolver):
         processing_version = (1, 1)  # also of a file that begins with `%YAML 1.2`
 
         def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:  # noqa: ANN401
-            if kind is ScalarNode and implicit[0] and re.fullmatch(_TEXT, value):
+            if kind is ruamel.yaml.nodes.ScalarNode and implicit[0] and re.fullmatch(_TEXT, value):
                 return self.DEFAULT_SCALAR_TAG
             return super().resolve(kind, value, implicit)
 

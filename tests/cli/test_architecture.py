@@ -13,6 +13,7 @@ import planodev
 
 ROOT = Path(planodev.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
+IN_THREADS = {"docker", "psycopg", "ruamel.yaml"}  # loading one loads modules of it, also while another thread does so
 
 
 def module_of(file):
@@ -139,3 +140,19 @@ def test_help_loads_none_of_the_heavy_libraries():
     assert "Usage:" in shown
     heavy = {"docker", "requests", "psycopg", "rich", "jinja2", "ruamel.yaml", "dotenv", "tomllib", "asyncio"}
     assert heavy & loaded == set()
+
+
+def test_a_module_of_a_library_is_imported_after_the_whole_of_it():
+    """Two threads that begin with different parts of one lock each other out: Python ends one by `_DeadlockError`."""
+    found = []
+    for file in FILES:
+        for scope in ast.walk(ast.parse(file.read_text())):
+            whole = set()
+            for node in scope.body if isinstance(scope, (ast.Module, ast.FunctionDef)) else []:
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                names += [node.module] if isinstance(node, ast.ImportFrom) else []
+                for name in names:
+                    library = next((one for one in IN_THREADS if name.startswith(f"{one}.")), None)
+                    found += [f"{module_of(file)}: {name}"] if library and library not in whole else []
+                    whole |= {name} & IN_THREADS
+    assert not found
