@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from planodev.postgres import sql
+from planodev.postgres import sql, state_table
 from planodev.postgres.connection import DOCKER_HOST_NAME
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, VerificationFailed
 from planodev.production import READY
@@ -98,7 +98,8 @@ def _fixes(connection: Connection, file: Path) -> dict[str, Fix | str]:
         "idle-session-timeout": f"as an owner: `ALTER ROLE {user} IN DATABASE {database} "
         "SET idle_session_timeout = 0;`",
         "prepared-statements-lost": "set `max_prepared_statements = 200` in PgBouncer 1.21 or newer, or do without it",
-        "row-level-security": run_sql,
+        "row-level-security": f"as the table's owner: `DROP POLICY IF EXISTS {user} ON {state_table.NAME}; "
+        f"CREATE POLICY {user} ON {state_table.NAME} FOR ALL TO {user} USING (true) WITH CHECK (true);`",
         "table-missing": run_sql,
         "table-wrong-kind": Fix("rename it, then ", *run_sql.parts),
         "store-failed": "the server's log says more",

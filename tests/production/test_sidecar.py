@@ -45,13 +45,15 @@ def beside(project, tls_server, authority):
         yield ini, directory, database
 
 
-def test_through_it_the_proof_passes_and_without_it_the_reason_is_told(project, beside, tls_server):
+def test_without_it_the_reason_is_told_and_through_it_as_the_fix_says_the_proof_passes(project, beside, tls_server):
     ini, directory, database = beside
-    with pgbouncer(directory, ini, {"plano_prod": PASSWORD}):
-        data = project.verify().json["data"]
-        assert data["table"] == "ready"
     project.env(DB_PORT=tls_server.port, DB_NAME=database)
-    assert "Plano's driver has no TLS" in project.fails("tls-required")
+    said = project.fails("tls-required")
+    assert "Plano's driver has no TLS" in said
+    assert "run PgBouncer in between: `planodev" in said  # whose files `beside` has from that command
+    with pgbouncer(directory, ini, {"plano_prod": PASSWORD}) as port:
+        data = project.env(DB_PORT=port, DB_NAME="ready").verify().json["data"]
+        assert data["table"] == "ready"
 
 
 def test_it_encrypts_and_keeps_the_same_connection(beside, tls_server):
@@ -67,7 +69,7 @@ def test_it_encrypts_and_keeps_the_same_connection(beside, tls_server):
 
 
 @pytest.mark.slow
-def test_a_server_of_another_name_or_authority_is_not_spoken_to(project, beside):
+def test_a_server_of_another_name_or_authority_is_not_spoken_to(project, beside, authority):
     ini, directory, _ = beside
     with pgbouncer(directory, ini.replace("host=localhost", f"host={LOOPBACK}"), {"plano_prod": PASSWORD}):
         assert "server-ca.pem" in project.fails("pooler-without-server", code=6)
@@ -75,14 +77,20 @@ def test_a_server_of_another_name_or_authority_is_not_spoken_to(project, beside)
     other = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", directory / "other.key", "-subj", "/CN=other")
     openssl(*other, "-out", directory / "server-ca.pem")
     with pgbouncer(directory, ini, {"plano_prod": PASSWORD}):
-        project.fails("pooler-without-server", code=6)
+        assert "the authority in `server-ca.pem`" in project.fails("pooler-without-server", code=6)
         assert "certificate verify failed" in (directory / "log").read_text()
+    shutil.copy(authority.certificate, directory / "server-ca.pem")
+    with pgbouncer(directory, ini, {"plano_prod": PASSWORD}):
+        project.verify()
 
 
 def test_a_host_that_is_still_to_be_filled_in_is_no_riddle(project, beside):
     ini, directory, _ = beside
     with pgbouncer(directory, ini.replace("host=localhost", "host=FILL-IN-host"), {"plano_prod": PASSWORD}):
-        assert "pgbouncer.ini" in project.fails("pooler-without-server", code=6)
+        assert "the host in `pgbouncer.ini`" in project.fails("pooler-without-server", code=6)
+        assert "FILL-IN-host" in (directory / "log").read_text()
+    with pgbouncer(directory, ini, {"plano_prod": PASSWORD}):
+        project.verify()
 
 
 def test_a_server_that_is_away_is_told_from_pgbouncer_that_is_away(project, beside):
@@ -100,7 +108,8 @@ def test_what_the_server_refuses_is_told_through_it(project, beside, tls_server)
         tls_server.sql("ALTER ROLE plano_prod PASSWORD 'another'")
         project.fails("password-refused", code=5)
         tls_server.sql(f"ALTER ROLE plano_prod PASSWORD '{PASSWORD}'")
-        assert "DB_NAME=ready" in project.env(DB_PORT=port, DB_NAME="nowhere").fails("pooler-rejects", code=5)
+        said = project.env(DB_PORT=port, DB_NAME="nowhere").fails("pooler-rejects", code=5)
+        project.env(DB_PORT=port, DB_NAME=re.search(r"set DB_NAME=(\w+) in", said)[1]).verify()
         project.env(DB_PORT=port, DB_NAME="ready", DB_PASS="not-that-of-pgbouncer").fails("password-refused", code=5)
         tls_server.sql("ALTER TABLE conversation_states DROP COLUMN model", database=database)
         project.env(DB_PORT=port, DB_NAME="ready").fails("column-missing")

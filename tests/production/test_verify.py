@@ -501,7 +501,7 @@ def test_a_table_that_will_not_do_is_named(ready, server, code):
         said = project.fails(code)
     finally:
         server.sql("ALTER ROLE plano_prod RESET default_transaction_read_only")
-    if sql := re.search("`((?:GRANT|ALTER) .*;)`", said):
+    if sql := re.search("`((?:GRANT|ALTER|DROP) .*;)`", said):
         server.sql(sql[1], database=database)
         project.verify()
     if "table-missing" in code:
