@@ -152,6 +152,9 @@ def _stop(seen: Seen) -> bool:
     return True
 
 
+_ENDS_PLUGIN = " shows its name, `docker plugin disable --force NAME` ends it"
+
+
 def _tell_unanswered(seen: Seen, question: str) -> None:
     """Warn that the engine did not list its volumes.
 
@@ -161,7 +164,7 @@ def _tell_unanswered(seen: Seen, question: str) -> None:
     """
     text = f"the engine did not answer {question}, so planodev did not look for the data"
     if not seen.context.options.get("delete_data"):
-        fix = Fix("a volume plugin that hangs is the usual cause: ", Shell("docker plugin ls"))
+        fix = Fix("a volume plugin that hangs is the usual cause: ", Shell("docker plugin ls"), _ENDS_PLUGIN)
         seen.progress.notice(Problem("volumes-unanswered", text, fix))
         return
     raise NoEngine(
@@ -170,7 +173,8 @@ def _tell_unanswered(seen: Seen, question: str) -> None:
         why=f"{text}; Postgres is stopped",
         fix=Fix(
             Shell("docker volume ls"),
-            " has to answer (a volume plugin that hangs?), then ",
+            " has to answer; a volume plugin that hangs is the usual cause: ",
+            *(Shell("docker plugin ls"), _ENDS_PLUGIN, "; then "),
             Command("down", "--delete-data"),
         ),
     )

@@ -77,7 +77,8 @@ def answered_badly(where: Address, answer: str, *, forbidden: bool = False) -> P
 
     """
     # What stands before a socket was put there for it; before another address it may be a proxy for the web.
-    when = ("forbidden" if "unix://" in where.url else "greeting forbidden") if forbidden else "answer"
+    near = "unix://" in where.url or where.url.startswith("npipe://")
+    when = ("forbidden" if near else "greeting forbidden") if forbidden else ("answer" if near else "far answer")
     return _explain(when, answer, url=where.url, source=where.source)
 
 

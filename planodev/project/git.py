@@ -80,7 +80,7 @@ def problem(directory: Path, name: str, answer: Answer) -> Problem | None:
     """
     if answer.state == "tracked":
         message = f"`{name}` is tracked by git: the database password will be in the repository"
-        fix = Fix(Shell("git rm --cached {0} && git commit -m {1}", name, f"Stop tracking {name}"))
+        fix = Fix(Shell("git rm -f --cached {0} && git commit -m {1}", name, f"Stop tracking {name}"))
         return Problem("env-file-tracked", message, fix)
     if answer.state == "unknown":
         message = f"whether git ignores `{name}` is not known: {answer.why}"

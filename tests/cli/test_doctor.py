@@ -266,7 +266,7 @@ def test_a_private_file_that_others_may_read_or_git_would_take(project, look):
     git(project.path, "add", "-f", ".env")
     tracked = look(project, 0)["env-file"]
     assert (tracked["state"], "tracked by git" in tracked["message"]) == ("warning", True)
-    assert "git rm --cached .env" in tracked["fix"]
+    assert "git rm -f --cached .env" in tracked["fix"]
     git(project.path, "rm", "-q", "--cached", ".env")
     (project.path / ".gitignore").write_text(".env\n")
     assert bad(look(project, 0)) == {}

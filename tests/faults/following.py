@@ -25,10 +25,13 @@ LOOKS = {"verify", "status", "logs", "doctor", "list", "production", "run", "ask
 class Follower(CommandLine):
     """planodev typed in a directory, where the fixes that it prints are typed as well."""
 
-    def __init__(self, directory, home, monkeypatch, capsys):
+    def __init__(self, directory, home, monkeypatch, capsys, at_end):
         directory.mkdir(parents=True)
         super().__init__(directory, home, monkeypatch, capsys)
         self.home, self.place = home, directory
+        # Commands of other programs, as patterns, and what each does in their stead.
+        self.others = {}
+        self.at_end = at_end
 
     def write(self, name, text):
         (self.directory / name).write_text(text)
@@ -55,7 +58,7 @@ class Follower(CommandLine):
         show = "import os, json; json.dump([os.getcwd(), dict(os.environ)], open(os.environ['KEPT'], 'w'))"
         after = f"KEPT={shlex.quote(str(kept))} {shlex.quote(sys.executable)} -c {shlex.quote(show)}"
         done = subprocess.run(
-            ["bash", "-c", f"{line}\n{after}"],
+            ["bash", "-c", f"{line} || exit\n{after}"],
             cwd=self.directory if self.directory.is_dir() else self.home,
             capture_output=True,
             text=True,
@@ -77,9 +80,24 @@ class Follower(CommandLine):
         for line in re.findall(r"`([^`]+)`", alternative):
             if line.startswith("planodev "):
                 done = self.typed(shlex.split(line)[1:], said)
+            elif does := self.does(line):
+                does(self)
             elif _is_command(line):
                 self.shell(line)
         return done
+
+    def does(self, line):
+        """Return what a command of another program does, where one stands for it."""
+        return next((does for pattern, does in self.others.items() if re.fullmatch(pattern, line)), None)
+
+    def ways(self, fix):
+        """Return the ways out that a fix offers, each of which has a command."""
+        found = re.split(r"; or |, or | or (?=`)|; (?=`)", fix)
+        return [way for way in found if any(map(self.is_command, re.findall(r"`([^`]+)`", way)))]
+
+    def is_command(self, line):
+        """Say whether a part of a fix is carried out by `follow`."""
+        return line.startswith("planodev ") or self.does(line) or _is_command(line)
 
 
 def _become(program, *_):
@@ -109,24 +127,14 @@ def told(done):
     return found
 
 
-def ways(fix):
-    """Return the ways out that a fix offers, each of which has a command."""
-    found = re.split(r"; or |, or | or (?=`)|; (?=`)", fix)
-    return [
-        way
-        for way in found
-        if any(line.startswith("planodev ") or _is_command(line) for line in re.findall(r"`([^`]+)`", way))
-    ]
-
-
 @pytest.fixture
-def follower(tmp_path, monkeypatch, capsys):
+def follower(tmp_path, monkeypatch, capsys, request):
     """Return what makes projects, each with a home and an engine of its own."""
     made = []
 
     def make():
         made.append(None)
         base = tmp_path / f"n{len(made)}"
-        return Follower(base / "shop", base / "home", monkeypatch, capsys)
+        return Follower(base / "shop", base / "home", monkeypatch, capsys, request.addfinalizer)
 
     return make

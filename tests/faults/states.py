@@ -413,7 +413,8 @@ CONFIG = (
 )
 
 
-GIT = "git init -q"
+GIT = "git init -q && git config user.name u && git config user.email u@h"
+COMMIT = "git add -A && git commit -qm one"
 PLANOAI = (
     "mkdir -p ../bin && printf '#!/bin/sh\\n' > ../bin/planoai && chmod +x ../bin/planoai"
     ' && export PATH="$PWD/../bin:$PATH"'
@@ -446,7 +447,16 @@ PLACES = (
     State(
         "env-file-tracked",
         "up",
-        both(lambda here: here.shell(GIT), writes(".env", "A=1\n"), lambda here: here.shell("git add .env")),
+        both(lambda here: here.shell(GIT), writes(".env", "A=1\n"), lambda here: here.shell(COMMIT)),
+    ),
+    State(
+        "env-file-tracked",
+        "up --yes",
+        both(
+            lambda here: here.shell(f"{GIT} && touch other && git add other && {COMMIT} && echo more > other"),
+            writes(".env", "A=1\n"),
+            lambda here: here.shell("git add .env other"),
+        ),
     ),
     State(
         "env-file-not-ignored",

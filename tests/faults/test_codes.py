@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from tests.faults.states import STATES
+from tests.faults.test_every_fix import STATES
 from tests.faults.test_words_of_fixes import CONFIGURATIONS, STRINGS
 from tests.plano.test_rules import KINDS
 from tests.support import codes

@@ -7,11 +7,13 @@ import shlex
 
 import pytest
 
-from tests.faults.following import LOOKS, follower, told, ways  # noqa: F401  a fixture
-from tests.faults.states import STATES
+from tests.faults import states, states_of_engines
+from tests.faults.following import LOOKS, follower, told  # noqa: F401  a fixture
 from tests.support.requirements import require_engine
 from tests.support.tiers import first_of_each
 
+OF_ENGINES = states_of_engines.STATES
+STATES = (*states.STATES, *OF_ENGINES)
 # Codes whose fix may be the very command that told them, with the reason.
 AGAIN = {
     "interrupted": "the command was cut off, and goes on where it was",
@@ -26,12 +28,20 @@ def kind(state):
     return re.sub(r"^bad-(db-|(?!key|config-file)).*", r"bad-\1", state.code)
 
 
-@pytest.mark.parametrize("state", first_of_each(kind, STATES), ids=lambda state: state.name)
+def kind_of_engine(state):
+    """Return what a state of an engine or a registry stands for in `make test`."""
+    return state.code[:6]
+
+
+ROWS = [*first_of_each(kind, states.STATES), *first_of_each(kind_of_engine, OF_ENGINES)]
+
+
+@pytest.mark.parametrize("state", ROWS, ids=lambda state: state.name)
 def test_no_fix_ends_in_the_problem_that_it_is_for(follower, state):  # noqa: F811
     if "--engine embedded" in state.typed:
         require_engine("embedded")
     here, fix = failed(follower, state)
-    offered = ways(fix)
+    offered = here.ways(fix)
     if state.hand:
         assert state.says in fix, fix
         offered = [None]
@@ -43,7 +53,7 @@ def test_no_fix_ends_in_the_problem_that_it_is_for(follower, state):  # noqa: F8
             state.hand(here)
         assert commands(way) != [shlex.split(state.typed)] or state.code in AGAIN, fix
         done = here.follow(agreed(way, state) if way else "", state.piped) if not state.hand else None
-        again = here.typed(shlex.split(state.then), state.piped) if state.then or not mends(way, state) else done
+        again = done if answers(way, state) else here.typed(shlex.split(state.then or state.typed), state.piped)
         assert state.code not in told(again), (way, again.err, done and done.err)
 
 
@@ -60,10 +70,12 @@ def agreed(way, state):
     return way.replace("--delete-data`", "--delete-data --yes`") if state.yes else way
 
 
-def mends(way, state):
-    """Say whether what a way out ends with is the command that failed, in another form."""
+def answers(way, state):
+    """Say whether a way out ends with what shows that it was one: the command that failed, or one that only looks."""
     last = [words for words in commands(way) if words[0] not in LOOKS]
-    return bool(last) and last[-1][0] == shlex.split(state.typed)[0] and "--help" not in last[-1]
+    if not last or state.then:
+        return bool(commands(way)) and not state.then
+    return last[-1][0] == shlex.split(state.typed)[0] and "--help" not in last[-1]
 
 
 def commands(way):

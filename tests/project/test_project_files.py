@@ -125,7 +125,7 @@ class TestGit:
         done = repository("up", "--json")
         warned = [w for w in done.json["warnings"] if w["code"] == "env-file-tracked"]
         assert len(warned) == 1
-        assert "git rm --cached .env" in warned[0]["fix"]
+        assert "git rm -f --cached .env" in warned[0]["fix"]
 
 
 @pytest.mark.docker

@@ -152,5 +152,5 @@ def remove(api: Api, volume: str) -> None:
             "volume-in-use",
             f"cannot remove the volume `{volume}`",
             why=error.text,
-            fix=Fix(Shell("docker ps -a --filter volume={}", volume), " shows who uses it"),
+            fix=Fix(Shell("docker ps -a --filter volume={}", volume), " shows its user: remove that container first"),
         ) from error
