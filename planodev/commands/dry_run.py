@@ -10,6 +10,7 @@ from planodev.database import Database
 from planodev.decide import Plan, decide, survey
 from planodev.engines import Container
 from planodev.gateway import running
+from planodev.plano import judge
 from planodev.postgres import state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.result import Outcome, Result
@@ -92,7 +93,7 @@ def _files(seen: Seen, database: Database) -> None:
     saved = keys.would_save(seen, missing)
     keys.report(seen, missing, set(saved))
     if saved:
-        _say(seen, "would be saved", "keys", f"{', '.join(saved)} in `.env`")
+        _say(seen, "would be saved", "keys", f"{judge.key_names(saved)} in `.env`")
     else:
         seen.progress.done(keys.outcome(seen, missing))
 

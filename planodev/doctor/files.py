@@ -92,7 +92,7 @@ def keys(subject: Subject) -> Check:
     if not found.keys:
         return Check("keys", "ok", "the configuration names none")
     places = access_keys.places(found.path, env, subject.keys_env(), subject.environment)
-    ok = Check("keys", "ok", ", ".join(key.name for key in found.keys))
+    ok = Check("keys", "ok", judge.key_names([key.name for key in found.keys]))
     return _check("keys", judge.together(judge.judge_keys(found.keys, places), places)) or ok
 
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from planodev.plano.driver_url import Target
     from planodev.plano.models import Model
 
+_ROOM = 29  # columns for the names of keys in a line of 100; a fix names them all
+
 
 def judge_config(
     config: ConfigFile,
@@ -321,11 +323,17 @@ def together(problems: Iterable[KeyProblem], places: Places) -> list[KeyProblem]
     ]
 
 
+def key_names(names: Sequence[str]) -> str:
+    """Return some keys for a line of 100 columns: by name, or their number where they are many."""
+    named = ", ".join(names)
+    return named if len(names) == 1 or len(named) <= _ROOM else f"{len(names)} provider keys"
+
+
 def _absent(code: str, names: Sequence[str], places: Places) -> KeyProblem:
     """Return the problem of keys without a value, which are all in the shell or all not."""
     place = "`.env`" if places.there else "the shell"
     in_shell = places.in_shell(names[0])
-    who, why = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}", ""
+    who, why = f"{key_names(names)} {'is' if len(names) == 1 else 'are'}", ""
     if code == "key-placeholder":
         message = f"{who} only a placeholder in {place}, and Plano would send it"
     elif code == "key-empty":

@@ -33,7 +33,7 @@ def save(seen: Seen) -> tuple[Seen, list[Fix | str]]:
         problems = problems_of(seen)
     todo = report(seen, problems, set(found))
     if found:
-        seen.progress.done(Outcome("saved", "keys", f"{', '.join(found)} in `.env`"))
+        seen.progress.done(Outcome("saved", "keys", f"{judge.key_names([*found])} in `.env`"))
     else:
         seen.progress.done(outcome(seen, problems))
     return seen, todo
@@ -50,8 +50,8 @@ def report(seen: Seen, problems: list[judge.KeyProblem], saved: set[str]) -> lis
 def outcome(seen: Seen, problems: list[judge.KeyProblem]) -> Outcome:
     """Return what is said of keys that stay as they are."""
     missing = [problem.key for problem in problems if problem.absent]
-    names = f"{', '.join(missing)} missing" if missing else ", ".join(key.name for key in seen.config.keys)
-    return Outcome("unchanged", "keys", names)
+    names = judge.key_names(missing or [key.name for key in seen.config.keys])
+    return Outcome("unchanged", "keys", f"{names} missing" if missing else names)
 
 
 def would_save(seen: Seen, problems: list[judge.KeyProblem]) -> list[str]:

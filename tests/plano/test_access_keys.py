@@ -164,3 +164,14 @@ def test_a_missing_key_of_any_provider_fits_into_a_line_of_up(tmp_path, shell):
     for name in sorted({key for provider in PROVIDERS for key in provider.keys}):
         (found,) = faults(AccessKey(name), tmp_path, dict.fromkeys([name] if shell else [], "sk-shell"), "")
         assert len(f"! {found.message} [{found.code}]") <= 100
+
+
+@pytest.mark.parametrize("in_shell", [False, True])
+def test_many_missing_keys_are_counted_on_one_line_and_named_by_the_fix(tmp_path, in_shell):
+    names = sorted({key for provider in PROVIDERS for key in provider.keys})
+    for some in (names[:count] for count in range(2, len(names) + 1)):
+        shell = dict.fromkeys(some if in_shell else [], "sk-shell")
+        places = access_keys.Places(tmp_path / ".env", "", tmp_path / ".env", shell, tmp_path / "config.yaml")
+        (found,) = judge.together(judge.judge_keys(map(AccessKey, some), places), places)
+        assert len(f"! {found.message} [{found.code}]") <= 100
+        assert in_shell or all(name in str(found.fix) for name in some)
