@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.decide import OLDEST_MAJOR, refuse_beside
-from planodev.engines import Server
+from planodev.engines import Server, planning
 from planodev.look import look
 from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix, Shell
@@ -61,10 +61,10 @@ def wanted(seen: Seen) -> Foreign | None:
             "adopt-not-possible",
             f"`{foreign.name}` was not adopted: its data cannot be copied as a whole",
             why=f"{foreign.fault}; nothing was changed",
-            fix=Fix(Shell(_DUMP, foreign.name, foreign.superuser), " writes the data out"),
+            fix=_dump(seen, foreign),
         )
     _check_version(seen, foreign)
-    _check_names(foreign)
+    _check_names(seen, foreign)
     return foreign
 
 
@@ -120,6 +120,13 @@ def take_over(seen: Seen) -> tuple[Seen, str]:
     return look(replace(seen.context, options=options), seen.engine, deadline=seen.deadline), adopted.aside
 
 
+def _dump(seen: Seen, foreign: Foreign) -> Fix:
+    """Return the fix for data that is not copied: what writes it out, and what makes a database beside it."""
+    name = planning.other_name(foreign.name, seen.project.slug, seen.project_id, seen.observed.taken)
+    written = Shell(_DUMP, foreign.name, foreign.superuser)
+    return Fix(written, " writes the data out; ", Command("up", "--name", name), " creates a separate database")
+
+
 def _check_version(seen: Seen, foreign: Foreign) -> None:
     asked = seen.settings.image
     image = seen.engine.image(asked.value, look_into=True) if asked.asked else None
@@ -130,18 +137,18 @@ def _check_version(seen: Seen, foreign: Foreign) -> None:
             "data-of-another-version",
             f"`{foreign.name}` has data of PostgreSQL {foreign.major}, {need}",
             why="PostgreSQL starts only with data of its own major version; nothing was changed",
-            fix=Fix(Shell(_DUMP, foreign.name, foreign.superuser), " writes the data out"),
+            fix=_dump(seen, foreign),
         )
 
 
-def _check_names(foreign: Foreign) -> None:
+def _check_names(seen: Seen, foreign: Foreign) -> None:
     for what, name in (("POSTGRES_USER", foreign.superuser), ("POSTGRES_DB", foreign.database)):
         if not credentials.is_usable_name(name):
             raise Conflict(
                 "adopt-unusual-name",
                 f"`{foreign.name}` was not adopted: its {what} is `{name}`",
                 why="letters, digits, `_`, `.` and `-` work in SQL, URLs and `.env` alike; nothing was changed",
-                fix=Fix(Shell(_DUMP, foreign.name, foreign.superuser), " writes the data out"),
+                fix=_dump(seen, foreign),
             )
 
 

@@ -11,8 +11,11 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from planodev.engines import Image
+from planodev import look
+from planodev.engines import LABEL_SCHEMA, Image
+from planodev.engines.docker import adopt
 from planodev.engines.docker import engine as docker
+from planodev.engines.embedded import programs
 from tests.plano.test_rules import BAD
 
 if TYPE_CHECKING:
@@ -626,4 +629,100 @@ MORE = (
     ),
 )
 
-STATES = (*SETTINGS, *ENV, *KEYS, *CONFIG, *PLACES, *ENGINE, *MORE)
+
+def by_hand(name, **facts):
+    """Have a PostgreSQL at the fake engine that planodev did not make, as `engines.docker.adopt` finds it."""
+    known = {"image": "postgres:16", "major": 16, "superuser": "postgres", "database": "postgres", "port": 6000}
+    known |= {"data": "/data", "layered": False, "fault": None, "password": "of-the-old-one", **facts}
+    found = adopt.Foreign("id-by-hand", name, **known)
+
+    def take_over(engine, foreign, server, limit):
+        engine.others[f"{name}-before-planodev"] = engine.others.pop(name) and None
+        engine.create(server)
+        return adopt.Adopted(8_000_000, f"{name}-before-planodev", tightened=False)
+
+    def enter(here):
+        here.engine.others[name] = found.port
+        here.monkeypatch.setattr(
+            adopt, "find", lambda engine, asked: found if asked == name and name in engine.others else None
+        )
+        here.monkeypatch.setattr(adopt, "take_over", take_over)
+
+    return enter
+
+
+def of_newer(here):
+    up(here)
+    here.database.volume = here.database.volume._replace(schema=LABEL_SCHEMA + 1)
+
+
+def lost_its_volume(here):
+    """Have the container of a project left without the volume that tells it from a copy."""
+    here.engine.copies = ("plano-postgres",)
+
+
+def worktree(here):
+    """Link the `.env` of a checkout into another one."""
+    up(here)
+    here.shell(f"{GIT} && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m a")
+    here.shell("git worktree add -q ../feature")
+    here.directory = here.directory.with_name("feature")
+    (here.directory / ".env").symlink_to("../shop/.env")
+
+
+def without_psql(here):
+    here.write("e", PRODUCTION)
+    here.monkeypatch.setattr(programs, "find", lambda: None)
+    here.monkeypatch.setenv("PATH", str(here.home))
+
+
+def has_psql(here):
+    (here.home / "psql").write_text("#!/bin/sh\n")
+    (here.home / "psql").chmod(0o755)
+
+
+def run_shell(line):
+    return lambda here: here.shell(line)
+
+
+def up_for_native(here):
+    """Have a server that `up --plano native` has made."""
+    up(here)
+    ((name, made),) = here.engine.containers.items()
+    here.engine.containers[name] = made._replace(plano="native", addresses=("127.0.0.1",))
+
+
+LOCAL = OK.replace("anthropic/claude-sonnet-4-6", "ollama/l, base_url: http://localhost:11434")
+MADE_BY_HAND = "plano-postgres"
+
+OTHERS = (
+    State("database-made-by-hand", "up", by_hand(MADE_BY_HAND)),
+    State("database-made-by-hand", "up", both(taken(f"{MADE_BY_HAND}-shop"), by_hand(MADE_BY_HAND))),
+    State("adopt-beside-data", "up --adopt --name theirs", after(by_hand("theirs")), yes=True),
+    State("adopt-not-possible", "up --adopt --name theirs", by_hand("theirs", fault="it is apart")),
+    State("adopt-unusual-name", "up --adopt --name theirs", by_hand("theirs", superuser="my boss")),
+    State("adopt-unusual-name", "up --adopt --name theirs", by_hand("theirs", database="our talks")),
+    State("data-of-another-version", "up --adopt --name theirs", by_hand("theirs", major=11)),
+    State("container-without-volume", "up", lost_its_volume),
+    State("container-without-volume", "up", both(taken(f"{MADE_BY_HAND}-shop"), lost_its_volume)),
+    State(
+        "made-by-newer-planodev",
+        "up",
+        of_newer,
+        lambda here: here.monkeypatch.setattr(look, "LABEL_SCHEMA", LABEL_SCHEMA + 1),
+        "`pip install --upgrade planodev`",
+    ),
+    State("env-file-of-another-checkout", "up", worktree),
+    State("psql-missing", "psql --env-file e", after(without_psql), has_psql, "install PostgreSQL's client"),
+    State(
+        "localhost-endpoint",
+        "production kubernetes",
+        after(writes("config.yaml", LOCAL)),
+        changes("config.yaml", "localhost:11434", "ollama.models.svc:11434"),
+        "name their Services in `config.yaml`",
+    ),
+    State("wrong-mode", "run -- planoai up --docker", both(up_for_native, run_shell(PLANOAI))),
+    State("host-for-other-mode", "run -- planoai up", both(typed("up", "--plano", "docker"), run_shell(PLANOAI))),
+)
+
+STATES = (*SETTINGS, *ENV, *KEYS, *CONFIG, *PLACES, *ENGINE, *MORE, *OTHERS)

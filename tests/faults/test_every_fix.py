@@ -57,6 +57,18 @@ def test_no_fix_ends_in_the_problem_that_it_is_for(follower, state):  # noqa: F8
         assert state.code not in told(again), (way, again.err, done and done.err)
 
 
+BESIDE = ("database-made-by-hand", "container-without-volume", "data-of-another-checkout")
+
+
+@pytest.mark.parametrize("state", [one for one in STATES if one.code in BESIDE], ids=lambda state: state.name)
+def test_the_name_that_is_proposed_for_a_second_database_is_free(follower, state):  # noqa: F811
+    here, fix = failed(follower, state)
+    (way,) = (way for way in here.ways(fix) if "--name" in way)
+    done = here.follow(way)
+    assert done.code == 0, done.err
+    assert commands(way)[-1][-1] in here.engine.containers
+
+
 def failed(follower, state):  # noqa: F811
     here = follower()
     state.enter(here)
@@ -72,7 +84,8 @@ def agreed(way, state):
 
 def answers(way, state):
     """Say whether a way out ends with what shows that it was one: the command that failed, or one that only looks."""
-    last = [words for words in commands(way) if words[0] not in LOOKS]
+    first = shlex.split(state.typed)
+    last = [words for words in commands(way) if words[0] not in LOOKS or (words[0] == "run" and words != first)]
     if not last or state.then:
         return bool(commands(way)) and not state.then
     return last[-1][0] == shlex.split(state.typed)[0] and "--help" not in last[-1]

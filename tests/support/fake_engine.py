@@ -122,6 +122,7 @@ class FakeEngine:
         self.passwords = {}  # of containers
         self.data = {}  # volume → FakePostgres
         self.others = {}  # the containers of nobody here, name → port or None
+        self.copies = ()  # the names of those that have the project's labels, and not its volume
         self.images = {"postgres:16": Image("sha256:" + "a" * 64, 16)}
         self.registry = {"postgres:17": Image("sha256:" + "b" * 64, 17)}
         self.changes = []  # what has been changed, by the method's name
@@ -138,7 +139,7 @@ class FakeEngine:
         ours = next((one for one in self.containers.values() if related(one.owner) == "ours"), None)
         volumes = [data.volume for data in self.data.values()]
         used = ours.volume if ours else next((one.name for one in volumes if related(one.owner) == "ours"), None)
-        names = {*self.containers, *self.others, *self.data} - {ours and ours.name, used}
+        names = {*self.containers, *self.others, *self.copies, *self.data} - {ours and ours.name, used}
         published = {one.port: f"the container `{one.name}`" for one in self.containers.values() if self._runs(one)}
         published |= {port: f"the container `{name}`" for name, port in self.others.items()}
         return Observed(
@@ -148,6 +149,7 @@ class FakeEngine:
             dict.fromkeys(names, "planodev did not create it"),
             {**published, **({ours.port: None} if ours and self._runs(ours) else {})},
             frozenset(one.owner.id for one in volumes),
+            self.copies,
         )
 
     def _runs(self, container):
@@ -180,7 +182,7 @@ class FakeEngine:
     def create(self, server):
         self._changing("create")
         data = self.data.setdefault(server.volume, FakePostgres(server, self.images[server.image].major))
-        if data.volume.owner.id != server.owner.id or server.name in {*self.containers, *self.others}:
+        if data.volume.owner.id != server.owner.id or server.name in {*self.containers, *self.others, *self.copies}:
             raise NameTaken(f"`{server.name}` is another's")
         made = Container.planned(f"id of {server.name}", server)
         made = made._replace(image_id=self.images[server.image].id, plano=server.plano)

@@ -50,6 +50,11 @@ def from_around(problem: Problem, engine: Engine) -> Problem:
     return replace(problem, why=_AROUND, fix=f"type it on the machine itself; or {_HOST_NETWORK}")
 
 
+def reaches_native(engine: Engine) -> bool:
+    """Say whether a native Plano reaches what the engine publishes."""
+    return engine.info.local and not is_around(engine)
+
+
 def refuse_native(engine: Engine) -> None:
     """Refuse a native Plano that could not reach what the engine publishes.
 
@@ -57,7 +62,7 @@ def refuse_native(engine: Engine) -> None:
         Conflict: the engine is on another machine, or on the one around this container.
 
     """
-    if engine.info.local and not is_around(engine):
+    if reaches_native(engine):
         return
     if engine.info.local:
         why: str = _AROUND
