@@ -193,11 +193,12 @@ def explain(error: Any, opened: Any, at: Place) -> NoReturn:  # noqa: ANN401  ps
         ) from error
     if state == _DENIED:
         user = at.connections[0].user
+        needed = "SELECT, INSERT, UPDATE, DELETE" + (", TRUNCATE" if at.ours else "")  # by which `reset` empties it
         raise CredentialsRefused(
             "privilege-refused",
             f"`{user}` may not do this to `{state_table.NAME}`",
             why=said(error),
-            fix=f"as the table's owner: `GRANT SELECT, INSERT, UPDATE, DELETE ON {state_table.NAME} TO {user};`",
+            fix=f"as the table's owner: `GRANT {needed} ON {state_table.NAME} TO {user};`",
         ) from error
     fix = Fix(Command("logs"), " has the server's log") if at.ours else "the server's log says more"
     raise PlanodevError("query-failed", "the database refused a statement", why=said(error), fix=fix) from error

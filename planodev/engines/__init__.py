@@ -111,7 +111,8 @@ class Wording(NamedTuple):
         data: what holds the data: `volume`.
         other_major: what to do about data of another major version, with a place for `{major}`.
         damaged: the command that keeps damaged data for a repair.
-        single_user: the command that lets the superuser log in again, by PostgreSQL without its server.
+        single_user: the command that lets the superuser log in again, by PostgreSQL without its server, which is
+            stopped.
 
     """
 

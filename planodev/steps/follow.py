@@ -36,7 +36,7 @@ def follow(database: Database, problem: Problem) -> None:
     grants = f"""\
 GRANT CONNECT ON DATABASE {name} TO {role};
 GRANT USAGE, CREATE ON SCHEMA public TO {role};
-SELECT format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %I', c.oid::regclass, {literal(seen.user)})
+SELECT format('GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON %s TO %I', c.oid::regclass, {literal(seen.user)})
 FROM pg_class c WHERE c.relname = '{state_table.NAME}' AND c.relkind IN ('r', 'p')
 AND c.relnamespace::regnamespace::text !~ '^pg_' \\gexec
 """
@@ -51,7 +51,7 @@ AND c.relnamespace::regnamespace::text !~ '^pg_' \\gexec
             "cannot-follow",
             f"cannot update the database to match `{seen.env.path.name}`",
             why=str(error).replace(database.password or "\0", "***"),
-            fix=_way_in(seen, database.server, str(error)),
+            fix=way_in(seen, database.server, str(error)),
         ) from error
 
 
@@ -62,12 +62,14 @@ def make_database(name: str, owner: str) -> str:
     return f"SELECT {literal(make)} WHERE {missing} \\gexec\n"
 
 
-def _way_in(seen: Seen, server: Container, error: str) -> Fix:
+def way_in(seen: Seen, server: Container, error: str) -> Fix:
+    """Return the fix for a server whose superuser could not do what `up` asks of it."""
     wording = seen.engine.wording
     if "not permitted to log in" not in error:
         return Fix(Command("logs"), " has the server's own words")
     # Nobody is left who may log in: PostgreSQL without its server needs no login.
-    return Fix(f"`{hint(wording.single_user, server, seen.superuser)}`, then ", Command("up"))
+    alone = f"`{hint(wording.single_user, server, seen.superuser)}`"
+    return Fix(Command("down", "--keep-data"), ", then ", alone, ", then ", Command("up"))
 
 
 def differences(seen: Seen, server: Container, problem: Problem) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from planodev.postgres import state_table, table
 from planodev.postgres.admin import AdminFailed
+from planodev.postgres.sql import identifier
 from planodev.problems import Command, CredentialsRefused, Fix
 from planodev.result import Outcome
 
@@ -31,7 +32,10 @@ def make(database: Database) -> None:
             "table-not-made",
             f"{seen.user} could not create the table `{state_table.NAME}`",
             why=str(error),
-            fix=Fix(Command("logs"), " shows the server's view"),
+            fix=Fix(
+                f"as a superuser: `GRANT USAGE, CREATE ON SCHEMA public TO {identifier(seen.user)};`; ",
+                *(Command("logs"), " shows the server's view"),
+            ),
         ) from error
     verb = "unchanged" if before.splitlines()[:1] == ["t"] else "created"
     seen.progress.done(Outcome(verb, state_table.NAME))

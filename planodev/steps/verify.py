@@ -14,7 +14,7 @@ from planodev.postgres.sql import identifier
 from planodev.problems import Command, Fix, Problem, VerificationFailed
 from planodev.project.identity import CONFIG_NAMES
 from planodev.result import Outcome
-from planodev.steps import config
+from planodev.steps import config, follow
 from planodev.steps.server import proof_beside_plano
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _demote(database: Database, evidence: proof.Evidence) -> bool:
     try:
         admin.run_as_superuser(seen.engine, database.server, sql, superuser=seen.superuser, database="postgres")
     except AdminFailed as error:
-        fix = Fix(Command("logs"), " shows the server's view")
+        fix = follow.way_in(seen, database.server, str(error))
         raise VerificationFailed(
             "role-not-demoted", f"`{seen.user}` is a superuser", why=str(error), fix=fix
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 
@@ -195,10 +196,14 @@ class TestSnapshots:
     @pytest.mark.slow
     def test_what_is_no_dump_of_the_table_changes_nothing(self, ready):
         ready.store("a")
-        file = ready("snapshot", "save", "--json").json["data"]["file"]
+        ready("snapshot", "save", "whole")
+        file = ready("snapshot", "save", "broken", "--json").json["data"]["file"]
         with open(file, "r+b") as dump:
             dump.truncate(os.stat(file).st_size // 3)
-        assert ready("snapshot", "restore", "--yes", "--json", code=1).error == "snapshot-failed"
+        error = ready("snapshot", "restore", "broken", "--yes", "--json", code=1).json["error"]
+        assert error["code"] == "snapshot-failed"
+        shown = re.fullmatch("`planodev -C .* (snapshot list)` names others", error["fix"])[1]
+        assert "whole" in ready(*shown.split()).out
         with ready.login() as session:
             session.execute("CREATE TABLE another (a int)")
         with open(file, "wb") as target:
@@ -209,8 +214,9 @@ class TestSnapshots:
                 check=False,
                 stderr=subprocess.DEVNULL,
             )
-        assert ready("snapshot", "restore", "--yes", "--json", code=1).error == "snapshot-failed"
+        assert ready("snapshot", "restore", "broken", "--yes", "--json", code=1).error == "snapshot-failed"
         assert ready.stored() == ["a"]
+        ready("snapshot", "restore", "whole", "--yes")
 
     @pytest.mark.slow
     def test_a_full_disk_leaves_nothing(self, ready):
@@ -230,9 +236,11 @@ class TestSnapshots:
         try:
             error = ready("snapshot", "save", "--json", code=1).json["error"]
             assert (error["code"], "space" in error["why"].lower()) == ("snapshot-failed", True)
+            assert error["fix"] == f"free disk space for `{directory}`"
             assert os.listdir(directory) == []
         finally:
             subprocess.run(["umount", directory], check=True)
+        ready("snapshot", "save")
 
 
 def url_of(ready):

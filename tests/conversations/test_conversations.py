@@ -239,7 +239,8 @@ class TestTransfer:
         differs = project("conversations", "import", str(file), "--json", code=4).json["error"]
         assert (differs["code"], number in differs["why"]) == ("row-differs", True)
         assert project.stored() == [number]
-        assert project("conversations", "import", str(file), "--force", "--json").json["data"]["replaced"] == 1
+        option = re.match("`(--[a-z]+)`", differs["fix"])[1]
+        assert project("conversations", "import", str(file), option, "--json").json["data"]["replaced"] == 1
         assert plano.session.execute("SELECT * FROM conversation_states ORDER BY 1").fetchall() == row
 
     @pytest.mark.parametrize(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
-from planodev.engines.embedded import cluster
+from planodev.engines.embedded import cluster, directories
 from planodev.engines.embedded.directories import DataDirectory
+from planodev.problems import Conflict
 from planodev.project import identity
 from tests.support.engine_project import OnEngine, gone
 from tests.support.namespace import elsewhere
@@ -192,6 +196,14 @@ def test_data_that_may_not_be_read_is_not_taken_for_none(base, closed):
     (place,) = (home / ".local/share/planodev/postgres").iterdir()
     shut = place if closed == "place" else place / "data"
     shut.chmod(0)
+    said = json.loads(elsewhere(project, "", "up", "--json", code=4, **mine).stdout)["error"]
+    assert said["code"] == "data-denied"
+    command, owner = re.search("`(chmod .*)` as (.*), or", said["fix"]).groups()
+    as_owner = ["setpriv", f"--reuid={owner}", "--clear-groups", "sh", "-c", command]
+    subprocess.run(as_owner, check=True)
+    elsewhere(project, "", "up", **mine)
+    elsewhere(project, "", "down", "--keep-data", **mine)
+    shut.chmod(0)
     os.chown(shut, 1, 1)
     refused = elsewhere(project, "", "up", "--json", code=4, **mine)
     assert "data-denied" in refused.stdout
@@ -210,7 +222,34 @@ def test_data_of_the_wrong_owner_is_said(project):
     os.chown(project.place() / "data", 3, 3)
     refused = project("up", "--json", code=4)
     assert refused.error == "data-denied"
-    assert "chown -R" in refused.json["error"]["fix"]
+    subprocess.run(re.fullmatch("`(chown -R .*)`", refused.json["error"]["fix"])[1], shell=True, check=True)
+    project("up")
+
+
+def test_data_of_another_users_planodev_is_told_until_planodev_is_run_as_that_user(tmp_path, monkeypatch):
+    """By `sudo` beside one's own data, and without it beside root's; each way out is taken by who is asked for."""
+    theirs, here, number = tmp_path / "theirs", tmp_path / "here", "0" * 16
+
+    def look(home, caller=None, uid=0):
+        person = SimpleNamespace(pw_name="ann", pw_dir=str(tmp_path)) if caller else None
+        for name, value in (("_caller", lambda: person), ("root", lambda: home), ("OF_ROOT", theirs)):
+            monkeypatch.setattr(directories, name, value)
+        monkeypatch.setattr(os, "geteuid", lambda: uid)
+        directories.refuse_another_users(number)
+
+    def fix(*where, **who):
+        with pytest.raises(Conflict) as raised:
+            look(*where, **who)
+        assert raised.value.problem.code == "data-of-another-user"
+        return str(raised.value.problem.fix)
+
+    own = tmp_path / ".local/share/planodev"
+    (own / "postgres" / number).mkdir(parents=True)
+    assert fix(here, caller="ann") == "run planodev as ann, without `sudo`"
+    look(own, uid=1000)  # as ann
+    (theirs / "postgres" / number).mkdir(parents=True)
+    assert fix(here, uid=1000) == "run planodev with `sudo`"
+    look(theirs)  # as root
 
 
 @pytest.mark.first_start

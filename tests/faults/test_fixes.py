@@ -312,3 +312,88 @@ def test_what_a_fix_says_about_a_table_mends_it(ready):
         holder.close()
         typed(ready, "; ".join(commands_in(error["fix"], ready)) or "true")
         ready("verify")
+
+
+def superuser(ready, database="plano"):
+    """Log in as who made the cluster, as its owner does who has the machine."""
+    of_it = (one.split(":") for one in (ready.place() / "pgpass").read_text().splitlines())
+    user, password = next((one[3], one[4]) for one in of_it if one[3].endswith("admin"))
+    return ready.login(user=user, password=password, dbname=database)
+
+
+def as_superuser(statements, database="plano"):
+    def run(ready, fix=""):
+        with superuser(ready, database) as session:
+            session.execute(statements)
+
+    return run
+
+
+def runs_as_superuser(ready, fix):
+    as_superuser(re.search("as [^`]*: `([^`]*)`", fix)[1])(ready)
+
+
+def runs_all(ready, fix):
+    for words in re.findall("`([^`]*)`", fix):
+        typed(ready, words)
+
+
+def finds_in_the_log(text, statements, database="plano"):
+    def run(ready, fix):
+        (words,) = re.findall("`([^`]*)`", fix)
+        assert text in typed(ready, words).stdout
+        as_superuser(statements, database)(ready)
+
+    return run
+
+
+def another_user(ready):
+    """Give the project another role, as who changes `.env` does."""
+    ready.change(".env", "^DB_USER=.*$", "DB_USER=another")
+    ready("up")
+
+
+def another_user_without_truncate(ready):
+    another_user(ready)
+    as_superuser("REVOKE TRUNCATE ON conversation_states FROM another")(ready)
+
+
+NO_TABLE = """\
+DROP TABLE conversation_states; ALTER SCHEMA public OWNER TO CURRENT_USER;
+REVOKE ALL ON SCHEMA public FROM plano, PUBLIC"""
+NO_SUPERUSER = """\
+DO $$BEGIN EXECUTE format('ALTER ROLE %I NOLOGIN', current_user); END$$"""
+CLOSED = "not currently accepting connections"
+# By code: what a session of the superuser does, what is typed, and what a person does about it.
+BY_SUPERUSER = {
+    "query-failed": (
+        as_superuser(REFUSES.replace("INSERT ON conversation_states FOR EACH ROW", "TRUNCATE ON conversation_states")),
+        "reset --yes",
+        finds_in_the_log("quota", "DROP TRIGGER no ON conversation_states"),
+    ),
+    "login-failed": (
+        as_superuser("ALTER DATABASE plano ALLOW_CONNECTIONS false", "postgres"),
+        "verify",
+        finds_in_the_log(CLOSED, "ALTER DATABASE plano ALLOW_CONNECTIONS true", "postgres"),
+    ),
+    "table-not-made": (as_superuser(NO_TABLE), "up", runs_as_superuser),
+    "privilege-refused": (another_user_without_truncate, "reset --yes", runs_as_superuser),
+    "role-not-demoted": (as_superuser(f"ALTER ROLE plano SUPERUSER; {NO_SUPERUSER}"), "up", runs_all),
+    "cannot-follow": (as_superuser(f"ALTER ROLE plano NOLOGIN; {NO_SUPERUSER}"), "up", runs_all),
+}
+
+
+@pytest.mark.parametrize("code", [pytest.param(code, marks=pytest.mark.slow) for code in BY_SUPERUSER])
+def test_what_a_fix_asks_of_the_servers_superuser_mends_it(ready, code):
+    enter, command, mend = BY_SUPERUSER[code]
+    enter(ready)
+    error = ready(*command.split(), "--json", code=None).json["error"]
+    assert error["code"] == code, error
+    mend(ready, error["fix"])
+    ready(*command.split())
+
+
+@pytest.mark.slow
+def test_a_role_that_env_names_anew_may_empty_the_table(ready):
+    another_user(ready)
+    ready("reset", "--yes")

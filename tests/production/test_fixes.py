@@ -283,6 +283,18 @@ def at_another(here):
     here.typed = ("conversations",)
 
 
+def another_project(here):
+    at_another_machine(here)
+    here.project.write(".env", here.project.read(".env.production"))
+    here.typed = ("reset", "--yes")
+
+
+def opens_psql(here, fix):
+    require_path(shutil.which("psql"), "psql")
+    assert re.fullmatch("`planodev (?:-C .* )?psql` opens it", fix)
+    here.typed = ("psql", "-c", "SELECT 1")
+
+
 def into_a_file(here, fix):
     assert "write its values into a file, and name it: `--env-file FILE`" in fix
     here.project.write("theirs", f"THEIR_PASS={PASSWORD}\nANTHROPIC_API_KEY=k-1\n")
@@ -294,7 +306,8 @@ def into_dotenv(here, fix):
     here.project.write(".env", f"THEIR_PASS={PASSWORD}\n")
 
 
-def keepalives(here):
+def at_another_machine(here):
+    """Have the server at an address that is another machine's."""
     far = here.open.enter_context(postgres("host all all all scram-sha-256\n", ("listen_addresses", "*")))
     here.server, here.database = far, prepared(here.project, far, "self-hosted")
     here.env(DB_HOST=here.request.getfixturevalue("elsewhere"))
@@ -341,10 +354,11 @@ ROWS = (
         sql("ALTER ROLE plano_prod IN DATABASE {} SET idle_session_timeout = '5min'"),
         runs("ALTER ROLE"),
     ),
-    Row("silence-may-cut", keepalives, adds_the_parameter),
+    Row("silence-may-cut", at_another_machine, adds_the_parameter),
     Row("proof-timed-out", locked, ends_the_holder),
     Row("row-level-security", sql("ALTER TABLE conversation_states ENABLE ROW LEVEL SECURITY"), runs("DROP POLICY")),
     Row("privilege-refused", prunes, enters_as_the_owner),
+    Row("foreign-server", another_project, opens_psql),
     Row("foreign-variables", at_another, into_a_file),
     Row("foreign-variables", at_another, into_dotenv),
 )

@@ -9,6 +9,6 @@ WORDING = Wording(
     data="volume",
     other_major="{{up --image postgres:{major}}} starts the data as it is",
     damaged="docker run --rm -v {volume}:/from:ro {image} tar -cC /from . > damaged.tar",
-    single_user="docker stop {name} && echo 'ALTER ROLE \"{user}\" LOGIN' | docker run --rm -i --volumes-from {name} "
+    single_user="echo 'ALTER ROLE \"{user}\" LOGIN' | docker run --rm -i --volumes-from {name} "
     "-u postgres {image} postgres --single -D /var/lib/postgresql/data postgres",
 )

@@ -114,14 +114,16 @@ class EmbeddedEngine:
     @property
     def wording(self) -> Wording:
         psql = self._program.path("psql").replace("{", "{{").replace("}", "}}")
+        runner = directories.runner(self._project, self._directory)
+        as_runner = "" if os.geteuid() else f"runuser -u {runner.name} -- "  # as PostgreSQL refuses to run as root
         return Wording(
             server="server",
             data="data directory",
             other_major="`pg_dumpall` of PostgreSQL {major} writes the data out; "
             "{{down --delete-data}} makes room for a new database",
             damaged="tar -cC {id} . > damaged.tar",
-            single_user=f"planodev down --keep-data && echo 'ALTER ROLE \"{SUPERUSER}\" LOGIN' | "
-            f"{psql.removesuffix('psql')}postgres --single -D {{id}}/data postgres",
+            single_user=f"echo 'ALTER ROLE \"{SUPERUSER}\" LOGIN' | "
+            f"{as_runner}{psql.removesuffix('psql')}postgres --single -D {{id}}/data postgres",
         )
 
     @property
