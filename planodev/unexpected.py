@@ -74,6 +74,8 @@ def _of_file(error: OSError) -> PlanodevError | None:
     if error.errno in _FULL:
         where = f"`{_shown(name)}` could not be written" if name is not None else "the output could not be written"
         fix = "free space where it is written" if name is None else "free space on its disk, then run the command again"
+        if error.errno == errno.EFBIG:
+            fix = "raise this shell's limit for files: `ulimit -f unlimited`; then run the command again"
         return PlanodevError("disk-full", where, why=why, fix=fix)
     if name is None:
         return None

@@ -159,7 +159,7 @@ def _put(path: Path, file: str, text: str, progress: Progress) -> str:
             "output-unwritable",
             f"`{path}` cannot be written",
             why=error.strerror,
-            fix=f"make `{path.parent}` writable, or choose another directory with `--output`",
+            fix=f"{env_file.make_way(error, path.parent)}, or choose another directory with `--output`",
         ) from error
     return "created" if before is None else "unchanged" if before == text.encode() else "updated"
 

@@ -267,6 +267,10 @@ def make_way(error: OSError, directory: Path) -> str:
     """Return the fix for a file that could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"free space on the disk of `{directory}`"
+    if error.errno == errno.EFBIG:
+        return "raise this shell's limit for files: `ulimit -f unlimited`"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "raise this shell's limit of open files: `ulimit -n 1024`"
     return f"make `{directory}` writable for you"
 
 

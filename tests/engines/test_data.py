@@ -262,8 +262,11 @@ def test_a_full_disk(make_project, base):
     try:
         refused = project("up", "--json", code=6)
         assert refused.error == "data-not-made"
-        assert "No space left" in refused.json["error"]["why"]
+        error = refused.json["error"]
+        assert "No space left" in error["why"]
+        assert error["fix"].startswith("free space")
         subprocess.run(["mount", "-o", "remount,size=120m", str(data)], check=True)
+        assert re.search("then `planodev (.*)`$", error["fix"])[1] == f"-C {project.path} up"
         project("up")
         project.store("kept")
         filled = subprocess.run(

@@ -7,12 +7,12 @@ import shlex
 
 import pytest
 
-from tests.faults import states, states_of_engines
+from tests.faults import states, states_of_engines, states_of_machines
 from tests.faults.following import LOOKS, follower, told  # noqa: F401  a fixture
 from tests.support.requirements import require_engine
 from tests.support.tiers import first_of_each
 
-OF_ENGINES = states_of_engines.STATES
+OF_ENGINES = (*states_of_engines.STATES, *states_of_machines.STATES)
 STATES = (*states.STATES, *OF_ENGINES)
 # Codes whose fix may be the very command that told them, with the reason.
 AGAIN = {
@@ -29,8 +29,8 @@ def kind(state):
 
 
 def kind_of_engine(state):
-    """Return what a state of an engine or a registry stands for in `make test`."""
-    return state.code[:6]
+    """Return what a state of an engine, a registry or a machine stands for in `make test`."""
+    return state.code[:3]
 
 
 ROWS = [*first_of_each(kind, states.STATES), *first_of_each(kind_of_engine, OF_ENGINES)]
@@ -51,7 +51,8 @@ def test_no_fix_ends_in_the_problem_that_it_is_for(follower, state):  # noqa: F8
             here, fix = failed(follower, state)
         if state.hand:
             state.hand(here)
-        assert commands(way) != [shlex.split(state.typed)] or state.code in AGAIN, fix
+        others = [line for line in re.findall(r"`([^`]+)`", way or "") if here.does(line)]
+        assert commands(way) != [shlex.split(state.typed)] or others or state.code in AGAIN, fix
         done = here.follow(agreed(way, state) if way else "", state.piped) if not state.hand else None
         again = done if answers(way, state) else here.typed(shlex.split(state.then or state.typed), state.piped)
         assert state.code not in told(again), (way, again.err, done and done.err)

@@ -127,7 +127,7 @@ def init(program: Program, directory: DataDirectory, runner: Runner, password: s
         (directory.path / "initdb-password").unlink(missing_ok=True)
     if done.returncode:
         said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
-        fix = Fix(f"free space and give {runner.name} access to `{directory.path}`, then ", Command("up"))
+        fix = _free(runner, directory)
         if any("could not look up effective user ID" in line for line in said):
             fix = Fix(f"give {runner.name} a name in `/etc/passwd`; or ", Command("up", "--engine", "docker"))
         raise NotReady(
@@ -136,6 +136,10 @@ def init(program: Program, directory: DataDirectory, runner: Runner, password: s
             why=next((line for line in said if "error" in line or "FATAL" in line), said[-1] if said else "no word"),
             fix=fix,
         )
+
+
+def _free(runner: Runner, directory: DataDirectory) -> Fix:
+    return Fix(f"free space and give {runner.name} access to `{directory.path}`, then ", Command("up"))
 
 
 def make_database(program: Program, directory: DataDirectory, runner: Runner, server: Server) -> None:
@@ -163,7 +167,7 @@ def make_database(program: Program, directory: DataDirectory, runner: Runner, se
             "database-not-made",
             f"the role `{server.superuser}` and its database could not be made",
             why=said or f"exit code {done.returncode}",
-            fix=Fix(Command("up"), " tries again"),
+            fix=_free(runner, directory),
         )
 
 
