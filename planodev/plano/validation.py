@@ -214,6 +214,7 @@ def _fix(message: str, path: KeyPath, where: str) -> Fix | str:
 
 
 _EXAMPLES = {
+    "model": "anthropic/claude-sonnet-4-6",
     "description": "what it does",
     "type": "str",
     "name": "my_name",

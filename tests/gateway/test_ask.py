@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import signal
 import subprocess
 import threading
@@ -118,7 +120,8 @@ def test_a_turn_that_plano_does_not_find_yet_is_sent_again_once(running):
     assert (again["turn"], again["answer"]) == (2, "3 messages, the first said: My name is Ann.")
     refused = running("ask", "409 always", code=4)
     assert "[turn-unknown]" in refused.err
-    assert "ask --new" in refused.err
+    new = re.search("fix: `planodev -C .* (ask --new .*)` starts a new conversation", refused.err)[1]
+    assert "turn 1" in running(*shlex.split(new)).err
 
 
 def test_a_turn_that_was_never_stored_is_not_gone_on_from(running):
@@ -156,6 +159,9 @@ def test_what_comes_back_may_be_broken_or_large(running):
     assert len(asked(running, "10 MB", "--new")["data"]["answer"]) == 10_000_000
     unknown = running("ask", "x", "--model", "nobody/knows", code=2)
     assert "[model-not-configured]" in unknown.err
+    assert "leave `--model` out, or name one of these" in unknown.err
+    assert asked(running, "x")["data"]["stored"]
+    assert asked(running, "x", "--model", re.search("why: it has `(.*)`", unknown.err)[1])["data"]["stored"]
     assert asked(running, "x", "--model", "llama3.1")["data"]["stored"]
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.embedded
 
@@ -73,8 +76,10 @@ def test_a_plano_started_by_hand_got_the_variables_as_they_stand(gateway):
     assert gateway.plano()["state"] == "without-variables", done.stdout
     warning = gateway("up", "--json").json["warnings"][0]
     assert (warning["code"], "planodev run" in warning["message"]) == ("plano-without-variables", True)
-    gateway.start_plano()
+    gateway.follow(warning["fix"].partition("; ")[0])
     assert gateway.plano()["state"] == "connected"
+    gateway.follow(warning["fix"].partition("; ")[2])
+    assert gateway.plano()["state"] == "not-running"
 
 
 @pytest.mark.slow
@@ -108,6 +113,14 @@ def test_a_port_that_something_else_has_is_told_before_a_plano_is_started(gatewa
         refused = gateway("run", "--", "planoai", "up", code=4)
         assert "[plano-port-taken]" in refused.err
         assert f"port {gateway.listener}" in refused.err
+        word, line = re.search(
+            "stop that program, or write another `(.*:)` for the listener in line (.*) of", refused.err
+        ).groups()
+        assert f"{word} {gateway.listener}" in (gateway.path / "config.yaml").read_text().splitlines()[int(line) - 1]
+        gateway.change("config.yaml", f"{word} {gateway.listener}", f"{word} {free_port()}")
+        assert gateway.plano()["state"] == "not-running"
+        gateway.write("config.yaml", gateway.configuration())
+    assert gateway.plano()["state"] == "not-running"
     assert not (gateway.machine.home / ".plano/run/plano.pid").exists()
 
 

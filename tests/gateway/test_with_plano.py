@@ -19,6 +19,10 @@ def plano_of(done):
     return done.json["data"]["running_plano"]["state"]
 
 
+def fix_of(done):
+    return re.search(r"(?m)^  fix: (.*)$", done.err)[1]
+
+
 def test_three_commands_lead_from_nothing_to_a_conversation(gateway):
     up = gateway.up("--with-plano")
     assert "plano: started, at http://localhost:" in up.err
@@ -81,6 +85,8 @@ def test_the_plano_of_another_project_is_never_touched(make_gateway):
     down = second("down", "--with-plano", "--keep-data", "--json").json
     assert (down["data"]["plano_stopped"], down["warnings"][0]["code"]) == (False, "plano-of-another-project")
     assert (first.machine.pids, first.plano()["state"]) == (pids, "connected")
+    first.follow(down["warnings"][0]["fix"])
+    second("up", "--with-plano")
 
 
 def test_a_plano_that_dies_is_reported_with_the_cause_of_its_own_log(gateway):
@@ -102,10 +108,13 @@ def test_a_plano_that_dies_is_reported_with_the_cause_of_its_own_log(gateway):
 def test_a_plano_that_is_not_ready_in_time_is_reported(gateway):
     gateway.up()
     program = gateway.machine.home / ".plano/bin/brightstaff"
-    program.write_text(f"{program.read_text().splitlines()[0]}\nimport time; time.sleep(60)\n")
+    first, rest = program.read_text().split("\n", 1)
+    program.write_text(f"{first}\nimport time; time.sleep(10)\n{rest}")
     late = gateway("up", "--with-plano", "--plano-timeout", "8", code=6)
     assert "[plano-not-ready]" in late.err
     assert "up --with-plano --plano-timeout 16` waits longer" in late.err
+    gateway.follow(fix_of(late))
+    assert gateway.plano()["state"] == "connected"
     assert "[usage]" in gateway("up", "--with-plano", "--plano-timeout", "soon", code=2).err
 
 
@@ -144,7 +153,7 @@ def test_the_whole_promise_is_tried_through_plano_and_nothing_is_left(gateway):
     gateway.up()
     idle = gateway("verify", "--through-plano", code=7)
     assert "[plano-not-running]" in idle.err
-    gateway("up", "--with-plano")
+    gateway.follow(fix_of(idle))
     gateway("ask", "My name is Ann.")
     kept = gateway.stored()
     done = gateway("verify", "--through-plano")
@@ -189,3 +198,49 @@ def test_a_plano_that_was_not_started_is_reported_with_the_cause_and_not_with_th
     planoai.write_text(f'#!/bin/sh\n[ "$COLUMNS" -ge 300 ] && printf "{said}\\n"\nexit 1\n')
     refused = gateway("up", "--with-plano", code=6)
     assert "why: planoai ended with exit code 1: docker: Error response from daemon: lookup" in refused.err
+
+
+def patched(gateway, text):
+    """Have brightstaff changed by these lines; returns what puts it back."""
+    program = gateway.machine.home / ".plano/bin/brightstaff"
+    before = program.read_text()
+    program.write_text(before.replace("brightstaff.main()", f"{text}\nbrightstaff.main()"))
+    return lambda: program.write_text(before)
+
+
+@pytest.mark.slow
+def test_a_plano_that_forgets_is_looked_at_by_the_fix_and_one_that_is_mended_is_no_problem(gateway):
+    mend = patched(gateway, "brightstaff.Storage.get = lambda *_: []")
+    gateway.up("--with-plano")
+    told = gateway("verify", "--through-plano", code=7)
+    assert "[history-lost]" in told.err
+    assert "plano" in gateway.follow(fix_of(told)).out
+    mend()
+    gateway("down", "--with-plano", "--keep-data")
+    gateway("up", "--with-plano")
+    gateway("verify", "--through-plano")
+
+
+HANGS = """
+import os
+from pathlib import Path
+def unless(usual):
+    return lambda self: self.connection.shutdown(2) if hangs() else usual(self)
+def hangs():
+    return Path({file!r}).exists() and Path({file!r}).read_text() == str(os.getpid())
+for name in ("do_GET", "do_POST"):
+    setattr(brightstaff.Handler, name, unless(getattr(brightstaff.Handler, name)))
+"""
+
+
+@pytest.mark.slow
+def test_a_plano_that_has_its_connection_and_does_not_answer_is_started_again_by_the_fix(gateway):
+    file = gateway.path / "hangs"
+    patched(gateway, HANGS.format(file=str(file)))
+    gateway.up("--with-plano")
+    file.write_text(str(gateway.machine.pids["brightstaff"]))
+    told = gateway("ask", "Hello", code=6)
+    assert "[plano-not-answering]" in told.err
+    assert gateway.plano()["state"] == "connected"
+    gateway.follow(fix_of(told))
+    assert "turn 1" in gateway("ask", "Hello").err

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+
 from tests.support.engine_project import OnEngine
 from tests.support.ports import free_port, free_ports
 
@@ -39,6 +42,19 @@ class Gateway(OnEngine):
 
     def start_plano(self):
         return self("run", "--", "planoai", "up")
+
+    def follow(self, fix):
+        """Type the commands that a fix names, those that only look too, and say yes; returns how the last one ended."""
+        done = None
+        for line in re.findall("`([^`]+)`", fix):
+            words = shlex.split(line)
+            if words[0] == "planoai":
+                assert not self.machine.planoai(self, *words[1:]).returncode
+            elif words[0] == "planodev":
+                typed = words[3:] if words[1] == "-C" else words[1:]
+                agreed = ("--yes",) if typed[0] == "up" else ()
+                done = self(*typed, *agreed, code=None if typed[0] == "doctor" else 0)
+        return done
 
     def plano(self):
         """Return what `status` says of Plano."""
