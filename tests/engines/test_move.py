@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -49,6 +50,21 @@ def places(project):
 
 def engine_of(project):
     return project.status()["engine"]["name"]
+
+
+@pytest.mark.slow
+def test_a_row_that_the_new_table_refuses_ends_the_move_and_the_fix_goes_on_with_the_old_one(project):
+    project("up")
+    project.store("kept")
+    with project.login() as session:
+        session.execute("ALTER TABLE conversation_states ALTER COLUMN model DROP NOT NULL")
+        session.execute("INSERT INTO conversation_states VALUES ('without a model', '[]', 1, NULL, 'p')")
+    error = project("up", "--engine", "embedded", "--yes", "--json", code=4).json["error"]
+    assert error["code"] == "move-failed"
+    words = re.fullmatch("nothing is lost: `planodev -C .* (up --engine docker)` continues .*", error["fix"])[1]
+    project(*words.split())
+    assert engine_of(project) == "docker"
+    assert project.stored() == ["kept", "without a model"]
 
 
 def test_there_and_back_with_every_row_and_nothing_left_behind(project):

@@ -712,6 +712,13 @@ OTHERS = (
         lambda here: here.monkeypatch.setattr(look, "LABEL_SCHEMA", LABEL_SCHEMA + 1),
         "`pip install --upgrade planodev`",
     ),
+    State(
+        "server-too-old",
+        "verify",
+        after(lambda here: setattr(here.database, "major", 11)),
+        lambda here: setattr(here.database, "major", 16),
+        "upgrade it",
+    ),
     State("env-file-of-another-checkout", "up", worktree),
     State("psql-missing", "psql --env-file e", after(without_psql), has_psql, "install PostgreSQL's client"),
     State(

@@ -70,7 +70,7 @@ COMMANDS = [("up",), ("up", "--dry-run"), ("status",), ("down", "--keep-data"), 
 
 
 @pytest.mark.parametrize("command", slow_but([("up",)], COMMANDS))
-def test_two_containers_over_its_volume_are_a_conflict_and_none_is_touched(up, snapshot, copied, command):
+def test_two_containers_over_its_volume_are_a_conflict_and_none_is_touched(up, api, snapshot, copied, command):
     own = up.status()
     copy = copied(f"{own['volume']}:/var/lib/postgresql/data")
     before = snapshot(own["container"], copy)
@@ -79,6 +79,12 @@ def test_two_containers_over_its_volume_are_a_conflict_and_none_is_touched(up, s
     assert own["container"] in refused.json["error"]["message"]
     assert copy in refused.json["error"]["message"]
     assert snapshot(own["container"], copy) == before
+    if command == ("up",):
+        assert "`docker stop NAME && docker rm NAME` of the copy" in refused.json["error"]["fix"]
+        api.stop(copy, timeout=0)
+        api.remove_container(copy)
+        up("up")
+        assert up.stored() == ["kept"]
 
 
 def test_a_volume_with_copied_labels_is_a_conflict_whoever_uses_it(up, api, copied, snapshot):
@@ -98,6 +104,9 @@ def test_a_volume_with_copied_labels_is_a_conflict_whoever_uses_it(up, api, copi
     refused = up("up", "--json", code=4)
     assert other in refused.json["error"]["message"]
     assert own["volume"] in refused.json["error"]["message"]
+    says = "`docker volume rm NAME` of the copy, once `docker ps -a --filter volume=NAME` has no container of it"
+    assert says in refused.json["error"]["fix"]
+    assert api.containers(all=True, filters={"volume": other}) == []
     api.remove_volume(other)
     up("up")
     assert up.stored() == ["kept"]

@@ -98,14 +98,15 @@ def _name(item: Mapping[str, Any]) -> str:
 
 
 def _ambiguous(what: str, names: list[str], listing: str, project: Project) -> Conflict:
-    command = {"containers": "docker rm", "volumes": "docker volume rm"}[what]
+    away = "`docker stop NAME && docker rm NAME` of the copy"
+    if what == "volumes":
+        away = "`docker volume rm NAME` of the copy, once `docker ps -a --filter volume=NAME` has no container of it"
     return Conflict(
         "two-databases",
         f"{len(names)} {what} have this project's labels: {', '.join(f'`{name}`' for name in names)}",
         why="one is a copy, with the labels of the other; planodev cannot tell which has the conversations, and "
         "touched none of them",
         fix=Fix(
-            *("check each (", Shell(listing, f"label={labels.LABEL}path={project.path}"), " lists them), then "),
-            f"`{command} NAME` of the copy",
+            *("check each (", Shell(listing, f"label={labels.LABEL}path={project.path}"), f" lists them), then {away}")
         ),
     )
