@@ -57,6 +57,11 @@ def test_one_is_written_and_the_browser_opened_on_a_private_file(project, page):
     browser.chmod(0o755)
     caches = {"BROWSER": str(browser), "XDG_CACHE_HOME": str(project.path / "cache")}
     project("conversations", "show", "last", "--open", **caches)
+    told = project(
+        "conversations", "show", "last", "--open", "--json", **{**caches, "BROWSER": "/none", "PATH": "/none"}
+    )
+    (warning,) = (one for one in told.json["warnings"] if one["code"] == "browser-missing")
+    assert "<article" in Path(re.search("open `(.*)` yourself", warning["fix"])[1]).read_text()
     shown = opened.read_text().strip().removeprefix("file://")
     assert stat.S_IMODE(os.stat(shown).st_mode) == 0o600
     assert stat.S_IMODE(os.stat(os.path.dirname(shown)).st_mode) == 0o700

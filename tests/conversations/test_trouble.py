@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 
 import psycopg
 import pytest
@@ -38,8 +40,12 @@ def test_a_database_that_stops_in_the_middle_of_a_list_is_told_and_the_next_list
             until(lambda: watcher.execute(WAITING).fetchone()[0], "the list waits for the lock")
         project.kill()
         out, err = listing.communicate(timeout=20)
-    assert (listing.returncode, '"connection-lost"' in out) == (6, True), out + err
-    project("up")
+    error = json.loads(out)["error"]
+    assert (listing.returncode, error["code"]) == (6, "connection-lost"), out + err
+    (looks,) = re.findall(f"`planodev -C {project.path} (.*?)`", error["fix"])
+    project(looks)  # says that it does not run
+    again = project("conversations", "--json", code=None).json["error"]
+    project(*re.findall(f"`planodev -C {project.path} (.*?)`", again["fix"]))
     assert "My order 1234" in project("conversations").out
 
 

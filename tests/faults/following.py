@@ -108,7 +108,7 @@ def _become(program, *_):
 
 def _is_command(line):
     return (
-        re.match(r"(?:\(umask|unset|export|mkdir|rm|rmdir|mv|chmod|sed|iconv|git|touch|echo) \S", line)
+        re.match(r"(?:\(umask|kill|unset|export|mkdir|rm|rmdir|mv|chmod|sed|iconv|git|touch|echo) \S", line)
         and "…" not in line
     )
 

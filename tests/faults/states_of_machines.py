@@ -13,9 +13,14 @@ import threading
 
 from planodev.engines import Output
 from planodev.engines.embedded import cluster, directories, programs
-from tests.faults.states import GIT, State, both, sets, up, writes
-from tests.faults.states_of_engines import OWN, registry
+from planodev.engines.embedded import process as processes
+from planodev.production import SIDECAR
+from planodev.project import settings
+from tests.faults.states import GIT, State, both, line, sets, up, writes
+from tests.faults.states_of_engines import OWN, begun, goes_on, registry
+from tests.support import engine_server as bad
 from tests.support import left_over, without_rights
+from tests.support.engine_server import well, whole
 from tests.support.requirements import as_root, missing
 
 
@@ -257,6 +262,32 @@ def in_the_way(here):
     here.monkeypatch.setattr(here.engine, "observe", observe)
 
 
+def lost_labels(here):
+    """Have a container that loses its labels once, between a list and a look at it."""
+    begun()(here)
+    (container,) = here.server.engine.containers.values()
+    item = {**container, "Config": {**container["Config"], "Labels": {}}}
+    here.server.bad.append(("GET /containers/.*[0-9a-f]/json", bad.one_by_one(well(whole(200, item)), goes_on)))
+
+
+def not_stopped(here):
+    """Have a server that no signal of planodev's ends."""
+    embedded(here)
+    up(here)
+    here.monkeypatch.setattr(processes, "_signal", lambda *_: None)
+    here.monkeypatch.setattr(settings, "STOP_LIMIT", 1.0)
+
+
+def for_this_machine(here):
+    up(here)
+    here("production", "self-hosted", "--host", "db.invalid")
+    for key in ("DB_USER", "DB_PASS", "ANTHROPIC_API_KEY"):
+        line(key, f"{key}=x1")(here, ".env.production")
+    line("DB_HOST", "DB_HOST=127.0.0.1")(here, ".env.production")
+    line("DB_PORT", "DB_PORT=1")(here, ".env.production")
+    (here.directory / SIDECAR).unlink()  # the server is reached without TLS
+
+
 STATES = (
     State("directory-unwritable", "up", shut(".")),
     State("config-file-unwritable", "up --config sub/config.yaml", shut("sub"), opened("sub"), "writable for you"),
@@ -285,5 +316,14 @@ STATES = (
     State("too-many-open-files", "up", refused_by_system(OSError(errno.EMFILE, "Too many"), "ulimit -n 1024")),
     State("disk-full", "up", refused_by_system(OSError(errno.EFBIG, "File too large"), "ulimit -f unlimited")),
     State("file-unusable", "up", in_the_way),
+    State("container-changed", "status", lost_labels, then="status"),
+    State("server-not-stopped", "down --keep-data", not_stopped),
+    State(
+        "loopback-host",
+        "verify --env-file .env.production",
+        for_this_machine,
+        lambda here: line("DB_HOST", "DB_HOST=db.invalid")(here, ".env.production"),
+        "set DB_HOST to an address",
+    ),
     State("login-failed", "verify", says_to_logins("FATAL:  something that nobody has seen", 1)),
 )

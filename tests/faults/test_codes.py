@@ -71,6 +71,24 @@ def test_every_error_has_a_fix_but_those_that_are_named():
     assert without == WITHOUT
 
 
+# Notices of what planodev has done, or that name the way out in their own sentence.
+NOTICES = {"old-data-kept", "role-demoted", "output-open-to-others", "project-above"}
+
+
+def test_a_notice_without_a_fix_is_named():
+    without = set()
+    for path in (codes.ROOT / "planodev").rglob("*.py"):
+        for call in codes.calls(path.read_text()):
+            name = getattr(call.func, "id", "")
+            if (
+                name == "Problem"
+                and len(call.args) == 2
+                and not {word.arg for word in call.keywords} & {"fix", "level"}
+            ):
+                without.add(getattr(call.args[0], "value", ast.unparse(call.args[0])))
+    assert without == NOTICES
+
+
 def test_a_fix_that_only_says_again_is_named():
     again = set()
     for path in (codes.ROOT / "planodev").rglob("*.py"):

@@ -226,6 +226,13 @@ TYPED = (
         "conversations export rows.jsonl --force",
     ),
     (
+        "conversations --html nowhere/page.html",
+        "file-failed",
+        one_turn,
+        "name another file",
+        "conversations --html page.html",
+    ),
+    (
         "snapshot save one",
         "snapshot-exists",
         planodev("snapshot", "save", "one"),
@@ -259,6 +266,23 @@ def test_what_is_typed_as_the_fix_says_is_no_problem(ready):
         fix = error["fix"].replace(f"-C {ready.path} ", "")
         assert (error["code"], says in fix) == (code, True), error
         ready(*words(then))
+
+
+@pytest.mark.slow
+def test_a_list_that_is_cut_is_whole_once_the_fix_was_followed(ready):
+    said = '{"type": "message", "role": "user", "content": "a"}'
+    with ready.login() as session:
+        session.execute(
+            "INSERT INTO conversation_states (response_id, input_items, created_at, model, provider)"
+            " SELECT 'row-' || n, %s::jsonb, n, 'm', 'p' FROM generate_series(1, 10000) AS n"
+            " UNION ALL SELECT 'last', %s::jsonb, 20000, 'm', 'p'",
+            [f"[{said}]", f"[{said}, {said}]"],
+        )
+    (warning,) = ready("conversations", "--json").json["warnings"]
+    assert warning["code"] == "list-cut"
+    (prune,) = re.findall(f"`planodev -C {ready.path} ([^`]*)`", warning["fix"])
+    ready(*prune.split(), "--yes")
+    assert ready("conversations", "--json").json["warnings"] == []
 
 
 VIEW = (

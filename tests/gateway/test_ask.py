@@ -140,7 +140,8 @@ def test_a_model_whose_provider_keeps_the_history_is_not_stored_and_that_is_said
     seen = asked(gateway, "Hello")
     assert (seen["data"]["stored"], seen["warnings"][0]["code"]) == (False, "turn-not-stored")
     assert "openai keeps the history itself" in seen["data"]["why"]
-    assert "--store-all" in seen["warnings"][0]["fix"]
+    (store,) = re.findall(f"`planodev -C {gateway.path} ([^`]*)`", seen["warnings"][0]["fix"])
+    assert "--store-all" in store
     refused = gateway("ask", "401 please", code=5)
     assert "[provider-refuses-key]" in refused.err
     assert "openai refuses OPENAI_API_KEY" in refused.err
@@ -149,6 +150,48 @@ def test_a_model_whose_provider_keeps_the_history_is_not_stored_and_that_is_said
     limited = gateway("ask", "429 please", code=6)
     assert "[provider-limit]" in limited.err
     assert "try again in 20s" in limited.err
+    gateway(*store.split(), "--yes")
+    assert asked(gateway, "Hello")["data"]["stored"]
+
+
+# The code, what steers the provider once, and what the fix says beside commands that only look.
+AGAIN = (
+    ("answer-cut-off", "break off", "ask again"),
+    ("answer-unreadable", "no JSON", "says whether this is Plano"),
+    ("provider-limit", "429", "wait, and ask again"),
+    ("provider-failed", "500", "ask again"),
+    ("provider-unreachable", "503", "then ask again"),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("code", "steers", "says"), AGAIN)
+def test_a_question_that_is_asked_again_as_the_fix_says_is_answered(running, code, steers, says):
+    question = f"{steers} once {code}"
+    error = running("ask", question, "--new", "--json", code=None).json["error"]
+    assert (error["code"], says in error["fix"]) == (code, True), error
+    for words in re.findall(f"`planodev -C {running.path} ([^`]*)`", error["fix"]):
+        running(*words.split())
+    assert asked(running, question, "--new")["data"]["stored"]
+
+
+@pytest.mark.slow
+def test_a_key_that_a_provider_refuses_is_replaced_as_the_fix_says(gateway):
+    gateway.up(models=("openai/gpt-4o",), OPENAI_API_KEY=KEY)
+    gateway("up", "--with-plano", "--save-keys", OPENAI_API_KEY=KEY)
+    error = gateway("ask", "401 unless valid", "--json", code=5).json["error"]
+    assert error["code"] == "provider-refuses-key"
+    for words in re.findall("`planodev ([^`]*)`", error["fix"]):
+        done = subprocess.run(
+            [*gateway.command()[:3], *words.split(), *(["--yes"] if " up " in words else [])],
+            env=gateway.environment,
+            input="sk-valid\n",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    gateway("ask", "401 unless valid")
 
 
 def test_what_comes_back_may_be_broken_or_large(running):
@@ -194,8 +237,8 @@ def test_a_plano_that_lost_its_database_answers_and_that_is_said(own):
     seen = asked(own, "Who am I?")
     assert seen["data"]["answer"].startswith("1 messages")  # without history
     assert "lost its connection" in seen["data"]["why"]
-    assert "--with-plano" in seen["warnings"][0]["fix"]
-    own("up", "--with-plano", "--yes")
+    (start,) = re.findall(f"`planodev -C {own.path} ([^`]*)`", seen["warnings"][0]["fix"])
+    own(*start.split(), "--yes")
     assert asked(own, "Who am I?")["data"]["answer"] == "3 messages, the first said: My name is Ann."
 
 

@@ -176,6 +176,23 @@ def test_a_model_that_is_not_stored_fails_the_whole_promise(gateway):
 
 
 @pytest.mark.slow
+def test_what_down_offers_beside_a_running_plano_starts_or_stops_both(gateway):
+    gateway.up("--with-plano")
+
+    def offered():
+        warnings = gateway("down", "--keep-data", "--json").json["warnings"]
+        (warning,) = (one for one in warnings if one["code"] == "plano-loses-memory")
+        return [words.split() for words in re.findall(f"`planodev -C {gateway.path} ([^`]*)`", warning["fix"])]
+
+    starts, _ = offered()
+    gateway(*starts, "--yes")
+    assert "stored as" in gateway("ask", "Hello").err
+    _, stops = offered()
+    assert gateway(*stops, "--json").json["warnings"] == []
+    assert gateway.plano()["state"] == "not-running"
+
+
+@pytest.mark.slow
 def test_where_the_role_may_not_delete_the_two_turns_are_named(gateway):
     gateway.up("--with-plano")
     with gateway.login() as session:
@@ -189,6 +206,11 @@ def test_where_the_role_may_not_delete_the_two_turns_are_named(gateway):
     assert seen["data"]["through_plano"]["removed"] is False
     assert sorted(seen["data"]["through_plano"]["response_ids"]) == gateway.stored()
     assert all(number in warning["message"] for number in gateway.stored())
+    with gateway.login() as session:  # as the table's owner, whom the fix names
+        session.execute("DROP TRIGGER no ON conversation_states")
+    (prune,) = re.findall(f"`planodev -C {gateway.path} ([^`]*)`", warning["fix"])
+    gateway(*prune.split(), "--yes")
+    assert gateway.stored() == []
 
 
 def test_a_plano_that_was_not_started_is_reported_with_the_cause_and_not_with_the_advice_behind_it(gateway):

@@ -44,7 +44,7 @@ def main() -> None:
     address = os.environ.get("BRIGHTSTAFF_SOCKET") or str(path.with_name("brightstaff.sock"))
     Path(address).unlink(missing_ok=True)
     with Server(address, Handler) as server:
-        server.storage, server.config, server.missed = storage, config, set()
+        server.storage, server.config, server.missed, server.met = storage, config, set(), set()
         log("INFO brightstaff: listening")
         server.serve_forever(poll_interval=0.05)
 
@@ -96,14 +96,22 @@ class Storage:
 FAILURES = {
     "401": (401, "invalid_api_key", "Incorrect API key provided: {key}."),
     "429": (429, "rate_limit_exceeded", "Rate limit reached. Please try again in 20s."),
+    "500": (500, "server_error", "The server had an error."),
+    "503": (503, "unavailable", "upstream connect error"),
 }
 
 
 class Provider:
-    """What a model would answer: how many messages came, and what the first one said."""
+    """What a model would answer: how many messages came, and what the first one said.
 
-    def __init__(self, items, key):
+    With "once" it is steered by the first question of these words alone, with "unless valid" by a key without "valid".
+    """
+
+    def __init__(self, items, key, met):
         self.said = text_of(items[-1])
+        if ("once" in self.said and self.said in met) or ("unless valid" in self.said and "valid" in (key or "")):
+            self.said = "as usual"
+        met.add(self.said)
         first = text_of(items[0])
         self.text = f"{len(items)} messages, the first said: {first}"
         if "10 MB" in self.said:
@@ -192,7 +200,7 @@ class Handler(BaseHTTPRequestHandler):
         return next((one for one in entries if model in (one["name"], one["model"])), None)
 
     def answer(self, request, entry, items, managed):
-        provider = Provider(items, entry.get("access_key"))
+        provider = Provider(items, entry.get("access_key"), self.server.met)
         if provider.failure:  # the provider's own answer, passed on
             self.json(*provider.failure)
             return
