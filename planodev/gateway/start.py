@@ -158,8 +158,10 @@ def _not_ready(seen: Seen, plano: Running, code: int | None, last: str, limit: f
     if told and plano.state == "port-taken":
         return told
     why = (told and told.why) or client.silence(plano.port) or _why(code, last)
-    longer = Command("up", "--with-plano", "--plano-timeout", f"{min(limit * 2, settings.LONGEST):g}")
-    again = Fix(longer, " waits longer; ", Command("doctor"), " checks all of it")
+    again = Fix(Command("doctor"), " checks all of it")
+    if limit < settings.LONGEST:
+        longer = Command("up", "--with-plano", "--plano-timeout", f"{min(limit * 2, settings.LONGEST):g}")
+        again = Fix(longer, " waits longer; ", *again.parts)
     return Problem("plano-not-ready", f"Plano is not ready after {limit:g} seconds", again, why, "error")
 
 

@@ -201,6 +201,8 @@ def _late(database: Database, problem: Problem) -> NotReady:
     # Where even this machine gets no answer, a firewall drops what the container sends back.
     explained = unreachable.explain(database.seen.engine, problem, database.port)
     fix = Fix(Command("up", "--timeout", f"{min(timeout * 2, LONGEST):g}"))
+    if timeout >= LONGEST:
+        fix = Fix(Command("logs"), " shows what it is doing")
     known = proof.BY_HAND.get(problem.code)  # where no time is enough
     if known:
         fix = known + Fix("; or, where it is only slow, ", *fix.parts)

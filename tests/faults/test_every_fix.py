@@ -7,6 +7,7 @@ import shlex
 
 import pytest
 
+from planodev.steps import login
 from tests.faults import states, states_of_engines, states_of_machines
 from tests.faults.following import LOOKS, follower, told  # noqa: F401  a fixture
 from tests.support.requirements import require_engine
@@ -68,6 +69,22 @@ def test_the_name_that_is_proposed_for_a_second_database_is_free(follower, state
     done = here.follow(way)
     assert done.code == 0, done.err
     assert commands(way)[-1][-1] in here.engine.containers
+
+
+def test_a_longer_wait_is_offered_up_to_the_longest_one(follower, monkeypatch):  # noqa: F811
+    here = follower()
+    states.up(here)
+    starting = "FATAL:  the database system is starting up"
+    monkeypatch.setattr(here.database, "refusal", lambda env: starting)
+    here("down", "--keep-data")
+    for longest, offered in (
+        (3600, "planodev up --timeout 0.4"),
+        (0.3, "planodev up --timeout 0.3"),
+        (0.2, "planodev logs"),
+    ):
+        monkeypatch.setattr(login, "LONGEST", longest)
+        fix = told(here.typed(["up", "--timeout", "0.2"]))["not-ready-in-time"]
+        assert f"`{offered}`" in fix
 
 
 def failed(follower, state):  # noqa: F811
