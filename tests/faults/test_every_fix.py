@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
+from types import SimpleNamespace
 
 import pytest
 
+from planodev.gateway import start
 from planodev.steps import login
 from tests.faults import states, states_of_engines, states_of_machines
 from tests.faults.following import LOOKS, follower, told  # noqa: F401  a fixture
@@ -85,6 +87,15 @@ def test_a_longer_wait_is_offered_up_to_the_longest_one(follower, monkeypatch): 
         monkeypatch.setattr(login, "LONGEST", longest)
         fix = told(here.typed(["up", "--timeout", "0.2"]))["not-ready-in-time"]
         assert f"`{offered}`" in fix
+
+
+def test_a_longer_wait_for_plano_is_offered_up_to_the_longest_one(monkeypatch):
+    monkeypatch.setattr(start.running, "problem", lambda *_: None)
+    monkeypatch.setattr(start.client, "silence", lambda _: "it says nothing")
+    seen, plano = SimpleNamespace(mode="native", config=None), SimpleNamespace(state="starting", port=1)
+    fixes = [str(start._not_ready(seen, plano, 0, "", limit).fix) for limit in (1000.0, 3000.0, 3600.0)]
+    assert [re.findall(r"--plano-timeout (\d+)", fix) for fix in fixes] == [["2000"], ["3600"], []]
+    assert all("`planodev doctor`" in fix for fix in fixes)
 
 
 def failed(follower, state):  # noqa: F811
