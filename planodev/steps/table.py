@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from planodev.postgres import state_table, table
@@ -32,10 +33,14 @@ def make(database: Database) -> None:
             "table-not-made",
             f"{seen.user} could not create the table `{state_table.NAME}`",
             why=str(error),
-            fix=Fix(
-                f"as a superuser: `GRANT USAGE, CREATE ON SCHEMA public TO {identifier(seen.user)};`; ",
-                *(Command("logs"), " shows the server's view"),
-            ),
+            fix=Fix(*_grant(seen.user, str(error)), Command("logs"), " shows the server's view"),
         ) from error
     verb = "unchanged" if before.splitlines()[:1] == ["t"] else "created"
     seen.progress.done(Outcome(verb, state_table.NAME))
+
+
+def _grant(user: str, error: str) -> tuple[str, ...]:
+    """Return what a superuser runs where the role may not create anything, nothing where the cause is another one."""
+    if not re.search("permission denied|no schema has been selected", error):
+        return ()
+    return (f"as a superuser: `GRANT USAGE, CREATE ON SCHEMA public TO {identifier(user)};`; ",)

@@ -117,6 +117,10 @@ def test_it_is_offered_and_needs_yes_where_nobody_can_be_asked(project):
     assert (code, "nothing was changed" in screen, volumes(project)) == (2, True, []), screen
     code, screen = on_terminal(project, "up", "--engine", "docker", answers=[("[y/N]", "y\n")])
     assert (code, project.stored(), engine_of(project)) == (0, ["kept"], "docker"), screen
+    refused = project("up", "--engine", "embedded", "--json", code=2)
+    assert refused.error == "move-not-confirmed"
+    project.follow(refused.json["error"]["fix"].partition("; ")[0])
+    assert (project.stored(), engine_of(project)) == (["kept"], "embedded")
 
 
 @pytest.mark.slow

@@ -131,7 +131,7 @@ def test_an_image_that_looks_at_another_place_of_the_volume_is_refused(filled, i
     refused = filled("up", "--image", deeper, "--json", code=4)
     assert refused.error == "data-at-another-place"
     assert snapshot() == before
-    filled("up", "--image", "postgres:16")
+    filled.follow(refused.json["error"]["fix"])
     assert filled.stored() == ["kept"]
 
 
@@ -141,7 +141,7 @@ def test_an_image_that_makes_no_database_is_refused_with_what_mends_it(project, 
     refused = project("up", "--image", image("CMD []", *changes), "--json", code=6)
     assert refused.error == "server-stopped"
     assert "up --image postgres:16`" in refused.json["error"]["fix"]
-    project("up", "--image", "postgres:16")
+    project.follow(refused.json["error"]["fix"])
 
 
 @pytest.mark.slow
@@ -149,7 +149,7 @@ def test_an_image_whose_entrypoint_is_gone_is_refused_and_mended_by_another(proj
     refused = project("up", "--image", image('ENTRYPOINT ["gone.sh"]'), "--json", code=2)
     assert refused.error == "image-cannot-start"
     assert "gone.sh" in refused.json["error"]["why"]
-    project("up", "--image", "postgres:16")
+    project.follow(refused.json["error"]["fix"])
 
 
 SCRIPT = "docker-entrypoint-initdb.d/10-tables.sh"

@@ -53,7 +53,10 @@ def test_one_without_memory_or_with_an_older_configuration_is_asked_about_and_re
     assert "[not-confirmed]" in refused.err
     assert "lost its connection" in refused.err
     assert gateway.plano()["state"] == "without-memory"
-    assert plano_of(gateway("up", "--with-plano", "--yes", "--json")) == "connected"
+    (warning,) = gateway("up", "--json").json["warnings"]
+    assert warning["code"] == "plano-without-memory"
+    gateway.follow(warning["fix"].partition("; ")[0])
+    assert gateway.plano()["state"] == "connected"
 
     gateway.change("config.yaml", "^version", "# a change\nversion")
     assert "older configuration" in gateway("up", "--with-plano", code=2).err
@@ -66,6 +69,11 @@ def test_one_that_was_started_by_hand_or_has_died_is_started_again(gateway):
     gateway.up()
     gateway.machine.planoai(gateway, "up")
     assert plano_of(gateway("up", "--with-plano", "--yes", "--json")) == "connected"
+    gateway.machine.kill("brightstaff")
+    told = gateway("ask", "Hello", code=6)
+    assert "[plano-died]" in told.err
+    gateway.follow(fix_of(told))
+    assert gateway.plano()["state"] == "connected"
     gateway.machine.kill("brightstaff")
     assert plano_of(gateway("up", "--with-plano", "--json")) == "connected"  # there is nothing left to ask for
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -75,6 +76,12 @@ class Project:
             text=True,
             preexec_fn=usual_signals,  # noqa: PLW1509  it takes no lock
         )
+
+    def follow(self, fix, *added):
+        """Type the commands of planodev that a fix names, in their order, with what a person adds to each."""
+        for line in re.findall("`planodev ([^`]+)`", fix):
+            words = shlex.split(line)
+            self(*(words[2:] if words[0] == "-C" else words), *added)
 
     @property
     def env(self):
