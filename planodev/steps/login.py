@@ -199,7 +199,8 @@ def _late(database: Database, problem: Problem) -> NotReady:
 
     timeout = database.seen.settings.timeout.value
     # Where even this machine gets no answer, a firewall drops what the container sends back.
-    explained = unreachable.explain(database.seen.engine, problem, database.port)
+    native = database.seen.mode == "native"  # for which no container has to be let in
+    explained = problem if native else unreachable.explain(database.seen.engine, problem, database.port)
     fix = Fix(Command("up", "--timeout", f"{min(timeout * 2, LONGEST):g}"))
     if timeout >= LONGEST:
         fix = Fix(Command("logs"), " shows what it is doing")
