@@ -26,6 +26,7 @@ _KINDS: dict[str, type[PlanodevError]] = {
             "database-missing",
             "login-privilege-missing",
             "connect-privilege-missing",
+            "connection-limit",
             "pg-hba",
             "pooler-rejects",
             "login-failed",
@@ -90,6 +91,8 @@ def _fixes(connection: Connection, file: Path) -> dict[str, Fix | str]:
         "not-scram": f"write `scram-sha-256` there, or as `auth_type` of PgBouncer; else correct {PORT} in `{file}`",
         "database-missing": f"correct {DATABASE} in `{file}`, or as an owner: `CREATE DATABASE {database};`",
         "login-privilege-missing": f"as an owner: `ALTER ROLE {user} LOGIN;`",
+        "connection-limit": f"as an owner: `ALTER ROLE {user} CONNECTION LIMIT -1; "
+        f"ALTER DATABASE {database} CONNECTION LIMIT -1;`, or end connections that are not needed",
         "connect-privilege-missing": f"as an owner: `GRANT CONNECT ON DATABASE {database} TO {user};`",
         "pg-hba": f"allow {user} from this machine: in `pg_hba.conf`, or in the provider's list of networks",
         "pooler-rejects": f"set {DATABASE}={READY} in `{file}`: another name is Plano's alone, by `pgbouncer_hba.conf`",

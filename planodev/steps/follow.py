@@ -44,6 +44,8 @@ AND c.relnamespace::regnamespace::text !~ '^pg_' \\gexec
         for note in differences(seen, database.server, problem):
             seen.progress.note(note)
         alter = f"ALTER ROLE {role} LOGIN PASSWORD {password};\n"
+        if problem.code == "connection-limit":
+            alter += f"ALTER ROLE {role} CONNECTION LIMIT -1;\nALTER DATABASE {name} CONNECTION LIMIT -1;\n"
         _admin(seen, database.server, f"{QUIET}{make_role}{alter}{make_database(seen.database, seen.user)}")
         _admin(seen, database.server, QUIET + grants, seen.database)
     except AdminFailed as error:
@@ -93,6 +95,8 @@ def differences(seen: Seen, server: Container, problem: Problem) -> list[str]:
         notes.append(f"allowing the role `{seen.user}` to log in again")
     elif problem.code == "password-refused":
         notes.append(f"updating the password of role `{seen.user}` to match {env_keys.PASSWORD} in `{file}`")
+    elif problem.code == "connection-limit":
+        notes.append(f"lifting the CONNECTION LIMIT of the role `{seen.user}` and the database `{seen.database}`")
     if seen.database not in databases:
         was = f" (the first one was `{first_database}`)" if first_database not in ("", seen.database) else ""
         notes.append(f"{env_keys.DATABASE} in `{file}`: creating an empty database `{seen.database}`{was}")

@@ -31,7 +31,13 @@ LOG_LINES = 12
 ATTEMPTS_LINES = 40  # of the log: two starts that fail
 # A server that is coming up refuses, or its port forwarder closes; anything else will not change by waiting.
 _WAIT = ("connection-refused", "not-ready", "not-postgres", "unreachable", "too-many-connections")
-FOLLOWS = ("password-refused", "database-missing", "login-privilege-missing", "connect-privilege-missing")
+FOLLOWS = (
+    "password-refused",
+    "database-missing",
+    "login-privilege-missing",
+    "connect-privilege-missing",
+    "connection-limit",
+)
 
 
 def log_in(database: Database) -> Database:

@@ -400,6 +400,7 @@ BY_SUPERUSER = {
         "verify",
         finds_in_the_log(CLOSED, "ALTER DATABASE plano ALLOW_CONNECTIONS true", "postgres"),
     ),
+    "connection-limit": (as_superuser("ALTER DATABASE plano CONNECTION LIMIT 0"), "verify", runs_all),
     "table-not-made": (as_superuser(NO_TABLE), "up", runs_as_superuser),
     "privilege-refused": (another_user_without_truncate, "reset --yes", runs_as_superuser),
     "role-not-demoted": (as_superuser(f"ALTER ROLE plano SUPERUSER; {NO_SUPERUSER}"), "up", runs_all),

@@ -343,6 +343,7 @@ ROWS = (
     Row("login-timed-out", slow_login, raises_it),
     Row("login-failed", closed, correct_file),
     Row("login-privilege-missing", sql("ALTER ROLE plano_prod NOLOGIN"), runs("ALTER ROLE")),
+    Row("connection-limit", sql("ALTER ROLE plano_prod CONNECTION LIMIT 0"), runs("ALTER ROLE")),
     Row("no-password-asked", no_password, writes_scram),
     Row("pooler-session-mode", behind(pool_mode="session"), sets),
     Row("prepared-statements-lost", behind(max_prepared_statements=0), sets),
