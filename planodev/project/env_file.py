@@ -294,8 +294,15 @@ def _rewritten(old: str, key: str, value: str) -> _Line:
 
 def _cut(text: str) -> tuple[_Line, ...]:
     """Cut a file as python-dotenv does, whose import takes longer than all else that is done with a plain file."""
-    plain = [_Line(found[0], found[1], found[2]) for found in re.finditer(_ALIKE, text)]
-    return tuple(plain) if "".join(line.text for line in plain) == text else _cut_by_dotenv(text)
+    lines, at, pattern = [], 0, re.compile(_ALIKE)
+    while at < len(text):
+        # Where the last has ended: a search would look at the rest of a broken file from each of its places.
+        found = pattern.match(text, at)
+        if not found:
+            return _cut_by_dotenv(text)
+        lines.append(_Line(found[0], found[1], found[2]))
+        at = found.end()
+    return tuple(lines)
 
 
 def _cut_by_dotenv(text: str) -> tuple[_Line, ...]:

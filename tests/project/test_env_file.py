@@ -7,6 +7,7 @@ import stat
 import subprocess
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -262,3 +263,12 @@ def test_a_file_that_cannot_be_read_is_named_with_a_fix(open_place, as_ordinary_
     assert (caught.value.code, caught.value.exit_code) == (code, 2)
     assert str(path) in caught.value.message
     assert caught.value.fix
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 200_000, "\n" * 200_000 + "x y", "A=" + "b" * 200_000 + " ", "a" * 200_000 + "\n=b"]
+)
+def test_a_broken_file_is_cut_in_time_that_grows_with_its_length(text):
+    begun = time.process_time()
+    assert "".join(line.text for line in env_file._cut(text)) == text
+    assert time.process_time() - begun < 10  # seconds; a search from each place takes minutes
