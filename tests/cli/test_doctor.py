@@ -217,7 +217,7 @@ CHANGES = {
     "password": (".env", "^DB_PASS=.*", "DB_PASS=wrong", "login", "failed", "refuses the password"),
     "database": (".env", "^DB_NAME=.*", "DB_NAME=nowhere", "login", "failed", "no database `nowhere`"),
     "mode": (".env", "^DB_HOST=.*", "DB_HOST=127.0.0.1", "addresses", "warning", "--plano docker"),
-    "no key": (".env", "^ANTHROPIC.*\n", "", "keys", "failed", "ANTHROPIC_API_KEY is in neither"),
+    "no key": (".env", "^ANTHROPIC.*\n", "", "keys", "failed", "ANTHROPIC_API_KEY is not set"),
     "quoted key": (".env", "^ANTHROPIC.*", "ANTHROPIC_API_KEY='x'", "keys", "warning", "is quoted"),
     "braces": ("config.yaml", r"\$ANTHROPIC_API_KEY", "${ANTHROPIC_API_KEY}", "keys", "failed", "braces"),
     "storage": ("config.yaml", r"^state_storage:(\n  .*)+", "", "config", "failed", "no `state_storage`"),

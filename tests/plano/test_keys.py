@@ -160,7 +160,7 @@ def test_of_several_keys_each_is_treated_by_itself(project):
         NAME: SECRET,
     }
     told = [w["message"] for w in done.json["warnings"] if w["code"].startswith("key-")]
-    assert (len(told), "GROQ_API_KEY is in neither" in told[0]) == (1, True)
+    assert (len(told), "GROQ_API_KEY is not set" in told[0]) == (1, True)
 
 
 def test_a_first_project_with_nothing_but_a_key_in_the_shell(project, planoai):
