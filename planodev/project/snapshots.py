@@ -86,7 +86,11 @@ def note(file: Path, known: Snapshot) -> None:
 
 def every(project_id: str) -> list[Snapshot]:
     """Return a project's snapshots, the newest first."""
-    found = [_known(file) for file in directory(project_id).glob("*.dump") if re.fullmatch(_NAME, file.stem)]
+    try:  # not `glob`, which on newer Pythons takes a directory that may not be read for an empty one
+        files = [*directory(project_id).iterdir()]
+    except FileNotFoundError:
+        files = []
+    found = [_known(file) for file in files if file.suffix == ".dump" and re.fullmatch(_NAME, file.stem)]
     return sorted(found, key=lambda one: (one.created_at, one.name), reverse=True)
 
 
