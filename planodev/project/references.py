@@ -1,7 +1,7 @@
 """References in values of `.env`: `${NAME}`, as docker compose reads it, and those of secret managers.
 
-Source: compose-go 2.16 `template/template.go` and `dotenv/godotenv.go`, run on the cases of
-`tests/project/references.toml`. The one difference: a `$NAME` without braces that is not set stays text, since a
+Source: compose-go 2.16 `template/template.go` and `dotenv/godotenv.go`; cases are in
+`tests/project/env_files.toml`. The one difference: a `$NAME` without braces that is not set stays text, since a
 password may well hold a `$`.
 """
 
@@ -55,29 +55,32 @@ def expand(text: str, lookup: Callable[[str], str | None]) -> str:
     whole = re.fullmatch(rf"\$({_NAME})", text)
     if whole:
         return _value(whole[1], lookup)
-    parts, at = [], 0
+    parts, at, name = list[str](), 0, re.compile(_NAME)
     while (start := text.find("$", at)) >= 0:
         parts.append(text[at:start])
-        bare = re.match(_NAME, text[start + 1 :])
+        bare = name.match(text, start + 1)
         if text.startswith("$$", start):
-            parts, at = [*parts, "$"], start + 2
+            parts.append("$")
+            at = start + 2
         elif text.startswith("${", start):
             at = _end(text, start)
             parts.append(_braced(text[start + 2 : at - 1], lookup))
         elif bare and lookup(bare[0]) is not None:
-            parts, at = [*parts, lookup(bare[0]) or ""], start + 1 + bare.end()
+            parts.append(lookup(bare[0]) or "")
+            at = bare.end()
         else:
-            parts, at = [*parts, "$"], start + 1
+            parts.append("$")
+            at = start + 1
     return "".join([*parts, text[at:]])
 
 
 def _end(text: str, start: int) -> int:
     """Return where the `${` at `start` ends, behind its brace; those inside its default are passed over."""
     depth = 0
-    for found in re.finditer(r"\$\{|\}", text[start:]):
+    for found in re.compile(r"\$\{|\}").finditer(text, start):
         depth += 1 if found[0] == "${" else -1
         if depth == 0:
-            return start + found.end()
+            return found.end()
     raise Unresolved("a `${` in it has no end")
 
 

@@ -1,5 +1,6 @@
 """`.env`: foreign lines stay byte for byte, every reader agrees, and no failure leaves half a file."""
 
+import contextlib
 import errno
 import io
 import os
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from planodev.problems import BadInput
-from planodev.project import env_file, env_keys, private_files
+from planodev.project import env_file, env_keys, private_files, references
 
 PROJECT = "0123456789abcdef"
 WANTED = {
@@ -272,3 +273,11 @@ def test_a_broken_file_is_cut_in_time_that_grows_with_its_length(text):
     begun = time.process_time()
     assert "".join(line.text for line in env_file._cut(text)) == text
     assert time.process_time() - begun < 10  # seconds; a search from each place takes minutes
+
+
+@pytest.mark.parametrize("unit", ["$ ", "$$", "$A", "${A}", "${A:-"])
+def test_references_are_resolved_in_time_that_grows_with_their_number(unit):
+    begun = time.process_time()
+    with contextlib.suppress(references.Unresolved):
+        references.expand(unit * 200_000, {"A": "x"}.get)
+    assert time.process_time() - begun < 10  # seconds; a copy of the rest for each takes minutes
