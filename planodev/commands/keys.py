@@ -174,7 +174,7 @@ def _values(context: Context, names: Sequence[str]) -> dict[str, str]:
     if context.options.get("from_environment"):
         found: list[str] = [context.environment.get(name, "") for name in names]
     else:
-        typed = [context.progress.ask_secret(f"{name} (unseen)") for name in names]
+        typed = [context.progress.ask_secret(f"{name} (hidden)") for name in names]
         found = _piped(len(names)) if None in typed else [value or "" for value in typed]
     values = {name: value.strip() for name, value in zip(names, found, strict=False) if value.strip()}
     missing = [name for name in names if name not in values]

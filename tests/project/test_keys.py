@@ -172,7 +172,7 @@ class TestSet:
         process = subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner)
         os.close(inner)
         said = b""
-        while b"(unseen)" not in said:
+        while b"(hidden)" not in said:
             said += os.read(outer, 1000)
         os.write(outer, f"{SECRET}\n".encode())
         try:
