@@ -16,7 +16,10 @@ PATIENCE = 5.0
 
 
 class Job(Generic[T]):
-    """A job in the background; a call waits for its result and returns it, None where the job failed."""
+    """A job in the background, started at once; a call waits for its result and returns it, None where the job failed.
+
+    Only for what is done again, for real and with its errors reported, where it did not work.
+    """
 
     def __init__(self, job: Callable[[], T]) -> None:
         self._found: list[T] = []
@@ -38,14 +41,6 @@ class Job(Generic[T]):
         if self.runs:
             self._thread.join(seconds)
         return self._found[0] if self._found else None
-
-
-def begin(job: Callable[[], T]) -> Job[T]:
-    """Start a job in the background.
-
-    Only for what is done again, for real and with its errors reported, where it did not work.
-    """
-    return Job(job)
 
 
 class NotDone(TimeoutError):

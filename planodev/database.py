@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from planodev.background import begin
+from planodev.background import Job
 from planodev.postgres.connection import Connection, host_of
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class Prepared:
     ) -> None:
         logged_in = threading.Event()
         self.go = logged_in.set
-        self.made = made = begin(lambda: make_table(lambda: logged_in.wait(limit)))
-        self._proof = begin(lambda: prove(lambda: made() is not None)) if prove else None
+        self.made = made = Job(lambda: make_table(lambda: logged_in.wait(limit)))
+        self._proof = Job(lambda: prove(lambda: made() is not None)) if prove else None
 
     def proof(self) -> Evidence | None:
         """Wait for the proof; None where it could not be run, or has to run elsewhere."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev.background import begin
+from planodev.background import Job
 from planodev.database import Database
 from planodev.postgres import proof
 
@@ -47,7 +47,7 @@ def already_proved(seen: Seen) -> Callable[[], Database | None] | None:
         same = image and image.id == server.image_id  # the name may stand for another image by now
         return evidence if same and proof.judge(evidence, connection) is None else None
 
-    evidence = begin(prove)
+    evidence = Job(prove)
 
     def wait() -> Database | None:
         found = evidence()

@@ -48,8 +48,8 @@ class Context:
     environment: Mapping[str, str] = field(repr=False)
     progress: Progress
     start: Path | None = None
-    records: records.Records = field(default_factory=records.Records, repr=False, compare=False)
-    settings_file: settings.File = field(default_factory=settings.File, repr=False, compare=False)
+    records: records.Records = field(default_factory=records.Records, repr=False)
+    settings_file: settings.File = field(default_factory=settings.File, repr=False)
 
     @property
     def dry_run(self) -> bool:
@@ -72,7 +72,7 @@ class Files:
         credentials: what `env` says of the database.
         settings: those of options, variables, `planodev.toml` and defaults.
         config: Plano's configuration.
-        unread: why the files count as not being there, of which a database can be stopped without; None else.
+        unread: the error for files that `down` could not use and does without; None where all were read.
 
     """
 
@@ -85,6 +85,8 @@ class Files:
 
     def under(self, context: Context) -> Files:
         """Return the same files with the settings of a run that has other options; nothing is read again."""
+        if self.unread:  # settings that cannot be read do not keep `down` from its work
+            return self
         known = context.sources.settings
         return replace(self, settings=_existing(known, self.credentials, self.config, None, {}))
 
@@ -336,7 +338,7 @@ def look(  # noqa: PLR0913  what is known already, and what it may do without
     Args:
         context: the run.
         engine: the engine to look at; default the one that the project's data and settings choose.
-        read: the project's files, where this run has read them already.
+        read: the project's files, where this run has read them already, for whatever options.
         deadline: of what the command waits for; default one that begins now.
         lenient: take a file that cannot be read for one that is not there, and do without volumes that nobody lists.
         patient: wait as long as the setting `timeout` says.
@@ -346,7 +348,7 @@ def look(  # noqa: PLR0913  what is known already, and what it may do without
 
     """
     project = context.project
-    read = read or (files_to_stop(context) if lenient else files(context))
+    read = read.under(context) if read else (files_to_stop(context) if lenient else files(context))
     if deadline is None:
         least = max(read.settings.timeout.value, settings.LEAST_ENGINE_LIMIT)
         deadline = Deadline(least if patient else settings.LIMIT)

@@ -7,7 +7,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from planodev.visible import STEERING, steers, visible
+from planodev.visible import STEERING, has_steering, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +34,7 @@ def quoted(word: object, *, windows: bool | None = None) -> str:
     if WINDOWS if windows is None else windows:
         text = visible(text).replace("\n", "")  # no file of Windows has such a name
         return text if re.fullmatch(_PLAIN, text) else "'" + re.sub("(['\u2018-\u201b])", r"\1\1", text) + "'"
-    if "\n" not in text and not steers(text):
+    if "\n" not in text and not has_steering(text):
         return shlex.quote(text)
     escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
     return "$'" + re.sub(STEERING, _bytes, escaped) + "'"

@@ -8,7 +8,7 @@ import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from planodev import masking
+from planodev import masking, shell_limits
 from planodev.problems import Fix, PlanodevError, Shell
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _limit(error: BaseException) -> PlanodevError | None:
         fix = "`ulimit -u` shows the limit; end other programs, or raise it (`--pids-limit` of a container)"
         return PlanodevError("no-threads", "the system starts no more processes", why=why, fix=fix)
     if number in _FILES:
-        fix = "`ulimit -n 1024` raises the limit of this shell; then run the command again"
+        fix = f"{shell_limits.raising(errno.EMFILE)}; then run the command again"
         why = "this shell allows too few open files, or the system's limit is reached"
         return PlanodevError("too-many-open-files", "no more files can be opened", why=why, fix=fix)
     if isinstance(error, ImportError):
@@ -74,8 +74,9 @@ def _of_file(error: OSError) -> PlanodevError | None:
     if error.errno in _FULL:
         where = f"`{_shown(name)}` could not be written" if name is not None else "the output could not be written"
         fix = "free space where it is written" if name is None else "free space on its disk, then run the command again"
-        if error.errno == errno.EFBIG:
-            fix = "raise this shell's limit for files: `ulimit -f unlimited`; then run the command again"
+        raised = shell_limits.raising(error.errno)
+        if raised:
+            fix = f"{raised}; then run the command again"
         return PlanodevError("disk-full", where, why=why, fix=fix)
     if name is None:
         return None

@@ -15,7 +15,7 @@ STEERING = (
 )
 
 
-def steers(text: str) -> bool:
+def has_steering(text: str) -> bool:
     """Say whether a text has such a character; of printable ASCII, as nearly all is, that is known without a search."""
     plain = text.isascii() and text.replace("\n", "").replace("\t", "").isprintable()
     return not plain and re.search(STEERING, text) is not None
@@ -24,7 +24,7 @@ def steers(text: str) -> bool:
 def visible(text: str) -> str:
     r"""Return a text in which each character that would steer the terminal stands as its escape, such as `\x1b`."""
     text = text.replace("\r\n", "\n")
-    return re.sub(STEERING, _escape, text) if steers(text) else text
+    return re.sub(STEERING, _escape, text) if has_steering(text) else text
 
 
 def one_line(text: str) -> str:
@@ -34,7 +34,7 @@ def one_line(text: str) -> str:
 
 def in_json(text: str) -> str:
     r"""Return JSON that means the same, with each such character as `\uXXXX`; they stand in strings alone."""
-    return re.sub(STEERING, _escape_json, text) if steers(text) else text
+    return re.sub(STEERING, _escape_json, text) if has_steering(text) else text
 
 
 def line(text: str, columns: int) -> str:

@@ -89,9 +89,10 @@ def _files(seen: Seen, database: Database) -> None:
     _say(seen, _WOULD.get(ignored.verb, ignored.verb), ".gitignore", ignored.detail)
     change = seen.config_change
     _say(seen, _WOULD.get(change.verb, change.verb), seen.config.path.name, change.detail)
-    missing = keys.problems_of(seen)
-    saved = keys.would_save(seen, missing)
-    keys.report(seen, missing, set(saved))
+    places = keys.places_of(seen)
+    missing = keys.problems_of(seen, places)
+    saved = keys.would_save(seen, missing, places)
+    keys.report(seen, missing, places, set(saved))
     if saved:
         _say(seen, "would be saved", "keys", f"{judge.key_names(saved)} in `.env`")
     else:

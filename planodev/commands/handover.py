@@ -89,7 +89,7 @@ def run(context: Context, command: Sequence[str]) -> Launch:
         from planodev.steps import before_plano
 
         in_mode = replace(context, options={"plano": mode})
-        seen = look(in_mode, read=read.under(in_mode))
+        seen = look(in_mode, read=read)
         try:
             before_plano.check(replace(seen, config=config))
         finally:

@@ -14,18 +14,23 @@ if TYPE_CHECKING:
     from planodev.gateway.running import Running
     from planodev.look import Seen
 
+_MODE = {"docker": "it is to run in Docker", "native": "it is to run natively"}
+
 
 def refuse(seen: Seen) -> None:
     """Raise what keeps this project's Plano from being started, before anything is touched.
 
     Raises:
-        BadInput: the option for the time cannot be used.
+        BadInput: the option for the time cannot be used, or a Plano that has to be restarted was not to be.
         NotReady: planoai is not installed.
         Conflict: the Plano of this machine is another project's, or something else has a port.
 
     """
     timeout(seen)
-    start.refuse(seen, running.look(seen))
+    plano = running.look(seen)
+    start.refuse(seen, plano)
+    if _in_other_mode(seen, plano):  # asked now: a server for the other mode listens elsewhere, so this Plano loses it
+        _agree(seen, plano, _MODE[seen.mode])
 
 
 def timeout(seen: Seen) -> float:
@@ -64,11 +69,13 @@ def bring_up(database: Database) -> Running:
     environment = given(database)
     verb = "started"
     if plano.runs and plano.found:
-        why = start.reason(plano, environment[start.STAMP]) or client.silence(plano.port)
+        moves = _in_other_mode(seen, plano)
+        why = _MODE[seen.mode] if moves else start.reason(plano, environment[start.STAMP]) or client.silence(plano.port)
         if why is None:
             seen.progress.done(Outcome("unchanged", "plano", at(plano)))
             return plano
-        _agree(seen, plano, why)
+        if not moves:  # which was agreed to before anything was touched
+            _agree(seen, plano, why)
         verb = f"restarted, since {why}"
         start.stop(seen, plano.found)
     from planodev.steps import before_plano
@@ -98,16 +105,21 @@ def at(plano: Running) -> str:
     return f"at http://localhost:{plano.port}, connected to this database"
 
 
+def _in_other_mode(seen: Seen, plano: Running) -> bool:
+    return plano.runs and plano.found is not None and plano.found.mode != seen.mode
+
+
 def _agree(seen: Seen, plano: Running, why: str) -> None:
     """Have a restart confirmed; of one that has died there is nothing left to ask for."""
     says = f"Plano ({plano.found.where if plano.found else ''}) is restarted: {why}"
-    if plano.state == "died" or seen.context.options.get("yes"):
+    if plano.state == "died" or seen.context.options.get("yes") or seen.context.dry_run:
         seen.progress.note(says)
         return
     answer = seen.progress.confirm(f"{says}. Go on?", default=True)
     if not answer:
         reason = "no terminal to ask on" if answer is None else None
-        fix = Fix(Command("up", "--with-plano", "--yes"))
+        mode = ("--plano", seen.mode) if _in_other_mode(seen, plano) else ()
+        fix = Fix(Command("up", "--with-plano", *mode, "--yes"))
         raise BadInput("not-confirmed", f"Plano was not restarted, although {why}", why=reason, fix=fix)
 
 

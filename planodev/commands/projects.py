@@ -11,8 +11,9 @@ from planodev.conversations import times
 from planodev.deadline import Deadline
 from planodev.engines import choice
 from planodev.problems import BadInput, Command, Fix, PlanodevError, Problem
-from planodev.project import lock, notes, records, settings, snapshots
+from planodev.project import lock, notes, settings, snapshots
 from planodev.project.identity import CONFIG_NAMES, Owner, Project, original_still_there
+from planodev.project.records import Record, Records
 from planodev.result import Outcome, Result, number
 from planodev.tables import Column
 from planodev.visible import line, size
@@ -57,7 +58,7 @@ class Known:
 
 def listed(environment: Mapping[str, str]) -> Result:
     """Return every project of this machine, those that run first; nothing is changed."""
-    found, silent = _everything(environment)
+    found, silent = _everything(environment, Records())
     data = {"projects": [asdict(known) for known, _ in found]}
     unknown = {known.engine for known, _ in found if known.state == UNKNOWN}
     notices = [_not_asked(name, silent[name]) for name in sorted(unknown)]
@@ -84,31 +85,34 @@ def forget(environment: Mapping[str, str], progress: Progress, *, named: Sequenc
         PlanodevError: it was not confirmed, a directory is still there or unknown, or an engine refused.
 
     """
-    found, silent = _everything(environment)
+    recorded = Records()
+    found, silent = _everything(environment, recorded)
     going = _going(found, named)
     for known, _ in going:
         if known.state == UNKNOWN:
             raise silent[known.engine]
     if going:
         _confirm([known for known, _ in going], named, progress, yes=yes)
-    kept = [one for known, _ in going for one in snapshots.every(known.project)]
+    kept = [name for known, _ in going for name in snapshots.kept(known.project)]
     for known, held in going:
         progress.begin(f"Deleting {known.data or known.project}")
-        _delete(known, held, environment)
+        _delete(known, held, recorded, environment)
         progress.done(Outcome("deleted", known.data or known.directory, known.directory))
     lock.sweep(Path(known.directory) for known, _ in found if not known.gone)
-    data = {"forgotten": [asdict(known) for known, _ in going], "snapshots": [one.name for one in kept]}
+    data = {"forgotten": [asdict(known) for known, _ in going], "snapshots": kept}
     if not going:
         return Result("forget", data, ["Nothing to forget: the directory of every project is still there"])
     also = [f"{number(len(kept), 'snapshot')} kept in `{snapshots.root()}`"] if kept else []
     return Result("forget", data, [f"Forgot {number(len(going), 'project')}", *also])
 
 
-def _everything(environment: Mapping[str, str]) -> tuple[list[tuple[Known, Held | None]], dict[str, PlanodevError]]:
+def _everything(
+    environment: Mapping[str, str], records: Records
+) -> tuple[list[tuple[Known, Held | None]], dict[str, PlanodevError]]:
     """Return every project with its database, and for each engine that did not answer, by name, its error."""
     held, silent = choice.databases(environment, Deadline(settings.LIMIT).left)
     found: list[tuple[Known, Held | None]] = []
-    recorded = {record.project: record for record in records.Records().every() if record.engine}
+    recorded = {record.project: record for record in records.every() if record.engine}
     found += [(_known(one, recorded.get(one.owner.id)), one) for one in held]
     seen = {one.owner.id for one in held}
     for record in recorded.values():
@@ -121,7 +125,7 @@ def _everything(environment: Mapping[str, str]) -> tuple[list[tuple[Known, Held 
     return sorted(found, key=lambda one: (one[0].state != "running", one[0].gone, one[0].directory)), silent
 
 
-def _known(held: Held, record: records.Record | None) -> Known:
+def _known(held: Held, record: Record | None) -> Known:
     # A project that was moved is where `up` has last seen it; its labels name where it was created.
     places = [Owner(record.project, record.path, record.inode)] if record else []
     places.append(held.owner)
@@ -186,7 +190,7 @@ def _sized(known: Known) -> str:
     return f" ({size(known.bytes)})" if known.bytes is not None else ""
 
 
-def _delete(known: Known, held: Held | None, environment: Mapping[str, str]) -> None:
+def _delete(known: Known, held: Held | None, records: Records, environment: Mapping[str, str]) -> None:
     """Delete a project's database, by its number and its place: what stands in its directory now is not looked at."""
     if held:
         project, deadline = Project(Path(held.owner.path), held.owner.inode), Deadline(settings.LIMIT)
@@ -197,7 +201,7 @@ def _delete(known: Known, held: Held | None, environment: Mapping[str, str]) -> 
             finally:
                 engine.close()
             lock.discard(project)
-    records.Records().remove(known.project)
+    records.remove(known.project)
     directory = Path(known.directory)
     notes.remove(known.project, directory, [directory / name for name in CONFIG_NAMES])
 

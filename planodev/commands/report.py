@@ -329,7 +329,7 @@ def down(seen: Seen, done: Stopped) -> Result:
     from planodev.project import snapshots
 
     stopped, deleted = done.stopped, done.deleted
-    kept_snapshots = snapshots.every(seen.project_id)
+    kept_snapshots = snapshots.kept(seen.project_id)
     have, volume = seen.observed.container, seen.observed.volume
     data = {
         "stopped": stopped,
@@ -337,7 +337,7 @@ def down(seen: Seen, done: Stopped) -> Result:
         "container": have.name if have else None,
         "volume": volume.name if volume else None,
         "conversations": done.turns,
-        "snapshots": [one.name for one in kept_snapshots],
+        "snapshots": kept_snapshots,
         "running_plano": done.plano.as_json(),
         "plano_stopped": done.plano_stopped,
     }
@@ -349,7 +349,7 @@ def down(seen: Seen, done: Stopped) -> Result:
             if seen.env.exists
             else "no file was changed"
         )
-        rest = ", ".join(f"`{one.name}`" for one in kept_snapshots)
+        rest = ", ".join(f"`{name}`" for name in kept_snapshots)
         also = (
             [Fix(f"Snapshots are kept: {rest}; ", Command("snapshot", "restore"), " needs an `up` first")]
             if rest

@@ -26,8 +26,8 @@ def reset(context: Context) -> Result:
         PlanodevError: it was not confirmed, or could not be done; nothing was deleted then.
 
     """
-    at = own(context, "reset")
     with lock.hold(context.project, settings.DEFAULT_TIMEOUT):
+        at = own(context, "reset")
         with access.session(at) as opened:
             count, estimated = state_table.read_count(opened.execute(state_table.COUNT).fetchone()[0])
         held = counted(count, estimated=estimated)

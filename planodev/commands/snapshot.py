@@ -199,8 +199,8 @@ def delete(context: Context) -> Result:
 @contextmanager
 def _work(context: Context) -> Iterator[tuple[Place, Seen]]:
     """Hold the project, whose own database runs."""
-    at = own(context, "snapshot")
     with lock.hold(context.project, settings.DEFAULT_TIMEOUT):
+        at = own(context, "snapshot")
         seen = at.look()
         try:
             running(seen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from planodev.background import begin
+from planodev.background import Job
 from planodev.look import Context, files, look
 from planodev.postgres import queries
 from planodev.problems import BadInput, NoEngine
@@ -28,7 +28,7 @@ def status(context: Context) -> Result:
         from planodev.commands import report
 
         return report.no_engine(context.project, read, error)
-    inside = begin(lambda: queries.look(seen.engine, seen.observed.container, user=seen.user, database=seen.database))
+    inside = Job(lambda: queries.look(seen.engine, seen.observed.container, user=seen.user, database=seen.database))
     from planodev.commands import report
     from planodev.gateway import running
 

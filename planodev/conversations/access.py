@@ -45,8 +45,7 @@ class Place:
 
     def look(self) -> Seen:
         """Return what the engine of the project has, by the files as they were read; raises as `planodev.look.look`."""
-        context = replace(self.context, options={})
-        return look(context, read=self.read.under(context) if self.read else None)
+        return look(replace(self.context, options={}), read=self.read)
 
 
 def place(context: Context) -> Place:

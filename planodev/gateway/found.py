@@ -54,7 +54,7 @@ class Found(NamedTuple):
         directory: where it was started, None where that cannot be seen.
         variables: the environment that it was started with, as far as that can be seen.
         sockets: of brightstaff, or of its container; None where they cannot be seen.
-        processes: of a native one, those that run.
+        processes: ids of the running processes of a native one.
 
     """
 
@@ -69,7 +69,8 @@ class Found(NamedTuple):
 
     def __repr__(self) -> str:
         """Return it without the variables, which hold passwords and keys."""
-        return f"Found({self.mode!r}, {self.where!r}, {self.brightstaff=}, {self.envoy=}, {self.directory!r})"
+        runs = f"brightstaff={self.brightstaff}, envoy={self.envoy}"
+        return f"Found({self.mode!r}, {self.where!r}, {runs}, {self.directory!r})"
 
     @property
     def runs(self) -> bool:

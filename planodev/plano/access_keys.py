@@ -76,7 +76,7 @@ class Places(NamedTuple):
     @property
     def saved(self) -> bool:
         """Say whether planoai finds what planodev saves."""
-        return not self.beside.is_file() or self.beside.resolve() == self.ours.resolve()
+        return not self.there or self.beside.resolve() == self.ours.resolve()
 
     @property
     def target(self) -> Path:
@@ -90,7 +90,7 @@ class Places(NamedTuple):
         return ".env" if path == Path.cwd() / ".env" else quoted(path)
 
 
-def places(  # noqa: PLR0913  three files and how they come about
+def places(  # noqa: PLR0913  each is another source
     config: Path,
     env: EnvFile,
     keys_env: EnvFile | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -70,7 +70,7 @@ class ConfigFile:
     """A file's text, None where there is none yet; `content` parses it when it is first asked for."""
 
     path: Path
-    text: str | None
+    text: str | None = field(repr=False)  # which may hold a password
 
     @cached_property
     def _parsed(self) -> tuple[Any, dict[str, Any] | None]:

@@ -114,7 +114,7 @@ _REQUIRED: dict[str, dict[str, str]] = {
 def _entries(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield entries of lists that are no mappings, or lack a key."""
     for key, required in _REQUIRED.items():
-        for at, entry in enumerate(content[key]) if isinstance(content.get(key), list) else ():
+        for at, entry in enumerate(_list(content.get(key))):
             where, said = config.where(key, at), f"an entry of `{key}`{config.at(key, at)}"
             if not isinstance(entry, dict):
                 message = f"{said} is {_kind(entry)}, and planoai wants a mapping of keys"

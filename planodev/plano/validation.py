@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from planodev import executables
 from planodev.plano.config_file import KEYS
+from planodev.plano.providers import FALLBACK
 from planodev.plano.rules import closest, shown
 from planodev.problems import Command, Fix, Problem
 from planodev.project import notes
@@ -214,7 +215,7 @@ def _fix(message: str, path: KeyPath, where: str) -> Fix | str:
 
 
 _EXAMPLES = {
-    "model": "anthropic/claude-sonnet-4-6",
+    "model": FALLBACK,
     "description": "what it does",
     "type": "str",
     "name": "my_name",

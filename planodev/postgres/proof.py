@@ -268,8 +268,8 @@ def judge(evidence: Evidence, connection: Connection, up: Fix | None = None) -> 
     Args:
         evidence: from either driver.
         connection: what was tried, for the words.
-        up: what sets right a login, or creates the table; `planodev up` where it is left out, which does so for the
-            project's own server alone.
+        up: what sets right a login, or creates the table; where it is left out, what mends the project's own server:
+            `planodev up`, or `BY_HAND` where that would end in the same.
 
     """
     if evidence.facts is None:
@@ -285,7 +285,7 @@ def judge(evidence: Evidence, connection: Connection, up: Fix | None = None) -> 
         return replace(state_table.locked(evidence.facts.get("lock")), message=message)
     if is_late(evidence):
         why = "the server did not answer a statement in time: it is overloaded, or frozen"
-        fix = Fix(Command("down"), " and ", *up.parts, " restart it; the data is kept")
+        fix = Fix(Command("down", "--keep-data"), " and ", *up.parts, " restart it; the data is kept")
         return Problem("statement-timed-out", message, fix, why, level="error")
     why = evidence.error or "the row that was written could not be read back"
     fix = Fix("read the server's log; ", Command("status"), " says where it runs")
@@ -339,7 +339,7 @@ _LOGIN_FAILURES = (
 _HASHED = "server requested a hashed password"
 
 
-_AGAIN = (Command("down"), " and ", Command("up"))
+_AGAIN = (Command("down", "--keep-data"), " and ", Command("up"))
 # What to do about the project's own server where `up` alone would end in the same.
 BY_HAND = {
     "not-scram": Fix(

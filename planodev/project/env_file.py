@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from planodev import shell_limits
 from planodev.problems import BadInput, Command, Fix
 from planodev.project import env_keys, env_kinds, private_files
 from planodev.project.references import Resolution, Unresolved
@@ -27,7 +28,8 @@ OF_A_DATABASE = (*env_keys.ALL, "DATABASE_URL")  # what a `.env` beside planodev
 
 
 _PLAIN = r"[A-Za-z0-9._%+/=:@-]*"
-# A comment or a value that all readers take alike, as they are written here, and the blank lines before; or the rest.
+# One piece as planodev writes it, with the blank lines before it: a comment, or an assignment of plain characters; or
+# the blank lines at the end.
 _ALIKE = rf"\n*(?:#[^\r\n]*|([A-Za-z_][A-Za-z0-9_]*)=({_PLAIN}))(?:\n|\Z)|\n+"
 # At the start of a line, however lines end; a file that stands in place of `.env` says its own name, a copy of it lies.
 _PROJECT = r"(?<![^\r\n])# planodev project: ([0-9a-f]{16})\b(?: in ([A-Za-z0-9._-]+))?"
@@ -267,11 +269,7 @@ def make_way(error: OSError, directory: Path) -> str:
     """Return the fix for a file that could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"free space on the disk of `{directory}`"
-    if error.errno == errno.EFBIG:
-        return "raise this shell's limit for files: `ulimit -f unlimited`"
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return "raise this shell's limit of open files: `ulimit -n 1024`"
-    return f"make `{directory}` writable for you"
+    return shell_limits.raising(error.errno) or f"make `{directory}` writable for you"
 
 
 def is_plain(value: str) -> bool:

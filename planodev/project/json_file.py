@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_type_hints
 
 from planodev.project import regular_file
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 T = TypeVar("T", bound=NamedTuple)
+_fields = cache(get_type_hints)
 
 
 def read(path: Path) -> dict[str, Any] | None:
@@ -40,7 +42,7 @@ def of(kind: type[T], found: dict[str, Any] | None) -> T | None:
     if found is None:
         return None
     values = []
-    for name, wanted in get_type_hints(kind).items():
+    for name, wanted in _fields(kind).items():
         value = found.get(name, kind._field_defaults.get(name, ...))  # which is of no such kind
         if isinstance(value, bool) or not isinstance(value, wanted):
             return None

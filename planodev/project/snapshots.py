@@ -86,12 +86,19 @@ def note(file: Path, known: Snapshot) -> None:
 
 def every(project_id: str) -> list[Snapshot]:
     """Return a project's snapshots, the newest first."""
-    try:  # not `glob`, which on newer Pythons takes a directory that may not be read for an empty one
+    try:  # not `glob`, whose answer for a directory that may not be read differs by Python
         files = [*directory(project_id).iterdir()]
     except FileNotFoundError:
         files = []
     found = [_known(file) for file in files if file.suffix == ".dump" and re.fullmatch(_NAME, file.stem)]
     return sorted(found, key=lambda one: (one.created_at, one.name), reverse=True)
+
+
+def kept(project_id: str) -> list[str]:
+    """Return the names of the snapshots that stay when the data is deleted, none where they cannot be read."""
+    with suppress(OSError):
+        return [one.name for one in every(project_id)]
+    return []
 
 
 def _known(file: Path) -> Snapshot:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.decide import ON_LOOPBACK, refuse_unreachable
-from planodev.engines.docker import unreachable
 from planodev.gateway import running
 from planodev.plano import access_keys, judge, storage
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, VerificationFailed
@@ -37,8 +36,11 @@ def check(seen: Seen) -> None:
         host, option = seen.connection().host, MODE_OPTION[seen.credentials.plano]
         text = f"{env_keys.HOST} in `{seen.env.path.name}` is for `{option}`; this command gets {host} instead"
         fix = Fix(Command("up", "--plano", seen.mode), f" changes `{seen.env.path.name}`")
-        if seen.mode == "native" and not unreachable.reaches_native(seen.engine):  # where `up` refuses it
-            fix = Fix(Command("run", "--", "planoai", "up", "--docker"))
+        if seen.mode == "native":
+            from planodev.engines.docker import unreachable
+
+            if not unreachable.reaches_native(seen.engine):  # where `up` refuses it
+                fix = Fix(Command("run", "--", "planoai", "up", "--docker"))
         seen.progress.notice(Problem("host-for-other-mode", text, fix))
     found = verify.verify_project(seen)
     refuse_keys(seen)

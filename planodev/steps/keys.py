@@ -24,14 +24,17 @@ def save(seen: Seen) -> tuple[Seen, list[Fix | str]]:
 
     """
     seen.progress.begin("Looking for provider keys")
-    problems = problems_of(seen)
-    found = {problem.key: value for problem in problems if problem.absent and (value := _value(seen, problem.key))}
-    if found:
-        keys_env = seen.keys_env or seen.env  # `_value` gives nothing where there is no such file
-        keys_env.with_values(found).write()
+    places = places_of(seen)
+    problems = problems_of(seen, places)
+    found = {}
+    if places.saved and seen.keys_env:
+        found = {problem.key: value for problem in problems if problem.absent and (value := _value(seen, problem.key))}
+    if found and seen.keys_env:
+        seen.keys_env.with_values(found).write()
         seen = seen.with_env_files()
-        problems = problems_of(seen)
-    todo = report(seen, problems, set(found))
+        places = places_of(seen)
+        problems = problems_of(seen, places)
+    todo = report(seen, problems, places, set(found))
     if found:
         seen.progress.done(Outcome("saved", "keys", f"{judge.key_names([*found])} in `.env`"))
     else:
@@ -39,9 +42,11 @@ def save(seen: Seen) -> tuple[Seen, list[Fix | str]]:
     return seen, todo
 
 
-def report(seen: Seen, problems: list[judge.KeyProblem], saved: set[str]) -> list[Fix | str]:
+def report(
+    seen: Seen, problems: list[judge.KeyProblem], places: access_keys.Places, saved: set[str]
+) -> list[Fix | str]:
     """Say what is wrong with the keys; returns what is to be done before Plano can start."""
-    left = judge.together((problem for problem in problems if problem.key not in saved), places_of(seen))
+    left = judge.together((problem for problem in problems if problem.key not in saved), places)
     for problem in left:
         seen.progress.notice(problem)
     return [problem.fix for problem in left if problem.fatal and problem.fix]
@@ -54,9 +59,9 @@ def outcome(seen: Seen, problems: list[judge.KeyProblem]) -> Outcome:
     return Outcome("unchanged", "keys", f"{names} missing" if missing else names)
 
 
-def would_save(seen: Seen, problems: list[judge.KeyProblem]) -> list[str]:
+def would_save(seen: Seen, problems: list[judge.KeyProblem], places: access_keys.Places) -> list[str]:
     """Return the keys that `--save-keys` would copy from the shell."""
-    if not seen.context.options.get("save_keys") or seen.keys_env is None or not places_of(seen).saved:
+    if not seen.context.options.get("save_keys") or seen.keys_env is None or not places.saved:
         return []
     names = [problem.key for problem in problems if problem.absent]
     return [name for name in names if access_keys.can_be_saved(seen.environment.get(name, ""))]
@@ -64,7 +69,7 @@ def would_save(seen: Seen, problems: list[judge.KeyProblem]) -> list[str]:
 
 def _value(seen: Seen, name: str) -> str | None:
     save, yes = seen.context.options.get("save_keys"), seen.context.options.get("yes")
-    if save is False or seen.keys_env is None or not places_of(seen).saved:
+    if save is False:
         return None
     value = seen.environment.get(name, "")
     if access_keys.can_be_saved(value):
@@ -86,6 +91,6 @@ def places_of(seen: Seen) -> access_keys.Places:
     return access_keys.places(*files, seen.environment, seen.config_option, will_be=will_be)
 
 
-def problems_of(seen: Seen) -> list[judge.KeyProblem]:
+def problems_of(seen: Seen, places: access_keys.Places) -> list[judge.KeyProblem]:
     """Return the problems of the keys, with what `.env` holds now."""
-    return judge.judge_keys(seen.config.keys, places_of(seen))
+    return judge.judge_keys(seen.config.keys, places)

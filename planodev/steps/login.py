@@ -60,7 +60,7 @@ def log_in(database: Database) -> Database:
             followed = True
             continue
         if problem.code not in _WAIT:
-            fix = proof.BY_HAND.get(problem.code) or Fix(Command("logs"), " shows the server's view")
+            fix = proof.BY_HAND.get(problem.code, proof.BY_HAND["login-failed"])
             raise CredentialsRefused(problem.code, f"no login as {seen.user}", why=problem.why, fix=fix)
         now = time.monotonic()
         if now > deadline:
@@ -210,9 +210,10 @@ def _late(database: Database, problem: Problem) -> NotReady:
     fix = Fix(Command("up", "--timeout", f"{min(timeout * 2, LONGEST):g}"))
     if timeout >= LONGEST:
         fix = Fix(Command("logs"), " shows what it is doing")
-    known = proof.BY_HAND.get(problem.code)  # where no time is enough
-    if known:
-        fix = known + Fix("; or, where it is only slow, ", *fix.parts)
+    by_hand = proof.BY_HAND.get(problem.code)
+    if by_hand:
+        slow = ("; or, where it is only slow, ", *fix.parts) if problem.code == "unreachable" else ()
+        fix = by_hand + Fix(*slow)
     if explained is not problem:
         problem, fix = explained, (explained.fix or "") + Fix("; or ", *fix.parts)
     log = database.seen.engine.logs(database.server.id, LOG_LINES).text.strip()

@@ -41,6 +41,8 @@ def make(database: Database) -> None:
 
 def _grant(user: str, error: str) -> tuple[str, ...]:
     """Return what a superuser runs where the role may not create anything, nothing where the cause is another one."""
-    if not re.search("permission denied|no schema has been selected", error):
+    found = re.search("permission denied for schema (.+)|no schema has been selected", error)
+    if not found:
         return ()
-    return (f"as a superuser: `GRANT USAGE, CREATE ON SCHEMA public TO {identifier(user)};`; ",)
+    schema = identifier(found[1] or "public")
+    return (f"as a superuser: `GRANT USAGE, CREATE ON SCHEMA {schema} TO {identifier(user)};`; ",)

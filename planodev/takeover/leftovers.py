@@ -28,7 +28,7 @@ def side(seen: Seen, name: str, *, lenient: bool = False) -> Seen:
     known = seen.context.records.find(seen.project, seen.env.project_id)
     engine = choice.open_engine(name, seen.environment, seen.project, known.place if known else "", seen.deadline.left)
     context = replace(seen.context, options={})
-    return look(context, engine, read=seen.under(context), deadline=seen.deadline, lenient=lenient)
+    return look(context, engine, read=seen, deadline=seen.deadline, lenient=lenient)
 
 
 def end(other: Seen) -> None:

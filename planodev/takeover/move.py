@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from planodev.background import begin
+from planodev.background import Job
 from planodev.engines import PortTaken, Server, Streams, choice, ports
 from planodev.postgres import admin, proof, queries, state_table, table
 from planodev.postgres.admin import AdminFailed
@@ -300,7 +300,7 @@ def _rows(old: Seen, name: str, table_name: str) -> Iterator[bytes]:
                 command = ["psql", "-Xq", "-v", "VERBOSITY=terse", "-c", _OUT.format(table_name)]
                 return old.engine.program(server, command, variables).run(Streams(None, target, errors))
 
-        ended = begin(write)
+        ended = Job(write)
         while True:
             if not select.select([source], [], [], SILENCE)[0]:
                 raise OSError(f"the old server sent nothing for {SILENCE:g} seconds")

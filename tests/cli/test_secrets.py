@@ -7,11 +7,11 @@ from urllib.parse import quote
 
 import pytest
 
-import planodev.look
 from planodev import masking, unexpected
 from planodev.cli.main import main
 from planodev.plano import config_edit
 from planodev.postgres.connection import CONNECTION_STRING
+from planodev.project import credentials
 from tests.support import away
 from tests.support.tiers import slow_but
 
@@ -169,10 +169,8 @@ class TestConnectionStrings:
             except ValueError as error:
                 raise KeyError(FORMS[form].partition("@")[2], f"a part: {FORMS[form][10:]}") from error
 
-        for name in ("look", "files"):
-            monkeypatch.setattr(planodev.look, name, broken)
-        for name in ("status.look", "handover.files"):
-            monkeypatch.setattr(f"planodev.commands.{name}", broken)
+        # Called by its module, so that none which is loaded meanwhile keeps it.
+        monkeypatch.setattr(credentials, "read", broken)
         for debug in ("", "1"):
             monkeypatch.setenv("PLANODEV_DEBUG", debug)
             for command in (["status"], ["status", "--json"], ["env"], ["doctor"]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -83,6 +84,21 @@ def test_a_plano_in_docker_is_judged_by_its_own_connection(make_project, plano):
     ]
     refused = project("run", "--", "planoai", "up", code=4)  # natively, where the container has the port
     assert "[plano-port-taken]" in refused.err
+
+
+def test_a_plano_in_docker_is_asked_about_before_the_database_is_made_for_a_native_one(project, plano, tmp_path):
+    project("up", "--model", "ollama/llama3.1")
+    plano(project, **project.env)
+    until("connected", project)
+    (tmp_path / "planoai").write_text("#!/bin/sh\n")
+    (tmp_path / "planoai").chmod(0o755)
+    project.environment["PATH"] = f"{tmp_path}{os.pathsep}{project.environment['PATH']}"
+    switch = ("up", "--with-plano", "--plano", "native")
+    refused = project(*switch, code=2).err
+    assert "Plano was not restarted, although it is to run natively [not-confirmed]" in refused
+    assert f"{' '.join(switch)} --yes" in refused
+    assert project.status()["running_plano"]["state"] == "connected"  # nothing was touched
+    assert "is restarted: it is to run natively" in project(*switch, "--dry-run").err
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planodev import executables, trace
-from planodev.background import NotDone, begin, within
+from planodev.background import Job, NotDone, within
 from planodev.engines import (
     Container,
     EngineInfo,
@@ -338,7 +338,7 @@ class DockerEngine:
 
             self._probe = probe.ProbeContainer(self.api, image, life, probe.leftovers(self._listed))
             # Whoever starts one asks for addresses next, and the engine takes its time to tell of itself.
-            self._facts = begin(self.api.info)
+            self._facts = Job(self.api.info)
         return self._probe
 
     def close(self) -> None:

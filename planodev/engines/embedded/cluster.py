@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev import executables, trace
-from planodev.background import begin
+from planodev.background import Job
 from planodev.engines.embedded import directories, members, process, programs
 from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Runner
 from planodev.engines.embedded.process import options, surroundings
@@ -194,7 +194,7 @@ def begin_sync(program: Program, directory: DataDirectory, runner: Runner) -> Ca
         done = subprocess.run(command, **surroundings(runner), capture_output=True, check=False)  # type: ignore[call-overload]
         return bool(done.returncode == 0)
 
-    return begin(lambda: (_all_may_be_written() and _whole_file_system(directory)) or one_by_one())
+    return Job(lambda: (_all_may_be_written() and _whole_file_system(directory)) or one_by_one())
 
 
 def _whole_file_system(directory: DataDirectory) -> bool:

@@ -114,8 +114,9 @@ class EmbeddedEngine:
     @property
     def wording(self) -> Wording:
         psql = self._program.path("psql").replace("{", "{{").replace("}", "}}")
-        runner = directories.runner(self._project, self._directory)
-        as_runner = "" if os.geteuid() else f"runuser -u {runner.name} -- "  # as PostgreSQL refuses to run as root
+        as_runner = ""
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            as_runner = f"runuser -u {directories.runner(self._project, self._directory).name} -- "
         return Wording(
             server="server",
             data="data directory",

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from planodev.background import PATIENCE, begin
+from planodev.background import PATIENCE, Job
 from planodev.engines.embedded import cluster, directories, process
 from planodev.engines.embedded.directories import DataDirectory
 
@@ -28,7 +28,7 @@ class PreparedCluster:
         self._program, self._project = program, project
         self._directory = DataDirectory(directories.databases() / f"{_NAME}{os.getpid()}")
         self._given = self._unwanted = False
-        self._made = begin(self._make)
+        self._made = Job(self._make)
 
     def _make(self) -> bool:
         sweep()

@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from planodev.background import begin
+from planodev.background import Job
 from planodev.engines.embedded import cluster, directories, process
 from planodev.engines.embedded.directories import DataDirectory, Labels
 from planodev.problems import Command, Conflict, Fix, NotReady, Shell
@@ -64,7 +64,7 @@ def create(
     program = cluster.reached(program)
     fresh = not directory.data.exists()
     if fresh:
-        begin(_load)
+        Job(_load)
         if prepared is None or not prepared.give(directory):
             cluster.init(program, directory, runner, secrets.token_urlsafe(24))
         cluster.make_database(program, directory, runner, server)
