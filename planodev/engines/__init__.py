@@ -341,7 +341,10 @@ class Engine(Protocol):
         """Return how a container, by name or id, is now; None where there is none."""
 
     def logs(self, container: str, lines: int = 0, *, since: str = "") -> Log:
-        """Return the last lines of a log, of a container by id or name, or what is new since the mark of an answer."""
+        """Return the last lines of a log, of a container by id or name, or what is new since the mark of an answer.
+
+        Of a container that is gone that is nothing.
+        """
 
     def storage(self, volume: Volume, image: str) -> Storage:
         """Return what the data in a volume is, for a server of this image, a local one."""

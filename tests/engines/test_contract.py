@@ -101,6 +101,7 @@ def test_a_look_finds_nothing_and_changes_nothing(on):
     seen = on.seen()
     assert (seen.container, seen.volume, seen.namesakes) == (None, None, ())
     assert on.number not in seen.projects
+    assert (on.engine.state(NAME), on.engine.logs(NAME, 5).text) == (None, "")
     assert on.seen() == seen
 
 

@@ -364,6 +364,7 @@ def test_what_an_engine_says_does_not_make_it_one_that_forbids_or_is_lost():
 
 def test_a_container_that_is_being_removed_counts_as_gone():
     assert Refused(500, "RWLayer of container ccd2e75268fb is unexpectedly nil").status == NOT_FOUND
+    assert Refused(409, "can not get logs from container which is dead or marked for removal").status == NOT_FOUND
 
 
 def test_a_name_that_is_taken_is_a_conflict_in_podmans_words_too():

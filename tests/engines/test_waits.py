@@ -117,7 +117,7 @@ def test_a_frozen_server_is_told_in_time_and_down_stops_it(filled):
     )
     assert ways == [stop, start]
     with at_most(LIMIT):
-        assert filled(stop, "--json").json["data"]["stopped"]
+        assert filled(*stop.split(), "--json").json["data"]["stopped"]
     filled(start)
     assert filled.stored() == ["kept"]
 

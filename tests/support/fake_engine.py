@@ -160,7 +160,9 @@ class FakeEngine:
         return State(found.state) if found else None
 
     def logs(self, container, lines=0, *, since=""):
-        return Log("" if since else "LOG:  a line of a server's log\n", "end")
+        if since or self.state(container) is None:
+            return Log("", since)
+        return Log("LOG:  a line of a server's log\n", "end")
 
     def storage(self, volume, image):
         ready = self.data[volume.name].ready

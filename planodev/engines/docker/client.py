@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -27,8 +28,8 @@ class Refused(Exception):
     """
 
     def __init__(self, status: int, text: str, request: str = "") -> None:
-        # Of a container that is being removed at this moment dockerd says 500 and this; a moment later it says 404.
-        half_gone = "RWLayer of container" in text and "unexpectedly nil" in text
+        # What dockerd says, with 500 or 409, of a container that is being removed; a moment later it says 404.
+        half_gone = re.search("RWLayer of container .* unexpectedly nil|which is dead or marked for removal", text)
         # Podman says 500 of a name that another container has, where dockerd says 409.
         name_taken = "container name" in text and "already in use" in text
         self.status = NOT_FOUND if half_gone else CONFLICT if name_taken else status

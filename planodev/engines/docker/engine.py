@@ -177,7 +177,12 @@ class DockerEngine:
         asked: dict[str, int] = {"tail": max(1, lines)}
         if since:
             asked = {"since": int(datetime.fromisoformat(f"{since[:19]}+00:00").timestamp()) if since != "0" else 0}
-        text: bytes = self.api.logs(container, timestamps=True, **asked)
+        try:
+            text: bytes = self.api.logs(container, timestamps=True, **asked)
+        except Refused as error:
+            if error.status != NOT_FOUND:
+                raise
+            return Log("", since)
         found = [line.partition(" ") for line in text.decode(errors="replace").splitlines()]
         new = [(moment, line) for moment, _, line in found if moment > since]
         shown = new if since else new[len(new) - min(lines, len(new)) :]

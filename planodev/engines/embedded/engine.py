@@ -179,7 +179,10 @@ class EmbeddedEngine:
     def state(self, name: str) -> State | None:
         if self._child:
             self._child.poll()
-        return State("running" if process.postmaster(self._of(name)) else "exited")
+        directory = self._of(name)
+        if process.postmaster(directory):
+            return State("running")
+        return State("exited") if directory.path.is_dir() else None
 
     def logs(self, container: str, lines: int = 0, *, since: str = "") -> Log:
         # The mark is the file's number and a place in it: another file is a log that was begun again at a start.
