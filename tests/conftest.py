@@ -120,7 +120,7 @@ def pytest_configure():
 def pytest_unconfigure(config):
     left_over.remove(left_over.run())
     if count := config.stash.get(NOT_RUN, 0):
-        print(f"\nNOT left_over.run(): {count} tests that need a Docker Engine, since none answers")
+        print(f"\nNOT RUN: {count} tests that need a Docker Engine, since none answers")
 
 
 @pytest.fixture(autouse=True, scope="session")

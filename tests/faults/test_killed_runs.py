@@ -72,13 +72,15 @@ def test_a_run_leaves_nothing(engine, base, number, request):
             return [name for item in api.containers(all=True) for name in [item["Id"], *item["Names"]]]
         return [number for number in psutil.pids() if number == int(server)]
 
+    def kept():
+        return list((base / "tmp").glob(f"{left_over.PREFIX}*"))
+
     run.send_signal(number)
     run.wait(60)
-    kept = (base / "tmp").glob(f"{left_over.PREFIX}*")
     if number == signal.SIGKILL:
         assert server in map(str, left())
-        assert list(kept)
+        assert kept()
         subprocess.run([*command, "--collect-only", "test_one.py"], **where, capture_output=True, check=True)
     assert server not in map(str, left())
     assert "/left" not in left()
-    assert not list(kept)
+    assert kept() == []

@@ -11,6 +11,7 @@ import fcntl
 import functools
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
@@ -40,17 +41,21 @@ def run() -> Path:
 
 
 def _hold(path: Path) -> bool:
+    """Lock a directory, unless another run holds it, or has removed it meanwhile, or it is another user's."""
     try:
-        file = os.open(path, os.O_RDONLY)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(file)
-            return False
+        file = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
         return False
-    _held[path] = file
-    return path.exists()
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held = os.fstat(file).st_uid == os.geteuid() and path.exists()
+    except OSError:
+        held = False
+    if held:
+        _held[path] = file
+    else:
+        os.close(file)
+    return held
 
 
 def remove(path: Path) -> None:
@@ -72,15 +77,30 @@ def end_servers(place: Path) -> None:
 def sweep() -> None:
     """End what killed runs have left below the directory for temporary files."""
     left = [path for path in Path(tempfile.gettempdir()).resolve().glob(f"{PREFIX}*") if _hold(path)]
+    of_pytest = _of_pytest(left)
     if left and engine_answers():
         from tests.support.docker_objects import remove_left
 
-        remove_left(left + _of_pytest(left))
-    for place in _of_pytest(left):  # pytest itself removes it, some runs later
+        remove_left(left + of_pytest)
+    for place in of_pytest:  # pytest itself removes it, some runs later
         end_servers(place)
     for path in left:
         remove(path)
 
 
 def _of_pytest(left: list[Path]) -> list[Path]:
-    return [Path(file.read_text()) for path in left if (file := path / PYTEST).is_file()]
+    """Return where killed runs had the directories of their tests: below that for temporary files, by their own notes.
+
+    Anybody may write there, so a note that is another user's, or that leads elsewhere, is none.
+    """
+    temporary = Path(tempfile.gettempdir()).resolve()
+    found = []
+    for path in left:
+        with contextlib.suppress(OSError, ValueError):
+            note = os.open(path / PYTEST, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with open(note, encoding="utf-8") as opened:
+                about = os.fstat(note)
+                if stat.S_ISREG(about.st_mode) and about.st_uid == os.geteuid():
+                    place = Path(opened.read()).resolve()
+                    found += [place] if temporary in place.parents else []
+    return found
