@@ -72,7 +72,7 @@ def test_cleaning_up_does_not_wait_for_a_module_that_was_loaded_by_half(engine, 
         monkeypatch.setattr(cluster, "init", half_loaded.load)
         begun = prepared.PreparedCluster(SimpleNamespace(), SimpleNamespace(path=tmp_path))
         end = begun.drop
-    half_loaded.reached.wait(10)
+    assert half_loaded.reached.wait(30)
     ends = threading.Thread(target=end, daemon=True)
     ends.start()
     ends.join(10)

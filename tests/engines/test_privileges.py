@@ -93,27 +93,9 @@ def test_nothing_that_planos_role_has_defined_runs_as_a_superuser(filled, also):
     assert supers(filled) == {"planodev+admin"}
 
 
-def as_superuser(project, sql):
-    """Run SQL as the server's own superuser, as somebody may who has the files."""
-    import psycopg
-
-    status = project.status()
-    file = f"{status['volume']}/pgpass"
-    with psycopg.connect(
-        host="127.0.0.1",
-        port=status["port"],
-        user="planodev+admin",
-        dbname="postgres",
-        passfile=file,
-        sslmode="disable",
-        autocommit=True,
-    ) as session:
-        return session.execute(sql)
-
-
 def test_a_superuser_of_an_older_database_is_demoted_and_that_is_said(filled):
-    as_superuser(filled, "ALTER ROLE plano SUPERUSER")
-    as_superuser(filled, 'DROP ROLE "planodev+member"')  # which older databases do not have
+    filled.as_superuser("ALTER ROLE plano SUPERUSER")
+    filled.as_superuser('DROP ROLE "planodev+member"')  # which older databases do not have
     done = filled("up", "--json").json
     assert [one["code"] for one in done["warnings"] if one["code"] == "role-demoted"]
     assert supers(filled) == {"planodev+admin"}
@@ -125,10 +107,10 @@ def test_a_superuser_of_an_older_database_is_demoted_and_that_is_said(filled):
 def test_no_log_has_a_password_however_much_is_logged(project):
     """By a server that logs each statement: what it is sent has verifiers alone."""
     project("up")
-    as_superuser(project, "ALTER SYSTEM SET log_statement = 'all'")
-    as_superuser(project, "ALTER SYSTEM SET log_min_duration_statement = 0")
-    as_superuser(project, "ALTER SYSTEM SET log_min_error_statement = 'debug5'")
-    as_superuser(project, "SELECT pg_reload_conf()")
+    project.as_superuser("ALTER SYSTEM SET log_statement = 'all'")
+    project.as_superuser("ALTER SYSTEM SET log_min_duration_statement = 0")
+    project.as_superuser("ALTER SYSTEM SET log_min_error_statement = 'debug5'")
+    project.as_superuser("SELECT pg_reload_conf()")
     passwords = [project.env["DB_PASS"], "another-pass-of-mine", "yet-another-pass"]
     project.change(".env", "^DB_PASS=.*", f"DB_PASS={passwords[1]}")
     project("up")
@@ -139,5 +121,5 @@ def test_no_log_has_a_password_however_much_is_logged(project):
     log = project.words()[0]
     assert "GRANT" in log
     assert not [password for password in passwords if password in log]
-    stored = as_superuser(project, "SELECT rolpassword FROM pg_authid WHERE rolcanlogin").fetchall()
+    stored = project.as_superuser("SELECT rolpassword FROM pg_authid WHERE rolcanlogin").fetchall()
     assert all(text.startswith("SCRAM-SHA-256$4096:") for (text,) in stored)

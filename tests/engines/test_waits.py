@@ -66,9 +66,9 @@ def test_a_locked_table_is_named_with_its_holder_and_keeps_down_from_nothing(fil
         assert status["data"]["conversations"] is None
         assert [w["code"] for w in status["warnings"]] == ["table-locked"]
         assert names(status["warnings"][0]["message"], pid)
-        for command, seconds in ((("verify",), LIMIT), (("up",), LIMIT), (("up", "--timeout", "5"), 5)):
-            with at_most(seconds):
-                refused = filled(*command, "--json", code=7)
+        for command in ("verify", "up"):
+            with at_most(LIMIT):
+                refused = filled(command, "--json", code=7)
             assert refused.error == "table-locked", command
             assert names(refused.json["error"]["why"], pid), command
         with at_most(LIMIT):
@@ -77,6 +77,21 @@ def test_a_locked_table_is_named_with_its_holder_and_keeps_down_from_nothing(fil
             assert filled("down", "--keep-data", "--json").json["data"]["stopped"]
     filled("up")
     assert filled.stored() == ["kept"]
+
+
+def test_locks_are_waited_for_no_longer_than_timeout_says(filled):
+    """Seen in what the server is asked for, as it ends each wait itself."""
+    filled.write("planodev.toml", "timeout = 60\n")
+    filled.as_superuser("ALTER SYSTEM SET log_statement = 'all'")
+    filled.as_superuser("SELECT pg_reload_conf()")
+    with locked(filled):
+        waits = {}
+        for options in ((), ("--timeout", "5")):
+            before = len(filled.words()[0])
+            assert filled("up", *options, "--json", code=7).error == "table-locked"
+            limits = re.findall(r"SET LOCAL lock_timeout = (\d+)", filled.words()[0][before:])
+            waits[options] = sum(map(int, limits)) / 1000
+    assert 0 < waits["--timeout", "5"] < 5 < waits[()]
 
 
 @pytest.mark.slow

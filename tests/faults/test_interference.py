@@ -20,7 +20,7 @@ from tests.support.ports import free_port
 from tests.support.project import Project
 from tests.support.requirements import as_root, require
 from tests.support.seed import SEED
-from tests.support.waiting import until
+from tests.support.waiting import at_most, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
@@ -92,11 +92,11 @@ def interrupted(project, number, moment, module=""):
         loaded = running.stderr.readline()
         assert loaded, f"`{module}` is never loaded"
     time.sleep(moment)  # noqa: TID251  the moment is the fault
-    begun = time.monotonic()
     running.send_signal(number)
-    out, err = running.communicate(timeout=30)
+    with at_most(1):
+        out, err = running.communicate(timeout=30)
     err = "\n".join(line for line in err.splitlines() if not line.startswith("import time:"))
-    return running.returncode, out, err, time.monotonic() - begun
+    return running.returncode, out, err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminated"])
@@ -104,12 +104,11 @@ def test_an_interrupt_at_any_moment_ends_within_a_second_with_what_finishes_it(f
     rows, moments = evidence.content(filled), random.Random(SEED)
     early = [(0.0, module) for module in ("planodev.problems", "click", "planodev.commands.up")]
     for moment, module in [*early, *((moments.uniform(0.12, 1.2), "") for _ in range(4))]:
-        code, out, err, took = interrupted(filled, number, moment, module)
+        code, out, err = interrupted(filled, number, moment, module)
         told = f"PLANODEV_SEED={SEED}, after {module} {moment:.3f} s, exit {code}\n{err}"
         assert "Traceback" not in err, told
         if code:
             assert (code, out) == (130, ""), told
-            assert took < 1 + 4, told  # four, where the processor is others'
             said, *fix = err.splitlines()[-2:] if "  fix: " in err else err.splitlines()[-1:]
             assert said.endswith("✗ interrupted [interrupted]"), told
             assert not fix or (fix[0].startswith("  fix: run `planodev"), " up --port " in fix[0]) == (True, True), told

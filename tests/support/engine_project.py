@@ -29,6 +29,14 @@ class OnEngine(Project):
     def pid(self):
         return int((self.place() / "data/postmaster.pid").read_text().split()[0])
 
+    def as_superuser(self, sql):
+        """Run SQL as the server's own superuser, as somebody may who has the files; Docker's is the role of `.env`."""
+        way = {"dbname": "postgres"}
+        if self.engine == "embedded":
+            way |= {"user": "planodev+admin", "password": None, "passfile": str(self.place() / "pgpass")}
+        with self.login(**way) as session:
+            return session.execute(sql)
+
     def server(self):
         """Return what identifies the server that runs now."""
         if self.engine == "docker":
