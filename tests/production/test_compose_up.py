@@ -30,13 +30,14 @@ listeners:
   - {{type: model, name: model_listener, port: {port}}}
 """
 GRACE = 30  # seconds, `stop_grace_period`
+PSQL = ("psql", "-h", "127.0.0.1", "-U", "postgres")
 
 
 class Deployed:
     """The files of `production self-hosted` in a directory, and what Compose makes of them."""
 
-    def __init__(self, project, api, name, port):
-        self.project, self.api, self.name, self.port = project, api, name, port
+    def __init__(self, project, api, name, port, database):
+        self.project, self.api, self.name, self.port, self.database = project, api, name, port, database
 
     def compose(self, *arguments):
         file = self.project.path / production.COMPOSE
@@ -69,6 +70,13 @@ class Deployed:
                     return json.load(answer)
             assert time.monotonic() < ends, self.logs()
             time.sleep(0.2)  # noqa: TID251  between two tries
+
+    def stored(self, turn):
+        """Wait until a turn is in the database: Plano answers first, and one on its way is lost with the connection."""
+        query = f"SELECT FROM conversation_states WHERE response_id = '{turn['id']}'"
+        psql = ["docker", "exec", self.database, *PSQL, "-d", "plano", "-qc", query]
+        until(lambda: "(1 row)" in subprocess.run(psql, capture_output=True, text=True, check=True).stdout, self.logs)
+        return turn
 
 
 @pytest.fixture
@@ -104,7 +112,7 @@ def deployed(project, api, database, tmp_path):
     sql = (project.path / "conversation_states.sql").read_text() + f"ALTER ROLE plano_prod PASSWORD '{password}';"
 
     def ready():
-        psql = ["docker", "exec", "-i", number, "psql", "-h", "127.0.0.1", "-U", "postgres"]
+        psql = ["docker", "exec", "-i", number, *PSQL]
         made = subprocess.run([*psql, "-c", "SELECT"], capture_output=True, check=False).returncode == 0
         return made and [*psql, "-v", "ON_ERROR_STOP=1"]
 
@@ -113,7 +121,7 @@ def deployed(project, api, database, tmp_path):
     subprocess.run([*psql, "-c", "CREATE DATABASE plano"], check=True, capture_output=True)
     subprocess.run([*psql, "-d", "plano"], input=sql, text=True, check=True, capture_output=True)
     compose_images.make(api, f"{name}-pgbouncer:latest", production.PLANO_IMAGE, port)
-    made = Deployed(project, api, name, port)
+    made = Deployed(project, api, name, port, number)
     yield made
     made.compose("down", "--timeout", "5")
     for image in (f"{name}-pgbouncer", production.PLANO_IMAGE):
@@ -124,20 +132,20 @@ def test_the_rendered_files_up_for_real(deployed, database, api):
     number, _ = database
     deployed.compose("up", "-d", "--wait", "--no-build", "--pull", "never")
     first = deployed.turn("My name is Ada.")
-    second = deployed.turn("What is my name?", first)
+    second = deployed.stored(deployed.turn("What is my name?", first))
     assert (second["messages"], second["first"]) == (3, "My name is Ada.")
     deployed.project("verify", "--env-file", production.ENV_NAME)
     begun = {service: deployed.state(service)["StartedAt"] for service in ("pgbouncer", "plano")}
 
     api.restart(number, timeout=20)
-    third = deployed.turn("And now?", second)
+    third = deployed.stored(deployed.turn("And now?", second))
     assert (third["messages"], third["first"]) == (5, "My name is Ada.")
     assert {service: deployed.state(service)["StartedAt"] for service in begun} == begun
 
     # Docker starts PgBouncer again with another network, and Plano stays behind in the one that is gone.
     os.kill(deployed.state("pgbouncer")["Pid"], signal.SIGKILL)
     until(lambda: deployed.state("plano")["StartedAt"] != begun["plano"], deployed.logs, 90)
-    fourth = deployed.turn("Still there?", third)
+    fourth = deployed.stored(deployed.turn("Still there?", third))
     assert (fourth["messages"], fourth["first"]) == (7, "My name is Ada.")
 
     started = time.monotonic()

@@ -372,7 +372,8 @@ def owner(ready, server, request):
     project, database = ready
     with ExitStack() as opened:
         yield Owner(project, server, database, opened, request)
-    server.sql("ALTER ROLE plano_prod LOGIN")
+    server.sql("ALTER ROLE plano_prod LOGIN CONNECTION LIMIT -1")
+    server.sql("ALTER ROLE owner PASSWORD NULL")
 
 
 @pytest.mark.parametrize("row", slow_but(SAMPLE, ROWS), ids=lambda row: row.code)
