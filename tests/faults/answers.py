@@ -13,11 +13,7 @@ from pathlib import Path
 from unittest import mock
 
 from planodev.cli.main import main
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from tests.support.toml import tomllib
 
 FILE = Path(__file__).with_suffix(".toml")
 ENV = "DB_USER=u\nDB_PASS=secret-password\nDB_HOST=127.0.0.1\nDB_PORT=5432\nDB_NAME=d\n"

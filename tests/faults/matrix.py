@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from tests.support.toml import tomllib
 
 MATRIX_TEST = "faults/test_faults.py::test_a_fault_is_repaired_or_explained_and_no_row_is_lost"
 

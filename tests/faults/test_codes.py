@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -12,11 +11,7 @@ from tests.faults.test_every_fix import STATES
 from tests.faults.test_words_of_fixes import CONFIGURATIONS, STRINGS
 from tests.plano.test_rules import KINDS
 from tests.support import codes
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from tests.support.toml import tomllib
 
 TESTS = Path(__file__).parents[1]
 FIXES = tomllib.loads((Path(__file__).parent / "fixes.toml").read_text())

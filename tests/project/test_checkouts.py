@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import stat
 import subprocess
 import sys
@@ -17,7 +16,6 @@ from tests.support.git import git
 from tests.support.on_fake import CommandLine
 from tests.support.tiers import slow_but
 
-pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="needs git")
 root_only = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
 ANOTHER = 12345  # a user without a name
 COMMANDS = ("status", "env", "verify", "doctor", "up")

@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,11 +14,7 @@ from planodev.problems import PlanodevError
 from planodev.project import env_file, env_kinds
 from tests.support.on_fake import CommandLine
 from tests.support.tiers import first_of_each
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from tests.support.toml import tomllib
 
 CASES = tomllib.loads((Path(__file__).parent / "env_files.toml").read_text())["case"]
 PAGE = (Path(__file__).parents[2] / "docs/env-files.md").read_text()

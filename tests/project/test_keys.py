@@ -6,7 +6,6 @@ import io
 import json
 import os
 import pty
-import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ import pytest
 
 from planodev.cli.main import main
 from tests.support import schemas
+from tests.support.git import git
 
 SECRET = "sk-the-secret-1"
 CONFIG = """version: v0.4.0
@@ -124,10 +124,9 @@ class TestSet:
         assert (directory / "other/.env").read_text() == f"A=1\nOPENAI_API_KEY={SECRET}\n"
         assert not (directory / ".env").exists()
 
-    @pytest.mark.skipif(not shutil.which("git"), reason="needs git")
     @pytest.mark.parametrize("more", [[], ["--quiet"]])
     def test_has_git_ignore_what_it_writes(self, cli, directory, more):
-        subprocess.run(["git", "init", "-q", "."], check=True)
+        git(directory, "init", "-q")
         assert cli("keys", "set", "OPENAI_API_KEY", *more, said=SECRET).code == 0
         assert (directory / ".gitignore").read_text() == ".env\n"
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
+from tests.support.git import git
 from tests.support.ports import free_port
-from tests.support.requirements import require
 
 pytestmark = pytest.mark.docker
 
 
 @pytest.mark.slow
 def test_a_git_worktree_is_a_checkout_of_its_own(make_project, tmp_path):
-    require("git")
     main = make_project("main")
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@t", "-C", str(main.path)]
-    subprocess.run([*git, "init", "-q"], check=True)
-    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "start"], check=True)
+    git(main.path, "init", "-q")
+    git(main.path, "commit", "-q", "--allow-empty", "-m", "start")
     main("up")
-    subprocess.run([*git, "worktree", "add", "-q", str(tmp_path / "tree")], check=True, capture_output=True)
+    git(main.path, "worktree", "add", "-q", tmp_path / "tree")
     tree = make_project("tree")
     tree("up")
     assert main.status()["volume"] != tree.status()["volume"]

@@ -18,6 +18,7 @@ from planodev.plano.validation import Question
 from planodev.project import git
 from planodev.steps import env_file as step
 from tests.support import away
+from tests.support.requirements import require
 from tests.support.tiers import slow_but
 
 CONFIG = "version: v0.4.0\nlisteners: []\n"
@@ -115,8 +116,11 @@ def looks(directory, *, ignored=True):
     return answer
 
 
-@pytest.mark.skipif(GIT is None, reason="needs git")
 class TestGit:
+    @pytest.fixture(autouse=True)
+    def needs_git(self):
+        require("git")
+
     def test_the_settings_of_an_unpacked_repository_run_nothing(self, project, trap):
         repository(project, trap, bare=False)
         assert looks(project) == "visible"

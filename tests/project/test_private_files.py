@@ -3,7 +3,6 @@
 import ctypes
 import errno
 import os
-import shutil
 import signal
 import stat
 from pathlib import Path
@@ -27,7 +26,6 @@ def killed_at(call, write):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-@pytest.mark.skipif(not shutil.which("git"), reason="needs git")
 @pytest.mark.parametrize("call", ["fsync", "fchmod", "replace", "rmdir"])
 @pytest.mark.parametrize("old", [None, b"A=1\n"])
 def test_a_killed_write_leaves_nothing_that_git_would_add_and_is_swept(tmp_path, call, old):

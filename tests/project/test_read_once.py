@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.git import git
+
 pytestmark = pytest.mark.each_engine(slow="docker")
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +56,7 @@ def opened(project, report, *arguments):
 
 
 def test_each_file_is_read_once(project, base):
-    subprocess.run(["git", "init", "-q"], cwd=project.path, check=True)
+    git(project.path, "init", "-q")
     project.write(".gitignore", "build/\n").write("planodev.toml", "timeout = 60\n")
     stand_in = base / "planoai"
     stand_in.write_text("#!/bin/sh\n")

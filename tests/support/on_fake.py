@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from planodev.cli.main import main
 from planodev.engines.docker import engine as docker
+from tests.support import away
 from tests.support.fake_engine import FakeEngine
 
 
@@ -41,7 +42,7 @@ class CommandLine:
         self.directory, self.monkeypatch, self.capsys = directory, monkeypatch, capsys
         self.engine = FakeEngine()
         monkeypatch.setattr(docker, "connect", lambda *_: self.engine)
-        for name in ("HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "DOCKER_CONFIG"):
+        for name in away.PLACES:
             (home / name.lower()).mkdir(parents=True, exist_ok=True)
             monkeypatch.setenv(name, str(home / name.lower()))
         monkeypatch.setenv("PLANODEV_ENGINE", "docker")
