@@ -1,11 +1,13 @@
 """Real checkouts: links, worktrees, submodules, owners, what git ignores, and names that a shell would split."""
 
 import os
+import pwd
 import re
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import platformdirs
 import pytest
@@ -339,6 +341,8 @@ def test_the_users_directories_are_those_of_platformdirs(monkeypatch, variables)
         monkeypatch.delenv(name, raising=False)
     for name, value in {"HOME": "/home/ann", **variables}.items():
         monkeypatch.setenv(name, value)
+    # Whoever runs this may have no name.
+    monkeypatch.setattr(pwd, "getpwuid", lambda _number: SimpleNamespace(pw_dir="/home/ben"))
     assert user_paths.state() == platformdirs.user_state_path("planodev")
     assert user_paths.data() == platformdirs.user_data_path("planodev")
     assert user_paths.cache() == platformdirs.user_cache_path("planodev")
