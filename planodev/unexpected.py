@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from planodev import masking, shell_limits
-from planodev.problems import Fix, PlanodevError, Shell
+from planodev.problems import Command, Fix, PlanodevError, Shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -63,8 +63,11 @@ def _limit(error: BaseException) -> PlanodevError | None:
         fix = "reinstall planodev, with `--force-reinstall`"
         return PlanodevError("not-loaded", "a part of planodev could not be loaded", why=str(error), fix=fix)
     if isinstance(error, RecursionError):
-        fix = "look for brackets or blocks in the project's files that are never closed"
-        return PlanodevError("nested-too-deeply", "something is nested too deeply to be read", why=None, fix=fix)
+        unnested = Fix(
+            "look for brackets or blocks in the project's files that are never closed; for a stored turn, ",
+            *(Command("conversations", "export", "FILE"), " writes it out"),
+        )
+        return PlanodevError("nested-too-deeply", "something is nested too deeply to be read", why=None, fix=unnested)
     return None
 
 

@@ -188,8 +188,11 @@ def _row(file: Path, number: int, line: str) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise _bad(file, f"line {number} has half of a surrogate pair") from None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise _bad(file, f"line {number} is not JSON") from None
+    except RecursionError:
+        fix = "take that line out of the file"
+        raise _bad(file, f"line {number} is nested too deeply to be read", fix) from None
     why = _wrong(row)
     if why is None and _NUL.search(text):
         why = "has a NUL, which PostgreSQL does not store"
@@ -215,6 +218,6 @@ def _wrong(row: object) -> str | None:
     return f"has no usable {', '.join(wrong)}" if wrong else None
 
 
-def _bad(file: Path, why: str) -> BadInput:
-    fix = Fix(Command("conversations", "export", "FILE"), " writes such a file")
-    return BadInput("bad-import-file", f"`{file}` cannot be imported; nothing was changed", why=why, fix=fix)
+def _bad(file: Path, why: str, fix: str | None = None) -> BadInput:
+    usual = Fix(Command("conversations", "export", "FILE"), " writes such a file")
+    return BadInput("bad-import-file", f"`{file}` cannot be imported; nothing was changed", why=why, fix=fix or usual)

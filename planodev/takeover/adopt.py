@@ -15,6 +15,7 @@ from planodev.result import Outcome
 from planodev.steps.server import volume_name
 
 if TYPE_CHECKING:
+    from planodev.engines import Volume
     from planodev.engines.docker.adopt import Foreign
     from planodev.look import Seen
 
@@ -45,7 +46,7 @@ def wanted(seen: Seen) -> Foreign | None:
             f"`{name}` was not adopted: this project has its own database",
             why=f"its data is in the volume `{volume.name}`, and two databases cannot become one",
             fix=Fix(
-                *(Command("up"), " without `--adopt` keeps that one; "),
+                *(Command("up", "--name", _own_name(seen, volume)), " keeps that one; "),
                 *(Command("down", "--delete-data"), " makes room"),
             ),
         )
@@ -66,6 +67,12 @@ def wanted(seen: Seen) -> Foreign | None:
     _check_version(seen, foreign)
     _check_names(seen, foreign)
     return foreign
+
+
+def _own_name(seen: Seen, volume: Volume) -> str:
+    """Return the name of the project's own container, which may be gone: its volume is called after it."""
+    have = seen.observed.container
+    return have.name if have else volume.name.removesuffix(f"-{seen.project_id}").removesuffix("-data")
 
 
 def interrupted(seen: Seen) -> Foreign | None:
