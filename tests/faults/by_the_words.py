@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import SequenceMatcher
 
 # What a fix leaves to the reader, and what this one writes.
 FILLED_IN = {"PROVIDER/": "openai/", "HOST:PORT": "h:1", "HOST/PATH": "h/p", "HOST": "h", "SCHEMA": "s"}
@@ -64,5 +65,6 @@ def _line(what, first, message, line):  # noqa: PLR0911  one for each thing to d
         key = first.partition(":")[0]
         value = r"(?:'[^']*'|\"[^\"]*\"|\[[^\]]*\]|\{[^}]*\}|[^,}]*)"
         return re.sub(rf"(?<!\w){key}: ?{value}", first.replace("\\", r"\\"), line, count=1)
-    old = next(word for word in re.findall(r"`([^`]*)`", message) if word in line)
+    named = [word for word in re.findall(r"`([^`]*)`", message) if word in line]
+    old = max(named, key=lambda word: SequenceMatcher(None, word, first).ratio())
     return line.replace(old, first)

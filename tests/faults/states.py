@@ -1,7 +1,9 @@
 """States that have a problem, as a table: how each is entered, what is typed, and what a person does about it.
 
-A fix that has commands is carried out as it is printed. `hand` is what its words ask of a person, `says` these words,
-`yes` whether planodev asks a person, who agrees; `then` what is typed afterwards in place of the command that failed.
+A fix that has commands is carried out as it is printed. `says` is what of it a person reads where it has none, `hand`
+what these words have a person do, `fills` what a person writes for a word in capitals, `yes` what planodev asks a
+person, who agrees; `then` what is typed afterwards in place of the command that failed, and `next` the code of the
+problem that is met then, once this one is gone.
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ from tests.plano.test_rules import BAD
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.faults.following import Follower
+    from tests.support.following import Follower
+
+
+def nothing(_here): ...
 
 
 @dataclass(frozen=True)
@@ -33,23 +38,29 @@ class State:
         typed: the command that tells it.
         enter: makes the state in an empty project.
         hand: does what the fix asks of a person.
-        says: what of the fix that is.
+        says: what of the fix that is, or has no command and is what `then` follows.
         then: the command that a person types afterwards, where it is another one.
-        yes: whether the fix's command asks, and a person says yes.
+        next: the code of the problem that comes after this one, where another is left; a comment says why.
+        fills: what a person writes in the fix's commands for a word in capitals.
+        yes: the end of a command of the fix that asks, to which a person says yes.
         piped: what the commands of the fix read.
         gives: what the command that fails reads.
+        embedded: whether it needs what the embedded engine runs.
 
     """
 
     code: str
     typed: str
-    enter: Callable[[Follower], object] = lambda here: None
+    enter: Callable[[Follower], object] = nothing
     hand: Callable[[Follower], object] | None = None
     says: str = ""
     then: str = ""
-    yes: bool = False
+    next: str = ""
+    fills: tuple[str, str] | None = None
+    yes: str = ""
     piped: str = ""
     gives: str = ""
+    embedded: bool = False
 
     @property
     def name(self):
@@ -59,15 +70,6 @@ class State:
 def up(here, *more):
     done = here("up", *more)
     assert done.code == 0, done.err
-
-
-def after(*steps):
-    def enter(here):
-        up(here)
-        for step in steps:
-            step(here)
-
-    return enter
 
 
 def typed(*words):
@@ -117,6 +119,14 @@ def both(*steps):
     return run
 
 
+def after(*steps):
+    return both(up, *steps)
+
+
+def run_shell(line):
+    return lambda here: here.shell(line)
+
+
 def sub(name):
     """Go into a directory below."""
 
@@ -136,9 +146,9 @@ def away(here):
     shutil.rmtree(here.directory.with_name("old"))
 
 
-def taken(*names):
-    """Give the wanted name, and others, to containers of nobody here."""
-    return lambda here: here.engine.others.update(dict.fromkeys(names))
+def taken(*names, **ports):
+    """Give names, some with a port, to containers of nobody here."""
+    return lambda here: here.engine.others.update({**dict.fromkeys(names), **ports})
 
 
 def another_image(here):
@@ -150,9 +160,12 @@ def old_image(here):
     here.engine.images["old"] = Image("sha256:" + "d" * 64, 9)
 
 
+has_key = writes(".env", "ANTHROPIC_API_KEY=sk-ant-1\n")
+
+
 def stored_elsewhere(here):
     up(here)
-    here.change("config.yaml", "${DB_HOST}", "db.other.net")
+    here.change("config.yaml", "${DB_USER}:${DB_PASS}@${DB_HOST}:${DB_PORT}/${DB_NAME}", "u:p@db.other.net:5432/d")
 
 
 def _without_string(here):
@@ -160,6 +173,13 @@ def _without_string(here):
     here.write("config.yaml", "\n".join(one for one in lines if "connection_string" not in one) + "\n")
 
 
+GIT = "git init -q && git config user.name u && git config user.email u@h"
+COMMIT = "git add -A && git commit -qm one"
+PLANOAI = (
+    "mkdir -p ../bin && printf '#!/bin/sh\\n' > ../bin/planoai && chmod +x ../bin/planoai"
+    ' && export PATH="$PWD/../bin:$PATH"'
+)
+has_git, has_planoai = run_shell(GIT), run_shell(PLANOAI)
 OK = (BAD / "ok.yaml").read_text()
 MIXED = OK.replace("anthropic/claude-sonnet-4-6", "xai/grok-4").replace(
     "state_storage", "  - {model: mistral/m, access_key: $K}\nstate_storage"
@@ -167,22 +187,26 @@ MIXED = OK.replace("anthropic/claude-sonnet-4-6", "xai/grok-4").replace(
 PREFERENCES = "routing_preferences:\n  - {name: a, description: d, models: [mistral/m]}\n"
 PRODUCTION = "DB_USER=u\nDB_PASS=p\nDB_HOST=127.0.0.1\nDB_PORT=1\nDB_NAME=d\nANTHROPIC_API_KEY=k-1\nK=k-1\n"
 CONNECT = docker.connect
+# By code: the option, a value that it refuses, and one that it accepts.
 OPTIONS = {
-    "bad-engine": ("--engine", "x"),
-    "bad-plano": ("--plano", "x"),
-    "bad-port": ("--port", "x"),
-    "bad-name": ("--name", "a b"),
-    "bad-image": ("--image", "A B"),
-    "bad-pull": ("--pull", "x"),
-    "bad-template": ("--template", "x"),
-    "bad-model": ("--model", "x"),
-    "bad-timeout": ("--timeout", "x"),
-    "bad-dotenv": ("--dotenv", "a/b"),
+    "bad-engine": ("--engine", "x", "docker"),
+    "bad-plano": ("--plano", "x", "docker"),
+    "bad-port": ("--port", "x", "6000"),
+    "bad-name": ("--name", "a b", "shop"),
+    "bad-image": ("--image", "A B", "postgres:17"),
+    "bad-pull": ("--pull", "x", "missing"),
+    "bad-template": ("--template", "x", "responses"),
+    "bad-model": ("--model", "x", "anthropic/claude-sonnet-4-6"),
+    "bad-timeout": ("--timeout", "x", "60"),
+    "bad-dotenv": ("--dotenv", "a/b", ".env.plano"),
 }
 FROM_VARIABLES = {"bad-port": ("PLANODEV_PORT", "x"), "bad-timeout": ("PLANODEV_TIMEOUT", "x")}
 
 SETTINGS = (
-    *(State(code, f"up {option} '{value}'", then="up") for code, (option, value) in OPTIONS.items()),
+    *(
+        State(code, f"up {option} '{refused}'", then=f"up {option} {accepted}")
+        for code, (option, refused, accepted) in OPTIONS.items()
+    ),
     *(State(code, "up", sets(*variable)) for code, variable in FROM_VARIABLES.items()),
     State("bad-name", "up", writes("planodev.toml", 'name = "a b"\n'), writes("planodev.toml", ""), "change `name`"),
     State(
@@ -190,7 +214,7 @@ SETTINGS = (
     ),
     State("bad-config", "up", writes("planodev.toml", "config = 5\n"), writes("planodev.toml", ""), "change `config`"),
     State("bad-settings-file", "up", writes("planodev.toml", "name = \n"), writes("planodev.toml", ""), "correct"),
-    State("usage", "up --prot 5", then="up"),
+    State("usage", "up --prot 5", then="up --port 5555"),
     State("usage", "nothing", then="up"),
     State("no-directory", "-C nowhere up", then="-C nowhere up"),
     State("no-config-directory", "up --config sub/c.yaml"),
@@ -251,7 +275,9 @@ ENV = (
     State("env-file-encrypted", "up", writes(".env", "A=1\nsops_version=3.8\nsops_mac=ENC[x]\n")),
     State("env-file-unknown-format", "up", writes(".env", "hello\n")),
     State(
-        "env-file-of-another-program", "up", writes(".env", "APP_KEY=1\nDB_CONNECTION=mysql\nDB_HOST=h\nDB_PORT=3306\n")
+        "env-file-of-another-program",
+        "up",
+        writes(".env", "APP_KEY=1\nDB_CONNECTION=mysql\nDB_PORT=3306\n"),
     ),
     State("env-reference", "up", writes(".env", "DB_PASS=op://a/b\n")),
     State("env-reference-unset", "up", writes(".env", "DB_PASS=${NOWHERE}\n")),
@@ -267,19 +293,27 @@ ENV = (
         "verify",
         both(
             sets("MINE", "x"),
+            writes("config.yaml", OK),
             writes(".env", "DB_HOST=db.other.net\nDB_PASS=${MINE}\nDB_USER=u\nDB_NAME=d\nDB_PORT=5\n"),
         ),
         line("DB_PASS", "DB_PASS=x"),
         "write the value itself",
+        next="name-not-found",  # the row's server is nowhere
     ),
     State(
         "env-line-refers",
         "up",
-        both(writes(".env", "OTHER=5\nDB_PORT=${OTHER}\n"), taken(), lambda here: here.engine.others.update(theirs=5)),
+        both(writes(".env", "OTHER=5\nDB_PORT=${OTHER}\n"), taken(theirs=5)),
     ),
     State("env-file-incomplete", "verify", after(line("DB_USER", ""))),
     State("env-file-incomplete", "env", after(line("DB_PASS", ""))),
-    State("foreign-host", "up", after(line("DB_HOST", "DB_HOST=db.other.net"))),
+    State(
+        "foreign-host",
+        "up",
+        after(line("DB_HOST", "DB_HOST=db.other.net")),
+        then="verify",
+        next="name-not-found",  # the row's server is nowhere
+    ),
     State(
         "env-file-outside-project",
         "up",
@@ -291,8 +325,10 @@ ENV = (
 )
 
 KEYS = (
-    State("bad-key-name", "keys set sk-ant-1234567890", then="keys set ANTHROPIC_API_KEY", piped="sk-ant-1\n"),
-    State("bad-key-name", "keys set DB_PASS", then="keys set ANTHROPIC_API_KEY", piped="sk-ant-1\n"),
+    *(
+        State("bad-key-name", f"keys set {name}", fills=("NAME", "ANTHROPIC_API_KEY"), piped="sk-ant-1\n")
+        for name in ("sk-ant-1234567890", "DB_PASS")
+    ),
     State("key-unknown", "keys set ANTROPIC_API_KEY", up, piped="sk-ant-1\n"),
     State("key-not-given", "keys set ANTHROPIC_API_KEY", up, piped="sk-ant-1\n"),
     State("key-not-in-env-file", "up", up, piped="sk-ant-1\n"),
@@ -353,11 +389,20 @@ CONFIG = (
         "write `postgresql://",
     ),
     State(
+        "connection-string-unset",
+        "verify",
+        both(has_key, up, has_planoai, changes("config.yaml", "${DB_NAME}", "${MY_NAME}")),
+        line("MY_NAME", "MY_NAME=plano"),
+        "put MY_NAME=… into `.env`",
+    ),
+    State("other-database", "up", stored_elsewhere, _without_string, "remove the connection_string line"),
+    State(
         "other-database",
         "up",
         stored_elsewhere,
-        _without_string,
-        "remove the connection_string line",
+        says="`planodev verify` checks that one",
+        then="verify",
+        next="name-not-found",  # the row's server is nowhere
     ),
     State(
         "change-not-confirmed",
@@ -393,7 +438,7 @@ CONFIG = (
         changes("config.yaml", "$PYTHONPATH", "$ANTHROPIC_API_KEY"),
         "rename it",
     ),
-    State("command-not-started", "run -- no-such-program", up, then="run -- true"),
+    State("command-not-started", "run -- no-such-program", up, says="check its name", then="run -- true"),
     State(
         "config-kept",
         "up --model anthropic/claude-sonnet-4-6",
@@ -401,27 +446,19 @@ CONFIG = (
         lambda here: (here.directory / "config.yaml").rename(here.directory / "old"),
         "move",
     ),
-    State(
-        "old-config-name", "up", writes("arch_config.yaml", "version: v0.3.0\n"), then="up --config arch_config.yaml"
-    ),
+    State("old-config-name", "up", writes("arch_config.yaml", OK)),
     State("port-of-plano", "up --port 12000"),
     State(
         "env-file-missing",
         "verify --env-file nothing",
         up,
-        lambda here: here("production", "neon"),
-        "writes one",
+        fills=("PROVIDER", "neon"),
         then="verify --env-file .env.production",
+        next="env-file-placeholder",  # whose values a person still has to write
     ),
 )
 
 
-GIT = "git init -q && git config user.name u && git config user.email u@h"
-COMMIT = "git add -A && git commit -qm one"
-PLANOAI = (
-    "mkdir -p ../bin && printf '#!/bin/sh\\n' > ../bin/planoai && chmod +x ../bin/planoai"
-    ' && export PATH="$PWD/../bin:$PATH"'
-)
 EDITED = OK.replace(
     "anthropic/claude-sonnet-4-6",
     "openai-chat/gpt-4o, base_url: https://api.openai.com/v1, provider_interface: mistral",
@@ -442,192 +479,7 @@ def real_docker(address):
     return run
 
 
-def fake_docker(here):
-    here.monkeypatch.setattr(docker, "connect", lambda *_: here.engine)
-
-
-PLACES = (
-    State(
-        "env-file-tracked",
-        "up",
-        both(lambda here: here.shell(GIT), writes(".env", "A=1\n"), lambda here: here.shell(COMMIT)),
-    ),
-    State(
-        "env-file-tracked",
-        "up --yes",
-        both(
-            lambda here: here.shell(f"{GIT} && touch other && git add other && {COMMIT} && echo more > other"),
-            writes(".env", "A=1\n"),
-            lambda here: here.shell("git add .env other"),
-        ),
-    ),
-    State(
-        "env-file-not-ignored",
-        "up",
-        both(lambda here: here.shell(GIT), lambda here: (here.directory / ".gitignore").mkdir()),
-    ),
-    State(
-        "output-unwritable",
-        "production neon --output file/sub",
-        after(writes("file", "")),
-        then="production neon --output other",
-    ),
-    State(
-        "output-unwritable",
-        "production neon",
-        after(lambda here: (here.directory / "compose.production.yaml").mkdir()),
-        lambda here: (here.directory / "compose.production.yaml").rmdir(),
-        "move",
-    ),
-    State(
-        "file-exists",
-        "production neon",
-        after(
-            typed("production", "neon"),
-            lambda here: [here.write(one.name, "mine") for one in here.directory.glob("*production*.yaml")],
-        ),
-        then="production neon --force",
-    ),
-    State(
-        "values-replaced",
-        "production rds --force",
-        after(typed("production", "neon", "--host", "a.neon.tech")),
-        then="production rds",
-    ),
-    State("bad-host", "production self-hosted --host 'a b'", up, then="production self-hosted --host db.example.com"),
-    State(
-        "env-file-placeholder",
-        "verify --env-file .env.production",
-        after(typed("production", "self-hosted", "--host", "db.invalid")),
-        lambda here: [
-            line(key, f"{key}=x1")(here, ".env.production") for key in ("DB_USER", "DB_PASS", "ANTHROPIC_API_KEY")
-        ],
-        "write the value after",
-    ),
-    State(
-        "env-file-misread",
-        "verify --env-file e",
-        after(writes("e", PRODUCTION.replace("DB_NAME=d", "DB_NAME='d d'"))),
-        writes("e", PRODUCTION),
-        "write DB_NAME=VALUE and nothing else",
-    ),
-    State(
-        "env-file-incomplete",
-        "verify --env-file e",
-        after(writes("e", PRODUCTION.replace("DB_NAME=d\n", ""))),
-        writes("e", PRODUCTION),
-        "add the line DB_NAME=",
-    ),
-    State(
-        "password-not-encoded",
-        "verify --env-file e",
-        after(writes("e", PRODUCTION.replace("DB_PASS=p", "DB_PASS=p@p"))),
-        writes("e", PRODUCTION.replace("DB_PASS=p", "DB_PASS=p%40p")),
-        "write `%40`",
-    ),
-    State(
-        "env-file-crlf",
-        "verify --env-file e",
-        after(lambda here: (here.directory / "e").write_bytes(PRODUCTION.replace("\n", "\r\n").encode())),
-    ),
-    State(
-        "config-missing",
-        "verify --env-file e",
-        both(writes("e", PRODUCTION)),
-        writes("config.yaml", OK),
-        "name it with `--config`, or copy",
-    ),
-    State(
-        "config-without-storage",
-        "verify --env-file e",
-        both(writes("e", PRODUCTION), writes("config.yaml", OK.partition("state_storage")[0])),
-        writes("config.yaml", OK),
-        "add this to",
-    ),
-)
-
-ENGINE = (
-    State("adopt-needs-docker", "up --adopt --engine embedded", then="up --engine docker"),
-    State("no-images", "up --engine embedded --dry-run --image postgres:16", then="up --engine docker"),
-    State("plano-out-of-reach", "up --engine embedded --plano docker --dry-run", then="up --engine docker"),
-    State(
-        "planoai-missing",
-        "up --with-plano",
-        lambda here: None,
-        lambda here: here.shell(
-            "mkdir -p ../bin && printf '#!/bin/sh\\n' > ../bin/planoai && chmod +x ../bin/planoai"
-            ' && export PATH="$PWD/../bin:$PATH"'
-        ),
-        "`pip install planoai`",
-    ),
-    State("name-taken", "up --name theirs", taken("theirs")),
-    State("name-taken", "up --name theirs", taken("theirs", "theirs-shop")),
-    State("port-taken", "up --port 6000", lambda here: here.engine.others.update(theirs=6000)),
-    State(
-        "port-moved",
-        "up",
-        lambda here: here.engine.others.update(theirs=5432),
-        lambda here: here.engine.others.clear(),
-        "once it is free",
-    ),
-    State("image-missing", "up --pull never --image postgres:17"),
-    State("image-not-usable", "up --image old", old_image),
-    State("data-of-another-version", "up --image postgres:17", another_image),
-    State("data-of-another-checkout", "up", away),
-    State("data-of-another-checkout", "up", both(away, taken("plano-postgres-shop"))),
-    State("data-gone", "status", after(lambda here: (here.engine.containers.clear(), here.engine.data.clear()))),
-    State("not-running", "verify", after(typed("down", "--keep-data"))),
-    State("not-running", "conversations", after(typed("down", "--keep-data"))),
-    State("not-running", "psql", after(typed("down", "--keep-data"))),
-    State("not-its-port", "verify", after(line("DB_PORT", "DB_PORT=6001"))),
-    State("password-refused", "verify", after(line("DB_PASS", "DB_PASS=another-one"))),
-    State("database-missing", "verify", after(line("DB_NAME", "DB_NAME=another"))),
-    State("table-missing", "verify", after(lambda here: here.database.databases.update(plano=None))),
-    State("snapshot-unknown", "snapshot restore", up),
-    State("bad-snapshot-name", "snapshot save 'a b'", up, then="snapshot list"),
-)
-
-MORE = (
-    State("bad-key", "keys set ANTHROPIC_API_KEY", up, piped="sk-ant-1\n", gives="changeme\n"),
-    State("bad-time", "conversations --since x", up, then="conversations --since 2h"),
-    State("bad-import-file", "conversations import x.jsonl", after(writes("x.jsonl", "[1]\n"))),
-    State(
-        "config-not-editable",
-        "up --store-all --yes",
-        writes("config.yaml", UNEDITABLE),
-        writes("config.yaml", EDITED),
-        "write `model: openai-chat/gpt-4o`, `base_url: https://api.openai.com/v1`, `provider_interface: mistral`",
-    ),
-    State("nothing-to-adopt", "up --adopt", then="up"),
-    State(
-        "example-ignored",
-        "production neon",
-        both(lambda here: here.shell(GIT), writes(".gitignore", ".env*\n"), typed("up")),
-    ),
-    State("move-needs-local-engine", "up --engine embedded", up),
-    State(
-        "bad-endpoint",
-        "up",
-        real_docker("x"),
-        both(lambda here: here.shell("unset DOCKER_HOST"), fake_docker),
-        "or unset it",
-    ),
-    State(
-        "no-socket",
-        "up",
-        real_docker("unix:///nowhere/docker.sock"),
-        both(lambda here: here.shell("unset DOCKER_HOST"), fake_docker),
-        "`unset DOCKER_HOST`",
-    ),
-    State("engine-unreachable", "up", real_docker("tcp://127.0.0.1:9"), fake_docker, "start the engine"),
-    State(
-        "no-context",
-        "up",
-        both(real_docker("unix:///x"), clears("DOCKER_HOST"), sets("DOCKER_CONTEXT", "nowhere")),
-        both(lambda here: here.shell("unset DOCKER_CONTEXT"), fake_docker),
-        "`unset DOCKER_CONTEXT`",
-    ),
-)
+MADE_BY_HAND = "plano-postgres"
 
 
 def by_hand(name, **facts):
@@ -649,6 +501,205 @@ def by_hand(name, **facts):
         here.monkeypatch.setattr(adopt, "take_over", take_over)
 
     return enter
+
+
+def filled_in_by_hand(here):
+    up(here)
+    here("production", "neon")
+    for one in here.directory.glob("*production*.yaml"):
+        here.write(one.name, "mine")
+
+
+def fake_docker(here):
+    here.monkeypatch.setattr(docker, "connect", lambda *_: here.engine)
+
+
+PLACES = (
+    State(
+        "env-file-tracked",
+        "up",
+        both(has_git, writes(".env", "A=1\n"), run_shell(COMMIT)),
+    ),
+    State(
+        "env-file-tracked",
+        "up --yes",
+        both(
+            run_shell(f"{GIT} && touch other && git add other && {COMMIT} && echo more > other"),
+            writes(".env", "A=1\n"),
+            run_shell("git add .env other"),
+        ),
+    ),
+    State(
+        "env-file-not-ignored",
+        "up",
+        both(has_git, lambda here: (here.directory / ".gitignore").mkdir()),
+    ),
+    State(
+        "output-unwritable",
+        "production neon --output file/sub",
+        after(writes("file", "")),
+        says="choose another directory with `--output`",
+        then="production neon --output other",
+    ),
+    State(
+        "output-unwritable",
+        "production neon",
+        after(lambda here: (here.directory / "compose.production.yaml").mkdir()),
+        lambda here: (here.directory / "compose.production.yaml").rmdir(),
+        "move",
+    ),
+    *(
+        State("file-exists", "production neon", filled_in_by_hand, says=says, then=f"production neon {option}")
+        for says, option in (("`--force` overwrites it", "--force"), ("`--output DIR` writes", "--output other"))
+    ),
+    State(
+        "values-replaced",
+        "production rds --force",
+        after(typed("production", "neon", "--host", "a.neon.tech")),
+        then="production rds",
+        next="env-file-placeholder",  # whose values a person still has to write
+    ),
+    State(
+        "bad-host",
+        "production self-hosted --host 'a b'",
+        up,
+        says="`--host db.example.com`",
+        then="production self-hosted --host db.example.com",
+    ),
+    State(
+        "env-file-placeholder",
+        "verify --env-file .env.production",
+        after(typed("production", "self-hosted", "--host", "db.invalid")),
+        lambda here: [
+            line(key, f"{key}=x1")(here, ".env.production") for key in ("DB_USER", "DB_PASS", "ANTHROPIC_API_KEY")
+        ],
+        "write the value after",
+        next="connection-refused",  # the row's server is nowhere
+    ),
+    State(
+        "env-file-misread",
+        "verify --env-file e",
+        after(writes("e", PRODUCTION.replace("DB_NAME=d", "DB_NAME='d d'"))),
+        writes("e", PRODUCTION),
+        "write DB_NAME=VALUE and nothing else",
+        next="connection-refused",  # the row's server is nowhere
+    ),
+    State(
+        "env-file-incomplete",
+        "verify --env-file e",
+        after(writes("e", PRODUCTION.replace("DB_NAME=d\n", ""))),
+        writes("e", PRODUCTION),
+        "add the line DB_NAME=",
+        next="connection-refused",  # the row's server is nowhere
+    ),
+    State(
+        "password-not-encoded",
+        "verify --env-file e",
+        after(writes("e", PRODUCTION.replace("DB_PASS=p", "DB_PASS=p@p"))),
+        writes("e", PRODUCTION.replace("DB_PASS=p", "DB_PASS=p%40p")),
+        "write `%40`",
+        next="connection-refused",  # the row's server is nowhere
+    ),
+    State(
+        "env-file-crlf",
+        "verify --env-file e",
+        after(lambda here: (here.directory / "e").write_bytes(PRODUCTION.replace("\n", "\r\n").encode())),
+        next="connection-refused",  # the row's server is nowhere
+    ),
+    State(
+        "config-missing",
+        "verify --env-file e",
+        writes("e", PRODUCTION),
+        writes("config.yaml", OK),
+        "name it with `--config`, or copy",
+        next="connection-refused",  # the row's server is nowhere
+    ),
+    State(
+        "config-without-storage",
+        "verify --env-file e",
+        both(writes("e", PRODUCTION), writes("config.yaml", OK.partition("state_storage")[0])),
+        writes("config.yaml", OK),
+        "add this to",
+        next="connection-refused",  # the row's server is nowhere
+    ),
+)
+
+ENGINE = (
+    State("adopt-needs-docker", "up --adopt --engine embedded", by_hand(MADE_BY_HAND), embedded=True),
+    State("no-images", "up --engine embedded --dry-run --image postgres:16", embedded=True),
+    State(
+        "planoai-missing",
+        "up --with-plano",
+        hand=has_planoai,
+        says="`pip install planoai`",
+        next="key-not-in-env-file",  # nobody has given planoai one yet
+    ),
+    State("name-taken", "up --name theirs", taken("theirs")),
+    State("name-taken", "up --name theirs", taken("theirs", "theirs-shop")),
+    State("port-taken", "up --port 6000", taken(theirs=6000)),
+    State(
+        "port-moved",
+        "up",
+        taken(theirs=5432),
+        lambda here: here.engine.others.clear(),
+        "once it is free",
+    ),
+    State("image-missing", "up --pull never --image postgres:17"),
+    State("image-not-usable", "up --image old", old_image),
+    State("data-of-another-version", "up --image postgres:17", another_image),
+    State("data-of-another-checkout", "up", away),
+    State("data-of-another-checkout", "up", both(away, taken("plano-postgres-shop"))),
+    State("data-gone", "status", after(lambda here: (here.engine.containers.clear(), here.engine.data.clear()))),
+    State("not-running", "verify", after(typed("down", "--keep-data"))),
+    State("not-its-port", "verify", after(line("DB_PORT", "DB_PORT=6001"))),
+    State("password-refused", "verify", after(line("DB_PASS", "DB_PASS=another-one"))),
+    State("database-missing", "verify", after(line("DB_NAME", "DB_NAME=another"))),
+    State("table-missing", "verify", after(lambda here: here.database.databases.update(plano=None))),
+)
+
+MORE = (
+    State("bad-key", "keys set ANTHROPIC_API_KEY", up, piped="sk-ant-1\n", gives="changeme\n"),
+    State(
+        "config-not-editable",
+        "up --store-all --yes",
+        writes("config.yaml", UNEDITABLE),
+        writes("config.yaml", EDITED),
+        "write `model: openai-chat/gpt-4o`, `base_url: https://api.openai.com/v1`, `provider_interface: mistral`",
+    ),
+    State("nothing-to-adopt", "up --adopt", by_hand("theirs"), fills=("NAME", "theirs")),
+    State(
+        "example-ignored",
+        "production neon",
+        both(has_git, writes(".gitignore", ".env*\n"), typed("up")),
+    ),
+    State("move-needs-local-engine", "up --engine embedded", up, embedded=True),
+    State(
+        "bad-endpoint",
+        "up",
+        real_docker("x"),
+        both(run_shell("unset DOCKER_HOST"), fake_docker),
+        "or unset it",
+    ),
+    State(
+        "no-socket",
+        "up",
+        real_docker("unix:///nowhere/docker.sock"),
+        both(run_shell("unset DOCKER_HOST"), fake_docker),
+        "`unset DOCKER_HOST`",
+    ),
+    State("engine-unreachable", "up", real_docker("tcp://127.0.0.1:9"), fake_docker, "start the engine"),
+    State(
+        "no-context",
+        "up",
+        both(real_docker("unix:///x"), clears("DOCKER_HOST"), sets("DOCKER_CONTEXT", "nowhere")),
+        both(run_shell("unset DOCKER_CONTEXT"), fake_docker),
+        "`unset DOCKER_CONTEXT`",
+    ),
+)
+
+
+def container_gone(here):
+    here.engine.containers.clear()
 
 
 def of_newer(here):
@@ -681,10 +732,6 @@ def has_psql(here):
     (here.home / "psql").chmod(0o755)
 
 
-def run_shell(line):
-    return lambda here: here.shell(line)
-
-
 def up_for_native(here):
     """Have a server that `up --plano native` has made."""
     up(here)
@@ -693,12 +740,14 @@ def up_for_native(here):
 
 
 LOCAL = OK.replace("anthropic/claude-sonnet-4-6", "ollama/l, base_url: http://localhost:11434")
-MADE_BY_HAND = "plano-postgres"
 
 OTHERS = (
     State("database-made-by-hand", "up", by_hand(MADE_BY_HAND)),
     State("database-made-by-hand", "up", both(taken(f"{MADE_BY_HAND}-shop"), by_hand(MADE_BY_HAND))),
-    State("adopt-beside-data", "up --adopt --name theirs", after(by_hand("theirs")), yes=True),
+    *(
+        State("adopt-beside-data", "up --adopt --name theirs", after(by_hand("theirs"), also), yes="--delete-data")
+        for also in (nothing, container_gone)
+    ),
     State("adopt-not-possible", "up --adopt --name theirs", by_hand("theirs", fault="it is apart")),
     State("adopt-unusual-name", "up --adopt --name theirs", by_hand("theirs", superuser="my boss")),
     State("adopt-unusual-name", "up --adopt --name theirs", by_hand("theirs", database="our talks")),
@@ -720,7 +769,14 @@ OTHERS = (
         "upgrade it",
     ),
     State("env-file-of-another-checkout", "up", worktree),
-    State("psql-missing", "psql --env-file e", after(without_psql), has_psql, "install PostgreSQL's client"),
+    State(
+        "psql-missing",
+        "psql --env-file e",
+        after(without_psql),
+        has_psql,
+        "install PostgreSQL's client",
+        next="connection-refused",  # the row's server is nowhere
+    ),
     State(
         "localhost-endpoint",
         "production kubernetes",
@@ -728,8 +784,8 @@ OTHERS = (
         changes("config.yaml", "localhost:11434", "ollama.models.svc:11434"),
         "name their Services in `config.yaml`",
     ),
-    State("wrong-mode", "run -- planoai up --docker", both(up_for_native, run_shell(PLANOAI))),
-    State("host-for-other-mode", "run -- planoai up", both(typed("up", "--plano", "docker"), run_shell(PLANOAI))),
+    State("wrong-mode", "run -- planoai up --docker", both(has_key, up_for_native, has_planoai)),
+    State("host-for-other-mode", "run -- planoai up", both(has_key, typed("up", "--plano", "docker"), has_planoai)),
 )
 
 STATES = (*SETTINGS, *ENV, *KEYS, *CONFIG, *PLACES, *ENGINE, *MORE, *OTHERS)

@@ -11,11 +11,12 @@ import json
 import socket
 from contextlib import suppress
 
-from planodev.engines import endpoint, failures
+from planodev.engines import Server, endpoint, failures
 from planodev.engines.embedded import programs
-from tests.faults.states import State, both, fake_docker, real_docker, up
+from tests.faults.states import State, both, fake_docker, nothing, real_docker, sets, up
 from tests.support import engine_server as bad
 from tests.support.engine_server import EngineServer, well, whole
+from tests.support.fake_engine import FakePostgres
 
 PING, CREATE, START, PULL = "GET /_ping|GET /version", "POST /containers/create", "POST .*/start", "POST /images/create"
 
@@ -26,6 +27,7 @@ def server(here, path=None):
     with suppress(FileNotFoundError):
         path.unlink()
     here.server = EngineServer(path)
+    here.server.program = psql()
     here.at_end(here.server.stop)
 
 
@@ -37,8 +39,25 @@ def engine(*rows):
         server(here)
         here.server.bad += rows
         real_docker(here.server.url)(here)
-        for name, value in {"PLANODEV_PLANO": "native", "PLANODEV_PORT": "45454", "PLANODEV_TIMEOUT": "0.1"}.items():
+        # No port of its containers is one of this machine.
+        here.monkeypatch.setattr(endpoint.Endpoint, "local", property(lambda _: False))
+        for name, value in {"PLANODEV_PORT": "45454", "PLANODEV_TIMEOUT": "0.5"}.items():
             here.monkeypatch.setenv(name, value)
+
+    return run
+
+
+def psql():
+    """Return what runs `psql` and `getent` in the containers of an engine that has one server."""
+    server = Server("s", "v", "postgres:16", 0, (), None, "plano", "plano", "docker", "")
+    postgres = FakePostgres(server, 16)
+
+    def run(program):
+        env = dict(one.split("=", 1) for one in program["Env"] or ())
+        if "PLANODEV_SQL" not in env:
+            return [bad.frame(1, b"172.17.0.1 host.docker.internal\n")], 0
+        printed = postgres.run(env["PLANODEV_SQL"], env["PGUSER"], env["PGDATABASE"])
+        return [bad.frame(1, "".join(f"{line}\n" for line in printed).encode())], 0
 
     return run
 
@@ -47,11 +66,11 @@ def repaired(here):
     here.server.bad.clear()
 
 
+another_engine = both(fake_docker, sets("PLANODEV_PLANO", "docker"))
+
+
 def programs_that(does, *names):
     return lambda here: here.others.update(dict.fromkeys(names, does))
-
-
-def nothing(_here): ...
 
 
 def says(status, text):
@@ -74,8 +93,8 @@ def goes_on(connection, request):
 def privileged(connection, request):
     """Refuse to start a container with a port below 1024, as a rootless engine does."""
     found = connection.server.engine.by_name(request.path.split("/")[2])
-    ports = [int(one["HostPort"]) for all_ in found["HostConfig"]["PortBindings"].values() for one in all_]
-    if min(ports) >= 1024:
+    bindings = found["HostConfig"].get("PortBindings") or {}
+    if all(int(one["HostPort"]) >= 1024 for every in bindings.values() for one in every):
         return goes_on(connection, request)
     return says(500, "rootlessport cannot expose privileged port 80")(connection, request)
 
@@ -103,21 +122,20 @@ def no_engine(here):
 
 
 def denied(here):
-    """Have a socket that another group may use."""
+    """Have a socket that another group may use, for whoever is in it and has logged in since."""
     no_engine(here)
-    path, groups = here.home / "var.sock", set()
-    server(here, path)
-
-    def probe(path):
-        return "answers" if "docker" in groups else "denied"
-
-    here.monkeypatch.setattr(endpoint, "probe_socket", probe)
-    here.others[r"sudo usermod -aG docker \$USER"] = lambda _: groups.add("docker-next-login")
-    here.others["newgrp docker"] = lambda _: groups.add("docker")
+    server(here, here.home / "var.sock")
+    here.done = set()
+    here.monkeypatch.setattr(endpoint, "probe_socket", lambda path: "answers" if len(here.done) == 2 else "denied")
+    here.others[r"sudo usermod -aG docker \$USER"] = lambda here: here.done.add("in the group")
 
 
-def logs_in_again(here):
-    here.monkeypatch.setattr(endpoint, "probe_socket", lambda path: "answers")
+def has_newgrp(here):
+    here.others["newgrp docker"] = logs_in
+
+
+def logs_in(here):
+    here.done.add("logged in")
 
 
 def not_installed(here):
@@ -127,7 +145,7 @@ def not_installed(here):
 
 
 def bad_configuration(here):
-    engine()(here)
+    registry(lambda *_: None)(here)
     (here.home / "docker_config/config.json").write_text("[]")
 
 
@@ -175,6 +193,12 @@ def registry(answer):
     return run
 
 
+def pulled(here):
+    """Have what kept the image from being pulled gone, and the image there."""
+    repaired(here)
+    here.server.engine.images.update(OWN_IMAGE)
+
+
 def login(here):
     entry = {"auth": base64.b64encode(b"u:p").decode()}
     auths = dict.fromkeys(("own.example", "https://index.docker.io/v1/"), entry)
@@ -189,6 +213,10 @@ def of_our_own(here, image, logged_in):
     return not image.startswith("own.example")
 
 
+def of_our_own_or_logged_in(here, image, logged_in):
+    return logged_in or of_our_own(here, image, logged_in)
+
+
 OWN_IMAGE = {"own.example/postgres:9": bad.IMAGE}
 OWN = "up --image own.example/postgres:9"
 FULL = "write /var/lib/docker/tmp/GetImageBlob1: no space left on device"
@@ -199,12 +227,12 @@ IPTABLES = (
 STATES = (
     State("engine-not-started", "up", not_started),
     State("no-engine", "up", no_engine),
-    State("engine-denied", "up", denied, logs_in_again, "then log in again"),
-    State("engine-denied", "up", denied),
+    State("engine-denied", "up", denied, logs_in, "then log in again"),
+    State("engine-denied", "up", both(denied, has_newgrp), says="or `newgrp docker` in this terminal"),
     State("engine-error", "up", engine((PING, bad.page_500)), repaired, "restart it"),
-    State("engine-error", "up", engine((PING, bad.another_program)), fake_docker, "or choose another"),
+    State("engine-error", "up", engine((PING, bad.another_program)), another_engine, "or choose another"),
     State("engine-forbids", "up", engine((CREATE, bad.forbidden)), repaired, "CONTAINERS=1 EXEC=1"),
-    State("engine-forbids", "up", engine(("GET /volumes", bad.forbidden)), fake_docker, "the engine's own socket"),
+    State("engine-forbids", "up", engine(("GET /volumes", bad.forbidden)), another_engine, "the engine's own socket"),
     State("engine-lost", "up", engine((PING, bad.one_by_one(bad.closes, goes_on))), nothing, "then the same command"),
     State(
         "engine-lost", "up", engine((START, only_once(bad.done_and_lost))), nothing, "goes on where this one stopped"
@@ -237,7 +265,7 @@ STATES = (
         repaired,
         "upgrade",
     ),
-    State("port-privileged", "up --port 80", engine((START, privileged))),
+    State("port-privileged", "up --port 80", engine(("POST /containers/.*/start", privileged))),
     State(
         "volume-in-use",
         "down --delete-data --yes",
@@ -246,16 +274,16 @@ STATES = (
         "remove that container",
     ),
     State("volumes-unanswered", "down --keep-data", begun(("GET /volumes", bad.silent))),
-    State("volumes-unanswered", "down --delete-data --yes", begun(("GET /volumes", bad.silent)), yes=True),
+    State("volumes-unanswered", "down --delete-data --yes", begun(("GET /volumes", bad.silent)), yes="--delete-data"),
     State("engine-not-asked", "list", stopped_since),
-    State("embedded-not-installed", "up --engine embedded --dry-run", not_installed),
+    State("embedded-not-installed", "up --engine embedded --dry-run", not_installed, embedded=True),
     State("docker-config-unusable", OWN, bad_configuration),
     State(
         "image-denied",
         OWN,
         registry(
             unless(
-                lambda here, image, logged_in: of_our_own(here, image, logged_in) or logged_in,
+                of_our_own_or_logged_in,
                 "unauthorized: authentication required",
             )
         ),
@@ -265,7 +293,7 @@ STATES = (
         OWN,
         registry(
             unless(
-                lambda here, image, logged_in: of_our_own(here, image, logged_in) or logged_in,
+                of_our_own_or_logged_in,
                 "toomanyrequests: slow down",
             )
         ),
@@ -275,13 +303,13 @@ STATES = (
         "image-wrong-platform", OWN, registry(unless(of_our_own, "no matching manifest for linux/arm64/v8 in the list"))
     ),
     State("image-no-network", OWN, registry(unless(of_our_own, "dial tcp: lookup own.example: no such host"))),
-    State("image-no-space", OWN, registry(unless(of_our_own, FULL)), repaired, "free disk space"),
+    State("image-no-space", OWN, registry(unless(of_our_own, FULL)), pulled, "free disk space"),
     State("image-pull-failed", OWN, registry(unless(of_our_own, "received unexpected HTTP status: 503"))),
     State(
         "image-pull-failed",
         OWN,
         registry(unless(of_our_own, "x509: certificate signed by unknown authority")),
-        repaired,
+        pulled,
         "put the authority's certificate",
     ),
 )

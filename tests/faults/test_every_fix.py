@@ -10,19 +10,18 @@ import pytest
 
 from planodev.gateway import start
 from planodev.steps import login
-from tests.faults import states, states_of_engines, states_of_machines
-from tests.faults.following import LOOKS, follower, told  # noqa: F401  a fixture
+from tests.faults import states, states_of_engines, states_of_machines, states_on_embedded
+from tests.support.following import told
 from tests.support.requirements import require_engine
 from tests.support.tiers import first_of_each
 
-OF_ENGINES = (*states_of_engines.STATES, *states_of_machines.STATES)
+OF_ENGINES = (*states_of_engines.STATES, *states_of_machines.STATES, *states_on_embedded.STATES)
 STATES = (*states.STATES, *OF_ENGINES)
 # Codes whose fix may be the very command that told them, with the reason.
 AGAIN = {
     "interrupted": "the command was cut off, and goes on where it was",
     "key-not-given": "a person types the key this time",
     "bad-key": "a person types another key",
-    "project-above": "it is typed for another directory",
 }
 
 
@@ -32,48 +31,105 @@ def kind(state):
 
 
 def kind_of_engine(state):
-    """Return what a state of an engine, a registry or a machine stands for in `make test`."""
-    return state.code[:3]
+    """Return what a state of an engine, a registry or a machine stands for in `make test`: the first of its words."""
+    return "embedded" if state.embedded else state.code.partition("-")[0]
+
+
+def with_its_engine(row):
+    """Return a row with the mark of the engine that it needs."""
+    (state,), marks = (row.values, row.marks) if isinstance(row, tuple) else ((row,), ())
+    return pytest.param(state, marks=[*marks, pytest.mark.embedded]) if state.embedded else row
 
 
 ROWS = [*first_of_each(kind, states.STATES), *first_of_each(kind_of_engine, OF_ENGINES)]
 
 
-@pytest.mark.parametrize("state", ROWS, ids=lambda state: state.name)
-def test_no_fix_ends_in_the_problem_that_it_is_for(follower, state):  # noqa: F811
-    if "--engine embedded" in state.typed:
+@pytest.mark.parametrize("state", [with_its_engine(row) for row in ROWS], ids=lambda state: state.name)
+def test_no_fix_ends_in_the_problem_that_it_is_for(follower, state):
+    if state.embedded:
         require_engine("embedded")
     here, fix = failed(follower, state)
-    offered = here.ways(fix)
-    if state.hand:
-        assert state.says in fix, fix
-        offered = [None]
-    assert offered or state.then, fix
-    for at, way in enumerate(offered or [None]):
+    for at, way in enumerate(ways(here, fix, state)):
         if at:
-            here, fix = failed(follower, state)
-        if state.hand:
+            here, _ = failed(follower, state)
+        if state.hand and state.says in way:
             state.hand(here)
-        others = [line for line in re.findall(r"`([^`]+)`", way or "") if here.does(line)]
-        assert commands(way) != [shlex.split(state.typed)] or others or state.code in AGAIN, fix
-        done = here.follow(agreed(way, state) if way else "", state.piped) if not state.hand else None
-        again = done if answers(way, state) else here.typed(shlex.split(state.then or state.typed), state.piped)
-        assert state.code not in told(again), (way, again.err, done and done.err)
+        does = [line for line in re.findall(r"`([^`]+)`", way) if here.does(line)]
+        assert commands(way) != [shlex.split(state.typed)] or does or state.hand or state.code in AGAIN, way
+        followed = here.follow(filled(way, state), state.piped)
+        for words, done in followed:
+            assert ends_well(done, state), (words, done.err)
+        if at and all(words[0] == "logs" for words, _ in followed):
+            continue  # it shows more of what another way is for
+        standing = [done for words, done in followed if stands_for(words, state) and not state.then]
+        done = standing[-1] if standing else here.typed(shlex.split(state.then or state.typed), state.piped)
+        assert ends_well(done, state), (way, done.err)
+        assert state.code not in all_told(done), (way, done.err)
+
+
+def failed(follower, state):
+    """Return a project in a state, and the fix that is told there."""
+    here = follower()
+    state.enter(here)
+    done = here.typed(shlex.split(state.typed), state.gives)
+    found = all_told(done)
+    assert state.code in found, (done.err, done.out)
+    return here, found[state.code]
+
+
+def all_told(done):
+    """Return what was told, as JSON too: the code of each problem, with its fix."""
+    error = done.json.get("error")
+    return told(done) | ({error["code"]: error["fix"] or ""} if error else {})
+
+
+def ways(here, fix, state):
+    """Return the ways out to follow: those of a fix that have a command and are no other row's, and words alone."""
+    assert state.says in fix, fix
+    others = [one.says for one in STATES if one.code == state.code and one.says]
+    found = [
+        way for way in here.ways(fix) if (state.says and state.says in way) or not any(says in way for says in others)
+    ]
+    if state.says and not any(state.says in way for way in found):
+        found.append(state.says)
+    assert found or not fix, fix
+    return found or [""]
+
+
+def filled(way, state):
+    """Return a way out with what a person writes into its commands, and says yes to."""
+    agreed = way.replace(f"{state.yes}`", f"{state.yes} --yes`") if state.yes else way
+    return agreed.replace(*state.fills) if state.fills else agreed
+
+
+def ends_well(done, state):
+    return not done.code or state.next in all_told(done)
+
+
+def stands_for(words, state):
+    """Say whether a command is the one that failed, with other options or in another directory."""
+    name = words[2] if words[0] == "-C" else words[0]
+    return name == shlex.split(state.typed)[0] and "--help" not in words
+
+
+def commands(way):
+    """Return the words of the planodev commands of a way out."""
+    return [shlex.split(line)[1:] for line in re.findall(r"`(planodev [^`]+)`", way)]
 
 
 BESIDE = ("database-made-by-hand", "container-without-volume", "data-of-another-checkout")
 
 
 @pytest.mark.parametrize("state", [one for one in STATES if one.code in BESIDE], ids=lambda state: state.name)
-def test_the_name_that_is_proposed_for_a_second_database_is_free(follower, state):  # noqa: F811
+def test_the_name_that_is_proposed_for_a_second_database_is_free(follower, state):
     here, fix = failed(follower, state)
     (way,) = (way for way in here.ways(fix) if "--name" in way)
-    done = here.follow(way)
+    ((words, done),) = here.follow(way)
     assert done.code == 0, done.err
-    assert commands(way)[-1][-1] in here.engine.containers
+    assert words[-1] in here.engine.containers
 
 
-def test_a_longer_wait_is_offered_up_to_the_longest_one(follower, monkeypatch):  # noqa: F811
+def test_a_longer_wait_is_offered_up_to_the_longest_one(follower, monkeypatch):
     here = follower()
     states.up(here)
     starting = "FATAL:  the database system is starting up"
@@ -96,31 +152,3 @@ def test_a_longer_wait_for_plano_is_offered_up_to_the_longest_one(monkeypatch):
     fixes = [str(start._not_ready(seen, plano, 0, "", limit).fix) for limit in (1000.0, 3000.0, 3600.0)]
     assert [re.findall(r"--plano-timeout (\d+)", fix) for fix in fixes] == [["2000"], ["3600"], []]
     assert all("`planodev doctor`" in fix for fix in fixes)
-
-
-def failed(follower, state):  # noqa: F811
-    here = follower()
-    state.enter(here)
-    done = here.typed(shlex.split(state.typed), state.gives)
-    found = told(done)
-    assert state.code in found, (done.err, done.out)
-    return here, found[state.code]
-
-
-def agreed(way, state):
-    return way.replace("--delete-data`", "--delete-data --yes`") if state.yes else way
-
-
-def answers(way, state):
-    """Say whether a way out ends with what shows that it was one: the command that failed, or one that only looks."""
-    first = shlex.split(state.typed)
-    last = [words for words in commands(way) if words[0] not in LOOKS or (words[0] == "run" and words != first)]
-    if not last or state.then:
-        return bool(commands(way)) and not state.then
-    return last[-1][0] == shlex.split(state.typed)[0] and "--help" not in last[-1]
-
-
-def commands(way):
-    """Return the words of the planodev commands of a way out, without the directory."""
-    found = [shlex.split(line)[1:] for line in re.findall(r"`(planodev [^`]+)`", way or "")]
-    return [words[2:] if words[0] == "-C" else words for words in found]

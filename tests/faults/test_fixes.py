@@ -90,32 +90,32 @@ def records_gone(ready):
     (ready.path / ".env").unlink()
 
 
-def no_connection_left(shop):
-    shop.held = []
+def no_connection_left(ready):
+    ready.held = []
     with suppress(psycopg.OperationalError):
         while True:
-            shop.held.append(shop.login())
+            ready.held.append(ready.login())
 
 
-def nobody_let_in(shop):
-    change_hba(shop, lambda line: not line.startswith("host"))
+def nobody_let_in(ready):
+    change_hba(ready, lambda line: not line.startswith("host"))
 
 
-def everybody_let_in(shop):
-    path = shop.place() / "data/pg_hba.conf"
+def everybody_let_in(ready):
+    path = ready.place() / "data/pg_hba.conf"
     path.write_text(path.read_text() + "host all all all scram-sha-256\n")
 
 
-def change_hba(shop, keep):
-    path = shop.place() / "data/pg_hba.conf"
+def change_hba(ready, keep):
+    path = ready.place() / "data/pg_hba.conf"
     path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if keep(line)))
-    os.kill(shop.pid(), signal.SIGHUP)
-    until(lambda: not lets_in(shop), "the server reads its pg_hba.conf")
+    os.kill(ready.pid(), signal.SIGHUP)
+    until(lambda: not lets_in(ready), "the server reads its pg_hba.conf")
 
 
-def lets_in(shop):
+def lets_in(ready):
     with suppress(psycopg.OperationalError):
-        shop.login().close()
+        ready.login().close()
         return True
 
 
@@ -203,69 +203,6 @@ def typed(ready, words):
         text=True,
         check=False,
     )
-
-
-def one_turn(shop):
-    shop.store("abc1", "abc2")
-
-
-def exported(shop):
-    shop("conversations", "export", str(shop.path / "rows.jsonl"))
-
-
-# On a server that runs: what is typed, the code, what the fix says, and what a person types who follows it.
-TYPED = (
-    ("conversations show nothing-like-it", "id-unknown", None, "planodev conversations", "conversations"),
-    ("conversations show abc", "id-ambiguous", one_turn, "type more of it", "conversations show abc1"),
-    ("conversations show last", "nothing-stored", None, "planodev doctor", "conversations"),
-    (
-        "conversations export rows.jsonl",
-        "file-exists",
-        exported,
-        "`--force`",
-        "conversations export rows.jsonl --force",
-    ),
-    (
-        "conversations --html nowhere/page.html",
-        "file-failed",
-        one_turn,
-        "name another file",
-        "conversations --html page.html",
-    ),
-    (
-        "snapshot save one",
-        "snapshot-exists",
-        planodev("snapshot", "save", "one"),
-        "snapshot delete one",
-        "snapshot save two",
-    ),
-    (
-        "snapshot restore other",
-        "snapshot-unknown",
-        planodev("snapshot", "save", "one"),
-        "snapshot list",
-        "snapshot list",
-    ),
-    ("forget /nowhere", "project-unknown", None, "planodev list", "list"),
-    ("forget .", "project-still-there", None, "down --delete-data", "down --delete-data --yes"),
-)
-
-
-@pytest.mark.slow
-def test_what_is_typed_as_the_fix_says_is_no_problem(ready):
-    def words(line):
-        typed = line.replace("rows.jsonl", str(ready.path / "rows.jsonl")).split()
-        return [str(ready.path) if word == "." else word for word in typed]
-
-    for command, code, enter, says, then in TYPED:
-        with ready.login() as session:
-            session.execute("DELETE FROM conversation_states")
-        if enter:
-            enter(ready)
-        error = ready(*words(command), "--json", code=None).json["error"]
-        fix = error["fix"].replace(f"-C {ready.path} ", "")
-        assert (error["code"], says in fix) == (code, True), error
-        ready(*words(then))
 
 
 @pytest.mark.slow

@@ -166,8 +166,7 @@ def test_scripts_of_the_image_that_fail_are_told_until_they_are_mended(project, 
         assert refused.error in ("init-failed", "server-stopped")
     assert refused.error == "init-failed"
     api.tag(image(content=script(""), place="/"), *failing.split(":"), force=True)  # who has made the image mends it
-    for line in re.findall("`planodev ([^`]+)`", refused.json["error"]["fix"]):
-        project(*shlex.split(line)[2:], *(["--yes"] if "down" in line else []))
+    project.follow(refused.json["error"]["fix"])
     with project.login() as session:
         assert session.execute("SELECT count(*) FROM half").fetchone() == (0,)
 
@@ -234,13 +233,11 @@ def test_a_container_of_an_older_planodev_that_has_data_beside_its_volume_is_nev
     project("down", "--keep-data")
     refused = project("up", "--json", code=4)
     assert refused.error == "data-outside-volume"
-    start, *commands = re.findall("`([^`]*)`", refused.json["error"]["fix"])
-    assert start == f"docker start {status['container']}"
+    fix = refused.json["error"]["fix"]
+    assert fix.startswith(f"`docker start {status['container']}`"), fix
     api.start(number)
     until(made_table, "a login", 30)
-    for command in commands:
-        words = shlex.split(command)[3:]  # without `planodev -C DIRECTORY`
-        project(*words, *(["--yes"] if words[0] == "down" or "restore" in words else []))
+    project.follow(fix)
     assert project.stored() == ["only here"]
 
 

@@ -47,7 +47,6 @@ def test_of_a_connection_string(code, there, says, written):
 
 
 BOTH = "agents: [{id: one, url: 'http://x'}]\n"
-KEEPER = "  - {model: anthropic/c, default: true}\n"
 # code, what is there, what the fix says, and what is written: (in place of, this)
 CONFIGURATIONS = [
     (

@@ -161,6 +161,7 @@ AGAIN = (
     ("provider-limit", "429", "wait, and ask again"),
     ("provider-failed", "500", "ask again"),
     ("provider-unreachable", "503", "then ask again"),
+    ("answer-endless", "endlessly", "ask again, or another model by `--model`"),
 )
 
 
@@ -236,6 +237,7 @@ def test_a_plano_that_lost_its_database_answers_and_that_is_said(own):
     own("up")
     seen = asked(own, "Who am I?")
     assert seen["data"]["answer"].startswith("1 messages")  # without history
+    assert seen["warnings"][0]["code"] == "turn-not-stored"
     assert "lost its connection" in seen["data"]["why"]
     (start,) = re.findall(f"`planodev -C {own.path} ([^`]*)`", seen["warnings"][0]["fix"])
     own(*start.split(), "--yes")

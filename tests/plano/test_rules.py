@@ -348,4 +348,4 @@ def test_what_a_fix_says_mends_it_when_it_is_followed_to_the_letter(tmp_path, te
     left = judged(follow(str(found.fix), found.message, text), tmp_path)
     # Where a reference was missing, the next one may be: what was said is never said again.
     assert [one.code for one in left if one.fatal and one.message == found.message] == []
-    assert code not in [one.code for one in left] or said not in left[0].message
+    assert not [one for one in left if one.code == code and said in one.message]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from tests.faults.following import told
+from tests.support.following import told
 from tests.support.ports import free_port
 from tests.support.postgres_server import CONFIG, LOOPBACK, PASSWORD, own_directory, pgbouncer, postgres, prepared
 from tests.support.requirements import require_path

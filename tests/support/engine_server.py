@@ -109,9 +109,9 @@ class Connection(socketserver.StreamRequestHandler):
             if not program["Input"]:  # its input has ended: it does nothing
                 program["ExitCode"] = 1
                 return False
-        for piece in self.server.output:
+        pieces, program["ExitCode"] = self.server.program(program)
+        for piece in pieces:
             self.send(piece)
-        program["ExitCode"] = self.server.exit_code
         return False
 
 
@@ -147,7 +147,7 @@ class State:
             "Image": IMAGE["Id"],
             "State": {"Status": "created", "Running": False, "Paused": False, "ExitCode": 0},
             "Config": {"Image": config["Image"], "Labels": config.get("Labels") or {}, "Tty": False},
-            "HostConfig": {"PortBindings": config.get("HostConfig", {}).get("PortBindings")},
+            "HostConfig": config.get("HostConfig", {}),
             "Mounts": [{"Type": "volume", "Name": b[0], "Destination": b[1]} for b in binds],
             "Files": {},
         }
@@ -173,6 +173,8 @@ class State:
         running = found["State"]["Running"]
         if running:
             found["State"].update(Status="exited", Running=False)
+        if found["HostConfig"].get("AutoRemove"):
+            del self.containers[found["Id"]]
         return whole(204) if running else whole(304)
 
     def remove(self, request, name):
@@ -263,6 +265,8 @@ class EngineServer(socketserver.ThreadingUnixStreamServer):
         self.upgrades = True
         self.output = [frame(1, b"out ") + frame(2, b"err"), frame(1, b"put")]
         self.exit_code = 0
+        # What a program that is started in a container writes, and its exit code.
+        self.program = lambda started: (self.output, self.exit_code)
         self.url = f"unix://{path}"
         super().__init__(str(path), Connection)
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()

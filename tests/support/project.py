@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 import docker
 import psycopg
@@ -43,6 +44,20 @@ def usual_signals():
         signal.signal(number, signal.SIG_DFL)
 
 
+def login(values, **changed):
+    """Log in with what a `.env` says."""
+    way = {
+        "host": "127.0.0.1",
+        "port": values["DB_PORT"],
+        "user": values["DB_USER"],
+        "password": unquote(values["DB_PASS"]),
+        "dbname": values["DB_NAME"],
+        "sslmode": "disable",
+        "autocommit": True,
+    }
+    return psycopg.connect(**{**way, **changed})
+
+
 class Project:
     """A directory, and the command line in it; `state` is where planodev keeps its locks."""
 
@@ -50,6 +65,8 @@ class Project:
         path.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.api = api
+        # Other programs that a fix may name, and what does what each does.
+        self.others = {}
         foreign = ("PLANODEV_", "DB_", "DATABASE_URL")
         clean = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY") and not k.startswith(foreign)}
         self.environment = {**clean, "XDG_STATE_HOME": str(state), "LC_ALL": "C.UTF-8", "COLUMNS": "80"}
@@ -77,11 +94,19 @@ class Project:
             preexec_fn=usual_signals,  # noqa: PLW1509  it takes no lock
         )
 
-    def follow(self, fix, *added):
-        """Type the commands of planodev that a fix names, in their order, with what a person adds to each."""
-        for line in re.findall("`planodev ([^`]+)`", fix):
-            words = shlex.split(line)
-            self(*(words[2:] if words[0] == "-C" else words), *added)
+    def follow(self, fix):
+        """Type the commands that a fix names, in their order, and say yes; returns how planodev's last one ended."""
+        done = None
+        for line in re.findall("`([^`]+)`", fix):
+            program, _, rest = line.partition(" ")
+            if program == "planodev":
+                words = shlex.split(rest)
+                words = words[2:] if words[0] == "-C" else words
+                agreed = ["--yes"] if words[0] in ("up", "down") or words[:2] == ["snapshot", "restore"] else []
+                done = self(*words, *agreed, code=None if words[0] == "doctor" else 0)
+            elif program in self.others:
+                self.others[program](*shlex.split(rest))
+        return done
 
     @property
     def env(self):
@@ -117,19 +142,7 @@ class Project:
         return containers, sorted(volume["Name"] for volume in self.api.volumes(filters=label)["Volumes"] or [])
 
     def login(self, **changed):
-        from urllib.parse import unquote
-
-        values = self.env
-        way = {
-            "host": "127.0.0.1",
-            "port": values["DB_PORT"],
-            "user": values["DB_USER"],
-            "password": unquote(values["DB_PASS"]),
-            "dbname": values["DB_NAME"],
-            "sslmode": "disable",
-            "autocommit": True,
-        }
-        return psycopg.connect(**{**way, **changed})
+        return login(self.env, **changed)
 
     def store(self, *keys):
         """Store conversations as Plano does."""

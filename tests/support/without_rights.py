@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import struct
@@ -38,11 +37,3 @@ def take(at_end):
         libc.prctl(_SET_SECUREBITS, 0, 0, 0, 0)
 
     at_end(give_back)
-
-
-@contextlib.contextmanager
-def taken():
-    """Do something without them."""
-    with contextlib.ExitStack() as stack:
-        take(stack.callback)
-        yield

@@ -234,14 +234,14 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self.event("response.created", response={**response, "status": "in_progress", "output": []})
-        half = len(provider.text) // 2
+        half, on = len(provider.text) // 2, " on" * 10_000
         for piece in (provider.text[:half], provider.text[half:]):
             self.event("response.output_text.delta", item_id="msg_1", output_index=0, content_index=0, delta=piece)
             if provider.breaks:
                 self.close_connection = True
                 return False
             while provider.goes_on:  # until nobody listens
-                self.event("response.output_text.delta", item_id="msg_1", output_index=0, content_index=0, delta=" on")
+                self.event("response.output_text.delta", item_id="msg_1", output_index=0, content_index=0, delta=on)
             if provider.waits:
                 time.sleep(30)  # noqa: TID251  as a provider that is slow
         self.event("response.output_text.done", item_id="msg_1", text=provider.text)

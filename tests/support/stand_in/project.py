@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shlex
-
 from tests.support.engine_project import OnEngine
 from tests.support.ports import free_port, free_ports
 
@@ -28,6 +25,7 @@ class Gateway(OnEngine):
     def __init__(self, path, base, machine):
         super().__init__(path, base, "embedded")
         self.machine = machine
+        self.others["planoai"] = self.planoai
         self.environment |= {**machine.environment, "PLANODEV_PORT": str(free_ports())}
         self.listener = free_port()
 
@@ -43,18 +41,9 @@ class Gateway(OnEngine):
     def start_plano(self):
         return self("run", "--", "planoai", "up")
 
-    def follow(self, fix):
-        """Type the commands that a fix names, those that only look too, and say yes; returns how the last one ended."""
-        done = None
-        for line in re.findall("`([^`]+)`", fix):
-            words = shlex.split(line)
-            if words[0] == "planoai":
-                assert not self.machine.planoai(self, *words[1:]).returncode
-            elif words[0] == "planodev":
-                typed = words[3:] if words[1] == "-C" else words[1:]
-                agreed = ("--yes",) if typed[0] == "up" else ()
-                done = self(*typed, *agreed, code=None if typed[0] == "doctor" else 0)
-        return done
+    def planoai(self, *words):
+        """Run planoai itself, which has to end well."""
+        assert not self.machine.planoai(self, *words).returncode
 
     def plano(self):
         """Return what `status` says of Plano."""

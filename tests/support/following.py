@@ -12,14 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.support.on_fake import CommandLine
 from tests.support.requirements import require
 
 _SAID = re.compile(r"^\S+ .*\[([a-z][a-z0-9-]+)\]$")
-# Commands that look, and say the same again by their nature.
-LOOKS = {"verify", "status", "logs", "doctor", "list", "production", "run", "ask"}
 
 
 class Follower(CommandLine):
@@ -75,16 +71,17 @@ class Follower(CommandLine):
                 self.monkeypatch.setenv(name, value)
 
     def follow(self, alternative, said=""):
-        """Type the commands of one way out, in their order; returns how the last one of planodev ended."""
-        done = None
+        """Type the commands of one way out, in their order; returns those of planodev, each with how it ended."""
+        typed = []
         for line in re.findall(r"`([^`]+)`", alternative):
             if line.startswith("planodev "):
-                done = self.typed(shlex.split(line)[1:], said)
+                words = shlex.split(line)[1:]
+                typed.append((words, self.typed(words, said)))
             elif does := self.does(line):
                 does(self)
             elif _is_command(line):
                 self.shell(line)
-        return done
+        return typed
 
     def does(self, line):
         """Return what a command of another program does, where one stands for it."""
@@ -92,7 +89,7 @@ class Follower(CommandLine):
 
     def ways(self, fix):
         """Return the ways out that a fix offers, each of which has a command."""
-        found = re.split(r"; or |, or | or (?=`)|; (?=`)", fix)
+        found = re.split(r"; or |; for |; to use |, or | or (?=`)|; (?=`)", fix)
         return [way for way in found if any(map(self.is_command, re.findall(r"`([^`]+)`", way)))]
 
     def is_command(self, line):
@@ -125,16 +122,3 @@ def told(done):
         elif code and found[code] and not line.startswith(("  ", "✓", "!", "✗")):
             found[code] += "\n" + line
     return found
-
-
-@pytest.fixture
-def follower(tmp_path, monkeypatch, capsys, request):
-    """Return what makes projects, each with a home and an engine of its own."""
-    made = []
-
-    def make():
-        made.append(None)
-        base = tmp_path / f"n{len(made)}"
-        return Follower(base / "shop", base / "home", monkeypatch, capsys, request.addfinalizer)
-
-    return make
