@@ -298,15 +298,15 @@ def _judge(context: Context, env: env_file.EnvFile, *, asked: bool) -> PlanodevE
 
 
 def _link(context: Context, env: env_file.EnvFile, *, asked: bool) -> PlanodevError | None:
-    if not env.path.is_symlink():
-        return None
-    return env_kinds.judge_link(
-        env.path,
-        context.project.path,
-        asked=asked,
-        ours=env.project_id is not None,
-        of_another=context.records.is_of_another(context.project, env.project_id),
-    )
+    project, number = context.project, env.project_id
+    if env.path.is_symlink():
+        of_another = context.records.is_of_another(project, number)
+    else:
+        of_another = context.records.is_linked_by_another(project, number)
+        if not of_another:
+            return None
+    ours = number is not None
+    return env_kinds.judge_link(env.path, project.path, asked=asked, ours=ours, of_another=of_another)
 
 
 def files_to_stop(context: Context) -> Files:

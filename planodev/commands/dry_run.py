@@ -13,6 +13,7 @@ from planodev.gateway import running
 from planodev.plano import judge
 from planodev.postgres import state_table
 from planodev.postgres.admin import AdminFailed
+from planodev.project import git
 from planodev.result import Outcome, Result
 from planodev.steps import config, env_file, follow, keys, login, server
 from planodev.takeover import adopt, move
@@ -85,7 +86,7 @@ def _database(seen: Seen, plan: Plan) -> Database:
 def _files(seen: Seen, database: Database) -> None:
     env = env_file.change(seen, database.connection(), database.password_is)
     _say(seen, _WOULD.get(env.verb, env.verb), seen.env.path.name, env.detail)
-    ignored, _ = env_file.ignoring(seen.project.path, env_file.names_with_secrets(seen), seen.progress)
+    ignored, _ = env_file.ignoring(seen.project.path, git.names_of(seen.env.path), seen.progress)
     _say(seen, _WOULD.get(ignored.verb, ignored.verb), ".gitignore", ignored.detail)
     change = seen.config_change
     _say(seen, _WOULD.get(change.verb, change.verb), seen.config.path.name, change.detail)

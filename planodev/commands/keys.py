@@ -12,7 +12,7 @@ from planodev.plano import access_keys, judge, providers
 from planodev.plano.rules import closest, shown
 from planodev.problems import BadInput, Command, Fix
 from planodev.project import env_file as env_files
-from planodev.project import env_keys, lock, private_files, settings
+from planodev.project import env_keys, git, lock, private_files, settings
 from planodev.result import Outcome, Result
 from planodev.steps import env_file
 
@@ -135,7 +135,7 @@ def save(context: Context) -> Result:
         same = new.text == env.text and env.mode == private_files.MODE
         if not same:
             new.write()
-            env_file.ignore(path.parent, [path.name], context.progress)
+            env_file.ignore(path.parent, git.names_of(path), context.progress)
     verb = "unchanged" if same else "updated" if env.exists else "created"
     context.progress.done(Outcome(verb, path.name, ", ".join(values)))
     left = [one.key.name for one in _needs_after(context) if not one.found and one.key.name]

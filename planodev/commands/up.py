@@ -121,10 +121,11 @@ def finish(seen: Seen, database: Database, moving: Move | None = None) -> Result
     from planodev.commands import report
     from planodev.gateway import running
     from planodev.postgres import state_table
+    from planodev.project import git
     from planodev.steps import config, env_file, keys, login, table, verify
 
     seen = env_file.write(seen, database)
-    env_file.ignore(seen.project.path, env_file.names_with_secrets(seen), seen.progress)
+    env_file.ignore(seen.project.path, git.names_of(seen.env.path), seen.progress)
     seen = config.write(seen)
     seen, todo = keys.save(seen)
     database = database.of(seen)

@@ -52,9 +52,12 @@ def env_file(subject: Subject) -> Check:
 def _private(subject: Subject, env: env_files.EnvFile) -> Check | None:
     if env.mode is not None and env.mode & 0o077:
         return Check("env-file", "warning", f"other users may read `{env.path.name}` (mode {env.mode:04o})", fix=UP)
-    answer = git.ask(subject.project.path, env.path.name)
-    problem = git.problem(subject.project.path, env.path.name, answer)
-    return Check("env-file", "warning", problem.message, problem.why, problem.fix) if problem else None
+    directory = subject.project.path
+    for name in git.names_of(env.path):
+        problem = git.problem(directory, name, git.ask(directory, name))
+        if problem:
+            return Check("env-file", "warning", problem.message, problem.why, problem.fix)
+    return None
 
 
 def config(subject: Subject) -> Check:

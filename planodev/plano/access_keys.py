@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev.pasting import quoted
 from planodev.project import env_file, regular_file
+from planodev.project.references import keeper_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -70,8 +71,9 @@ class Places(NamedTuple):
         return self.text is not None
 
     def in_shell(self, name: str) -> bool:
-        """Say whether the shell has a key, and no placeholder."""
-        return bool(self.shell.get(name)) and not is_placeholder(self.shell[name])
+        """Say whether the shell has a key, and no placeholder or reference."""
+        value = self.shell.get(name, "")
+        return bool(value) and not is_placeholder(value) and not reference_in(value)
 
     @property
     def saved(self) -> bool:
@@ -144,10 +146,22 @@ def is_name(text: str) -> bool:
     return re.fullmatch(_NAME, text) is not None
 
 
+def reference_in(value: str) -> str | None:
+    """Return whose reference a value is, quoted or not, which planoai sends as it stands; None for one that is none."""
+    value = value.strip("\"'")
+    keeper = keeper_of(value)
+    if keeper:
+        return f"of {keeper.name}"
+    return "to another variable" if re.search(rf"^\${_NAME}|\$\{{", value) else None
+
+
 def why_not(value: str) -> str | None:
     """Return why a value cannot be saved as a key, without showing it; None where it can."""
     if is_placeholder(value):
         return "it is only a placeholder"
+    reference = reference_in(value)
+    if reference:
+        return f"it is a reference {reference}"
     if len(value) < SHORTEST:
         return f"it has fewer than {SHORTEST} characters"
     if not env_file.is_plain(value):

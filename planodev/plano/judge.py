@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from planodev import masking
 from planodev.plano import catalogue, models, rules, storage
-from planodev.plano.access_keys import entries, is_placeholder
+from planodev.plano.access_keys import entries, is_placeholder, reference_in
 from planodev.plano.providers import FALLBACK
 from planodev.plano.rules import shown
 from planodev.postgres.connection import CONNECTION_STRING
 from planodev.problems import Command, Fix, Problem
 from planodev.project import env_file, env_keys
-from planodev.project.references import keeper_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -297,11 +296,10 @@ def _key(key: AccessKey, values: Mapping[str, str], places: Places) -> KeyProble
         message = f"{name} in `.env` starts with `export`, and planoai reads that as part of the name"
         fix = f"write {name}=… without `export` in `{places.file}`"
         return KeyProblem("key-exported", message, fix, level="error", key=name)
-    keeper = keeper_of(value.strip("\"'")) if value and values is not places.shell else None
-    refers = value is not None and values is not places.shell and re.match(r"\"?\$\{?[A-Za-z_]", value)
-    if keeper or refers:
-        whose = f"a reference of {keeper.name}" if keeper else "a reference to another variable"
-        message = f"{name} in `.env` is {whose}, and planoai sends it as it stands"
+    whose = reference_in(value) if value else None
+    if whose:
+        place = "this shell" if values is places.shell else "`.env`"
+        message = f"{name} in {place} is a reference {whose}, and planoai sends it as it stands"
         itself = Fix(Command("keys", "set", name), " puts the key itself there")
         return KeyProblem("key-is-reference", message, itself, level="error", key=name)
     if value is None or not value.strip("\"'") or is_placeholder(value):

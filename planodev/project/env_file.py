@@ -46,9 +46,9 @@ class _Line(NamedTuple):
     value: str | None
 
     @property
-    def literal(self) -> bool:
-        """Whether the value stands in single quotes, where nothing is resolved."""
-        return self.text.partition("=")[2].lstrip().startswith("'")
+    def quote(self) -> str:
+        """Return the quote before the value, "" where there is none; in single ones nothing is resolved."""
+        return self.text.partition("=")[2].lstrip()[:1] if self.value is not None else ""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,9 @@ class EnvFile:
         found = Resolution(self.shell, env_keys.ALL)
         for line in self.lines:
             if line.key and line.value is not None:
-                found.add(line.key, line.value, literal=line.literal)
+                # In double quotes docker compose takes `\\$` for `$$`; python-dotenv leaves it.
+                value = line.value.replace(r"\$", "$$") if line.quote == '"' else line.value
+                found.add(line.key, value, literal=line.quote == "'")
         return found
 
     @property

@@ -7,6 +7,7 @@ read (`refuse_path`), is its content text (`refuse_content`), and is it this pro
 from __future__ import annotations
 
 import codecs
+import errno
 import re
 import stat
 from typing import TYPE_CHECKING
@@ -77,20 +78,18 @@ def refuse_path(path: Path) -> None:
         BadInput: it is a link to nothing, a directory, a pipe or a device.
 
     """
-    if path.is_symlink() and not path.exists():
-        raise BadInput(
-            "env-file-broken-link",
-            f"`{path}` is a link to `{path.readlink()}`, which does not exist",
-            fix=Fix("create the file that it points to, or remove the link: ", Shell("rm {}", path)),
-        )
+    try:
+        path.stat()
+    except FileNotFoundError as error:
+        if path.is_symlink():
+            raise _broken_link(path, "which does not exist") from error
+        return
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _broken_link(path, "which leads back to it") from error
+        raise unreadable(path, error) from error
     if path.is_dir():
-        empty = not any(path.iterdir())
-        raise BadInput(
-            "env-file-is-directory",
-            f"`{path}` is a directory",
-            why="Docker creates one when a missing file is mounted" if empty else "it may be a virtual environment",
-            fix=Fix("remove it: ", Shell("rmdir {}", path)) if empty else _elsewhere(path),
-        )
+        raise _directory(path)
     if is_stream(path):
         kind = "a pipe" if stat.S_ISFIFO(path.stat().st_mode) else "a device or a socket"
         raise BadInput(
@@ -99,6 +98,27 @@ def refuse_path(path: Path) -> None:
             why="what is in it can be read once, and nothing can be kept there",
             fix=_elsewhere(path),
         )
+
+
+def _broken_link(path: Path, why: str) -> BadInput:
+    return BadInput(
+        "env-file-broken-link",
+        f"`{path}` is a link to `{path.readlink()}`, {why}",
+        fix=Fix("create the file that it points to, or remove the link: ", Shell("rm {}", path)),
+    )
+
+
+def _directory(path: Path) -> BadInput:
+    try:
+        empty = not any(path.iterdir())
+    except OSError:
+        empty = False
+    return BadInput(
+        "env-file-is-directory",
+        f"`{path}` is a directory",
+        why="Docker creates one when a missing file is mounted" if empty else "it may be a virtual environment",
+        fix=Fix("remove it: ", Shell("rmdir {}", path)) if empty else _elsewhere(path),
+    )
 
 
 def unreadable(path: Path, error: OSError) -> BadInput:
@@ -146,28 +166,46 @@ def _encrypted(path: Path, program: str, decrypt: str | None) -> BadInput:
 
 
 # Names that other programs give the parts of a database's address: with one of them in the file, DB_HOST and the like
-# are theirs as well. Sources: the environment files of Laravel, Symfony, Django, WordPress (Bedrock), Directus, Knex,
-# Sequelize, TypeORM, n8n, and of the images of mysql, mariadb and postgres. As text: nearly
-# no project needs them, and each pattern that is compiled costs every command a moment.
-_PASSWORD = r"(?:DB|DATABASE|MYSQL|MARIADB|POSTGRES|POSTGRESQL|PG)_?(?:ROOT_)?(?:PASSWORD|PASSWD|PWD)"  # noqa: S105  names
+# are theirs as well. Sources: the environment files of Laravel, Symfony, Django, WordPress (Bedrock, and its image),
+# Directus, Knex, Sequelize, TypeORM, n8n, Yii, Keycloak, Spring Boot, Quarkus, Flask-SQLAlchemy, and of the images of
+# mysql, mariadb and postgres. As text: nearly no project needs them, and each pattern that is compiled costs every
+# command a moment.
 _DRIVER = (
-    r"DB_(?:CONNECTION|CLIENT|ENGINE|DIALECT|DRIVER|TYPE|ADAPTER|BACKEND|KIND|DATABASE|USERNAME|LOGIN|PREFIX"
-    r"|TABLE_PREFIX|CHARSET|COLLATE|COLLATION)|DATABASE_(?:CLIENT|ENGINE|DRIVER|DIALECT|TYPE)"
+    r"DB_(?:CONNECTION|CLIENT|ENGINE|DIALECT|DRIVER|TYPE|ADAPTER|BACKEND|KIND|VENDOR|DSN|DATABASE|USERNAME|LOGIN|PASSWORD"
+    r"|PREFIX|TABLE_PREFIX|CHARSET|COLLATE|COLLATION)|DATABASE_(?:CLIENT|ENGINE|DRIVER|DIALECT|TYPE)"
 )
-# What only one framework has.
-_DJANGO = r"DJANGO_\w+|ALLOWED_HOSTS|CSRF_TRUSTED_ORIGINS"
-_FRAMEWORK = rf"WP_(?:ENV|HOME|SITEURL)|{_DJANGO}|RAILS_\w+|SECRET_KEY_BASE|LARAVEL_\w+|DRUPAL_\w+|TYPO3_\w+"
-_KNOWN = (
-    ("Laravel", r"APP_KEY|LARAVEL_\w+"),
-    ("WordPress", r"WP_\w+|TABLE_PREFIX"),
-    ("Django", _DJANGO),
-    ("Rails", r"RAILS_\w+|SECRET_KEY_BASE"),
-    ("Directus", r"DB_CLIENT|DIRECTUS_\w+"),
-    ("Symfony", r"APP_SECRET"),
+# What only one framework has, or a server that is no PostgreSQL.
+_ANY = "another program"
+_FRAMEWORKS = (
+    ("Laravel", r"LARAVEL_\w+"),
+    ("WordPress", r"WP_\w+|WORDPRESS_\w+|TABLE_PREFIX|(?:SECURE_AUTH|LOGGED_IN|NONCE)_(?:KEY|SALT)"),
+    ("Django", r"DJANGO_\w+|ALLOWED_HOSTS|CSRF_TRUSTED_ORIGINS"),
+    ("Rails", r"RAILS_\w+|RACK_ENV|SECRET_KEY_BASE"),
+    ("Directus", r"DIRECTUS_\w+|DB_CLIENT"),
+    ("Symfony", r"APP_SECRET|SYMFONY_\w+"),
+    ("Spring", r"SPRING_\w+"),
+    ("Quarkus", r"QUARKUS_\w+"),
+    ("Flask", r"FLASK_\w+|SQLALCHEMY_\w+"),
+    ("TypeORM", r"TYPEORM_\w+"),
+    ("ASP.NET", r"ASPNETCORE_\w+"),
+    (_ANY, r"DRUPAL_\w+|TYPO3_\w+|CRAFT_\w+|MAGE_\w+|(?:MYSQL|MARIADB|MSSQL|ORACLE)_\w+"),
 )
+_PASSWORD = r"(?:DB|DATABASE|POSTGRES|POSTGRESQL|PG)_?(?:ROOT_)?(?:PASS|PASSWORD|PASSWD|PWD)(?:_FILE)?"  # noqa: S105
 # Where other databases listen: MySQL, SQL Server, Oracle, MongoDB, Redis, Cassandra, CockroachDB.
-_OTHER_PORTS = ("3306", "3307", "33060", "1433", "1521", "27017", "6379", "9042", "26257")
-_OTHER_URL = r"(?i:mysql2?|mariadb|sqlite3?|sqlserver|mssql|oracle|mongodb)(?:\+\w+)?:"
+_OTHER_PORT = r"(?:3306|3307|33060|1433|1521|27017|6379|9042|26257)"
+# A program, a name, and the value by which it shows itself.
+_VALUES = (
+    ("Laravel", "APP_KEY", r"base64:.*"),
+    ("Laravel", "DB_CONNECTION", r"mysql|mariadb|pgsql|sqlite|sqlsrv"),
+    ("Django", "SECRET_KEY", r"django-insecure-.*"),
+    (_ANY, env_keys.PORT, _OTHER_PORT),
+    (_ANY, env_keys.HOST, rf".*:{_OTHER_PORT}|[^/]*:/[^/].*"),
+    (_ANY, env_keys.USER, r"root|sa"),
+)
+_OTHER_URL = r"(?i)(?:jdbc:)?(?:mysql2?|mariadb|sqlite3?|sqlserver|mssql|oracle|mongodb)(?:\+\w+)?:"
+_URL = r"(?i)(?:jdbc:)?(?:postgres|postgresql|psql|pgsql|postgis|ecto)(?:\+\w+)?://[^/?#]*/([^?#]*).*"
+_OF_A_DATABASE = r"(?:.*_)?(?:DB|DATABASE|DATASOURCE)(?:_.*)?"
+_PLANOS = "plano"  # what Plano's documents call the database
 
 
 def judge(path: Path, text: str, written: Mapping[str, str], *, asked: bool, ours: bool) -> PlanodevError | None:
@@ -200,25 +238,35 @@ def _has_lines(text: str) -> bool:
     return any(line.strip() and not line.lstrip("\ufeff \t").startswith("#") for line in text.splitlines())
 
 
-def _foreign(written: Mapping[str, str]) -> list[str]:
-    """Return the names by which a file shows that its DB_* belong to another program than Plano."""
-    shared = [name for name in env_keys.ALL if written.get(name)]
-    found = [name for name in written if re.fullmatch(_DRIVER, name) or name == "DB_PASSWORD"]
-    if not shared:
-        return [name for name in found if name.startswith(env_keys.PREFIX)]
-    found += [name for name in written if re.fullmatch(_FRAMEWORK, name)]
-    found += ["APP_KEY"] if written.get("APP_KEY", "").startswith("base64:") else []
-    found += [env_keys.PORT] if written.get(env_keys.PORT) in _OTHER_PORTS else []
-    found += [name for name in ("DATABASE_URL", "DB_URL") if re.match(_OTHER_URL, written.get(name, ""))]
+def _foreign(written: Mapping[str, str]) -> dict[str, str]:
+    """Return the names by which a file shows that its DB_* belong to another program than Plano, and that program's."""
+    found = {name: _ANY for name, value in written.items() if _is_address(name, value, written)}
+    found |= {name: _ANY for name in written if re.fullmatch(_DRIVER, name)}
     if not written.get(env_keys.PASSWORD):  # so what goes with the user and the host stands under another name
-        found += [name for name in written if re.fullmatch(_PASSWORD, name)]
-    return list(dict.fromkeys(found))
+        found |= {name: _ANY for name in written if name != env_keys.PASSWORD and re.fullmatch(_PASSWORD, name)}
+    found |= {name: one for one, names in _FRAMEWORKS for name in written if re.fullmatch(names, name)}
+    found |= {name: one for one, name, value in _VALUES if re.fullmatch(value, written.get(name, ""))}
+    if any(written.get(name) for name in env_keys.ALL):
+        return found
+    # None of the five is there: the program may still read them, where it has such names.
+    return found if any(re.fullmatch(_DRIVER, name) and name.startswith(env_keys.PREFIX) for name in found) else {}
 
 
-def _of_another_program(path: Path, written: Mapping[str, str], evidence: list[str]) -> Conflict:
-    program = next(
-        (name for name, known in _KNOWN if any(re.fullmatch(known, one) for one in written)), "another program"
-    )
+def _is_address(name: str, value: str, written: Mapping[str, str]) -> bool:
+    """Say whether a line holds the address of another program's database, or puts it together from DB_*."""
+    if name in env_keys.ALL:
+        return False
+    if re.match(_OTHER_URL, value):
+        return re.fullmatch(_OF_A_DATABASE, name) is not None or not written.get(env_keys.PASSWORD)
+    database = written.get(env_keys.DATABASE)
+    if database == _PLANOS:
+        return False
+    url = re.fullmatch(_URL, value)
+    return bool(url and url[1] == database) or re.search(rf"\$\{{?(?:{'|'.join(env_keys.ALL)})\b", value) is not None
+
+
+def _of_another_program(path: Path, written: Mapping[str, str], evidence: Mapping[str, str]) -> Conflict:
+    program = next((program for program in evidence.values() if program != _ANY), _ANY)
     shared = [name for name in env_keys.ALL if written.get(name)]
     what = ", ".join(shared) if shared else f"the names {env_keys.PREFIX}…"
     return Conflict(
@@ -233,28 +281,27 @@ def _of_another_program(path: Path, written: Mapping[str, str], evidence: list[s
 
 
 def judge_link(path: Path, project: Path, *, asked: bool, ours: bool, of_another: bool) -> Conflict | None:
-    """Return why a link is not followed, None for one that is, and for what is none.
+    """Return why a file that two projects would write is not taken, None for one that is.
 
     Args:
-        path: of the file, in the project's directory.
+        path: of the file, in the project's directory: a link, or what another project's `.env` is a link to.
         project: the directory.
         asked: whether the user has named this very file.
         ours: whether the file has the number of this project's own database.
-        of_another: whether it has that of another checkout's.
+        of_another: whether it has that of another project's.
 
     """
     target = path.resolve()
-    if not path.is_symlink() or target.is_relative_to(project):
-        return None
-    root, other = _checkout(project), _checkout(target.parent)
-    if of_another or (other is not None and other != root):
+    other = _checkout(target.parent)
+    if of_another or (other is not None and other != _checkout(project)):
+        linked = f"a link to `{target}`, " if path.is_symlink() else ""
         return Conflict(
             "env-file-of-another-checkout",
-            f"`{path}` is a link to `{target}`, the file of another checkout",
-            why="each checkout has its own database, and one file cannot name two",
-            fix=_elsewhere(path) + ", and gives this checkout its own",
+            f"`{path}` is {linked}the file of another checkout or project",
+            why="each has its own database, and one file cannot name two",
+            fix=_elsewhere(path) + ", and gives this one its own",
         )
-    if asked or ours:
+    if asked or ours or target.is_relative_to(project):
         return None
     return Conflict(
         "env-file-outside-project",
@@ -268,5 +315,5 @@ def judge_link(path: Path, project: Path, *, asked: bool, ours: bool, of_another
 
 
 def _checkout(directory: Path) -> Path | None:
-    """Return the root of the git checkout that a directory is in."""
+    """Return the root of the git checkout that a directory is in, None where it is in none."""
     return next((one for one in (directory, *directory.parents) if (one / ".git").exists()), None)

@@ -8,8 +8,10 @@ other files: both come with an archive, the second with a clone. Source: git 2.3
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
 
 from planodev import executables
@@ -19,7 +21,7 @@ from planodev.visible import visible
 if TYPE_CHECKING:
     from pathlib import Path
 
-State = Literal["none", "ignored", "visible", "tracked", "unknown"]
+State = Literal["none", "ignored", "visible", "tracked", "encrypted", "unknown"]
 
 PATIENCE = 5.0  # seconds; it takes milliseconds
 # `ls-files` and `check-ignore` run no filter, no hook and no pager. What is left is switched off: the program that
@@ -27,6 +29,8 @@ PATIENCE = 5.0  # seconds; it takes milliseconds
 _SAFE = ("-c", "core.fsmonitor=false", "-c", "safe.bareRepository=explicit", "-c", f"core.hooksPath={os.devnull}")
 _VARIABLES = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 _EXCLUDE = 'echo {0} >> "$(git -C {1} rev-parse --path-format=absolute --git-path info/exclude)"'
+# Filters of gitattributes(5) that encrypt: git-crypt, transcrypt, git-agecrypt, and SOPS by a filter of its own name.
+_ENCRYPTS = r"(?s).*: filter: (?:git-crypt|crypt|git-agecrypt|sops)\b.*"
 _DUBIOUS = "dubious ownership"  # git 2.35.2 and later, `setup.c`
 
 
@@ -35,7 +39,8 @@ class Answer:
     """What git does with a file.
 
     Args:
-        state: `none` outside a repository, `ignored`, `visible` (git would add it), `tracked`, `unknown`.
+        state: `none` outside a repository, `ignored`, `visible` (git would add it), `tracked`, `encrypted` (so it is
+            tracked), `unknown`.
         why: it is not known.
         fix: what has git answer.
 
@@ -46,6 +51,18 @@ class Answer:
     fix: Fix | str = ""
 
 
+def names_of(path: Path) -> list[str]:
+    """Return what git has to ignore, from the file's directory: the file, and in its checkout what it is a link to."""
+    target = path.resolve()
+    linked = path.is_symlink() and target.is_relative_to(_root(path.parent) or path.parent)
+    return [path.name, *([os.path.relpath(target, path.parent)] if linked else [])]
+
+
+def is_outside(name: str) -> bool:
+    """Say whether a name leads out of the directory, whose `.gitignore` has no effect there."""
+    return PurePath(name).parts[0] == os.pardir
+
+
 def ask(directory: Path, name: str) -> Answer:
     """Ask git about a file, which need not exist."""
     root = _root(directory)
@@ -53,7 +70,8 @@ def ask(directory: Path, name: str) -> Answer:
         return Answer("none")
     code, _ = _git(directory, "ls-files", "--error-unmatch", "--", name)
     if code == 0:
-        return Answer("tracked")
+        _, said = _git(directory, "check-attr", "filter", "--", name)
+        return Answer("encrypted" if re.fullmatch(_ENCRYPTS, said) else "tracked")
     code, said = _git(directory, "check-ignore", "-q", "--no-index", "--", name)
     if code in (0, 1):
         return Answer("ignored" if code == 0 else "visible")
@@ -79,7 +97,7 @@ def problem(directory: Path, name: str, answer: Answer) -> Problem | None:
 
     """
     if answer.state == "tracked":
-        message = f"`{name}` is tracked by git: the database password will be in the repository"
+        message = f"`{name}` is tracked by git: its secrets will be in the repository"
         fix = Fix(Shell("git rm -f --cached {0} && git commit -m {1}", name, f"Stop tracking {name}"))
         return Problem("env-file-tracked", message, fix)
     if answer.state == "unknown":
@@ -88,12 +106,14 @@ def problem(directory: Path, name: str, answer: Answer) -> Problem | None:
     if answer.state == "visible":
         rules = directory / ".gitignore"
         why = "a rule elsewhere takes it in again"
-        if rules.is_symlink():
+        if is_outside(name):
+            why = "it is outside the project, whose `.gitignore` has no effect there"
+        elif rules.is_symlink():
             why = "`.gitignore` is a link, and git follows none"
         elif rules.is_dir():
             why = "`.gitignore` is a directory"
-        message = f"git does not ignore `{name}`, and would add the password: {why}"
-        return Problem("env-file-not-ignored", message, Fix(Shell(_EXCLUDE, name, directory)), why)
+        message = f"git does not ignore `{name}`, and would add its secrets: {why}"
+        return Problem("env-file-not-ignored", message, Fix(Shell(_EXCLUDE, PurePath(name).name, directory)), why)
     return None
 
 
@@ -111,7 +131,7 @@ def _root(directory: Path) -> Path | None:
 
 
 def _git(directory: Path, *arguments: str) -> tuple[int, str]:
-    """Return git's exit code and what it says about it; `_ABSENT` where there is none."""
+    """Return git's exit code and what it says; `_ABSENT` where there is none."""
     program = executables.find("git")
     if program is None:
         return _ABSENT, ""
@@ -129,4 +149,4 @@ def _git(directory: Path, *arguments: str) -> tuple[int, str]:
         return _TIMED_OUT, f"git did not answer within {PATIENCE:g} seconds"
     except OSError as error:
         return _TIMED_OUT, str(error.strerror)
-    return done.returncode, done.stderr.decode(errors="replace")
+    return done.returncode, (done.stdout + done.stderr).decode(errors="replace")

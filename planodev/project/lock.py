@@ -8,6 +8,7 @@ import struct
 import sys
 import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev import masking
@@ -17,7 +18,6 @@ from planodev.visible import line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from fasteners import InterProcessLock
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # Seconds between two looks at a lock that another process holds.
 POLL = 0.02
 PROGRAM = "planodev"
+_SURELY_ENDED = 60.0  # seconds; a write takes milliseconds
 _WIDE = 120  # columns of another's command
 
 
@@ -150,6 +151,11 @@ def _acquire(path: Path, timeout: float) -> InterProcessLock | None:
 
 def tidy(project: Project) -> None:
     """Remove what killed writes have left in a project, unless another planodev is writing there at this moment."""
-    if private_files.leftovers(project.path):
+    places = {project.path: 0.0}
+    for path in (project.env_path, project.keys_path):
+        if path.is_symlink():  # then it is written beside what it points to, where other projects may write too
+            places.setdefault(Path(os.path.realpath(path)).parent, _SURELY_ENDED)
+    if any(private_files.leftovers(place) for place in places):
         with suppress(BadInput, NotReady), hold(project, 0):
-            private_files.sweep(project.path)
+            for place, age in places.items():
+                private_files.sweep(place, age)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -213,13 +214,20 @@ def leftovers(directory: Path) -> list[Path]:
     return []
 
 
-def sweep(directory: Path) -> None:
+def sweep(directory: Path, age: float = 0.0) -> None:
     """Remove what killed writes have left in a directory, once what one of them wrote in place is whole.
 
     Nobody else may be writing there; what cannot be removed stays.
+
+    Args:
+        directory: any.
+        age: seconds since the write began, at least.
+
     """
     for left in leftovers(directory):
         with suppress(OSError), closing(_open(directory)) as parent, closing(_open(left)) as staging:
+            if time.time() - staging.stat.st_mtime < age:
+                continue
             if ".gitignore" not in os.listdir(left) and os.listdir(left):
                 continue  # nothing of ours has such a name, and no such file
             for name in os.listdir(left):

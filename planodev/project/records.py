@@ -10,15 +10,14 @@ import json
 import time
 from contextlib import suppress
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from planodev.project import json_file, settings, user_paths
-from planodev.project.identity import Owner, original_still_there, ownership
+from planodev.project.identity import Owner, dotenv_of, original_still_there, ownership
 from planodev.project.private_files import make_directory, write_atomically
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from planodev.project.identity import Project
 
 
@@ -80,6 +79,17 @@ class Records:
     def is_of_another(self, project: Project, number: str | None) -> bool:
         """Say whether a number belongs to another checkout, of which this one is a copy."""
         return number is not None and any(_related(project, number, record) == "copy" for record in self._written)
+
+    def is_linked_by_another(self, project: Project, number: str | None) -> bool:
+        """Say whether the file of a project is also that of another one with this number, which has a link to it."""
+        if number is None:
+            return False
+        for other in [Path(one.path) for one in self._written if one.project == number]:
+            with suppress(OSError):
+                link = other / dotenv_of(other)
+                if other != project.path and link.is_symlink() and link.samefile(project.env_path):
+                    return True
+        return False
 
     def directories(self) -> dict[str, str]:
         """Return the directories of all projects that have data, each with its fingerprint."""

@@ -130,12 +130,15 @@ class Keeper(NamedTuple):
 # Each from its program's own documentation, on references in environment files. Behind them, what no password looks
 # like: an address with a scheme, a template, the output of a command. A colon alone makes no reference, without a path.
 _WORD = r"[\w.-]*"
-_WORDS = ("chamberme",)  # what a keeper writes that is a plain word
+_WORDS = ("chamberme", "u2fsdgvkx1", "ywdllwvuy3j5chrpb24ub3jn")  # how a keeper's plain word begins
 KEEPERS = (
-    Keeper("1Password", r"op://.*|\{\{\s*op://.*|op\(.*\)", "op run --env-file {file} -- {}"),
+    Keeper("1Password", r"op://.*|\{\{\s*op://.*|op\(.*\)|op read .*", "op run --env-file {file} -- {}"),
+    Keeper("Proton Pass", r"pass://.*", "pass-cli run --env-file {file} -- {}"),
     Keeper("Bitwarden Secrets Manager", r"bws?://.*", "bws run -- {}"),
     Keeper("dotenvx", r"encrypted:.*", "dotenvx run -f {file} -- {}"),
+    Keeper("hiera-eyaml", r"ENC\[PKCS7,.*"),
     Keeper("SOPS", r"ENC\[.*", "sops exec-env {file} '{}'"),
+    Keeper("EJSON", r"EJ\[[0-9]+:.*"),
     Keeper("Doppler", r"doppler://.*", "doppler run -- {}"),
     Keeper("Infisical", r"infisical://.*", "infisical run -- {}"),
     Keeper("chamber", r"chamber://.*|chamberme", "chamber exec SERVICE -- {}"),
@@ -143,27 +146,48 @@ KEEPERS = (
     Keeper("vals", r"(?:secret)?ref\+[a-z]+://.*", "vals exec -f {file} -- {}"),
     Keeper("Ansible Vault", r"\$ANSIBLE_VAULT.*|!vault\b.*"),
     Keeper("HashiCorp Vault", r"(?:>>)?vault:.*|\{\{\s*(?:with\s+)?secret\s.*", "vault-env {}"),
-    Keeper("AWS", r"arn:aws[\w-]*:.*|\{\{resolve:.*|(?:aws[-_]?)?(?:ssm|sm):/.*|(?:aws[-_:]?)?secrets-?manager:.*"),
-    Keeper("Google Secret Manager", r"(?:gcp-?)?(?:sm|gsm|secretmanager)://.*|projects/[^/\s]+/secrets/.*"),
+    Keeper(
+        "AWS",
+        r"arn:aws[\w-]*:.*|\{\{resolve:.*|(?:aws[-_]?)?ssm:/.*|aws[-_]?(?:sm|ps):/.*|(?:aws[-_:]?)?secrets-?manager:.*",
+    ),
+    Keeper(
+        "Google Secret Manager",
+        r"(?:gcp-?)?(?:sm|gsm|secretmanager)://.*|gcp:secretmanager:.*|projects/[^/\s]+/secrets/.*",
+    ),
     Keeper(
         "Azure Key Vault", r"@Microsoft\.KeyVault\(.*|https://[\w-]+\.vault\.[\w.]+/.*|(?:azure-?)?(?:keyvault|akv):.*"
     ),
     Keeper("Azure Container Apps", r"secretref:.*"),
-    Keeper("pass or gopass", r"(?:go)?pass:(?://)?[\w.@-]+(?:/[\w.@-]+)+"),
+    Keeper("pass or gopass", r"(?:go)?pass:[\w.@-]+(?:/[\w.@-]+)+|gopass://.*"),
     Keeper("a keychain", r"(?:keychain|keyring|keepass(?:xc)?|bitwarden|lastpass|lpass):[\w.@-]+(?:/[\w.@-]+)+"),
+    Keeper("a secret store", r"(?:secrets?|akeyless|credstash|conjur|kms|k8s):[\w.@/-]*/[\w.@/-]+|!var(?::file)?\s.*"),
+    Keeper("a file of secrets", r"@?/(?:var/)?run/secrets/.*|file:/.*"),
+    Keeper("varlock", r"exec\(.*\)"),
+    Keeper("openssl or transcrypt", r"U2FsdGVkX1.*"),
     Keeper("Jasypt", r"ENC\(.*\)"),
     Keeper("Spring Cloud Config", r"\{cipher\}.*"),
-    Keeper("PGP or age", r"-----BEGIN [A-Z ]+-----.*"),
-    Keeper("another program", r"[a-z][a-z0-9+.-]*://\S.*|\{\{.*\}\}|<%.*%>|%[A-Z_][A-Z0-9_]*%|\$\(.*\)|`.*`"),
+    Keeper("PGP or age", r"-----BEGIN [A-Z ]+-----.*|age-encryption\.org/.*|YWdlLWVuY3J5cHRpb24ub3Jn.*"),
+    Keeper(
+        "another program",
+        r"[a-z][a-z0-9+.-]*://\S.*|[^$]*\{\{.*\}\}.*|.*<%.*%>.*|%[A-Z_][A-Z0-9_]*%|%env\(.*\)%|%\(\w+\)s|#\{.*\}#?",
+    ),
 )
+_COMMAND = Keeper("another program", r".*\$\(.*\).*|`.*`")
 
 
-def keeper_of(value: str) -> Keeper | None:
-    """Return the secret manager whose reference or ciphertext a value is, None for a plain value."""
+def keeper_of(value: str, *, literal: bool = False) -> Keeper | None:
+    """Return the secret manager whose reference or ciphertext a value is, None for a plain value.
+
+    Args:
+        value: without its quotes.
+        literal: whether those were single ones: a shell runs no command there, but every keeper knows its own.
+
+    """
     value = value.strip()
-    if re.fullmatch(_WORD, value) and value.lower() not in _WORDS:
+    if re.fullmatch(_WORD, value) and not value.lower().startswith(_WORDS):
         return None  # as nearly every value, and then no pattern need be compiled
-    return next((keeper for keeper in KEEPERS if keeper.wrote(value)), None)
+    known = KEEPERS if literal else (*KEEPERS, _COMMAND)
+    return next((keeper for keeper in known if keeper.wrote(value)), None)
 
 
 class Resolution:
@@ -196,7 +220,7 @@ class Resolution:
         self.errors.pop(key, None)
         self.references.discard(key)
         self.from_shell.discard(key)
-        keeper = None if literal or key not in self.keys else keeper_of(value)
+        keeper = keeper_of(value, literal=literal) if key in self.keys else None
         if keeper:
             self._ask_keeper(key, keeper)
         elif not literal and has_reference(value, self._look_up):

@@ -127,14 +127,6 @@ def _values(seen: Seen, where: Connection) -> dict[str, str]:
     return {**environment.variables(where), **({env_keys.PASSWORD: old} if kept else {})}
 
 
-def names_with_secrets(seen: Seen) -> list[str]:
-    """Return the names that git has to ignore: the file, and in the project what it is a link to."""
-    path = seen.env.path
-    target = path.resolve()
-    inside = path.is_symlink() and target.is_relative_to(seen.project.path)
-    return [path.name, *([str(target.relative_to(seen.project.path))] if inside else [])]
-
-
 def ignore(directory: Path, names: Sequence[str], progress: Progress) -> None:
     """Add files with secrets to .gitignore in a repository that does not ignore them; say where that has no effect.
 
@@ -167,7 +159,11 @@ def ignoring(directory: Path, names: Sequence[str], progress: Progress) -> tuple
     answers = {name: git.ask(directory, name) for name in names}
     path = directory / ".gitignore"
     takes_lines = not path.is_symlink() and not path.is_dir()
-    told = {name: answer for name, answer in answers.items() if answer.state != "visible" or not takes_lines}
+    told = {
+        name: answer
+        for name, answer in answers.items()
+        if answer.state != "visible" or not takes_lines or git.is_outside(name)
+    }
     for name, answer in told.items():
         problem = git.problem(directory, name, answer)
         if problem:

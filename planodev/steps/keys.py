@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planodev.plano import access_keys, judge
+from planodev.project import git
 from planodev.project.env_file import NAME
 from planodev.result import Outcome
+from planodev.steps import env_file
 
 if TYPE_CHECKING:
     from planodev.look import Seen
@@ -31,6 +33,8 @@ def save(seen: Seen) -> tuple[Seen, list[Fix | str]]:
         found = {problem.key: value for problem in problems if problem.absent and (value := _value(seen, problem.key))}
     if found and seen.keys_env:
         seen.keys_env.with_values(found).write()
+        if seen.keys_env is not seen.env:
+            env_file.ignore(seen.project.path, git.names_of(seen.keys_env.path), seen.progress)
         seen = seen.with_env_files()
         places = places_of(seen)
         problems = problems_of(seen, places)

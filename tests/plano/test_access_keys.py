@@ -76,6 +76,7 @@ REAL = [
     "yourself",
     "a.bc",
 ]
+REFERENCES = ["op://a/b", "encrypted:BDqD", "pass://a/b", "aws-sm://a", "chamberme", "sk-${REST}", "arn:aws:ssm:x"]
 
 
 def test_placeholders_are_known_and_no_key_is_taken_for_one():
@@ -85,7 +86,7 @@ def test_placeholders_are_known_and_no_key_is_taken_for_one():
 
 def test_only_what_every_reader_reads_alike_can_be_saved():
     assert [value for value in REAL if not access_keys.can_be_saved(value)] == []
-    for value in [*PLACEHOLDERS, "", "abc", "a b", "a#b", "a'b", 'a"b', "a$b", "a\nb", "é", "a\\b"]:
+    for value in [*PLACEHOLDERS, *REFERENCES, "", "abc", "a b", "a#b", "a'b", 'a"b', "a$b", "a\nb", "é", "a\\b"]:
         assert not access_keys.can_be_saved(value), value
 
 
@@ -116,6 +117,10 @@ FAULTS = [
     ('K="sk-1"\n', SHELL, "key-quoted", "without quotes"),
     ("K='sk-1'\n", {}, "key-quoted", "without quotes"),
     ("K=sk-1 # mine\n", {}, "key-with-comment", "on its own line"),
+    ("K='op://a/b'\n", SHELL, "key-is-reference", "`planodev keys set K`"),
+    ("K=sk-${REST}\n", {}, "key-is-reference", "`planodev keys set K`"),
+    (None, {"K": "op://a/b"}, "key-is-reference", "`planodev keys set K`"),
+    ("", {"K": "op://a/b"}, "key-not-in-env-file", "`planodev keys set K`"),
 ]
 
 
@@ -135,7 +140,7 @@ def test_what_planoai_will_stumble_over(tmp_path, beside, shell, code, fix):
     assert [(one.code, one.fatal) for one in found] == ([(code, code not in WARNED)] if code else [])
     for one in found:
         assert (fix in str(one.fix), one.key, "K" in one.message) == (True, "K", True)
-        assert one.absent == (code not in (*WARNED, "key-exported"))
+        assert one.absent == (code not in (*WARNED, "key-exported", "key-is-reference"))
         assert "sk-" not in f"{one.message} {one.fix}"
 
 

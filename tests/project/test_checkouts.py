@@ -105,6 +105,40 @@ class TestLinks:
             assert project("up", "--json").code == feature("up", "--json").code == 0
         assert (project.directory / ".env").read_bytes() == before
 
+    @pytest.mark.parametrize("inner", ["worktree", "subdirectory"])
+    def test_a_link_to_the_file_of_a_project_further_inside_is_one_to_that_of_another(self, project, at, inner):
+        inside = project.directory / "inside"
+        if inner == "worktree":
+            git(project.directory, "worktree", "add", "-q", inside)
+        else:
+            inside.mkdir()
+        assert at(inside)("up", "--here", "--json").code == 0
+        before = (inside / ".env").read_bytes()
+        (project.directory / ".env").symlink_to("inside/.env")
+        for _ in range(2):
+            for command in (("up", "--json"), ("up", "--dotenv", ".env", "--json"), ("status", "--json")):
+                assert project(*command).error == "env-file-of-another-checkout"
+            assert at(inside)("up", "--json").code == 0
+        assert (inside / ".env").read_bytes() == before
+
+    def test_a_file_to_which_another_project_has_a_link_is_that_projects(self, project, at):
+        inside, shared = project.directory / "inside", project.directory / ".env"
+        inside.mkdir()
+        shared.write_text("A=1\n")
+        (inside / ".env").symlink_to("../.env")
+        done = at(inside)("up", "--here", "--dotenv", ".env", "--json")
+        assert done.code == 0
+        [warned] = [found for found in done.json["warnings"] if found["code"] == "env-file-not-ignored"]
+        assert "`../.env`" in warned["message"]
+        before = shared.read_bytes()
+        assert project("up", "--json").error == "env-file-of-another-checkout"
+        assert shared.read_bytes() == before
+        assert project("up", "--dotenv", ".env.plano", "--json").code == 0
+        assert at(inside)("status", "--json").json["data"]["state"] == "running"
+        subprocess.run(warned["fix"].strip("`"), shell=True, check=True, cwd="/")
+        assert ".env" not in untracked(project.directory)
+        assert "env-file-not-ignored" not in at(inside)("up", "--json").warnings
+
     def test_a_worktree_of_a_bare_clone_is_a_project(self, project, at, tmp_path):
         git(tmp_path, "clone", "-q", "--bare", project.directory, tmp_path / "shop.git")
         git(tmp_path / "shop.git", "worktree", "add", "-q", tmp_path / "tree")
@@ -118,11 +152,12 @@ class TestLinks:
         assert untracked(project.directory / "agent") == [".gitignore", "config.yaml"]
         assert not (project.directory / ".env").exists()
 
-    def test_a_link_to_nothing_is_named(self, project):
-        (project.directory / ".env").symlink_to("gone")
+    @pytest.mark.parametrize(("target", "said"), [("gone", "which does not exist"), (".env", "which leads back to it")])
+    def test_a_link_to_nothing_is_named(self, project, target, said):
+        (project.directory / ".env").symlink_to(target)
         for command in COMMANDS:
             done = project(command)
-            assert "which does not exist" in done.err + done.out, command
+            assert said in done.err + done.out, command
         assert (project.directory / ".env").is_symlink()
 
 
@@ -182,6 +217,19 @@ class TestIgnored:
         git(project.directory, "add", "-f", ".env")
         assert "env-file-tracked" in project("up", "--json").warnings
 
+    def test_one_that_git_keeps_encrypted_is_none(self, project):
+        (project.directory / ".env").write_text("A=1\n")
+        (project.directory / ".gitattributes").write_text(".env filter=git-crypt diff=git-crypt\n")
+        git(project.directory, "add", "-f", ".env")
+        assert not {"env-file-tracked", "env-file-not-ignored"} & {*project("up", "--json").warnings}
+
+    def test_the_keys_that_are_saved_beside_planodevs_own_file_are_ignored_too(self, project):
+        (project.directory / ".env").write_text("A=1\n")
+        shell = {"ANTHROPIC_API_KEY": "sk-ant-12345"}
+        assert project("up", "--dotenv", ".env.plano", "--save-keys", "--json", **shell).code == 0
+        assert "ANTHROPIC_API_KEY=sk-ant-12345" in (project.directory / ".env").read_text()
+        assert untracked(project.directory) == [".gitignore", "config.yaml"]
+
     def test_without_git_nobody_knows(self, project, tmp_path, monkeypatch):
         monkeypatch.setenv("PATH", str(tmp_path))
         assert "env-file-not-checked" in project("up", "--json").warnings
@@ -207,6 +255,20 @@ class TestIgnored:
         assert left.exists()
         project("status")
         assert not private_files.leftovers(project.directory)
+
+    def test_what_a_killed_write_has_left_beside_the_target_of_a_link_is_swept_too(self, project):
+        beside = project.directory / "secrets"
+        beside.mkdir()
+        (beside / "app.env").write_text("A=1\n")
+        (project.directory / ".env").symlink_to("secrets/app.env")
+        old, new = beside / ".planodev-0123456789ab", beside / ".planodev-ba9876543210"
+        for left in (old, new):  # the second may be of another project that writes there at this moment
+            left.mkdir()
+            (left / ".gitignore").write_text("*\n")
+            (left / "new").write_text("DB_PASS=secret\n")
+        os.utime(old, (0, 0))
+        project("status")
+        assert private_files.leftovers(beside) == [new]
 
 
 @root_only

@@ -20,7 +20,7 @@ CASES = tomllib.loads((Path(__file__).parent / "env_files.toml").read_text())["c
 PAGE = (Path(__file__).parents[2] / "docs/env-files.md").read_text()
 # Rows about what a text cannot show; `test_checkouts.py` has them.
 OF_CHECKOUTS = {
-    *("none", "a link within the project", "a link out of the project", "a link into another checkout"),
+    *("none", "a link within the project", "a link out of the project", "a link into another checkout or project"),
     *("a link to nothing", "a directory", "a pipe or a device", "a mount of its own", "one that git tracks"),
     *("one that git does not ignore, whatever `.gitignore` says", "one that git cannot be asked about"),
 }
