@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from planodev import look
@@ -491,13 +491,18 @@ def by_hand(name, **facts):
     def take_over(engine, foreign, server, limit):
         engine.others[f"{name}-before-planodev"] = engine.others.pop(name) and None
         engine.create(server)
+        data = engine.data[server.volume]
+        data.volume, data.ready = data.volume._replace(adopts=found.id), True
         return adopt.Adopted(8_000_000, f"{name}-before-planodev", tightened=False)
+
+    def find(engine, asked):
+        there = next((one for one in (name, f"{name}-before-planodev") if one in engine.others), None)
+        return replace(found, name=there) if there and asked in (there, found.id) else None
 
     def enter(here):
         here.engine.others[name] = found.port
-        here.monkeypatch.setattr(
-            adopt, "find", lambda engine, asked: found if asked == name and name in engine.others else None
-        )
+        here.others[f"docker rm -v {name}-before-planodev"] = lambda here: here.engine.others.clear()
+        here.monkeypatch.setattr(adopt, "find", find)
         here.monkeypatch.setattr(adopt, "take_over", take_over)
 
     return enter
@@ -747,6 +752,12 @@ OTHERS = (
     *(
         State("adopt-beside-data", "up --adopt --name theirs", after(by_hand("theirs"), also), yes="--delete-data")
         for also in (nothing, container_gone)
+    ),
+    State(
+        "copy-remains",
+        "down --delete-data --yes",
+        both(by_hand("theirs"), typed("up", "--adopt", "--name", "theirs")),
+        then="up --name theirs-before-planodev",  # whose name is free then
     ),
     State("adopt-not-possible", "up --adopt --name theirs", by_hand("theirs", fault="it is apart")),
     State("adopt-unusual-name", "up --adopt --name theirs", by_hand("theirs", superuser="my boss")),

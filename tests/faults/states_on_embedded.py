@@ -10,13 +10,14 @@ from dataclasses import replace
 
 import psutil
 import psycopg
+import pytest
 from dotenv import dotenv_values
 
 from planodev.engines.embedded import cluster, directories
 from planodev.engines.embedded import process as processes
 from planodev.postgres import limits, state_table
 from planodev.project import settings
-from tests.faults.states import State, both, changes, has_key, has_planoai, typed, up, writes
+from tests.faults.states import State, both, changes, fake_docker, has_key, has_planoai, real_docker, typed, up, writes
 from tests.faults.states_of_machines import process
 from tests.support import left_over
 from tests.support.ports import free_port
@@ -178,6 +179,29 @@ def frozen(here):
         one.suspend()
 
 
+def in_docker_too(**noted):
+    """Have data of the project in Docker as well, as a move leaves it that was cut off, and a record that says so."""
+
+    def run(here):
+        here.monkeypatch.setenv("PLANODEV_ENGINE", "docker")
+        up(here)
+        here("down", "--keep-data")
+        (record,) = (here.home / "xdg_state_home/planodev/projects").iterdir()
+        record.unlink()
+        engine, kept = here.engine, (here.engine.containers, here.engine.data)
+        engine.containers, engine.data = {}, {}
+        on_embedded()(here)
+        engine.containers, engine.data = kept
+        record.write_text(json.dumps({**json.loads(record.read_text()), **noted}))
+
+    return run
+
+
+def docker_back(here):
+    fake_docker(here)
+    here.at_end(lambda: pytest.fail("it is in Docker still") if here.engine.data else None)
+
+
 ROWS = stores("abc1", "abc2")
 OF_SERVERS = (
     State("query-timed-out", "conversations", on_embedded(slow), quick, "run this again"),
@@ -186,6 +210,15 @@ OF_SERVERS = (
     State("pg-hba", "verify", on_embedded(lets_nobody_in), gets_a_line, "add a `host` line with `scram-sha-256`"),
     State("server-silent", "status", on_embedded(frozen)),
     State("checks-failed", "doctor --json", both(ready, typed("down", "--keep-data"))),
+    State("move-left-data", "up", in_docker_too(moving_to="docker"), yes="--delete-data"),
+    State(
+        "copy-remains",
+        "down --delete-data --yes",
+        both(in_docker_too(remains="docker"), real_docker("unix:///nowhere/docker.sock")),
+        docker_back,
+        "again once that engine answers",
+        yes="--delete-data",
+    ),
     State("data-directory-unreachable", "up --engine embedded", unreachable),
     State("data-directory-unwritable", "up", a_file, own_data, "XDG_DATA_HOME to a directory of yours"),
     State("database-not-made", "up", no_database, database, "free space"),

@@ -49,13 +49,15 @@ def test_what_is_held_elsewhere_names_a_test_that_is_there_and_has_the_code():
 
 def reached(text, name):
     """Return the source of a test, and of whatever of its module it names, and of what that names."""
-    tree, parts = ast.parse(text), {}
+    tree, lines, parts = ast.parse(text), text.splitlines(), {}
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
-            parts[node.name] = "\n".join(ast.get_source_segment(text, one) for one in (*node.decorator_list, node))
+            first = min(one.lineno for one in (*node.decorator_list, node))
+            parts[node.name] = lines[first - 1 : node.end_lineno]
     for node in tree.body:
         if isinstance(node, ast.Assign):
-            parts[ast.unparse(node.targets[0])] = ast.get_source_segment(text, node)
+            parts[ast.unparse(node.targets[0])] = lines[node.lineno - 1 : node.end_lineno]
+    parts = {name: "\n".join(lines) for name, lines in parts.items()}
     found, left = {}, {name}
     while left:
         at = left.pop()
