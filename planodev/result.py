@@ -20,6 +20,12 @@ class Outcome(NamedTuple):
     detail: str = ""
 
 
+class Verbatim(NamedTuple):
+    """Text of others for stdout: its lines and blanks stay as they are, but for what would steer the terminal."""
+
+    text: str
+
+
 class Check(NamedTuple):
     """One thing that `doctor` looked at.
 
@@ -56,8 +62,8 @@ class Result(NamedTuple):
     Args:
         command: its name, such as `up`.
         data: what `--json` shows; its keys never depend on options.
-        summary: what is printed on stdout: lines, of which a `Command` is what to type next, ready to be pasted; and
-            what rich lays out.
+        summary: what is printed on stdout: lines, of which a `Command` is what to type next, ready to be pasted;
+            `Verbatim` text; and what rich lays out.
         notices: the warnings, each once.
         error: what makes the command fail although it has a result.
 

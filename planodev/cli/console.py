@@ -11,7 +11,7 @@ import click
 
 from planodev import __version__, executables, trace
 from planodev.problems import Command, Fix
-from planodev.result import Outcome, Result, envelope
+from planodev.result import Outcome, Result, Verbatim, envelope
 from planodev.visible import in_json, one_line, visible
 
 if TYPE_CHECKING:
@@ -132,6 +132,8 @@ class Console:
         for line in result.summary:
             if isinstance(line, (str, Fix, Command)):
                 click.echo(self._text(line), color=self._color)
+            elif isinstance(line, Verbatim):
+                click.echo(visible(line.text), color=self._color)
             else:
                 self._print(line)
 
@@ -144,8 +146,6 @@ class Console:
         width = None if terminal else _TABLE if isinstance(shape, Table) else _TEXT
         plain = {"no_color": self._color is False, "highlight": False, "markup": False, "emoji": False}
         console = RichConsole(file=sys.stdout, width=width, **plain)  # type: ignore[arg-type]
-        if isinstance(shape, str):
-            shape = visible(shape)
         with console.capture() as captured:
             console.print(shape)
         for line in captured.get().splitlines():
@@ -220,11 +220,16 @@ class Console:
         return fix.render(lambda command: f"`{self._command(command)}`")
 
     def _command(self, command: Command) -> str:
-        """Return a command line for this project: with `-C`, and for `up` with the options that were typed."""
+        """Return a command line that means this project and server: with `-C` and `--env-file` as they were typed.
+
+        For `up`, other options that were typed go with it, too.
+        """
         directory = command.directory or self.directory
         words = [_program(), *(("-C", directory) if directory else ()), command.name, *command.arguments]
         if command.directory:
             return command.join(words)
+        if command.name == "conversations" == self.command.split(" ")[0]:
+            words += (self.typed or {}).get("--env-file", ())
         if command.name == self.command == "up" and "--help" not in command.arguments:
             words += self._typed_beside(command.arguments)
         return command.join(words)

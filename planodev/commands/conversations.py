@@ -10,7 +10,7 @@ from planodev.conversations import heads, store, times
 from planodev.conversations.access import place, session
 from planodev.pasting import quoted
 from planodev.problems import BadInput, Command, Fix, PlanodevError, Problem
-from planodev.result import Result, number
+from planodev.result import Result, Verbatim, number
 from planodev.visible import in_json, line
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def show(context: Context) -> Result:
     if context.options.get("markdown"):
         from planodev.conversations import markdown
 
-        return Result("conversations show", vars(row), markdown.document(row, entries).rstrip("\n").split("\n"))
+        return Result("conversations show", vars(row), [Verbatim(markdown.document(row, entries).rstrip("\n"))])
     from planodev.conversations import terminal
 
     return Result("conversations show", vars(row), [*terminal.chat(row, entries), *_goes_on(row, context)])
@@ -288,8 +288,9 @@ def imported(context: Context) -> Result:
     from planodev.conversations import transfer
 
     file = Path(context.options["file"])
-    count = transfer.check(file)
-    found = transfer.read(own(context, "conversations import"), file, force=context.options["force"])
+    with transfer.opened_twice(file) as source:
+        count = transfer.check(source)
+        found = transfer.read(own(context, "conversations import"), source, force=context.options["force"])
     data = {"file": str(file), "rows": count, **vars(found)}
     words = f"{found.added} added, {found.replaced} replaced, {found.same} there already"
     return Result("conversations import", data, [f"Imported `{file}`: {words}"])

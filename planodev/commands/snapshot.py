@@ -32,7 +32,13 @@ if TYPE_CHECKING:
     from planodev.look import Context, Seen
     from planodev.project.snapshots import Snapshot
 
-_COPY = re.compile(rb"COPY (?:\S+\.)?conversation_states \(([a-z_, ]+)\) FROM stdin;\n")
+_COLUMN = rb'(?:[a-z_][a-z0-9_]*|"(?:[^"]|"")+")'
+_COPY = re.compile(rb"COPY (?:\S+\.)?conversation_states \((%b(?:, %b)*)\) FROM stdin;\n" % (_COLUMN, _COLUMN))
+# What `pg_dump --table` writes the rows of: not those of parts, of tables that inherit, or of what a view shows.
+_IS_PLAIN = (
+    "SELECT relkind = 'r' AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid) "
+    f"FROM pg_class AS c WHERE c.oid = to_regclass('{state_table.NAME}')"
+)
 _LINE = 300  # characters of a program's own error
 
 
@@ -77,6 +83,9 @@ def _dump(at: Place, seen: Seen, target: Path) -> tuple[int, str]:
         limits.bound(opened, statement=limits.ALL)
         moment = opened.execute("SELECT pg_export_snapshot()").fetchone()[0]
         rows = opened.execute(f"SELECT count(*) FROM {state_table.NAME}").fetchone()[0]
+        if opened.execute(_IS_PLAIN).fetchone() == (False,):
+            fix = Fix(Command("conversations", "export", "FILE"), " writes its rows")
+            raise _failed("written", f"`{state_table.NAME}` is not one plain table, as `pg_dump` needs it", fix)
         version = opened.execute("SELECT current_setting('server_version')").fetchone()[0].split(" ")[0]
         command = ["pg_dump", "-Fc", "--no-owner", "--no-privileges", f"--table={state_table.NAME}"]
         command += [f"--snapshot={moment}", f"--lock-wait-timeout={limits.LOCK * 1000:.0f}"]
@@ -222,6 +231,6 @@ def _private(file: Path) -> Iterator[BinaryIO]:
         yield target
 
 
-def _failed(done: str, why: str, fix: str | None) -> PlanodevError:
+def _failed(done: str, why: str, fix: Fix | str | None) -> PlanodevError:
     text = f"the snapshot could not be {done}; nothing was changed"
     return PlanodevError("snapshot-failed", text, why=why, fix=fix or Fix(Command("snapshot", "list"), " names others"))

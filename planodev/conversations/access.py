@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from planodev.postgres.connection import Connection
 
 _LOCKED, _CANCELED, _DENIED = "55P03", "57014", "42501"
-# Undefined table, column or function, wrong kind of relation, no privilege: what the table's facts explain.
-_OF_THE_TABLE = ("42P01", "42703", "42883", "42809", "42804", _DENIED)
+# Data that a type does not take, and names, types and rights that are not there: the table's facts may explain it.
+_OF_THE_TABLE = ("22", "42")
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def explain(error: Any, opened: Any, at: Place) -> NoReturn:  # noqa: ANN401  ps
     if state in (_LOCKED, _CANCELED):
         raise _waited(opened, at) from error
     problem = None
-    if state in _OF_THE_TABLE:
+    if state.startswith(_OF_THE_TABLE):
         with suppress(psycopg.Error):
             problem = state_table.judge(proof.read_facts(opened))
     if problem:

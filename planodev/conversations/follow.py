@@ -1,4 +1,7 @@
-"""Turns as they are stored: the newest rows by `updated_at`, which the server sets, looked for again and again."""
+"""Turns as they are stored: the newest rows by `updated_at`, which the server sets, looked for again and again.
+
+Times are texts here: PostgreSQL has some, such as `infinity`, that Python has not.
+"""
 
 from __future__ import annotations
 
@@ -47,32 +50,32 @@ def turns(at: Place) -> Iterator[tuple[Outline, str]]:
 
 
 class _Watch:
-    """What was seen by now: the newest time of the server, and the rows that are not much older."""
+    """What was seen by now: when the server was asked last, by its own clock, and the rows since shortly before."""
 
     def __init__(self) -> None:
         self.begun = False
-        self._mark: Any = None
-        self._seen: set[tuple[str, object]] = set()
+        self._asked: str | None = None
+        self._seen: set[tuple[str, str]] = set()
 
     def over(self, opened: Any) -> Iterator[tuple[Outline, str]]:  # noqa: ANN401
         """Yield what is new, without end, over one session."""
         while True:
             started = time.monotonic()
             limits.bound(opened)
-            self._mark = self._mark or opened.execute("SELECT localtimestamp").fetchone()[0]
-            found = _since(opened, self._mark)
+            now = opened.execute("SELECT localtimestamp::text").fetchone()[0]
+            found = _since(opened, self._asked or now)
             new = [row for row, moment in found if self.begun and (row.id, moment) not in self._seen]
             short = store.short_ids(opened, [row.id for row in new]) if new else {}
             opened.rollback()
-            self._seen, self.begun = {(row.id, moment) for row, moment in found}, True
-            self._mark = max([self._mark, *(moment for _, moment in found)])
+            # Not the newest row's time: one that lies ahead would hide all that is stored until then.
+            self._seen, self._asked, self.begun = {(row.id, moment) for row, moment in found}, now, True
             yield from ((row, short[row.id]) for row in new)
             time.sleep(max(_POLL, _PAUSES * (time.monotonic() - started)))
 
 
-def _since(opened: Any, mark: object) -> list[tuple[Outline, Any]]:  # noqa: ANN401
+def _since(opened: Any, mark: str) -> list[tuple[Outline, str]]:  # noqa: ANN401
     rows = opened.execute(
-        f"SELECT {store.OUTLINE}, true, r.updated_at FROM (SELECT * FROM {store.TABLE} WHERE updated_at > "
+        f"SELECT {store.OUTLINE}, true, r.updated_at::text FROM (SELECT * FROM {store.TABLE} WHERE updated_at > "
         f"%s::timestamp - {_OVERLAP} ORDER BY updated_at) AS r, {store.hashed(store.items_of(opened))} "
         "ORDER BY r.updated_at",
         (mark,),

@@ -31,7 +31,7 @@ class Outline:
         provider: what answered.
         stored: its items' size on disk, in bytes.
         keys: a hash for each item; None where the items are no list.
-        roles: the first letter of each item's role, or of its type.
+        roles: a letter for each item: `a` for one of the model's, `u` for one of a user's, else `?`.
         opening: the beginning of the first message of a user.
         closing: the beginning of the last message of a user.
         matches: whether it is one that is looked for.

@@ -7,7 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from planodev import rendering
-from planodev.conversations import terminal, times
+from planodev.conversations import layout, terminal, times
 from planodev.visible import size, visible
 
 if TYPE_CHECKING:
@@ -79,10 +79,10 @@ def _described(head: Head, short: str, row: Row, entries: list[Entry]) -> dict[s
 
 
 def _html(text: str) -> Any:  # noqa: ANN401
-    """Return a text's markdown as HTML in which nothing leads anywhere: no HTML of its own, no links, no pictures."""
-    from markdown_it import MarkdownIt
+    """Return a text's markdown as HTML, "" where that would lose some of it."""
     from markupsafe import Markup
 
-    reader = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
-    reader.disable(["image", "link", "autolink", "reference"])
-    return Markup(reader.render(text))  # noqa: S704  markdown-it has escaped it
+    reader, tokens = layout.reader(), layout.tokens(text)
+    if tokens is None:
+        return ""
+    return Markup(reader.renderer.render(tokens, reader.options, {}))  # noqa: S704  markdown-it has escaped it

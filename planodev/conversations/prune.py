@@ -127,14 +127,17 @@ def _trees(opened: Any, numbers: Iterable[str]) -> list[tuple[Outline, bool]]:  
 
 
 def _family(opened: Any, number: str) -> dict[str, Outline]:  # noqa: ANN401
-    """Return every row that begins as a row does up to its first answer, the row itself included."""
+    """Return every row that begins as a row does up to its first answer, itself included, or that it begins with."""
     of = f"FROM {TABLE} AS r, {store.hashed(store.items_of(opened))}"
     own = store.outlined(opened, number)
     end = next(iter(own.answers), len(own.keys or ()))
     if not end:
         return {own.id: own}
-    query = f"SELECT {store.OUTLINE}, true {of} WHERE o.keys[1:%s::int] = %s::text[]"
-    rows = opened.execute(query, (end, list((own.keys or ())[:end])))
+    alike = (
+        "o.keys[1:%s::int] = (%s::text[])[1:%s::int] OR o.keys <> '{}' AND o.keys = (%s::text[])[1:cardinality(o.keys)]"
+    )
+    keys = list(own.keys or ())
+    rows = opened.execute(f"SELECT {store.OUTLINE}, true {of} WHERE {alike}", (end, keys, end, keys))
     return {one.id: one for one in map(store.outline_of, rows)}
 
 

@@ -43,8 +43,18 @@ _BODY = (
     "FROM jsonb_array_elements(e -> 'content') WITH ORDINALITY AS part (p, m)) ELSE e ->> 'content' END"
 )
 _IS_MESSAGE = "jsonb_typeof(e) = 'object' AND e ? 'role' AND coalesce(e ->> 'type', 'message') = 'message'"
-# Where the words of items of every kind are.
-_WORDS = ("content", "content.text", "arguments", "input", "output", "output.text", "summary.text", "name")
+# Whose an item is: `a` for the model's, which asks for tools and thinks as well, and `u` for a user's.
+_ROLE = """\
+CASE WHEN jsonb_typeof(e) <> 'object' THEN '?' WHEN e ->> 'role' = 'user' THEN 'u' WHEN e ->> 'role' = 'assistant'
+  OR e ->> 'type' = 'reasoning' OR right(e ->> 'type', 5) = '_call' THEN 'a' ELSE '?' END"""
+# Every text of items of every kind, also of one that is no list: all but what names, marks or encodes.
+_UNSPOKEN = ("type", "role", "id", "call_id", "status", "data", "file_data", "encrypted_content")
+_SPOKEN = " && ".join(f'@.key != "{key}"' for key in _UNSPOKEN)
+_TEXTS = (
+    f'strict $.** ? (@.type() == "object").keyvalue() ? ({_SPOKEN}).value ? (@.type() == "string")',
+    'strict $.** ? (@.type() == "array")[*] ? (@.type() == "string")',
+    'strict $ ? (@.type() == "string")',
+)
 # What an `Outline` needs of a row `r`, whose items `hashed` has looked at.
 OUTLINE = """\
 r.response_id, r.created_at, r.model, r.provider, pg_column_size(r.input_items), o.keys, coalesce(o.roles, ''),
@@ -62,7 +72,7 @@ LATERAL (
     (array_agg(left(body, 400) ORDER BY n) FILTER (WHERE role = 'u'))[1] AS opening,
     (array_agg(left(body, 400) ORDER BY n DESC) FILTER (WHERE role = 'u'))[1] AS closing
   FROM (
-    SELECT n, body, coalesce(nullif(left(coalesce(e ->> 'role', e ->> 'type'), 1), ''), '?') AS role,
+    SELECT n, body, {_ROLE} AS role,
       CASE WHEN {_IS_MESSAGE} THEN md5(concat(e ->> 'role', E'\\n', body)) ELSE md5(e::text) END AS key
     FROM jsonb_array_elements(CASE WHEN k.is_list THEN i.list ELSE '[]' END) WITH ORDINALITY AS item (e, n),
       LATERAL (SELECT CASE WHEN {_IS_MESSAGE} THEN {_BODY} END AS body) AS words
@@ -91,10 +101,10 @@ def newest(session: Any, *, since: int | None = None, model: str = "", grep: str
     if model:
         where.append("strpos(lower(r.model || ' ' || r.provider), lower(%(model)s)) > 0")
     if grep:
-        paths = ", ".join(f"('$[*].{path}')" for path in _WORDS)
+        paths = ", ".join(f"('{path}')" for path in _TEXTS)
         where.append(
             f"EXISTS (SELECT FROM (VALUES {paths}) AS p (path), jsonb_path_query(i.list, path::jsonpath) AS w "
-            "WHERE jsonb_typeof(w) = 'string' AND strpos(lower(w #>> '{}'), lower(%(grep)s)) > 0)"
+            "WHERE NOT starts_with(w #>> '{}', 'data:') AND strpos(lower(w #>> '{}'), lower(%(grep)s)) > 0)"
         )
     values |= {"since": since, "model": model, "grep": grep}
     with session.cursor(name=f"planodev_{os.urandom(4).hex()}") as rows:
@@ -123,7 +133,7 @@ def outlined(session: Any, number: str) -> Outline:  # noqa: ANN401
 
 @dataclass(frozen=True)
 class Row:
-    """A row as it stands; `items` is parsed."""
+    """A row as it stands; `input_items` is parsed."""
 
     response_id: str
     input_items: Any
@@ -137,7 +147,7 @@ def row_of(session: Any, number: str) -> Row:  # noqa: ANN401
     """Return one row by its whole id, which is there."""
     found = session.execute(
         f"SELECT response_id, ({items_of(session)})::text, created_at, model, provider, "
-        f"to_char(updated_at, 'YYYY-MM-DD\"T\"HH24:MI:SS.US') FROM {TABLE} WHERE response_id = %s",
+        f"to_jsonb(updated_at) #>> '{{}}' FROM {TABLE} WHERE response_id = %s",
         (number,),
     ).fetchone()
     if found is None:

@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from planodev import tables
-from planodev.conversations import times
+from planodev.conversations import layout, times
+from planodev.result import Verbatim
 from planodev.tables import Column
 from planodev.visible import line, size, visible
 
@@ -21,6 +22,7 @@ OPENING = 60  # columns
 _MODEL, _ID = 48, 40
 # Above this many characters a text is printed as it is: layout would take longer than anybody waits.
 _LONGEST = 20_000
+_MARKS = {"call": "→", "result": "←"}
 _TITLES = {"user": "bold cyan", "assistant": "bold green", "tool": "bold magenta"}
 
 
@@ -49,7 +51,7 @@ def table(heads: tuple[Head, ...], short: Mapping[str, str]) -> Any:  # noqa: AN
         branch = f"{line(short[head.branch_of], _ID)}, turn {head.branch_turn}" if head.branch_of else ""
         rows.append(
             [
-                times.shown(row.created_at)[:-3] if row.created_at < 1 << 40 else str(row.created_at),
+                times.minute(row.created_at),
                 line(short[row.id], _ID),
                 str(row.turns),
                 size(row.stored),
@@ -101,7 +103,8 @@ def _piece(entry: Entry) -> Iterator[Any]:
         rest = f"  ({len(entry.text):,} characters, folded; --json and --markdown have all)"
         yield Padding(Text.assemble(line(entry.text, OPENING), (rest, "dim")), indent)
     elif len(entry.text) > _LONGEST:
-        yield entry.text if entry.kind == "text" else f"{entry.name}\n{entry.text}"
+        title = f"{_MARKS[entry.kind]} {entry.name}\n" if entry.kind in _MARKS else ""
+        yield Verbatim(f"{title}{entry.text}")
     elif entry.kind == "text":
         yield Padding(_markdown(entry.text), indent)
     elif entry.kind == "call":
@@ -115,21 +118,25 @@ def _piece(entry: Entry) -> Iterator[Any]:
 
 
 def _markdown(text: str) -> Any:  # noqa: ANN401
-    """Return a text as markdown in which HTML is text, and a link shows where it leads."""
-    from markdown_it import MarkdownIt
+    """Return a text laid out as markdown, its lines as they were typed; where that would lose some of it, as it is."""
     from rich.markdown import Markdown
+    from rich.text import Text
 
+    tokens = layout.tokens(text)
+    if tokens is None:
+        return Text(text)
+    for piece in (piece for token in tokens for piece in token.children or ()):
+        if piece.type == "softbreak":
+            piece.type = "hardbreak"
     found = Markdown("", code_theme="ansi_dark", hyperlinks=False)
-    # rich drops what it takes for HTML, and a picture's address; both are somebody's words here.
-    reader = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"]).disable(["image"])
-    found.markup, found.parsed = text, reader.parse(text)
+    found.markup, found.parsed = text, tokens
     return found
 
 
 def _arguments(text: str) -> str:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     if not isinstance(found, dict):
         return text

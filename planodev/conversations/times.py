@@ -40,3 +40,8 @@ def shown(seconds: int) -> str:
         return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except (ValueError, OverflowError, OSError):
         return str(seconds)
+
+
+def minute(seconds: int) -> str:
+    """Return the same without the seconds."""
+    return re.sub(r"(:\d\d):\d\d$", r"\1", shown(seconds))

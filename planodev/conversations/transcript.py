@@ -1,7 +1,8 @@
 """A row's items as a chat: messages by role, tool calls, and images and files by type and size.
 
-Plano stores the whole history in every row, as the items of the Responses API that were sent and answered. Source:
-Plano 0.4.36, `crates/hermesllm/src/apis/openai_responses.rs`, and rows that it wrote.
+Plano stores the whole history in every row, as the items of the Responses API that were sent and answered. Sources:
+Plano 0.4.36, `crates/hermesllm/src/apis/openai_responses.rs`, and rows that it wrote; for the kinds of items also the
+reference of the Responses API.
 """
 
 from __future__ import annotations
@@ -20,8 +21,13 @@ Kind = Literal["text", "call", "result", "attachment", "reasoning", "other"]
 # How Plano writes a model's tool call into the answer that it stores.
 _CALLED = re.compile(r"Called function: (\S+) with arguments: (.*)", re.DOTALL)
 _DATA = re.compile(r"data:([^;,]*)(;[^,]*)?,")
-_CALLS = ("function_call", "custom_tool_call", "mcp_call", "tool_call")
-_RESULTS = ("function_call_output", "custom_tool_call_output")
+# Of a call, by kinds of tool: what a tool that runs at the provider has answered, and what says nothing to a reader.
+_OUTCOMES = ("output", "outputs", "result", "results", "error")
+_BOOKKEEPING = ("type", "id", "call_id", "status", "name", *_OUTCOMES)
+# Where a part has its words, and where it names or holds a picture, a file or a sound.
+_TEXTS = ("text", "refusal", "logs", "transcript")
+_MEDIA = (("image", "image_url"), ("file", "file_data"), ("file", "file_url"), ("audio", "data"), ("image", "url"))
+_NESTED = ("image_url", "image_file", "file", "input_audio", "audio")
 _LONGEST_ADDRESS = 80
 
 
@@ -59,49 +65,98 @@ def _of_item(item: object) -> Iterator[Entry]:
         yield Entry("unknown", "other", _json(item))
         return
     kind = str(item.get("type") or "message")
-    if kind in _CALLS:
-        yield Entry("assistant", "call", _words(item.get("arguments", item.get("input"))), str(item.get("name") or "?"))
-    elif kind in _RESULTS:
-        yield from _content("tool", item.get("output"), "result")
+    if kind == "message" and "role" in item:
+        yield from _message(item)
     elif kind == "reasoning":
-        summary = item.get("summary") or item.get("content") or []
-        parts = summary if isinstance(summary, list) else [summary]
-        text = "\n".join(str(part.get("text", "")) if isinstance(part, dict) else str(part) for part in parts)
-        yield Entry("assistant", "reasoning", text or "(not shown by the provider)")
+        yield Entry("assistant", "reasoning", _reasoning(item) or "(not shown by the provider)")
     elif kind == "item_reference":
         yield Entry("user", "attachment", f"[reference to {_short(item.get('id'))}]")
-    elif kind == "message" and "role" in item:
-        yield from _content(str(item["role"]), item.get("content"), "text")
+    elif kind.endswith("_output"):
+        yield from _content("tool", next((item[name] for name in _OUTCOMES if name in item), None), "result")
+    elif kind.endswith("_call") or kind == "mcp_approval_request":
+        yield from _call(kind, item)
     else:
-        yield Entry("assistant" if kind.endswith("_call") else "unknown", "other", _json(item))
+        yield Entry(str(item.get("role") or "unknown"), "other", _json(item))
+
+
+def _message(item: dict[str, Any]) -> Iterator[Entry]:
+    role = str(item["role"])
+    found = list(_content(role, item.get("content"), "result" if role == "tool" else "text"))
+    if isinstance(item.get("refusal"), str):
+        found.append(Entry(role, "text", item["refusal"]))
+    # As clients keep it that speak the API of chat completions.
+    calls = item.get("tool_calls")
+    for call in calls if isinstance(calls, list) else []:
+        tool = call.get("function", call.get("custom")) if isinstance(call, dict) else None
+        found += _call("tool_call", tool) if isinstance(tool, dict) else [Entry(role, "other", _json(call))]
+    yield from found or [Entry(role, "other", "(empty)")]
+
+
+def _call(kind: str, item: dict[str, Any]) -> Iterator[Entry]:
+    """Yield a call of a tool, and the outcome where the same item has it."""
+    rest = {name: value for name, value in item.items() if name not in _BOOKKEEPING and value is not None}
+    asked = next((rest[name] for name in ("arguments", "input") if name in rest), rest)
+    yield Entry("assistant", "call", _words(asked), str(item.get("name") or kind.removesuffix("_call")))
+    for outcome in (item[name] for name in _OUTCOMES if item.get(name) is not None):
+        if kind == "image_generation_call" and isinstance(outcome, str):
+            picture = _source(outcome, f"image/{_short(item.get('output_format') or 'png')}")
+            yield Entry("tool", "attachment", f"[{picture}]")
+        else:
+            yield from _content("tool", outcome, "result")
+
+
+def _reasoning(item: dict[str, Any]) -> str:
+    summary = item.get("summary") or item.get("content") or []
+    parts = summary if isinstance(summary, list) else [summary]
+    return "\n".join(str(part.get("text", "")) if isinstance(part, dict) else str(part) for part in parts)
 
 
 def _content(role: str, content: object, kind: Kind) -> Iterator[Entry]:
-    parts: list[Any] = content if isinstance(content, list) else [content]
-    for part in parts:
-        text = part.get("text", part.get("refusal")) if isinstance(part, dict) else part
-        if isinstance(part, dict) and not isinstance(text, str):
-            yield Entry(role, "attachment", _attachment(part))
-            continue
-        called = _CALLED.fullmatch(text) if role == "assistant" and isinstance(text, str) else None
-        if called:
-            yield Entry(role, "call", called[2], called[1])
-        elif text is not None:
-            yield Entry(role, kind, _words(text))
+    for part in content if isinstance(content, list) else [content]:
+        if isinstance(part, dict):
+            yield from _part(role, part, kind)
+        elif part not in (None, ""):
+            yield from _said(role, _words(part), kind)
 
 
-def _attachment(part: dict[str, Any]) -> str:
+def _part(role: str, part: dict[str, Any], kind: Kind) -> Iterator[Entry]:
+    attached = _attachment(part)
+    if attached:
+        yield Entry(role, "attachment", attached)
+    text = next((part[name] for name in _TEXTS if isinstance(part.get(name), str)), None)
+    if text:
+        yield from _said(role, text, kind)
+    elif text is None and not attached:
+        yield Entry(role, "result" if kind == "result" else "other", _json(part))
+    notes = part.get("annotations")
+    cited = [_citation(note) for note in notes if isinstance(note, dict)] if isinstance(notes, list) else []
+    yield from (Entry(role, "attachment", one) for one in dict.fromkeys(cited))
+
+
+def _said(role: str, text: str, kind: Kind) -> Iterator[Entry]:
+    called = _CALLED.fullmatch(text) if role == "assistant" else None
+    yield Entry(role, "call", called[2], called[1]) if called else Entry(role, kind, text)
+
+
+def _citation(note: dict[str, Any]) -> str:
+    inner = note.get("url_citation")  # as chat completions have it
+    note = {**note, **(inner if isinstance(inner, dict) else {})}
+    named = (note.get(name) for name in ("title", "filename", "url", "file_id"))
+    return f"[{_short(note.get('type') or 'source')}: {', '.join(_short(one) for one in named if one) or _json(note)}]"
+
+
+def _attachment(part: dict[str, Any]) -> str | None:
+    """Return what a part attaches, by its type and size, or its name; None where it is words alone."""
     kind = str(part.get("type") or "part").removeprefix("input_").removeprefix("output_")
-    for name, value in (("image", part.get("image_url")), ("file", part.get("file_data"))):
-        inner: object = value.get("url") if isinstance(value, dict) else value
-        if kind.startswith(name) and isinstance(inner, str):
-            named = f"{_short(part['filename'])}, " if part.get("filename") else ""
-            return f"[{named}{_source(inner, name)}]"
-    audio = part.get("input_audio", part)
-    if kind == "audio" and isinstance(audio, dict) and isinstance(audio.get("data"), str):
-        return f"[audio/{_short(audio.get('format') or '?')}, {size(_bytes(audio['data']))}]"
-    known = part.get("filename") or part.get("file_url") or part.get("file_id") or part.get("image_file")
-    return f"[{kind} {_short(known)}]" if known else _json(part)
+    nested = (part[name] for name in _NESTED if isinstance(part.get(name), dict))
+    part = {**part, **next(nested, {})}
+    name = part.get("filename")
+    for what, key in _MEDIA:
+        if isinstance(part.get(key), str) and (key not in ("data", "url") or what in kind):
+            sort = f"audio/{_short(part.get('format') or '?')}" if what == "audio" else what
+            return f"[{f'{_short(name)}, ' if name else ''}{_source(part[key], sort)}]"
+    known = name or part.get("file_id")
+    return f"[{'file' if kind == 'part' else kind} {_short(known)}]" if known else None
 
 
 def _source(address: str, kind: str) -> str:
@@ -126,4 +181,13 @@ def _words(value: object) -> str:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    """Return a value as JSON, in which pictures and files stand by type and size here, too."""
+    return json.dumps(_brief(value), ensure_ascii=False)
+
+
+def _brief(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _brief(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_brief(one) for one in value]
+    return f"[{_source(value, 'data')}]" if isinstance(value, str) and _DATA.match(value) else value

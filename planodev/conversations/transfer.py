@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+import shutil
+import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
 _BATCH_ROWS, _BATCH_BYTES = 500, 4_000_000
 _TEXTS = ("response_id", "model", "provider")
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+_LONGEST = 2**28  # bytes of a line; no jsonb of PostgreSQL holds more
+# As PostgreSQL writes a time, in years beyond Python's, too; which of them is one, it says itself.
+_STAMP = re.compile(r"-?infinity|\d{4,6}-\d\d-\d\d[T ][0-9:.+Z-]{5,30}( BC)?")
+_NESTED = "is nested too deeply to be read"
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 # The rows of a batch; of two with one id the later.
 _INCOMING = """\
@@ -86,6 +93,14 @@ def _lines(at: Place) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
+class Source:
+    """A file of rows, and its bytes, which can be read from the beginning again."""
+
+    file: Path
+    lines: IO[bytes]
+
+
+@dataclass(frozen=True)
 class Brought:
     """What an import has done: rows that are new, that were replaced, and that were there already, the same."""
 
@@ -94,29 +109,66 @@ class Brought:
     same: int
 
 
-def check(file: Path) -> int:
+@contextmanager
+def opened_twice(file: Path) -> Iterator[Source]:
+    """Open a file that is read more than once: what a pipe brings is kept in a temporary file.
+
+    Raises:
+        BadInput: it cannot be read.
+
+    """
+    try:
+        with file.open("rb") as given, tempfile.TemporaryFile() as kept:
+            if given.seekable():
+                yield Source(file, given)
+            else:
+                shutil.copyfileobj(given, kept)
+                yield Source(file, kept)
+    except OSError as error:
+        raise _bad(file, error.strerror or str(error)) from error
+
+
+def check(source: Source) -> int:
     """Read a file through, before anything is touched; returns the number of its rows.
 
     Raises:
-        BadInput: it cannot be read, or a line in it is no row.
+        BadInput: it cannot be read, a line in it is no row, or two lines tell different things of one row.
 
     """
-    return sum(1 for _ in _rows(file))
+    known: dict[int, tuple[int, int]] = {}
+    count = 0
+    for number, text in _rows(source):
+        row = json.loads(text, parse_float=str)
+        told = _digest([row[name] for name in ("input_items", "created_at", "model", "provider")])
+        count += 1
+        first, before = known.setdefault(_digest(row["response_id"]), (number, told))
+        if told != before:
+            raise _bad(source.file, f"lines {first} and {number} have the same id, and are not the same")
+    return count
 
 
-def read(at: Place, file: Path, *, force: bool) -> Brought:
+def _digest(value: object) -> int:
+    return int.from_bytes(hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=8).digest(), "big")
+
+
+def read(at: Place, source: Source, *, force: bool) -> Brought:
     """Put a file's rows into the table, in one transaction.
 
     Raises:
-        BadInput: it cannot be read, or a line in it is no row.
+        BadInput: it cannot be read, a line in it is no row, or PostgreSQL does not take one.
         Conflict: a row of the same id differs, and is not to be replaced; nothing was imported.
 
     """
+    import psycopg
+
     added = replaced = same = 0
     with access.session(at, writes=True) as opened:
         limits.bound(opened, statement=limits.ALL)
-        for batch in _batches(file):
-            new, differing, count = _bring(opened, batch)
+        for batch in _batches(source):
+            try:
+                new, differing, count = _bring(opened, batch)
+            except (psycopg.errors.DataError, psycopg.errors.ProgramLimitExceeded) as error:
+                raise _bad(source.file, access.said(error)) from error
             if differing and not force:
                 some = ", ".join(f"`{visible(number)}`" for number in differing[:3])
                 raise Conflict(
@@ -155,10 +207,10 @@ def _replace(opened: Any, rows: str) -> None:  # noqa: ANN401
     )
 
 
-def _batches(file: Path) -> Iterator[str]:
+def _batches(source: Source) -> Iterator[str]:
     batch: list[str] = []
     held = 0
-    for line in _rows(file):
+    for _, line in _rows(source):
         batch.append(line)
         held += len(line)
         if len(batch) >= _BATCH_ROWS or held >= _BATCH_BYTES:
@@ -168,37 +220,38 @@ def _batches(file: Path) -> Iterator[str]:
         yield f"[{','.join(batch)}]"
 
 
-def _rows(file: Path) -> Iterator[str]:
-    """Yield each row of a file as JSON that PostgreSQL takes."""
-    try:
-        with file.open(encoding="utf-8") as source:
-            for number, line in enumerate(source, 1):
-                if line.strip():
-                    yield _row(file, number, line)
-    except UnicodeDecodeError as error:
-        raise _bad(file, "it is not UTF-8") from error
-    except OSError as error:
-        raise _bad(file, error.strerror or str(error)) from error
+def _rows(source: Source) -> Iterator[tuple[int, str]]:
+    """Yield each row of a file with its line's number, as the JSON that stands there and PostgreSQL takes."""
+    source.lines.seek(0)
+    for number, line in enumerate(iter(lambda: source.lines.readline(_LONGEST), b""), 1):
+        if line.strip():
+            row, why = _row(line)
+            if why:
+                fix = "take that line out of the file" if why == _NESTED else None
+                raise _bad(source.file, f"line {number} {why}", fix)
+            yield number, row
 
 
-def _row(file: Path, number: int, line: str) -> str:
+def _row(line: bytes) -> tuple[str, str | None]:
+    """Return a line as text, and why it is no row; None where it is one."""
     try:
-        row = json.loads(line)
-        text = json.dumps(row, ensure_ascii=False, allow_nan=False)
-        text.encode()
+        text = line.decode().strip()
+        row = json.loads(text, parse_float=str, parse_constant=_refuse)
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeDecodeError:
+        return "", "is not UTF-8"
     except UnicodeEncodeError:
-        raise _bad(file, f"line {number} has half of a surrogate pair") from None
-    except ValueError:
-        raise _bad(file, f"line {number} is not JSON") from None
+        return "", "has half of a surrogate pair"
     except RecursionError:
-        fix = "take that line out of the file"
-        raise _bad(file, f"line {number} is nested too deeply to be read", fix) from None
-    why = _wrong(row)
-    if why is None and _NUL.search(text):
-        why = "has a NUL, which PostgreSQL does not store"
-    if why:
-        raise _bad(file, f"line {number} {why}")
-    return text
+        return "", _NESTED
+    except ValueError:
+        return "", "is too long" if len(line) == _LONGEST else "is not JSON"
+    return text, _wrong(row) or ("has a NUL, which PostgreSQL does not store" if _NUL.search(text) else None)
+
+
+def _refuse(name: str) -> None:
+    """Refuse what Python takes for JSON, such as `NaN`."""
+    raise ValueError(name)
 
 
 def _wrong(row: object) -> str | None:
@@ -211,9 +264,7 @@ def _wrong(row: object) -> str | None:
     if not isinstance(created, int) or isinstance(created, bool) or not _SMALLEST <= created <= _LARGEST:
         wrong.append("created_at")
     stamp = row.get("updated_at")
-    if stamp is not None and not (
-        isinstance(stamp, str) and re.fullmatch(r"\d{4}-\d\d-\d\d[T ][0-9:.+Z-]{5,30}", stamp)
-    ):
+    if stamp is not None and not (isinstance(stamp, str) and _STAMP.fullmatch(stamp)):
         wrong.append("updated_at")
     return f"has no usable {', '.join(wrong)}" if wrong else None
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from html import unescape
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planodev.conversations import heads, markdown, times, transcript
+from planodev.conversations import heads, layout, markdown, page, terminal, times, transcript
 from planodev.conversations.heads import Outline
 from planodev.conversations.store import Row
 from planodev.problems import BadInput
+from planodev.result import Verbatim
 from planodev.visible import in_json, line, size, visible
-from tests.support.conversations import EVERY_KIND
+from tests.support.conversations import EVERY_KIND, PIXEL
 
 
 def outline(number, keys, *, at, matches=True):
@@ -86,6 +88,154 @@ def test_rows_without_items_and_rows_that_are_no_list_hide_nothing():
     assert {head.row.id for head in heads.newest(rows, 9).heads} == {"a", "null", "empty", "two"}
 
 
+SCREEN = "data:image/png;base64," + PIXEL
+# Items as the Responses API and chat completions have them, each with what is shown of it.
+KINDS = [
+    (
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "I can't."}]},
+        [("assistant", "text", "", "I can't.")],
+    ),
+    (
+        {
+            "role": "assistant",
+            "content": [
+                {
+                    "type": "output_text",
+                    "text": "See there.",
+                    "annotations": [
+                        {"type": "url_citation", "url": "https://a.example/b", "title": "B"},
+                        {"type": "file_citation", "file_id": "file-1", "filename": "x.pdf"},
+                    ],
+                }
+            ],
+        },
+        [
+            ("assistant", "text", "", "See there."),
+            ("assistant", "attachment", "", "[url_citation: B, https://a.example/b]"),
+            ("assistant", "attachment", "", "[file_citation: x.pdf, file-1]"),
+        ],
+    ),
+    (
+        {
+            "type": "file_search_call",
+            "id": "fs",
+            "status": "completed",
+            "queries": ["hats"],
+            "results": [{"file_id": "f", "filename": "stock.csv", "text": "3 hats"}],
+        },
+        [
+            ("assistant", "call", "file_search", '{"queries": ["hats"]}'),
+            ("tool", "attachment", "", "[file stock.csv]"),
+            ("tool", "result", "", "3 hats"),
+        ],
+    ),
+    (
+        {"type": "web_search_call", "id": "ws", "status": "completed", "action": {"type": "search", "query": "hats"}},
+        [("assistant", "call", "web_search", '{"action": {"type": "search", "query": "hats"}}')],
+    ),
+    (
+        {"type": "code_interpreter_call", "code": "print(1)", "outputs": [{"type": "logs", "logs": "1"}]},
+        [("assistant", "call", "code_interpreter", '{"code": "print(1)"}'), ("tool", "result", "", "1")],
+    ),
+    (
+        {"type": "computer_call_output", "output": {"type": "computer_screenshot", "image_url": SCREEN}},
+        [("tool", "attachment", "", "[image/png, 70 B]")],
+    ),
+    (
+        {"type": "image_generation_call", "result": PIXEL},
+        [("assistant", "call", "image_generation", "{}"), ("tool", "attachment", "", "[image/png, 70 B]")],
+    ),
+    ({"type": "local_shell_call_output", "output": "total 0"}, [("tool", "result", "", "total 0")]),
+    (
+        {"type": "mcp_call", "name": "roll", "arguments": '{"n": 2}', "output": "7", "error": None},
+        [("assistant", "call", "roll", '{"n": 2}'), ("tool", "result", "", "7")],
+    ),
+    ({"type": "mcp_approval_request", "name": "roll", "arguments": "{}"}, [("assistant", "call", "roll", "{}")]),
+    (
+        {"type": "function_call_output", "output": [{"type": "input_text", "text": "a"}, {"type": "b", "c": 1}]},
+        [("tool", "result", "", "a"), ("tool", "result", "", '{"type": "b", "c": 1}')],
+    ),
+    (
+        {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]},
+        [("assistant", "reasoning", "", "hm")],
+    ),
+    *(({"role": "user", "content": empty}, [("user", "other", "", "(empty)")]) for empty in (None, [], "")),
+    (
+        {"role": "user", "content": ["bare", {"type": "input_text", "text": "part"}]},
+        [("user", "text", "", "bare"), ("user", "text", "", "part")],
+    ),
+    (
+        {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "stock", "arguments": "{}"}}]},
+        [("assistant", "call", "stock", "{}")],
+    ),
+    ({"role": "tool", "tool_call_id": "t", "content": "43"}, [("tool", "result", "", "43")]),
+    (
+        {"role": "user", "content": [{"type": "file", "file": {"filename": "a.pdf", "file_data": SCREEN}}]},
+        [("user", "attachment", "", "[a.pdf, image/png, 70 B]")],
+    ),
+    (
+        {"role": "assistant", "content": [{"type": "output_audio", "data": PIXEL, "transcript": "hello"}]},
+        [("assistant", "attachment", "", "[audio/?, 70 B]"), ("assistant", "text", "", "hello")],
+    ),
+    (
+        {"type": "of_tomorrow", "role": "user", "content": "x"},
+        [("user", "other", "", '{"type": "of_tomorrow", "role": "user", "content": "x"}')],
+    ),
+]
+
+
+class TestLayout:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            ">" * 50,
+            "> " * 30 + "words",
+            "```rm -rf words\nbody\n```",
+            "| a | b |\n|---|---|\n| 1 | 2 | words |",
+            "|" + "a|" * 40 + "\n|" + "-|" * 40 + "\n|" + "b|" * 40,
+            "[words]: http://a.example",
+            "<http://a.example/%E2%80%AEwords>",
+            "[text](http://a.example/%E2%80%AE 'words') ![text](words)",
+            "&#x202e;words &amp; <b>words</b>",
+            "- a\n  - b\n    words\n",
+            "# Head\n\nline\nnext  \nlast\n\n```python\nprint(1)\n```\n",
+        ],
+    )
+    def test_no_word_of_a_message_is_lost_or_decoded_in_the_terminal_and_on_the_page(self, text):
+        from rich.console import Console
+
+        row = Row("id", [{"role": "user", "content": text}], 1, "m", "p", None)
+        entries = transcript.entries(row.input_items)
+        console = Console(width=100, no_color=True)
+        with console.capture() as captured:
+            for piece in terminal.chat(row, entries):
+                console.print(getattr(piece, "text", "") if isinstance(piece, Verbatim) else piece)
+        shown = captured.get()
+        html = page.page("p", [(heads.Head(outline("id", "u", at=1)), "id", row, entries)])
+        body = html[html.index("<main>") : html.index("</main>")]
+        for where in (shown, unescape(re.sub("<[^>]*>", "", body))):
+            assert text.strip(">") or text in where
+            letters = [letter for letter in where if letter.isalnum()]
+            wanted = [letter for letter in text if letter.isalnum() and not ("python" in text and letter in "python")]
+            assert not [letter for letter in set(wanted) if letters.count(letter) < wanted.count(letter)]
+            assert "\u202e" not in where
+
+    def test_lines_stay_lines(self):
+        assert [piece.type for token in terminal._markdown("one\ntwo").parsed for piece in token.children or ()] == [
+            "text",
+            "hardbreak",
+            "text",
+        ]
+        assert layout.tokens("one\ntwo") is not None
+
+    def test_a_long_message_keeps_its_lines(self):
+        row = Row("id", [{"role": "user", "content": "a\n\tb\n" * 8000}], 1, "m", "p", None)
+        (long,) = (
+            piece for piece in terminal.chat(row, transcript.entries(row.input_items)) if isinstance(piece, Verbatim)
+        )
+        assert long.text == "a\n\tb\n" * 8000
+
+
 class TestTranscript:
     def test_every_kind_of_item_is_shown_as_what_it_is(self):
         found = [(one.role, one.kind, one.name or one.text) for one in transcript.entries(EVERY_KIND)]
@@ -106,6 +256,21 @@ class TestTranscript:
             ("assistant", "text", "An answer of a Plano before 0.4.27."),
             ("assistant", "text", "# In stock\n\n- **3** left\n\n```python\nprint(43)\n```\n"),
         ]
+
+    @pytest.mark.parametrize(("item", "shown"), KINDS)
+    def test_a_kind_that_clients_and_providers_use(self, item, shown):
+        assert [(one.role, one.kind, one.name, one.text) for one in transcript.entries([item])] == shown
+
+    def test_bytes_are_never_shown_whatever_holds_them(self):
+        data = "data:image/png;base64," + "A" * 4000
+        for item in (
+            {"type": "new", "shot": data},
+            {"role": "user", "content": [{"type": "new", "shot": [data]}]},
+            [data],
+        ):
+            (one,) = transcript.entries([item])
+            assert "[image/png, 3 kB]" in one.text
+            assert "AAAA" not in one.text
 
     @given(
         st.recursive(
@@ -207,7 +372,9 @@ def test_what_is_no_time_is_refused(text):
 
 
 def test_a_time_that_no_calendar_has_is_shown_as_it_is():
-    assert [times.shown(n) for n in (2**62, -(2**62))] == [str(2**62), str(-(2**62))]
+    odd = (2**62, -(2**62), 10**12, 253_402_300_800, -62_135_596_801)
+    assert [times.shown(n) for n in odd] == [times.minute(n) for n in odd] == [str(n) for n in odd]
+    assert times.shown(1_000_000_000).startswith(times.minute(1_000_000_000))
 
 
 def test_dates_are_of_this_machine_s_zone():
