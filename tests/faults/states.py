@@ -635,6 +635,7 @@ ENGINE = (
     State(
         "planoai-missing",
         "up --with-plano",
+        sets("PATH", "/usr/bin:/bin"),
         hand=has_planoai,
         says="`pip install planoai`",
         next="key-not-in-env-file",  # nobody has given planoai one yet

@@ -23,7 +23,7 @@ PING, CREATE, START, PULL = "GET /_ping|GET /version", "POST /containers/create"
 
 def server(here, path=None):
     """Start a stand-in engine, which stops with the test."""
-    path = path or here.home / "d.sock"
+    path = path or here.sockets / "d.sock"
     with suppress(FileNotFoundError):
         path.unlink()
     here.server = EngineServer(path)
@@ -41,7 +41,7 @@ def engine(*rows):
         real_docker(here.server.url)(here)
         # No port of its containers is one of this machine.
         here.monkeypatch.setattr(endpoint.Endpoint, "local", property(lambda _: False))
-        for name, value in {"PLANODEV_PORT": "45454", "PLANODEV_TIMEOUT": "0.5"}.items():
+        for name, value in {"PLANODEV_PORT": "45454", "PLANODEV_TIMEOUT": "5"}.items():
             here.monkeypatch.setenv(name, value)
 
     return run
@@ -106,7 +106,7 @@ def dead_socket(path):
 
 def not_started(here):
     engine()(here)
-    path = here.home / "left.sock"
+    path = here.sockets / "left.sock"
     dead_socket(path)
     here.monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
     here.others["sudo systemctl start docker"] = lambda here: server(here, path)
@@ -115,7 +115,7 @@ def not_started(here):
 def no_engine(here):
     """Have no engine at any of the places where they are."""
     engine()(here)
-    path = here.home / "var.sock"
+    path = here.sockets / "var.sock"
     here.monkeypatch.delenv("DOCKER_HOST")
     here.monkeypatch.setattr(endpoint, "known_sockets", lambda *_: [(path, "default socket")])
     here.others["sudo systemctl start docker"] = lambda here: server(here, path)
@@ -124,7 +124,7 @@ def no_engine(here):
 def denied(here):
     """Have a socket that another group may use, for whoever is in it and has logged in since."""
     no_engine(here)
-    server(here, here.home / "var.sock")
+    server(here, here.sockets / "var.sock")
     here.done = set()
     here.monkeypatch.setattr(endpoint, "probe_socket", lambda path: "answers" if len(here.done) == 2 else "denied")
     here.others[r"sudo usermod -aG docker \$USER"] = lambda here: here.done.add("in the group")
@@ -154,7 +154,8 @@ def begun(*rows):
 
     def run(here):
         engine()(here)
-        here("up")
+        done = here("up", PLANODEV_TIMEOUT="60")
+        assert done.code == 0, done.err
         here.server.bad += rows
         here.others["docker (ps -a --filter volume=.*|plugin ls|volume ls)"] = nothing
         here.others["docker plugin disable --force NAME"] = repaired

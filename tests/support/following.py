@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from tests.support.on_fake import CommandLine
@@ -25,6 +26,9 @@ class Follower(CommandLine):
         directory.mkdir(parents=True)
         super().__init__(directory, home, monkeypatch, capsys)
         self.home, self.place = home, directory
+        # Short, as the path of a socket takes 107 characters.
+        self.sockets = Path(tempfile.mkdtemp(prefix="pd"))
+        at_end(lambda: shutil.rmtree(self.sockets))
         # Commands of other programs, as patterns, and what each does in their stead.
         self.others = {}
         self.at_end = at_end
