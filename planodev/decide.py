@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from planodev.engines import Desired, Observed, Server, Storage, planning, ports
+from planodev.postgres import state_table
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, Shell
 from planodev.project import credentials, identity
 from planodev.project.settings import DEFAULT_IMAGE
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from planodev.look import Seen
     from planodev.project.settings import Setting
 
-OLDEST_MAJOR = 12  # Plano's upsert and its driver need no newer one
+OLDEST_MAJOR = state_table.OLDEST_SERVER // 10_000
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def survey(seen: Seen) -> Survey:
         unreachable.refuse_native(engine)
     have, volume = observed.container, observed.volume
     found = engine.image(image)
-    # What the container runs already needs no second look.
+    # The image that the container runs already needs no closer look.
     same = found is not None and have is not None and have.image_id == found.id
     if found and not same:
         found = engine.image(image, look_into=True)

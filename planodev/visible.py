@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-# C0 and C1 controls but for the line feed and the tab, Unicode's marks for direction, invisible letters and tags, line
-# separators, and surrogates, which no UTF-8 has. Sources: ECMA-48, section 5.3; Unicode 15, UAX #9 section 2; TR #36.
+# C0 and C1 controls except line feed and tab, Unicode's direction marks, invisible letters and tags, line separators,
+# and surrogates, which UTF-8 cannot encode. Sources: ECMA-48, section 5.3; Unicode 15, UAX #9 section 2; TR #36.
 STEERING = (
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
@@ -61,7 +61,7 @@ def _escape(found: re.Match[str]) -> str:
 
 def _escape_json(found: re.Match[str]) -> str:
     number = ord(found[0])
-    if number in (0x0B, 0x0C, 0x0D) or number < 0x20:  # noqa: PLR2004  between strings, or escaped already
+    if number < 0x20:  # noqa: PLR2004  outside strings only: inside, JSON has escaped it already
         return found[0]
     if number < 0x10000:  # noqa: PLR2004
         return f"\\u{number:04x}"

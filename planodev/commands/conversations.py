@@ -9,6 +9,7 @@ from planodev import executables
 from planodev.conversations import heads, store, times
 from planodev.conversations.access import place, session
 from planodev.pasting import quoted
+from planodev.plano.planoai import MODEL_PORT
 from planodev.problems import BadInput, Command, Fix, PlanodevError, Problem
 from planodev.result import Result, Verbatim, number
 from planodev.visible import in_json, line
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from planodev.look import Context
 
 LAST = "last"
-MODEL_LISTENER = 12000  # which Plano adds where a configuration has none
 _PRUNE = ("conversations", "prune", "--superseded")
 _NONE = "no conversation is stored"
 
@@ -152,7 +152,7 @@ def number_of(opened: Any, text: str) -> str:  # noqa: ANN401
 def _goes_on(row: Row, context: Context) -> list[str]:
     """Return the command by which a client goes on from a row."""
     body = {"model": row.model, "previous_response_id": row.response_id, "input": "…"}
-    # Escapes of JSON where a terminal would be steered, so that what is pasted still means the same.
+    # Escaped for the terminal as JSON does it, so that the pasted text means the same.
     words = quoted(in_json(json.dumps(body, ensure_ascii=False)))
     return [
         "To go on:",
@@ -165,18 +165,18 @@ def _port(context: Context) -> int:
     from planodev.look import files
 
     config = files(context).config
-    if config.text is None or str(MODEL_LISTENER) in config.text:
-        return MODEL_LISTENER
+    if config.text is None or str(MODEL_PORT) in config.text:
+        return MODEL_PORT
     try:
         found = (config.content or {}).get("listeners")
     except BadInput:
-        return MODEL_LISTENER
+        return MODEL_PORT
     ports = (
         [one.get("port") for one in found or [] if isinstance(one, dict) and one.get("type") == "model"]
         if isinstance(found, list)
         else []
     )
-    return next((port for port in ports if isinstance(port, int)), MODEL_LISTENER)
+    return next((port for port in ports if isinstance(port, int)), MODEL_PORT)
 
 
 def _refuse_unsayable(flag: str, text: str) -> None:

@@ -49,7 +49,7 @@ _FILLED = {
     "provider": " NOT NULL DEFAULT ''",
     "updated_at": " DEFAULT CURRENT_TIMESTAMP",
 }
-OLDEST_SERVER = 120000
+OLDEST_SERVER = 120000  # as `server_version_num` has it
 TABLES = ("r", "p")  # what pg_class calls a table, and one of several parts
 NEEDED_PRIVILEGES = ("SELECT", "INSERT", "UPDATE")
 
