@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # `signal` itself would cost a millisecond of this
+import _signal  # type: ignore[import-not-found]  # a millisecond faster than `signal`
 
-# Until `main` can say it properly an interruption ends the process at once, without Python's traceback.
+# Until `main` can report an interruption, it ends the process at once, without Python's traceback.
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from planodev.cli.console import Console
 
-# Nothing that start-up makes is garbage: collecting while modules load costs a tenth of `status`.
+# Start-up leaves no garbage, and looking for it while modules load takes a tenth of the time of `status`.
 gc.disable()
 
 
-_console: Console | None = None  # once the command line is loaded
+_console: Console | None = None  # None until the command line is loaded
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
         code = run(console=_console)
     except KeyboardInterrupt:
         _interrupted()
-    except Exception as error:  # noqa: BLE001  the last place where anything can be said, with next to nothing loaded
+    except Exception as error:  # noqa: BLE001  the last place that can report it
         _not_loaded(error)
     # Nothing is left to clean up, and tearing the interpreter down takes longer than some commands.
     os._exit(code)

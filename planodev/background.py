@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-# Seconds to clean up after a job that may never end: an interruption can leave the lock of a module that was being
-# loaded, and whoever needs that module then waits for ever (seen on Python 3.10).
+# Seconds to wait for a job before cleaning up after it. It may never end: an interruption can leave the import lock of
+# a module locked, and the next import of that module then blocks forever (seen on Python 3.10).
 PATIENCE = 5.0
 
 
@@ -24,7 +24,7 @@ class Job(Generic[T]):
     def __init__(self, job: Callable[[], T]) -> None:
         self._found: list[T] = []
         self._thread = threading.Thread(target=self._run, args=(job,), daemon=True)
-        with suppress(RuntimeError):  # as many threads as this user may have
+        with suppress(RuntimeError):  # the user has reached the limit of threads
             self._thread.start()
 
     def _run(self, job: Callable[[], T]) -> None:

@@ -6,9 +6,9 @@ import math
 import time
 from collections.abc import Callable
 
-# Gives the seconds that may still be waited, asked again before each wait.
+# Returns the seconds left to wait; called before each wait.
 Limit = Callable[[], float]
-# Seconds that a wait gets after the end: to say what is wrong the server is looked at once more.
+# Seconds that are left even after the deadline: one more look at the server, to report what is wrong.
 GRACE = 0.5
 
 

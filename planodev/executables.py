@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# Variables that decide what a program loads, runs or trusts; a file of the project may not set them for others.
+# Variables that decide what a program loads, runs or trusts; a file of the project may not set them for a command.
 _STEERING = (
     r"(?i)(LD|DYLD|NODE|NPM|GEM|BASH|GIT|SSH|DOCKER|PLANODEV|XDG|PIP|UV|MALLOC|GLIBC|JAVA)(_.*)?"
     r"|(PYTHON|PERL|RUBY|ZDOT|PSQL).*"
@@ -40,7 +40,7 @@ def find(name: str, environment: Mapping[str, str] | None = None, *, windows: bo
         ends = ("",)
     for directory in _absolute(path):
         for end in ends:
-            file = os.path.join(directory, name + end)  # noqa: PTH118  as it is written in PATH
+            file = os.path.join(directory, name + end)  # noqa: PTH118  keeps the directory as PATH has it
             if os.access(file, os.X_OK) and Path(file).is_file():
                 return file
     return None
@@ -74,4 +74,4 @@ def absolute_path() -> Iterator[None]:
 
 
 def _absolute(path: str) -> list[str]:
-    return [directory for directory in path.split(os.pathsep) if os.path.isabs(directory)]  # noqa: PTH117  as it is written
+    return [directory for directory in path.split(os.pathsep) if os.path.isabs(directory)]  # noqa: PTH117  as above

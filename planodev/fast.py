@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from planodev.look import Seen
     from planodev.postgres.proof import Evidence
 
-# Seconds for a proof that takes milliseconds where all is well; where it does not, the steps find out why.
+# Seconds for the proof, which takes milliseconds if all is well. If it takes longer, the steps find out why.
 SOON = 5.0
 
 
@@ -35,8 +35,8 @@ def already_proved(seen: Seen) -> Callable[[], Database | None] | None:
     connection, server = database.connection(), database.server
 
     def prove() -> Evidence | None:
-        # The database's own container is on the same bridge as Plano's, and goes the same way round.
-        # The embedded engine's own program starts in less time than psycopg is loaded, and goes the same way.
+        # For Plano in Docker, psql runs in the database's container, which is on the same network as Plano's and takes
+        # the same route. With the embedded engine, psql starts faster than psycopg loads.
         here = seen.mode == "native" and seen.engine.traits.containers
         seconds = min(SOON, seen.deadline.left() / 2)
         where = proof.inside(seen.engine, server, seconds)
@@ -44,7 +44,7 @@ def already_proved(seen: Seen) -> Callable[[], Database | None] | None:
             proof.run_here(connection, seconds) if here else proof.run_by_psql(seen.engine, where, connection, seconds)
         )
         image = seen.engine.image(seen.settings.image.value)
-        same = image and image.id == server.image_id  # the name may stand for another image by now
+        same = image and image.id == server.image_id  # the tag may point to another image since
         return evidence if same and proof.judge(evidence, connection) is None else None
 
     evidence = Job(prove)

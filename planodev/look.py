@@ -85,7 +85,7 @@ class Files:
 
     def under(self, context: Context) -> Files:
         """Return the same files with the settings of a run that has other options; nothing is read again."""
-        if self.unread:  # settings that cannot be read do not keep `down` from its work
+        if self.unread:  # `down` works without settings that cannot be read
             return self
         known = context.sources.settings
         return replace(self, settings=_existing(known, self.credentials, self.config, None, {}))
@@ -277,7 +277,7 @@ def env_files(context: Context, asked: Setting[str]) -> tuple[env_file.EnvFile, 
     if apart:
         with suppress(BadInput):
             keys_env = env_file.load(project.keys_path, shell)
-    # Of that file only what is not about a database.
+    # The database is described by planodev's own file alone.
     values = keys_env.values if keys_env else {}
     beside = {name: value for name, value in values.items() if name not in env_file.OF_A_DATABASE}
     env = env_file.load(project.env_path, shell, beside)
@@ -324,7 +324,7 @@ def files_to_stop(context: Context) -> Files:
     return Files(env, None, nothing, settings.Sources({}, {}, None).settings, config, unread=unread)
 
 
-def look(  # noqa: PLR0913  what is known already, and what it may do without
+def look(  # noqa: PLR0913  what is known already, and which errors it tolerates
     context: Context,
     engine: Engine | None = None,
     *,
@@ -357,7 +357,7 @@ def look(  # noqa: PLR0913  what is known already, and what it may do without
         engine_choice, observed = _choose(context, read, deadline.left, to_stop=lenient)
         engine = engine_choice.engine
     observed = observed or engine.observe(project, _database_number(context, read), to_stop=lenient)
-    if not lenient:  # what only stops a server does not depend on its labels
+    if not lenient:  # stopping a server does not depend on its labels
         _refuse_newer(observed, engine)
     resolved, ignored = _with_engine(read, engine, observed)
     return Seen(
@@ -434,7 +434,7 @@ def _number(context: Context, number: str | None, observed: Observed, engine_cho
     known = observed.volume or observed.container
     if known:
         return known.owner.id
-    # A copy of another checkout's `.env` brings that one's number along: this project gets its own.
+    # A `.env` copied from another checkout has the number of that project: this one gets a number of its own.
     free = number not in observed.projects and not context.records.is_of_another(context.project, number)
     return number if number and free else new_id()
 
@@ -490,7 +490,7 @@ def forget(seen: Seen) -> None:
     """
     from planodev.project import notes
 
-    unread = not seen.env.exists and os.path.lexists(seen.env.path)  # a bad line does not keep `down` from its work
+    unread = not seen.env.exists and os.path.lexists(seen.env.path)  # see `files_to_stop`
     try:
         if seen.env.project_id:
             seen.env.without_database().write()

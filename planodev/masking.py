@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 HIDDEN = "***"
-SHORTEST = 4  # characters; a part of a secret that is shorter tells nothing
-# All between a scheme and the last `@`: a password that is not encoded may have an `@` and a `/` of its own.
+SHORTEST = 4  # characters; a shorter part of a secret reveals nothing
+# Everything between the scheme and the last `@`: a password that is not encoded may contain an `@` and a `/`.
 _USERINFO = r"(?m)([A-Za-z][A-Za-z0-9+.-]*://)(?!\$\{?\w+\}?(?::\$\{?\w+\}?)?@[^@]*$)[^\s'\"`<>]*@"
 _ADDRESS = r"(?i)[a-z+]+://(\*\*\*@)?[\w.\[\]-]*(:[\d.\w:\]]*)?(/[\w./-]*)?"
 _PARAMETER = r"(?i)\b((?:\w*passw(?:or)?d|\w*secret|\w*token|\w*(?:api|access)[_-]?key)\s*=\s*)('[^']*'?|[^\s&'\"`]+)"
-# `NAME=value` and `"name": value`, in a flow mapping as well.
+# `NAME=value` and `"name": value`, also inside a flow mapping.
 _ASSIGNED = r"""([\w-]+)["']?[ \t]*[:=][ \t]*("[^"\n]*"|'[^'\n]*'|[^\s,{}\[\]][^\n]*)"""
 _TELLING = r"(?i)pass|secret|token|key|credential|auth|DATABASE_URL|DSN|CONN"
 

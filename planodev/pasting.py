@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 WINDOWS = os.name == "nt"  # where the shell is PowerShell
 _PLAIN = r"[A-Za-z0-9@%+=:,./_\\-]+"
-# What the shells of other systems have, as it is in PowerShell.
+# Commands of POSIX shells that fixes name, and the same in PowerShell.
 _OTHERWISE = (
     (r"`unset (\w+)`", r"`Remove-Item Env:\1`"),
     (r"`export (\w+)=([^`]*)`", r"`$env:\1 = '\2'`"),
@@ -32,7 +32,7 @@ def quoted(word: object, *, windows: bool | None = None) -> str:
     """
     text = str(word)
     if WINDOWS if windows is None else windows:
-        text = visible(text).replace("\n", "")  # no file of Windows has such a name
+        text = visible(text).replace("\n", "")  # no file name on Windows contains such a character
         return text if re.fullmatch(_PLAIN, text) else "'" + re.sub("(['\u2018-\u201b])", r"\1\1", text) + "'"
     if "\n" not in text and not has_steering(text):
         return shlex.quote(text)

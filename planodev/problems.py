@@ -29,8 +29,8 @@ class Command:
 
     name: str
     arguments: tuple[str, ...] = ()
-    directory: str | None = None  # of another project than the command's own
-    starter: str = "{}"  # another program's command that starts it, with `{}` or `'{}'` in its place
+    directory: str | None = None  # another project's; None for the project that the error is about
+    starter: str = "{}"  # a command of another program that starts it, in the place of `{}` or `'{}'`
 
     def __init__(self, name: str, *arguments: object) -> None:
         object.__setattr__(self, "name", name)
@@ -100,7 +100,7 @@ class Fix:
     @classmethod
     def template(cls, text: str) -> Fix:
         """Return the fix that a text in a data file describes: `{up --port 5433}` stands for that command."""
-        pieces = re.split(r"\{([^{}]*)\}", text)  # text and commands by turns
+        pieces = re.split(r"\{([^{}]*)\}", text)  # alternates text and command
         parts = [Command(*shlex.split(piece)) if at % 2 else piece for at, piece in enumerate(pieces)]
         return cls(*(part for part in parts if part))
 

@@ -66,7 +66,7 @@ def _lines(lines: Iterable[str]) -> str:
 
 
 def _command_data(value: str) -> str:
-    return value.replace("%", "%25")  # no value of `.env` has a line end
+    return value.replace("%", "%25")
 
 
 def _dotenv(value: str) -> str:

@@ -42,7 +42,7 @@ def render(name: str, **values: Any) -> str:  # noqa: ANN401
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(directory()),
-        # All else is YAML and SQL for a developer's own files.
+        # No other template is HTML.
         autoescape=jinja2.select_autoescape(["html.j2"], default=False, default_for_string=False),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,

@@ -27,7 +27,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Any:  # n
         widest = max(cell_len(text) for text in (column.title, *(row[place] for row in rows)))
         made.add_column(
             column.title,
-            no_wrap=not column.shrinks,  # rich shrinks those first that could wrap; the texts themselves never do
+            no_wrap=not column.shrinks,  # rich shrinks columns that may wrap first; no text does wrap
             header_style="bold",
             overflow="ellipsis",
             justify="right" if column.right else "left",

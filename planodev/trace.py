@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LITERAL = r"(?s)\$(\w*)\$.*?\$\1\$|'(?:[^']|'')*'"
-_ID = r"\b([0-9a-f]{12})[0-9a-f]{52}\b"  # an engine's, of which the beginning will do
+_ID = r"\b([0-9a-f]{12})[0-9a-f]{52}\b"  # a container's or an image's; its beginning identifies it
 _LONGEST = 300  # characters of a statement
 
-# Who prints a line; None where nobody wants to know.
+# Prints a line of the trace; None without `--verbose`.
 write: Callable[[str], None] | None = None
 
 

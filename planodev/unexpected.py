@@ -46,7 +46,7 @@ def explain(error: BaseException, secrets: Iterable[str] = ()) -> PlanodevError:
 def _limit(error: BaseException) -> PlanodevError | None:
     """Return the error for an exhausted resource of the machine, such as disk space or memory."""
     number = error.errno if isinstance(error, OSError) else None
-    if isinstance(error, ImportError) and os.strerror(errno.EMFILE) in str(error):  # of a library that was loaded late
+    if isinstance(error, ImportError) and os.strerror(errno.EMFILE) in str(error):  # ImportError has no errno
         number = errno.EMFILE
     if isinstance(error, MemoryError) or number == errno.ENOMEM:
         fix = "end other programs, or raise this shell's limit: `ulimit -v unlimited`"
@@ -99,7 +99,7 @@ def trace(error: BaseException, secrets: Iterable[str]) -> str:
     known = list(secrets)
     lines = []
     for line in traceback.TracebackException.from_exception(error).format():
-        # Of the code itself nothing is a secret; messages stand at the left, and may have lines of their own.
+        # Lines of code hold no secret. A message begins in the first column, and may have several lines.
         of_code = line.startswith(("  File ", "Traceback "))
         lines.append(line if of_code else masking.parts_of(line, known))
     return "".join(lines)
