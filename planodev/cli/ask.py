@@ -39,7 +39,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
 
 def _question(typed: str) -> str:
     raw = sys.stdin.buffer.read() if typed == "-" else os.fsencode(typed)
-    text = raw.decode(errors="replace").rstrip("\n")  # an argument may have bytes that are no text, too
+    text = raw.decode(errors="replace").rstrip("\n")  # an argument, too, may contain bytes that are not UTF-8
     if not text.strip():
         raise BadInput("usage", "there is no question", fix="write it behind `ask`, in quotes")
     if "\0" in text:

@@ -38,8 +38,8 @@ def become(launch: Launch) -> int:
 
             return subprocess.run([program, *launch.command[1:]], env=environment, check=False).returncode
         with _signals_as_a_shell_has_them():
-            os.execve(program, launch.command, environment)  # noqa: S606  the command is what was asked for
-    except (OSError, ValueError) as error:  # the second for an empty name
+            os.execve(program, launch.command, environment)  # noqa: S606  the user's own command
+    except (OSError, ValueError) as error:  # ValueError: its name is empty
         missing = isinstance(error, (FileNotFoundError, ValueError))
         fix: Fix | str = "check its name, and your PATH"
         if missing and launch.command[0] == "planoai":

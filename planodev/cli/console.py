@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from planodev.problems import PlanodevError, Problem
 
-# What `up` is to be given again when it is named as a fix: each means it this way.
+# Options of the typed `up` that are repeated where a fix or `Next:` names `planodev up`.
 REPEATED = ("--engine", "--port", "--name", "--image", "--plano", "--config", "--dotenv", "--template", "--model")
-_TABLE, _TEXT = 250, 100  # columns
+_TABLE, _TEXT = 250, 100  # columns of output that is not a terminal's
 
 
 class Console:
@@ -36,9 +36,9 @@ class Console:
     def __init__(self) -> None:
         self.quiet = self.verbose = False
         self.json = False
-        self.directory: str | None = None  # of `-C`, or where the project was found
+        self.directory: str | None = None  # of `-C`, or the one above in which the project was found
         self.command = "planodev"
-        self.typed: dict[str, tuple[str, ...]] | None = None  # until the command begins
+        self.typed: dict[str, tuple[str, ...]] | None = None  # None until the command begins
         self.notices: list[Problem] = []
         self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._color = False if os.environ.get("NO_COLOR") else None
@@ -61,8 +61,6 @@ class Console:
     def _trace(self, text: str) -> None:
         self._clear()
         click.echo(click.style(f"  » {one_line(text)}", dim=True), err=True, color=self._color)
-
-    # Progress
 
     def begin(self, title: str) -> None:
         if self._live and not self.quiet:
@@ -118,8 +116,6 @@ class Console:
         self._end_bar()
         self._clear()
         return True
-
-    # Ends
 
     def finish(self, result: Result) -> None:
         """Print a result: one JSON object, or lines, of which the last says what to type next."""
@@ -196,7 +192,7 @@ class Console:
         """Print the warnings so far, for a command without a result of its own."""
         self._clear()
         self._warn(self.notices)
-        self.notices.clear()  # which the end of the command would show once more
+        self.notices.clear()  # `fail` would show them once more
 
     def _all(self, more: Sequence[Problem]) -> list[Problem]:
         return [*self.notices, *(notice for notice in more if notice not in self.notices)]
@@ -211,9 +207,8 @@ class Console:
     def _fix(self, fix: Fix | str) -> None:
         click.echo(f"  fix: {self._text(fix)}", err=True)
 
-    # The one place where a command to type becomes text
-
     def _text(self, line: str | Fix | Command) -> str:
+        """Return a line as text; only here a command becomes one."""
         if isinstance(line, Command):
             return f"Next: {self._command(line)}"
         fix = Fix(line) if isinstance(line, str) else line
@@ -235,10 +230,10 @@ class Console:
         return command.join(words)
 
     def _typed_beside(self, arguments: tuple[str, ...]) -> list[str]:
-        # These two go with a configuration that is there already, which a model or a template would not change.
-        left = ("--model", "--template") if {"--save-keys", "--yes", "--with-plano"} & set(arguments) else ()
+        # These three are for an existing configuration, to which `--model` and `--template` do not apply.
+        omitted = ("--model", "--template") if {"--save-keys", "--yes", "--with-plano"} & set(arguments) else ()
         typed = self.typed or {}
-        again = (typed.get(flag, ()) for flag in REPEATED if flag not in (*arguments, *left))
+        again = (typed.get(flag, ()) for flag in REPEATED if flag not in (*arguments, *omitted))
         return [word for words in again for word in words]
 
     def _line(self, mark: str, color: str, text: str) -> None:

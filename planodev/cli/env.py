@@ -21,7 +21,7 @@ def readable_by_others(stream: TextIO) -> Problem | None:
     """Return a warning where stdout is a file that other users of this machine may read."""
     try:
         found = os.fstat(stream.fileno())
-    except (OSError, ValueError):  # no file of the system
+    except (OSError, ValueError):  # stdout has no file descriptor
         return None
     if os.name != "posix" or not stat.S_ISREG(found.st_mode) or not found.st_mode & 0o077:
         return None
@@ -49,12 +49,12 @@ def command(ctx: click.Context, /, form: str, **options: Any) -> None:  # noqa: 
     fish            planodev env --plano native --format fish | source
     PowerShell      planodev env --plano native --format powershell | Out-String | Invoke-Expression
     GitHub Actions  planodev env --format github | sh
-    """  # noqa: D301  click's mark for lines that stay as they are
+    """  # noqa: D301  click's mark: do not rewrap these lines
     values = handover.env(shared.context(ctx, options))
     open_to_others = readable_by_others(sys.stdout)
     if open_to_others:
         ctx.obj.notice(open_to_others)
     ctx.obj.warn()
     text = quoting.FORMATS[form](values)
-    # A program gets every value as it is: `color` keeps click from taking escapes out.
+    # A program gets every value as it is: `color` keeps click from removing escape sequences.
     click.echo(visible(text) if sys.stdout.isatty() else text, nl=False, color=True)

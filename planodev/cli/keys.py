@@ -36,5 +36,5 @@ def set_(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
     Examples:
       planodev keys set OPENAI_API_KEY
       pass show openai | planodev keys set OPENAI_API_KEY
-    """  # noqa: D301  click's mark for lines that stay as they are
+    """  # noqa: D301  click's mark: do not rewrap these lines
     return shared.run(ctx, options, work.save)

@@ -38,7 +38,7 @@ COMMANDS = {
     "forget": "Delete the databases of projects whose directory is gone",
     "production": "Generate files for a hosted PostgreSQL",
 }
-# What others call them.
+# What other tools call them.
 _OTHERS = {
     "start": "up",
     "stop": "down",
@@ -60,11 +60,11 @@ def main(arguments: list[str] | None = None, console: Console | None = None) -> 
 
     """
     if sys.stdin is None:
-        sys.stdin = Path(os.devnull).open()  # noqa: SIM115  as below
+        sys.stdin = Path(os.devnull).open()  # noqa: SIM115  until the process ends
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever started us
+        if getattr(sys, name) is None:  # closed by the parent process
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  until the process ends
-        elif isinstance(stream := getattr(sys, name), io.TextIOWrapper):  # what this encoding lacks is written out
+        elif isinstance(stream := getattr(sys, name), io.TextIOWrapper):  # escapes what the encoding lacks
             stream.reconfigure(errors="backslashreplace")
     console = console or Console()
     code = 0
@@ -91,13 +91,13 @@ def _run(arguments: list[str], console: Console) -> int:
             from click.shell_completion import shell_complete
 
             return shell_complete(planodev, {"obj": console}, "planodev", _COMPLETE, os.environ[_COMPLETE])
-        # Not `planodev.main`, which ends the process for a completion and a closed pipe alike.
+        # Not `planodev.main`: it exits by itself, with code 1 for a closed pipe.
         with planodev.make_context("planodev", list(arguments), obj=console) as ctx:
             return int(planodev.invoke(ctx) or 0)
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.UsageError as error:
-        if console.command != "run":  # what follows it belongs to the command that it starts
+        if console.command != "run":  # the words after `run` belong to the command that it starts
             _look_for_json(arguments, console)
         raise _usage(error) from error
     except (KeyboardInterrupt, EOFError, click.Abort) as error:
@@ -148,7 +148,7 @@ class _Late(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
-            if ctx.resilient_parsing:  # of a completion
+            if ctx.resilient_parsing:  # during shell completion
                 return None
             import difflib
 

@@ -243,7 +243,7 @@ def _opened(context: Context) -> Context:
     return replace(context, project=context.project._replace(dotenv=name)) if name else context
 
 
-# Options with a file in the project; all others are seen from where the user is.
+# Options whose file is looked up in the project; the paths of all others are relative to the user's own directory.
 _OF_THE_PROJECT = ("env_file", "config", "output")
 
 

@@ -18,7 +18,7 @@ _OF_THE_CLUSTER = ("instances", "storage")
 _kubernetes = partial(click.option, cls=shared.Option, group="Kubernetes")
 
 
-def _matching(pattern: str, wanted: str) -> Any:  # noqa: ANN401  click's own callback
+def _matching(pattern: str, wanted: str) -> Any:  # noqa: ANN401  a callback of click
     def check(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(pattern, value):
             raise click.BadParameter(f"{value!r} is not {wanted}")
@@ -92,7 +92,7 @@ def _check(ctx: click.Context, options: dict[str, Any]) -> None:
                 raise click.UsageError(f"--{name} does not apply {why}", ctx)
 
 
-# Not a docstring, since it names the files that are there.
+# Not a docstring, since it lists the providers.
 command.help = f"""Generate the files of a production set-up, for Compose or Kubernetes, and PRODUCTION.md.
 
 PROVIDER is one of {", ".join(production.names())}; kubernetes brings a PostgreSQL of its own, by CloudNativePG. Run it

@@ -10,7 +10,7 @@ from planodev.cli import options as shared
 from planodev.cli.become import become
 from planodev.commands import psql as work
 
-_OWN = ("-C", "--env-file")  # all else is psql's, `-q` and `-h` included but for a first `-h`
+_OWN = ("-C", "--env-file")  # all others are psql's, also `-q`, and `-h` unless it comes first
 
 
 class _PassesOn(shared.Command):
@@ -18,7 +18,7 @@ class _PassesOn(shared.Command):
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:  # noqa: ANN401
         super().__init__(*arguments, **settings)
-        self.params = [one for one in self.params if not {"-q", "-v"} & {*one.opts}]  # which psql has, too
+        self.params = [one for one in self.params if not {"-q", "-v"} & {*one.opts}]  # psql has them, too
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take the options that are planodev's, and leave the rest as it stands."""

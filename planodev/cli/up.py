@@ -64,5 +64,5 @@ def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
       planodev up --plano native --model ollama/llama3.1
       planodev up --with-plano
       planodev up --engine embedded --port 5433
-    """  # noqa: D301  click's mark for lines that stay as they are
+    """  # noqa: D301  click's mark: do not rewrap these lines
     return shared.run(ctx, options, up)

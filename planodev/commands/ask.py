@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from planodev.plano.config_file import ConfigFile
     from planodev.plano.models import Model
 
-STORING = 5.0  # seconds that Plano gets to store a turn: it does so after it has answered
+STORING = 5.0  # seconds for Plano to store a turn, which it does after it has answered
 _POLL = 0.05
 
 
@@ -74,7 +74,7 @@ def ask(context: Context, tell: Callable[[str], None]) -> Result:
             turn(context, seen, question, answer, tell)
             seconds = time.monotonic() - began
             stored = look_up(context, seen, answer, model)
-        if answer.id and (stored.row or not model.stored):  # a turn that Plano has lost cannot be gone on from
+        if answer.id and (stored.row or not model.stored):  # a turn that is not stored cannot be continued
             notes.write(notes.ASKED, seen.project_id, answer.id)
     finally:
         seen.engine.close()
@@ -154,7 +154,7 @@ def turn(context: Context, seen: Seen, question: Question, answer: Answer, tell:
         try:
             _tell(question, answer, tell)
         except client.TurnUnknown:
-            # Plano stores a turn after it has answered, and the next one may be quicker.
+            # Plano stores a turn after it has answered: the next question may arrive before that.
             with suppress(PlanodevError):
                 _row(context, question.previous or "", STORING)
             _again(question, answer, tell)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from planodev.gateway.running import Running
     from planodev.look import Seen
 
-COUNT = 3.0  # seconds for what a deletion would take to be counted
+COUNT = 3.0  # seconds to count what a deletion would delete
 
 
 def down(context: Context) -> Result:
@@ -82,7 +82,7 @@ def _held(seen: Seen) -> tuple[int | None, str]:
         return None, counted(None)
     try:
         found = within(COUNT, lambda: queries.held(seen.engine, have, seen.superuser)).values()
-    except Exception as error:  # noqa: BLE001  see above
+    except Exception as error:  # noqa: BLE001  see the docstring
         why = "Postgres does not answer" if isinstance(error, NotDone) else "cannot query Postgres"
         return None, counted(None, why=str(error) if isinstance(error, queries.Locked) else why)
     count, others = sum(one.turns.rows for one in found), sum(one.others for one in found)

@@ -107,7 +107,7 @@ def _inside(database: Database, *, there: bool) -> None:
         problem = login.attempt(database)
         verb = verb if problem else "unchanged"
         if problem and problem.code in login.FOLLOWS:
-            with suppress(AdminFailed):  # what `up` then says with its way out
+            with suppress(AdminFailed):  # `up` reports it, with a fix
                 for note in follow.differences(seen, database.server, problem):
                     seen.progress.note(f"would be done: {note}")
                 verb = "would be updated"

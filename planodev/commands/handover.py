@@ -71,7 +71,7 @@ def run(context: Context, command: Sequence[str]) -> Launch:
     found, wanted, config = read.env, read.credentials, read.config
     if not start:
         config = _if_readable(config)
-    # A process here reaches the database here; only `planoai up --docker` puts Plano into a container.
+    # A process of this machine uses this machine's address; only `planoai up --docker` runs Plano in a container.
     asked = options.get("plano") and settings.Sources(options, {}, None).one("plano").value
     mode = asked or (start.mode if start else "native")
     if start and start.config != config.path:
@@ -111,7 +111,7 @@ def _tell_held_back(env: EnvFile, config: config_file.ConfigFile, progress: Prog
 
 def _overruled(added: Mapping[str, str], environment: Mapping[str, str], file: str) -> Problem | None:
     """Return a warning where the shell has other values than the command gets."""
-    # The other mode's address is what `env` printed for that.
+    # `planodev env` prints either mode's address for the shell, so neither is worth a warning.
     fine = {env_keys.HOST: (DOCKER_HOST_NAME, LOOPBACK, "localhost")}
     names = [
         name for name in env_keys.ALL if environment.get(name) not in (None, "", added.get(name), *fine.get(name, ()))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from planodev.plano.access_keys import AccessKey, Places
 
 _LITERAL = "a literal value"
-_PIPED = 65536  # bytes; keys have some hundred
+_PIPED = 65536  # bytes; a key has some hundred
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def _values(context: Context, names: Sequence[str]) -> dict[str, str]:
 
 def _piped(count: int) -> list[str]:
     """Return the lines of stdin, one for each key."""
-    if sys.stdin is None or sys.stdin.isatty():  # as with --json, which asks nothing
+    if sys.stdin is None or sys.stdin.isatty():  # with --json nothing is asked on a terminal
         return []
     text = sys.stdin.buffer.read(_PIPED).decode(errors="replace").removeprefix("\ufeff")
     lines = [line for line in text.splitlines() if line.strip()]

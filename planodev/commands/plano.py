@@ -29,7 +29,8 @@ def refuse(seen: Seen) -> None:
     timeout(seen)
     plano = running.look(seen)
     start.refuse(seen, plano)
-    if _in_other_mode(seen, plano):  # asked now: a server for the other mode listens elsewhere, so this Plano loses it
+    # Asked before anything is touched: a server for the other mode has other addresses, and this Plano loses it.
+    if _in_other_mode(seen, plano):
         _agree(seen, plano, _MODE[seen.mode])
 
 
@@ -74,7 +75,7 @@ def bring_up(database: Database) -> Running:
         if why is None:
             seen.progress.done(Outcome("unchanged", "plano", at(plano)))
             return plano
-        if not moves:  # which was agreed to before anything was touched
+        if not moves:  # `refuse` has asked for that already
             _agree(seen, plano, why)
         verb = f"restarted, since {why}"
         start.stop(seen, plano.found)

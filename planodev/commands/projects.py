@@ -126,7 +126,7 @@ def _everything(
 
 
 def _known(held: Held, record: Record | None) -> Known:
-    # A project that was moved is where `up` has last seen it; its labels name where it was created.
+    # The record has the directory in which `up` last ran; the labels have the one in which the project was created.
     places = [Owner(record.project, record.path, record.inode)] if record else []
     places.append(held.owner)
     there = next((place for place in places if original_still_there(place)), None)
@@ -182,7 +182,7 @@ def _confirm(going: list[Known], named: Sequence[str], progress: Progress, *, ye
     if answer:
         return
     why = None if answer is False else f"no terminal to ask on; {says}"
-    fix = Fix(Command("forget", *named, "--yes"))  # of those alone that were named
+    fix = Fix(Command("forget", *named, "--yes"))  # deletes only the named ones
     raise BadInput("not-confirmed", "nothing was deleted", why=why, fix=fix)
 
 

@@ -62,7 +62,7 @@ def variables_of(connection: Connection) -> dict[str, str]:
         "PGOPTIONS": connection.options,
         "PGAPPNAME": "planodev",
         "PGCLIENTENCODING": "UTF8",
-        "PGCONNECT_TIMEOUT": limits.connect(limits.LOGIN),  # a frozen server takes connections, and says nothing
+        "PGCONNECT_TIMEOUT": limits.connect(limits.LOGIN),  # a frozen server accepts connections, and never answers
     }
 
 
@@ -124,6 +124,6 @@ def _read_only(at: Place) -> Connection:
 
 
 def _launch(command: list[str], variables: Mapping[str, str]) -> Launch:
-    # Variables of libpq in this shell would lead elsewhere.
+    # The shell's own variables of libpq, such as PGHOSTADDR, could lead to another server.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     return Launch(tuple(command), Path.cwd(), {**kept, **variables})

@@ -65,7 +65,7 @@ GONE = Problem(
     "this project had a database, and its data is not in this engine",
     Fix("restore it from a backup, or create an empty one: ", Command("up")),
 )
-# What `up`, `status` and `verify` share: the same keys always, None where nothing can be said.
+# The JSON keys of `up`, `status` and `verify`: always all of them, None where a value is not known.
 KEYS = (
     *("engine", "project", "state", "container", "volume", "image", "postgres_version", "port", "addresses", "plano"),
     *("user", "database", "host", "env_file", "config_file", "table", "conversations", "conversations_estimated"),
@@ -165,7 +165,7 @@ def planned(seen: Seen, plano: Running) -> Result:
     return Result("up", data_of(seen, None, plano), ["Nothing was changed (dry run)"], _of_plano(seen, plano))
 
 
-NEXT = Command("up", "--with-plano")  # what starts Plano with this database
+NEXT = Command("up", "--with-plano")  # starts Plano with this database
 FIRST_QUESTION = Command("ask", "My order 1234 has not arrived.")
 
 

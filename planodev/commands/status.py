@@ -33,6 +33,6 @@ def status(context: Context) -> Result:
     from planodev.gateway import running
 
     with suppress(BadInput):  # reported where it is judged
-        seen.config.content  # noqa: B018  parsed, which takes as long, while psql runs
+        seen.config.content  # noqa: B018  parses it while psql runs: both take about as long
     evidence = inside()
     return report.status(seen, evidence, running.look(seen, evidence))

@@ -32,7 +32,7 @@ def up(context: Context) -> Result:
             proof_on_its_way = None if context.dry_run else fast.already_proved(seen)
             from planodev.decide import refuse
 
-            refuse(seen)  # what is wrong whatever is to be done, before anything is touched
+            refuse(seen)  # errors that do not depend on the plan
             if context.options.get("with_plano"):
                 from planodev.commands import plano
 
@@ -54,7 +54,7 @@ def up(context: Context) -> Result:
             return finish(_unchanged(seen, database), database) if database else bring_up(seen)
         except Exception:
             if proof_on_its_way:
-                proof_on_its_way()  # nothing goes on outside the lock
+                proof_on_its_way()  # wait: nothing may run outside the lock
             raise
         finally:
             seen.engine.close()
@@ -88,7 +88,7 @@ def bring_up(seen: Seen) -> Result:
     seen = replace(adopted, config=seen.config, config_change=seen.config_change)
     with move.moving(seen) as moving:
         result = create_or_start(moving.seen if moving else seen, moving)
-    if kept:  # only now: until the proof it may have been the only copy
+    if kept:  # only after the proof: before it, the old container may hold the only copy
         seen.progress.note(
             f"once you have seen its data here, {Shell('docker rm -v {}', kept)} removes the old container"
         )
@@ -110,7 +110,7 @@ def create_or_start(seen: Seen, moving: Move | None) -> Result:
         plan = decide(seen, facts)
     else:
         seen.progress.done(Outcome("unchanged", seen.settings.image.value))
-    if plan.desired.port != seen.settings.port.value:  # which the configuration may have a word on
+    if plan.desired.port != seen.settings.port.value:  # the configuration may name a port
         seen = config.settle(seen, plan.desired.port)
     database = server.bring_up(seen, plan, facts)
     return finish(database.seen, database, moving)
