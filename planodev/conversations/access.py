@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from planodev.postgres.connection import Connection
 
 _LOCKED, _CANCELED, _DENIED = "55P03", "57014", "42501"
-# Data that a type does not take, and names, types and rights that are not there: the table's facts may explain it.
+# Classes of SQLSTATEs that the table's facts may explain: data that a type does not accept, and names, types or rights
+# that are missing.
 _OF_THE_TABLE = ("22", "42")
 
 
@@ -92,7 +93,7 @@ def session(at: Place, *, writes: bool = False) -> Iterator[Any]:
 
     opened = log_in(at)
     try:
-        # For each transaction, not for the session: behind a pooler somebody else gets that next, perhaps Plano.
+        # For each transaction, not for the session: a pooler passes its connection on, perhaps to Plano.
         opened.read_only = not writes
         limits.bound(opened)
         yield opened
@@ -127,7 +128,7 @@ def _refuse(at: Place, connection: Connection, seen: proof.Evidence) -> NoReturn
     from planodev.production import server_faults
 
     problem = proof.judge(seen, connection)
-    assert problem  # noqa: S101  a refusal has no facts
+    assert problem  # noqa: S101  without facts there is a problem
     if not at.ours:
         raise server_faults.error(problem, connection, at.file)
     from planodev.engines.docker import unreachable
@@ -171,7 +172,7 @@ def explain(error: Any, opened: Any, at: Place) -> NoReturn:  # noqa: ANN401  ps
 
     with suppress(psycopg.Error):
         opened.rollback()
-        opened.read_only = False  # the facts would tell of it as of the server's own
+        opened.read_only = False  # else the facts report a read-only server
     state = error.sqlstate or ""
     if opened.closed or opened.broken or state.startswith(("57P", "08")):
         fix = Fix(Command("status"), " says whether it runs; then run this again") if at.ours else "run this again"
@@ -192,7 +193,7 @@ def explain(error: Any, opened: Any, at: Place) -> NoReturn:  # noqa: ANN401  ps
         ) from error
     if state == _DENIED:
         user = at.connections[0].user
-        needed = "SELECT, INSERT, UPDATE, DELETE" + (", TRUNCATE" if at.ours else "")  # by which `reset` empties it
+        needed = "SELECT, INSERT, UPDATE, DELETE" + (", TRUNCATE" if at.ours else "")  # for `reset`
         raise CredentialsRefused(
             "privilege-refused",
             f"`{user}` may not do this to `{state_table.NAME}`",

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from planodev.conversations.heads import Outline
 
 _POLL = 0.4  # seconds
-# A table without an index on `updated_at` is read whole each time; then the pauses grow with what that takes.
+# A pause is at least so many times as long as the query, which without an index on `updated_at` reads the whole table.
 _PAUSES = 5
-# Rows become visible when their transaction ends, and carry the time of its beginning.
+# A row becomes visible when its transaction ends, but its `updated_at` is the time at which that began.
 _OVERLAP = "interval '10 seconds'"
 
 
@@ -40,7 +40,7 @@ def turns(at: Place) -> Iterator[tuple[Outline, str]]:
                     at.context.progress.note("the database is back")
                 waiting = False
                 yield from watch.over(opened)
-        except NotReady as error:  # noqa: PERF203  each time around is an outage
+        except NotReady as error:  # noqa: PERF203  each is an outage to wait for
             if not watch.begun:
                 raise
             if not waiting:

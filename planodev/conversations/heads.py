@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _ANSWER = re.compile("a+")
-# Rows that are looked at in any case: among them the rule holds whatever their clocks say, and if texts repeat.
+# At least so many rows are read: among them a continuation is found even where clocks disagree or texts repeat.
 LEAST_LOOKED_AT = 200
 
 
@@ -93,7 +93,7 @@ class Heads:
     """
 
     def __init__(self) -> None:
-        self._begun: set[bytes] = set()  # what some row goes on from
+        self._begun: set[bytes] = set()  # prefixes that some row continues
         self._rows: dict[bytes, dict[str, Outline]] = {}
         self.matching = 0
 
@@ -125,7 +125,7 @@ def newest(rows: Iterable[Outline], wanted: int) -> Found:
     """
     heads, looked_at, second = Heads(), 0, None
     for row in rows:
-        # What goes on from a row is as new as that at least: with the second, all that could be its own has been read.
+        # A continuation is never older than its row: once a second has ended, none of the rows so far has one to come.
         if row.created_at != second:
             if looked_at >= LEAST_LOOKED_AT and heads.matching >= wanted:
                 break

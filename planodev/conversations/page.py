@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from planodev.conversations.store import Row
     from planodev.conversations.transcript import Entry
 
-# Above this many characters a text is shown as it is: laying it out as markdown would take longer than anybody waits.
+# A text of more characters is shown as it is: laying it out as markdown would take too long.
 _LONGEST = 50_000
 
 

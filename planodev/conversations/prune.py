@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from planodev.conversations.access import Place
     from planodev.conversations.heads import Outline
 
-_BATCH_TIME, _AIM = 1.0, 0.25  # seconds that a batch may take, and is to take
+_BATCH_TIME, _AIM = 1.0, 0.25  # seconds: the limit of a batch, and its target
 _FIRST_BATCH, _LARGEST_BATCH = 200, 10_000
 _AT_ONCE = 5_000
 _WHOLE = "md5(array_to_string(k.keys, ''))"

@@ -21,33 +21,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 TABLE = state_table.NAME
-# Rows that a list looks at before it gives up finding more: a table of one endless conversation has a million.
+# Rows after which a list stops looking for more conversations: a million rows may all belong to one.
 MOST_LOOKED_AT = 10_000
 _SHORTEST = 8
-_PREFIX = "resp_"  # of every id that Plano makes
+_PREFIX = "resp_"  # at the start of every id of Plano
 _CANDIDATES = 20
 _TYPE = (
     f"SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = to_regclass('{TABLE}') "
     "AND attname = 'input_items' AND NOT attisdropped"
 )
-# A column of type json may hold what jsonb cannot: `\u0000`, and halves of surrogate pairs.
+# What a column of type json may hold and jsonb cannot: `\u0000`, and halves of surrogate pairs.
 _UNSTORABLE = (
     r"(?<!\\)((?:\\\\)*)\\u(?:0000|[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|[dD][c-fC-F][0-9a-fA-F]{2}"
     r"(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))"
 )
 _CLEANED = rf"regexp_replace(input_items::text, '{_UNSTORABLE}', '\1\\ufffd', 'g')::jsonb"
-# The words of a message, written as one string, or in parts as clients do that keep the history themselves.
+# The text of a message: one string, or parts, as clients write them that keep the history themselves.
 _BODY = (
     "CASE jsonb_typeof(e -> 'content') WHEN 'array' THEN "
     "(SELECT string_agg(coalesce(p ->> 'text', p::text), '' ORDER BY m) "
     "FROM jsonb_array_elements(e -> 'content') WITH ORDINALITY AS part (p, m)) ELSE e ->> 'content' END"
 )
 _IS_MESSAGE = "jsonb_typeof(e) = 'object' AND e ? 'role' AND coalesce(e ->> 'type', 'message') = 'message'"
-# Whose an item is: `a` for the model's, which asks for tools and thinks as well, and `u` for a user's.
+# Who an item is from: `a` for the model, also where it calls a tool or reasons, and `u` for a user.
 _ROLE = """\
 CASE WHEN jsonb_typeof(e) <> 'object' THEN '?' WHEN e ->> 'role' = 'user' THEN 'u' WHEN e ->> 'role' = 'assistant'
   OR e ->> 'type' = 'reasoning' OR right(e ->> 'type', 5) = '_call' THEN 'a' ELSE '?' END"""
-# Every text of items of every kind, also of one that is no list: all but what names, marks or encodes.
+# The paths of all texts of an item, of whatever kind, except those of keys that name, mark or encode something.
 _UNSPOKEN = ("type", "role", "id", "call_id", "status", "data", "file_data", "encrypted_content")
 _SPOKEN = " && ".join(f'@.key != "{key}"' for key in _UNSPOKEN)
 _TEXTS = (
@@ -55,7 +55,7 @@ _TEXTS = (
     'strict $.** ? (@.type() == "array")[*] ? (@.type() == "string")',
     'strict $ ? (@.type() == "string")',
 )
-# What an `Outline` needs of a row `r`, whose items `hashed` has looked at.
+# The columns of an `Outline`, from a row `r` and from `o`, which is `hashed` of it.
 OUTLINE = """\
 r.response_id, r.created_at, r.model, r.provider, pg_column_size(r.input_items), o.keys, coalesce(o.roles, ''),
 coalesce(o.opening, ''), coalesce(o.closing, '')"""
@@ -174,7 +174,7 @@ def resolve(session: Any, text: str) -> str:  # noqa: ANN401
     for begun in (text, f"{_PREFIX}{text}"):
         near = _ids(session, f"WHERE response_id >= %s ORDER BY response_id LIMIT {_CANDIDATES}", begun)
         found |= dict.fromkeys(number for number in near if number.startswith(begun))
-    if not found:  # an order of letters in which a beginning does not stand before what it begins
+    if not found:  # the collation does not sort a prefix before the ids that it begins
         query = f"WHERE starts_with(response_id, %s) OR starts_with(response_id, %s) LIMIT {_CANDIDATES}"
         found = dict.fromkeys(_ids(session, query, text, f"{_PREFIX}{text}"))
     if not found:

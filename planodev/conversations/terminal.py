@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 OPENING = 60  # columns
 _MODEL, _ID = 48, 40
-# Above this many characters a text is printed as it is: layout would take longer than anybody waits.
+# A text of more characters is printed as it is: laying it out as markdown would take too long.
 _LONGEST = 20_000
 _MARKS = {"call": "→", "result": "←"}
 _TITLES = {"user": "bold cyan", "assistant": "bold green", "tool": "bold magenta"}

@@ -33,7 +33,7 @@ _LONGEST = 2**28  # bytes of a line; no jsonb of PostgreSQL holds more
 _STAMP = re.compile(r"-?infinity|\d{4,6}-\d\d-\d\d[T ][0-9:.+Z-]{5,30}( BC)?")
 _NESTED = "is nested too deeply to be read"
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
-# The rows of a batch; of two with one id the later.
+# The rows of a batch; of two with the same id, the later one.
 _INCOMING = """\
 (SELECT DISTINCT ON (e ->> 'response_id') e ->> 'response_id' AS response_id, e -> 'input_items' AS input_items,
   (e ->> 'created_at')::bigint AS created_at, e ->> 'model' AS model, e ->> 'provider' AS provider,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from planodev.look import Context
     from planodev.problems import Fix
 
-# In the order in which they are shown: a check is of use once those above it are ok.
+# In the order in which they are shown: a check depends on those above it.
 CHECKS: dict[str, Callable[[Subject], Check]] = {
     "engine": engine.answers,
     "socket": engine.may_be_used,
@@ -36,7 +36,7 @@ CHECKS: dict[str, Callable[[Subject], Check]] = {
     "planoai": plano.installed,
     "plano": plano.running,
 }
-LIMIT = 8.0  # seconds for all of them together; whoever asks a doctor has waited enough
+LIMIT = 8.0  # seconds for all checks together
 
 
 def examine(context: Context, *, limit: float = LIMIT) -> Result:

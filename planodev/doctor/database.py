@@ -26,7 +26,7 @@ def login(subject: Subject) -> Check:
         from planodev.engines.docker import unreachable
 
         known = unreachable.from_around(problem, subject.seen().engine)
-        if known is not problem:  # Plano's own way is what `proof` goes
+        if known is not problem:  # `proof` checks Plano's own route
             return Check("login", "warning", known.message, known.why, known.fix)
     return Check("login", "failed", problem.message, problem.why, problem.fix)
 
@@ -51,7 +51,7 @@ def storing(subject: Subject) -> Check:
     run = subject.seen()
     have = run.observed.container
     if run.mode == "docker" and have and have.state == "running" and not run.credentials.foreign_host:
-        # Its own container is on the same bridge as Plano's, and goes the same way round.
+        # The database's container is on the same network as Plano's, and takes the same route.
         where = proof.inside(run.engine, have, limits.LOGIN)
         evidence, place = proof.run_by_psql(run.engine, where, connection, limits.LOGIN), "from Plano's network"
     problem = proof.judge(evidence, connection, _fix(subject))

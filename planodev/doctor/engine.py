@@ -39,7 +39,7 @@ def may_be_used(subject: Subject) -> Check:
 def has_room(subject: Subject) -> Check:
     """Whether the disks of the project and of the engine have room."""
     of_engine = None
-    with suppress(PlanodevError):  # `engine` tells what is wrong there
+    with suppress(PlanodevError):  # `engine` reports it
         of_engine = subject.seen().engine.disk()
     room = disk.judge(str(subject.project.path), of_engine)
     if room.problem is None:
@@ -101,7 +101,7 @@ def addresses(subject: Subject) -> Check:
     if have is None:
         return Check("addresses", "ok", "nothing listens: there is no server")
     said = f"{', '.join(have.addresses) or 'none'}"
-    if any(address in ("0.0.0.0", "::", "") for address in have.addresses):  # noqa: S104  what must not be
+    if any(address in ("0.0.0.0", "::", "") for address in have.addresses):  # noqa: S104  reported, not bound
         why = "anyone on the network can try passwords"
         return Check(
             "addresses", "failed", said, why, Fix(Shell("docker rm -f {}", have.name), ", then ", Command("up"))

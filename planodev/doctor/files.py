@@ -80,7 +80,7 @@ def config(subject: Subject) -> Check:
     own = None if subject.env().missing else connection
     target = storage.foreign_target(found.connection_string, own, given, mode)
     refused = any(problem.fatal and problem.code.startswith("connection-string") for problem in problems)
-    if target and not refused:  # a string that is refused leads nowhere
+    if target and not refused:  # a refused string names no server
         problems = [replace(judge.other_database(found, target), level="warning"), *problems]
     return _check("config", problems) or Check("config", "ok", f"{found.path.name} stores in this project's database")
 

@@ -20,7 +20,7 @@ from planodev.result import Check
 if TYPE_CHECKING:
     from planodev.doctor.subject import Subject
 
-# What planoai has native binaries for; source: planoai 0.4.39 `native_binaries.py:21-43`.
+# The systems for which planoai has native binaries; source: planoai 0.4.39 `native_binaries.py:21-43`.
 NATIVE = {("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64")}
 
 
@@ -39,7 +39,7 @@ def installed(subject: Subject) -> Check:
             timeout=7,
             stdin=subprocess.DEVNULL,
             cwd=Path(program).parent,
-            # Without that it asks PyPI for a newer one, and waits for a network that does not answer.
+            # Otherwise it asks PyPI for a newer version, and waits where the network does not answer.
             env={**executables.without_python(subject.environment), "PLANO_SKIP_VERSION_CHECK": "1"},
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
@@ -62,7 +62,7 @@ def installed(subject: Subject) -> Check:
 def running(subject: Subject) -> Check:
     """Whether a Plano runs, by its models and not by `/healthz`, and whether it has its connection to the database."""
     seen, evidence = subject.seen(), None
-    with suppress(PlanodevError):  # which `login` tells
+    with suppress(PlanodevError):  # `login` reports it
         evidence = subject.evidence()
     plano = running_plano.look(seen, evidence)
     problem = running_plano.problem(plano, seen.config)

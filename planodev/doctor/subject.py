@@ -65,7 +65,7 @@ class Subject:
             env, keys_env = self._env_files()
             read = together(self._context, env, keys_env, credentials.read(env), self.config())
             return look(self._context, read=read)
-        except (BadInput, Conflict):  # which `env-file` and `config` tell
+        except (BadInput, Conflict):  # `env-file` and `config` report it
             return look(self._context, lenient=True)
 
     def close(self) -> None:
@@ -93,7 +93,7 @@ class Subject:
         env, config = self.env(), self.config()
         try:
             _ = config.content
-        except BadInput:  # which `config` tells
+        except BadInput:  # `config` reports it
             config = replace(config, text=None)
         return address.find(env, credentials.read(env), config, self.environment)
 
@@ -126,7 +126,7 @@ class Subject:
         if first:
             try:
                 answer.append(ask())
-            except Exception as error:  # noqa: BLE001  raised again below, for everybody
+            except Exception as error:  # noqa: BLE001  raised again below, for every caller
                 answer.append(error)
             ready.set()
         ready.wait()

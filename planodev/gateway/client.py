@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from http.client import HTTPResponse
 
-_PATIENCE = 3.0  # seconds
+_PATIENCE = 3.0  # seconds for the list of models
 _CONNECT, _SILENCE = 5.0, 300.0  # seconds; a model may think for minutes before its first word
 _WHOLE = 1800.0  # seconds from the question to the end of the answer
-_MOST = 100_000_000  # bytes; the longest answers of today's models take some 30 million, streamed
+_MOST = 100_000_000  # bytes; the longest answers take some 30 million when streamed
 _PIECE = 65_536  # bytes
 _OK, _UNAUTHORIZED, _FORBIDDEN, _CONFLICT, _LIMITED, _UNAVAILABLE = 200, 401, 403, 409, 429, 503
-_LONGEST = 300  # characters of somebody else's message
+_LONGEST = 300  # characters of Plano's or a provider's message
 _PATH = "/v1/responses"
 _WORDS = ("response.output_text.delta", "response.refusal.delta")
 
@@ -45,7 +45,7 @@ def silence(port: int, patience: float = _PATIENCE) -> str | None:
     import urllib.request
 
     try:
-        # Only ever this machine, and only ever http; no proxy that the environment names.
+        # This machine only, by http, and not through a proxy that the environment names.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"http://{LOOPBACK}:{port}/v1/models", timeout=patience) as answer:
             code = int(answer.status)
@@ -141,7 +141,7 @@ def _sent(question: Question) -> Iterator[HTTPResponse]:
     at.settimeout(_SILENCE)
 
     def end() -> None:
-        with suppress(OSError):  # it has ended
+        with suppress(OSError):  # it is closed already
             at.shutdown(socket.SHUT_RDWR)
 
     late = threading.Timer(_WHOLE, end)
@@ -164,7 +164,7 @@ def _body(response: HTTPResponse) -> Iterator[bytes]:
         if came > _MOST:
             raise _endless(f"more than {_MOST / 1e6:g} MB came")
         yield piece
-    if response.length:  # what a response without chunks still owes
+    if response.length:  # bytes that Content-Length still promises
         raise http.client.IncompleteRead(b"", response.length)
 
 

@@ -25,12 +25,11 @@ if TYPE_CHECKING:
 RUN = ".plano/run"
 _MOUNTED = "/app/plano_config.yaml"
 _LOG_END = 65_536  # bytes
-# In Plano's container: its TCP sockets, then the names of its processes. It has no `ss`; `cat` it has.
+# In Plano's container: its TCP sockets, then the names of its processes. It has `cat`, but no `ss`.
 _SOCKETS_AND_PROCESSES = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; cat /proc/[0-9]*/comm"
-# Of /proc/net/tcp: local and remote port of an established connection; source: proc(5).
+# In /proc/net/tcp: local and remote port of an established connection; source: proc(5).
 _ESTABLISHED = r"(?m)^\s*\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F]+:([0-9A-F]{4}) 01 "
-# In the log of Plano's container: each start, which of its parts has ended the others with it, and lines that are no
-# program's own.
+# In the log of Plano's container: a start, the part whose end has stopped the others, and the lines of supervisord.
 _STARTED, _STOPPED = "supervisord started with pid", "received SIGTERM"
 _ENDED = r"(?m)^(\[\w+\] )?(?:Process exited|Config generation failed), shutting down"
 _OF_SUPERVISORD = r"\d{4}-\d\d-\d\d [\d:,]+ (?:INFO|WARN|CRIT) "
@@ -148,7 +147,7 @@ def _facts(process: Any) -> tuple[dict[str, str], Path | None, tuple[Socket, ...
 
 
 def _in_docker(seen: Seen) -> Found | None:
-    # The names that the look has found save a question where there is none, as on most days.
+    # The engine's containers are listed already: usually none has this name, and nothing has to be asked.
     if planoai.CONTAINER not in seen.observed.taken:
         return None
     from planodev.engines.docker import other as others

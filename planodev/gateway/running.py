@@ -120,7 +120,7 @@ def _ended(seen: Seen, found: Found) -> Running:
         return Running("died", 0, found, why or unknown) if died else Running("not-running", 0)
     last = places.rendered(seen.environment)
     if not any(f":{port}/" in last for port in _ports(seen)) and "${DB_" not in last:
-        return Running("not-running", 0)  # another project's, or none that would store
+        return Running("not-running", 0)  # another project's, or one that did not store
     if "${DB_" in last and why:
         return Running("without-variables", 0, found, why)
     return Running("died", 0, found, why) if why else Running("not-running", 0)
@@ -132,7 +132,7 @@ def _is_connected(seen: Seen, found: Found, facts: Mapping[str, Any] | None) -> 
     if not mine or facts is None or other_database(seen):
         return bool(mine)
     sessions = facts.get("sessions") or []
-    # The way to a container leads through a proxy of Docker's, whose port the server sees.
+    # Connections to a container go through Docker's proxy, so the server sees other ports than Plano has.
     direct = found.mode == "native" and not seen.engine.traits.containers
     return any(socket.local in sessions for socket in mine) if direct else bool(sessions)
 
@@ -209,15 +209,14 @@ def port_taken(config: ConfigFile, port: int, holder: str) -> Problem:
     return Problem("plano-port-taken", text, fix, "it is not a Plano that this project can use")
 
 
-# What the last lines of a log look like that tell an end: an error that Rust's `main` returns, a panic, and the levels
-# of brightstaff and Envoy; and what a shell in the container says of a program that was ended. Seen with Plano 0.4.36
-# and Envoy 1.37.
+# Lines of a log that say why a program ended: an error that Rust's `main` returns, a panic, the levels of brightstaff
+# and Envoy, and what the container's shell says of a killed program. Seen with Plano 0.4.36 and Envoy 1.37.
 _FATAL = (
     r"^Error: |panicked at|\]\[(error|critical)\]|^\[critical\]|\b(ERROR|CRITICAL|FATAL)\b"
     r"|^(Killed|Aborted|Bus error|Segmentation fault)\b"
 )
 _NOISE = r"\x1b\[[0-9;]*m|^\[[^\]]*\](\[[a-z]+\])?\s*|^\d{4}-\d\d-\d\d[T ][\d:.,]+Z?\s*"
-_LAST = 10  # lines, which a cause is among
+_LAST = 10  # lines in which the cause is looked for
 _LONGEST = 300  # characters
 
 
@@ -235,7 +234,7 @@ def cause(seen: Seen, found: Found, *, ended: bool = False) -> str | None:
     if not told:
         return None
     at = told[-1]
-    # Rust writes the message of a panic below the line that says where it was.
+    # Rust writes the message of a panic below the line that says where it happened.
     last = " ".join(lines[at : at + 2]) if "panicked at" in lines[at] else lines[at]
     said = " ".join(masked(re.sub(_NOISE, "", last), secrets(seen)))
     return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"

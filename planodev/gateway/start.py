@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from planodev.look import Seen
     from planodev.plano.config_file import ConfigFile
 
-# In the environment that Plano is started with, which shows in both modes: what it was started with, as a hash.
+# The variable with a hash of what Plano was started with; a process's environment can be read in both modes.
 STAMP = "PLANODEV_STARTED_WITH"
 _STOP_LIMIT = 40.0  # seconds; planoai gives each of two programs 10, and docker 10
 _POLL = {"native": 0.05, "docker": 0.3}  # seconds; a look into a container takes longer
-_LINES = 20  # of planoai's own output that are remembered
-_WIDTH = "500"  # columns, for planoai: it would break the cause into lines
-_ADVICE = re.compile(r"^Run '|^Please |^(https?|URL)\b|Check logs")  # what it says behind a cause
+_LINES = 20  # of planoai's output that are kept
+_WIDTH = "500"  # columns for planoai's output, so that it does not wrap the cause
+_ADVICE = re.compile(r"^Run '|^Please |^(https?|URL)\b|Check logs")  # planoai's lines after the cause
 
 
 def stamp(config: ConfigFile, variables: Mapping[str, str]) -> str:
@@ -196,7 +196,7 @@ def _run(seen: Seen, arguments: Sequence[str], environment: dict[str, str], limi
                         said.append(line.strip())
                         seen.progress.note(f"planoai: {line.strip()}")
 
-        # The daemons that planoai leaves behind may hold the pipe, so its end is that of the process.
+        # Waits for the process, not for the end of the pipe, which the daemons that planoai starts may keep open.
         reader = threading.Thread(target=listen, daemon=True)
         reader.start()
         try:
