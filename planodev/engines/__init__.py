@@ -135,7 +135,7 @@ def hint(command: str, container: Container, user: str = "") -> str:
     )
 
 
-# The form of the labels that this planodev writes; those from before there was a number have the same.
+# The version of the labels that this planodev writes; labels without a version have the same form.
 LABEL_SCHEMA = 1
 
 
@@ -379,7 +379,7 @@ class Engine(Protocol):
     def remove_storage(self, volume: Volume) -> None:
         """Remove a volume of ours, and with it the data."""
 
-    def psql(  # noqa: PLR0913  where and what, and when it begins and ends
+    def psql(  # noqa: PLR0913  where and what, and when it starts and ends
         self,
         where: Container | Probe,
         script: str,

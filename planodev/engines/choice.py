@@ -124,7 +124,7 @@ def without_data(  # noqa: PLR0913  see `choose`
         return chosen
     here = chosen.engine.info.name
     for name, kind in _KINDS.items():
-        # One that was found silent a moment ago is not asked again.
+        # Docker was asked a moment ago, and did not answer.
         if name == here or (name == "docker" and chosen.docker_silent):
             continue
         number = kind.data_of(environment, project, env_id, limit)
@@ -154,7 +154,7 @@ def databases(environment: Mapping[str, str], limit: Limit) -> tuple[list[Held],
     for name, kind in _KINDS.items():
         try:
             found += kind.databases(environment, limit)
-        except PlanodevError as error:  # noqa: PERF203  for each
+        except PlanodevError as error:  # noqa: PERF203  each engine may fail
             silent[name] = error
     return found, silent
 
@@ -184,7 +184,7 @@ def _embedded(_environment: Mapping[str, str], project: Project, limit: Limit) -
 def _docker_data(environment: Mapping[str, str], project: Project, env_id: str | None, limit: Limit) -> str:
     try:
         volume = _docker(environment, project, limit).observe(project, env_id).volume
-    except NoEngine:  # one that is down was ruled out by the user
+    except NoEngine:  # the chosen engine is used all the same
         return ""
     return volume.owner.id if volume else ""
 
@@ -202,7 +202,7 @@ def _docker_databases(environment: Mapping[str, str], limit: Limit) -> list[Held
 
     try:
         return inventory.databases(docker.connect(environment, limit).api)
-    except Refused as error:  # a machine's lists are refused by what stands between, such as a proxy
+    except Refused as error:  # only what stands before the engine, such as a proxy, refuses to list
         from planodev.engines import failures
 
         raise failures.refused(error.text, forbidden=error.forbidden) from error
@@ -265,7 +265,7 @@ def _instead_of_docker(
     from planodev.engines.embedded import engine as embedded
     from planodev.engines.embedded import programs
 
-    # One that was named and cannot be used is an error; no other is used in its place.
+    # An engine that the user has named is never replaced by another one.
     named = environment.get("DOCKER_HOST") or environment.get("DOCKER_CONTEXT") or error.code == "no-context"
     if programs.find() is None:
         then = Command("up", "--engine", "embedded") if named else Command("up")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from planodev.problems import Fix, Problem, Shell
 
-SCARCE, FULL = 2e9, 2e8  # bytes; a first start of Postgres writes 40 MB, the image takes 450 MB
+SCARCE, FULL = 2e9, 2e8  # bytes; a first start of Postgres writes 40 MB, its image takes 450 MB
 
 
 class Room(NamedTuple):

@@ -38,7 +38,7 @@ class Endpoint(NamedTuple):
 def _hostname(url: str) -> str | None:
     try:
         return urlsplit(url).hostname
-    except ValueError:  # a bracket without its pair
+    except ValueError:  # an unmatched bracket
         return None
 
 
@@ -88,7 +88,7 @@ def find(environment: Mapping[str, str], home: Path, probe: Callable[[Path], Pro
     if context:
         return context
     if os.name == "nt":
-        # On Windows every engine offers Docker's own named pipe.
+        # On Windows every engine listens at Docker's own named pipe.
         return Endpoint("npipe:////./pipe/docker_engine", "default named pipe")
     runtime = environment.get("XDG_RUNTIME_DIR")
     states = [(path, product, probe(path)) for path, product in known_sockets(home, Path(runtime) if runtime else None)]
@@ -101,7 +101,7 @@ def find(environment: Mapping[str, str], home: Path, probe: Callable[[Path], Pro
         for path, product, state in states:
             if state == wanted:
                 raise failures.at_socket(state, f"unix://{path}", product)
-    # A product that is installed has left a directory for its socket.
+    # An installed product has created the directory of its socket.
     installed = {name: path for path, name, _ in states if path.is_relative_to(home) and path.parent.is_dir()}
     raise failures.nowhere(f"unix://{next(iter(installed.values()))}" if len(installed) == 1 else "")
 
@@ -153,12 +153,12 @@ def _context(environment: Mapping[str, str], home: Path) -> Endpoint | None:
     file = Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
     if not environment.get("DOCKER_CONTEXT") and not _names_context(file):
         return None
-    import docker  # all of it first: two threads that begin with different parts of it lock each other out
+    import docker  # the whole package first: two threads that import parts of it deadlock
     import docker.context.config
 
     try:
         name = environment.get("DOCKER_CONTEXT") or docker.context.config.get_current_context_name()
-    except Exception:  # noqa: BLE001  docker warns of such a file, and goes on without it
+    except Exception:  # noqa: BLE001  docker itself warns of such a file and ignores it
         return None
     if name in (None, "", "default"):
         return None
@@ -167,7 +167,7 @@ def _context(environment: Mapping[str, str], home: Path) -> Endpoint | None:
     except Exception as error:
         raise _bad_context(name, str(error), environment) from error
     if found is None or not found.Host:
-        # The SDK would fall back to the default socket, and the database would end up in another engine.
+        # The SDK would fall back to the default socket, and the database would be created in another engine.
         raise _bad_context(name, "it has no stored endpoint", environment)
     return Endpoint(found.Host, f"context `{name}`", found.TLSConfig)
 
@@ -181,7 +181,7 @@ def _names_context(file: Path) -> bool:
 
 
 def _bad_context(name: str, why: str, environment: Mapping[str, str]) -> NoEngine:
-    # The variable overrules what `docker context use` chooses.
+    # The variable overrides what `docker context use` sets.
     choose = "`unset DOCKER_CONTEXT`" if environment.get("DOCKER_CONTEXT") else "`docker context use NAME`"
     return NoEngine(
         "no-context",

@@ -19,7 +19,7 @@ from planodev.pasting import quoted
 from planodev.problems import Fix, PlanodevError
 from planodev.project import settings, toml_file
 
-LONGEST = 600  # characters of an engine's words that are shown
+LONGEST = 600  # characters of an engine's message that are shown
 
 
 class Address(Protocol):
@@ -51,7 +51,7 @@ def unusable(url: str, source: str, error: Exception) -> PlanodevError:
 
 def not_connected(where: Address, error: Exception) -> PlanodevError:
     """Return the error for a connection that failed, by what the system and the libraries in between say of it."""
-    # The proxy is named only by the libraries in between, the cause often only by the system.
+    # Only the libraries name the proxy, and often only the system names the cause.
     root = _root(error)
     when = "ssh" if where.url.startswith("ssh://") else "connect"
     return _explain(when, f"{error} {root}", said=root, url=where.url, source=where.source)
@@ -76,7 +76,7 @@ def answered_badly(where: Address, answer: str, *, forbidden: bool = False) -> P
         forbidden: whether that came with HTTP's status 403.
 
     """
-    # What stands before a socket was put there for it; before another address it may be a proxy for the web.
+    # A proxy before a socket was set up for the engine; one before another address may be a web proxy.
     near = "unix://" in where.url or where.url.startswith("npipe://")
     when = ("forbidden" if near else "greeting forbidden") if forbidden else ("answer" if near else "far answer")
     return _explain(when, answer, url=where.url, source=where.source)
@@ -189,7 +189,7 @@ def _of_product(name: str, url: str, source: str) -> str:
 def _parts_of(url: str) -> dict[str, str]:
     """Return the parts of an address that messages name; those that it lacks, or that cannot be read, are empty."""
     host = login = ""
-    with suppress(ValueError):  # a host or port that is none
+    with suppress(ValueError):  # an invalid host or port
         parts = urlsplit(url)
         host = parts.hostname or ""
         login = quoted(f"{parts.username}@{host}" if parts.username else host)

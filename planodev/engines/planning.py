@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Ports that Plano and its parts take, so that the database never gets in their way.
 # Source: planoai 0.4.39 `native_runner.py` and `docker_cli.py`; 8000 is the default template's agent listener.
 PLANO_PORTS = frozenset({8000, 9901, 19901, 9091, 9092, 10000, 10001, 10510, 11000, 12000, 12001})
-# PostgreSQL numbers the files of its own catalogues below this (`FirstNormalObjectId`), everything else from here on.
+# PostgreSQL numbers the files of its own catalogues below this, all others from here on (`FirstNormalObjectId`).
 FIRST_OWN = 16384
 
 

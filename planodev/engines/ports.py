@@ -31,7 +31,7 @@ def holder(port: int, addresses: tuple[str, ...]) -> str | None:
                 return _program(port)
         with socket.socket() as server:
             if os.name == "posix":
-                # Without it, connections that linger after their close count as a listener.
+                # Else connections in TIME_WAIT count as a listener.
                 server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 server.bind((address, port))
@@ -40,7 +40,7 @@ def holder(port: int, addresses: tuple[str, ...]) -> str | None:
             except OSError as error:
                 if error.errno == errno.EADDRINUSE:
                     return _program(port)
-                # Not an address of this machine: the engine will say what it thinks of it.
+                # Not an address of this machine: the engine reports that.
     return None
 
 

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 ADOPTS = LABEL + "adopts"
 _IMAGE = "planodev-adopts"
-_LINKS = 3  # the exit code of a copy that would not be whole
-# A line of pg_hba.conf that asks nobody over the network for a password, or asks for it in clear text.
+_LINKS = 3  # the exit code where a copy would not be complete
+# A line of pg_hba.conf that lets clients in over the network without a password, or with one in clear text.
 _OPEN = "^([[:space:]]*host.*[[:space:]])(trust|password)([[:space:]]*(#.*)?)$"
 _TIGHTENED = "pg_hba.conf"
-# The mark comes last: without it the copy counts as never made, and is made again.
+# The mark comes last: a copy without it is incomplete, and is made again.
 _COPY = f"""\
 set -e
 link=$(find "$PGDATA/" -type l | head -n 1)
@@ -176,7 +176,7 @@ def take_over(engine: Engine, foreign: Foreign, server: Server, timeout: float) 
         Conflict: the data could not be copied.
 
     """
-    assert isinstance(engine, DockerEngine)  # noqa: S101  else nothing was found
+    assert isinstance(engine, DockerEngine)  # noqa: S101  no other engine has found any
     api = engine.api
     api.make_volume(server.volume, {**labels_of(server), ADOPTS: foreign.id})
     if api.inspect_container(foreign.id)["State"]["Paused"]:
@@ -206,7 +206,7 @@ def _copy(api: Api, foreign: Foreign, server: Server) -> tuple[int, str]:
     """Copy the data of a container that is stopped into a volume; returns the exit code and what was printed."""
     below = place.of_image(api.find_image(foreign.image)["Config"]).below
     remove_reader(api, server.volume)
-    # A container's own files are in no volume: an image of it has them, for as long as the copy takes.
+    # Files of the container itself are in no volume: an image is made of it, for the time of the copy.
     image = f"{_IMAGE}:{foreign.id[:12]}" if foreign.layered else foreign.image
     if foreign.layered:
         api.commit(foreign.id, *image.split(":"))

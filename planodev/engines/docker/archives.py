@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from planodev.engines.docker.client import Api
 
-_NO_ARCHIVE = 500  # the status under which an answer that can't be read is an error of the engine
+_NO_ARCHIVE = 500  # HTTP's status for an error of the server
 
 
 def read(api: Api, container: str, path: str) -> str | None:

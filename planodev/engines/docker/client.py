@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 # Either client: `quick.QuickClient` or `sdk.Client`.
 Api: TypeAlias = Any
-# Seconds that an engine may take to note a command's end.
+# Seconds for an engine to report a command's exit code after its output has ended.
 NOTED = 5.0
 FORBIDDEN, NOT_FOUND, CONFLICT = 403, 404, 409
 PODMAN = "Podman"
@@ -28,9 +28,9 @@ class Refused(Exception):
     """
 
     def __init__(self, status: int, text: str, request: str = "") -> None:
-        # What dockerd says, with 500 or 409, of a container that is being removed; a moment later it says 404.
+        # While a container is being removed dockerd answers 500 or 409 with one of these texts, and 404 a moment later.
         half_gone = re.search("RWLayer of container .* unexpectedly nil|which is dead or marked for removal", text)
-        # Podman says 500 of a name that another container has, where dockerd says 409.
+        # For a name that another container has Podman answers 500, dockerd 409.
         name_taken = "container name" in text and "already in use" in text
         self.status = NOT_FOUND if half_gone else CONFLICT if name_taken else status
         self.forbidden = status == FORBIDDEN

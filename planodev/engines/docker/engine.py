@@ -46,13 +46,13 @@ if TYPE_CHECKING:
     from planodev.progress import Progress
     from planodev.project.identity import Project
 
-VOLUMES_LIMIT = 4.0  # seconds for a list of volumes that a server can be stopped without
-# psql ends by itself, also where nobody waits for it any more; an image without coreutils may have no `timeout`. Not by
-# KILL, of which `timeout` dies too: the postmaster, process 1 there, then reaps a killed psql, and takes that for a
-# crash of the server. Source: docker-library/postgres, issue 1349.
+VOLUMES_LIMIT = 4.0  # seconds to list the volumes, where a server is stopped without them after that
+# Ends psql even when nobody waits for it any more; an image without coreutils may have no `timeout`. Not by KILL, which
+# ends `timeout` as well: the postmaster, as process 1 of the container, would then reap the killed psql, and take that
+# for a crash of its server. Source: docker-library/postgres, issue 1349.
 _BOUND = 'command -v timeout >/dev/null && set -- timeout "$PLANODEV_SECONDS"; '
 _PSQL = 'printf %s "$PLANODEV_SQL" | "$@" psql -XAtq -v ON_ERROR_STOP=1'
-# The server's own number of its data must be that of the data in the volume: the first 8 bytes of its control file.
+# The identifier that the server reports must be that of the data in the volume: the first 8 bytes of its control file.
 _ELSEWHERE = 93
 _IN_VOLUME = f"""\
 [ -s "$PLANODEV_DATA/PG_VERSION" ] || exit {_ELSEWHERE}
@@ -60,7 +60,7 @@ there=$(od -An -tu8 -N8 "$PLANODEV_DATA/global/pg_control" | tr -d ' ')
 here=$(psql -XAtqc 'SELECT system_identifier FROM pg_catalog.pg_control_system()') || exit
 [ -z "$there" ] || [ "$there" = "$here" ] || exit {_ELSEWHERE}"""
 _MARK = 'touch "$PLANODEV_MARK" && sync "$PLANODEV_MARK"'
-_ENDED = (124, 143)  # exit codes of what `timeout` has ended, of coreutils and of BusyBox
+_ENDED = (124, 143)  # exit codes of coreutils' and BusyBox's `timeout` for an ended command
 
 
 def connect(environment: Mapping[str, str], limit: Limit) -> DockerEngine:
@@ -96,7 +96,7 @@ class DockerEngine:
         self.api = client
         self.limit = limit
         self._where = where
-        self._listed: list[dict[str, Any]] = []  # every container, by the last look
+        self._listed: list[dict[str, Any]] = []  # every container, as `observe` has seen them
         self._probe: ProbeContainer | None = None
         self._facts: Callable[[], dict[str, Any] | None] | None = None
 
@@ -109,19 +109,17 @@ class DockerEngine:
 
     @property
     def traits(self) -> Traits:
-        # Podman's containers do not reach a port of their own through the gateway: seen with 5.4 and 5.8.
+        # A container of Podman does not reach its own published port through the gateway: seen with 5.4 and 5.8.
         return Traits(containers=True, hairpin=not self._podman, fixed={})
 
     @property
     def _podman(self) -> bool:
         return podman.is_podman(self.api.version())
 
-    # Looking
-
     def observe(self, project: Project, env_id: str | None, *, to_stop: bool = False) -> Observed:
         try:
             return self._observe(project, env_id, to_stop=to_stop)
-        except Refused as error:  # a machine's lists are refused by what stands between, such as a proxy
+        except Refused as error:  # only what stands before the engine, such as a proxy, refuses to list
             from planodev.engines import failures
 
             raise failures.refused(error.text, forbidden=error.forbidden) from error
@@ -156,9 +154,9 @@ class DockerEngine:
         except Refused as error:
             if error.status != NOT_FOUND:
                 raise
-            return None  # gone since it was listed: an interrupted `up` may just be ending
+            return None  # removed since it was listed, as by an interrupted `up` that is ending
         owner = labels.owner_of(item["Config"]["Labels"])
-        if owner is None:  # we listed it by these labels a moment ago
+        if owner is None:  # it had them when it was listed
             raise Conflict("container-changed", f"the container `{item['Name']}` lost its labels")
         name = volume.name if volume else next(iter(sorted(labels.volumes_of(item))), None)
         return labels.container_of(item, owner, name, place.outside(item, name))
@@ -173,7 +171,7 @@ class DockerEngine:
         return State(found["State"]["Status"], int(found.get("RestartCount") or 0))
 
     def logs(self, container: str, lines: int = 0, *, since: str = "") -> Log:
-        # The mark is the time of the last line, to the nanosecond, "0" of an empty log. The engine takes whole seconds.
+        # The mark is the time of the last line, to the nanosecond; "0": no line. The engine takes whole seconds.
         asked: dict[str, int] = {"tail": max(1, lines)}
         if since:
             asked = {"since": int(datetime.fromisoformat(f"{since[:19]}+00:00").timestamp()) if since != "0" else 0}
@@ -226,12 +224,10 @@ class DockerEngine:
         root = str(self.api.info().get("DockerRootDir") or "")
         return root if self._where.local and Path(root).is_dir() else None
 
-    # Changing
-
     def pull(self, image: str, progress: Progress) -> None:
         from planodev.engines.docker import image as images
 
-        with executables.absolute_path():  # the SDK starts the program that keeps a registry's password
+        with executables.absolute_path():  # the SDK starts the credential helper of a registry
             images.pull(self.api, image, progress)
 
     def create(self, server: Server) -> None:
@@ -247,7 +243,7 @@ class DockerEngine:
     def stop(self, container: Container, timeout: float) -> None:
         if container.state == "paused":
             self.api.unpause(container.id)
-        with suppress(Refused):  # a server that was sent SIGSTOP would not hear; a container that restarts has none
+        with suppress(Refused):  # wakes a server that SIGSTOP has frozen; refused while it restarts
             self.api.signal(container.id, "CONT")
         self.api.stop(container.id, timeout=math.ceil(timeout))
         self._release_network(container)
@@ -269,8 +265,6 @@ class DockerEngine:
 
         storage.remove(self.api, volume.name)
 
-    # Running the server's programs
-
     def program(
         self, container: Container, command: list[str], variables: dict[str, str], *, terminal: bool = False
     ) -> Program:
@@ -280,16 +274,14 @@ class DockerEngine:
         client = executables.find("docker")
         if client is None:
             return Program(run)
-        # A socket that planodev has found, docker need not know; of all else it knows more, such as certificates.
+        # docker may not know a socket that planodev has found; other addresses it finds itself, with certificates.
         host = ["--host", self._where.url] if self._where.local_socket else []
-        # By name alone: the values come from the environment, which no list of processes shows.
+        # Names alone: docker takes the values from its environment, which no list of processes shows.
         names = [word for name in variables for word in ("-e", name)]
         words = [client, *host, "exec", "-it" if terminal else "-i", *names, container.id, *command]
         return Program(run, words, variables)
 
-    # Running psql
-
-    def psql(  # noqa: PLR0913  where and what, and when it begins and ends
+    def psql(  # noqa: PLR0913  see `Engine`
         self,
         where: Container | Probe,
         script: str,
@@ -342,7 +334,7 @@ class DockerEngine:
             from planodev.engines.docker import probe
 
             self._probe = probe.ProbeContainer(self.api, image, life, probe.leftovers(self._listed))
-            # Whoever starts one asks for addresses next, and the engine takes its time to tell of itself.
+            # Whoever starts a probe asks for the addresses next, and `info` is slow.
             self._facts = Job(self.api.info)
         return self._probe
 

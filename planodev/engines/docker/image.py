@@ -21,7 +21,7 @@ def major_of(api: Api, image: str, found: Mapping[str, Any]) -> int | None:
     variables = variables_of(found["Config"])
     if variables.get("PG_MAJOR", "").isdigit():
         return int(variables["PG_MAJOR"])
-    # No official image: ask the program itself.
+    # Not made from the official image: ask the program itself.
     container = api.make_container({"Image": image, "Entrypoint": ["postgres"], "Cmd": ["--version"]})
     try:
         api.start(container)

@@ -27,7 +27,7 @@ def databases(api: Api) -> list[Held]:
     for item in api.containers(all=True):
         owner = labels.owner_of(item["Labels"])
         if owner and labels.PROBE_LABEL not in item["Labels"]:
-            with suppress(Refused):  # it has gone meanwhile
+            with suppress(Refused):  # removed since it was listed
                 servers[item["Id"]] = (owner, api.inspect_container(item["Id"]))
     mounted = {name: server for _, server in servers.values() for name in labels.volumes_of(server)}
     volumes = [item for item in api.volumes()["Volumes"] or [] if labels.owner_of(item["Labels"])]
@@ -35,7 +35,7 @@ def databases(api: Api) -> list[Held]:
     found = []
     for item in volumes:
         name, owner = item["Name"], labels.owner_of(item["Labels"])
-        assert owner  # noqa: S101  see above
+        assert owner  # noqa: S101  only those with an owner are listed
         found.append(_held(owner, name, mounted.get(name), sizes.get(name)))
     ours = {item["Name"] for item in volumes}
     return found + [_held(owner, "", one, None) for owner, one in servers.values() if not ours & labels.volumes_of(one)]

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from planodev.engines import Server
 
 LABEL = "dev.planodev."
-PROBE_LABEL = f"{LABEL}witness"  # of throw-away containers; older releases look for it too
-READY_MARK = "planodev-ready"  # the file beside the data which says that it has been ready
+PROBE_LABEL = f"{LABEL}witness"  # of probe containers; older releases look for this name
+READY_MARK = "planodev-ready"  # a file beside the data: the server has been ready once
 INSIDE_PORT = 5432
 
 

@@ -29,7 +29,7 @@ def addresses(
         local: whether the engine is on this machine.
 
     """
-    # A socket on a Mac leads into a virtual machine; an engine elsewhere is taken for a Linux server.
+    # On a Mac the engine runs in a virtual machine; a remote one is taken for a Linux server.
     desktop = "Docker Desktop" in facts.get("OperatingSystem", "")
     native_linux = not desktop and (sys.platform == "linux" or not local)
     gateway = None

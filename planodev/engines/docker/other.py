@@ -42,6 +42,6 @@ def look_into(engine: Engine, name: str, command: list[str]) -> Other | None:
     except Refused as error:
         if error.status not in (NOT_FOUND, CONFLICT):
             raise
-        return None  # gone, or stopped, meanwhile
+        return None  # removed or stopped meanwhile
     mounts = {mount["Destination"]: mount.get("Source", "") for mount in item.get("Mounts") or []}
     return Other(labels.variables_of(item["Config"]), mounts, said.decode(errors="replace"))

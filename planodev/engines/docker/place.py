@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _USUAL = "/var/lib/postgresql/data"
-# What a bind of the Engine API takes as it is.
+# Paths that the Engine API accepts in a bind without escaping.
 _PATH = r"/[A-Za-z0-9._/+@-]+"
 _SETTING = r"(?:--|-c)?(?:data[_-]directory|pgdata)=(.+)"
 

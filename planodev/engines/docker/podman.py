@@ -19,7 +19,7 @@ KEEPER_LABEL = f"{LABEL}keeps-network-for"
 
 def is_podman(version: Mapping[str, Any]) -> bool:
     """Say whether an engine's answer to `version` is Podman's, of either client."""
-    names = [item.get("Name") or "" for item in version.get("Components") or []]  # of the SDK's answer
+    names = [item.get("Name") or "" for item in version.get("Components") or []]  # in the SDK's answer
     return (version.get("Platform") or {}).get("Name") == PODMAN or "Podman Engine" in names
 
 
@@ -48,7 +48,7 @@ def hold_network(api: Api, server: Container) -> None:
         "HostConfig": {
             "NetworkMode": "bridge",
             "RestartPolicy": {"Name": "unless-stopped"},
-            # In place of the volumes that the image declares.
+            # Instead of the volumes that the image declares.
             "Tmpfs": {"/var/lib/postgresql": "", "/var/lib/postgresql/data": ""},
         },
     }

@@ -13,10 +13,11 @@ from planodev.engines.docker.labels import PROBE_LABEL
 if TYPE_CHECKING:
     from planodev.engines.docker.client import Api
 
-# It ends with its input, which planodev holds: a killed planodev leaves none behind. Where an engine does not
-# end the input, it ends after its life.
+# The container ends with its input, which planodev holds open: a killed planodev leaves none behind. Where an engine
+# keeps the input open, it ends after the seconds of `sleep`.
 _LIVE = "exec 3<&0; sleep {} & life=$!; (cat <&3 >/dev/null; kill $life) & wait $life"
-# Seconds. One is started milliseconds after it was made, but the clock of an engine elsewhere may be off.
+# Seconds after which a created container that was not started is a leftover. It is normally started in milliseconds,
+# but the clock of a remote engine may be off.
 ABANDONED = 300
 
 
@@ -62,7 +63,7 @@ class ProbeContainer:
                 "AutoRemove": True,
                 "NetworkMode": "bridge",
                 "ExtraHosts": ["host.docker.internal:host-gateway"],
-                # In place of the volumes that the image declares, which would be made and removed on disk.
+                # Instead of the volumes that the image declares, which would be created and removed on disk.
                 "Tmpfs": {"/var/lib/postgresql": "", "/var/lib/postgresql/data": ""},
                 "LogConfig": {"Type": "none"},
             },
@@ -74,7 +75,7 @@ class ProbeContainer:
                     self._input = self._api.hold_input(number)
                 self._api.start(number)
             except BaseException:
-                # The engine removes by itself only what has run.
+                # `AutoRemove` only removes what has run.
                 with suppress(Exception):
                     self._api.remove_container(number, force=True)
                 raise

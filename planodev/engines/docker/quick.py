@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from planodev.engines.endpoint import Endpoint
     from planodev.problems import PlanodevError
 
-# host-gateway, which the proof and Plano itself need, came with Docker Engine 20.10.
+# Docker Engine 20.10, the first with `host-gateway`, which the proof and Plano itself need.
 OLDEST_API = (1, 41)
 _JSON, _TAR = {"Content-Type": "application/json"}, {"Content-Type": "application/x-tar"}
 _ENGINE_FAILED = 500
@@ -88,7 +88,7 @@ class QuickClient:
         return self._get("/volumes")
 
     def disk_usage(self) -> Any:  # noqa: ANN401
-        # Engines before 25 know no `type`, and count everything.
+        # Engines before 25 ignore `type`, and count everything.
         return self._get("/system/df?type=volume")
 
     def inspect_container(self, container: str) -> Any:  # noqa: ANN401
@@ -130,10 +130,10 @@ class QuickClient:
 
     def signal(self, container: str, name: str) -> None:
         path = f"/containers/{quote(container)}/kill?signal={name}"
-        if is_podman(self.version()):  # it drops a request whose sender has gone
+        if is_podman(self.version()):  # it drops a request whose sender has closed the connection
             self._ask("POST", path)
             return
-        # Said and not waited for: dockerd takes its time to answer, and the answer changes nothing.
+        # Not waited for: dockerd is slow to answer, and the answer changes nothing.
         with suppress(OSError):
             self._http.tell("POST", path)
         trace.note(f"POST {path}: not waited for")
@@ -142,7 +142,7 @@ class QuickClient:
         self, container: str, command: list[str], environment: dict[str, str], go: Callable[[], bool] | None = None
     ) -> tuple[int, bytes, bytes]:
         if go:
-            # Whatever ends planodev before it says go also ends the input, and then nothing is done.
+            # If planodev ends before it writes to the input, the input ends as well, and the command is not run.
             command = ["sh", "-c", 'read -r go && exec "$@"', "sh", *command]
         body = {
             "Cmd": command,
@@ -217,7 +217,7 @@ class QuickClient:
             return failures.timed_out(self._where, f"no complete answer to `{request}` within {seconds:g} seconds")
         if isinstance(error, NobodyListens):
             if self._version is None:
-                check_socket(self._where)  # which knows why that is, and raises it
+                check_socket(self._where)  # raises what is wrong with the socket, if anything is
             error = ConnectionError(f"it closed the connection: {error.strerror}")
         return failures.lost(self._where, error)
 

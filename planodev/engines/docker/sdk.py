@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from planodev.engines.endpoint import Endpoint
     from planodev.problems import PlanodevError
 
-# Seconds without a word of a pull, which has no limit as a whole: engines say every few seconds how far they are.
+# Seconds without an event of a pull. A whole pull has no limit: engines report progress every few seconds.
 SILENCE = 120
-# What the SDK and the libraries below it raise where a connection breaks off, the last one in the middle of a frame.
+# What the SDK and its libraries raise for a broken connection; `struct.error` for one that breaks inside a frame.
 _LOST = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError, struct.error)
 
 
@@ -134,7 +134,7 @@ class Client:
             NotToldToGo: `go` has returned False; the command has not begun.
 
         """
-        # The SDK cannot write to a command's input on Windows, so here it is placed only then.
+        # The SDK cannot write to a command's input on Windows, so the command is only created after that.
         if go and not go():
             raise NotToldToGo
         started: str = self.exec_create(container, command, environment=environment)["Id"]
@@ -154,7 +154,7 @@ class Client:
             try:
                 for event in self._sdk.pull(name, tag=tag, stream=True, decode=True):
                     said.put(event)
-            except BaseException as error:  # noqa: BLE001  raised again by the one who waits
+            except BaseException as error:  # noqa: BLE001  raised again below
                 said.put(error)
             said.put(None)
 
@@ -200,7 +200,7 @@ class Client:
         return failures.timed_out(self._where, text)
 
 
-def _feed(stream: Any, source: BinaryIO | None) -> None:  # noqa: ANN401  a socket, or what stands for one
+def _feed(stream: Any, source: BinaryIO | None) -> None:  # noqa: ANN401  one of several kinds of sockets
     """Send a file, and say where it ends."""
     with suppress(OSError):
         while source and (piece := os.read(source.fileno(), 1 << 16)):
@@ -217,7 +217,7 @@ def connect(where: Endpoint, limit: Limit, version: str = "auto") -> Client:
     """
 
     def made() -> docker.APIClient:
-        # The SDK's own limit is for silence alone. Of a read that it ends, its threads end too.
+        # The SDK's own limit bounds one read only. It is set so that the threads of an abandoned call end.
         return docker.APIClient(
             base_url=where.url, tls=where.tls or False, version=version, timeout=max(1, round(limit()))
         )
@@ -267,7 +267,7 @@ def _client_config_problem() -> PlanodevError | None:
     """
     try:
         docker.APIClient(base_url="tcp://127.0.0.1:1", version="1.41").close()
-    except Exception as error:  # noqa: BLE001  of many kinds, by what stands in it
+    except Exception as error:  # noqa: BLE001  of many kinds, depending on the file
         file = str(docker.utils.config.find_config_file())
         return NoEngine(
             "docker-config-unusable",

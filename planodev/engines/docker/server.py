@@ -14,7 +14,7 @@ from planodev.postgres import scram
 if TYPE_CHECKING:
     from planodev.engines.docker.client import Api
 
-# Paths, not secrets. The image gets what stands for the password, so that no log of a first start can have it.
+# Paths, not secrets. The image gets a SCRAM verifier instead of the password, which so is in no log of a first start.
 _PLACE, _PASSWORD, _VERIFIER = "/etc", "planodev-password", "planodev-verifier"
 PASSWORD_FILE = f"{_PLACE}/{_PASSWORD}"
 
@@ -29,7 +29,7 @@ def create(api: Api, server: Server, *, on_podman: bool) -> None:
     """
     labels, image = labels_of(server), api.find_image(server.image)["Config"]
     config = _config(server, labels, place.of_image(image))
-    # The engine hands out a volume that is there as if it were new: another project may have just made it.
+    # The engine returns an existing volume as if it were new: another project may have created it meanwhile.
     if not is_of(server.owner, api.make_volume(server.volume, labels)):
         raise NameTaken(f"the volume `{server.volume}` is another project's")
     uid = storage.give(api, server.volume, server.image, image.get("User") or "")
@@ -45,8 +45,8 @@ def create(api: Api, server: Server, *, on_podman: bool) -> None:
         api.put_files(container, _PLACE, archives.packed(files, uid))
         start(api, Container.planned(container, server), on_podman=on_podman)
     except Exception:
-        # One that is in the way of nobody: it may lack its password. Where the engine is gone it stays, as
-        # `created`, and the next `up` replaces it; where it has started after all, it is as good as any.
+        # The container may lack its password file. If the engine is gone it stays as `created`, and the next `up`
+        # replaces it; if it has started after all, it is kept.
         with suppress(Exception):
             if not api.inspect_container(container)["State"]["Running"]:
                 api.remove_container(container, force=True)
@@ -68,7 +68,7 @@ def _config(server: Server, labels: dict[str, str], there: place.Place) -> dict[
         ],
         "ExposedPorts": {inside: {}},
         "HostConfig": {
-            # Where Plano's own container is, with the name that Plano uses: a proof from inside goes the same way.
+            # The network of Plano's container, and the host name that Plano uses: a proof from here has the same route.
             "NetworkMode": "bridge",
             "ExtraHosts": ["host.docker.internal:host-gateway"],
             "Binds": [f"{server.volume}:{there.mount}"],
@@ -96,7 +96,7 @@ def start(api: Api, container: Container, *, on_podman: bool) -> None:
         from planodev.engines import failures
 
         found = failures.refused(error.text, forbidden=error.forbidden)
-        # Engines word it differently, so look at the port itself as well.
+        # Engines word this differently, so check the port itself as well.
         held = container.port and ports.holder(container.port, container.addresses)
         if found.code == "port-taken" or held:
             raise PortTaken(found.why) from error

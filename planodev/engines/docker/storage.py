@@ -15,8 +15,8 @@ from planodev.project.settings import DEFAULT_IMAGE
 if TYPE_CHECKING:
     from planodev.engines.docker.client import Api
 
-# The throw-away container that looks into a volume or fills it: one at a time, so that what a killed run has left
-# is found by its name, and removed before the next one begins.
+# The temporary container that reads or fills a volume. It has a fixed name, so that one that a killed run has left is
+# found and removed before the next is created.
 READER = "planodev-look-into-{}"
 _DATA = "/planodev-data"
 _VERSION = "PG_VERSION"
@@ -36,7 +36,7 @@ def look_into(api: Api, volume: str, image: str) -> Storage:
     finally:
         api.remove_container(container, force=True, v=True)
     files = _files(api, volume, image) if not (marked and version) else []
-    if not version:  # no place that is known
+    if not version:  # in none of the known places
         at = next((file.removesuffix(_VERSION).strip("/") for file in files if file.endswith(f"/{_VERSION}")), wanted)
     return Storage(
         int(version) if version.isdigit() else None,

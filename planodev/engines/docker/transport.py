@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from planodev.deadline import Limit
 
-# Bytes of one answer. A machine's whole list of containers takes some 100 kB; this only bounds an endless one.
+# Bytes of one answer. A list of all containers takes some 100 kB; this only bounds an endless answer.
 LARGEST = 2**28
 _PIECE = 2**16
 _SWITCHING_PROTOCOLS = 101
 _OK = 200
-_UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}  # without which a proxy in between sends no input on
+_UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}  # without it a proxy in between forwards no input
 _BROKE_OFF = "the answer was cut off in the middle"
 
 
@@ -66,7 +66,7 @@ class Transport:
     def __init__(self, path: str, limit: Limit) -> None:
         self._path = path
         self._limit = limit
-        self._idle: deque[_Connection] = deque()  # whose append and pop are atomic
+        self._idle: deque[_Connection] = deque()  # a deque's append and pop are atomic
 
     def ask(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         """Return the answer to one request.
@@ -81,8 +81,8 @@ class Transport:
         if method == "GET" and self._idle:
             kept = self._idle.pop()
             kept.ends = ends
-            # An engine may close a connection that nobody uses, which shows before the first byte of an answer. A
-            # question can be asked again; anything else gets a new connection at once, which costs next to nothing.
+            # An engine may close an idle connection, which shows before the first byte of an answer. A GET is then sent
+            # again over a new one; other requests, which are not to be sent twice, always get a new one.
             with suppress(BrokenPipeError, ConnectionResetError):
                 return self._exchange(kept, method, target, body, headers)
         return self._exchange(self._open(ends), method, target, body, headers)
@@ -177,8 +177,8 @@ class _Connection:
         self.ends = ends
         self._socket = line
         self._http = h11.Connection(h11.CLIENT)
-        self._cut_short = False  # the engine has not taken a whole request
-        self._begun = False  # something of an answer has come
+        self._cut_short = False  # the engine has not read the whole request
+        self._begun = False  # a part of the answer has come
         self._ended = False
 
     def close(self) -> None:
@@ -199,7 +199,7 @@ class _Connection:
         try:
             self.send(method, target, body, headers)
         except (BrokenPipeError, ConnectionResetError):
-            self._cut_short = True  # it has answered without reading all, and closed: the answer waits in the socket
+            self._cut_short = True  # it has answered early, and closed: the answer waits in the socket
         while True:
             event = self._next()
             if isinstance(event, h11.Response):

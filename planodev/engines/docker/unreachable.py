@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from planodev.engines import Engine
 
 
-_SILENT = "unreachable"  # the code where nothing answered, and nothing refused
+_SILENT = "unreachable"  # the code where nothing answers at all
 _AROUND = (
     "planodev runs in a container, such as a devcontainer, and the engine is that of the machine around it: "
     "127.0.0.1 is the container here, and Postgres listens on the machine"
@@ -38,7 +38,7 @@ def is_around(engine: Engine) -> bool:
     return _machine_of(engine) not in ("", socket.gethostname())
 
 
-@cache  # it is asked at each attempt of a login
+@cache  # asked at every login attempt
 def _machine_of(engine: DockerEngine) -> str:
     return str(engine.api.info().get("Name") or "")
 

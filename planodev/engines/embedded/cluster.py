@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from planodev.project.identity import Project
 
 _REMOVED = ".removed-"
-_TRIES = 20  # for what another process is just writing to, or making
-_LITTLE = 300_000  # kB; new data is 55 MB of it
+_TRIES = 20  # tries, 0.05 seconds apart, while another process still writes or creates something
+_LITTLE = 300_000  # kB; new data alone is 55 MB
 
 
 def make_directory(project: Project, directory: DataDirectory) -> None:
@@ -48,7 +48,7 @@ def make_directory(project: Project, directory: DataDirectory) -> None:
         remove(directory)
     runner = directories.runner(project, None)
     try:
-        # Root's server runs as another user, who has to get through to the data.
+        # Root's server runs as another user, who has to reach the data.
         private_files.make_directory(directory.path.parent, 0o700 if os.geteuid() else 0o711)
         private_files.set_mode(directory.path.parent, remove=0o022)
         if os.geteuid() == 0:
@@ -68,9 +68,8 @@ def _open_ways(directory: Path, name: str) -> None:
     """Let the user who runs the server enter the directories above the data that planodev created."""
     for part in (directory, directory.parent):
         private_files.set_mode(part, add=0o711)
-    for _ in range(
-        _TRIES
-    ):  # one that was made a moment ago, also by another planodev, is private until it has its mode
+    # A directory that was just created, perhaps by another planodev, is private until it has its mode.
+    for _ in range(_TRIES):
         if programs.reachable(directory):
             return
         time.sleep(0.05)
@@ -94,7 +93,7 @@ def remove(directory: DataDirectory) -> None:
     with suppress(FileNotFoundError):
         directory.path.rename(aside)
     for left in directory.path.parent.glob(f"{_REMOVED}*"):
-        for _ in range(_TRIES):  # what initdb has started dies of its end, and may write a last file on the way
+        for _ in range(_TRIES):  # child processes of an ended initdb may still write a file
             shutil.rmtree(left, ignore_errors=True)
             if not left.exists():
                 break
@@ -118,7 +117,7 @@ def init(program: Program, directory: DataDirectory, runner: Runner, password: s
     directory.write("initdb-password", f"{scram.verifier(password)}\n")
     command = [program.path("initdb"), f"--pgdata={directory.data}", f"--username={SUPERUSER}", "--no-sync"]
     command += [f"--pwfile={directory.path / 'initdb-password'}", "--auth=scram-sha-256"]
-    # The C locale is in every system: one that a machine does not have, or loses, cannot stop the server.
+    # Every system has the C locale: a server with another one does not start where that locale is missing.
     command += ["--encoding=UTF8", "--no-locale", "--no-instructions"]
     trace.note(f"run {' '.join(command)}")
     try:
@@ -228,4 +227,4 @@ def is_little(kernel: str, memory: str) -> bool:
     """
     version = tuple(map(int, re.findall(r"\d+", kernel)[:2]))
     waits = re.findall(r"^(?:Dirty|Writeback): +(\d+) kB$", memory, re.MULTILINE)
-    return version >= (5, 8) and len(waits) == 2 and sum(map(int, waits)) < _LITTLE  # noqa: PLR2004  there are two
+    return version >= (5, 8) and len(waits) == 2 and sum(map(int, waits)) < _LITTLE  # noqa: PLR2004  one of each name

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from planodev.project.identity import Project
 
-# A role's name that `.env` cannot have, so the server's own superuser is nobody's DB_USER.
+# A role name that `.env` cannot have, so that the server's superuser is never DB_USER.
 SUPERUSER = "planodev+admin"
-# Nor is that of the role which planodev enters as to act in Plano's: it may do what that may, and nothing else.
+# Another such name: planodev logs in as this role, a member of Plano's, to act with Plano's rights and no others.
 MEMBER = "planodev+member"
 OF_ROOT = Path("/var/lib/planodev")
 
@@ -169,7 +169,7 @@ def all_directories() -> Iterator[DataDirectory]:
     """Yield the data directory of every project."""
     try:
         names = sorted(entry.name for entry in os.scandir(databases()))
-    except (FileNotFoundError, NotADirectoryError, PermissionError):  # what cannot be looked into is not ours
+    except (FileNotFoundError, NotADirectoryError, PermissionError):  # what this user cannot read is not this user's
         return
     yield from (DataDirectory(databases() / name) for name in names if re.fullmatch("[0-9a-f]{16}", name))
 

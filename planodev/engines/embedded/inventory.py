@@ -12,7 +12,7 @@ from planodev.engines.inventory import Held
 if TYPE_CHECKING:
     from pathlib import Path
 
-_BLOCK = 512  # bytes, in which POSIX counts what a file takes
+_BLOCK = 512  # bytes: the unit of `st_blocks`
 
 
 def databases() -> list[Held]:

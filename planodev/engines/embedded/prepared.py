@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from planodev.project.identity import Project
 
 _NAME = ".ahead-"
-_AGAIN = 0.1  # seconds
+_AGAIN = 0.1  # seconds between two attempts to end it
 
 
 class PreparedCluster:
@@ -49,7 +49,7 @@ class PreparedCluster:
                 return False
             for file in (self._directory.pgpass, self._directory.data):
                 file.rename(directory.path / file.name)
-        except OSError:  # removed by somebody: it is made again
+        except OSError:  # it was removed meanwhile: the caller creates another
             return False
         self._given = True
         shutil.rmtree(self._directory.path, ignore_errors=True)
@@ -63,7 +63,7 @@ class PreparedCluster:
             process.end_everything(self._directory)
             while self._made.runs and time.monotonic() < ends:
                 self._made(_AGAIN)
-                process.end_everything(self._directory)  # it may have been about to start initdb
+                process.end_everything(self._directory)  # it may have started initdb since
             with suppress(OSError):
                 cluster.remove(self._directory)
 

@@ -26,19 +26,21 @@ from planodev.project import private_files, regular_file
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import psutil
+
     from planodev.engines.embedded.programs import Program
 
 _POLL = 0.005  # seconds
-# What a superuser's session begins with, so that nothing which a database's owner has set for it (`ALTER DATABASE … SET
-# role`) or put in the place of a table acts with a superuser's rights. Source: PostgreSQL 16, `guc.h` (what a client
-# asks for goes before what a database was given), and the notes to 16.4 on `restrict_nonsystem_relation_kind`.
+# Options of a superuser's session, so that nothing that a database's owner has set (`ALTER DATABASE … SET role`) or put
+# in the place of a table runs with a superuser's rights. Source: PostgreSQL 16, `guc.h` (a client's options override
+# those of the database), and the release notes of 16.4 on `restrict_nonsystem_relation_kind`.
 _AS_SUPERUSER = (
     f"-c search_path=pg_catalog,pg_temp -c session_authorization={SUPERUSER} -c role=none "
     "-c restrict_nonsystem_relation_kind=view,foreign-table"
 )
 NO_LOGIN = 2  # the exit code of a `psql` that got no session
-_ENDED = 124  # the exit code of a `psql` whose time was over, as timeout(1) has it
-_LONGEST_LOG = 4_000_000  # bytes; a longer one is put aside at the next start
+_ENDED = 124  # the exit code for a `psql` that timed out, as of timeout(1)
+_LONGEST_LOG = 4_000_000  # bytes; a longer one is renamed at the next start
 # Lines of postmaster.pid. Source: PostgreSQL 16, src/include/utils/pidfile.h.
 _PID, _PORT, _LISTENS, _STATUS = 0, 3, 5, 7
 
@@ -120,7 +122,7 @@ def start(
                 return server  # type: ignore[no-any-return]
             time.sleep(_POLL)
         said = directory.log.read_bytes()[before:].decode(errors="replace")
-        # Children of a server that was killed need a moment to notice; the new one refuses until then.
+        # Children of a killed server end a moment after it; until then a new one refuses to start.
         if server.poll() is not None and "pre-existing shared memory" in said and time.monotonic() < deadline:
             time.sleep(0.1)
             continue
@@ -132,13 +134,13 @@ def start(
 def options(port: int) -> list[str]:
     """Return what its command line says: addresses, and what this machine has of shared memory."""
     settings = {"listen_addresses": LOOPBACK, "port": port, "unix_socket_directories": ""}
-    if sys.platform == "linux":  # initdb chose for its own day; files in the data directory work everywhere
-        there = os.access("/dev/shm", os.W_OK)  # noqa: S108  a look, nothing is put there
+    if sys.platform == "linux":  # initdb chose for the machine as it was; "mmap" needs no /dev/shm
+        there = os.access("/dev/shm", os.W_OK)  # noqa: S108  nothing is written there
         settings["dynamic_shared_memory_type"] = "posix" if there else "mmap"
     return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
 
-def surroundings(runner: Runner) -> dict[str, object]:
+def surroundings(runner: Runner) -> dict[str, object]:  # which mypy cannot check as `**` against overloads
     """Return the arguments of `Popen` for its programs: a session of their own, without this shell's variables."""
     kept = {name: os.environ[name] for name in ("PATH", "TZ", "HOME") if name in os.environ}
     return {
@@ -162,7 +164,7 @@ def _drop_foreign_pid_file(directory: DataDirectory) -> None:
         pid = int(regular_file.text(file).splitlines()[0])
         os.kill(pid, 0)
     except (OSError, ValueError, IndexError):
-        return  # none, or of a dead process: PostgreSQL deals with it
+        return  # no file, or a dead process's, which PostgreSQL replaces itself
     if _is_server_of(pid, directory):
         return
     import psutil
@@ -178,9 +180,9 @@ def _drop_foreign_pid_file(directory: DataDirectory) -> None:
     file.unlink()
 
 
-def _works_in(process: object, directory: DataDirectory) -> bool:
+def _works_in(process: psutil.Process, directory: DataDirectory) -> bool:
     with suppress(Exception):
-        return bool(process.cwd() == str(directory.data))  # type: ignore[attr-defined]
+        return process.cwd() == str(directory.data)
     return False
 
 
@@ -213,19 +215,20 @@ def stop(directory: DataDirectory, timeout: float, child: subprocess.Popen[bytes
         running = postmaster(directory)
         if running is None:
             return
-        _signal(running.pid, kind)
+        pid = running.pid
+        _signal(pid, kind)
         deadline = time.monotonic() + share * timeout
         while time.monotonic() < deadline:
             if child:
-                child.poll()  # or it stays in the list of processes, and looks alive
-            if not _command(running.pid):
+                child.poll()  # else it remains as a zombie, which looks alive
+            if not _command(pid):
                 return
             time.sleep(_POLL)
     raise NotReady(
         "server-not-stopped",
         "Postgres does not stop",
-        why=f"process {running.pid} is still there",  # type: ignore[union-attr]
-        fix=f"`kill -9 {running.pid}`; nothing that was committed is lost",  # type: ignore[union-attr]
+        why=f"process {pid} is still there",
+        fix=f"`kill -9 {pid}`; nothing that was committed is lost",
     )
 
 
@@ -281,9 +284,10 @@ def psql(program: Program, script: str, env: Mapping[str, str], seconds: float) 
     """Run a script by `psql` on this machine, with these variables and no others, for some seconds at most."""
     trace.psql(env, script)
     command = [program.path("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1"]
-    whole = {"input": script.encode(), "env": dict(env), "cwd": "/", "capture_output": True}
     try:
-        done = subprocess.run(command, **whole, timeout=seconds, check=False)  # type: ignore[call-overload]
+        done = subprocess.run(
+            command, input=script.encode(), env=dict(env), cwd="/", capture_output=True, timeout=seconds, check=False
+        )
     except subprocess.TimeoutExpired as error:
         return Output(_ENDED, (error.stdout or b"").decode(errors="replace"), limits.silent(seconds))
     return Output(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))

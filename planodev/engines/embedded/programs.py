@@ -54,7 +54,7 @@ def find() -> Program | None:
     root = package / _INSTALL
     if not all((root / "bin" / name).is_file() for name in _NEEDED):
         return None
-    # Asking the program itself would cost a process at every `status`.
+    # Asking the program itself would start a process at every `status`.
     text = (root / "lib" / "pkgconfig" / "libpq.pc").read_text()
     version = re.search(r"^Version: *(\S+)", text, re.MULTILINE)
     wheel = next(
@@ -82,7 +82,7 @@ def placed(program: Program, below: Path) -> Program:
     if not target.is_dir():
         fresh = target.with_name(f"{target.name}.{os.getpid()}")
         fresh.mkdir(mode=0o755, parents=True)
-        # The programs find the libraries that belong to them by the way from one directory to the other.
+        # The programs find their libraries by a relative path, so both directories are copied.
         libraries = program.root.parent.with_name(f"{PACKAGE}.libs")
         shutil.copytree(program.root, fresh / PACKAGE / _INSTALL, ignore=shutil.ignore_patterns("include", "*.a"))
         if libraries.is_dir():
@@ -91,6 +91,6 @@ def placed(program: Program, below: Path) -> Program:
             private_files.set_mode(part, add=0o755 if part.is_dir() else 0o644)
         try:
             fresh.rename(target)
-        except OSError:  # another planodev was faster
+        except OSError:  # another planodev has just created it
             shutil.rmtree(fresh)
     return Program(target / PACKAGE / _INSTALL, program.version, program.product)

@@ -52,8 +52,8 @@ def create(
     )
     have = directory.labels() if directory.path.is_dir() else None
     if directory.was_ready:
-        first = have or Labels("", "", "", "", "plano", "plano", "", 0)  # where they were removed by hand
-        if server.addresses:  # else nobody is to find it, and it is not what the project is to have
+        first = have or Labels("", "", "", "", "plano", "plano", "", 0)  # its labels were removed by hand
+        if server.addresses:  # none while its data is moved elsewhere: the labels stay
             directory.label(labels._replace(user=first.user, database=first.database))
         return start(program, project, directory, server.port), None
     if not (have and (directory.data / "PG_VERSION").exists()):
@@ -68,7 +68,7 @@ def create(
         if prepared is None or not prepared.give(directory):
             cluster.init(program, directory, runner, secrets.token_urlsafe(24))
         cluster.make_database(program, directory, runner, server)
-    directory.label(labels)  # a port that was lost to somebody brings us here again
+    directory.label(labels)  # again, with another port, where the first was lost to another program
     sync = cluster.begin_sync(program, directory, runner)
     child = process.start(program, directory, runner, server.port, START)
     if not process.wait_ready(directory, child, FIRST):
