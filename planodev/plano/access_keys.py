@@ -25,7 +25,7 @@ _PLACEHOLDER = (
     r"|(sk-)?(your|my|replace|insert|enter|put)[-_ ].*|sk-(\.{3}|x{3,}).*|[a-z_]*api[-_]?key([-_]here)?"
 )
 
-SHORTEST = 4  # characters; what is shorter answered some other question, and is no key
+SHORTEST = 4  # characters; anything shorter is no key, but an answer to another question
 
 
 class AccessKey(NamedTuple):
@@ -92,7 +92,7 @@ class Places(NamedTuple):
         return ".env" if path == Path.cwd() / ".env" else quoted(path)
 
 
-def places(  # noqa: PLR0913  each is another source
+def places(  # noqa: PLR0913  each is a source of keys
     config: Path,
     env: EnvFile,
     keys_env: EnvFile | None,
@@ -117,7 +117,7 @@ def places(  # noqa: PLR0913  each is another source
     """
     beside, ours = config.parent / ".env", env.path.with_name(env_file.NAME)
     text = _text(beside, [file for file in (env, keys_env) if file])
-    if text is None:  # then it takes what `run` gives it
+    if text is None:  # without a `.env` planoai uses its environment, which `run` fills
         shell = {**shell, **{name: value for name, value in env.values.items() if value}}
         text = "" if will_be and beside == ours else None
     return Places(beside, text, ours, shell, config, option)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from planodev.plano.models import Model
 
 _FILE = "provider_models.yaml"
-# What that file calls providers that planoai calls otherwise.
+# Names of providers in that file, and planoai's own.
 _OTHER_NAMES = {"amazon": "amazon_bedrock", "google": "gemini", "mistralai": "mistral", "x-ai": "xai", "z-ai": "zhipu"}
 _NEAR = 2  # characters that may be wrong
 

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 KEY = "state_storage"
 _TYPE = "postgres"
 _NULL = "tag:yaml.org,2002:null"
-# What a value is called that nobody else may see, and the password of a URL; names of variables and plain words stay.
+# A value whose name says that it is secret, and the password of a URL. Names of variables and plain words are not.
 _HIDDEN = (
     r"(?i)((?:key|token|secret|passw|auth|credential)[\w-]*[\"']?\s*[:=]\s*[\"']?(?:bearer\s+|basic\s+)?)"
     r"(?!\$|true\b|false\b|null\b|\d+\b)[^\s\"',}&]+|(://[^:/@\s]*:)(?!\$)[^@\s]+(?=@)"
 )
 
 _STRING = r"""(connection_string["']?\s*:\s*)("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'][^\n]*)"""
-# A connection string that has variables where a secret could be, and what a flow mapping has behind it.
+# A connection string with variables wherever a secret could be, and what may follow it in a flow mapping.
 _VARIABLES = (
     r"""["']?postgres(?:ql)?://\$\{?\w+\}?:\$\{?\w+\}?@(?:\$\{?\w+\}?|[\w.-]*):?(?:\$\{?\w+\}?|\d*)/\$?\{?\w*\}?"""
     r"""(?:\?(?:(?!pass|ssl)[a-z_]+=\w{1,12}&?)*)?["']?[\s,}\]]*"""
@@ -109,7 +109,7 @@ def with_stored_models(text: str) -> str:
     import ruamel.yaml
     import ruamel.yaml.error
 
-    candidate = mark + page.edited(list(dict.fromkeys(changes)))  # an alias stands where its anchor is
+    candidate = mark + page.edited(list(dict.fromkeys(changes)))  # an alias repeats the change of its anchor
     try:
         if _same(_load(candidate), wanted, set()):
             return candidate
@@ -226,7 +226,7 @@ class _Page:
     def edited(self, changes: list[Change]) -> str:
         """Return the text with changes made."""
         edited = self.text
-        # From the end on, so that places stay true; of two at one place the first one has to be inserted last.
+        # From the end, so that positions stay valid; of two insertions at one position the first is made last.
         for start, end, new in sorted(changes, key=lambda change: change[:2])[::-1]:
             edited = edited[:start] + new + edited[end:]
         return edited
@@ -268,7 +268,7 @@ class _Page:
 
     def _rewrite(self, node: Any, text: str) -> Change:  # noqa: ANN401
         quote = node.style if node.style in ("'", '"') else ""
-        marks = re.compile(r"(?:[&!]\S*\s+)*").match(self.text, node.start_mark.index)  # an anchor, which stays
+        marks = re.compile(r"(?:[&!]\S*\s+)*").match(self.text, node.start_mark.index)  # anchors and tags stay
         start = marks.end() if marks else int(node.start_mark.index)
         return start, int(node.end_mark.index), f"{quote}{text}{quote}"
 
@@ -289,7 +289,7 @@ class _Page:
             yield from self._added()
             return
         key, value = found
-        if value.start_mark.index < key.end_mark.index:  # an alias: the node stands where its anchor is
+        if value.start_mark.index < key.end_mark.index:  # an alias: the node has the position of its anchor
             alias = re.compile(r"\s*:\s*(\*[^\s,}\]]+)").match(self.text, key.end_mark.index)
             if alias:
                 yield [(alias.start(1), alias.end(1), self.flow)]
@@ -300,7 +300,7 @@ class _Page:
             yield [self._rewritten(value)]
             return
         if value.id == "scalar" and not self.root.flow_style:
-            # What stood behind the colon goes; a comment there stays on its line.
+            # The value behind the colon is removed; a comment there stays on its line.
             line_end = self._line_end(end)
             blank = not self.text[end:line_end].strip()
             gone = (self._colon(key) if blank else start, end, "")
@@ -326,7 +326,7 @@ class _Page:
         apart = "" if re.search(r"\n[ \t]*\r?\n$", before) else self.newline
         yield [(place, place, ended + apart + block)]
         yield [(place, place, ended + block)]
-        # A block scalar at the end may own every line that follows it.
+        # At the end, a block scalar could take in the added lines; then they go to the beginning.
         first = self.root.value[0][0].start_mark.index - column
         yield [(first, first, block)]
 
@@ -368,7 +368,7 @@ class _Page:
         """Return where a value stands; an empty one, which ruamel puts at whatever comes next, behind its colon."""
         start, end = int(value.start_mark.index), int(value.end_mark.index)
         if value.id == "scalar" and value.style in ("|", ">"):
-            # Its node ends at what comes next; blank lines and comments before that are not part of it.
+            # ruamel ends the node at what comes next; blank lines and comments before that are not part of the value.
             outside = re.compile(rf"(?:\n|\r\n?)(?=[ \t]{{0,{key.start_mark.column}}}[^ \t\r\n])").search(
                 self.text, start, end
             )
@@ -377,7 +377,7 @@ class _Page:
 
     def _colon(self, key: Any) -> int:  # noqa: ANN401
         found = re.compile(r"\s*:").match(self.text, key.end_mark.index)
-        if found is None:  # an explicit key, with nothing behind it
+        if found is None:  # an explicit key (`? key`) without a value
             raise NotEditable("it is written in a form that has to be edited by hand")
         return found.end()
 

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     KeyPath = tuple[str | int, ...]  # such as ("listeners", 0, "port")
 
 _LARGEST = 250_000  # characters of a file: ruamel.yaml reads some 50,000 in a second
-_MOST = 1_000_000  # characters and nodes, once every alias is written out
-_DEEPEST = 500  # brackets that are open at once
+_MOST = 1_000_000  # characters and nodes, with every alias written out
+_DEEPEST = 500  # nested brackets
 _TOO_MUCH = "its aliases expand to more text than anybody can have written"
 _LIST = "a key in it is a list or a mapping"
 _HUGE = "a number in it is larger than Plano can hold"  # and Python can't write it in decimal, beyond 4300 digits
-# What planoai 0.4.39 takes, `data/plano_config_schema.yaml`.
+# Accepted by planoai 0.4.39; source: `data/plano_config_schema.yaml`.
 VERSIONS = ("v0.1", "v0.1.0", "0.1-beta", "0.2.0", "v0.3.0", "v0.4.0")
-# Keys at the top, first those that hardly any other program has.
+# Top-level keys; first those that hardly any other program has.
 _OF_PLANO = (
     *("model_providers", "llm_providers", "prompt_targets", "prompt_guards", "state_storage", "model_aliases"),
     *("routing_preferences", "model_metrics_sources"),
@@ -38,13 +38,13 @@ KEYS = frozenset(
     {*_OF_PLANO, "version", "agents", "filters", "listeners", "endpoints", "overrides", "prompt_caching"}
     | {"system_prompt", "ratelimits", "tracing", "mode", "routing"}
 )
-# What else is called config.yaml: a name for people, and keys of which one is enough to know it.
+# Other programs with a config.yaml, and keys of which one is enough to recognise it.
 _OTHER_TOOLS = {
     "LiteLLM": ("model_list", "litellm_settings", "router_settings", "general_settings"),
     "Hugo": ("baseURL", "baseurl", "languageCode", "theme", "taxonomies"),
     "a training run": ("learning_rate", "batch_size", "epochs", "num_epochs", "optimizer", "dataset", "trainer"),
 }
-_MARKS = r"(?m)^\ufeff|#.*$|^(?:---|\.\.\.)(?=\s|$)"  # what is no content
+_MARKS = r"(?m)^\ufeff|#.*$|^(?:---|\.\.\.)(?=\s|$)"  # no content: byte order mark, comments, document marks
 _NOTHING = ("", "null", "~", "{}")
 _OWN_NAME = "plano.yaml"  # for Plano's configuration beside another program's config.yaml
 _VERSION = r"v\d.*|0\.\d.*"  # as Plano counts; other programs say 2 or 3.8
@@ -116,7 +116,7 @@ class ConfigFile:
     def options(self) -> str:
         """Return the `options` parameter of its connection string, such as `-c search_path=app`, decoded."""
         if "options" not in (self.text or ""):
-            return ""  # as nearly every file, and then it need not be parsed yet
+            return ""  # so for nearly every file, which need not be parsed then
         from planodev.plano import driver_url, storage
 
         try:
@@ -145,7 +145,7 @@ class ConfigFile:
                 break
             if node.id == "mapping":
                 key, node = next(
-                    # Behind what is merged by `<<`, a mapping has its own keys, which count.
+                    # The keys merged by `<<` come first; a mapping's own keys, which override them, come later.
                     ((key, value) for key, value in reversed(node.value) if key.value == str(step)),
                     (None, None),
                 )
@@ -230,11 +230,11 @@ def _parse(path: Path, text: str) -> tuple[Any, dict[str, Any]]:
         mark = getattr(error, "problem_mark", None)
         place = (mark.line, mark.column) if mark else _place(text, getattr(error, "position", None))
         where = f"line {place[0] + 1}, column {place[1] + 1}: " if place else ""
-        # A duplicate key is shown with its values, of which one may be a secret.
+        # The message for a duplicate key ends with the values, which may be secret.
         why = where + (getattr(error, "problem", None) or str(error).splitlines()[0]).partition(" with value ")[0]
         raise _bad(path, why, _repair(path, why, place)) from error
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        # Of ruamel.yaml's constructors: a key that is no scalar, a `!!timestamp` that is none, a number of a mile.
+        # Raised by ruamel.yaml's constructors: a key is no scalar, a `!!timestamp` is none, a number is too long.
         whys = {TypeError: _LIST, RecursionError: "it is nested too deeply", _TooMuch: _TOO_MUCH}
         why = whys.get(type(error), "a value in it is not of the kind that it is written as")
         raise _bad(path, why, f"correct `{path}`; planodev does not change it") from error
@@ -273,7 +273,7 @@ def _load(text: str) -> tuple[Any, Any]:
     """Return a YAML text's document and what it holds, once it is known that aliases do not make gigabytes of it."""
     opened = text.count("[") + text.count("{")
     if opened > _DEEPEST and max(accumulate((one in "[{") - (one in "]}") for one in text)) > _DEEPEST:
-        raise RecursionError  # which ruamel.yaml comes to as well, after ten seconds
+        raise RecursionError  # ruamel.yaml raises it too, but after ten seconds
     yaml = yaml_of_plano.reader()
     root = yaml.compose(text)
     if root is None:

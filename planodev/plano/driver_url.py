@@ -41,7 +41,7 @@ _NUMBERS |= {"keepalives": range(2**64), "keepalives_retries": range(2**32), "po
 _URL = "`postgresql://USER:PASSWORD@HOST:PORT/DATABASE`"
 _PLAINTEXT = "write `sslmode=disable`; if the server insists on TLS, run a TLS-terminating sidecar next to Plano"
 _OPTION = "write `options=-c%20{0}%3D{1}`"
-# What to write for this driver in place of what others accept; a parameter that is not here is to be removed.
+# What to write instead of parameters that other drivers accept; one that is not listed is to be removed.
 _INSTEAD = {
     **dict.fromkeys(("sslmode", "ssl", "sslcert", "sslkey", "sslrootcert", "sslcrl", "gssencmode"), _PLAINTEXT),
     **dict.fromkeys(("search_path", "schema", "currentSchema"), _OPTION.format("search_path", "SCHEMA")),
@@ -80,7 +80,7 @@ _PROBLEMS: dict[str, tuple[str, Fix | str]] = {
         "remove it",
     ),
 }
-# With these Plano starts; whether it stores, the proof says.
+# Plano starts with these; whether it can store is left to the proof.
 _ODD = ("fragment", "slash", "user-missing", "database-missing", "sslmode-prefer")
 
 
@@ -120,7 +120,8 @@ class Target:
         """The connection string for people: without the password, and without what a second `@` made of it."""
         hosts = ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts)
         place = f"{hosts}/{self.database or ''}".rpartition("@")[2]
-        who = f"{self.user}:***" if self.user and self.password is not None else "***"  # a name alone may be a token
+        # Without a password the name may be a token.
+        who = f"{self.user}:***" if self.user and self.password is not None else "***"
         return f"postgresql://{who}@{place}"
 
 
@@ -135,7 +136,7 @@ def parse(text: str) -> Target:
     try:
         return _target(credentials, place)
     except Refused as refused:
-        if "@" in place:  # what was refused may be a piece of the password
+        if "@" in place:  # the refused part may be a piece of the password
             raise _refused("at-sign") from None
         raise refused from None
 
@@ -189,7 +190,7 @@ def _target(credentials: str | None, place: str) -> Target:
     }
     several: dict[str, list[str]] = {"host": [], "hostaddr": [], "port": []}
     others: dict[str, str] = {}
-    hidden = False  # whether a name may be the rest of a password that was not encoded
+    hidden = False  # whether a parameter's name may be the rest of an unencoded password
     for name, value in _settings(place):
         _check(name, value, hidden=hidden)
         hidden = hidden or name == "password"
@@ -207,7 +208,7 @@ def _hosts(host: list[str], hostaddr: list[str], port: list[str]) -> tuple[tuple
     if (host and len(host) != len(hosts)) or (hosts and len(port) not in (0, 1, len(hosts))):
         raise _refused("hosts")
     hosts, numbers = hosts or [""], [int(text or _DEFAULT_PORT) for text in port or [""]]
-    return tuple(zip(hosts, numbers * len(hosts), strict=False))  # one port serves all hosts
+    return tuple(zip(hosts, numbers * len(hosts), strict=False))  # a single port is for all hosts
 
 
 def _settings(place: str) -> Iterator[tuple[str, str]]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from planodev.plano.driver_url import Target
     from planodev.plano.models import Model
 
-_ROOM = 29  # columns for the names of keys in a line of 100; a fix names them all
+_ROOM = 29  # columns for the names of keys, so that a message fits into 100; the fix names all
 
 
 def judge_config(
@@ -102,7 +102,7 @@ def other_database(config: ConfigFile, target: Target, option: tuple[str, ...] =
         Command("up", *option, "--yes"),
     )
     text = config.connection_string or ""
-    # As it is written, where what a variable has would be shown.
+    # As written where it has variables, so that no value of one is shown.
     why = f"its connection_string is {masking.urls(text) if '$' in text else target.masked}"
     return Problem("other-database", f"`{name}` names a database that planodev does not run", fix, why, level="error")
 
@@ -119,7 +119,7 @@ def _stored(config: ConfigFile, content: Mapping[str, Any], option: tuple[str, .
 
 def _modelless(config: ConfigFile, content: Mapping[str, Any], named: Sequence[Model]) -> Iterator[Problem]:
     lists = [content[key] for key in models.LISTS if key in content]
-    # Any other list, and a file that does not start, is reported as what it is.
+    # A list that is not read as models, and a file with which Plano does not start, have problems of their own.
     if not named and "listeners" in content and all(one == [] or models.of(content) for one in lists):
         message = f"`{config.path.name}` names no model, so there is no conversation that Plano could store"
         entry = f"{{model: {FALLBACK}, access_key: $ANTHROPIC_API_KEY, default: true}}"
@@ -167,7 +167,7 @@ def _mixed(content: Mapping[str, Any], default: Model | None) -> bool:
     listed = [name for one in entries(content, "routing_preferences") for name in one.get("models") or ()]
     found = models.of(content)
     reached = [model for model in found if model.name in listed or model.number in listed]
-    for model in found:  # the form before 0.4
+    for model in found:  # the form before Plano 0.4
         entry = content[model.path[0]][model.path[1]]
         reached += [model] if entry.get("routing_preferences") else []
     return bool(reached) and len({model.stored for model in [*reached, *([default] if default else [])]}) > 1
@@ -222,7 +222,7 @@ def _connection_string(
         message = f"the connection string in `{name}`{at} has port {literal}, and the database listens on {port}"
         fix = _mended(config, wanted, option, f" writes `${{{env_keys.PORT}}}` there")
         yield Problem("connection-string-port", message, fix, level="error")
-    # What the five variables hold is planodev's own business; stand-ins show what the text around them does.
+    # planodev itself sets the five variables; with stand-ins for them the text around them is judged.
     values = {**storage.STAND_INS, **(environment or {})}
     unset = [variable for variable in storage.variables(text) if not values.get(variable)]
     if unset:
@@ -357,7 +357,7 @@ def _save(names: Sequence[str], places: Places) -> Fix:
 
 
 def _misread(name: str, value: str, file: str) -> KeyProblem | None:
-    # Plano gets the right key of these two, since the value is pasted into YAML; nobody should rely on that.
+    # Plano itself gets the right key in both cases, as the value is pasted into YAML; nothing promises that.
     if value[0] in "\"'":
         message = f"{name} in `.env` is quoted, and planoai reads the quotes as part of it"
         return KeyProblem("key-quoted", message, f"write {name}=… without quotes in `{file}`", key=name)

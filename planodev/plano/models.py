@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 LISTS = ("model_providers", "llm_providers")
 RESPONSES = "/v1/responses"
-# Of these Plano expects a /responses of their own; of all others chat completions.
+# Plano calls the /responses of these, and chat completions of all others.
 _RESPONDERS = frozenset({"openai", "xai", "chatgpt", "vercel"})
-# Where the path of a base URL is empty.
+# The prefix of the path where a base URL has none, for providers other than those with `v1`.
 _PREFIXES = {
     "groq": "openai",
     "zhipu": "api/paas/v4",
@@ -30,7 +30,7 @@ _PREFIXES = {
     "gemini": "v1beta/openai",
     "amazon_bedrock": "",
 }
-_CHATGPT_URL = "https://chatgpt.com/backend-api/codex"  # planoai's own
+_CHATGPT_URL = "https://chatgpt.com/backend-api/codex"  # planoai's default
 _UNVERSIONED = "perplexity/"
 
 
@@ -94,7 +94,7 @@ class Model(NamedTuple):
             return None
         base_url = self.base_url or (own.chat_url if own else None) or ""
         if self.interface == "groq" and urlsplit(base_url).path in ("", "/"):
-            base_url = base_url.rstrip("/") + "/openai/v1"  # which is where groq itself has it
+            base_url = base_url.rstrip("/") + "/openai/v1"  # groq's own path
         name = f"{chat_prefix(self.prefix)}/{self.number}" if own else self.name
         return {"model": name, "base_url": base_url, "provider_interface": CHAT_INTERFACE}
 

@@ -15,12 +15,13 @@ from planodev.project.identity import CONFIG_NAMES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# The version that all of this was checked with.
+# The version of planoai that this package was checked with.
 CHECKED = "0.4.39"
-# In PLANO_HOME of planoai 0.4.39, `consts.py`: one Plano per machine.
+# One Plano per machine: its container's name, or the file of a native one in the user's home; source: planoai 0.4.39,
+# `consts.py`.
 CONTAINER = "plano"
 PID_FILE = ".plano/run/plano.pid"
-# Where Plano listens without being told, and the ports of its own parts; source: `data/envoy.template.yaml`, and Plano
+# The default ports of Plano's listeners, and the ports of its own parts; source: `data/envoy.template.yaml`, and Plano
 # 0.4.36 `crates/brightstaff/src/main.rs` for brightstaff's.
 MODEL_PORT, PROMPT_PORT = 12000, 10000
 PARTS = {9901: "Envoy's admin page", 10001: "its prompt gateway", 11000: "its outbound calls"}

@@ -15,7 +15,7 @@ from planodev.plano.access_keys import is_placeholder
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# The interface by which Plano speaks OpenAI's chat completions to any address, and keeps the history itself.
+# With this interface Plano sends OpenAI's chat completions to any address, and keeps the history itself.
 CHAT_INTERFACE = "mistral"
 OWNER_KNOWS = ""
 
@@ -56,7 +56,7 @@ class Provider(NamedTuple):
         return None
 
 
-# In the order in which they are preferred when several keys are there.
+# In the order of preference where several keys exist.
 PROVIDERS = (
     Provider("anthropic", ("ANTHROPIC_API_KEY",), "claude-sonnet-4-6"),
     Provider("gemini", ("GEMINI_API_KEY", "GOOGLE_API_KEY"), "gemini-2.5-flash"),
@@ -88,13 +88,13 @@ PROVIDERS = (
     Provider("plano", (), "", OWNER_KNOWS),
 )
 BY_NAME = {provider.name: provider for provider in PROVIDERS}
-# Those that planodev can write an entry for.
+# Those for which planodev can write an entry.
 OFFERED = tuple(provider for provider in PROVIDERS if provider.base_url != OWNER_KNOWS)
 FALLBACK = f"{PROVIDERS[0].name}/{PROVIDERS[0].model}"
 
 
-_NEAR = 0.75  # by which `antropic` is like `anthropic`, and `vllm` not like `ollama`
-# What people write for a provider that Plano calls otherwise.
+_NEAR = 0.75  # likeness from 0 to 1: `antropic` means `anthropic`, but `vllm` not `ollama`
+# Other names that people use, and Plano's own.
 _OTHER_NAMES = {"claude": "anthropic", "google": "gemini", "together": "together_ai", "azure": "azure_openai"}
 _OTHER_NAMES |= {"bedrock": "amazon_bedrock", "grok": "xai", "moonshot": "moonshotai", "kimi": "moonshotai"}
 

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 _AGENT_PORT = 8000
 _MODEL_LISTENER = f"{{type: model, name: model_listener, port: {MODEL_PORT}}}"
-# Names that planoai's template of Envoy's configuration has for its own clusters.
+# Names of clusters in planoai's template of Envoy's configuration.
 _CLUSTERS = {provider.name for provider in PROVIDERS if provider.base_url is None} - {"chatgpt"}
 _CLUSTERS |= {"plano", "arch_internal", "bright_staff", "arch_prompt_gateway_listener", "arch_listener_llm"}
-# Which provider a model without one belongs to.
+# The provider of a model that is written without one, by the beginning of its name.
 _FAMILIES = {"claude": "anthropic", "gpt-": "openai", "o1": "openai", "o3": "openai", "o4": "openai"}
 _FAMILIES |= {"gemini": "gemini", "mistral": "mistral", "deepseek": "deepseek", "grok": "xai", "kimi": "moonshotai"}
 _FAMILIES |= {"glm": "zhipu", "mimo": "xiaomi"}
@@ -99,7 +99,7 @@ def _shape(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
             yield _error("config-value", message, f"remove `{key}` from {config.where(key)}, or write {kind} there")
 
 
-# Lists of mappings, and the keys that planoai wants in each; a listener's are reported with the listener.
+# Lists of mappings, and the keys that planoai requires in each entry; those of listeners are checked by `_listeners`.
 _REQUIRED: dict[str, dict[str, str]] = {
     "listeners": {},
     "model_providers": {"model": FALLBACK},
@@ -157,8 +157,8 @@ def _wanted(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any
         yield (*path, "timeout"), *_SECONDS
         yield (*path, "name"), lambda value: isinstance(value, str), "a text", "my_listener", "planoai"
         yield (*path, "max_retries"), _is_count, "a whole number from 0", "3", "Envoy"
-        if not entry.get("agents"):  # for those Envoy listens everywhere
-            yield (*path, "address"), _is_address, "an IP address", "0.0.0.0", "Envoy"  # noqa: S104  Plano's own default
+        if not entry.get("agents"):  # with agents Envoy ignores it
+            yield (*path, "address"), _is_address, "an IP address", "0.0.0.0", "Envoy"  # noqa: S104  an example
         if path[-1] != "egress_traffic" and isinstance(path[-1], int):
             yield (*path, "type"), lambda value: value in _KINDS, "model, prompt or agent", "model", "planoai"
     for key in models.LISTS:
@@ -220,7 +220,7 @@ def _wanted_of_model(
         yield (*path, name), lambda value: isinstance(value, str), "a text", example, "planoai"
     yield (*path, "passthrough_auth"), lambda value: isinstance(value, bool), "true or false", "true", "planoai"
     yield (*path, "headers"), _is_headers, "names with a text each", "{X-Name: 'value'}", "planoai"
-    if provider is None:  # which need none, and may have none
+    if provider is None:  # known ones have their own, and planoai refuses another
         wants = f"one of {', '.join(_INTERFACES)}"
         yield (*path, "provider_interface"), lambda value: value in _INTERFACES, wants, CHAT_INTERFACE, "planoai"
 
@@ -264,7 +264,7 @@ def _is_address(value: object) -> bool:
     from ipaddress import ip_address
 
     try:
-        return bool(ip_address(str(value))) and not str(value).endswith(":")  # which planoai renders into broken YAML
+        return bool(ip_address(str(value))) and not str(value).endswith(":")  # breaks planoai's rendered YAML
     except ValueError:
         return False
 
@@ -308,7 +308,7 @@ def _called(config: ConfigFile, path: KeyPath, entry: Mapping[str, Any]) -> str:
 
 def _listeners(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
     if not isinstance(content.get("listeners"), list):
-        return  # the older form, which has a model listener of its own
+        return  # the older form, a mapping, has its model listener built in
     agents = {str(agent.get("id")): agent for agent in entries(content, "agents")}
     listeners, name = listeners_of(content), config.path.name
     for path, listener, kind in listeners:
@@ -347,7 +347,7 @@ def _agents_of(
     for agent in entries(listener, "agents"):
         number = str(agent.get("id"))
         listed = agents.get(number, {"url": None})
-        if "url" in listed and not listed["url"]:  # an entry without the key is reported as that
+        if "url" in listed and not listed["url"]:  # an entry without `url` is reported by another rule
             entry = f"`- {{id: {shown(number)}, url: http://localhost:10510}}`"
             fix = f"add it to `agents:` at the top level of `{name}`, such as {entry}"
             message = f"agent `{shown(number)}` of {_called(config, path, listener)} has no URL"
@@ -656,7 +656,7 @@ def _ports(config: ConfigFile, content: Mapping[str, Any], database_port: int | 
     """Yield port conflicts: of a listener with a part of Plano, another listener or the database."""
     listeners = listeners_of(content)
     if any(kind not in _KINDS for _, _, kind in listeners) or _second(listeners):
-        return  # reported by another rule, and it decides who has which port
+        return  # reported by another rule; until it is corrected, nobody knows who has which port
     taken = {port: f"Plano's own ({part})" for port, part in PARTS.items()}
     for kind, usual in (("model", MODEL_PORT), ("prompt", PROMPT_PORT)):
         if not any(kind == other for _, _, other in listeners):
@@ -692,7 +692,7 @@ def _free(kind: str, taken: set[int | None], listeners: list[tuple[KeyPath, Mapp
     named = {listener.get("port") for _, listener, _ in listeners}
     usual = _usual_port(kind)
     free = (port for port in range(usual, 65536) if port not in taken and port not in named)
-    return next(port for port in free if port == MODEL_PORT or _unheld(port))  # which a running Plano has itself
+    return next(port for port in free if port == MODEL_PORT or _unheld(port))  # a running Plano itself may hold it
 
 
 def _unheld(port: int) -> bool:

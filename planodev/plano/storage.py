@@ -38,7 +38,7 @@ def names_ours(text: str) -> bool:
     try:
         target = driver_url.parse(with_stand_ins(text))
     except driver_url.Refused:
-        # One that cannot work leads nowhere else: its fault is reported as that.
+        # An invalid one names no other database, and its error is reported elsewhere.
         return set(env_keys.ALL) <= set(variables(text))
     return (target.user, target.password, target.hosts, target.database) == (
         "user",
@@ -48,7 +48,7 @@ def names_ours(text: str) -> bool:
     )
 
 
-# What documents and habit leave where a user, a host, a port or a database belongs.
+# Placeholders that are left where a user, a host, a port or a database belongs.
 _LEFT = (
     r"(?i)\[(?![0-9A-Fa-f:.]+\])[^\]]*\]|<[^>]*>|(?<!\$)\{[^{}]*\}|(?<=[:/@])%[sd](?=[:/@?]|$)"
     r"|@(?:host(?:name)?|(?-i:(?:[A-Z]+_)*(?:HOST|HOSTNAME|SERVER|ADDRESS|IP)(?:_[A-Z]+)*)|[\w-]*your[-_.][^:/?]*|(?:[^:/?@]*\.)?example\.(?:com|org|net)"
@@ -153,7 +153,7 @@ def refuse_to_send(
     leaked |= names & {*keys, *(key for provider in PROVIDERS for key in provider.keys)}
     if env.project_id:
         leaked |= names & {env_keys.PASSWORD}
-    named = [f"`{visible(host)}`" for host, _ in target.hosts if host in text]  # others have a value in them
+    named = [f"`{visible(host)}`" for host, _ in target.hosts if host in text]  # others come from a variable's value
     if leaked:
         raise BadInput(
             "foreign-variables",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from planodev.plano.config_file import ConfigFile, KeyPath
 
-PATIENCE = 6.0  # seconds; it takes one
+PATIENCE = 6.0  # seconds; planoai takes about one
 _ACCEPTED, _REFUSED, _NOBODY = 0, 3, 4  # exit codes of the program below
 _PROGRAM = f"""\
 import os, sys
@@ -45,10 +45,10 @@ except (Exception, SystemExit) as error:
     os._exit({_REFUSED})
 os._exit({_ACCEPTED})
 """
-# The interpreter in a script's first lines: `#!/path/python`, pip's `exec` for long paths, or a wrapper's `exec`.
+# The interpreter in a script's first lines: `#!/path/python`, or `exec`, as pip writes for long paths, and wrappers do.
 _INTERPRETER = re.compile(rb"(?:^#! ?|exec[ '\"]+)(/[^\n\"']*?python[0-9.]*)(?=[\s\"'])")
 _FROM_PATH = re.compile(rb"#! ?/usr/bin/env (python[0-9.]*)\s")
-# Keys that planoai 0.4.39 takes, `data/plano_config_schema.yaml`; for where it cannot be asked.
+# Keys that planoai 0.4.39 accepts, for where it cannot be asked; source: `data/plano_config_schema.yaml`.
 KNOWN: dict[tuple[str, ...], frozenset[str]] = {
     (): KEYS,
     ("listeners", "*"): frozenset(
@@ -96,7 +96,7 @@ class Question:
             copy.write_bytes((self.config.text or "").encode())
             self._process = subprocess.Popen(
                 [str(python), "-c", _PROGRAM, self._home, str(copy)],
-                cwd=self._home,  # nothing there can stand before planoai's own modules
+                cwd=self._home,  # an empty directory: no module in it can shadow planoai's
                 env=executables.without_python(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -139,7 +139,7 @@ def interpreter(environment: Mapping[str, str]) -> Path | None:
     if program is None:
         return None
     beside = Path(program).resolve().with_name("python.exe")
-    if beside.is_file():  # Windows
+    if beside.is_file():  # as on Windows
         return beside
     try:
         with Path(program).open("rb") as file:
@@ -222,7 +222,7 @@ _EXAMPLES = {
     "path": "/",
     "url": "http://localhost:10510",
 }
-_RENAMED = {"filter_chain": "input_filters"}  # https://github.com/katanemo/plano/pull/822
+_RENAMED = {"filter_chain": "input_filters"}  # source: https://github.com/katanemo/plano/pull/822
 _KINDS = {"array": "a list", "object": "a mapping of keys", "string": "a text in quotes", "integer": "a whole number"}
 _KINDS |= {"boolean": "true or false", "number": "a number"}
 _SECRET = re.compile(r"key|token|secret|passw|auth|credential|connection_string|header", re.IGNORECASE)
@@ -237,7 +237,7 @@ def _without_values(config: ConfigFile, message: str) -> str:
     return message if len(message) <= _LONGEST else f"{message[:_LONGEST]}…"
 
 
-_LONGEST = 240  # characters
+_LONGEST = 240  # characters of planoai's message
 
 
 def _secrets(content: Any, *, within: bool) -> Iterator[str]:  # noqa: ANN401  any part of a YAML file

@@ -9,7 +9,7 @@ import re
 from functools import cache
 from typing import Any
 
-# Where PyYAML differs from YAML 1.1 itself, and reads text.
+# Scalars that ruamel.yaml, by the rules of 1.1, reads as booleans and numbers, and PyYAML as text.
 _TEXT = r"[yYnN]|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"
 
 
@@ -29,7 +29,7 @@ def _resolver() -> Any:  # noqa: ANN401
     import ruamel.yaml.resolver
 
     class Resolver(ruamel.yaml.resolver.VersionedResolver):
-        processing_version = (1, 1)  # also of a file that begins with `%YAML 1.2`
+        processing_version = (1, 1)  # also for a file that begins with `%YAML 1.2`
 
         def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:  # noqa: ANN401
             if kind is ruamel.yaml.nodes.ScalarNode and implicit[0] and re.fullmatch(_TEXT, value):

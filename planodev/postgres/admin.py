@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
     from planodev.engines import Container, Engine
 
-# Before SQL that holds a password: a failing statement would be logged with it.
+# Put before SQL that contains a password: the server would log a failing statement with it.
 QUIET = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'; SET standard_conforming_strings = on;\n"
-# A database's owner may set a search path for everybody there, and have functions, operators and views of his own in
-# it, named as those of the system. What a superuser runs finds the system's alone. Source: PostgreSQL 16, section
-# 5.9.6, and `guc.h`: what a client asks for at its start goes before what a database or a role was given.
+# A database's owner may set a search path for every session there, and put functions, operators and views on it that
+# have the names of the system's. With these options a superuser's SQL finds only the system's. Source: PostgreSQL 16,
+# section 5.9.6, and `guc.h`: the options of a connection override the settings of a database or a role.
 SYSTEM_ALONE = "-c search_path=pg_catalog,pg_temp -c role=none -c standard_conforming_strings=on"
 
 
@@ -33,7 +33,7 @@ def run_as_superuser(engine: Engine, server: Container, sql: str, *, superuser: 
     return run(engine, server, sql, user=superuser, database=database, options=SYSTEM_ALONE)
 
 
-def run(  # noqa: PLR0913  whom to ask as whom, what, and when
+def run(  # noqa: PLR0913  where, as whom, what, and when
     engine: Engine,
     server: Container,
     sql: str,

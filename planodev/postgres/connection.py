@@ -13,10 +13,10 @@ from urllib.parse import quote, unquote_to_bytes
 
 from planodev.project import env_keys
 
-CONNECTION_STRING = "postgresql://${%s}:${%s}@${%s}:${%s}/${%s}" % env_keys.ALL  # noqa: UP031  braces are its own
+CONNECTION_STRING = "postgresql://${%s}:${%s}@${%s}:${%s}/${%s}" % env_keys.ALL  # noqa: UP031  the braces are literal
 DOCKER_HOST_NAME = "host.docker.internal"
 LOOPBACK = "127.0.0.1"
-# What planoai, python-dotenv, `docker --env-file` and `sh` read alike, and what a URL takes as it is.
+# Hosts that planoai, python-dotenv, `docker --env-file` and `sh` read alike, and that need no encoding in a URL.
 _HOST = (
     r"(?a)[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?"
     r"|\[?[0-9A-Fa-f.:]{2,45}(?:%[A-Za-z0-9_.-]+)?\]?|/[A-Za-z0-9_./@+-]{0,100}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # Seconds for a login, for a lock that another session holds, for a statement, for one that reads many conversations,
 # and for one that reads or writes all of them.
 LOGIN, LOCK, STATEMENT, READING, ALL = 5.0, 5.0, 10.0, 60.0, 3600.0
-_MARGIN = 1.0  # seconds for the engine to tell of an end
+_MARGIN = 1.0  # seconds for the engine to report the end of a script
 
 
 def within(left: Limit, most: float = STATEMENT) -> float:
@@ -49,7 +49,7 @@ def bound(session: Any, *, statement: float = READING, lock: float = LOCK) -> No
 
 
 def _settings(seconds: float) -> tuple[tuple[str, int], ...]:
-    # A statement that waits for a lock fails as one that waits for a lock.
+    # The lock's limit is the shorter one, so that a statement that waits for a lock fails with that error.
     return ("statement_timeout", math.ceil(seconds * 800)), ("lock_timeout", math.ceil(seconds * 400))
 
 

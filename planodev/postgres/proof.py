@@ -37,7 +37,7 @@ _GET = f"SELECT response_id, input_items, created_at, model, provider FROM {stat
 _DELETE = f"DELETE FROM {state_table.NAME} WHERE response_id = $1"
 STATEMENTS = (_PUT, _GET, _DELETE)
 _ITEMS = '[{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "planodev"}]}]'
-# The items of one row, which is one turn: Plano's statement first inserts them, then, by its ON CONFLICT, updates them.
+# The items of the one row, a turn, in this order: Plano's statement first inserts it, then updates it by ON CONFLICT.
 _WRITES = ("[]", _ITEMS)
 _CREATED_AT = 1234567890
 PATIENCE = 10.0  # seconds to connect
@@ -187,7 +187,7 @@ def _statements(connection: Connection, timeout: float, found: list[Evidence]) -
             try:
                 key = _key()
                 found[0] = found[0]._replace(stored=_store(session, key))
-                session.execute(_DELETE.replace("$1", "%s"), (key,), prepare=True)  # Plano can do without it
+                session.execute(_DELETE.replace("$1", "%s"), (key,), prepare=True)  # Plano itself needs no DELETE
             finally:
                 session.rollback()
     except psycopg.Error as error:
@@ -251,8 +251,8 @@ def login(connection: Connection, timeout: float, **others: str) -> Any:  # noqa
         "gssencmode": "disable",
         "connect_timeout": max(2, round(timeout)),
         "application_name": "planodev",
-        "client_encoding": "UTF8",  # as Plano's driver asks for, whatever the database was given
-        "passfile": f"{os.devnull}/none",  # there is none, and libpq says nothing of it
+        "client_encoding": "UTF8",  # as Plano's driver does, whatever the database's setting is
+        "passfile": f"{os.devnull}/none",  # no such file, and libpq does not warn of that
     }
     parameters |= scram.parameters(connection.host, own=connection.own)
     session = psycopg.connect(**{**parameters, **others})
@@ -297,7 +297,7 @@ def cannot_store(connection: Connection) -> str:
     return f"Plano cannot store conversations as `{connection.user}` at {connection.host}:{connection.port}"
 
 
-# Of the server's errors: a lock was not given in time; a statement was cancelled, since it took too long.
+# SQLSTATEs: a lock was not granted in time; a statement was cancelled, since it took too long.
 LOCK_NOT_AVAILABLE, QUERY_CANCELED = "55P03", "57014"
 
 
@@ -306,7 +306,7 @@ def is_late(evidence: Evidence) -> bool:
     return evidence.sqlstate == QUERY_CANCELED or "timeout expired" in (evidence.error or "")
 
 
-# Texts of libpq 12 to 17 and of the server's FATAL messages; the order matters, the first that fits wins.
+# Messages of libpq 12 to 17, and FATAL messages of servers. The first that matches wins.
 _LOGIN_FAILURES = (
     (
         r"could not translate host name|failed to resolve host|Name or service not known|nodename nor servname",
@@ -320,7 +320,7 @@ _LOGIN_FAILURES = (
     ),
     (r"role \".*\" does not exist", "password-refused"),
     (r"no pg_hba.conf entry|pg_hba.conf rejects connection", "pg-hba"),
-    (r"FATAL: +login rejected", "pooler-rejects"),  # PgBouncer's own, from 1.24 on
+    (r"FATAL: +login rejected", "pooler-rejects"),  # PgBouncer 1.24 and later
     (r"database \".*\" does not exist", "database-missing"),
     (r"permission denied for database|does not have CONNECT", "connect-privilege-missing"),
     (r"not permitted to log in", "login-privilege-missing"),
@@ -335,12 +335,12 @@ _LOGIN_FAILURES = (
 )
 
 
-# libpq, of a server that keeps a password's MD5 hash and no verifier; `up` gives it one.
+# libpq's message where the server has the password's MD5 hash instead of a verifier; `up` sets a verifier.
 _HASHED = "server requested a hashed password"
 
 
 _AGAIN = (Command("down", "--keep-data"), " and ", Command("up"))
-# What to do about the project's own server where `up` alone would end in the same.
+# Fixes for the project's own server where `up` alone would fail with the same error.
 BY_HAND = {
     "not-scram": Fix(
         "write `scram-sha-256` there, in the data that ", Command("status"), " names; then ", *_AGAIN, " restart it"

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from planodev.postgres.state_table import Count
 
 _DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname <> 'template1';"
-# The table in the schema that is looked into first, by its whole name. Rows of a table are read, never those of a view,
-# which would run what somebody has defined.
+# The table's qualified name, from `public` if it is there. Only tables: reading a view would run what its owner has
+# defined.
 _TABLE = f"""\
 SELECT c.oid::regclass::text AS named FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relname = '{state_table.NAME}' AND c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_'

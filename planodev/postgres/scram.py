@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from planodev.postgres.connection import is_loopback
 
-# The first libpq that can be told to send a password by no other way.
+# The first libpq with `require_auth`.
 _FIRST_LIBPQ = 160000
 METHOD = "scram-sha-256"
 
@@ -17,12 +17,12 @@ def verifier(password: str) -> str:
     """Return the SCRAM verifier of a password, which `CREATE ROLE … PASSWORD` and initdb accept in its place."""
     from psycopg import pq
 
-    # libpq wants a connection, and asks nothing of it: this one was never made.
+    # libpq requires a connection here, but does not use it: this one is never established.
     unconnected = pq.PGconn.connect_start(b"planodev")
     return unconnected.encrypt_password(password.encode(), b"", METHOD.encode()).decode()
 
 
-OURS = {"PGREQUIREAUTH": METHOD}  # for programs of any version: a libpq that does not know a variable ignores it
+OURS = {"PGREQUIREAUTH": METHOD}  # for any version of libpq: older ones ignore it
 
 
 def parameters(host: str, *, own: bool) -> dict[str, str]:

@@ -8,10 +8,10 @@ from typing import Any
 
 from planodev.postgres import state_table
 
-# One row: the time that a silent session is left, `0` for ever and None before PostgreSQL 14; the seconds of silence
-# before the server itself sends something.
+# One row: the time after which the server ends an idle session (`0` for never, None before PostgreSQL 14), and the
+# seconds after which the server sends a keepalive.
 SILENCE = "SELECT current_setting('idle_session_timeout', true), current_setting('tcp_keepalives_idle', true)"
-# Of the server's errors: a prepared statement of that name is there already; is not there.
+# SQLSTATEs: a prepared statement of that name exists already; does not exist.
 LOST = ("42P05", "26000")
 
 
@@ -36,7 +36,7 @@ def keeps_statements(first: Any, second: Any) -> bool:  # noqa: ANN401  psycopg 
         rows = [session.pgconn.exec_prepared(name, None) for session, _ in sessions]
         return [row.ntuples and row.get_value(0, 0) for row in rows] == [b"1", b"2"]
     finally:
-        for session, _ in sessions:  # what is left in a shared connection would disturb others
+        for session, _ in sessions:  # a statement left in a shared connection would disturb others
             with suppress(psycopg.Error):
                 session.execute(f"DEALLOCATE {name.decode()}")
 

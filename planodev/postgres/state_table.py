@@ -15,7 +15,7 @@ from planodev.visible import visible
 
 NAME = "conversation_states"
 
-# The index on updated_at is what pruning needs; upstream leaves it as a comment.
+# Pruning needs the index on updated_at, which Plano's own schema only has as a comment.
 CREATE = f"""\
 CREATE TABLE IF NOT EXISTS {NAME} (
     response_id TEXT PRIMARY KEY,
@@ -31,7 +31,7 @@ CREATE INDEX IF NOT EXISTS idx_{NAME}_updated_at ON {NAME} (updated_at);
 COMMENT ON TABLE {NAME} IS 'Conversations of Plano (POST /v1/responses)';
 """
 
-# Types by the names that pg_type has; what Plano's driver converts without an error.
+# The types, by their names in pg_type, that Plano's driver converts without an error.
 _TYPES = {
     "response_id": ("text", "varchar", "name"),
     "input_items": ("jsonb", "json"),
@@ -41,7 +41,7 @@ _TYPES = {
     "updated_at": ("timestamp", "timestamptz"),
 }
 COLUMNS = ", ".join(_TYPES)
-# What a column is given for rows that are there already: Plano's driver reads no NULL from it.
+# How to add a missing column so that existing rows have a value: Plano's driver fails on NULL.
 _FILLED = {
     "input_items": " NOT NULL DEFAULT '[]'",
     "created_at": " NOT NULL DEFAULT 0",
@@ -50,7 +50,7 @@ _FILLED = {
     "updated_at": " DEFAULT CURRENT_TIMESTAMP",
 }
 OLDEST_SERVER = 120000  # as `server_version_num` has it
-TABLES = ("r", "p")  # what pg_class calls a table, and one of several parts
+TABLES = ("r", "p")  # `relkind` of a table, and of a partitioned one
 NEEDED_PRIVILEGES = ("SELECT", "INSERT", "UPDATE")
 
 # The other sessions that have a lock on the table, or wait for one. Plano's statements wait for the strong ones.
@@ -61,13 +61,13 @@ AND l.pid <> pg_backend_pid()"""
 _STRONG = "l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')"
 _LOCK = f"{_LOCKS} AND {_STRONG}"
 _NAMED = f"'{NAME}'"
-# What `locked` tells of such a session; of another role's PostgreSQL hides the query.
+# What `locked` reports of such a session. PostgreSQL hides the query of another role's.
 _HOLDER = """\
 json_build_object('pid', a.pid, 'user', a.usename, 'application', a.application_name,
       'query', CASE WHEN a.query = '<insufficient privilege>' THEN '' ELSE
         array_to_string((regexp_split_to_array(btrim(left(a.query, 200)), '[[:space:]]+'))[1:3], ' ') END,
       'since', to_char(a.xact_start, 'YYYY-MM-DD HH24:MI:SS TZ'))"""
-# For what changes the table as a whole, and so waits for every other session: who is in the way most.
+# For statements that lock the whole table, and so wait for every other session: the one most in the way.
 HOLDER = f"SELECT {_HOLDER} {_LOCKS.format(_NAMED)} ORDER BY l.granted DESC, {_STRONG} DESC, a.xact_start LIMIT 1"
 
 
@@ -76,7 +76,7 @@ def who_locks(literal: str) -> str:
     return f"SELECT {_HOLDER} AS holder {_LOCK.format(literal)} ORDER BY l.granted DESC, a.xact_start LIMIT 1"
 
 
-# One row, one JSON object, in every PostgreSQL from 12 on. Catalogues only: it works whatever the table is.
+# One row with one JSON object, in PostgreSQL 12 and later. It reads catalogues only, so it works whatever the table is.
 FACTS = f"""\
 SELECT json_build_object(
   'server_version', current_setting('server_version'),
@@ -110,9 +110,9 @@ SELECT json_build_object(
   'lock', ({who_locks(_NAMED)})
 )::text"""
 
-# Up to here rows are counted, beyond it they are estimated: a million take as long as none.
+# Up to so many rows are counted; more are estimated, which takes no longer.
 MOST_COUNTED = 100_000
-# By how many rows a page has had at the last analysis, or has among the first rows, and the pages of now.
+# The pages of the table now. Rows are estimated as pages times rows per page, at the last ANALYZE or of the first rows.
 _PAGES = "pg_relation_size(c.oid) / current_setting('block_size')::numeric"
 
 
@@ -133,11 +133,11 @@ FROM (SELECT {_PAGES} AS pages,
 COUNT = count(NAME, _NAMED)
 
 IS_THERE = f"SELECT to_regclass('{NAME}') IS NOT NULL"
-# Whether there are rows that can be counted, and without waiting.
-HAS_ROWS = f"SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('{NAME}') AND relkind IN ('r', 'p'))"
-_IS_FREE = f"{HAS_ROWS} AND NOT EXISTS ({who_locks(_NAMED)})"
+_IS_TABLE = f"SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('{NAME}') AND relkind IN ('r', 'p'))"
+# Whether the rows can be counted without waiting for a lock.
+_IS_FREE = f"{_IS_TABLE} AND NOT EXISTS ({who_locks(_NAMED)})"
 
-# For psql: the facts, and the number of stored rows where there is a table to count.
+# For psql: the facts, and the number of stored rows where they can be counted.
 LOOK = f"""\
 {FACTS};
 {_IS_FREE} AS free \\gset
@@ -200,7 +200,7 @@ def locked(lock: dict[str, Any] | None, level: Level = "error") -> Problem:
         why, end = "the lock was not granted in time, and its holder has ended since", "try again"
         return Problem("table-locked", message, end, why, level)
     end = f"end that transaction, or as a superuser: `SELECT pg_terminate_backend({lock['pid']})`"
-    if level == "warning":  # which is shown without its cause
+    if level == "warning":  # a warning is shown without its cause
         message = f"`{NAME}` is locked: {holds(lock)}"
     return Problem("table-locked", message, end, holds(lock), level)
 

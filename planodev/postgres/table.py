@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from planodev.engines import Container, Engine
 
-# Only where it is missing: IF NOT EXISTS would still try the indexes, on a table that may be another's.
+# Only where the table is missing: indexes would also be tried on an existing one, which may belong to another role.
 GUARDED = f"""\
 SELECT to_regclass('{state_table.NAME}') IS NULL AS missing \\gset
 \\if :missing
