@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# What planoai 0.4.39 itself starts (`planoai/consts.py`, PLANO_DOCKER_IMAGE). It has python3 and grep, and no curl.
+# The image that planoai 0.4.39 itself starts (`planoai/consts.py`, PLANO_DOCKER_IMAGE). It has python3 and grep, but no
+# curl.
 PLANO_IMAGE = "katanemo/plano:0.4.39"
 ROLE = "plano_prod"
-# How a value begins that a person has to replace: plain text to sh, docker and planoai alike, and refused by `verify`.
+# The beginning of a value that a person has to replace: plain text for sh, docker and planoai, and refused by `verify`.
 PLACEHOLDER = "FILL-IN"
 ENV_NAME = ".env.production"
 COMPOSE, SIDECAR = "compose.production.yaml", "pgbouncer.ini"
-# PgBouncer's two names for the database: Plano's own, and the one for everybody else.
+# PgBouncer's two names for the database: one for Plano, one for all others.
 PLANO, READY = "plano", "ready"
-# The provider that is made by the files themselves, by the operator CloudNativePG.
+# The provider whose database the files themselves create, with the operator CloudNativePG.
 KUBERNETES = "kubernetes"
 
 

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 CONFIG_COPY = "plano_config.production.yaml"
 HBA = "pgbouncer_hba.conf"
-# A client's socket to 127.0.0.1:6432 that is ESTABLISHED, as the kernel writes it: Plano drops its socket once its
-# connection has died, while `/v1/models` goes on to answer.
+# An ESTABLISHED socket to 127.0.0.1:6432, as the kernel writes it: Plano drops its socket when its connection has died,
+# while `/v1/models` still answers.
 CONNECTED = "grep -q ' 0100007F:1920 01 ' /proc/net/tcp"
 _ANSWERS = (
     "python3 -c 'import urllib.request as u; u.urlopen(\"http://127.0.0.1:{port}/v1/models\", timeout=4)' 2>/dev/null"
 )
-# The same for the server's own address. Where its name does not resolve right now, its port has to do.
+# The same for the server's own address. Where its name does not resolve at the moment, the port alone counts.
 _CONNECTED_DIRECTLY = f"""\
 python3 -c '
 import os, socket, sys
@@ -74,7 +74,7 @@ def words_of(setup: Setup) -> dict[str, Any]:
         "database": place.database,
         "listen": "127.0.0.1" if setup.sizes else "*",
         "ca_path": "pgbouncer/server-ca.pem" if setup.sizes else "server-ca.pem",
-        "ca_file": "/tmp/server-ca.pem" if setup.sizes else "server-ca.pem",  # noqa: S108  in a container of its own
+        "ca_file": "/tmp/server-ca.pem" if setup.sizes else "server-ca.pem",  # noqa: S108  in a container
         "owner": setup.owner,
         "create": state_table.CREATE,
         "image": production.PLANO_IMAGE,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from planodev.plano.config_file import ConfigFile
 
-_LISTENS = "address"  # the one key whose value says where Plano is, not where it goes
+_LISTENS = "address"  # the one key that says where Plano listens, not what it calls
 _LOCAL = re.compile(r"((?:\w+://)?)(?:localhost|127(?:\.\d+){3}|0\.0\.0\.0|\[::1?\])((?::\d+)?(?:/.*)?)", re.IGNORECASE)
 
 

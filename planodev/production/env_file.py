@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from planodev.plano.driver_url import Target
     from planodev.progress import Progress
 
-# What `sh`, docker, planoai and python-dotenv read as it stands.
+# Values that `sh`, docker, planoai and python-dotenv read as they are written.
 _PLAIN = re.compile(r"[A-Za-z0-9._%+/=:@,-]+|\[[0-9A-Fa-f:.]+\]")
-# What skeletons, providers' pages and habit leave where a value belongs.
+# Placeholders of templates and of providers' pages.
 _LEFT = re.compile(
     rf"{PLACEHOLDER}.*|<.*>|\[(?![0-9A-Fa-f:.]+\]).*\]|\$.*|(?:change|replace|fill)[-_ ]?(?:me|in|this).*"
     r"|your[-_ ].*|x{3,}|todo",
     re.IGNORECASE,
 )
 _STORAGE = f'state_storage:\n  type: postgres\n  connection_string: "{CONNECTION_STRING}"\n'
-# With this Plano stores all the same.
+# Plano can store in spite of it.
 _HARMLESS = "connection-string-sslmode-prefer"
 
 
@@ -99,7 +99,7 @@ def _connection_string(config: ConfigFile) -> str:
             why=config.lacks,
             fix=Fix(f"add this to `{config.path}`:", Lines(_STORAGE)),
         )
-    return config.connection_string or ""  # `lacks` has looked into it
+    return config.connection_string or ""  # `lacks` has found one
 
 
 def _check_lines(env: env_file.EnvFile, names: list[str], config: ConfigFile) -> None:
@@ -111,7 +111,7 @@ def _check_lines(env: env_file.EnvFile, names: list[str], config: ConfigFile) ->
             fix=Fix(Shell("sed -i 's/\\r$//' {}", env.path)),
         )
     values, seen = env.written, env_file.read_as_planoai(env.text)
-    # A PgBouncer on this machine may let Plano in without a password.
+    # An empty password is allowed here: a PgBouncer on this machine may let Plano in without one.
     spared = (
         {env_keys.PASSWORD} if is_loopback(values.get(env_keys.HOST, "")) and env_keys.PASSWORD in values else set()
     )

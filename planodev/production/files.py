@@ -62,7 +62,7 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     _can_be_made(directory)
     setup = gather(name, directory, config, options, on_kubernetes=on_kubernetes)
     files = (kubernetes if on_kubernetes else compose).render(setup)
-    # What has nothing but values stays as it is; `.env.production` alone is written again, with all of them.
+    # Existing files with nothing but values stay as they are; only `.env.production` is written again, with its values.
     files = {file: text for file, text in files.items() if not (_is_other(file) and (directory / file).exists())}
     files = {file: text if _is_env(file) else ownership.marked(file, text) for file, text in files.items()}
     progress.begin(TITLE)
@@ -148,7 +148,7 @@ def _put(path: Path, file: str, text: str, progress: Progress) -> str:
     mode = private_files.MODE if _is_secret(file) else _MODE
     if before not in (None, text.encode()) and not _is_env(file):
         old = before.decode(errors="replace")
-        if not (file.endswith(".md") and ownership.untouched(file, old)):  # nobody misses a sentence of planodev's
+        if not (file.endswith(".md") and ownership.untouched(file, old)):  # planodev's own text needs no diff
             progress.note("\n".join(config_edit.diff(old, text, file)))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

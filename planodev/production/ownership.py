@@ -9,9 +9,9 @@ from pathlib import PurePath
 _COMMENTS = {".ini": ("; ", ""), ".sql": ("-- ", ""), ".md": ("<!-- ", " -->")}
 _WORDS = "planodev updates this file, unless it was edited"
 _MARK = re.compile(rf"(?:#|;|--|<!--) {_WORDS}: ([0-9a-f]{{12}})(?: -->)?\n\Z")
-# What is read from the file that is there, and so no edit.
+# Values that are taken from the existing file, and so are no edit.
 _KEPT = re.compile(r"\b(host=|port=|dbname=|replicas: |instances: |size: |destinationPath: )\S+")
-# Of the files before they were marked, in the form of `_unmarked`.
+# Digests of the files of older releases, which have no mark, without the parts that `_unmarked` removes.
 _EARLIER = frozenset(
     {
         "a2a3531c49c4",  # PRODUCTION.md

@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DEFAULT_TIMEOUT = 10.0
-# Seconds of silence that the network of a cloud provider is known to bear; 350 at AWS, 240 at Azure.
+# Seconds after which a cloud's network forgets a silent connection: 350 at AWS, 240 at Azure.
 _FORGOTTEN_AFTER = 240
 _KEEPALIVE = 7200  # seconds, the default of Linux
-# Seconds for a second session: behind a pooler with a single place for each user it is never given.
+# Seconds for a second session, which a pooler with one connection for each user never gives.
 _SECOND_SESSION = 3.0
-# What PgBouncer says where it has no connection to give, 1.18 to 1.24.
+# Messages of PgBouncer 1.18 to 1.24 where it has no connection to its server.
 _POOLER_ALONE = r"query_wait_timeout|server_login_retry|cannot connect to server|server DNS lookup failed"
 _SHARED = "it is a pooler in transaction mode, whose sessions share connections, and Plano keeps prepared statements"
-# libpq, where the server asks for a password and none is given.
+# libpq's message where the server asks for a password and there is none.
 _ASKS_FOR_PASSWORD = "no password supplied"  # noqa: S105
 
 
@@ -88,14 +88,14 @@ class _Attempt:
     """One run over the hosts of a connection string, in the driver's order, until one is good or the time is up."""
 
     def __init__(self, target: Target, seconds: float, env_path: Path, progress: Progress, *, own: bool) -> None:
-        self.own = own  # whether the file is about the project's own server
+        self.own = own  # whether it is the project's own server
         self.target = target
         self.seconds = seconds
         self.env_path = env_path
         self.progress = progress
         self._end = time.monotonic() + seconds
-        self._asked = True  # for a password
-        self.let_in_by = ""  # how, in words, where that was not by a password
+        self._asked = True  # whether the server asks for a password
+        self.let_in_by = ""  # how, in words, if not by a password
 
     def anywhere(self) -> tuple[Connection, str, proof.Evidence]:
         """Return the connection that is good, its address, and what was seen there; raise the last place's error."""
@@ -112,7 +112,7 @@ class _Attempt:
                     if isinstance(found, proof.Evidence):
                         return connection, address, found
                     last = found
-            except NotReady as error:  # the name
+            except NotReady as error:  # the name was not resolved
                 last = error
         assert last is not None  # noqa: S101  there is at least one host
         raise last
@@ -183,7 +183,7 @@ class _Attempt:
         unarmed, self._asked = numeric._replace(password=""), True
         try:
             self._begin(unarmed)
-            self._asked = numeric.host.startswith("/")  # a socket may know whom it lets in
+            self._asked = numeric.host.startswith("/")  # over a socket `peer` may be enough
         except TimeoutError:
             why = f"what listens at {_place(connection, numeric.host)} sent nothing within {self.seconds:g} s"
             self._fail("not-postgres", why, connection)
@@ -196,7 +196,7 @@ class _Attempt:
             self._judge(seen, connection)
 
     def _begin(self, unarmed: Connection, **others: str) -> None:
-        # The end of a line makes a server answer that waits for one, such as HTTP; to PostgreSQL it is a name.
+        # The line ends make a server of another protocol, such as HTTP, answer; for PostgreSQL they are part of a name.
         name = "planodev\r\n\r\n"
         self._within(lambda: proof.login(unarmed, self._left, application_name=name, **others).close())
 
@@ -241,7 +241,7 @@ class _Attempt:
         said = f"{connection.host}:{connection.port} asked for a password, then sent nothing within {self.seconds:g} s"
         if not is_loopback(numeric.host):
             self._fail("login-timed-out", said, connection)
-        # PgBouncer, which takes the password and lets its client wait for a connection of the server.
+        # PgBouncer accepts the password, and lets its client wait for a connection to the server.
         self._fail("pooler-without-server", f"{said}: its server does not let it in, or is away", connection)
 
     def _look_at_silence(self, connection: Connection, numeric: Connection, session: Any) -> None:  # noqa: ANN401
@@ -270,7 +270,7 @@ class _Attempt:
                 second.autocommit = True
                 return sessions.share_a_backend(session, second), sessions.keeps_statements(session, second)
 
-        shared, kept = False, True  # a pooler that gives a second session none is one in session mode
+        shared, kept = False, True  # a pooler without a connection for a second session is in session mode
         with suppress(TimeoutError, psycopg.OperationalError):
             shared, kept = self._within(alongside, _SECOND_SESSION)
         others = pooled and self._within(lambda: sessions.others(session, proof.STATEMENTS))

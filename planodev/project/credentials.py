@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DEFAULT_USER = "plano"
 DEFAULT_DATABASE = "plano"
-# NAMEDATALEN - 1 of PostgreSQL: longer names are cut in silence.
+# PostgreSQL's NAMEDATALEN - 1: longer names are truncated without an error.
 MAX_NAME_BYTES = 63
 PASSWORD_LENGTH = 32
 

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-NAME = ".env"  # the only one that planoai reads
-OF_A_DATABASE = (*env_keys.ALL, "DATABASE_URL")  # what a `.env` beside planodev's own file is not asked for
+NAME = ".env"  # the only name that planoai reads
+OF_A_DATABASE = (*env_keys.ALL, "DATABASE_URL")  # not read from `.env` where planodev has a file of its own
 
 
 _PLAIN = r"[A-Za-z0-9._%+/=:@-]*"
-# One piece as planodev writes it, with the blank lines before it: a comment, or an assignment of plain characters; or
-# the blank lines at the end.
+# One piece of a plain file, with the blank lines before it: a comment, or an assignment of plain characters; or the
+# blank lines at the end.
 _ALIKE = rf"\n*(?:#[^\r\n]*|([A-Za-z_][A-Za-z0-9_]*)=({_PLAIN}))(?:\n|\Z)|\n+"
-# At the start of a line, however lines end; a file that stands in place of `.env` says its own name, a copy of it lies.
+# The project's line, whatever the line ends are. A file in place of `.env` adds its own name, by which copies are told.
 _PROJECT = r"(?<![^\r\n])# planodev project: ([0-9a-f]{16})\b(?: in ([A-Za-z0-9._-]+))?"
 _PROJECT_LINE = "{} (links this directory to its database; keep this line)\n"
 _DELETED = " (its database was deleted)"
@@ -162,14 +162,14 @@ class EnvFile:
             places = [i for i, line in enumerate(lines) if line.key == key]
             if not places:
                 appended.append(f"{key}={value}\n")
-            for i in places:  # every one: an earlier `export` makes `docker --env-file` refuse the file
+            for i in places:  # all of them: an earlier `export` makes `docker --env-file` refuse the file
                 lines[i] = _rewritten(lines[i].text, key, value)
         text = "".join(line.text for line in lines)
         if appended and text and not text.endswith(("\n", "\r")):
             text += "\n"
         text += "".join(appended)
-        # planoai reads line by line and takes a line inside somebody's multi-line value for an assignment:
-        # whatever it would misread is said again at the end, where it wins for every reader.
+        # planoai reads line by line, and takes a line inside a multi-line value for an assignment: whatever it would
+        # misread is repeated at the end, where it wins for every reader.
         read = read_as_planoai(text)
         misread = {key: value for key, value in wanted.items() if key not in kept and read.get(key) != value}
         if misread and not text.endswith(("\n", "\r")):
@@ -248,7 +248,7 @@ def load(path: Path, shell: Mapping[str, str] | None = None, beside: Mapping[str
 
 _OWN_NAME = r"\.env[A-Za-z0-9._-]*|[A-Za-z0-9_][A-Za-z0-9._-]*\.env"
 _OF_ALL = r"(?i)\.envrc|.*[._-](?:example|sample|template|dist|defaults?)"
-_LARGEST = 1 << 20  # bytes of a file that is looked into for its mark
+_LARGEST = 1 << 20  # bytes of a file that is searched for the project's line
 
 
 def can_be_named(name: str) -> bool:
@@ -296,7 +296,7 @@ def _cut(text: str) -> tuple[_Line, ...]:
     """Cut a file as python-dotenv does, whose import takes longer than all else that is done with a plain file."""
     lines, at, pattern = [], 0, re.compile(_ALIKE)
     while at < len(text):
-        # Where the last has ended: a search would look at the rest of a broken file from each of its places.
+        # Not `finditer`, which would try every position of a file that does not match.
         found = pattern.match(text, at)
         if not found:
             return _cut_by_dotenv(text)

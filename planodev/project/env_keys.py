@@ -4,4 +4,4 @@ from __future__ import annotations
 
 PREFIX = "DB_"
 USER, PASSWORD, HOST, PORT, DATABASE = ALL = tuple(PREFIX + name for name in ("USER", "PASS", "HOST", "PORT", "NAME"))
-PUBLIC = (USER, HOST, PORT, DATABASE)  # what may be seen in a log
+PUBLIC = (USER, HOST, PORT, DATABASE)  # may be shown in a log

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-OWN = ".env.plano"  # what is proposed for a file of planodev's own
-# The codes of files that stay as they are while planodev has its own.
+OWN = ".env.plano"  # the proposed name for a file of planodev's own
+# The codes of files that stay as they are while planodev uses a file of its own.
 LEFT_ALONE = (
     *("env-file-of-another-program", "env-file-of-another-checkout", "env-file-outside-project", "env-reference"),
     *("env-file-encrypted", "env-file-binary", "env-file-unknown-format"),
 )
-_OF_A_SHELL = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")  # of `<(…)` and `|`, which end
+_OF_A_SHELL = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")  # pipes of a shell, such as `<(…)`: reading them ends
 
 _TO_UTF_8 = "(umask 077; iconv -f {0} -t UTF-8 {1} >{2} && mv {2} {1})"
 # The longer marks first: that of UTF-32 begins with that of UTF-16.
@@ -48,7 +48,7 @@ _ENCRYPTED = (
 _SOPS = r"(?m)^sops_(?:mac|version)="
 _LFS = "version https://git-lfs.github.com/"
 _ASSIGNMENT = r"(?m)^[ \t]*(?:export[ \t]+)?[A-Za-z_][A-Za-z0-9_.]*[ \t]*="
-_HIGH = rb"[\x80-\xff]"  # of which a text in Latin-1 has few
+_HIGH = rb"[\x80-\xff]"  # few in a text in Latin-1, many in binary data
 _CONTROL = rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]"
 
 
@@ -165,16 +165,15 @@ def _encrypted(path: Path, program: str, decrypt: str | None) -> BadInput:
     return BadInput("env-file-encrypted", f"`{path}` is encrypted by {program}", why=why, fix=fix)
 
 
-# Names that other programs give the parts of a database's address: with one of them in the file, DB_HOST and the like
-# are theirs as well. Sources: the environment files of Laravel, Symfony, Django, WordPress (Bedrock, and its image),
+# Names that other programs use for the parts of a database's address: where one is in the file, DB_HOST and the like
+# are that program's as well. Sources: the environment files of Laravel, Symfony, Django, WordPress (Bedrock, and its image),
 # Directus, Knex, Sequelize, TypeORM, n8n, Yii, Keycloak, Spring Boot, Quarkus, Flask-SQLAlchemy, and of the images of
-# mysql, mariadb and postgres. As text: nearly no project needs them, and each pattern that is compiled costs every
-# command a moment.
+# mysql, mariadb and postgres. Not compiled at import, which would slow down every command, as few projects need them.
 _DRIVER = (
     r"DB_(?:CONNECTION|CLIENT|ENGINE|DIALECT|DRIVER|TYPE|ADAPTER|BACKEND|KIND|VENDOR|DSN|DATABASE|USERNAME|LOGIN|PASSWORD"
     r"|PREFIX|TABLE_PREFIX|CHARSET|COLLATE|COLLATION)|DATABASE_(?:CLIENT|ENGINE|DRIVER|DIALECT|TYPE)"
 )
-# What only one framework has, or a server that is no PostgreSQL.
+# Names of one framework only, or of a server that is no PostgreSQL.
 _ANY = "another program"
 _FRAMEWORKS = (
     ("Laravel", r"LARAVEL_\w+"),
@@ -191,9 +190,9 @@ _FRAMEWORKS = (
     (_ANY, r"DRUPAL_\w+|TYPO3_\w+|CRAFT_\w+|MAGE_\w+|(?:MYSQL|MARIADB|MSSQL|ORACLE)_\w+"),
 )
 _PASSWORD = r"(?:DB|DATABASE|POSTGRES|POSTGRESQL|PG)_?(?:ROOT_)?(?:PASS|PASSWORD|PASSWD|PWD)(?:_FILE)?"  # noqa: S105
-# Where other databases listen: MySQL, SQL Server, Oracle, MongoDB, Redis, Cassandra, CockroachDB.
+# The default ports of other databases: MySQL, SQL Server, Oracle, MongoDB, Redis, Cassandra, CockroachDB.
 _OTHER_PORT = r"(?:3306|3307|33060|1433|1521|27017|6379|9042|26257)"
-# A program, a name, and the value by which it shows itself.
+# A program, a name, and a value by which that program is recognised.
 _VALUES = (
     ("Laravel", "APP_KEY", r"base64:.*"),
     ("Laravel", "DB_CONNECTION", r"mysql|mariadb|pgsql|sqlite|sqlsrv"),
@@ -205,7 +204,7 @@ _VALUES = (
 _OTHER_URL = r"(?i)(?:jdbc:)?(?:mysql2?|mariadb|sqlite3?|sqlserver|mssql|oracle|mongodb)(?:\+\w+)?:"
 _URL = r"(?i)(?:jdbc:)?(?:postgres|postgresql|psql|pgsql|postgis|ecto)(?:\+\w+)?://[^/?#]*/([^?#]*).*"
 _OF_A_DATABASE = r"(?:.*_)?(?:DB|DATABASE|DATASOURCE)(?:_.*)?"
-_PLANOS = "plano"  # what Plano's documents call the database
+_PLANOS = "plano"  # the database's name in Plano's documentation
 
 
 def judge(path: Path, text: str, written: Mapping[str, str], *, asked: bool, ours: bool) -> PlanodevError | None:
@@ -242,13 +241,13 @@ def _foreign(written: Mapping[str, str]) -> dict[str, str]:
     """Return the names by which a file shows that its DB_* belong to another program than Plano, and that program's."""
     found = {name: _ANY for name, value in written.items() if _is_address(name, value, written)}
     found |= {name: _ANY for name in written if re.fullmatch(_DRIVER, name)}
-    if not written.get(env_keys.PASSWORD):  # so what goes with the user and the host stands under another name
+    if not written.get(env_keys.PASSWORD):  # then the password has another program's name
         found |= {name: _ANY for name in written if name != env_keys.PASSWORD and re.fullmatch(_PASSWORD, name)}
     found |= {name: one for one, names in _FRAMEWORKS for name in written if re.fullmatch(names, name)}
     found |= {name: one for one, name, value in _VALUES if re.fullmatch(value, written.get(name, ""))}
     if any(written.get(name) for name in env_keys.ALL):
         return found
-    # None of the five is there: the program may still read them, where it has such names.
+    # None of the five is set. The other program may still read them, if it has names like theirs.
     return found if any(re.fullmatch(_DRIVER, name) and name.startswith(env_keys.PREFIX) for name in found) else {}
 
 

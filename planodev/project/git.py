@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 State = Literal["none", "ignored", "visible", "tracked", "encrypted", "unknown"]
 
-PATIENCE = 5.0  # seconds; it takes milliseconds
-# `ls-files` and `check-ignore` run no filter, no hook and no pager. What is left is switched off: the program that
-# watches files, a repository that is not called `.git`, and, by the variables, fetching what a partial clone lacks.
+PATIENCE = 5.0  # seconds; git takes milliseconds
+# `ls-files` and `check-ignore` run no filter, hook or pager. What else could run a program is switched off: the file
+# system monitor, bare repositories in a directory, and, by the variables, fetches of a partial clone.
 _SAFE = ("-c", "core.fsmonitor=false", "-c", "safe.bareRepository=explicit", "-c", f"core.hooksPath={os.devnull}")
 _VARIABLES = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 _EXCLUDE = 'echo {0} >> "$(git -C {1} rev-parse --path-format=absolute --git-path info/exclude)"'
-# Filters of gitattributes(5) that encrypt: git-crypt, transcrypt, git-agecrypt, and SOPS by a filter of its own name.
+# Filters of gitattributes(5) that encrypt: git-crypt, transcrypt, git-agecrypt, and SOPS under its own name.
 _ENCRYPTS = r"(?s).*: filter: (?:git-crypt|crypt|git-agecrypt|sops)\b.*"
-_DUBIOUS = "dubious ownership"  # git 2.35.2 and later, `setup.c`
+_DUBIOUS = "dubious ownership"  # source: git 2.35.2, `setup.c`
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def ask(directory: Path, name: str) -> Answer:
     return Answer("unknown", why, Fix(Shell("git -C {} status", directory), " shows the same"))
 
 
-_ABSENT, _TIMED_OUT = -1000, -1001  # no exit code of a process
+_ABSENT, _TIMED_OUT = -1000, -1001  # in place of an exit code
 
 
 def problem(directory: Path, name: str, answer: Answer) -> Problem | None:

@@ -63,7 +63,7 @@ def at(directory: Path) -> Project:
         path = directory.resolve(strict=True)
         stat = path.stat()
     except OSError as error:
-        if not directory.parts:  # `.` itself
+        if not directory.parts:  # `.`
             gone = "the current directory was deleted"
             raise BadInput("no-directory", gone, why=error.strerror, fix="`cd` into one that exists") from error
         raise BadInput(
@@ -153,14 +153,14 @@ def ownership(project: Project, env_id: str | None, owner: Owner, still_there: C
     """
     same_path = str(project.path) == owner.path
     if env_id == owner.id:
-        # Moved or renamed, unless the directory that the labels name is still the same project.
+        # The project was moved or renamed, unless the directory in the labels still has it: then this is a copy.
         return "ours" if same_path or not still_there(owner) else "copy"
     if not same_path:
-        # Moved, and `.env` is lost: only a checkout's fingerprint is never another's.
+        # Perhaps moved, and `.env` is lost: only the fingerprint of a git checkout is unique.
         moved = env_id is None and project.inode == owner.inode and not owner.inode.endswith(":")
         return "ours" if moved and not still_there(owner) else "other"
-    # The number is gone or foreign: the directory itself tells `.env` was deleted or replaced (same
-    # directory) from a new checkout at the old place (another one).
+    # `.env` has no number, or another one: in the same directory it was deleted or replaced; another directory is a new
+    # checkout in the place of the old one.
     return "ours" if project.inode == owner.inode else "namesake"
 
 

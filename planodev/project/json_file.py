@@ -43,7 +43,7 @@ def of(kind: type[T], found: dict[str, Any] | None) -> T | None:
         return None
     values = []
     for name, wanted in _fields(kind).items():
-        value = found.get(name, kind._field_defaults.get(name, ...))  # which is of no such kind
+        value = found.get(name, kind._field_defaults.get(name, ...))  # `...` is never of the wanted kind
         if isinstance(value, bool) or not isinstance(value, wanted):
             return None
         if isinstance(value, str) and ("\0" in value or (not value.isascii() and _lone(value))):

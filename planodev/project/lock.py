@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from planodev.project.identity import Project
 
-# Seconds between two looks at a lock that another process holds.
+# Seconds between two attempts to get the lock.
 POLL = 0.02
 PROGRAM = "planodev"
 _SURELY_ENDED = 60.0  # seconds; a write takes milliseconds
-_WIDE = 120  # columns of another's command
+_WIDE = 120  # columns of the holder's command
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def hold(project: Project, timeout: float) -> Iterator[None]:
     try:
         private_files.make_directory(path.parent)
         held = _acquire(path, timeout)
-    except (OSError, ThreadError) as error:  # fasteners says ThreadError where the file system has no locks
+    except (OSError, ThreadError) as error:  # fasteners raises ThreadError where the file system has no locks
         raise BadInput(
             "state-directory-unwritable",
             f"`{path.parent}` cannot be written",
@@ -86,7 +86,7 @@ def _holder(path: Path) -> int | None:
         return None
     import fcntl
 
-    # type, whence, start, length, process; then what 64 bits round it up to
+    # struct flock on 64-bit Linux: type, whence, start, length, process; `0q` pads the end.
     asked = struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     with suppress(OSError, struct.error), path.open("rb") as file:
         kind, _, _, _, pid = struct.unpack("hhqqi0q", fcntl.fcntl(file, fcntl.F_GETLK, asked))
@@ -109,7 +109,7 @@ def _about(pid: int) -> str:
 
 def discard(project: Project) -> None:
     """Remove the file of a lock that is held, for a project of which nothing is left."""
-    with suppress(OSError):  # Windows removes no open file
+    with suppress(OSError):  # Windows does not remove open files
         _file(project.path).unlink()
 
 
@@ -142,7 +142,7 @@ def _acquire(path: Path, timeout: float) -> InterProcessLock | None:
         lock = InterProcessLock(path)
         if not lock.acquire(delay=POLL, max_delay=POLL, timeout=max(0.0, ends - time.monotonic())):
             return None
-        # Who held it may have removed the file meanwhile, and then a lock on it keeps nobody out.
+        # Its last holder may have removed the file meanwhile, and a lock on a removed file keeps nobody out.
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(lock.lockfile.fileno()), path.stat()):
                 return lock

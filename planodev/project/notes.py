@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-ACCEPTED = "accepted"  # what planoai has last accepted, by the configuration's place
-ASKED = "asked"  # the id of the last answer, by the project's number
+ACCEPTED = "accepted"  # a stamp of what planoai last accepted, by the configuration's path
+ASKED = "asked"  # the id of the last answer to `ask`, by the project's number
 
 
 def of_file(path: Path) -> str:
@@ -44,7 +44,7 @@ def page(directory: Path) -> Path:
 
 def remove_page(directory: Path) -> None:
     """Remove that page: it shows what was deleted."""
-    with suppress(OSError, BadInput):  # nobody has written one where there is no place for it
+    with suppress(OSError, BadInput):  # without a directory for it there is no page
         page(directory).unlink(missing_ok=True)
 
 

@@ -20,16 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MODE = 0o600
-STAGING = ".planodev-"  # at the start of a staging directory's name
+STAGING = ".planodev-"  # begins the name of a staging directory
 _IGNORE = b"# planodev writes a file here, and removes this directory then\n*\n"
-_NEW = "new"  # what a file is called until it takes its place: its own name may be that of the rule above
-_WHOLE = ".whole"  # behind the name of a finished copy of a file that has to be written in place
+_NEW = "new"  # the name until it replaces the old file, whose own name may be `.gitignore`
+_WHOLE = ".whole"  # ends the name of a finished copy of a file that is written in place
 _BY_DESCRIPTOR = os.mkdir in os.supports_dir_fd and os.rename in os.supports_dir_fd  # not on Windows
-_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # nor wait for the other end of a pipe
+# O_NONBLOCK: opening a pipe does not wait for its other end.
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _DIRECTORY = getattr(os, "O_DIRECTORY", 0) | _NOFOLLOW
-# The path is a mount of its own, as a file is that is bound into a container: no other can take its place.
+# The file is a mount point, such as a file that is bound into a container: it cannot be replaced.
 _MOUNTED = (errno.EBUSY, errno.EXDEV)
-_CLOSE_IN_TIME = 2.0  # seconds between the last write to a file and the end of its copy, where both were one process's
+_CLOSE_IN_TIME = 2.0  # seconds by which a file may be newer than its copy, and still be the one written from it
 
 
 class _Place(NamedTuple):
@@ -127,7 +128,7 @@ def _make_in(parent: _Place, name: str, owner: tuple[int, int] | None, mode: int
     if parent.descriptor is None:
         return
     with _opened(name, os.O_RDONLY | _DIRECTORY, parent) as descriptor:
-        _refuse_others(descriptor, os.geteuid(), name)  # somebody may have put another one in its place
+        _refuse_others(descriptor, os.geteuid(), name)  # another user may have replaced it
         _settle(descriptor, owner, mode)
 
 
@@ -173,8 +174,8 @@ def _opened(name: str, flags: int, parent: _Place) -> Iterator[int]:
     try:
         descriptor = os.open(parent.name(name), flags, **parent.at)
     except PermissionError:
-        # What its owner has no permission for, by a umask or by hand, is opened by giving it. Root needs none, and is
-        # the one who could be led to what belongs to others.
+        # The owner may lack permission, by a umask or by hand, and can grant it. Root needs none, and must not change
+        # what a link leads to.
         if os.geteuid() == 0:
             raise
         os.chmod(parent.name(name), 0o700, **parent.at)
@@ -229,7 +230,7 @@ def sweep(directory: Path, age: float = 0.0) -> None:
             if time.time() - staging.stat.st_mtime < age:
                 continue
             if ".gitignore" not in os.listdir(left) and os.listdir(left):
-                continue  # nothing of ours has such a name, and no such file
+                continue  # not a staging directory: its `.gitignore` is written first and removed last
             for name in os.listdir(left):
                 if name.endswith(_WHOLE):
                     _finish(parent, staging, name.removesuffix(_WHOLE))
@@ -272,7 +273,7 @@ def _staging(parent: _Place, owner: tuple[int, int] | None) -> Iterator[_Place]:
                 file.write(_IGNORE)
             yield staging
         finally:
-            if owner and descriptor is not None:  # for the day that we are killed right here
+            if owner and descriptor is not None:  # if this is killed here, the owner can still remove it
                 with suppress(OSError):
                     os.fchown(descriptor, *owner)
             _remove(parent, name, staging)
@@ -280,7 +281,7 @@ def _staging(parent: _Place, owner: tuple[int, int] | None) -> Iterator[_Place]:
 
 def _remove(parent: _Place, name: str, staging: _Place) -> None:
     with suppress(OSError):
-        # The rule that git ignores all goes last.
+        # `.gitignore` last, so that git never sees the other files.
         names = os.listdir(staging.path if staging.descriptor is None else staging.descriptor)
         for inside in sorted(names, key=lambda inside: inside == ".gitignore"):
             os.unlink(staging.name(inside), **staging.at)

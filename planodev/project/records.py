@@ -135,7 +135,7 @@ class Records:
             return {}
         found = {}
         for file in files:
-            with suppress(OSError):  # another user's, or removed at this moment
+            with suppress(OSError):  # another user's, or just removed
                 record = json_file.of(Record, json_file.read(file))
                 if record and {record.engine, record.moving_to, record.remains} <= _ENGINES:
                     found[record] = file.stat().st_mtime

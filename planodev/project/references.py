@@ -127,10 +127,10 @@ class Keeper(NamedTuple):
         return re.fullmatch(self.pattern, value, re.DOTALL | re.IGNORECASE) is not None
 
 
-# Each from its program's own documentation, on references in environment files. Behind them, what no password looks
-# like: an address with a scheme, a template, the output of a command. A colon alone makes no reference, without a path.
+# Source: each program's documentation, on references in environment files. The last ones are for unknown programs: what
+# no password looks like, such as a URL, a template or a command's output. A colon without a path is no reference.
 _WORD = r"[\w.-]*"
-_WORDS = ("chamberme", "u2fsdgvkx1", "ywdllwvuy3j5chrpb24ub3jn")  # how a keeper's plain word begins
+_WORDS = ("chamberme", "u2fsdgvkx1", "ywdllwvuy3j5chrpb24ub3jn")  # the beginnings of references that are plain words
 KEEPERS = (
     Keeper("1Password", r"op://.*|\{\{\s*op://.*|op\(.*\)|op read .*", "op run --env-file {file} -- {}"),
     Keeper("Proton Pass", r"pass://.*", "pass-cli run --env-file {file} -- {}"),
@@ -185,7 +185,7 @@ def keeper_of(value: str, *, literal: bool = False) -> Keeper | None:
     """
     value = value.strip()
     if re.fullmatch(_WORD, value) and not value.lower().startswith(_WORDS):
-        return None  # as nearly every value, and then no pattern need be compiled
+        return None  # so for nearly every value, and no pattern has to be compiled
     known = KEEPERS if literal else (*KEEPERS, _COMMAND)
     return next((keeper for keeper in known if keeper.wrote(value)), None)
 
@@ -234,7 +234,7 @@ class Resolution:
     def _ask_keeper(self, key: str, keeper: Keeper) -> None:
         self.references.add(key)
         given = self.shell.get(key, "")
-        if given and not keeper_of(given):  # its keeper has started us, with the value in its place
+        if given and not keeper_of(given):  # the keeper has started planodev, and resolved it
             self.values[key] = given
         else:
             self.errors[key] = Unresolved(f"it is a reference or a ciphertext of {keeper.name}", keeper=keeper)

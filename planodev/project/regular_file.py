@@ -10,7 +10,7 @@ from planodev.project.env_kinds import is_stream
 if TYPE_CHECKING:
     from pathlib import Path
 
-_LARGEST = 10_000_000  # bytes; none of the files that planodev reads whole comes near
+_LARGEST = 10_000_000  # bytes; far more than any file that planodev reads whole
 
 
 def read(path: Path) -> bytes:

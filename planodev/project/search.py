@@ -83,10 +83,10 @@ def above(start: Path) -> Found | None:
 
     """
     if next(_within(start), None) is None:
-        return None  # as in the root of a repository, and then no file need be read
+        return None  # so in the root of a repository: no file has to be read
     owner = start.stat().st_uid
     if _has_line_or_settings(start, owner):
-        return None  # as nearly always, and then no record need be read
+        return None  # so nearly always: no record has to be read
     recorded = records.Records().directories()
     if _is_recorded(start, recorded):
         return None

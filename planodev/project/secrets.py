@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from planodev.look import Files
 
-_SHORTEST = 6  # characters of a secret: hiding less would hide words
+_SHORTEST = 6  # characters; hiding shorter secrets would hide ordinary words
 
 
 def secrets(files: Files) -> list[str]:

@@ -31,12 +31,12 @@ AUTO = "auto"
 ENGINES = (AUTO, "docker", "embedded")
 PLANO = ("docker", "native")
 PULL = ("missing", "always", "never")
-LONGEST = 3600  # seconds that a wait may be asked to take
-# Seconds for all that a command without `--timeout` waits for.
+LONGEST = 3600  # seconds: the largest value of an option for a wait
+# Seconds for everything that a command without `--timeout` waits for.
 LIMIT = 12.0
-# The least for an engine, whatever `--timeout` says: an honest one that is busy would count as one that hangs.
+# At least so many seconds for an engine, whatever `--timeout` is: else a busy one would count as hanging.
 LEAST_ENGINE_LIMIT = 5.0
-STOP_LIMIT = 8.0  # seconds for Postgres to shut down; killed after that it loses nothing either
+STOP_LIMIT = 8.0  # seconds for Postgres to shut down; it loses nothing when it is killed after that
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class Sources:
         except BadInput as error:
             if error.code == "bad-dotenv":
                 raise
-            return None  # of the file, which whoever needs its settings reports
+            return None  # an error in planodev.toml, reported by whoever needs its settings
         return found.value if found.asked else None
 
 
@@ -196,13 +196,13 @@ def _choice(*allowed: str) -> Callable[[Any], str]:
 
 
 def _name(raw: Any) -> str:  # noqa: ANN401
-    # Docker's own rule for container names; 63 bytes is also what a DNS label takes.
+    # Docker's rule for container names, and at most the 63 bytes of a DNS label.
     if not isinstance(raw, str) or not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,62}", raw):
         raise ValueError("must be 2–63 letters, digits, `_`, `.` or `-`, and start with a letter or digit")
     return raw
 
 
-# https://github.com/distribution/reference, a registry's host, a path, a tag, a digest
+# A registry's host, a path, a tag, a digest; source: https://github.com/distribution/reference.
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _TAG, _DIGEST = r"(?::\w[\w.-]{0,127})?", r"(?:@[a-z0-9+._-]+:[0-9a-fA-F]{32,})?"
 _REFERENCE = rf"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?{_PART}(?:/{_PART})*{_TAG}{_DIGEST}"

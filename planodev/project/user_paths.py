@@ -41,10 +41,10 @@ def _absolute(kind: str, variable: str, usual: str) -> Path:
     """
     named = os.environ.get(variable, "").strip() or os.path.join(os.environ.get("HOME", ""), usual)  # noqa: PTH118
     if sys.platform == "linux" and os.path.isabs(named):  # noqa: PTH117
-        return Path(named, _NAME)  # as platformdirs has it, whose import takes 5 ms of every command
+        return Path(named, _NAME)  # as platformdirs has it, which takes 5 ms to import
     import platformdirs
 
-    with suppress(RuntimeError):  # by newer platformdirs, where older ones return what begins with `~`
+    with suppress(RuntimeError):  # raised by newer platformdirs; older ones return `~/…`
         path: Path = getattr(platformdirs, f"user_{kind}_path")(_NAME)
         if path.is_absolute():
             return path

@@ -39,7 +39,7 @@ def check(seen: Seen) -> None:
         if seen.mode == "native":
             from planodev.engines.docker import unreachable
 
-            if not unreachable.reaches_native(seen.engine):  # where `up` refuses it
+            if not unreachable.reaches_native(seen.engine):  # `up` refuses it there
                 fix = Fix(Command("run", "--", "planoai", "up", "--docker"))
         seen.progress.notice(Problem("host-for-other-mode", text, fix))
     found = verify.verify_project(seen)

@@ -54,7 +54,7 @@ def settle(seen: Seen, port: int | None = None) -> Seen:
         return judged(seen, port)
     if not _agreed(seen, change):
         seen.progress.done(Outcome("unchanged", seen.config.path.name, "the change above was not made"))
-        _ = judged(seen, port)  # which raises where Plano would not start without the change
+        _ = judged(seen, port)  # raises where Plano would not start without the change
         raise _not_agreed(seen)
     return judged(with_change(seen, change), port)
 
@@ -105,7 +105,7 @@ def problems_of(seen: Seen, port: int | None = None, environment: Mapping[str, s
     with closing(Question(seen.config, seen.environment)) as question:
         found = judge.judge_config(seen.config, environment, seen.mode, seen.config_option, port or port_of(seen))
         if any(problem.fatal for problem in found):
-            return found  # planoai would say the same once more, or nothing of it
+            return found  # planoai would only repeat them
         more = question.answer()
     return sorted([*more, *found], key=lambda problem: not problem.fatal)
 
@@ -127,13 +127,13 @@ def proposed(seen: Seen, port: int | None = None) -> Change:
     config, text = seen.config, seen.config.text or ""
     if config.blank:
         return _filled(seen)
-    _ = config.content  # which raises where it cannot be read
+    _ = config.content  # raises where it cannot be read
     _notice_ignored(seen)
     done = []
     written = config.written_string or ""
     wanted = storage.wanted_string(written, port or port_of(seen)) if written else None
     if config.lacks or wanted not in (None, written):
-        with suppress(config_edit.NotEditable):  # which is judged as that
+        with suppress(config_edit.NotEditable):  # `judge` reports it
             text = config_edit.with_storage(text, wanted if wanted != written else None)
             done.append("`state_storage`")
     if seen.context.options.get("store_all"):
@@ -165,7 +165,7 @@ def _filled(seen: Seen) -> Change:
     new = from_template(seen)
     lines = (seen.config.text or "").splitlines(keepends=True)
     marks = [line for line in lines if line.startswith("---")]
-    if len(marks) > 1 or any(line.startswith("...") for line in lines):  # two documents, of which planoai takes none
+    if len(marks) > 1 or any(line.startswith("...") for line in lines):  # several documents, which planoai refuses
         marks = []
     kept = "".join(line for line in lines if line in marks or re.match(r"[\ufeff \t]*(?:#|$)", line)).rstrip()
     return new._replace(verb="updated", text=f"{kept}\n{new.text}" if kept else new.text)

@@ -69,7 +69,7 @@ def way_in(seen: Seen, server: Container, error: str) -> Fix:
     wording = seen.engine.wording
     if "not permitted to log in" not in error:
         return Fix(Command("logs"), " has the server's own words")
-    # Nobody is left who may log in: PostgreSQL without its server needs no login.
+    # No role is left that may log in; single-user mode needs no login.
     alone = f"`{hint(wording.single_user, server, seen.superuser)}`"
     return Fix(Command("down", "--keep-data"), ", then ", alone, ", then ", Command("up"))
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 POLL, LOOK = 0.025, 0.25  # seconds between two logins, and between two looks at the server
 LOG_LINES = 12
-ATTEMPTS_LINES = 40  # of the log: two starts that fail
-# A server that is coming up refuses, or its port forwarder closes; anything else will not change by waiting.
+ATTEMPTS_LINES = 40  # of the log: enough for two failed starts
+# While a server starts it refuses, or its port forwarder closes the connection; nothing else changes by waiting.
 _WAIT = ("connection-refused", "not-ready", "not-postgres", "unreachable", "too-many-connections")
 FOLLOWS = (
     "password-refused",
@@ -106,11 +106,11 @@ def _from_beside(database: Database) -> Problem | None:
     return None if evidence.facts else proof.judge(evidence, database.connection())
 
 
-# Said by the entrypoint of docker-library/postgres, and of the images made from it, at the end of a first start, and at
+# Logged by the entrypoint of docker-library/postgres, and of images made from it, at the end of a first start, and at
 # the beginning of every other one.
 _MADE, _MADE_BEFORE = "PostgreSQL init process complete", "Skipping initialization"
 _TABLE = f"SELECT EXISTS (SELECT FROM pg_class WHERE relname = '{state_table.NAME}');"
-_FIRST_LINES = 5000  # of a log: scripts of an image may say much
+_FIRST_LINES = 5000  # of a log: the scripts of an image may log a lot
 
 
 def _refuse_half_made(database: Database) -> None:
@@ -123,11 +123,11 @@ def _refuse_half_made(database: Database) -> None:
     seen, engine, server = database.seen, database.seen.engine, database.server
     state = engine.state(server.id)
     if database.prepared and not (state and state.restarts):
-        return  # the first start of all
+        return  # its very first start
     log = engine.logs(server.id, _FIRST_LINES).text
     if _MADE in log or _MADE_BEFORE not in log:
         return
-    with suppress(AdminFailed):  # planodev's own last step: all before it was done
+    with suppress(AdminFailed):  # planodev creates it last, after a complete first start
         if admin.run_as_superuser(engine, server, _TABLE, superuser=seen.superuser, database=seen.database) == "t":
             return
     before = log.partition(_MADE_BEFORE)[0].strip()
@@ -170,7 +170,7 @@ def _start_again(database: Database) -> Database:
     if state is None or state.status != "exited":
         return database
     database.seen.progress.note(f"the {engine.wording.server} has stopped meanwhile; starting it again")
-    with suppress(PortTaken):  # then it stays stopped, which the next look tells
+    with suppress(PortTaken):  # it stays stopped, which the next look reports
         engine.start(server)
     return replace(database, found_running=False)
 
@@ -204,8 +204,8 @@ def _late(database: Database, problem: Problem) -> NotReady:
     from planodev.engines.docker import unreachable
 
     timeout = database.seen.settings.timeout.value
-    # Where even this machine gets no answer, a firewall drops what the container sends back.
-    native = database.seen.mode == "native"  # for which no container has to be let in
+    # A firewall may drop what the container sends to this machine; a native Plano has no container to let in.
+    native = database.seen.mode == "native"
     explained = problem if native else unreachable.explain(database.seen.engine, problem, database.port)
     fix = Fix(Command("up", "--timeout", f"{min(timeout * 2, LONGEST):g}"))
     if timeout >= LONGEST:
@@ -225,12 +225,12 @@ def _late(database: Database, problem: Problem) -> NotReady:
     )
 
 
-# What PostgreSQL says of data that it will never start over, and no second try fixes.
+# What PostgreSQL logs of data with which it will never start.
 _DAMAGED = (
     r"could not locate a valid checkpoint|invalid (?:primary )?checkpoint|incorrect checksum in control file"
     r"|control file .* invalid|could not open file \"(?:global|pg_)|not a valid data directory|PANIC:"
 )
-# What it says, or its image, where nobody has made a database.
+# What it, or its image, logs where no database was created.
 _NOT_MADE = (
     r"\"root\" execution of the PostgreSQL server is not permitted|does not know where to find the server config"
     r"|could not access the server configuration file|could not access directory|initdb: error: "

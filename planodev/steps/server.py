@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from planodev.look import Seen
     from planodev.project.settings import Setting
 
-# A port can be lost between the look and the start; after so many the machine is not one to start on.
+# Attempts with another name or port, as another program can take either between the look and the start.
 ATTEMPTS = 10
 
 
@@ -112,7 +112,7 @@ def _create(seen: Seen, plan: Plan, facts: Survey) -> int:
             reason = str(taken)
             _refuse_asked("name", name, seen.settings.name, taken)
             seen = seen.again()
-            # Docker 28 reserves a name some time before it lists the container that gets it.
+            # Docker 28 reserves a name some time before it lists the container.
             lost_names[name] = reason
             others = {**lost_names, **seen.observed.taken}
             name = planning.choose_name(seen.settings.name, seen.project.slug, seen.project_id, others)
@@ -162,7 +162,7 @@ def volume_name(seen: Seen, name: str) -> str:
 
 def _seen_again(seen: Seen) -> Seen:
     seen = seen.again()
-    if not seen.moves:  # until the data is here the record says where it is
+    if not seen.moves:  # until the data is moved, the record names the old engine
         look.remember(seen)
     return seen
 
@@ -178,7 +178,7 @@ def prepare(database: Database) -> Prepared:
     return Prepared(
         lambda go: table.create(seen.engine, database.server, user=seen.user, database=seen.database, go=go),
         (lambda go: proof_beside_plano(database, go)) if seen.mode == "docker" else None,
-        2 * seen.settings.timeout.value,  # longer than the login is waited for
+        2 * seen.settings.timeout.value,  # longer than a login is waited for
     )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from planodev.look import Seen
     from planodev.postgres.connection import Connection
 
-# How a proof fails where a container does not get to the port at all.
+# How a proof fails where a container does not reach the port.
 _OUT_OF_REACH = ("connection-refused", "unreachable", "name-not-found")
 TITLE = "Verifying that Plano can store"
 
@@ -137,7 +137,7 @@ def verify_project(seen: Seen) -> Verified:
         known = plano_environment(seen, None if missing else seen.connection())
         config.refuse(seen, config.problems_of(seen, _port(seen), known))
     if missing:
-        # A configuration with a database of its own needs none of them.
+        # A configuration that names another database does not need them.
         found = address.find(seen.env, seen.credentials, seen.config, seen.environment, mode=seen.mode)
         seen.progress.begin(TITLE)
         return _elsewhere(seen, found.connection, None)
@@ -180,7 +180,7 @@ def running(seen: Seen) -> Database:
 
 def _elsewhere(seen: Seen, connection: Connection, ours: Connection | None) -> Verified:
     """Prove a server that is not ours: from beside Plano where only that knows the name, else from this machine."""
-    # The loopback of a Plano in Docker is its container's own.
+    # In Plano's container these hosts are others than on this machine.
     beside = seen.mode == "docker" and connection.host in (DOCKER_HOST_NAME, LOOPBACK, "::1")
     image = seen.settings.image.value
     seconds = seen.deadline.left(proof.PATIENCE)
@@ -189,7 +189,7 @@ def _elsewhere(seen: Seen, connection: Connection, ours: Connection | None) -> V
         evidence = proof.run_by_psql(seen.engine, probe, connection, seconds)
     else:
         evidence = proof.run_here(connection, seconds)
-    # Which `up` does not act on.
+    # Not `up`, which does not change another server.
     where = seen.env.path if seen.credentials.foreign_host else seen.config.path
     problem = proof.judge(
         evidence, connection, Fix(f"planodev does not run that server: check its address in `{where}`")

@@ -60,11 +60,11 @@ def remove(seen: Seen) -> None:
         return
     try:
         other = side(seen, name)
-    except PlanodevError:  # it does not answer now, and the record stays as it is
+    except PlanodevError:  # it does not answer: the record stays for the next `up`
         return
     volume = other.observed.volume
     worthless = bool(known.remains) or not _may_have_rows(other)
-    if other.observed.container:  # at once: one that still makes its data would not hear
+    if other.observed.container:  # not `stop`: one that is still creating its data ignores that
         other.engine.remove_server(other.observed.container)
     if volume and (worthless or not _was_ready(other, volume)):
         other.engine.remove_storage(volume)

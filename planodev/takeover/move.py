@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from planodev.database import Database
     from planodev.look import Seen
 
-SILENCE = 60.0  # seconds in which the old server may send no row
+SILENCE = 60.0  # seconds that the old server may take to send the next row
 _OUT = f"COPY (SELECT {state_table.COLUMNS} FROM {{}}) TO STDOUT"
 _IN = f"COPY incoming ({state_table.COLUMNS}) FROM STDIN"
 _MERGE = f"""\
@@ -41,8 +41,8 @@ _ARRIVED = f"""\
 SELECT count(*) FROM incoming i JOIN {state_table.NAME} t USING (response_id)
 WHERE (t.input_items, t.created_at, t.model, t.provider) = (i.input_items, i.created_at, i.model, i.provider)"""
 _DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname <> 'template1';"
-# Whether a database has rows, and what its table is called; then, a line each, whatever else a user has put there:
-# relations, functions, further columns of the table; not what extensions own.
+# Whether a database has rows, and the name of its table; then, a line each, everything else that a user has created
+# there: relations, functions, further columns of the table; without what extensions own.
 _CONTENTS = f"""\
 {queries.NAME_TABLE}\\if :there
 SELECT EXISTS (SELECT FROM :named);
@@ -141,12 +141,12 @@ def moving(seen: Seen) -> Iterator[Move | None]:
             f"the data stays in {where} until every row is copied; if this is interrupted, run `up` again"
         )
         seen.deadline.restart()
-        known = seen.credentials  # `.env` may be gone: then these are what it has had
+        known = seen.credentials  # `.env` may be lost: then with the old server's values, which it had
         user, database = known.user or old.user, known.database or old.database
         known = known._replace(user=user, password=known.password or password, database=database)
         yield Move(replace(seen, credentials=known), old, tables, others)
     finally:
-        with suppress(Exception):  # what went wrong is reported already, and the next `up` replaces what is left
+        with suppress(Exception):  # the next `up` replaces what is left
             leftovers.end(old.again())
         old.engine.close()
 
@@ -244,7 +244,7 @@ def _contents(old: Seen) -> tuple[dict[str, str], tuple[str, ...]]:
     try:
         for name in _ask(old, _DATABASES, "postgres"):
             has_rows, *more = _ask(old, _CONTENTS, name)
-            others += more[1:]  # behind the table's name, which is empty where there is none
+            others += more[1:]  # after the table's name, which is empty if there is none
             if has_rows == "t":
                 tables[name] = more[0]
     except AdminFailed as error:
@@ -271,7 +271,7 @@ def _copy(old: Seen, new: Database, name: str, table_name: str) -> int:
         with session.cursor().copy(_IN) as rows:
             for piece in _rows(old, name, table_name):
                 rows.write(piece)
-                count += piece.count(b"\n")  # within a row it is written as `\n`
+                count += piece.count(b"\n")  # a line feed within a row is written as `\n`
         session.execute(_MERGE)
         (arrived,) = session.execute(_ARRIVED).fetchone()
         if arrived != count:
@@ -291,7 +291,7 @@ def _rows(old: Seen, name: str, table_name: str) -> Iterator[bytes]:
     assert server  # noqa: S101  it was started
     reading, writing = os.pipe()
     variables = {"PGUSER": old.superuser, "PGDATABASE": name, "PGCLIENTENCODING": "UTF8", "PGAPPNAME": "planodev"}
-    # Moments in the one form that every server reads alike, whatever this database was told.
+    # Timestamps in a form that every server reads alike, whatever the settings of this database are.
     variables["PGOPTIONS"] = f"{admin.SYSTEM_ALONE} -c datestyle=ISO -c timezone=UTC"
     with os.fdopen(reading, "rb", buffering=0) as source, tempfile.TemporaryFile() as errors:
 
@@ -324,7 +324,7 @@ def _say_what_became(move: Move, seen: Seen) -> None:
 
 
 def _failed(old: Seen, error: Exception) -> Conflict:
-    # The server's context would show the row that it stood at, a conversation.
+    # Without the error's context, which would show a row, so a conversation.
     message = getattr(getattr(error, "diag", None), "message_primary", None)
     return Conflict(
         "move-failed",
