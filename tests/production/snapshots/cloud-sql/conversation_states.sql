@@ -1,4 +1,4 @@
--- The table that Plano keeps conversations in, and the role that it enters as.
+-- The table in which Plano stores conversations, and the role as which it logs in.
 --
 -- To be run by the owner of the database, as PRODUCTION.md says. Running it again changes nothing. It sets no password.
 
@@ -11,7 +11,7 @@ BEGIN
         CREATE ROLE plano_prod LOGIN;
     END IF;
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO plano_prod', current_database());
-    -- A connection that Plano's answers wait for is not to be ended while it is silent.
+    -- Plano never reconnects, so the server must not end its connection while it is idle.
     IF current_setting('server_version_num')::int >= 140000 THEN
         EXECUTE format('ALTER ROLE plano_prod IN DATABASE %I SET idle_session_timeout = 0', current_database());
     END IF;
@@ -31,13 +31,13 @@ CREATE INDEX IF NOT EXISTS idx_conversation_states_provider ON conversation_stat
 CREATE INDEX IF NOT EXISTS idx_conversation_states_updated_at ON conversation_states (updated_at);
 COMMENT ON TABLE conversation_states IS 'Conversations of Plano (POST /v1/responses)';
 
--- What Plano's statements need, and no more: it reads, writes and changes rows, and deletes none.
+-- What Plano's statements need, and no more: it reads, inserts and updates rows, and deletes none.
 GRANT USAGE ON SCHEMA public TO plano_prod;
 GRANT SELECT, INSERT, UPDATE ON conversation_states TO plano_prod;
 
 COMMIT;
 
--- Plano deletes nothing. Once a day, as the owner, this forgets what nobody has spoken in for 90 days:
+-- Plano deletes nothing. Run once a day, as the owner, this deletes turns older than 90 days:
 --
 -- DELETE FROM conversation_states WHERE updated_at < now() - interval '90 days';
--- planodev updates this file, unless it was edited: 270b582bb622
+-- planodev updates this file, unless it was edited: 8deca7085fa9

@@ -1,6 +1,6 @@
--- The table that Plano keeps conversations in, and the role that it enters as.
+-- The table in which Plano stores conversations, and the role as which it logs in.
 --
--- Run once by the operator, when it makes the database. It sets no password.
+-- Run once by the operator, when it creates the database. It sets no password.
 
 BEGIN;
 SET LOCAL search_path = public;
@@ -11,7 +11,7 @@ BEGIN
         CREATE ROLE plano_prod LOGIN;
     END IF;
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO plano_prod', current_database());
-    -- A connection that Plano's answers wait for is not to be ended while it is silent.
+    -- Plano never reconnects, so the server must not end its connection while it is idle.
     IF current_setting('server_version_num')::int >= 140000 THEN
         EXECUTE format('ALTER ROLE plano_prod IN DATABASE %I SET idle_session_timeout = 0', current_database());
     END IF;
@@ -31,12 +31,12 @@ CREATE INDEX IF NOT EXISTS idx_conversation_states_provider ON conversation_stat
 CREATE INDEX IF NOT EXISTS idx_conversation_states_updated_at ON conversation_states (updated_at);
 COMMENT ON TABLE conversation_states IS 'Conversations of Plano (POST /v1/responses)';
 
--- What Plano's statements need, and no more: it reads, writes and changes rows, and deletes none.
+-- What Plano's statements need, and no more: it reads, inserts and updates rows, and deletes none.
 GRANT USAGE ON SCHEMA public TO plano_prod;
 GRANT SELECT, INSERT, UPDATE ON conversation_states TO plano_prod;
 
--- The operator runs this as a superuser: the owner prunes, and changes the table, without one.
+-- The operator runs this as a superuser. The owner can then prune and change the table without one.
 ALTER TABLE conversation_states OWNER TO plano_owner;
 
 COMMIT;
--- planodev updates this file, unless it was edited: 9c158dd2c07d
+-- planodev updates this file, unless it was edited: b69a681cb74b
