@@ -17,7 +17,7 @@ _ADDRESS = r"(?i)[a-z+]+://(\*\*\*@)?[\w.\[\]-]*(:[\d.\w:\]]*)?(/[\w./-]*)?"
 _PARAMETER = r"(?i)\b((?:\w*passw(?:or)?d|\w*secret|\w*token|\w*(?:api|access)[_-]?key)\s*=\s*)('[^']*'?|[^\s&'\"`]+)"
 # `NAME=value` and `"name": value`, also inside a flow mapping.
 _ASSIGNED = r"""([\w-]+)["']?[ \t]*[:=][ \t]*("[^"\n]*"|'[^'\n]*'|[^\s,{}\[\]][^\n]*)"""
-_TELLING = r"(?i)pass|secret|token|key|credential|auth|DATABASE_URL|DSN|CONN"
+_SENSITIVE = r"(?i)pass|secret|token|key|credential|auth|DATABASE_URL|DSN|CONN"
 
 
 def urls(text: str) -> str:
@@ -54,7 +54,7 @@ def parts_of(text: str, secrets: Iterable[str]) -> str:
 def secrets_in(values: Mapping[str, str]) -> Iterator[str]:
     """Yield what is secret among variables, in every form in which it may be met: as it is, and decoded."""
     for name, value in values.items():
-        if re.search(_TELLING, name) or "@" in value:
+        if re.search(_SENSITIVE, name) or "@" in value:
             yield from _forms(value)
 
 

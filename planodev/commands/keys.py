@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from planodev.plano.access_keys import AccessKey, Places
 
 _LITERAL = "a literal value"
-_PIPED = 65536  # bytes; a key has some hundred
+_MOST_PIPED = 65536  # bytes; a key has some hundred
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def _piped(count: int) -> list[str]:
     """Return the lines of stdin, one for each key."""
     if sys.stdin is None or sys.stdin.isatty():  # with --json nothing is asked on a terminal
         return []
-    text = sys.stdin.buffer.read(_PIPED).decode(errors="replace").removeprefix("\ufeff")
+    text = sys.stdin.buffer.read(_MOST_PIPED).decode(errors="replace").removeprefix("\ufeff")
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) > count:
         fix = Fix(Command("keys", "set", "NAME", "NAME"), " reads a line for each name")

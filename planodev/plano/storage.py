@@ -49,7 +49,7 @@ def names_ours(text: str) -> bool:
 
 
 # Placeholders that are left where a user, a host, a port or a database belongs.
-_LEFT = (
+_UNFILLED = (
     r"(?i)\[(?![0-9A-Fa-f:.]+\])[^\]]*\]|<[^>]*>|(?<!\$)\{[^{}]*\}|(?<=[:/@])%[sd](?=[:/@?]|$)"
     r"|@(?:host(?:name)?|(?-i:(?:[A-Z]+_)*(?:HOST|HOSTNAME|SERVER|ADDRESS|IP)(?:_[A-Z]+)*)|[\w-]*your[-_.][^:/?]*|(?:[^:/?@]*\.)?example\.(?:com|org|net)"
     r"|\.{2,}|…|x{2,}(?:\.x+)*)(?=[:/?]|$)"
@@ -58,7 +58,7 @@ _LEFT = (
 
 def is_placeholder(text: str) -> bool:
     """Say whether a connection string is an example that was never filled in, such as `user:password@host`."""
-    return re.search(_LEFT, text) is not None
+    return re.search(_UNFILLED, text) is not None
 
 
 def literal_port(text: str) -> int | None:

@@ -42,7 +42,7 @@ _TYPES = {
 }
 COLUMNS = ", ".join(_TYPES)
 # How to add a missing column so that existing rows have a value: Plano's driver fails on NULL.
-_FILLED = {
+_DEFAULTS = {
     "input_items": " NOT NULL DEFAULT '[]'",
     "created_at": " NOT NULL DEFAULT 0",
     "model": " NOT NULL DEFAULT ''",
@@ -231,7 +231,7 @@ def _absent(facts: dict[str, Any], create: Fix) -> Problem:
 def _column_problem(column: str, found: dict[str, Any] | None, types: tuple[str, ...]) -> Problem | None:
     wanted = _spelled(types[0])
     if found is None:
-        fix = f"`ALTER TABLE {NAME} ADD COLUMN {column} {wanted}{_FILLED.get(column, '')};`"
+        fix = f"`ALTER TABLE {NAME} ADD COLUMN {column} {wanted}{_DEFAULTS.get(column, '')};`"
         return _problem("column-missing", f"`{NAME}` has no column `{column}`", fix)
     if found["type"] not in types:
         message = f"`{NAME}.{column}` is {_spelled(found['type'])}; Plano's driver needs {wanted}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Values that `sh`, docker, planoai and python-dotenv read as they are written.
 _PLAIN = re.compile(r"[A-Za-z0-9._%+/=:@,-]+|\[[0-9A-Fa-f:.]+\]")
 # Placeholders of templates and of providers' pages.
-_LEFT = re.compile(
+_UNFILLED = re.compile(
     rf"{PLACEHOLDER}.*|<.*>|\[(?![0-9A-Fa-f:.]+\]).*\]|\$.*|(?:change|replace|fill)[-_ ]?(?:me|in|this).*"
     r"|your[-_ ].*|x{3,}|todo",
     re.IGNORECASE,
@@ -123,7 +123,7 @@ def _check_lines(env: env_file.EnvFile, names: list[str], config: ConfigFile) ->
             why=f"`{config.path.name}` names {'it' if len(missing) == 1 else 'them'}",
             fix=f"add the line {missing[0]}=… to `{env.path}`",
         )
-    left = [name for name in names if _LEFT.fullmatch(values[name])]
+    left = [name for name in names if _UNFILLED.fullmatch(values[name])]
     if left:
         raise VerificationFailed(
             "env-file-placeholder",

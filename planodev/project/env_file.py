@@ -30,7 +30,7 @@ OF_A_DATABASE = (*env_keys.ALL, "DATABASE_URL")  # not read from `.env` where pl
 _PLAIN = r"[A-Za-z0-9._%+/=:@-]*"
 # One piece of a plain file, with the blank lines before it: a comment, or an assignment of plain characters; or the
 # blank lines at the end.
-_ALIKE = rf"\n*(?:#[^\r\n]*|([A-Za-z_][A-Za-z0-9_]*)=({_PLAIN}))(?:\n|\Z)|\n+"
+_PIECE = rf"\n*(?:#[^\r\n]*|([A-Za-z_][A-Za-z0-9_]*)=({_PLAIN}))(?:\n|\Z)|\n+"
 # The project's line, whatever the line ends are. A file in place of `.env` adds its own name, by which copies are told.
 _PROJECT = r"(?<![^\r\n])# planodev project: ([0-9a-f]{16})\b(?: in ([A-Za-z0-9._-]+))?"
 _PROJECT_LINE = "{} (links this directory to its database; keep this line)\n"
@@ -294,7 +294,7 @@ def _rewritten(old: str, key: str, value: str) -> _Line:
 
 def _cut(text: str) -> tuple[_Line, ...]:
     """Cut a file as python-dotenv does, whose import takes longer than all else that is done with a plain file."""
-    lines, at, pattern = [], 0, re.compile(_ALIKE)
+    lines, at, pattern = [], 0, re.compile(_PIECE)
     while at < len(text):
         # Not `finditer`, which would try every position of a file that does not match.
         found = pattern.match(text, at)

@@ -48,7 +48,7 @@ _ENCRYPTED = (
 _SOPS = r"(?m)^sops_(?:mac|version)="
 _LFS = "version https://git-lfs.github.com/"
 _ASSIGNMENT = r"(?m)^[ \t]*(?:export[ \t]+)?[A-Za-z_][A-Za-z0-9_.]*[ \t]*="
-_HIGH = rb"[\x80-\xff]"  # few in a text in Latin-1, many in binary data
+_NOT_ASCII = rb"[\x80-\xff]"  # few in a text in Latin-1, many in binary data
 _CONTROL = rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]"
 
 
@@ -144,7 +144,7 @@ def refuse_content(path: Path, content: bytes) -> None:
         try:
             content.decode()
         except UnicodeDecodeError as error:
-            if re.search(_CONTROL, content) or len(re.findall(_HIGH, content)) * 3 > len(content):
+            if re.search(_CONTROL, content) or len(re.findall(_NOT_ASCII, content)) * 3 > len(content):
                 raise _binary(path, f"byte {error.start} is 0x{content[error.start]:02x}") from error
             charset, why = "LATIN1", f"byte {error.start} is 0x{content[error.start]:02x}"
         else:

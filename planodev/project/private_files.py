@@ -30,7 +30,7 @@ _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _DIRECTORY = getattr(os, "O_DIRECTORY", 0) | _NOFOLLOW
 # The file is a mount point, such as a file that is bound into a container: it cannot be replaced.
 _MOUNTED = (errno.EBUSY, errno.EXDEV)
-_CLOSE_IN_TIME = 2.0  # seconds by which a file may be newer than its copy, and still be the one written from it
+_COPY_MARGIN = 2.0  # seconds by which a file may be newer than its copy, and still be the one written from it
 
 
 class _Place(NamedTuple):
@@ -242,7 +242,7 @@ def _finish(parent: _Place, staging: _Place, name: str) -> None:
     copy = Path(staging.path / (name + _WHOLE))
     target = parent.path / name
     content = copy.read_bytes()
-    if target.stat().st_mtime <= copy.stat().st_mtime + _CLOSE_IN_TIME and target.read_bytes() != content:
+    if target.stat().st_mtime <= copy.stat().st_mtime + _COPY_MARGIN and target.read_bytes() != content:
         _overwrite(parent, name, content, target.stat().st_mode)
 
 

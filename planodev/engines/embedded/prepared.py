@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from planodev.project.identity import Project
 
 _NAME = ".ahead-"
-_AGAIN = 0.1  # seconds between two attempts to end it
+_POLL = 0.1  # seconds between two attempts to end it
 
 
 class PreparedCluster:
@@ -62,7 +62,7 @@ class PreparedCluster:
             ends = time.monotonic() + PATIENCE
             process.end_everything(self._directory)
             while self._made.runs and time.monotonic() < ends:
-                self._made(_AGAIN)
+                self._made(_POLL)
                 process.end_everything(self._directory)  # it may have started initdb since
             with suppress(OSError):
                 cluster.remove(self._directory)
