@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-# Seconds to wait for a job before cleaning up after it. It may never end: an interruption can leave the import lock of
-# a module locked, and the next import of that module then blocks forever (seen on Python 3.10).
+# Seconds to wait for a job before cleaning up after it. It may never end: an interruption can leave a module's import
+# lock held, and the next import of that module then blocks forever (seen on Python 3.10).
 PATIENCE = 5.0
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 HIDDEN = "***"
-SHORTEST = 4  # characters; a shorter part of a secret reveals nothing
+SHORTEST = 4  # characters; shorter parts of a secret are not hidden
 # Everything between the scheme and the last `@`: a password that is not encoded may contain an `@` and a `/`.
 _USERINFO = r"(?m)([A-Za-z][A-Za-z0-9+.-]*://)(?!\$\{?\w+\}?(?::\$\{?\w+\}?)?@[^@]*$)[^\s'\"`<>]*@"
 _ADDRESS = r"(?i)[a-z+]+://(\*\*\*@)?[\w.\[\]-]*(:[\d.\w:\]]*)?(/[\w./-]*)?"

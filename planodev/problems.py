@@ -30,7 +30,7 @@ class Command:
     name: str
     arguments: tuple[str, ...] = ()
     directory: str | None = None  # another project's; None for the project that the error is about
-    starter: str = "{}"  # a command of another program that starts it, in the place of `{}` or `'{}'`
+    starter: str = "{}"  # another program's command that starts it, as `{}` or `'{}'` in its line
 
     def __init__(self, name: str, *arguments: object) -> None:
         object.__setattr__(self, "name", name)

@@ -27,7 +27,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Any:  # n
         widest = max(cell_len(text) for text in (column.title, *(row[place] for row in rows)))
         made.add_column(
             column.title,
-            no_wrap=not column.shrinks,  # rich shrinks columns that may wrap first; no text does wrap
+            no_wrap=not column.shrinks,  # rich shrinks those that may wrap first; no text here does
             header_style="bold",
             overflow="ellipsis",
             justify="right" if column.right else "left",

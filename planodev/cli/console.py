@@ -140,8 +140,8 @@ class Console:
 
         terminal = sys.stdout.isatty()
         width = None if terminal else _TABLE if isinstance(shape, Table) else _TEXT
-        plain = {"no_color": self._color is False, "highlight": False, "markup": False, "emoji": False}
-        console = RichConsole(file=sys.stdout, width=width, **plain)  # type: ignore[arg-type]
+        plain: dict[str, Any] = {"no_color": self._color is False, "highlight": False, "markup": False, "emoji": False}
+        console = RichConsole(file=sys.stdout, width=width, **plain)
         with console.capture() as captured:
             console.print(shape)
         for line in captured.get().splitlines():

@@ -157,7 +157,7 @@ def _wanted(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any
         yield (*path, "timeout"), *_SECONDS
         yield (*path, "name"), lambda value: isinstance(value, str), "a text", "my_listener", "planoai"
         yield (*path, "max_retries"), _is_count, "a whole number from 0", "3", "Envoy"
-        if not entry.get("agents"):  # with agents Envoy ignores it
+        if not entry.get("agents"):  # planoai ignores it where there are agents
             yield (*path, "address"), _is_address, "an IP address", "0.0.0.0", "Envoy"  # noqa: S104  an example
         if path[-1] != "egress_traffic" and isinstance(path[-1], int):
             yield (*path, "type"), lambda value: value in _KINDS, "model, prompt or agent", "model", "planoai"

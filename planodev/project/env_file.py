@@ -31,7 +31,7 @@ _PLAIN = r"[A-Za-z0-9._%+/=:@-]*"
 # One piece of a plain file, with the blank lines before it: a comment, or an assignment of plain characters; or the
 # blank lines at the end.
 _PIECE = rf"\n*(?:#[^\r\n]*|([A-Za-z_][A-Za-z0-9_]*)=({_PLAIN}))(?:\n|\Z)|\n+"
-# The project's line, whatever the line ends are. A file in place of `.env` adds its own name, by which copies are told.
+# The line of the project, whatever the line ends. A file in place of `.env` adds its name: a copy of it does not count.
 _PROJECT = r"(?<![^\r\n])# planodev project: ([0-9a-f]{16})\b(?: in ([A-Za-z0-9._-]+))?"
 _PROJECT_LINE = "{} (links this directory to its database; keep this line)\n"
 _DELETED = " (its database was deleted)"

@@ -63,7 +63,7 @@ def at(directory: Path) -> Project:
         path = directory.resolve(strict=True)
         stat = path.stat()
     except OSError as error:
-        if not directory.parts:  # `.`
+        if not directory.parts:  # it is `.`
             gone = "the current directory was deleted"
             raise BadInput("no-directory", gone, why=error.strerror, fix="`cd` into one that exists") from error
         raise BadInput(

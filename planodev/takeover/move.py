@@ -141,7 +141,7 @@ def moving(seen: Seen) -> Iterator[Move | None]:
             f"the data stays in {where} until every row is copied; if this is interrupted, run `up` again"
         )
         seen.deadline.restart()
-        known = seen.credentials  # `.env` may be lost: then with the old server's values, which it had
+        known = seen.credentials  # `.env` may be lost: its values were the old server's
         user, database = known.user or old.user, known.database or old.database
         known = known._replace(user=user, password=known.password or password, database=database)
         yield Move(replace(seen, credentials=known), old, tables, others)
@@ -324,7 +324,7 @@ def _say_what_became(move: Move, seen: Seen) -> None:
 
 
 def _failed(old: Seen, error: Exception) -> Conflict:
-    # Without the error's context, which would show a row, so a conversation.
+    # Without the error's context, which would show a row, and so a conversation.
     message = getattr(getattr(error, "diag", None), "message_primary", None)
     return Conflict(
         "move-failed",

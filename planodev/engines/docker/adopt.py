@@ -206,7 +206,7 @@ def _copy(api: Api, foreign: Foreign, server: Server) -> tuple[int, str]:
     """Copy the data of a container that is stopped into a volume; returns the exit code and what was printed."""
     below = place.of_image(api.find_image(foreign.image)["Config"]).below
     remove_reader(api, server.volume)
-    # Files of the container itself are in no volume: an image is made of it, for the time of the copy.
+    # Files of the container itself are in no volume: the copy is made from an image of the container.
     image = f"{_IMAGE}:{foreign.id[:12]}" if foreign.layered else foreign.image
     if foreign.layered:
         api.commit(foreign.id, *image.split(":"))

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from planodev.progress import Progress
     from planodev.project.identity import Project
 
-VOLUMES_LIMIT = 4.0  # seconds to list the volumes, where a server is stopped without them after that
+VOLUMES_LIMIT = 4.0  # seconds to list the volumes; after that a server is stopped without them
 # Ends psql even when nobody waits for it any more; an image without coreutils may have no `timeout`. Not by KILL, which
 # ends `timeout` as well: the postmaster, as process 1 of the container, would then reap the killed psql, and take that
 # for a crash of its server. Source: docker-library/postgres, issue 1349.

@@ -14,7 +14,7 @@ from planodev.postgres import scram
 if TYPE_CHECKING:
     from planodev.engines.docker.client import Api
 
-# Paths, not secrets. The image gets a SCRAM verifier instead of the password, which so is in no log of a first start.
+# Paths, not secrets. The image gets a SCRAM verifier instead of the password, so no log of a first start has it.
 _PLACE, _PASSWORD, _VERIFIER = "/etc", "planodev-password", "planodev-verifier"
 PASSWORD_FILE = f"{_PLACE}/{_PASSWORD}"
 

@@ -140,7 +140,7 @@ def options(port: int) -> list[str]:
     return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
 
-def surroundings(runner: Runner) -> dict[str, object]:  # which mypy cannot check as `**` against overloads
+def surroundings(runner: Runner) -> dict[str, object]:  # as `**`, mypy cannot match it to an overload
     """Return the arguments of `Popen` for its programs: a session of their own, without this shell's variables."""
     kept = {name: os.environ[name] for name in ("PATH", "TZ", "HOME") if name in os.environ}
     return {
