@@ -166,9 +166,10 @@ def _encrypted(path: Path, program: str, decrypt: str | None) -> BadInput:
 
 
 # Names that other programs use for the parts of a database's address: where one is in the file, DB_HOST and the like
-# are that program's as well. Sources: the environment files of Laravel, Symfony, Django, WordPress (Bedrock, and its image),
-# Directus, Knex, Sequelize, TypeORM, n8n, Yii, Keycloak, Spring Boot, Quarkus, Flask-SQLAlchemy, and of the images of
-# mysql, mariadb and postgres. Not compiled at import, which would slow down every command, as few projects need them.
+# are that program's as well. Sources: the environment files of Laravel, Symfony, Django, WordPress (Bedrock, and its
+# image), Directus, Knex, Sequelize, TypeORM, n8n, Yii, Keycloak, Spring Boot, Quarkus, Flask-SQLAlchemy, and of the
+# images of mysql, mariadb and postgres. Not compiled at import, which would slow down every command, as few projects
+# need them.
 _DRIVER = (
     r"DB_(?:CONNECTION|CLIENT|ENGINE|DIALECT|DRIVER|TYPE|ADAPTER|BACKEND|KIND|VENDOR|DSN|DATABASE|USERNAME|LOGIN|PASSWORD"
     r"|PREFIX|TABLE_PREFIX|CHARSET|COLLATE|COLLATION)|DATABASE_(?:CLIENT|ENGINE|DRIVER|DIALECT|TYPE)"
