@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _COLUMN = rb'(?:[a-z_][a-z0-9_]*|"(?:[^"]|"")+")'
 _COPY = re.compile(rb"COPY (?:\S+\.)?conversation_states \((%b(?:, %b)*)\) FROM stdin;\n" % (_COLUMN, _COLUMN))
-# What `pg_dump --table` writes the rows of: not those of parts, of tables that inherit, or of what a view shows.
+# Whether `pg_dump --table` writes all rows: it leaves out those of partitions, of inheriting tables, and of a view.
 _IS_PLAIN = (
     "SELECT relkind = 'r' AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid) "
     f"FROM pg_class AS c WHERE c.oid = to_regclass('{state_table.NAME}')"

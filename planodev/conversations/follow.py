@@ -67,7 +67,7 @@ class _Watch:
             new = [row for row, moment in found if self.begun and (row.id, moment) not in self._seen]
             short = store.short_ids(opened, [row.id for row in new]) if new else {}
             opened.rollback()
-            # Not the newest row's time: one that lies ahead would hide all that is stored until then.
+            # Not the time of the newest row: if that is in the future, all rows stored until then would be missed.
             self._seen, self._asked, self.begun = {(row.id, moment) for row, moment in found}, now, True
             yield from ((row, short[row.id]) for row in new)
             time.sleep(max(_POLL, _PAUSES * (time.monotonic() - started)))

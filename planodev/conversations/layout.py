@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-_COLUMNS = 16  # of a table that is readable on a terminal
+_COLUMNS = 16  # of a table, at most, to be readable on a terminal
 _LANGUAGE = r"[\w+#.-]*"
 
 
@@ -30,7 +30,7 @@ def reader() -> MarkdownIt:
 def tokens(text: str) -> list[Token] | None:
     """Return what a text consists of; None where a layout would leave some of it out.
 
-    That are blocks in blocks in blocks, cells beyond a table's columns, and words behind a fence.
+    Such as deeply nested blocks, cells beyond a table's columns, and words behind a fence.
     """
     found = reader().parse(text)
     seen = sum(_letters(token.content) + _letters(token.info) for token in found)

@@ -21,10 +21,10 @@ Kind = Literal["text", "call", "result", "attachment", "reasoning", "other"]
 # How Plano writes a model's tool call into the answer that it stores.
 _CALLED = re.compile(r"Called function: (\S+) with arguments: (.*)", re.DOTALL)
 _DATA = re.compile(r"data:([^;,]*)(;[^,]*)?,")
-# Of a call, by kinds of tool: what a tool that runs at the provider has answered, and what says nothing to a reader.
+# Keys of a tool call: those with the answer of a tool that runs at the provider, and those that a reader does not need.
 _OUTCOMES = ("output", "outputs", "result", "results", "error")
 _BOOKKEEPING = ("type", "id", "call_id", "status", "name", *_OUTCOMES)
-# Where a part has its words, and where it names or holds a picture, a file or a sound.
+# Keys of a part: those with its text, and those that name or hold a picture, a file or a sound.
 _TEXTS = ("text", "refusal", "logs", "transcript")
 _MEDIA = (("image", "image_url"), ("file", "file_data"), ("file", "file_url"), ("audio", "data"), ("image", "url"))
 _NESTED = ("image_url", "image_file", "file", "input_audio", "audio")
@@ -84,7 +84,7 @@ def _message(item: dict[str, Any]) -> Iterator[Entry]:
     found = list(_content(role, item.get("content"), "result" if role == "tool" else "text"))
     if isinstance(item.get("refusal"), str):
         found.append(Entry(role, "text", item["refusal"]))
-    # As clients keep it that speak the API of chat completions.
+    # The form of clients that use the API of chat completions.
     calls = item.get("tool_calls")
     for call in calls if isinstance(calls, list) else []:
         tool = call.get("function", call.get("custom")) if isinstance(call, dict) else None
@@ -139,7 +139,7 @@ def _said(role: str, text: str, kind: Kind) -> Iterator[Entry]:
 
 
 def _citation(note: dict[str, Any]) -> str:
-    inner = note.get("url_citation")  # as chat completions have it
+    inner = note.get("url_citation")  # the form of chat completions
     note = {**note, **(inner if isinstance(inner, dict) else {})}
     named = (note.get(name) for name in ("title", "filename", "url", "file_id"))
     return f"[{_short(note.get('type') or 'source')}: {', '.join(_short(one) for one in named if one) or _json(note)}]"

@@ -29,7 +29,7 @@ _BATCH_ROWS, _BATCH_BYTES = 500, 4_000_000
 _TEXTS = ("response_id", "model", "provider")
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 _LONGEST = 2**28  # bytes of a line; no jsonb of PostgreSQL holds more
-# As PostgreSQL writes a time, in years beyond Python's, too; which of them is one, it says itself.
+# A time as PostgreSQL writes it, also in years that Python lacks; PostgreSQL itself checks whether it is one.
 _STAMP = re.compile(r"-?infinity|\d{4,6}-\d\d-\d\d[T ][0-9:.+Z-]{5,30}( BC)?")
 _NESTED = "is nested too deeply to be read"
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")

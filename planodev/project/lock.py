@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # Seconds between two attempts to get the lock.
 POLL = 0.02
 PROGRAM = "planodev"
-_SURELY_ENDED = 60.0  # seconds; a write takes milliseconds
+_SURELY_ENDED = 60.0  # seconds after which a write, which takes milliseconds, was killed
 _WIDE = 120  # columns of the holder's command
 
 
@@ -153,7 +153,7 @@ def tidy(project: Project) -> None:
     """Remove what killed writes have left in a project, unless another planodev is writing there at this moment."""
     places = {project.path: 0.0}
     for path in (project.env_path, project.keys_path):
-        if path.is_symlink():  # then it is written beside what it points to, where other projects may write too
+        if path.is_symlink():  # it is written beside its target, where other projects may write, too
             places.setdefault(Path(os.path.realpath(path)).parent, _SURELY_ENDED)
     if any(private_files.leftovers(place) for place in places):
         with suppress(BadInput, NotReady), hold(project, 0):
