@@ -1,4 +1,6 @@
-"""Measure the commands that look at stored conversations, over a million rows and over none, in one run.
+"""Measure the commands that look at stored conversations, over a million rows and over ten, in one run.
+
+Each command runs in two projects in turn, so that a machine whose speed drifts slows both alike.
 
 Usage: python bench/conversations.py [--rows N]: prints a table. It takes the embedded engine, and some minutes.
 """
@@ -15,10 +17,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import psycopg
 from dotenv import dotenv_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Conversations of ten turns; each row has the whole history, two items a turn.
 FILL = """\
@@ -29,7 +35,7 @@ SELECT 'resp_' || md5(n::text), (SELECT jsonb_agg(item ORDER BY at) FROM generat
       'type', 'output_text', 'text', 'answer ' || turn || ' to ' || n / 10))))) AS items (at, item)),
   1700000000 + n, 'ollama/llama3.1', 'ollama/llama3.1'
 FROM generate_series(%(first)s::int, %(last)s::int) AS n"""
-TIMES = 7
+TIMES = 5
 
 
 class Project:
@@ -40,6 +46,7 @@ class Project:
         self.base.chmod(0o755)
         (self.base / "project").mkdir()
         self.environment = {**os.environ, "XDG_DATA_HOME": str(self.base / "data"), "PLANODEV_ENGINE": "embedded"}
+        self.shown, self.followed = "", 0
         self.environment |= {"XDG_STATE_HOME": str(self.base / "state")}
 
     def run(self, *arguments: str) -> float:
@@ -48,10 +55,6 @@ class Project:
         begun = time.perf_counter()
         subprocess.run(command, env=self.environment, check=True, capture_output=True, stdin=subprocess.DEVNULL)
         return time.perf_counter() - begun
-
-    def median(self, *arguments: str) -> float:
-        """Return the median of some runs."""
-        return statistics.median(self.run(*arguments) for _ in range(TIMES))
 
     def login(self) -> psycopg.Connection:
         """Return a session in autocommit."""
@@ -67,7 +70,9 @@ class Project:
             self.login() as session,
         ):
             time.sleep(3)  # until it has logged in, which nothing shows
-            session.execute(FILL, {"first": 5_000_000, "last": 5_000_000})
+            number = 5_000_000 + self.followed
+            self.followed += 1
+            session.execute(FILL, {"first": number, "last": number})
             begun = time.perf_counter()
             assert following.stdout
             following.stdout.readline()
@@ -75,22 +80,38 @@ class Project:
             following.kill()
         return taken
 
-    def down_and_up(self) -> tuple[float, float]:
-        """Return the seconds of a `down` and of the `up` behind it."""
-        return self.run("down", "--keep-data"), self.run("up")
+    def down(self) -> float:
+        """Return the seconds of a `down`; it is up again then."""
+        taken = self.run("down", "--keep-data")
+        self.run("up")
+        return taken
+
+    def fill(self, rows: int) -> None:
+        """Make the table, with so many rows."""
+        self.run("up", "--model", "ollama/llama3.1")
+        with self.login() as session:
+            for first in range(0, rows, 50_000):
+                session.execute(FILL, {"first": first, "last": min(rows, first + 50_000) - 1})
+            session.execute("VACUUM ANALYZE conversation_states")
+            found = session.execute("SELECT response_id FROM conversation_states LIMIT 1").fetchone()
+            assert found
+            self.shown = found[0]
+
+    def remove(self) -> None:
+        """Remove it, whatever it has."""
+        command = [sys.executable, "-m", "planodev", "-C", str(self.base / "project"), "down", "--delete-data", "--yes"]
+        subprocess.run(command, env=self.environment, check=False, capture_output=True)
+        shutil.rmtree(self.base, ignore_errors=True)
 
 
-def measured(project: Project, shown: str) -> dict[str, float]:
-    """Return the seconds of each command."""
-    found = {
-        "status": project.median("status"),
-        "second `up`": project.median("up"),
-        "`conversations`": project.median("conversations"),
-        "`conversations show`": project.median("conversations", "show", shown),
-        "`--follow`, from commit to line": project.latency(),
-    }
-    pairs = [project.down_and_up() for _ in range(3)]
-    return {**found, "`down --keep-data`": statistics.median(down for down, _ in pairs)}
+MEASURED: dict[str, Callable[[Project], float]] = {
+    "`status`": lambda project: project.run("status"),
+    "second `up`": lambda project: project.run("up"),
+    "`conversations`": lambda project: project.run("conversations"),
+    "`conversations show ID`": lambda project: project.run("conversations", "show", project.shown),
+    "`conversations --follow`, from the commit of a turn to its line": Project.latency,
+    "`down --keep-data`": Project.down,
+}
 
 
 def main() -> None:
@@ -98,36 +119,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     rows = parser.parse_args().rows
-    project = Project()
+    few, many = Project(), Project()
     try:
-        project.run("up", "--model", "ollama/llama3.1")
-        with project.login() as session:
-            session.execute(FILL, {"first": 0, "last": 9})
-            number = session.execute("SELECT response_id FROM conversation_states ORDER BY created_at DESC").fetchone()
-            assert number
-            empty = measured(project, number[0])
-        with project.login() as session:
-            session.execute("TRUNCATE conversation_states")
-            for first in range(0, rows, 50_000):
-                session.execute(FILL, {"first": first, "last": min(rows, first + 50_000) - 1})
-            session.execute("VACUUM ANALYZE conversation_states")
-            number = session.execute("SELECT response_id FROM conversation_states LIMIT 1").fetchone()
-            assert number
-        full = measured(project, number[0])
-        print(f"| command | 10 rows | {rows:,} rows |\n|---|---|---|")
-        for name, seconds in full.items():
-            print(f"| {name} | {empty[name]:.2f} s | {seconds:.2f} s |")
-        taken = project.run("conversations", "prune", "--superseded", "--yes")
+        few.fill(10)
+        many.fill(rows)
+        print(f"| command | 10 rows | {rows:,} rows |\n|---|---:|---:|", flush=True)
+        for name, measure in MEASURED.items():
+            pairs = [(measure(few), measure(many)) for _ in range(1 + TIMES)][1:]  # the first warms the caches
+            small, large = (statistics.median(pair) for pair in zip(*pairs, strict=True))
+            print(f"| {name} | {small:.2f} s | {large:.2f} s |", flush=True)
+        taken = many.run("conversations", "prune", "--superseded", "--yes")
         memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
-        print(f"| `conversations prune --superseded` of {rows * 9 // 10:,} rows | | {taken:.0f} s, {memory:.0f} MB |")
+        name = f"`conversations prune --superseded` of {rows * 9 // 10:,} rows"
+        print(f"| {name} | | {taken:.0f} s, with {memory:.0f} MB in planodev |")
     finally:
-        subprocess.run(
-            [sys.executable, "-m", "planodev", "-C", str(project.base / "project"), "down", "--delete-data", "--yes"],
-            env=project.environment,
-            check=False,
-            capture_output=True,
-        )
-        shutil.rmtree(project.base, ignore_errors=True)
+        few.remove()
+        many.remove()
 
 
 if __name__ == "__main__":

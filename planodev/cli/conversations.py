@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from planodev.cli import options as shared
 from planodev.commands import conversations as work
 
+_OF_THE_LIST = ("limit", "of_model", "since", "grep", "html", "open_page")
 _env_file = click.option(
     "--env-file",
     metavar="FILE",
@@ -46,8 +48,9 @@ def command(ctx: click.Context, /, **options: Any) -> int | None:  # noqa: ANN40
         return None
     if not options.pop("follow"):
         return shared.run(ctx, options, work.listed)
-    if any(options[name] for name in ("of_model", "since", "grep")):
-        raise click.UsageError("--follow shows every turn: --model, --since and --grep are for the list", ctx)
+    typed = (name for name in _OF_THE_LIST if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE)
+    if any(typed):
+        raise click.UsageError("--follow takes --env-file and --json alone: it shows every turn, and is no list", ctx)
     lines = work.followed(shared.context(ctx, options), as_json=ctx.obj.json)
     return shared.until_interrupted(lambda: [ctx.obj.say(line) for line in lines], ends=True)
 

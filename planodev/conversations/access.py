@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from planodev import address
 from planodev.look import Context, files, look
 from planodev.plano import config_file, storage
-from planodev.postgres import limits, proof, state_table
+from planodev.postgres import limits, proof, sql, state_table
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, VerificationFailed
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def explain(error: Any, opened: Any, at: Place) -> NoReturn:  # noqa: ANN401  ps
             "privilege-refused",
             f"`{user}` may not do this to `{state_table.NAME}`",
             why=said(error),
-            fix=f"as the table's owner: `GRANT {needed} ON {state_table.NAME} TO {user};`",
+            fix=f"as the table's owner: `GRANT {needed} ON {state_table.NAME} TO {sql.identifier(user)};`",
         ) from error
     fix = Fix(Command("logs"), " has the server's log") if at.ours else "the server's log says more"
     raise PlanodevError("query-failed", "the database refused a statement", why=said(error), fix=fix) from error

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from planodev.conversations import access, store
 from planodev.conversations.store import TABLE
-from planodev.postgres import limits
+from planodev.postgres import limits, sql
 from planodev.problems import CredentialsRefused
 
 if TYPE_CHECKING:
@@ -145,12 +145,15 @@ def _refuse_without_delete(opened: Any, at: Place) -> None:  # noqa: ANN401
     if opened.execute(f"SELECT has_table_privilege('{TABLE}', 'DELETE')").fetchone()[0]:
         return
     user = at.connections[0].user
-    raise CredentialsRefused(
-        "privilege-refused",
-        f"`{user}` may not delete from `{TABLE}`",
-        why="a role that Plano uses in production need not",
-        fix="log in as the table's owner, with a separate environment file",
+    told = f"`{user}` may not delete from `{TABLE}`"
+    if at.ours:
+        grant = f"as the table's owner: `GRANT DELETE ON {TABLE} TO {sql.identifier(user)};`"
+        raise CredentialsRefused("privilege-refused", told, fix=grant)
+    why, fix = (
+        "a role that Plano uses in production need not",
+        "log in as the table's owner, with a separate environment file",
     )
+    raise CredentialsRefused("privilege-refused", told, why=why, fix=fix)
 
 
 def delete(at: Place, doomed: Doomed, told: Callable[[int], None]) -> int:

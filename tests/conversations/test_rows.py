@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -93,7 +94,8 @@ def test_what_led_to_a_conversation_goes_with_it_answered_or_not(project, plano)
 def test_every_command_that_is_named_is_for_the_server_that_was_asked(project, plano):
     root = plano.turn("root")
     leaf = plano.turn("leaf", after=root)
-    project.write("prod.env", "".join(f"{name}={value}\n" for name, value in project.env.items()))
+    values = {**project.env, "DB_HOST": "127.0.0.1"}
+    project.write("prod.env", "".join(f"{name}={value}\n" for name, value in values.items()))
     option = ("--env-file", "prod.env")
     assert (
         project("conversations", *option).out.rstrip().endswith(f"conversations show {leaf[5:13]} --env-file prod.env")
@@ -185,6 +187,22 @@ class TestSnapshot:
         plano.session.execute("DELETE FROM conversation_states")
         project("snapshot", "restore", "x", "--yes")
         assert project.stored() == [number]
+
+
+def test_a_role_is_told_the_right_that_it_lacks_as_it_is_to_be_typed(project, plano):
+    plano.turn("a")
+    if project.engine == "docker":  # where the role in `.env` is a superuser
+        weak = 'CREATE ROLE "Wéak" LOGIN PASSWORD \'weak\'; GRANT SELECT ON conversation_states TO "Wéak"'
+        plano.session.execute(weak)
+        project.change(".env", "^DB_USER=.*$", "DB_USER=Wéak").change(".env", "^DB_PASS=.*$", "DB_PASS=weak")
+    else:
+        plano.session.execute("REVOKE DELETE, TRUNCATE ON conversation_states FROM CURRENT_USER")
+    for command in (("conversations", "prune", "--superseded"), ("reset",)):
+        error = project(*command, "--yes", "--json", code=5).json["error"]
+        grant = re.search("`(GRANT .*);`", error["fix"])[1]
+        assert error["code"] == "privilege-refused"
+        plano.session.execute(grant)
+        project(*command, "--yes")
 
 
 @pytest.mark.slow
