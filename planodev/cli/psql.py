@@ -25,7 +25,8 @@ class _PassesOn(shared.Command):
         at = 0
         while at < len(args) and (args[at] in (*_OWN, "-h", "--help") or args[at].startswith("--env-file=")):
             at += 2 if args[at] in _OWN else 1
-        return super().parse_args(ctx, [*args[:at], "--", *args[at:]])
+        rest = args[at + 1 :] if args[at : at + 1] == ["--"] else args[at:]  # as before the command of `run`
+        return super().parse_args(ctx, [*args[:at], "--", *rest])
 
 
 @click.command("psql", cls=_PassesOn, has_json=False)

@@ -40,6 +40,7 @@ class TestPsql:
         assert piped(ready, "psql", "-Atc", "SELECT current_user") == f"{ready.env['DB_USER']}\n"
         assert piped(ready, "psql", "-qAt", text="SELECT 6*7;\n") == "42\n"
         assert piped(ready, "psql", "-At", "-f", "-", text="SELECT 'ü';\n") == "ü\n"
+        assert piped(ready, "psql", "--", "-Atc", "SELECT 7") == "7\n"
         big = piped(ready, "psql", "-Atc", "SELECT repeat('x', 1000000)")
         assert len(big) == 1_000_001
 

@@ -192,9 +192,9 @@ class TestSnapshot:
 def test_a_role_is_told_the_right_that_it_lacks_as_it_is_to_be_typed(project, plano):
     plano.turn("a")
     if project.engine == "docker":  # where the role in `.env` is a superuser
-        weak = 'CREATE ROLE "Wéak" LOGIN PASSWORD \'weak\'; GRANT SELECT ON conversation_states TO "Wéak"'
+        weak = 'CREATE ROLE "Weak-One" LOGIN PASSWORD \'weak\'; GRANT SELECT ON conversation_states TO "Weak-One"'
         plano.session.execute(weak)
-        project.change(".env", "^DB_USER=.*$", "DB_USER=Wéak").change(".env", "^DB_PASS=.*$", "DB_PASS=weak")
+        project.change(".env", "^DB_USER=.*$", "DB_USER=Weak-One").change(".env", "^DB_PASS=.*$", "DB_PASS=weak")
     else:
         plano.session.execute("REVOKE DELETE, TRUNCATE ON conversation_states FROM CURRENT_USER")
     for command in (("conversations", "prune", "--superseded"), ("reset",)):
