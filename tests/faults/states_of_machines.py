@@ -207,7 +207,7 @@ def in_the_way(here):
 def lost_labels(here):
     """Have a container that loses its labels once, between a list and a look at it."""
     begun()(here)
-    (container,) = here.server.engine.containers.values()
+    container = here.server.engine.by_name("plano-postgres")
     item = {**container, "Config": {**container["Config"], "Labels": {}}}
     here.server.bad.append(("GET /containers/.*[0-9a-f]/json", bad.one_by_one(well(whole(200, item)), goes_on)))
 
