@@ -62,7 +62,7 @@ def _matching(pattern: str, wanted: str) -> Any:  # noqa: ANN401  a callback of 
 @_kubernetes(
     "--storage",
     metavar="SIZE",
-    callback=_matching(r"[1-9]\d*(?:[KMGTP]i?)?", "a size such as 10Gi"),
+    callback=_matching(r"[1-9]\d*(?:[kMGTPE]|[KMGTPE]i)", "a size such as 10Gi"),
     help="Storage of each instance.  [default: 10Gi]",
 )
 @click.pass_context

@@ -16,7 +16,7 @@ ROLE = "plano_prod"
 # The beginning of a value that a person has to replace: plain text for sh, docker and planoai, and refused by `verify`.
 PLACEHOLDER = "FILL-IN"
 ENV_NAME = ".env.production"
-COMPOSE, SIDECAR = "compose.production.yaml", "pgbouncer.ini"
+COMPOSE, PLANO_FILE, SIDECAR = "compose.production.yaml", "plano.yaml", "pgbouncer.ini"
 # PgBouncer's two names for the database: one for Plano, one for all others.
 PLANO, READY = "plano", "ready"
 # The provider whose database the files themselves create, with the operator CloudNativePG.

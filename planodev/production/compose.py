@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from planodev import production, rendering
+from planodev.plano import config_edit
 from planodev.postgres import state_table
-from planodev.production import COMPOSE, ENV_NAME, SIDECAR, endpoints
+from planodev.postgres.connection import CONNECTION_STRING
+from planodev.production import COMPOSE, ENV_NAME, PLANO_FILE, SIDECAR, endpoints
 from planodev.production.setup import seen_from
 from planodev.project import env_keys
 
 if TYPE_CHECKING:
     from planodev.production.setup import Setup
 
-CONFIG_COPY = "plano_config.production.yaml"
+_BESIDE = "plano_config.production.yaml"  # the copy that stands beside what it is a copy of
+_ALONE = "plano_config.yaml"  # which planodev finds by itself
 HBA = "pgbouncer_hba.conf"
+_FOUND = ("./config.yaml", f"./{_ALONE}")
 # An ESTABLISHED socket to 127.0.0.1:6432, as the kernel writes it: Plano drops its socket when its connection has died,
 # while `/v1/models` still answers.
 CONNECTED = "grep -q ' 0100007F:1920 01 ' /proc/net/tcp"
@@ -27,7 +33,7 @@ python3 -c '
 import os, socket, sys
 port = int(os.environ["{env_keys.PORT}"])
 try:
-    found = socket.getaddrinfo(os.environ["{env_keys.HOST}"], port, type=socket.SOCK_STREAM)
+    found = socket.getaddrinfo(os.environ["{env_keys.HOST}"].strip("[]"), port, type=socket.SOCK_STREAM)
 except OSError:
     found = []
 packed = [socket.inet_pton(entry[0], entry[4][0]) for entry in found]
@@ -46,11 +52,22 @@ def render(setup: Setup) -> dict[str, str]:
     names += [] if setup.direct else [SIDECAR, HBA, "pgbouncer.Dockerfile"]
     for name in names:
         files[name] = rendering.render(f"production/{name}.j2", **words)
-    if setup.local:
-        files[CONFIG_COPY] = rendering.render(
-            "production/config_copy.j2", text=endpoints.reachable(setup.config), **words
-        )
+    if setup.copied:
+        files[copy_of(setup)] = rendering.render("production/config_copy.j2", text=deployed(setup), **words)
     return files
+
+
+def copy_of(setup: Setup) -> str:
+    """Return the name of the configuration's copy."""
+    return _ALONE if setup.elsewhere else _BESIDE
+
+
+def deployed(setup: Setup) -> str:
+    """Return the configuration's text for Plano's container: it stores, and its addresses mean what they should."""
+    text = endpoints.reachable(setup.config, machine=setup.sizes is None)
+    if setup.config.content and not setup.config.connection_string:
+        text = config_edit.with_storage(text, CONNECTION_STRING)
+    return text
 
 
 def words_of(setup: Setup) -> dict[str, Any]:
@@ -58,11 +75,10 @@ def words_of(setup: Setup) -> dict[str, Any]:
     provider, place = setup.provider, setup.place
     title = provider.title + (", without PgBouncer" if setup.direct else "")
     config_path = seen_from(setup.directory, setup.config.path)
-    typed = setup.name + (" --direct" if setup.direct else "")
-    if setup.sizes and not setup.cluster:
-        typed += " --for kubernetes"
+    deployed_path = f"./{copy_of(setup)}" if setup.copied else config_path
     return {
-        "typed": typed,
+        "again": setup.again,
+        "project": shlex.quote(os.path.relpath(setup.project.resolve(), setup.directory.resolve())),
         "provider": provider,
         "title": title,
         "direct": setup.direct,
@@ -77,11 +93,11 @@ def words_of(setup: Setup) -> dict[str, Any]:
         "ca_file": "/tmp/server-ca.pem" if setup.sizes else "server-ca.pem",  # noqa: S108  in a container
         "owner": setup.owner,
         "create": state_table.CREATE,
-        "image": production.PLANO_IMAGE,
+        "image": setup.image,
         "config": setup.config.path.name,
         "source": config_path,
-        "config_path": f"./{CONFIG_COPY}" if setup.local else config_path,
-        "verify_config": "" if config_path == "./config.yaml" else f" --config {config_path}",
+        "config_path": deployed_path,
+        "verify_config": "" if deployed_path in _FOUND else f" --config {shlex.quote(deployed_path)}",
         "local": setup.local,
         "engine_host": setup.engine_host,
         "keys": setup.keys,
@@ -91,7 +107,7 @@ def words_of(setup: Setup) -> dict[str, Any]:
         "connected": _CONNECTED_DIRECTLY if setup.direct else CONNECTED,
         "answers": _ANSWERS.format(port=setup.model_port),
         "ini": f"pgbouncer/{SIDECAR}" if setup.sizes else SIDECAR,
-        "plano_file": "plano.yaml" if setup.sizes else COMPOSE,
+        "plano_file": PLANO_FILE if setup.sizes else COMPOSE,
         "sizes": setup.sizes,
     }
 

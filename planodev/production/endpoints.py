@@ -1,11 +1,12 @@
-"""Addresses of agents and models at `localhost`, which in Plano's container is the container itself.
+"""Addresses in a configuration that mean something else in Plano's container than on the machine itself.
 
-planoai rewrites them in `up --docker` alone (planoai 0.4.39, `main.py`); what is deployed gets a copy of the
-configuration.
+What is at `localhost` there is the container: planoai rewrites it in `up --docker` alone (planoai 0.4.39, `main.py`).
+A listener at 127.0.0.1 is reached by nobody outside of it. What is deployed gets a copy of the configuration.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -18,21 +19,43 @@ if TYPE_CHECKING:
     from planodev.plano.config_file import ConfigFile
 
 _LISTENS = "address"  # the one key that says where Plano listens, not what it calls
-_LOCAL = re.compile(r"((?:\w+://)?)(?:localhost|127(?:\.\d+){3}|0\.0\.0\.0|\[::1?\])((?::\d+)?(?:/.*)?)", re.IGNORECASE)
+_LOOPBACK = re.compile(r"localhost|127(?:\.\d+){3}|::1|\[::1\]", re.IGNORECASE)
+_EVERYWHERE = "0.0.0.0"  # noqa: S104  inside a container
+_LOCAL = re.compile(
+    r"((?:\w[\w+.-]*://)?(?:[^\s/@]*@)?)(?:localhost\.?|127(?:\.\d+){3}|0\.0\.0\.0|\[::1?\])((?::\d+)?(?:[/?#].*)?)",
+    re.IGNORECASE,
+)
 
 
 def local(config: ConfigFile) -> list[str]:
     """Return the addresses in a configuration that mean the machine itself, each once."""
-    return list(dict.fromkeys(node.value for node in _nodes(config)))
+    return list(dict.fromkeys(node.value for node, listens in _nodes(config) if not listens))
 
 
-def reachable(config: ConfigFile) -> str:
-    """Return a configuration's text with the machine by the name that it has in a container, and all else as it is."""
+def unreachable(config: ConfigFile) -> list[str]:
+    """Return the addresses of listeners that nothing outside of Plano's container would reach, each once."""
+    return list(dict.fromkeys(node.value for node, listens in _nodes(config) if listens))
+
+
+def reachable(config: ConfigFile, *, machine: bool) -> str:
+    """Return a configuration's text with addresses as a container needs them, and all else as it is.
+
+    Args:
+        config: the configuration.
+        machine: whether the machine itself has a name there, so that what runs on it is reached.
+
+    """
     text = _text(config)
-    for node in sorted(_nodes(config), key=lambda node: -node.start_mark.index):
-        start, end = node.start_mark.index, node.end_mark.index
-        changed = _LOCAL.sub(rf"\g<1>{DOCKER_HOST_NAME}\g<2>", node.value)
-        text = text[:start] + text[start:end].replace(node.value, changed) + text[end:]
+    changes = {}
+    for node, listens in _nodes(config):
+        if listens or machine:
+            there = _EVERYWHERE if listens else _LOCAL.sub(rf"\g<1>{DOCKER_HOST_NAME}\g<2>", node.value)
+            changes[node.start_mark.index] = (node.end_mark.index, node.value, there)  # an alias is its anchor again
+    for start, (end, value, there) in sorted(changes.items(), reverse=True):
+        written = text[start:end]
+        # Where an escape or a line end in quotes spells it otherwise, the value is written anew.
+        put = written.replace(value, there) if value in written else json.dumps(there)
+        text = text[:start] + put + text[end:]
     return text
 
 
@@ -40,7 +63,8 @@ def _text(config: ConfigFile) -> str:
     return (config.text or "").removeprefix("\ufeff")
 
 
-def _nodes(config: ConfigFile) -> Iterator[Any]:
+def _nodes(config: ConfigFile) -> Iterator[tuple[Any, bool]]:
+    """Yield the values that are such addresses, and of each whether Plano listens there."""
     if config.content is None:
         return
     from ruamel.yaml import YAML
@@ -50,12 +74,12 @@ def _nodes(config: ConfigFile) -> Iterator[Any]:
             yield from _scalars(value, key.value)
 
 
-def _scalars(node: Any, key: str) -> Iterator[Any]:  # noqa: ANN401  ruamel.yaml has no types
+def _scalars(node: Any, key: str) -> Iterator[tuple[Any, bool]]:  # noqa: ANN401  ruamel.yaml has no types
     if node.id == "mapping":
         for name, value in node.value:
             yield from _scalars(value, str(name.value))
     elif node.id == "sequence":
         for value in node.value:
             yield from _scalars(value, key)
-    elif key != _LISTENS and _LOCAL.fullmatch(node.value):
-        yield node
+    elif (_LOOPBACK if key == _LISTENS else _LOCAL).fullmatch(node.value):
+        yield node, key == _LISTENS

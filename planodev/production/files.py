@@ -8,9 +8,10 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from planodev.plano import config_edit, config_file, judge
+from planodev.plano.config_file import ConfigFile
 from planodev.postgres.connection import DOCKER_HOST_NAME
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, Shell
-from planodev.production import ENV_NAME, KUBERNETES, PLACEHOLDER, SIDECAR, compose, kubernetes, ownership
+from planodev.production import ENV_NAME, KUBERNETES, PLACEHOLDER, SIDECAR, compose, endpoints, kubernetes, ownership
 from planodev.production.setup import gather
 from planodev.project import env_file, env_kinds, git, private_files, regular_file, settings
 from planodev.result import Outcome
@@ -43,7 +44,7 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
 
     Args:
         here: the project; relative paths start there.
-        options: `provider`, `target` (`compose` or `kubernetes`), `output`, `config`, `force`, and those of `gather`.
+        options: `force`, and those of `gather`.
         variables: the process's environment; nothing but the settings is taken from it.
         progress: takes messages.
 
@@ -57,10 +58,9 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     directory = here.path / (options.get("output") or (KUBERNETES if on_kubernetes else ""))
     chosen = settings.Sources({"config": options.get("config")}, variables, here.path).settings
     config = config_file.load(config_file.find(here.path, chosen.config.value))
-    for problem in judge.judge_config(config, None, "docker"):
-        progress.notice(problem)
     _can_be_made(directory)
-    setup = gather(name, directory, config, options, on_kubernetes=on_kubernetes)
+    setup = gather(directory, config, options, here.path, on_kubernetes=on_kubernetes)
+    _judge(setup, progress)
     files = (kubernetes if on_kubernetes else compose).render(setup)
     # Existing files with nothing but values stay as they are; only `.env.production` is written again, with its values.
     files = {file: text for file, text in files.items() if not (_is_other(file) and (directory / file).exists())}
@@ -77,6 +77,16 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     return Written(name, directory, done, _to_fill_in(files))
 
 
+def _judge(setup: Setup, progress: Progress) -> None:
+    """Say of the configuration that is deployed what `up` says of one."""
+    config = setup.config
+    if setup.copied and config.content and config.lacks:
+        progress.note(f"{config.lacks}; the copy that is deployed gets one")
+        config = ConfigFile(config.path, compose.deployed(setup))
+    for problem in judge.judge_config(config, None, "docker"):
+        progress.notice(problem)
+
+
 def _notices(setup: Setup, files: Mapping[str, str], progress: Progress) -> None:
     """Say what the files alone would not tell."""
     now = {**env_file.read_as_planoai(files[ENV_NAME]), "host": setup.server, "dbname": setup.place.database}
@@ -91,9 +101,16 @@ def _notices(setup: Setup, files: Mapping[str, str], progress: Progress) -> None
             fix = f"name their Services in `{setup.config.path.name}`, such as `http://NAME.NAMESPACE.svc:PORT`"
             message = f"Plano's pods do not reach {listed}: there it is the pod itself"
         else:
-            message = f"{listed} is another place in Plano's container: `{compose.CONFIG_COPY}` has {DOCKER_HOST_NAME}"
+            there = "in Plano's container that is the container itself"
+            message = f"{listed}: {there}, so `{compose.copy_of(setup)}` has {DOCKER_HOST_NAME}"
             fix = "let what listens there accept connections from containers, not from 127.0.0.1 alone"
         progress.notice(Problem("localhost-endpoint", message, fix))
+    listens = endpoints.unreachable(setup.config)
+    if listens:
+        listed = ", ".join(f"`{address}`" for address in listens)
+        message = f"a listener at {listed} is reached by nobody outside of Plano's container: the copy has `0.0.0.0`"
+        fix = f"write `address: 0.0.0.0` in `{setup.config.path.name}` to say the same there"
+        progress.notice(Problem("listener-address", message, fix))
     if git.ask(setup.directory, f"{ENV_NAME}.example").state == "ignored":
         add = Fix(Shell("git add -f {}", f"{ENV_NAME}.example"))
         progress.notice(Problem("example-ignored", f"git ignores `{ENV_NAME}.example`", add))

@@ -5,12 +5,9 @@ What each rests on is said in ADR 20 and in the rendered PRODUCTION.md.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from planodev import rendering
-from planodev.plano import config_edit
-from planodev.postgres.connection import CONNECTION_STRING
 from planodev.production import SIDECAR, compose
 
 if TYPE_CHECKING:
@@ -19,6 +16,9 @@ if TYPE_CHECKING:
 # Both are Debian 13; the first has sh, psql and a user 998.
 _PGBOUNCER_IMAGE = "ghcr.io/cloudnative-pg/pgbouncer:1.25.2"
 _POSTGRES_IMAGE = "ghcr.io/cloudnative-pg/postgresql:16-standard-trixie"
+# Its own manifest, which needs no Helm.
+_OPERATOR = "https://raw.githubusercontent.com/cloudnative-pg/cloudnative-pg/release-1.30/releases/cnpg-1.30.1.yaml"
+_PLUGIN = "https://github.com/cloudnative-pg/plugin-barman-cloud/releases/download/v0.14.0/manifest.yaml"
 _ALWAYS = {
     "kustomization.yaml": "kustomization.yaml",
     "namespace.yaml": "namespace.yaml",
@@ -45,7 +45,8 @@ def render(setup: Setup) -> dict[str, str]:
         **compose.words_of(setup),
         "pgbouncer_image": _PGBOUNCER_IMAGE,
         "postgres_image": _POSTGRES_IMAGE,
-        "back": os.path.relpath(setup.config.path.parent, setup.directory),
+        "operator": _OPERATOR,
+        "plugin": _PLUGIN,
     }
     files = compose.environment(setup, words)
     for path, template in {**_ALWAYS, **(_CLUSTER if setup.cluster else {})}.items():
@@ -53,8 +54,5 @@ def render(setup: Setup) -> dict[str, str]:
     files["conversation_states.sql"] = rendering.render("production/conversation_states.sql.j2", **words)
     for name in (SIDECAR, compose.HBA):
         files[f"pgbouncer/{name}"] = rendering.render(f"production/{name}.j2", **words)
-    text = setup.config.text or ""
-    if setup.config.content and not setup.config.connection_string:
-        text = config_edit.with_storage(text, CONNECTION_STRING)
-    files["plano_config.yaml"] = rendering.render("production/config_copy.j2", text=text, **words)
+    files["plano_config.yaml"] = rendering.render("production/config_copy.j2", text=compose.deployed(setup), **words)
     return files

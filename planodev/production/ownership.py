@@ -11,6 +11,12 @@ _WORDS = "planodev updates this file, unless it was edited"
 _MARK = re.compile(rf"(?:#|;|--|<!--) {_WORDS}: ([0-9a-f]{{12}})(?: -->)?\n\Z")
 # Values that are taken from the existing file, and so are no edit.
 _KEPT = re.compile(r"\b(host=|port=|dbname=|replicas: |instances: |size: |destinationPath: )\S+")
+# The same where PRODUCTION.md says to change it, and what stands there in the checksum.
+_CHANGED_BY_HAND = (
+    (re.compile(r"(\bplano:?\n +image: )\S+"), r"\1katanemo/plano:0.4.39"),
+    (re.compile(r"(\binterval ')\d+(?= days')"), r"\g<1>90"),
+    (re.compile(r"(?m)^(?=components: \[backup\]$)"), "# "),
+)
 # Digests of the files of older releases, which have no mark, without the parts that `_unmarked` removes.
 _EARLIER = frozenset(
     {
@@ -40,6 +46,8 @@ def untouched(name: str, text: str) -> bool:
 
 
 def _digest(text: str) -> str:
+    for pattern, standing in _CHANGED_BY_HAND:
+        text = pattern.sub(standing, text)
     return hashlib.sha256(_KEPT.sub(r"\1", text).encode()).hexdigest()[:12]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from planodev.postgres import sql, state_table
 from planodev.postgres.connection import DOCKER_HOST_NAME
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, VerificationFailed
-from planodev.production import READY
+from planodev.production import COMPOSE, PLANO_FILE, READY
 from planodev.project.env_keys import DATABASE, HOST, PASSWORD, PORT
 
 if TYPE_CHECKING:
@@ -68,6 +68,12 @@ def kind_of(code: str) -> type[PlanodevError]:
     return _KINDS.get(code, VerificationFailed)
 
 
+def _log_of_pgbouncer(file: Path) -> str:
+    if (file.parent / PLANO_FILE).exists():
+        return "`kubectl logs deployment/plano -c pgbouncer` in its namespace"
+    return f"`docker compose -f {COMPOSE} logs pgbouncer`"
+
+
 def _fixes(connection: Connection, file: Path) -> dict[str, Fix | str]:
     user, database = sql.identifier(connection.user), sql.identifier(connection.database)
     skeletons = Command("production", "PROVIDER")
@@ -82,7 +88,7 @@ def _fixes(connection: Connection, file: Path) -> dict[str, Fix | str]:
         "not-postgres": f"correct {PORT} in `{file}`",
         "not-ready": "retry when the server is up",
         "too-many-connections": "raise the server's limit, or end connections that are not needed",
-        "pooler-without-server": "read its log, `docker compose -f compose.production.yaml logs pgbouncer`: the host "
+        "pooler-without-server": f"read its log, {_log_of_pgbouncer(file)}: the host "
         "in `pgbouncer.ini`, the authority in `server-ca.pem`, or a firewall",
         "login-timed-out": "raise `--timeout`; if this is a pooler, check that it reaches its server",
         "proof-timed-out": "check `pg_locks`, or raise `--timeout`",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from planodev import production
-from planodev.plano import models
+from planodev.plano import models, rules
 from planodev.postgres.connection import DOCKER_HOST_NAME, is_host, is_loopback
 from planodev.problems import BadInput
 from planodev.production import PLACEHOLDER, READY, endpoints
@@ -37,13 +38,19 @@ class Place:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What `kubernetes` asks for: pods of Plano, instances of PostgreSQL, the storage of each, where backups go."""
+    """What `kubernetes` asks for: pods of Plano, instances of PostgreSQL, the storage of each, where backups go.
+
+    `back_up` and `days` are what PRODUCTION.md says to change by hand: whether backups are switched on, and after how
+    many days nobody needs a conversation.
+    """
 
     namespace: str = "plano"
     replicas: int = 3
     instances: int = 3
     storage: str = "10Gi"
     backups: str = f"s3://{PLACEHOLDER}-bucket/plano"
+    back_up: bool = False
+    days: int = 90
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,9 @@ class Setup:
         values: what is filled in of `.env.production`, by name.
         left: what was filled in for another provider, and is not kept.
         place: the server.
+        project: the directory where planodev's own paths start.
+        again: the command that writes these files again, as it is typed in their directory.
+        image: of Plano.
         direct: whether Plano connects to the server itself, without PgBouncer.
         sizes: on Kubernetes; None for Compose.
 
@@ -70,6 +80,9 @@ class Setup:
     values: Mapping[str, str]
     left: Mapping[str, str]
     place: Place
+    project: Path
+    again: str
+    image: str = production.PLANO_IMAGE
     direct: bool = False
     sizes: Sizes | None = None
 
@@ -113,7 +126,8 @@ class Setup:
     def environment(self) -> dict[str, str]:
         """Everything that `.env.production` names, with placeholders for what is not known."""
         place = self.place
-        direct = {env_keys.HOST: self.server, env_keys.PORT: place.port, env_keys.DATABASE: place.database}
+        server = f"[{self.server}]" if ":" in self.server else self.server  # as a URL has it
+        direct = {env_keys.HOST: server, env_keys.PORT: place.port, env_keys.DATABASE: place.database}
         through = {env_keys.HOST: "127.0.0.1", env_keys.PORT: _PGBOUNCER_PORT, env_keys.DATABASE: READY}
         return {
             env_keys.USER: self.user,
@@ -125,12 +139,12 @@ class Setup:
     @property
     def ports(self) -> list[int]:
         """The ports of Plano's listeners; the one that stores is always there."""
-        return sorted({*_ports(self.config).values(), self.model_port})
+        return sorted({*(port for _, port in _ports(self.config)), self.model_port})
 
     @property
     def model_port(self) -> int:
         """The port of the listener whose conversations are stored."""
-        return _ports(self.config).get("model", _MODEL_PORT)
+        return next((port for kind, port in _ports(self.config) if kind == "model"), _MODEL_PORT)
 
     @property
     def model(self) -> str:
@@ -145,30 +159,45 @@ class Setup:
         return endpoints.local(self.config)
 
     @property
+    def copied(self) -> bool:
+        """Say whether Plano gets a copy of the configuration: one for the container, or for a directory of its own."""
+        if self.config.content is None:
+            return self.sizes is not None
+        changed = self.local or endpoints.unreachable(self.config)
+        return self.sizes is not None or bool(changed) or self.elsewhere
+
+    @property
+    def elsewhere(self) -> bool:
+        """Say whether the files go to another directory than the configuration's."""
+        return self.directory.resolve() != self.config.path.parent.resolve()
+
+    @property
     def engine_host(self) -> bool:
         """Say whether something on the machine itself is reached by the engine's name for it."""
         named = DOCKER_HOST_NAME in (self.config.text or "") or self.place.host == DOCKER_HOST_NAME
         return bool(self.local) or named
 
 
-def gather(name: str, directory: Path, config: ConfigFile, options: Mapping[str, Any], *, on_kubernetes: bool) -> Setup:
+def gather(
+    directory: Path, config: ConfigFile, options: Mapping[str, Any], project: Path, *, on_kubernetes: bool
+) -> Setup:
     """Read what is there, and return the set-up; what was filled in for the same provider is kept.
 
     Args:
-        name: of the provider.
         directory: where the files are, or will be.
         config: Plano's configuration.
-        options: `host`, `generate_password`, `direct`, and those of `Sizes`.
+        options: `provider`, `host`, `generate_password`, `direct`, `target`, `output`, `config`, and those of `Sizes`.
+        project: where relative paths start.
         on_kubernetes: whether Plano runs there, and not in Compose.
 
     Raises:
         BadInput: the host cannot be right.
 
     """
+    name = options["provider"]
     provider = production.load(name)
     host = _host(options.get("host"))
-    loops = host is not None and is_loopback(host)
-    if loops and name == "self-hosted":
+    if host is not None and _is_container_itself(host):
         raise BadInput(
             "bad-host",
             f"a container cannot reach `{host}`",
@@ -190,7 +219,27 @@ def gather(name: str, directory: Path, config: ConfigFile, options: Mapping[str,
     if options.get("generate_password"):
         values.setdefault(env_keys.PASSWORD, credentials.generate_password())
     sizes = _sizes(directory, options) if on_kubernetes else None
-    return Setup(name, provider, directory, config, values, left, place, bool(options.get("direct")), sizes)
+    direct, image = bool(options.get("direct")), _image(directory, on_kubernetes=on_kubernetes)
+    again = _again(directory, project, options)
+    return Setup(name, provider, directory, config, values, left, place, project, again, image, direct, sizes)
+
+
+def _again(directory: Path, project: Path, options: Mapping[str, Any]) -> str:
+    back = os.path.relpath(project.resolve(), directory.resolve())
+    words = ["planodev", *(["-C", back] if back != "." else []), "production", options["provider"]]
+    words += ["--direct"] if options.get("direct") else []
+    if options["provider"] != production.KUBERNETES and options.get("target") == production.KUBERNETES:
+        words += ["--for", production.KUBERNETES]
+    for name in ("output", "config"):
+        words += [f"--{name}", str(options[name])] if options.get(name) else []
+    return shlex.join(words)
+
+
+def _image(directory: Path, *, on_kubernetes: bool) -> str:
+    """Return Plano's image: the one that the file says, since PRODUCTION.md has another version written there."""
+    path = directory / (production.PLANO_FILE if on_kubernetes else production.COMPOSE)
+    found = re.search(r"\bplano:?\n +image: (\S+)", regular_file.text(path)) if path.is_file() else None
+    return found[1] if found else production.PLANO_IMAGE
 
 
 def _place(provider: Provider, host: str | None, filled: Mapping[str, str], there: Mapping[str, str]) -> Place:
@@ -215,11 +264,13 @@ def _in_ini(path: Path) -> dict[str, str]:
 def _sizes(directory: Path, options: Mapping[str, Any]) -> Sizes:
     """Return the options of Kubernetes: what was typed, else what the files say, else the defaults."""
     written = {
-        "namespace": ("kustomization.yaml", r"(?m)^namespace: (\S+)$"),
+        "namespace": ("kustomization.yaml", r'(?m)^namespace: "?([^\s"]+)"?$'),
         "replicas": ("plano.yaml", r"(?m)^  replicas: (\d+)$"),
         "instances": ("database.yaml", r"(?m)^  instances: (\d+)$"),
         "storage": ("database.yaml", r"(?m)^    size: (\S+)$"),
         "backups": ("backup/backup.yaml", r"(?m)^    destinationPath: (\S+)$"),
+        "back_up": ("kustomization.yaml", r"(?m)^(components: \[backup\])$"),
+        "days": ("prune.yaml", r"interval '(\d+) days'"),
     }
     found: dict[str, Any] = {}
     for name, (file, pattern) in written.items():
@@ -237,7 +288,7 @@ def _host(typed: str | None) -> str | None:
     if typed is None:
         return None
     try:
-        return str(ip_address(typed))
+        return str(ip_address(typed[1:-1] if typed.startswith("[") and typed.endswith("]") else typed))
     except ValueError:
         if is_host(typed) and not typed.startswith("/"):
             return typed
@@ -249,10 +300,20 @@ def _host(typed: str | None) -> str | None:
     )
 
 
-def _ports(config: ConfigFile) -> dict[str, int]:
-    listeners = (config.content or {}).get("listeners")
-    found = [entry for entry in listeners if isinstance(entry, dict)] if isinstance(listeners, list) else []
-    return {str(entry.get("type")): entry["port"] for entry in found if isinstance(entry.get("port"), int)}
+def _is_container_itself(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        name = host.rstrip(".").lower()
+        return name == "localhost" or name.endswith(".localhost")
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified
+
+
+def _ports(config: ConfigFile) -> list[tuple[str, int]]:
+    """Return the type and the port of each listener that has one."""
+    found = rules.listeners_of(config.content or {})
+    return [(kind, entry["port"]) for _, entry, kind in found if isinstance(entry.get("port"), int)]
 
 
 def seen_from(directory: Path, path: Path) -> str:

@@ -746,6 +746,7 @@ def up_for_native(here):
 
 
 LOCAL = OK.replace("anthropic/claude-sonnet-4-6", "ollama/l, base_url: http://localhost:11434")
+LOOPBACK = OK.replace("port: 12000", "port: 12000, address: 127.0.0.1")
 
 OTHERS = (
     State("database-made-by-hand", "up", by_hand(MADE_BY_HAND)),
@@ -795,6 +796,13 @@ OTHERS = (
         after(writes("config.yaml", LOCAL)),
         changes("config.yaml", "localhost:11434", "ollama.models.svc:11434"),
         "name their Services in `config.yaml`",
+    ),
+    State(
+        "listener-address",
+        "production neon",
+        after(writes("config.yaml", LOOPBACK)),
+        changes("config.yaml", "address: 127.0.0.1", "address: 0.0.0.0"),
+        "write `address: 0.0.0.0`",
     ),
     State("wrong-mode", "run -- planoai up --docker", both(has_key, up_for_native, has_planoai)),
     State("host-for-other-mode", "run -- planoai up", both(has_key, typed("up", "--plano", "docker"), has_planoai)),

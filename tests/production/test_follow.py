@@ -144,9 +144,9 @@ def test_the_five_steps(project, authority, typed, tmp_path):  # noqa: PLR0915  
         # 1. Fill in.
         project("production", *typed.split())
         fill, *authority_line = blocks(project.read("PRODUCTION.md"))[1]
-        host = "localhost" if provider.ca else "db.example.com"
+        there = "localhost" if provider.ca else LOOPBACK  # as the certificate has it
         assert f"--host {provider.endpoint} " in fill
-        run(fill.replace(provider.endpoint, host))
+        run(fill.replace(provider.endpoint, "db.example.com"))
         for line in authority_line:
             run(line)
         if provider.ca and not authority_line:
@@ -159,9 +159,7 @@ def test_the_five_steps(project, authority, typed, tmp_path):  # noqa: PLR0915  
         # The place of this server, and its owner.
         (making,) = steps[2]
         making = making.replace(f"port={provider.port}", f"port={server.port}")
-        making = making.replace(f"user={provider.owner}", "user=owner").replace(
-            "host=db.example.com", f"host={LOOPBACK}"
-        )
+        making = making.replace(f"user={provider.owner}", "user=owner").replace("host=db.example.com", f"host={there}")
         owner = making.splitlines()[0]
         # 2. Make the role and the table; the second time `CREATE DATABASE` alone says that it is there.
         run(making)
@@ -179,7 +177,7 @@ def test_the_five_steps(project, authority, typed, tmp_path):  # noqa: PLR0915  
         if not direct:
             port = free_port()
             text = project.read("pgbouncer.ini")
-            project.write("pgbouncer.ini", text.replace("host=db.example.com", f"host={LOOPBACK}"))
+            project.write("pgbouncer.ini", text.replace("host=db.example.com", f"host={there}"))
             ini = placed(project, server, provider.database, directory, port)
             if provider.ca:
                 shutil.copy(project.path / "server-ca.pem", directory)
@@ -224,10 +222,10 @@ def after_the_steps(run, server, database, blocks):
         " VALUES ('kept', '[]', 1, 'm', 'p')",
         database=database,
     )
-    out, into = copying.strip().splitlines()
-    run(out.replace("planodev psql --", f'psql "$owner dbname={database}"'))
+    out, into = copying.strip().split(" |\n")  # from one database into another; here it is the same
+    run(out.replace("planodev -C . psql --", f'psql "$owner dbname={database}"') + " >turns")
     lose()
-    run(into)
+    run(into + " <turns")
     assert rows() == [("kept",)]
     dump, restore = saving.strip().splitlines()
     run(dump)

@@ -164,6 +164,8 @@ def test_what_a_schema_does_not_see(directory):
     assert spec["terminationGracePeriodSeconds"] > 15
     assert plano["resources"]["limits"]["cpu"]
     assert spec["enableServiceLinks"] is False
+    # A deployment may take as long to come up as PgBouncer may wait for the table.
+    assert deployment["spec"]["progressDeadlineSeconds"] >= 1800
     plain = {entry["name"]: entry.get("value") for entry in plano["env"]}
     assert plain == {"DB_PASS": "", "DB_NAME": "plano", "UV_NO_SYNC": "1", "UV_PROJECT_ENVIRONMENT": "/usr/local"}
     assert all(found["restartPolicy"] == "Never" for name, _, found in pods(resources) if name != "plano")
@@ -235,6 +237,51 @@ def test_a_second_run_keeps_what_was_filled_in_and_changes_what_it_must(project)
     assert project("production", "kubernetes", "--json", code=4).error == "file-exists"
 
 
+def test_what_the_steps_say_to_change_is_kept_too(project):
+    directory = written(project, ("kubernetes",))
+    edits = {
+        "plano.yaml": ("katanemo/plano:0.4.39", "katanemo/plano:0.4.40"),
+        "prune.yaml": ("interval '90 days'", "interval '30 days'"),
+        "kustomization.yaml": ("# components: [backup]", "components: [backup]"),
+    }
+    for name, edit in edits.items():
+        (directory / name).write_text((directory / name).read_text().replace(*edit))
+    project.write("config.yaml", CONFIG.replace("12000", "12100"))
+    project("production", "kubernetes", "--instances", "2")
+    for name, (_, new) in edits.items():
+        assert new in (directory / name).read_text()
+    found = built(directory)
+    assert "ScheduledBackup" in [one["kind"] for one in found]
+    assert of_kind(found, "Cluster")[0]["spec"]["instances"] == 2
+    project("production", "kubernetes", "--storage", "20Gi")
+    assert "# components" not in (directory / "kustomization.yaml").read_text()
+
+
+@pytest.mark.parametrize("name", ["123", "null", "on", "0x1"])
+def test_a_namespace_that_yaml_takes_for_something_else(project, name):
+    directory = written(project, ("kubernetes", "--namespace", name))
+    project("production", "kubernetes")  # which finds it in the files
+    assert {one["metadata"].get("namespace", name) for one in every(directory)} == {name}
+    assert of_kind(built(directory), "Namespace")[0]["metadata"]["name"] == name
+
+
+def test_what_the_deployed_copy_stores_is_judged(project):
+    project.write("config.yaml", CONFIG.partition("state_storage")[0])
+    assert project("production", "kubernetes", "--json").json["warnings"] == []
+    assert "state_storage:" in project.read("kubernetes/plano_config.yaml")
+
+
+def test_a_pooler_without_server_names_kubernetes_own_log(project):
+    from planodev.postgres.connection import Connection
+    from planodev.problems import Problem
+    from planodev.production import server_faults
+
+    directory = written(project, ("kubernetes",))
+    connection, problem = Connection("u", "p", "127.0.0.1", 6432, "ready"), Problem("pooler-without-server", "")
+    said = server_faults.error(problem, connection, directory / ".env.production").problem.fix
+    assert "kubectl logs deployment/plano -c pgbouncer" in str(said)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -246,6 +293,8 @@ def test_a_second_run_keeps_what_was_filled_in_and_changes_what_it_must(project)
         ("self-hosted", "--direct", "--for", "kubernetes"),
         ("kubernetes", "--namespace", "Not_A_Name"),
         ("kubernetes", "--storage", "plenty"),
+        ("kubernetes", "--storage", "10"),  # bytes
+        ("kubernetes", "--storage", "10K"),  # which Kubernetes does not know
         ("kubernetes", "--replicas", "0"),
     ],
 )
@@ -284,7 +333,7 @@ def test_the_texts_are_as_they_were_read_last(project, arguments):
 def sidecar(project, tls_server, authority):
     """The sidecar of the Job's pod in a directory; gives (start, probe, the directory, the server's database)."""
     database = prepared(project, tls_server, "rds")
-    directory = written(project, ("rds", "--for", "kubernetes", "--host", "localhost"))
+    directory = written(project, ("rds", "--for", "kubernetes", "--host", "db.example.com"))
     container = next(pods(built(directory / "proof")))[2]["initContainers"][0]
     with own_directory() as place:
         port = free_port()

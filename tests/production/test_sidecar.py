@@ -35,7 +35,7 @@ COMPOSED = [name for name in production.names() if name != production.KUBERNETES
 def beside(project, tls_server, authority):
     """A database on the TLS server, and what runs PgBouncer before it; gives (rendered ini, directory, database)."""
     database = prepared(project, tls_server, "rds")
-    project("production", "rds", "--host", "localhost")
+    project("production", "rds", "--host", "db.example.com")
     with own_directory() as directory:
         shutil.copy(authority.certificate, directory / "server-ca.pem")
         port = free_port()

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import planodev.postgres.state_table
 from planodev import production
+from planodev.plano.config_file import ConfigFile
+from planodev.production import endpoints
 from tests.support.git import git
-from tests.support.postgres_server import CONFIG, PASSWORD, own_directory, postgres
+from tests.support.postgres_server import CONFIG, PASSWORD, Project, own_directory, postgres
 from tests.support.requirements import require_path
 from tests.support.tiers import slow_but
 
@@ -205,8 +210,9 @@ def test_the_host_goes_where_plano_or_pgbouncer_reads_it(project):
 
 
 def test_the_machine_itself_is_no_host_for_what_runs_in_a_container(project):
-    for host in ("127.0.0.1", "localhost", "127.9.9.9"):
-        assert project("production", "self-hosted", "--json", "--host", host, code=2).error == "bad-host"
+    for host in ("127.0.0.1", "localhost", "LOCALHOST.", "db.localhost", "127.9.9.9", "0.0.0.0", "::1", "[::1]"):
+        for form in (("self-hosted",), ("cloud-sql",), ("rds", "--for", "kubernetes")):
+            assert project("production", *form, "--json", "--host", host, code=2).error == "bad-host"
     assert sorted(path.name for path in project.path.iterdir()) == ["config.yaml"]
     project("production", "self-hosted", "--host", "host.docker.internal")
     assert "host.docker.internal:host-gateway" in project.read("compose.production.yaml")
@@ -297,6 +303,37 @@ listeners:
     assert project.read("config.yaml") == text
 
 
+@pytest.mark.parametrize(
+    ("written", "there"),
+    [
+        ('{url: "http://user:p@localhost:80?x=1"}', '{url: "http://user:p@host.docker.internal:80?x=1"}'),
+        ('{url: "http:\\/\\/LOCALHOST.:80"}', '{url: "http://host.docker.internal:80"}'),
+        ("{url: &at 'http://[::1]:80', more: *at}", "{url: &at 'http://host.docker.internal:80', more: *at}"),
+        ("{url: 0.0.0.0:80, id: 'http://127.0.0.2/localhost'}",) * 2,
+        ("{url: http://localhost.example.com, id: mylocalhost:80}",) * 2,
+        ("{address: '127.0.0.1'}", "{address: '0.0.0.0'}"),
+        ("{address: '::1'}", "{address: '0.0.0.0'}"),
+        ("{address: 10.0.0.7}",) * 2,
+    ],
+)
+def test_each_form_of_an_address_of_the_machine_itself(written, there):
+    there = there.replace("0.0.0.0:80", "host.docker.internal:80").replace("127.0.0.2", "host.docker.internal")
+    config = ConfigFile(Path("config.yaml"), f"agents: [{written}]\n")
+    assert endpoints.reachable(config, machine=True) == f"agents: [{there}]\n"
+    on_kubernetes = endpoints.reachable(config, machine=False)
+    assert on_kubernetes == (f"agents: [{there}]\n" if "address" in written else config.text)
+
+
+def test_a_listener_that_nobody_would_reach_listens_for_all_in_its_container(project):
+    project.write("config.yaml", CONFIG.replace("port: 12000", "port: 12000, address: 127.0.0.1"))
+    for form, copy in (
+        (("rds",), "plano_config.production.yaml"),
+        (("rds", "--for", "kubernetes"), "kubernetes/plano_config.yaml"),
+    ):
+        assert [one["code"] for one in project("production", *form, "--json").json["warnings"]] == ["listener-address"]
+        assert "port: 12000, address: 0.0.0.0}" in project.read(copy)
+
+
 def test_it_judges_the_configuration_as_up_does(project):
     project.write("config.yaml", CONFIG.replace("anthropic/claude-sonnet-4-5", "openai/gpt-4o"))
     warnings = project("production", "rds", "--json").json["warnings"]
@@ -333,10 +370,39 @@ def test_what_two_providers_have_alike_is_not_said_to_be_replaced(project):
 
 
 def test_another_directory_names_the_configuration_from_there(project):
-    project("production", "rds", "--output", "deploy/prod")
-    there = project.path / "deploy/prod"
-    assert 'source: "../../config.yaml"' in (there / "compose.production.yaml").read_text()
-    assert "verify --env-file .env.production --config ../../config.yaml" in (there / "PRODUCTION.md").read_text()
+    """The directory can be moved to another machine: nothing outside of it is named but by what writes it again."""
+    (project.path / "conf").mkdir()
+    project.write("conf/mine.yaml", CONFIG)
+    (project.path / "config.yaml").unlink()
+    project("production", "rds", "--output", "deploy/of prod", "--config", "conf/mine.yaml")
+    there = Project(project.path / "deploy/of prod")
+    (there.path / "config.yaml").unlink()
+    assert 'source: "./plano_config.yaml"' in there.read("compose.production.yaml")
+    assert CONFIG in there.read("plano_config.yaml")
+    again, verify = (
+        shlex.split(re.search(f"(?m)^planodev (.*{word}.*)$", there.read("PRODUCTION.md"))[1])
+        for word in ("--generate-password", "verify")
+    )
+    assert again[:2] == ["-C", "../.."]
+    command = [sys.executable, "-m", "planodev", *again, "--json"]
+    run = subprocess.run(command, cwd=there.path, env=there.environment, capture_output=True, text=True, check=True)
+    done = json.loads(run.stdout)["data"]
+    assert done["directory"] == str(there.path)
+    changed = {entry["path"] for entry in done["files"] if entry["done"] != "unchanged"}
+    assert changed == {".env.production", "pgbouncer.ini", "PRODUCTION.md"}
+    there.write(".env.production", there.read(".env.production").replace("FILL-IN-key", "k"))
+    assert there(*verify, "--timeout", "1", "--json", code=6).error == "connection-refused"
+    shown = there("conversations", "--env-file", ".env.production", "--json", code=6)
+    assert shown.error == "connection-refused"
+
+
+def test_a_configuration_that_does_not_store_yet_does_so_where_it_is_deployed(project):
+    project.write("config.yaml", CONFIG.partition("state_storage")[0])
+    run = project("production", "rds", "--output", "there", "--json")
+    assert run.json["warnings"] == []
+    assert "state_storage:" in project.read("there/plano_config.yaml")
+    (warning,) = project("production", "rds", "--json").json["warnings"]  # where it is mounted as it is
+    assert warning["code"] == "config-without-storage"
 
 
 def test_a_place_that_cannot_be_written_is_named(project):
@@ -365,6 +431,46 @@ def test_ports_and_keys_are_those_of_the_configuration(project):
     assert '"127.0.0.1:8000:8000"' in compose
     assert "http://127.0.0.1:12100/v1/models" in compose
     assert "http://127.0.0.1:12100/v1/responses" in project.read("PRODUCTION.md")
+
+
+@pytest.mark.parametrize(
+    ("listeners", "wanted"),
+    [
+        (
+            "listeners: [{type: agent, port: 8001}, {type: agent, port: 8002}, {type: prompt, port: 10005}]\n",
+            [8001, 8002, 10005, 12000],
+        ),
+        ("listeners:\n  egress_traffic: {port: 12200}\n  ingress_traffic: {port: 10100}\n", [10100, 12200]),
+        ("listeners:\n  - {type: agent, name: a, port: 8001}\n", [8001, 12000]),
+    ],
+)
+def test_the_port_of_each_listener_is_published(project, listeners, wanted):
+    start, end = CONFIG.index("listeners:"), CONFIG.index("model_providers:")
+    project.write("config.yaml", CONFIG[:start] + listeners + CONFIG[end:])
+    project("production", "neon")
+    found = re.findall(r'"127\.0\.0\.1:(\d+):\1"', project.read("compose.production.yaml"))
+    assert [int(port) for port in found] == [6432, *wanted]
+
+
+def test_another_version_of_plano_is_kept(project):
+    project("production", "rds")
+    text = project.read("compose.production.yaml").replace("katanemo/plano:0.4.39", "mirror.example:5000/plano:0.4.40")
+    project.write("compose.production.yaml", text)
+    project.write("config.yaml", CONFIG.replace("12000", "12100"))
+    project("production", "rds")
+    assert "    image: mirror.example:5000/plano:0.4.40\n" in project.read("compose.production.yaml")
+    assert '"127.0.0.1:12100:12100"' in project.read("compose.production.yaml")
+
+
+def test_an_ipv6_address_stands_in_brackets_where_a_url_is_made_of_it(project):
+    for typed in ("2001:db8::7", "[2001:DB8::7]"):
+        project("production", "self-hosted", "--direct", "--generate-password", "--host", typed)
+        assert "DB_HOST=[2001:db8::7]\n" in project.read(".env.production")
+    project("production", "self-hosted", "--direct")
+    assert "DB_HOST=[2001:db8::7]\n" in project.read(".env.production")
+    assert 'owner="host=2001:db8::7 port=' in project.read("PRODUCTION.md")
+    project("production", "self-hosted")
+    assert project.read("pgbouncer.ini").count(" = host=2001:db8::7 port=5432 ") == 2
 
 
 def test_git_ignores_the_secrets_and_takes_the_example(project):

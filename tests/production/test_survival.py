@@ -164,7 +164,7 @@ def eventually(job, timeout=20):
 
 
 @contextlib.contextmanager
-def leading(path, server, authority, host="localhost"):
+def leading(path, server, authority, host="db.example.com"):
     project = Project(path / "shop")
     database = prepared(project, server, "rds")
     project("production", "rds", "--host", host)

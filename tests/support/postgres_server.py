@@ -245,9 +245,11 @@ def pgbouncer(directory, ini, users):
 def placed(project, server, database, directory, port, **changed):
     """Put the rendered files of PgBouncer into a directory, for this server; returns the text of `pgbouncer.ini`.
 
+    The name `db.example.com` becomes `localhost`, which is no host for what runs in a container.
     Each of `changed` is a setting in place of the rendered one.
     """
     ini = project.read("pgbouncer.ini").replace(" dbname=plano\n", f" dbname={database}\n")
+    ini = ini.replace("host=db.example.com ", "host=localhost ")
     ini = re.sub(r"port=\d+", f"port={server.port}", ini).replace("/tmp/userlist.txt", "userlist.txt")
     for name, value in {"listen_port": port, **changed}.items():
         ini, found = re.subn(rf"(?m)^{name} = .*$", f"{name} = {value}", ini)
