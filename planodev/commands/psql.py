@@ -59,7 +59,7 @@ def variables_of(connection: Connection) -> dict[str, str]:
         "PGUSER": connection.user,
         "PGPASSWORD": connection.password,
         "PGDATABASE": connection.database,
-        "PGOPTIONS": connection.options,
+        "PGOPTIONS": f"{connection.options} {limits.TYPED}".strip(),
         "PGAPPNAME": "planodev",
         "PGCLIENTENCODING": "UTF8",
         "PGCONNECT_TIMEOUT": limits.connect(limits.LOGIN),  # a frozen server accepts connections, and never answers

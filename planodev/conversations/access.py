@@ -215,8 +215,8 @@ def _waited(opened: Any, at: Place) -> NotReady:  # noqa: ANN401
         return NotReady("query-timed-out", "the database did not answer in time", why=why, fix="run this again")
     problem = state_table.locked(found[0])
     if at.ours:
-        end = f"SELECT pg_terminate_backend({found[0]['pid']})"
-        problem = replace(problem, fix=Fix("wait for it, or end it: ", Command("psql", "-c", end)))
+        end = Command("psql", "-c", state_table.end_of(found[0]))
+        problem = replace(problem, fix=Fix("wait for it, or end it: ", end))
     return NotReady(problem.code, problem.message, why=problem.why, fix=problem.fix)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -206,7 +207,8 @@ def load(path: Path) -> ConfigFile:
     except UnicodeDecodeError as error:
         raise _bad(path, f"it is not UTF-8 (byte {error.start})", "save it as UTF-8") from error
     except OSError as error:
-        raise _bad(path, error.strerror or "it cannot be read", Fix(Shell("chmod u+r {}", path))) from error
+        fix = Fix(Shell("chmod u+r {}", path)) if error.errno in (errno.EACCES, errno.EPERM) else "name a file"
+        raise _bad(path, error.strerror or "it cannot be read", fix) from error
     return ConfigFile(path, text)
 
 

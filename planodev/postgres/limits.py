@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 # Seconds for a login, for a lock that another session holds, for a statement, for one that reads many conversations,
 # and for one that reads or writes all of them.
 LOGIN, LOCK, STATEMENT, READING, ALL = 5.0, 5.0, 10.0, 60.0, 3600.0
+# An option of a session in which somebody types: statements take as long as they take, and wait for no lock for ever.
+TYPED = f"-c lock_timeout={LOCK * 2000:.0f}"
 _MARGIN = 1.0  # seconds for the engine to report the end of a script
 
 

@@ -299,11 +299,14 @@ def cannot_store(connection: Connection) -> str:
 
 # SQLSTATEs: a lock was not granted in time; a statement was cancelled, since it took too long.
 LOCK_NOT_AVAILABLE, QUERY_CANCELED = "55P03", "57014"
+ENGINE_SILENT = "the engine gave no answer"
+# How an error begins without its five characters: of libpq, of the server in a login or where `psql` prints it.
+_LATE = rf"timeout expired|canceling statement due to (?:lock|statement) timeout|{ENGINE_SILENT}"
 
 
 def is_late(evidence: Evidence) -> bool:
-    """Say whether a login or a statement timed out."""
-    return evidence.sqlstate == QUERY_CANCELED or "timeout expired" in (evidence.error or "")
+    """Say whether a login, a statement or the engine between took too long."""
+    return evidence.sqlstate == QUERY_CANCELED or re.search(_LATE, evidence.error or "") is not None
 
 
 # Messages of libpq 12 to 17, and FATAL messages of servers. The first that matches wins.

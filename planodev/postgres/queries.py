@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev.postgres import admin, proof, state_table
 from planodev.postgres.admin import AdminFailed
+from planodev.problems import NoEngine
 
 if TYPE_CHECKING:
     from planodev.engines import Container, Engine
@@ -64,6 +65,8 @@ def look(engine: Engine, server: Container | None, *, user: str, database: str) 
         return proof.read_psql(admin.run(engine, server, state_table.LOOK, user=user, database=database), "")
     except AdminFailed as error:
         return proof.Evidence(None, stored=False, error=str(error))
+    except NoEngine as error:
+        return proof.Evidence(None, stored=False, error=f"{proof.ENGINE_SILENT}: {error.why or error.message}")
 
 
 def held(engine: Engine, server: Container, superuser: str) -> dict[str, Held]:

@@ -53,27 +53,33 @@ OLDEST_SERVER = 120000  # as `server_version_num` has it
 TABLES = ("r", "p")  # `relkind` of a table, and of a partitioned one
 NEEDED_PRIVILEGES = ("SELECT", "INSERT", "UPDATE")
 
-# The other sessions that have a lock on the table, or wait for one. Plano's statements wait for the strong ones.
+# The other sessions, and transactions that were prepared and outlive theirs, which have a lock on the table or wait for
+# one. Plano's statements wait for the strong ones. A prepared transaction has no process, and holds the lock on its own
+# number under the same virtual one (seen on PostgreSQL 16).
 _LOCKS = """\
-FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
-WHERE l.relation = to_regclass({}) AND l.locktype = 'relation' AND a.datname = current_database()
-AND l.pid <> pg_backend_pid()"""
+FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+LEFT JOIN (pg_prepared_xacts p JOIN pg_locks t ON t.transactionid = p.transaction AND t.granted AND t.pid IS NULL)
+ON l.pid IS NULL AND t.virtualtransaction = l.virtualtransaction
+WHERE l.relation = to_regclass({}) AND l.locktype = 'relation' AND current_database() IN (a.datname, p.database)
+AND l.pid IS DISTINCT FROM pg_backend_pid()"""
 _STRONG = "l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')"
 _LOCK = f"{_LOCKS} AND {_STRONG}"
 _NAMED = f"'{NAME}'"
 # What `locked` reports of such a session. PostgreSQL hides the query of another role's.
 _HOLDER = """\
-json_build_object('pid', a.pid, 'user', a.usename, 'application', a.application_name,
+json_build_object('pid', a.pid, 'prepared', p.gid, 'user', coalesce(a.usename, p.owner),
+      'application', a.application_name,
       'query', CASE WHEN a.query = '<insufficient privilege>' THEN '' ELSE
         array_to_string((regexp_split_to_array(btrim(left(a.query, 200)), '[[:space:]]+'))[1:3], ' ') END,
-      'since', to_char(a.xact_start, 'YYYY-MM-DD HH24:MI:SS TZ'))"""
+      'since', to_char(coalesce(a.xact_start, p.prepared), 'YYYY-MM-DD HH24:MI:SS TZ'))"""
 # For statements that lock the whole table, and so wait for every other session: the one most in the way.
-HOLDER = f"SELECT {_HOLDER} {_LOCKS.format(_NAMED)} ORDER BY l.granted DESC, {_STRONG} DESC, a.xact_start LIMIT 1"
+_FIRST = "coalesce(a.xact_start, p.prepared) LIMIT 1"
+HOLDER = f"SELECT {_HOLDER} {_LOCKS.format(_NAMED)} ORDER BY l.granted DESC, {_STRONG} DESC, {_FIRST}"
 
 
 def who_locks(literal: str) -> str:
     """Return the SQL for one row with who keeps others from reading a table: its name as a constant of SQL."""
-    return f"SELECT {_HOLDER} AS holder {_LOCK.format(literal)} ORDER BY l.granted DESC, a.xact_start LIMIT 1"
+    return f"SELECT {_HOLDER} AS holder {_LOCK.format(literal)} ORDER BY l.granted DESC, {_FIRST}"
 
 
 # One row with one JSON object, in PostgreSQL 12 and later. It reads catalogues only, so it works whatever the table is.
@@ -199,7 +205,7 @@ def locked(lock: dict[str, Any] | None, level: Level = "error") -> Problem:
     if not lock:
         why, end = "the lock was not granted in time, and its holder has ended since", "try again"
         return Problem("table-locked", message, end, why, level)
-    end = f"end that transaction, or as a superuser: `SELECT pg_terminate_backend({lock['pid']})`"
+    end = f"end that transaction, or as a superuser: `{end_of(lock)}`"
     if level == "warning":  # a warning is shown without its cause
         message = f"`{NAME}` is locked: {holds(lock)}"
     return Problem("table-locked", message, end, holds(lock), level)
@@ -207,10 +213,20 @@ def locked(lock: dict[str, Any] | None, level: Level = "error") -> Problem:
 
 def holds(lock: dict[str, Any]) -> str:
     """Return who holds a lock, of what `HOLDER` tells: its process, role, program, statement, and since when."""
+    holder = f"process {lock['pid']} of the server"
+    if lock.get("prepared"):
+        holder = f"the transaction `{visible(lock['prepared'])}`, which was prepared and not ended,"
     query = f", which began with `{lock['query']}`" if lock["query"] else ""
     since = f", since {lock['since']}" if lock["since"] else ""
     who = ", ".join(visible(one) for one in (lock["user"], lock["application"]) if one)
-    return f"process {lock['pid']} of the server{f' ({who})' if who else ''} holds it{visible(query)}{since}"
+    return f"{holder}{f' ({who})' if who else ''} holds it{visible(query)}{since}"
+
+
+def end_of(lock: dict[str, Any]) -> str:
+    """Return the SQL that ends who holds a lock."""
+    if lock.get("prepared"):
+        return "ROLLBACK PREPARED '{}'".format(visible(lock["prepared"]).replace("'", "''"))
+    return f"SELECT pg_terminate_backend({lock['pid']})"
 
 
 def _problem(code: str, message: str, fix: Fix | str) -> Problem:

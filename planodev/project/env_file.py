@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from planodev import shell_limits
 from planodev.problems import BadInput, Command, Fix
-from planodev.project import env_keys, env_kinds, private_files
+from planodev.project import env_keys, env_kinds, private_files, regular_file
 from planodev.project.references import Resolution, Unresolved
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ def load(path: Path, shell: Mapping[str, str] | None = None, beside: Mapping[str
     more = (dict(shell or {}), dict(beside or {}))
     env_kinds.refuse_path(path)
     try:
-        content = path.read_bytes()
+        content = regular_file.read(path)
     except FileNotFoundError:
         return EnvFile(path, False, (), *more)  # noqa: FBT003
     except OSError as error:
@@ -261,7 +261,7 @@ def is_marked(path: Path) -> bool:
     try:
         if not path.is_file() or path.stat().st_size > _LARGEST:
             return False
-        found = re.search(_PROJECT, path.read_bytes().decode(errors="replace"))
+        found = re.search(_PROJECT, regular_file.text(path))
     except OSError:
         return False
     return found is not None and found[2] == path.name

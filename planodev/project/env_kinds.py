@@ -68,7 +68,12 @@ def is_stream(path: Path) -> bool:
         mode = path.stat().st_mode
     except OSError:
         return False
-    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode) and not str(path).startswith(_OF_A_SHELL)
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode) and not is_of_a_shell(path)
+
+
+def is_of_a_shell(path: Path) -> bool:
+    """Say whether a path is a pipe that a shell has made, as for `<(…)`."""
+    return str(path).startswith(_OF_A_SHELL)
 
 
 def refuse_path(path: Path) -> None:
@@ -123,7 +128,8 @@ def _directory(path: Path) -> BadInput:
 
 def unreadable(path: Path, error: OSError) -> BadInput:
     """Return the error for a file that this user may not read."""
-    fix = Fix(Shell("chmod u+rw {}", path), ", as its owner")
+    forbidden = error.errno in (errno.EACCES, errno.EPERM)
+    fix = Fix(Shell("chmod u+rw {}", path), ", as its owner") if forbidden else _elsewhere(path)
     return BadInput("env-file-unreadable", f"`{path}` cannot be read", why=error.strerror, fix=fix)
 
 

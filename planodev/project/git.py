@@ -85,6 +85,7 @@ def ask(directory: Path, name: str) -> Answer:
 
 
 _ABSENT, _TIMED_OUT = -1000, -1001  # in place of an exit code
+_silent: set[Path] = set()  # directories in which git did not answer; a command asks several times, and waits once
 
 
 def problem(directory: Path, name: str, answer: Answer) -> Problem | None:
@@ -135,6 +136,9 @@ def _git(directory: Path, *arguments: str) -> tuple[int, str]:
     program = executables.find("git")
     if program is None:
         return _ABSENT, ""
+    late = _TIMED_OUT, f"git did not answer within {PATIENCE:g} seconds"
+    if directory in _silent:
+        return late
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(
@@ -146,7 +150,8 @@ def _git(directory: Path, *arguments: str) -> tuple[int, str]:
             timeout=PATIENCE,
         )
     except subprocess.TimeoutExpired:
-        return _TIMED_OUT, f"git did not answer within {PATIENCE:g} seconds"
+        _silent.add(directory)
+        return late
     except OSError as error:
         return _TIMED_OUT, str(error.strerror)
     return done.returncode, (done.stdout + done.stderr).decode(errors="replace")

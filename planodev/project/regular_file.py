@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
+import os
+import stat
 from typing import TYPE_CHECKING
 
-from planodev.project.env_kinds import is_stream
+from planodev.project.env_kinds import is_of_a_shell, is_stream
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_LARGEST = 10_000_000  # bytes; far more than any file that planodev reads whole
+LARGEST = 10_000_000  # bytes; far more than any file that planodev reads whole
 
 
 def read(path: Path) -> bytes:
@@ -22,9 +24,20 @@ def read(path: Path) -> bytes:
     """
     if is_stream(path):
         raise OSError(errno.EINVAL, "it is a pipe or a device", str(path))
-    if path.stat().st_size > _LARGEST:
-        raise OSError(errno.EFBIG, f"it is larger than {_LARGEST:,} bytes", str(path))
-    return path.read_bytes()
+    if stat.S_ISDIR(path.stat().st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    # Without waiting, as for /proc/kmsg, which counts as a file; what a shell has made ends by itself.
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | (0 if is_of_a_shell(path) else getattr(os, "O_NONBLOCK", 0))
+    found = bytearray()
+    with os.fdopen(os.open(path, flags), "rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        while max(size, len(found)) <= LARGEST and (piece := file.read(LARGEST + 1 - len(found))):
+            found += piece
+    if max(size, len(found)) > LARGEST:
+        raise OSError(errno.EINVAL, f"it is larger than {LARGEST:,} bytes", str(path))
+    if piece is None:
+        raise OSError(errno.EINVAL, "it waits for more to come, as no file does", str(path))
+    return bytes(found)
 
 
 def text(path: Path) -> str:

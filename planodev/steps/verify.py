@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from planodev import address
 from planodev.plano import environment, judge, storage
-from planodev.postgres import admin, proof
+from planodev.postgres import admin, proof, queries
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK
 from planodev.postgres.sql import identifier
@@ -41,7 +41,7 @@ def verify(database: Database) -> Database:
         evidence = _evidence(replace(database, prepared=None))
     problem = proof.judge(evidence, connection)
     if problem:
-        raise VerificationFailed.of(_explained(seen, problem))
+        raise VerificationFailed.of(_explained(database, problem))
     refuse_config(seen, connection)
     place = "from this machine" if seen.mode == "native" else "from Plano's network"
     seen.progress.done(Outcome("verified", "storage", f"wrote and read a test conversation {place}"))
@@ -77,10 +77,16 @@ def _evidence(database: Database) -> proof.Evidence:
     return prepared or proof_beside_plano(database)
 
 
-def _explained(seen: Seen, problem: Problem) -> Problem:
-    """Return a problem with what the engine knows of it."""
+def _explained(database: Database, problem: Problem) -> Problem:
+    """Return a problem with what the engine knows of it, where the server itself answers."""
+    seen = database.seen
     if problem.code not in _OUT_OF_REACH or seen.mode != "docker":
         return problem
+    inside = queries.look(seen.engine, database.server, user=seen.user, database=seen.database)
+    if inside and inside.facts is None and proof.is_late(inside):
+        return replace(
+            problem, why=f"Postgres is running, but does not answer: {' '.join((inside.error or '').split())}"
+        )
     from planodev.engines.docker import unreachable
 
     return unreachable.explain(seen.engine, problem, seen.settings.port.value)

@@ -24,6 +24,7 @@ KINDS = {
     "link to itself": lambda path: path.symlink_to(path.name),
     "pipe": os.mkfifo if hasattr(os, "mkfifo") else None,
     "device": lambda path: path.symlink_to("/dev/zero"),
+    "sparse": lambda path: path.touch() or os.truncate(path, 50 * 10**9),
     "latin-1": lambda path: path.write_bytes("name: gr\xfc\xdfe\n".encode("latin-1")),
     "deep": lambda path: path.write_text("listeners = " + "[" * 50_000),
     "large": lambda path: path.write_text("a: [1]\n" * 100_000),

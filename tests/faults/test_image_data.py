@@ -67,6 +67,7 @@ def read_volume(api, volume, path):
             ((f"ENV PGDATA={ELSEWHERE}", 'VOLUME ["/home/postgres/pgdata"]', "USER postgres"), "data/"),
             (("USER postgres",), ""),
             (('CMD ["postgres", "-D", "/srv/db"]', "ENV PGDATA=/srv/db"), ""),
+            (("ENV POSTGRES_PASSWORD=theirs POSTGRES_HOST_AUTH_METHOD=trust PGPORT=6543",), ""),
         ],
     ),
 )
@@ -93,6 +94,8 @@ def test_the_volume_is_where_the_image_keeps_its_data(project, api, image, chang
             (("ENV PGDATA=data",), "`data`"),
             (("ENV PGDATA=/",), "`/`"),
             (("ENV PGDATA=/srv/a:b",), "/srv/a:b"),
+            (("ENV POSTGRES_INITDB_WALDIR=/wal", "USER root"), "/wal"),
+            (('ENV POSTGRES_INITDB_ARGS="-k --waldir /wal"',), "/wal"),
         ],
     ),
 )
@@ -104,6 +107,19 @@ def test_an_image_whose_data_no_volume_can_hold_is_refused_before_anything_is_to
     assert refused.error == "image-not-usable"
     assert why in refused.json["error"]["why"]
     assert (snapshot(), list(project.path.iterdir())) == (before, [])
+
+
+@pytest.mark.slow
+def test_an_image_whose_data_directory_is_a_link_works_or_is_refused_as_such(project, image):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        link = tarfile.TarInfo("pgdata")
+        link.type, link.linkname = tarfile.SYMTYPE, "/srv"
+        archive.addfile(link)
+    refused = project("up", "--image", image("ENV PGDATA=/opt/pgdata", content=packed.getvalue()), "--json", code=2)
+    assert refused.error == "image-cannot-start"
+    assert "a link where its data belongs" in refused.json["error"]["why"]
+    project.follow(refused.json["error"]["fix"])
 
 
 @pytest.mark.slow

@@ -168,14 +168,16 @@ class TestGit:
         subprocess.run([GIT, "-C", str(project), "add", "-f", ".env"], check=True)
         assert git.ask(project, ".env").state == "tracked"
 
-    def test_a_git_that_never_answers_is_not_waited_for(self, project, monkeypatch, tmp_path):
+    def test_a_git_that_never_answers_is_waited_for_once(self, project, monkeypatch, tmp_path):
         (project / ".git").mkdir()
         (tmp_path / "bin").mkdir()
-        (tmp_path / "bin/git").write_text("#!/bin/sh\nexec sleep 60\n")
+        (tmp_path / "bin/git").write_text(f"#!/bin/sh\necho >>{tmp_path}/asked\nexec sleep 60\n")
         (tmp_path / "bin/git").chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-        monkeypatch.setattr(git, "PATIENCE", 0.1)
-        assert git.ask(project, ".env").state == "unknown"
+        monkeypatch.setattr(git, "PATIENCE", 1)
+        for name in (".env", ".env.local"):
+            assert git.ask(project, name).state == "unknown"
+        assert (tmp_path / "asked").read_text() == "\n"
 
 
 @pytest.fixture

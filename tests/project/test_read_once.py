@@ -18,8 +18,8 @@ FILES = (".env", "config.yaml", "planodev.toml", "record", ".gitignore")
 KEY = "sk-ant-0123456789"
 # In this order, in the root of a repository: a command, and how often it opens each of FILES.
 TABLE = [
-    # `.env` is read once more where the address was written, and where the key was.
-    ("up --save-keys", (3, 1, 1, 0, 1)),
+    # `.env` is read where the address was written, and once more where the key was.
+    ("up --save-keys", (2, 1, 1, 0, 1)),
     ("up", (1, 1, 1, 1, 0)),
     ("up --dry-run", (1, 1, 1, 1, 0)),
     ("status", (1, 1, 1, 1, 0)),

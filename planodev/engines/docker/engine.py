@@ -292,10 +292,11 @@ class DockerEngine:
         go: Callable[[], bool] | None = None,
     ) -> Output:
         number = self._begin_probe(where.image, where.life).wait() if isinstance(where, Probe) else where.id
+        seconds = limits.within(self.limit, seconds)  # which the start of a probe has taken from
         trace.psql(env, script)
         # Through the environment, since arguments show in `ps`, and the SDK cannot write to a command's standard
         # input on Windows.
-        variables = {**env, "PLANODEV_SQL": script, "PLANODEV_SECONDS": str(math.ceil(seconds))}
+        variables = {**env, "PLANODEV_SQL": script, "PLANODEV_SECONDS": str(max(1, math.floor(seconds)))}
         command = _PSQL
         if ready:
             data, mark = self._places(where)

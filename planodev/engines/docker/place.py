@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _USUAL = "/var/lib/postgresql/data"
 # Paths that the Engine API accepts in a bind without escaping.
 _PATH = r"/[A-Za-z0-9._/+@-]+"
+_LOG = r"(?:^|\s)(?:--waldir[=\s]|-X)\s*(\S+)"
 _SETTING = r"(?:--|-c)?(?:data[_-]directory|pgdata)=(.+)"
 
 
@@ -63,12 +64,24 @@ def directory(config: Mapping[str, Any], command: Sequence[str]) -> str:
 
 
 def fault(config: Mapping[str, Any]) -> str | None:
-    """Return why a volume cannot hold an image's data, None where it can."""
+    """Return why a volume cannot hold an image's data, None where it can.
+
+    Source: `docker-entrypoint.sh` of docker-library/postgres, on POSTGRES_INITDB_WALDIR and POSTGRES_INITDB_ARGS.
+    """
     data = of_image(config).data
     if not re.fullmatch(_PATH, data):
         return f"it keeps its data at `{data}`, where no volume can be mounted"
+    log = _log(variables_of(config))
+    if log and not _holds(data, posixpath.normpath(log)):
+        return f"it keeps its write-ahead log at `{log}`, outside the volume of its data"
     apart = next((path for path in config.get("Volumes") or {} if _below(posixpath.normpath(path), data)), None)
     return f"it keeps a part of its data in a separate volume, at `{apart}`" if apart else None
+
+
+def _log(variables: Mapping[str, str]) -> str:
+    """Return the directory for the write-ahead log that an image tells initdb, "" where that is within the data."""
+    told = re.search(_LOG, variables.get("POSTGRES_INITDB_ARGS") or "")
+    return variables.get("POSTGRES_INITDB_WALDIR") or (told[1].strip("'\"") if told else "")
 
 
 def of_container(item: Mapping[str, Any]) -> str:

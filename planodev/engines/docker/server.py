@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 # Paths, not secrets. The image gets a SCRAM verifier instead of the password, so no log of a first start has it.
 _PLACE, _PASSWORD, _VERIFIER = "/etc", "planodev-password", "planodev-verifier"
+# An image may have a password of its own, beside which the file is refused, let everybody in, or listen elsewhere.
+_WHATEVER_THE_IMAGE_SAYS = (
+    *("POSTGRES_PASSWORD=", "POSTGRES_HOST_AUTH_METHOD=scram-sha-256"),
+    *("POSTGRES_USER_FILE=", "POSTGRES_DB_FILE=", f"PGPORT={INSIDE_PORT}"),
+)
 PASSWORD_FILE = f"{_PLACE}/{_PASSWORD}"
 
 
@@ -64,6 +69,7 @@ def _config(server: Server, labels: dict[str, str], there: place.Place) -> dict[
             f"POSTGRES_USER={server.superuser}",
             f"POSTGRES_DB={server.database}",
             f"POSTGRES_PASSWORD_FILE={_PLACE}/{_VERIFIER}",
+            *_WHATEVER_THE_IMAGE_SAYS,
             f"PGDATA={there.data}",
         ],
         "ExposedPorts": {inside: {}},
