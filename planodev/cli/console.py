@@ -40,8 +40,9 @@ class Console:
         self.command = "planodev"
         self.typed: dict[str, tuple[str, ...]] | None = None  # None until the command begins
         self.notices: list[Problem] = []
-        self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        self._color = False if os.environ.get("NO_COLOR") else None
+        dumb = os.environ.get("TERM") == "dumb"
+        self._live = sys.stderr.isatty() and not dumb
+        self._color = False if dumb or os.environ.get("NO_COLOR") else None
         self._in_line = False
         self._bar: Any = None
         self._layers: dict[str, Any] = {}

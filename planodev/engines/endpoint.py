@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import socket
 from pathlib import Path
@@ -149,35 +150,52 @@ def _from_variable(host: str, environment: Mapping[str, str]) -> Endpoint:
 
 
 def _context(environment: Mapping[str, str], home: Path) -> Endpoint | None:
-    """Return the current context's endpoint, None for the built-in `default`; the SDK reads the files."""
-    file = Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
-    if not environment.get("DOCKER_CONTEXT") and not _names_context(file):
+    """Return the current context's endpoint, None for the built-in `default`.
+
+    Read as the docker command does, which the SDK does not: it refuses contexts of older versions, as those with
+    `StackOrchestrator: kubernetes` or without `SkipTLSVerify`. Source: docker/cli 28.5, `cli/config/config.go` (a file
+    that cannot be read names no context) and `cli/context/store`.
+    """
+    directory = Path(environment.get("DOCKER_CONFIG") or home / ".docker")
+    name = environment.get("DOCKER_CONTEXT") or _current(directory / "config.json")
+    if name in ("", "default"):
+        return None
+    import hashlib
+
+    stored = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
+    try:
+        meta = json.loads(regular_file.read(directory / "contexts/meta" / stored / "meta.json"))
+        engine = meta["Endpoints"]["docker"]
+        host, unchecked = engine["Host"], bool(engine.get("SkipTLSVerify"))
+    except OSError as error:
+        raise _bad_context(name, f"`{error.filename}`: {error.strerror}", environment) from error
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise _bad_context(name, "it has no stored endpoint", environment) from error
+    if not host or not isinstance(host, str):
+        # Without one it would be the default socket, and the database would end up in another engine.
+        raise _bad_context(name, "it has no stored endpoint", environment)
+    return Endpoint(host, f"context `{name}`", _certificates(directory / "contexts/tls" / stored / "docker", unchecked))
+
+
+def _current(file: Path) -> str:
+    """Return the context that docker's configuration names, "" where it names none or cannot be read."""
+    try:
+        content = regular_file.read(file)
+        found = json.loads(content).get("currentContext") if b"currentContext" in content else ""
+    except (AttributeError, OSError, RecursionError, ValueError):
+        return ""
+    return found if isinstance(found, str) else ""
+
+
+def _certificates(directory: Path, unchecked: bool) -> Any:  # noqa: ANN401, FBT001  of docker.tls
+    """Return the TLS of a context, None for one without certificates."""
+    ca, cert, key = (directory / name for name in ("ca.pem", "cert.pem", "key.pem"))
+    if not all(file.is_file() for file in (ca, cert, key)):
         return None
     import docker  # the whole package first: two threads that import parts of it deadlock
-    import docker.context.config
+    import docker.tls
 
-    try:
-        name = environment.get("DOCKER_CONTEXT") or docker.context.config.get_current_context_name()
-    except Exception:  # noqa: BLE001  docker itself warns of such a file and ignores it
-        return None
-    if name in (None, "", "default"):
-        return None
-    try:
-        found = docker.context.ContextAPI.get_context(name)
-    except Exception as error:
-        raise _bad_context(name, str(error), environment) from error
-    if found is None or not found.Host:
-        # The SDK would fall back to the default socket, and the database would be created in another engine.
-        raise _bad_context(name, "it has no stored endpoint", environment)
-    return Endpoint(found.Host, f"context `{name}`", found.TLSConfig)
-
-
-def _names_context(file: Path) -> bool:
-    """Say whether docker's configuration names a context; one that cannot be read names none, as docker has it."""
-    try:
-        return b"currentContext" in regular_file.read(file)
-    except OSError:
-        return False
+    return docker.tls.TLSConfig(client_cert=(str(cert), str(key)), ca_cert=str(ca), verify=None if unchecked else True)
 
 
 def _bad_context(name: str, why: str, environment: Mapping[str, str]) -> NoEngine:

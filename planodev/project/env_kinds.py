@@ -129,7 +129,8 @@ def _directory(path: Path) -> BadInput:
 def unreadable(path: Path, error: OSError) -> BadInput:
     """Return the error for a file that this user may not read."""
     forbidden = error.errno in (errno.EACCES, errno.EPERM)
-    fix = Fix(Shell("chmod u+rw {}", path), ", as its owner") if forbidden else _elsewhere(path)
+    give = Fix(Shell("chmod u+rw {}", path), ", as its owner; or ") if forbidden else Fix()
+    fix = give + _elsewhere(path)
     return BadInput("env-file-unreadable", f"`{path}` cannot be read", why=error.strerror, fix=fix)
 
 

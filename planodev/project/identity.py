@@ -72,14 +72,24 @@ def at(directory: Path) -> Project:
             why=error.strerror,
             fix=Fix(Shell("mkdir -p {}", directory)),
         ) from error
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as error:
-        said = f"the name `{directory!r}` is not UTF-8"
-        raise BadInput("no-directory", said, why="engines accept only UTF-8", fix="rename it") from error
+    _refuse_encoding(path)
     if not path.is_dir():
         raise BadInput("no-directory", f"`{directory}` is not a directory", fix="name a directory with `-C`")
     return Project(path, _fingerprint(path, stat), dotenv_of(path))
+
+
+def _refuse_encoding(path: Path) -> None:
+    name = os.fsencode(path)
+    try:
+        name.decode()
+        str(path).encode()
+    except UnicodeDecodeError as error:
+        said = f"the name `{name.decode(errors='replace')}` is not UTF-8"
+        raise BadInput("no-directory", said, why="engines accept only UTF-8", fix="rename it") from error
+    except UnicodeEncodeError as error:
+        said = f"this shell's locale has not all letters of the name `{name.decode()}`"
+        why = "it is none of UTF-8, which engines need"
+        raise BadInput("no-directory", said, why=why, fix="`export PYTHONUTF8=1`") from error
 
 
 def dotenv_of(directory: Path) -> str:

@@ -140,9 +140,11 @@ def ignore(directory: Path, names: Sequence[str], progress: Progress) -> None:
     found, missing = ignoring(directory, names, progress)
     if found.verb != "unchanged":
         path = directory / ".gitignore"
-        old = regular_file.read(path) if path.exists() else b""
-        lines = (b"" if not old or old.endswith(b"\n") else b"\n") + "".join(f"{name}\n" for name in missing).encode()
         try:
+            old = regular_file.read(path) if path.exists() else b""
+            lines = (b"" if not old or old.endswith(b"\n") else b"\n") + "".join(
+                f"{name}\n" for name in missing
+            ).encode()
             private_files.write_atomically(path, old + lines, path.stat().st_mode & 0o777 if old else 0o644)
         except OSError as error:
             fix = f"{env_file.make_way(error, directory)}, or add the line `{missing[0]}` to it"

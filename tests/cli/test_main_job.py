@@ -74,8 +74,9 @@ def test_quiet_says_only_the_result_and_no_color_is_obeyed(project):
     quiet = project("-q", "up")
     assert quiet.out
     assert "✓" not in quiet.err
-    _, screen = on_terminal(project, "up", "--yes", keys={"NO_COLOR": "1"})
-    assert "\033[3" not in screen
+    for keys in ({"NO_COLOR": "1"}, {"TERM": "dumb", "COLUMNS": "20"}):
+        _, screen = on_terminal(project, "up", "--yes", keys=keys)
+        assert "\033[3" not in screen
 
 
 @pytest.mark.parametrize("reader", slow_but(["head -n 1"], ["head -n 1", "true", "exec 0<&-"]))

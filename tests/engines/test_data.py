@@ -228,14 +228,22 @@ def test_data_of_the_wrong_owner_is_said(project):
 
 def test_data_of_another_users_planodev_is_told_until_planodev_is_run_as_that_user(tmp_path, monkeypatch):
     """By `sudo` beside one's own data, and without it beside root's; each way out is taken by who is asked for."""
+    as_root()
     theirs, here, number = tmp_path / "theirs", tmp_path / "here", "0" * 16
 
-    def look(home, caller=None, uid=0):
-        person = SimpleNamespace(pw_name="ann", pw_dir=str(tmp_path)) if caller else None
-        for name, value in (("_caller", lambda: person), ("root", lambda: home), ("OF_ROOT", theirs)):
+    def look(home, caller=None, uid=0, owner=0, kept=""):
+        monkeypatch.setenv("HOME", str(kept))
+        person = SimpleNamespace(pw_name="ann", pw_dir=str(tmp_path), pw_uid=1000) if caller else None
+        owners = {1000: SimpleNamespace(pw_name="ann", pw_dir=str(tmp_path), pw_uid=1000)}
+        for name, value in (
+            ("_caller", lambda: person),
+            ("_person", owners.get),
+            ("root", lambda: home),
+            ("OF_ROOT", theirs),
+        ):
             monkeypatch.setattr(directories, name, value)
         monkeypatch.setattr(os, "geteuid", lambda: uid)
-        directories.refuse_another_users(number)
+        directories.refuse_another_users(number, owner)
 
     def fix(*where, **who):
         with pytest.raises(Conflict) as raised:
@@ -246,6 +254,9 @@ def test_data_of_another_users_planodev_is_told_until_planodev_is_run_as_that_us
     own = tmp_path / ".local/share/planodev"
     (own / "postgres" / number).mkdir(parents=True)
     assert fix(here, caller="ann") == "run planodev as ann, without `sudo`"
+    assert fix(here, owner=1000) == "run planodev as ann, without `sudo`"  # root in a container that ann works in
+    os.chown(tmp_path, 1000, 1000)
+    assert fix(here, kept=tmp_path) == "run planodev as ann, without `sudo`"  # `sudo -E`
     look(own, uid=1000)  # as ann
     (theirs / "postgres" / number).mkdir(parents=True)
     assert fix(here, uid=1000) == "run planodev with `sudo`"

@@ -14,17 +14,35 @@ SOCKET = "unix:///var/run/docker.sock"
 ELSEWHERE = {"docker": {"Host": "unix:///elsewhere.sock", "SkipTLSVerify": False}}
 SWARM = {"Name": "a", "Metadata": {"StackOrchestrator": "swarm"}, "Endpoints": ELSEWHERE}
 NAMES_IT = '{"currentContext": "a"}'
-# The file as text, None for a directory; the file of the context `a`; where planodev goes, or the code of its error.
+# The file as text, None for a directory; the file of the context `a`, `...` for a directory; where planodev goes, or
+# the code of its error.
 CONTEXTS = {
     "a directory": (None, None, SOCKET),
     "a list": ("[]", None, SOCKET),
     "a list that names one": ('["currentContext"]', None, SOCKET),
     "no JSON": ('{"currentContext": ', None, SOCKET),
     "empty": ("", None, SOCKET),
-    "a number for a context": ('{"currentContext": 5}', None, "no-context"),
+    "a number for a context": ('{"currentContext": 5}', None, SOCKET),
+    "a list for a context": ('{"currentContext": ["a"]}', json.dumps(SWARM), SOCKET),
     "a context that is gone": (NAMES_IT, None, "no-context"),
     "a context with an orchestrator": (NAMES_IT, json.dumps(SWARM), "unix:///elsewhere.sock"),
     "a context without metadata": (NAMES_IT, json.dumps({**SWARM, "Metadata": {}}), "unix:///elsewhere.sock"),
+    "a context of Kubernetes": (
+        NAMES_IT,
+        json.dumps(
+            {
+                "Metadata": {"StackOrchestrator": "kubernetes"},
+                "Endpoints": {"docker": {"Host": "unix:///elsewhere.sock"}, "kubernetes": {"Host": "https://k"}},
+            }
+        ),
+        "unix:///elsewhere.sock",
+    ),
+    "a context with nothing but its endpoint": (
+        NAMES_IT,
+        json.dumps({"Endpoints": ELSEWHERE}),
+        "unix:///elsewhere.sock",
+    ),
+    "a context that is a directory": (NAMES_IT, ..., "no-context"),
     "a context that is a list": (NAMES_IT, "[]", "no-context"),
     "a context that is not JSON": (NAMES_IT, "{", "no-context"),
     "a context without an engine": (NAMES_IT, json.dumps({**SWARM, "Endpoints": {"kubernetes": {}}}), "no-context"),
@@ -47,7 +65,7 @@ def write(home, config, context=None):
     if context is not None:
         meta = home / ".docker/contexts/meta" / hashlib.sha256(b"a").hexdigest()
         meta.mkdir(parents=True)
-        (meta / "meta.json").write_text(context)
+        (meta / "meta.json").mkdir() if context is ... else (meta / "meta.json").write_text(context)
 
 
 @pytest.mark.parametrize("name", CONTEXTS)
@@ -66,6 +84,23 @@ def test_a_context_is_found_as_the_docker_command_finds_it_or_the_error_says_why
         find()
     assert caught.value.code == expected
     assert caught.value.fix
+
+
+@pytest.mark.parametrize("unchecked", [False, True])
+def test_the_certificates_of_a_context_are_used_once_all_are_there(home, unchecked):
+    far = {"Endpoints": {"docker": {"Host": "tcp://192.0.2.7:2376", "SkipTLSVerify": unchecked}}}
+    write(home, NAMES_IT, json.dumps(far))
+    place = home / ".docker/contexts/tls" / hashlib.sha256(b"a").hexdigest() / "docker"
+    place.mkdir(parents=True)
+    for name in ("ca.pem", "cert.pem", "key.pem"):
+        assert endpoint.find({}, home, lambda _: "missing").tls is None
+        (place / name).write_text("")
+    found = endpoint.find({}, home, lambda _: "missing")
+    assert (found.url, found.tls.cert[1], found.tls.verify) == (
+        "tcp://192.0.2.7:2376",
+        str(place / "key.pem"),
+        None if unchecked else True,
+    )
 
 
 @pytest.mark.parametrize(

@@ -96,8 +96,8 @@ def test_nobody_gets_a_second_database_beside_that_of_another_user(base, monkeyp
     monkeypatch.setenv("XDG_DATA_HOME", str(base / "mine"))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(Conflict, match="planodev of root"):
-        directories.refuse_another_users("0123456789abcdef")
-    directories.refuse_another_users("fedcba9876543210")
+        directories.refuse_another_users("0123456789abcdef", 1000)
+    directories.refuse_another_users("fedcba9876543210", 1000)
 
 
 def test_data_is_where_no_clean_up_takes_it(monkeypatch):

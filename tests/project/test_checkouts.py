@@ -212,6 +212,11 @@ class TestIgnored:
         assert ".env" not in untracked(project.directory)
         assert "env-file-not-ignored" not in project("up", "--json").warnings
 
+    def test_a_gitignore_that_cannot_be_read_is_a_warning(self, project):
+        (project.directory / ".gitignore").write_text("#" + "x" * 10_000_000)
+        done = project("up", "--json")
+        assert (done.code, "gitignore-unwritable" in done.warnings) == (0, True)
+
     def test_a_tracked_file_is_a_warning(self, project):
         (project.directory / ".env").write_text("A=1\n")
         git(project.directory, "add", "-f", ".env")
@@ -350,6 +355,14 @@ class TestOddMachines:
         assert "planodev itself failed" not in said, said
         assert done.returncode in (0, 2, 3, 7), said
         assert sorted(os.listdir(place)) == [".git", "README.md"]
+
+    def test_a_locale_without_the_letters_of_the_directory_is_named_with_what_mends_it(self, place):
+        odd = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PLANODEV_ENGINE": "docker"}
+        odd["DOCKER_HOST"] = "unix:///nowhere.sock"
+        done = self.run(place, "status", **odd)
+        assert b"locale has not all letters" in done.stderr
+        name, value = re.search(r"`export (\w+)=(\w+)`", done.stderr.decode(errors="replace")).groups()
+        assert self.run(place, "status", **{**odd, name: value}).returncode == 0
 
     @pytest.mark.parametrize("umask", ["027", "077", "000"])
     def test_the_files_have_their_modes_whatever_the_umask(self, place, at, umask):

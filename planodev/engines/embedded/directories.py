@@ -174,26 +174,40 @@ def all_directories() -> Iterator[DataDirectory]:
     yield from (DataDirectory(databases() / name) for name in names if re.fullmatch("[0-9a-f]{16}", name))
 
 
-def refuse_another_users(number: str | None) -> None:
+def refuse_another_users(number: str | None, owner: int) -> None:
     """Refuse to make a second database where another user of this machine has this project's.
 
+    Args:
+        number: of the project.
+        owner: the user who owns the project's directory.
+
     Raises:
-        Conflict: root has it, and this is not root; or the user who called `sudo` has it.
+        Conflict: root has it, and this is not root; or the user has it who called `sudo`, whom the project belongs to,
+            or whose HOME this is.
 
     """
     if number is None or (databases() / number).exists():
         return
-    caller = _caller()
-    home = Path(caller.pw_dir) / ".local/share/planodev" if caller else None
-    others = [(home, caller.pw_name)] if home and caller else [(OF_ROOT, "root")] if os.geteuid() else []
-    for directory, name in others:
-        if directory and (directory / "postgres" / number).exists():
+    for directory, name in _places_of_others(owner):
+        if (directory / "postgres" / number).exists():
             raise Conflict(
                 "data-of-another-user",
                 f"this project's data belongs to the planodev of {name}",
                 why=f"it is in `{directory / 'postgres' / number}`, and a second database would be empty",
                 fix="run planodev with `sudo`" if os.geteuid() else f"run planodev as {name}, without `sudo`",
             )
+
+
+def _places_of_others(owner: int) -> list[tuple[Path, str]]:
+    """Return where other users' data would be, each with the user's name."""
+    if os.geteuid():
+        return [(OF_ROOT, "root")]
+    people = (_caller(), _person(owner))
+    homes = {Path(person.pw_dir): person.pw_name for person in people if person and person.pw_uid}
+    kept = Path(os.environ.get("HOME", ""))  # as `sudo` leaves it, or `su`
+    if kept.is_absolute() and kept.is_dir() and kept.stat().st_uid:
+        homes.setdefault(kept, _name_of(kept.stat().st_uid))
+    return [(home / ".local/share/planodev", name) for home, name in homes.items()]
 
 
 def runner(project: Project, directory: DataDirectory | None) -> Runner:
@@ -214,7 +228,7 @@ def runner(project: Project, directory: DataDirectory | None) -> Runner:
     if caller:
         return Runner(caller.pw_uid, caller.pw_gid, caller.pw_name)
     owner = project.path.stat()
-    if owner.st_uid and _has_name(owner.st_uid):
+    if owner.st_uid and _person(owner.st_uid):
         return Runner(owner.st_uid, owner.st_gid, _name_of(owner.st_uid))
     for name in ("postgres", "nobody"):
         try:
@@ -232,26 +246,19 @@ def owner_of(directory: DataDirectory) -> str:
 
 def _caller() -> Any:  # noqa: ANN401  pwd.struct_passwd, which mypy does not know on every system
     """Return the user who called `sudo`, None where this is not root, or was root all along."""
+    number = os.environ.get("SUDO_UID", "")
+    return None if os.geteuid() or not number.isdigit() or number == "0" else _person(int(number))
+
+
+def _person(uid: int) -> Any:  # noqa: ANN401  as above
+    """Return a user, None for one without a name."""
     import pwd
 
-    number = os.environ.get("SUDO_UID", "")
-    if os.geteuid() or not number.isdigit() or number == "0":
-        return None
-    try:
-        return pwd.getpwuid(int(number))
-    except KeyError:
-        return None
+    with suppress(KeyError, OverflowError):
+        return pwd.getpwuid(uid)
+    return None
 
 
 def _name_of(uid: int) -> str:
-    import pwd
-
-    return pwd.getpwuid(uid).pw_name if _has_name(uid) else f"user {uid}"
-
-
-def _has_name(uid: int) -> bool:
-    import pwd
-
-    with suppress(KeyError):
-        return bool(pwd.getpwuid(uid))
-    return False
+    person = _person(uid)
+    return str(person.pw_name) if person else f"user {uid}"

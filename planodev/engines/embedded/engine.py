@@ -141,7 +141,7 @@ class EmbeddedEngine:
         del to_stop
         ours: tuple[DataDirectory, Labels] | None = None
         namesakes, projects = [], set()
-        directories.refuse_another_users(env_id)
+        directories.refuse_another_users(env_id, project.path.stat().st_uid)
         for directory in directories.all_directories():
             try:
                 labels = directory.labels()
