@@ -316,7 +316,7 @@ def _namesake(seen: Seen) -> Conflict:
     names = ", ".join(f"`{volume.name}`" for volume in seen.observed.namesakes)
     return Conflict(
         "data-of-another-checkout",
-        f"the {seen.engine.wording.data} {names} belongs to another checkout at `{seen.project.path}`",
+        f"the {seen.engine.wording.data} {names} was created for another checkout at `{seen.project.path}`",
         why="nothing in this checkout says that the data is its own, and two checkouts never share a database",
         fix=Fix(
             Command("up", "--name", _other_name(seen)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from typing import TYPE_CHECKING
@@ -43,11 +44,14 @@ def github(values: Mapping[str, str]) -> str:
     """Return sh lines for a step of GitHub Actions: they mask what is secret, then set all for the steps that follow.
 
     Source: https://docs.github.com/actions/using-workflows/workflow-commands-for-github-actions: `add-mask`, and
-    `GITHUB_ENV` with a line for each variable. The text of a command is percent-decoded.
+    `GITHUB_ENV` with a line for each variable, or a delimiter for one of several lines. The text of a command is
+    percent-decoded.
     """
     secret = [value for name, value in values.items() if value and name not in env_keys.PUBLIC]
     masks = (f"printf '::add-mask::%s\\n' {shlex.quote(_command_data(value))}" for value in dict.fromkeys(secret))
-    lines = (f"""printf '%s\\n' {shlex.quote(f"{name}={value}")} >> "$GITHUB_ENV\"""" for name, value in values.items())
+    lines = (
+        f"""printf '%s\\n' {shlex.quote(_env_line(name, value))} >> "$GITHUB_ENV\"""" for name, value in values.items()
+    )
     return _lines([*masks, *lines])
 
 
@@ -66,7 +70,14 @@ def _lines(lines: Iterable[str]) -> str:
 
 
 def _command_data(value: str) -> str:
-    return value.replace("%", "%25")
+    return value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _env_line(name: str, value: str) -> str:
+    if "\n" not in value and "\r" not in value:
+        return f"{name}={value}"
+    end = f"end-{os.urandom(8).hex()}"
+    return f"{name}<<{end}\n{value}\n{end}"
 
 
 def _dotenv(value: str) -> str:

@@ -142,13 +142,30 @@ class Records:
         return found
 
 
+def still_there(owner: Owner) -> bool:
+    """Say whether the directory in a database's labels still holds the project, by the record of where that went since.
+
+    A project that was moved leaves its labels behind: what stands at the old path later is a copy of it.
+    """
+    if not original_still_there(owner):
+        return False
+    record = None
+    with suppress(OSError):
+        record = json_file.of(Record, json_file.read(path_of(owner.id)))
+    return record is None or record.path == owner.path or not original_still_there(_owner(record))
+
+
 def path_of(number: str) -> Path:
     """Return the file of a record."""
     return _directory() / f"{number}.json"
 
 
 def _related(project: Project, env_id: str | None, record: Record) -> str:
-    return ownership(project, env_id, Owner(record.project, record.path, record.inode), original_still_there)
+    return ownership(project, env_id, _owner(record), original_still_there)
+
+
+def _owner(record: Record) -> Owner:
+    return Owner(record.project, record.path, record.inode)
 
 
 def _directory() -> Path:

@@ -157,10 +157,14 @@ def github_reads(text):
         file.touch()
         environment = {"GITHUB_ENV": str(file), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
         done = subprocess.run(["sh"], input=text.encode(), env=environment, capture_output=True, check=True)
-        values = dict(line.split("=", 1) for line in file.read_text().split("\n")[:-1])
+        lines, values = iter(file.read_text().split("\n")[:-1]), {}
+        for line in lines:
+            name, end = line.split("<<", 1) if re.match(r"\w+<<", line) else (line.split("=", 1)[0], None)
+            values[name] = "\n".join(iter(lines.__next__, end)) if end else line.split("=", 1)[1]
     said = done.stdout.decode().split("\n")[:-1]
     assert all(line.startswith("::add-mask::") for line in said)
-    return values, {line.removeprefix("::add-mask::").replace("%25", "%") for line in said}
+    coded = (line.removeprefix("::add-mask::") for line in said)
+    return values, {line.replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%") for line in coded}
 
 
 def test_github_masks_what_is_secret_and_sets_all():
@@ -169,11 +173,12 @@ def test_github_masks_what_is_secret_and_sets_all():
         "DB_PASS": "a%40b%25c 'd\" $e",
         "DB_HOST": "127.0.0.1",
         "OPENAI_API_KEY": "sk-é%",
+        "MISTRAL_API_KEY": "a\nLD_PRELOAD=b%0A",
         "X": "",
     }
     found, masked = github_reads(quoting.github(values))
     assert found == values
-    assert masked == {values["DB_PASS"], values["OPENAI_API_KEY"]}
+    assert masked == {values["DB_PASS"], values["OPENAI_API_KEY"], values["MISTRAL_API_KEY"]}
 
 
 READERS = {"fish": fish_reads, "powershell": powershell_reads}

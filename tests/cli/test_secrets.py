@@ -11,7 +11,7 @@ from planodev import masking, unexpected
 from planodev.cli.main import main
 from planodev.plano import config_edit
 from planodev.postgres.connection import CONNECTION_STRING
-from planodev.project import credentials
+from planodev.project import env_file
 from tests.support import away
 from tests.support.tiers import slow_but
 
@@ -170,7 +170,7 @@ class TestConnectionStrings:
                 raise KeyError(FORMS[form].partition("@")[2], f"a part: {FORMS[form][10:]}") from error
 
         # Called by its module, so that none which is loaded meanwhile keeps it.
-        monkeypatch.setattr(credentials, "read", broken)
+        monkeypatch.setattr(env_file, "load", broken)
         for debug in ("", "1"):
             monkeypatch.setenv("PLANODEV_DEBUG", debug)
             for command in (["status"], ["status", "--json"], ["env"], ["doctor"]):

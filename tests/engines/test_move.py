@@ -6,6 +6,7 @@ import contextlib
 import json
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -226,6 +227,27 @@ def test_a_renamed_directory_that_loses_its_env_file_finds_its_data(project, eng
     (project.path / ".env").unlink()
     project("up")
     assert (project.stored(), engine_of(project)) == (["kept"], engine)
+
+
+@pytest.mark.parametrize("engine", slow_but(["embedded"], ["docker", "embedded"]))
+def test_a_copy_of_a_project_that_was_moved_never_gets_its_data(project, engine):
+    project("up", "--engine", engine)
+    project.store("kept")
+    first = project.path
+    moved, copy = first.with_name("moved"), first.with_name("copy")
+    project.path = first.rename(moved)
+    project("up")
+    for place in (copy, first):  # the second is where the labels say that the project is
+        project.path = shutil.copytree(moved, place)
+        assert project.status()["state"] == "absent"
+        project("down", "--delete-data", "--yes")
+        project.path = moved
+        assert (project.stored(), project.status()["state"]) == (["kept"], "running")
+    project.path = copy
+    project("up", "--engine", engine)
+    assert project.stored() == []
+    project.path = first
+    assert project("up", "--engine", engine, "--json", code=4).error == "data-of-another-checkout"
 
 
 OTHERS = {

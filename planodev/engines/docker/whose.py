@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from planodev.engines.docker import labels
 from planodev.problems import Conflict, Fix, Shell
-from planodev.project.identity import original_still_there, ownership
+from planodev.project.identity import ownership
+from planodev.project.records import still_there
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,7 +56,7 @@ def sort(project: Project, env_id: str | None, containers: Sequence[Item], volum
         owner = labels.owner_of(item["Labels"])
         if owner is None or labels.PROBE_LABEL in item["Labels"]:
             whose = "planodev did not create it"
-        elif ownership(project, env_id, owner, original_still_there) != "ours":
+        elif ownership(project, env_id, owner, still_there) != "ours":
             whose = f"planodev created it for `{owner.path}`"
         elif names & labels.volumes_of(item) if volumes is not None else labels.volumes_of(item):
             mine.append(item)
@@ -82,7 +83,7 @@ def _sort_volumes(found: Found, project: Project, env_id: str | None, volumes: S
             continue
         found.projects.add(owner.id)
         volume = labels.volume_of(item, owner)
-        related = ownership(project, env_id, owner, original_still_there)
+        related = ownership(project, env_id, owner, still_there)
         if related == "ours":
             ours.append(volume)
         elif related == "namesake":

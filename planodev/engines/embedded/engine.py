@@ -35,7 +35,8 @@ from planodev.postgres.connection import LOOPBACK
 from planodev.problems import NoEngine
 from planodev.project import regular_file
 from planodev.project.env_kinds import is_stream
-from planodev.project.identity import original_still_there, ownership
+from planodev.project.identity import ownership
+from planodev.project.records import still_there
 
 if TYPE_CHECKING:
     import subprocess
@@ -62,7 +63,7 @@ def data_of(project: Project, env_id: str | None) -> str:
             if directory.path.name == env_id:
                 return directory.path.name
             continue
-        if labels and ownership(project, env_id, describe.owner(labels), original_still_there) == "ours":
+        if labels and ownership(project, env_id, describe.owner(labels), still_there) == "ours":
             return labels.project if directory.was_ready else ""
     return ""
 
@@ -154,7 +155,7 @@ class EmbeddedEngine:
             if labels is None:
                 continue
             projects.add(labels.project)
-            related = ownership(project, env_id, describe.owner(labels), original_still_there)
+            related = ownership(project, env_id, describe.owner(labels), still_there)
             if related == "ours" and ours is None:
                 ours = directory, labels
             elif related == "namesake":
