@@ -208,7 +208,7 @@ def test_the_five_steps(project, authority, typed, tmp_path):  # noqa: PLR0915  
 
 def after_the_steps(run, server, database, blocks):
     """Follow what PRODUCTION.md says of stored conversations, as the owner."""
-    copying, _, saving, pruning = blocks
+    copying, _, saving, pruning, *_by_hand = blocks
 
     def rows():
         return server.sql("SELECT response_id FROM conversation_states", database=database, fetch=True)
