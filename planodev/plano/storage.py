@@ -123,6 +123,9 @@ def foreign_target(
     return None if ours and same_place(target, driver_url.parse(ours.url)) else target
 
 
+_OF_SECRETS = r"(?i)pass|secret|token|key|credential"
+
+
 def refuse_to_send(
     text: str, target: driver_url.Target, env: EnvFile, shell: Mapping[str, str], keys: Collection[str]
 ) -> None:
@@ -146,7 +149,9 @@ def refuse_to_send(
     given = {name for name in env.written if name not in env.references}
     told = {name: shell[name] for name in names if shell.get(name)}
     told = {name: value for name, value in told.items() if name not in given or value != env.values.get(name)}
-    known = {host for value in told.values() for host in (value, *_hosts(value))}
+    # A secret is no name of a server: looking it up would send it, and say it.
+    known = {value for name, value in told.items() if not re.search(_OF_SECRETS, name)}
+    known |= {host for value in told.values() for host in _hosts(value)}
     leaked = names & env.from_shell
     if not all(host in known for host, _ in target.hosts):
         leaked |= {*told}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import nullcontext
 
 import pytest
 from hypothesis import assume, given
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 from planodev.plano import driver_url, storage
 from planodev.postgres.connection import CONNECTION_STRING, Connection
+from planodev.problems import BadInput
+from planodev.project import env_file
 from tests.support.planoai_recorder import envsubst
 
 OURS = Connection("plano", "p@ss", "127.0.0.1", 5433, "plano")
@@ -152,3 +155,14 @@ def test_the_options_of_a_session_are_read_as_the_driver_reads_them(tmp_path, te
     storage_block = {"state_storage": {"type": "postgres", "connection_string": text}}
     (tmp_path / "config.yaml").write_text(json.dumps(storage_block))
     assert config_file.load(tmp_path / "config.yaml").options == options
+
+
+def test_a_secret_in_place_of_the_servers_name_is_refused_and_not_said(tmp_path):
+    """To look up the name would send it."""
+    shell = {"AWS_SECRET_ACCESS_KEY": "AKIAsecret", "DB_SERVER": "db.example"}
+    env = env_file.load(tmp_path / ".env", shell)
+    for name, refused in (("AWS_SECRET_ACCESS_KEY", True), ("DB_SERVER", False)):
+        text = f"postgresql://u:x@${{{name}}}:5432/d"
+        target = driver_url.parse(text.replace(f"${{{name}}}", shell[name]))
+        with pytest.raises(BadInput, match=name) if refused else nullcontext():
+            storage.refuse_to_send(text, target, env, shell, ())
