@@ -9,15 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from planodev.engines import Desired, Observed, Server, Storage, planning, ports
+from planodev.engines import Desired, Server, Storage, planning, ports
 from planodev.postgres import state_table
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, Shell
 from planodev.project import credentials, identity
-from planodev.project.settings import DEFAULT_IMAGE
+from planodev.project.settings import DEFAULT_IMAGE, DEFAULT_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from planodev.engines import Container
     from planodev.engines.docker.adopt import Foreign
     from planodev.look import Seen
     from planodev.project.settings import Setting
@@ -36,6 +37,7 @@ class Survey:
         storage: what the data is that is there.
         addresses: where to publish.
         port_holder: says who listens at a port, None where it is free.
+        first_port: the lowest one that the server may have.
         password: what the server was made with, None where that cannot be read.
 
     """
@@ -46,6 +48,7 @@ class Survey:
     storage: Storage
     addresses: tuple[str, ...]
     port_holder: Callable[[int], str | None]
+    first_port: int
     password: str | None = field(default=None, repr=False)
 
 
@@ -141,8 +144,12 @@ def _adopt_needs_docker() -> BadInput:
     )
 
 
-def survey(seen: Seen) -> Survey:
+def survey(seen: Seen, leaving: Container | None = None) -> Survey:
     """Ask the engine what a decision needs; containers may be created to look into a volume, and are removed again.
+
+    Args:
+        seen: the project.
+        leaving: a server of the project in another engine that ends before this one starts; its port counts as free.
 
     Raises:
         Conflict: a native Plano could not reach the database.
@@ -161,13 +168,15 @@ def survey(seen: Seen) -> Survey:
         found = engine.image(image, look_into=True)
     storage = engine.storage(volume, image) if found and volume else None
     addresses = engine.addresses(seen.mode, image)
+    freed = leaving.port if leaving and leaving.state in ("running", "paused") else None
     return Survey(
         image_id=found.id if found else None,
         image_major=found.major if found else None,
         image_fault=found.fault if found else None,
         storage=storage or Storage(None, initialised=volume is not None),
         addresses=addresses,
-        port_holder=lambda port: ports.taken_by(engine, observed, port, addresses),
+        port_holder=lambda port: None if port == freed else ports.taken_by(engine, observed, port, addresses),
+        first_port=ports.first_for_everybody() if engine.traits.runs_as else 1,
         password=engine.kept_password(have) if have and seen.credentials.password is None else None,
     )
 
@@ -190,7 +199,7 @@ def decide(seen: Seen, facts: Survey) -> Plan:
     if discard:
         observed = observed._replace(container=None, volume=None)
     name = planning.choose_name(settings.name, seen.project.slug, seen.project_id, observed.taken)
-    port, problems = _port(seen.observed, settings.port, facts)
+    port, problems = _port(seen, settings.port, facts)
     desired = Desired(name, settings.image.value, facts.image_id or "", port, facts.addresses)
     decided = planning.plan(desired, observed)
     if seen.credentials.password is not None:
@@ -202,11 +211,14 @@ def decide(seen: Seen, facts: Survey) -> Plan:
     return Plan(decided.action, decided.reasons, desired, pull, discard, password, password_is, problems)
 
 
-def _port(observed: Observed, wanted: Setting[int], facts: Survey) -> tuple[int, tuple[Problem, ...]]:
-    have = observed.container
+def _port(seen: Seen, wanted: Setting[int], facts: Survey) -> tuple[int, tuple[Problem, ...]]:
+    have = seen.observed.container
     if have and have.state in ("running", "paused") and have.port == wanted.value:
         return wanted.value, ()
     own = have.port if have and have.state in ("running", "paused") else None
+    if wanted.value < facts.first_port:
+        free = own or planning.next_free(max(facts.first_port, DEFAULT_PORT) - 1, facts.port_holder) or DEFAULT_PORT
+        raise planning.privileged(wanted.value, seen.engine.traits.runs_as, facts.first_port, free)
     port, other = planning.choose_port(wanted, lambda port: None if port == own else facts.port_holder(port))
     if other is None:
         return port, ()

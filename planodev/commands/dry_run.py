@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from planodev.commands import report
 from planodev.database import Database
-from planodev.decide import Plan, decide, survey
 from planodev.engines import Container
 from planodev.gateway import running
 from planodev.plano import judge
@@ -19,6 +18,7 @@ from planodev.steps import config, env_file, follow, keys, login, server
 from planodev.takeover import adopt, move
 
 if TYPE_CHECKING:
+    from planodev.decide import Plan
     from planodev.look import Seen
 
 _WOULD = {
@@ -42,10 +42,7 @@ def planned(seen: Seen) -> Result:
     if foreign:
         _say(seen, "would be adopted", foreign.name, f"PostgreSQL {foreign.major}")
         return report.planned(seen, running.look(seen))
-    if seen.moves:
-        move.announce(seen)
-    plan = decide(seen, survey(seen))
-    env_file.refuse_rewriting(seen, plan.desired.port)
+    plan = move.announce(seen) if seen.moves else move.planned(seen)
     _server(seen, plan)
     database = _database(seen, plan)
     _files(settled, database)

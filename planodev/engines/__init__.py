@@ -57,12 +57,14 @@ class Traits(NamedTuple):
             of a PostgreSQL that the engine brings, and `psql` runs on this machine as well.
         hairpin: whether the server's own container gets to the port that it publishes by the way that Plano's takes.
         fixed: the settings that are not the user's to choose here, such as `{"plano": "native"}`.
+        runs_as: the user of this machine who has to be allowed to listen at the port, "" where the engine sees to that.
 
     """
 
     containers: bool
     hairpin: bool
     fixed: Mapping[str, str]
+    runs_as: str = ""
 
 
 class Container(NamedTuple):

@@ -113,6 +113,24 @@ def choose_port(wanted: Setting[int], holder: Callable[[int], str | None]) -> tu
     return free, first
 
 
+def privileged(port: int, user: str, first: int, free: int) -> Conflict:
+    """Return the error for a port that only root's programs may listen at.
+
+    Args:
+        port: that one.
+        user: whom the server runs as.
+        first: the lowest port that this user may have.
+        free: one that could be used instead.
+
+    """
+    return Conflict(
+        "port-privileged",
+        f"the server may not listen at port {port}",
+        why=f"ports below {first} need root, and the server runs as `{user}`",
+        fix=Fix(Command("up", "--port", free)),
+    )
+
+
 def next_free(taken: int, holder: Callable[[int], str | None]) -> int | None:
     """Return the first free port of the hundred behind one, without Plano's own; None where all are taken."""
     following = (port for port in range(taken + 1, min(taken + 101, 65536)) if port not in PLANO_PORTS)

@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,12 +37,27 @@ def holder(port: int, addresses: tuple[str, ...]) -> str | None:
             try:
                 server.bind((address, port))
             except PermissionError:
-                return "the system: ports below 1024 need root" if port < 1024 else "the system (reserved)"  # noqa: PLR2004
+                if port >= first_for_everybody():  # else an engine that runs as root may use it
+                    return "the system (reserved)"
             except OSError as error:
                 if error.errno == errno.EADDRINUSE:
                     return _program(port)
                 # Not an address of this machine: the engine reports that.
     return None
+
+
+def first_for_everybody() -> int:
+    """Return the lowest port at which programs listen that are not root's.
+
+    Source: Linux, ip(7) on `ip_unprivileged_port_start`. macOS 10.14 has lifted the limit of 1024 for listeners on
+    every address alone, which the embedded engine's is not.
+    """
+    if os.name != "posix":
+        return 0
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    except (OSError, ValueError):
+        return 1024
 
 
 def unused() -> int:

@@ -18,6 +18,7 @@ from planodev.result import Outcome
 if TYPE_CHECKING:
     from planodev.decide import Plan, Survey
     from planodev.look import Seen
+    from planodev.problems import Problem
     from planodev.project.settings import Setting
 
 # Attempts with another name or port, as another program can take either between the look and the start.
@@ -35,18 +36,18 @@ def bring_up(seen: Seen, plan: Plan, facts: Survey) -> Database:
     progress.begin("Starting Postgres")
     for note in explain(seen, plan):
         progress.note(note)
-    for problem in plan.problems:
-        progress.notice(problem)
     if plan.discard:
         seen = _discard(seen)
-    action, port, prepared, fresh = plan.action, desired.port, None, False
+    action, port, problems, prepared, fresh = plan.action, desired.port, plan.problems, None, False
     if action == "start":
         action = _start(seen, desired.port)
     if action == "replace" and seen.observed.container:
         seen.engine.stop(seen.observed.container, seen.deadline.left(settings.STOP_LIMIT))
         seen.engine.remove_server(seen.observed.container)
     if action in ("create", "replace"):
-        port = _create(seen, plan, facts)
+        port, problems = _create(seen, plan, facts)
+    for problem in problems:  # only now is it certain which port it is
+        progress.notice(problem)
     if action != "unchanged":
         fresh, seen = seen.observed.volume is None, _seen_again(seen)
         if fresh:
@@ -100,9 +101,17 @@ def _start(seen: Seen, port: int) -> str:
     return "start"
 
 
-def _create(seen: Seen, plan: Plan, facts: Survey) -> int:
-    """Create the server, by another name or at another port where another was a moment faster; returns the port."""
-    port, name, reason = plan.desired.port, plan.desired.name, ""
+def _create(seen: Seen, plan: Plan, facts: Survey) -> tuple[int, tuple[Problem, ...]]:
+    """Create the server, by another name or at another port where another was a moment faster.
+
+    Returns:
+        The port, and what the user has to know.
+
+    Raises:
+        Conflict: a name or a port that was asked for was taken meanwhile, or none stayed free.
+
+    """
+    port, problems, name, reason = plan.desired.port, plan.problems, plan.desired.name, ""
     lost_names: dict[str, str] = {}
     for _ in range(ATTEMPTS):
         server = plan.server(seen, name=name, port=port, volume=volume_name(seen, name))
@@ -110,7 +119,6 @@ def _create(seen: Seen, plan: Plan, facts: Survey) -> int:
             seen.engine.create(server)
         except NameTaken as taken:
             reason = str(taken)
-            _refuse_asked("name", name, seen.settings.name, taken)
             seen = seen.again()
             # Docker 28 reserves a name some time before it lists the container.
             lost_names[name] = reason
@@ -118,11 +126,9 @@ def _create(seen: Seen, plan: Plan, facts: Survey) -> int:
             name = planning.choose_name(seen.settings.name, seen.project.slug, seen.project_id, others)
         except PortTaken as taken:
             reason = str(taken)
-            _refuse_asked("port", port, seen.settings.port, taken)
-            lost, port = port, _another_port(port, facts)
-            seen.progress.notice(port_moved(lost, facts.port_holder(lost) or "another program", port))
+            port, problems = _another_port(seen.settings.port, port, facts)
         else:
-            return port
+            return port, problems
     raise Conflict(
         "port-taken",
         "no name and port stayed free",
@@ -131,25 +137,19 @@ def _create(seen: Seen, plan: Plan, facts: Survey) -> int:
     )
 
 
-def _another_port(lost: int, facts: Survey) -> int:
-    """Return the next port that looks free.
+def _another_port(wanted: Setting[int], lost: int, facts: Survey) -> tuple[int, tuple[Problem, ...]]:
+    """Return the next port that looks free, and the warning that it is not the wanted one.
 
     Raises:
-        Conflict: none of the next hundred is.
+        Conflict: the lost one was asked for, or none of the next hundred is free.
 
     """
-    found = planning.next_free(lost, facts.port_holder)
-    if found is None:
-        fix = Fix(Command("up", "--port", "N"), " with a free port")
-        raise Conflict("port-taken", f"port {lost} is taken", fix=fix)
-    return found
 
+    def holder(port: int) -> str | None:
+        return facts.port_holder(port) or ("another program" if port == lost else None)
 
-def _refuse_asked(what: str, value: object, wanted: Setting[Any], taken: Exception) -> None:
-    if wanted.asked:
-        text = f"{what} {value} is taken" if what == "port" else f"the {what} `{value}` is taken"
-        fix = Fix(Command("up", f"--{what}", "N" if what == "port" else "NAME"), " with a free one")
-        raise Conflict(f"{what}-taken", text, why=str(taken), fix=fix) from taken
+    port, _ = planning.choose_port(settings.Setting(lost, wanted.source), holder)
+    return port, (port_moved(wanted.value, holder(wanted.value) or "another program", port),)
 
 
 def volume_name(seen: Seen, name: str) -> str:

@@ -14,20 +14,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from planodev.background import Job
-from planodev.engines import PortTaken, Server, Streams, choice, ports
+from planodev.decide import decide, survey
+from planodev.engines import NameTaken, PortTaken, Server, Streams, choice, planning, ports
 from planodev.postgres import admin, proof, queries, state_table, table
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import LOOPBACK, Connection
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem
 from planodev.project import settings
 from planodev.result import Outcome, counted
-from planodev.steps import follow, image, login
+from planodev.steps import env_file, follow, image, login
 from planodev.takeover import leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from planodev.database import Database
+    from planodev.decide import Plan
     from planodev.look import Seen
 
 SILENCE = 60.0  # seconds that the old server may take to send the next row
@@ -119,6 +121,7 @@ def moving(seen: Seen) -> Iterator[Move | None]:
         The move, None where nothing is to be moved.
 
     Raises:
+        PlanodevError: the new server could not be created; the old one is left as it is.
         BadInput: the user did not agree, or could not be asked.
         Conflict: the old server does not start.
 
@@ -129,7 +132,10 @@ def moving(seen: Seen) -> Iterator[Move | None]:
     if old is None:
         yield None
         return
+    pull = planned(seen, old).pull
     _confirm(seen, old)
+    if pull:
+        seen = _with_image(seen, old)
     leftovers.record(seen, old, moving_to=seen.engine.info.name)
     try:
         seen.progress.begin("Starting the old server for the move")
@@ -151,12 +157,33 @@ def moving(seen: Seen) -> Iterator[Move | None]:
         old.engine.close()
 
 
-def announce(seen: Seen) -> None:
-    """Say what a move would bring, in a dry run."""
+def announce(seen: Seen) -> Plan:
+    """Say what a move would bring, in a dry run, and return what would be done about the new server."""
     old = _old_side(seen)
     if old is not None:
         here = choice.title(seen.engine.info.name)
         seen.progress.note(f"{_what(old)} would move from {choice.title(old.engine.info.name)} to {here}")
+    return planned(seen, old)
+
+
+def planned(seen: Seen, old: Seen | None = None) -> Plan:
+    """Return what is to be done about the new server, whether or not the old one has been ended already.
+
+    Raises:
+        PlanodevError: it could not be created, or `.env` not be written for it.
+
+    """
+    plan = decide(seen, survey(seen, old.observed.container if old else None))
+    env_file.refuse_rewriting(seen, plan.desired.port)
+    return plan
+
+
+def _with_image(seen: Seen, old: Seen) -> Seen:
+    """Pull the image while the old server still runs; what is in it may be refused."""
+    image.pull(seen)
+    seen.deadline.restart()
+    planned(seen, old)
+    return replace(seen, settings=seen.settings._replace(pull=settings.Setting("missing", "default")))
 
 
 def _old_side(seen: Seen) -> Seen | None:
@@ -213,15 +240,16 @@ def _start_alone(old: Seen) -> str | None:
     have, volume = old.observed.container, old.observed.volume
     assert volume  # noqa: S101  else nothing is moved
     password = old.engine.kept_password(have) if have else None
+    made_with = have.image if have else volume.image
+    if old.engine.image(made_with) is None:
+        label = settings.Setting(made_with, "the volume's label")
+        image.pull(replace(old, settings=old.settings._replace(image=label)))
     if have:
         leftovers.end(old)
-    name = have.image if have else volume.image
-    if old.engine.image(name) is None:
-        image.pull(replace(old, settings=old.settings._replace(image=settings.Setting(name, "the volume's label"))))
     server = Server(
-        name=have.name if have else old.settings.name.value,
+        name=have.name if have else _free_name(old),
         volume=volume.name,
-        image=name,
+        image=made_with,
         port=ports.unused(),
         addresses=(),
         owner=old.owner,
@@ -233,9 +261,15 @@ def _start_alone(old: Seen) -> str | None:
     try:
         old.engine.create(server)
         login.wait_inside(old.again())
-    except (AdminFailed, PortTaken) as error:
+    except (AdminFailed, NameTaken, PortTaken) as error:
         raise _failed(old, error) from error
     return password
+
+
+def _free_name(old: Seen) -> str:
+    """Return a name for a server that is gone; whoever has asked for another one has asked it of the new server."""
+    wanted = settings.Setting(old.settings.name.value, "default")
+    return planning.choose_name(wanted, old.project.slug, old.project_id, old.observed.taken)
 
 
 def _contents(old: Seen) -> tuple[dict[str, str], tuple[str, ...]]:

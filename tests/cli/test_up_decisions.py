@@ -9,6 +9,7 @@ import pytest
 
 from planodev.commands.down import down
 from planodev.commands.up import up
+from planodev.engines import ports
 from planodev.engines.docker import engine as docker
 from planodev.look import Context, look
 from planodev.problems import BadInput, Conflict, VerificationFailed
@@ -170,6 +171,31 @@ class TestPorts:
     def test_a_port_that_is_lost_between_look_and_creation_moves(self, project):
         project.engine.before["create"] = lambda: project.engine.others.update(theirs=5432)
         assert (project.up()["port"], project.warnings[0]) == (5433, "port-moved")
+
+    def test_a_port_of_roots_is_refused_where_the_server_is_not_roots_and_names_the_one_it_has(
+        self, project, monkeypatch
+    ):
+        monkeypatch.setattr(ports, "first_for_everybody", lambda: 1024)
+        project.up(port=5434)
+        monkeypatch.setattr(FakeEngine, "traits", FakeEngine.traits._replace(runs_as="postgres"))
+        error = project.refused(Conflict, "port-privileged", port=80)
+        assert error.why == "ports below 1024 need root, and the server runs as `postgres`"
+        assert str(error.fix) == "`planodev up --port 5434`"
+        monkeypatch.setattr(ports, "first_for_everybody", lambda: 0)
+        assert project.up(port=80)["port"] == 80
+
+    def test_two_ports_that_are_lost_are_told_once_with_the_one_that_is_used(self, project):
+        project.engine.others["theirs"] = 5432
+        project.engine.before["create"] = lambda: project.engine.others.update(more=5433)
+        assert (project.up()["port"], project.warnings.count("port-moved")) == (5434, 1)
+        [told] = [problem.message for problem in project.said.notices if problem.code == "port-moved"]
+        assert told == "port 5432 is taken by the container `theirs`, using 5434 instead"
+
+    def test_a_port_that_was_asked_for_and_is_lost_at_the_last_moment_names_a_free_one(self, project):
+        project.engine.before["create"] = lambda: project.engine.others.update(theirs=6000)
+        with pytest.raises(Conflict) as caught:
+            project.up(port=6000)
+        assert (caught.value.code, str(caught.value.fix)) == ("port-taken", "`planodev up --port 6001`")
 
     def test_a_port_that_is_lost_while_it_was_down_moves_and_the_data_stays(self, project):
         project.up()

@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -87,6 +88,31 @@ def test_there_and_back_with_every_row_and_nothing_left_behind(project):
     assert (len(volumes(project)), places(project), engine_of(project)) == (1, [], "docker")
     assert project.env["DB_HOST"] == "host.docker.internal"
     assert list((project.base / "state/planodev/projects").glob("*.moving")) == []
+
+
+def test_a_port_that_the_new_server_cannot_get_is_told_while_the_old_one_runs_and_the_fix_moves(project):
+    project("up")
+    project.store("kept")
+    before = project.container()["State"]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = project("up", "--engine", "embedded", "--port", port, "--yes", "--json", code=4)
+        assert (refused.error, project.container()["State"], project.stored()) == ("port-taken", before, ["kept"])
+        project("up", "--engine", "embedded", "--port", project.env["DB_PORT"], "--dry-run")
+        project.follow(refused.json["error"]["fix"])
+    assert (project.stored(), engine_of(project)) == (["kept"], "embedded")
+
+
+def test_a_source_whose_container_is_gone_is_started_by_a_name_that_nobody_has(project):
+    other = project.api.create_container("postgres:16", name="plano-postgres")
+    try:
+        project("up")
+        project.store("kept")
+        project.api.remove_container(project.status()["container"], force=True)
+        project("up", "--engine", "embedded", "--yes")
+    finally:
+        project.api.remove_container(other, force=True)
+    assert (project.stored(), engine_of(project)) == (["kept"], "embedded")
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from dotenv import dotenv_values
 
+from planodev.engines import ports
 from planodev.engines.embedded import cluster, directories
 from planodev.engines.embedded import process as processes
 from planodev.postgres import limits, state_table
@@ -89,6 +90,11 @@ def logged_in(here):
 def ready(here):
     """Have all that Plano needs, and a port for its listener that no other program has."""
     both(embedded, has_planoai, has_key, up, changes("config.yaml", "12000", str(free_port())))(here)
+
+
+def below_1024(here):
+    """Have the limit that every system but a container has."""
+    here.monkeypatch.setattr(ports, "first_for_everybody", lambda: 1024)
 
 
 def on_embedded(*steps):
@@ -222,6 +228,7 @@ OF_SERVERS = (
     State("data-directory-unreachable", "up --engine embedded", unreachable),
     State("data-directory-unwritable", "up", a_file, own_data, "XDG_DATA_HOME to a directory of yours"),
     State("database-not-made", "up", no_database, database, "free space"),
+    State("port-privileged", "up --port 80", on_embedded(below_1024)),
     State("plano-out-of-reach", "up --engine embedded --plano docker", both(embedded, has_key, has_planoai)),
     State("data-in-use", "up", old_server),
     State("server-not-stopped", "down --keep-data", not_stopped),

@@ -131,7 +131,8 @@ class EmbeddedEngine:
     @property
     def traits(self) -> Traits:
         fixed = {"image": self._version, "name": describe.NAME, "plano": "native"}
-        return Traits(containers=False, hairpin=True, fixed=fixed)
+        runs_as = directories.runner(self._project, self._directory).name
+        return Traits(containers=False, hairpin=True, fixed=fixed, runs_as=runs_as)
 
     @property
     def _version(self) -> str:

@@ -126,7 +126,7 @@ def start(
         if server.poll() is not None and "pre-existing shared memory" in said and time.monotonic() < deadline:
             time.sleep(0.1)
             continue
-        if "Address already in use" in said or "could not bind" in said:
+        if "Address already in use" in said:
             raise PortTaken(f"port {port} was taken a moment ago")
         return server  # type: ignore[no-any-return]
 
