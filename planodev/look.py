@@ -133,10 +133,10 @@ class Seen(Files):
 
     @property
     def user(self) -> str:
-        """The role that Plano enters as: `.env`, else what the volume was made with, else `plano`."""
+        """The role that Plano enters as: `.env`, else what that had, else the volume's first one, else `plano`."""
         volume = self.observed.volume
         made_with = (volume.user or volume.superuser) if volume else ""
-        return self.credentials.user or made_with or credentials.DEFAULT_USER
+        return self.credentials.user or (self._last and self._last.user) or made_with or credentials.DEFAULT_USER
 
     @property
     def superuser(self) -> str:
@@ -145,9 +145,17 @@ class Seen(Files):
 
     @property
     def database(self) -> str:
-        """The database: `.env`, else what the volume was made with, else `plano`."""
+        """The database: `.env`, else what that had, else what the volume was made with, else `plano`."""
         made_with = self.observed.volume.database if self.observed.volume else ""
-        return self.credentials.database or made_with or credentials.DEFAULT_DATABASE
+        known = self.credentials.database or (self._last and self._last.database)
+        return known or made_with or credentials.DEFAULT_DATABASE
+
+    @cached_property
+    def _last(self) -> records.Record | None:
+        """What was recorded of this engine's data, for a `.env` that is gone; None where there is no such data."""
+        known = self.context.records.find(self.project, self.project_id) if self.observed.volume else None
+        ours = known and (known.project, known.engine) == (self.project_id, self.engine.info.name)
+        return known if ours else None
 
     @property
     def mode(self) -> str:
@@ -487,7 +495,8 @@ def remember(seen: Seen) -> None:
         path, inode = str(seen.project.path), seen.project.inode
         known = seen.context.records.find(seen.project, seen.project_id) if seen.move_unfinished else None
         left = [name if name != engine else "" for name in (known.moving_to, known.remains)] if known else ["", ""]
-        seen.context.records.write(records.Record(seen.project_id, path, inode, engine, volume.name, *left))
+        where = records.Record(seen.project_id, path, inode, engine, volume.name, *left)
+        seen.context.records.write(where._replace(user=seen.user, database=seen.database))
 
 
 def forget(seen: Seen) -> None:

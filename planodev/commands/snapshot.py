@@ -16,9 +16,9 @@ from planodev.commands.psql import running, variables_of
 from planodev.commands.reset import own
 from planodev.conversations import access, times
 from planodev.engines import Streams
-from planodev.look import look
+from planodev.look import files_to_stop, look
 from planodev.postgres import limits, state_table
-from planodev.problems import Command, Fix, PlanodevError
+from planodev.problems import Command, Fix, NoEngine, PlanodevError
 from planodev.project import lock, settings, snapshots
 from planodev.result import Outcome, Result, counted
 from planodev.tables import Column
@@ -106,11 +106,11 @@ def _run(at: Place, seen: Seen, command: list[str], streams: Streams, done: str)
 
 def listed(context: Context) -> Result:
     """List the project's snapshots, whether or not its database is there."""
-    seen = _look(context)
-    found = snapshots.every(seen.project_id)
+    number = _number(context)
+    found = snapshots.every(number)
     lines: list[Any] = [_table(found)] if found else []
     nothing = Fix("No snapshot yet; ", Command("snapshot", "save"), " makes one")
-    data = {"directory": str(snapshots.directory(seen.project_id)), "snapshots": [one._asdict() for one in found]}
+    data = {"directory": str(snapshots.directory(number)), "snapshots": [one._asdict() for one in found]}
     return Result("snapshot list", data, lines or [nothing])
 
 
@@ -197,11 +197,11 @@ def delete(context: Context) -> Result:
         BadInput: there is none of this name, or it was not confirmed.
 
     """
-    seen = _look(context)
-    chosen = snapshots.find(seen.project_id, context.options["snapshot"])
+    number = _number(context)
+    chosen = snapshots.find(number, context.options["snapshot"])
     says = f"this deletes the snapshot `{chosen.name}`: {_described(chosen)}"
     confirm(context, says, Command("snapshot", "delete", chosen.name))
-    snapshots.remove(seen.project_id, chosen.name)
+    snapshots.remove(number, chosen.name)
     return Result("snapshot delete", {"snapshot": chosen._asdict()}, [f"Deleted the snapshot `{chosen.name}`"])
 
 
@@ -218,10 +218,27 @@ def _work(context: Context) -> Iterator[tuple[Place, Seen]]:
             seen.engine.close()
 
 
-def _look(context: Context) -> Seen:
-    seen = look(replace(context, options={}), lenient=True)
+def _number(context: Context) -> str:
+    """Return the project's number; snapshots are files, and an engine is asked only where no record has it.
+
+    Raises:
+        PlanodevError: no engine answers, and nothing else has the number.
+
+    """
+    context = replace(context, options={})
+    read = files_to_stop(context)
+    written = read.env.project_id
+    known = context.records.find(context.project, written)
+    if known:
+        return known.project
+    try:
+        seen = look(context, read=read, lenient=True)
+    except NoEngine:
+        if written is None or context.records.is_of_another(context.project, written):
+            raise
+        return written
     seen.engine.close()
-    return seen
+    return seen.project_id
 
 
 @contextmanager

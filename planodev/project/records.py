@@ -35,6 +35,8 @@ class Record(NamedTuple):
         place: the volume, or the directory.
         moving_to: the engine that the data was on its way to when this was written, "" for none.
         remains: the engine where data is left that has moved away from there, "" for none.
+        user: Plano's role, with `database` as `.env` had them last, "" where an older planodev wrote this.
+        database: the one that has the conversations.
 
     """
 
@@ -45,6 +47,8 @@ class Record(NamedTuple):
     place: str
     moving_to: str = ""
     remains: str = ""
+    user: str = ""
+    database: str = ""
 
 
 class Records:

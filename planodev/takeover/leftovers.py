@@ -43,10 +43,8 @@ def end(other: Seen) -> None:
 def record(seen: Seen, at: Seen, *, moving_to: str = "", remains: str = "") -> None:
     """Record in which engine the project's data is, and what is left to do about another one."""
     volume = at.observed.volume
-    path, inode, place = str(seen.project.path), seen.project.inode, volume.name if volume else ""
-    seen.context.records.write(
-        Record(seen.project_id, path, inode, at.engine.info.name, place, moving_to=moving_to, remains=remains)
-    )
+    where = (str(seen.project.path), seen.project.inode, at.engine.info.name, volume.name if volume else "")
+    seen.context.records.write(Record(seen.project_id, *where, moving_to, remains, at.user, at.database))
 
 
 def remove(seen: Seen) -> None:

@@ -7,12 +7,13 @@ from contextlib import suppress
 
 import pytest
 
+from planodev.commands import snapshot
 from planodev.commands.down import down
 from planodev.commands.up import up
 from planodev.engines import ports
 from planodev.engines.docker import engine as docker
 from planodev.look import Context, look
-from planodev.problems import BadInput, Conflict, VerificationFailed
+from planodev.problems import BadInput, Conflict, NoEngine, VerificationFailed
 from planodev.project import env_file, identity
 from tests.support.fake_engine import FakeEngine
 from tests.support.scram import matches
@@ -155,6 +156,44 @@ class TestServer:
         project.engine.containers.clear()
         project.up()
         assert project.engine.changes == ["create"]
+
+
+class TestWithoutEnvFile:
+    @pytest.mark.parametrize("server", ["running", "gone"])
+    def test_a_deleted_one_gets_back_the_database_and_the_role_that_it_named(self, project, server):
+        project.up()
+        text = (project.path / ".env").read_text().replace("DB_NAME=plano", "DB_NAME=shop")
+        (project.path / ".env").write_text(text.replace("DB_USER=plano", "DB_USER=seller"))
+        project.up()
+        project.rows.append("kept")
+        (project.path / ".env").unlink()
+        if server == "gone":
+            project.engine.containers.clear()
+        found = project.up()
+        assert (found["database"], found["user"], project.rows) == ("shop", "seller", ["kept"])
+
+    def test_data_that_was_deleted_since_leaves_nothing_of_it(self, project):
+        project.up()
+        (project.path / ".env").write_text((project.path / ".env").read_text().replace("=plano\n", "=shop\n"))
+        project.up()
+        project.run(down, delete_data=True, yes=True)
+        (project.path / ".env").unlink()
+        found = project.up()
+        assert (found["database"], found["user"]) == ("plano", "plano")
+
+    @pytest.mark.parametrize("lost", ["shop/.env", "state"])
+    def test_snapshots_are_listed_without_an_engine_by_the_record_or_the_number(
+        self, project, monkeypatch, lost, tmp_path
+    ):
+        project.up()
+        before = project.run(snapshot.listed)
+        (tmp_path / lost).rename(tmp_path / "lost")
+
+        def silent(*_):
+            raise NoEngine("no-engine", "no Docker engine answers", fix="start it")
+
+        monkeypatch.setattr(docker, "connect", silent)
+        assert project.run(snapshot.listed) == before
 
 
 class TestPorts:
