@@ -121,6 +121,7 @@ class Console:
     def finish(self, result: Result) -> None:
         """Print a result: one JSON object, or lines, of which the last says what to type next."""
         self.end_line()
+        self._clear()  # what began last may have had nothing to do
         notices = self._all(result.notices)
         if self.json:
             self._json(result._replace(notices=notices).as_json())
@@ -174,6 +175,7 @@ class Console:
 
     def say(self, line: str) -> None:
         """Print lines of a result."""
+        self._clear()
         click.echo(visible(line), color=self._color)
 
     def write(self, text: str) -> None:

@@ -10,7 +10,7 @@ from planodev.database import Database
 from planodev.engines import Container
 from planodev.gateway import running
 from planodev.plano import judge
-from planodev.postgres import state_table
+from planodev.postgres import queries, state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.project import git
 from planodev.result import Outcome, Result
@@ -20,6 +20,7 @@ from planodev.takeover import adopt, move
 if TYPE_CHECKING:
     from planodev.decide import Plan
     from planodev.look import Seen
+    from planodev.postgres.proof import Evidence
 
 _WOULD = {
     "created": "would be created",
@@ -38,16 +39,17 @@ def planned(seen: Seen) -> Result:
 
     """
     settled = _configuration(seen)
+    inside = queries.look(seen.engine, seen.observed.container, user=seen.user, database=seen.database)
     foreign = adopt.wanted(seen)
     if foreign:
         _say(seen, "would be adopted", foreign.name, f"PostgreSQL {foreign.major}")
-        return report.planned(seen, running.look(seen))
+        return report.planned(seen, inside, running.look(seen, inside))
     plan = move.announce(seen) if seen.moves else move.planned(seen)
     _server(seen, plan)
     database = _database(seen, plan)
     _files(settled, database)
-    _inside(database, there=plan.action == "unchanged")
-    return report.planned(seen, running.look(seen))
+    _inside(database, inside, there=plan.action == "unchanged")
+    return report.planned(seen, inside, running.look(seen, inside))
 
 
 def _configuration(seen: Seen) -> Seen:
@@ -97,7 +99,7 @@ def _files(seen: Seen, database: Database) -> None:
         seen.progress.done(keys.outcome(seen, missing))
 
 
-def _inside(database: Database, *, there: bool) -> None:
+def _inside(database: Database, inside: Evidence | None, *, there: bool) -> None:
     """Log in to a running server, which changes nothing, and report what `up` would update to match `.env`."""
     seen, subject, verb = database.seen, f"login as {database.seen.user}", "would be tried"
     if there:
@@ -109,7 +111,9 @@ def _inside(database: Database, *, there: bool) -> None:
                     seen.progress.note(f"would be done: {note}")
                 verb = "would be updated"
     _say(seen, verb, subject)
-    _say(seen, "would be created if missing", state_table.NAME)
+    table = report.inside_of(inside)["table"]
+    created = "would be created" if table else "would be created if missing"
+    _say(seen, "unchanged" if table in ("ready", "wrong") else created, state_table.NAME)
     _say(seen, "would be run", "verification", "from this machine" if seen.mode == "native" else "from Plano's network")
 
 

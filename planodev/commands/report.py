@@ -160,9 +160,10 @@ def _proved(seen: Seen) -> str:
     return "Verified: Plano can store conversations."
 
 
-def planned(seen: Seen, plano: Running) -> Result:
-    """Return the end of a dry run."""
-    return Result("up", data_of(seen, None, plano), ["Nothing was changed (dry run)"], _of_plano(seen, plano))
+def planned(seen: Seen, inside: proof.Evidence | None, plano: Running) -> Result:
+    """Return the end of a dry run; `inside` is what the server says of itself, as for `status`."""
+    notices = [*silence(seen, inside), *_of_plano(seen, plano)]
+    return Result("up", data_of(seen, inside, plano), ["Nothing was changed (dry run)"], notices)
 
 
 NEXT = Command("up", "--with-plano")  # starts Plano with this database

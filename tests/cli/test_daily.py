@@ -247,3 +247,22 @@ class TestSnapshots:
 def url_of(ready):
     values = ready.env
     return f"postgresql://{values['DB_USER']}:{values['DB_PASS']}@127.0.0.1:{values['DB_PORT']}/{values['DB_NAME']}"
+
+
+def test_a_dry_run_knows_of_the_database_what_status_knows(ready):
+    ready.store("a", "b")
+    told, dry = ready.status(), ready("up", "--dry-run", "--json").json["data"]
+    differing = {key: (dry[key], told[key]) for key in told if dry[key] != told[key]}
+    chosen = {"engine", "settings"}  # `up` says where its choice comes from
+    assert (set(differing) - chosen, told["state"], dry["conversations"]) == (set(), "running", 2), differing
+    assert "✓ conversation_states: unchanged\n" in ready("up", "--dry-run").err
+    with ready.login() as session:
+        session.execute("DROP TABLE conversation_states")
+    dry = ready("up", "--dry-run")
+    assert "conversation_states: would be created\n" in dry.err
+
+
+def test_a_result_never_stands_behind_what_was_being_done(ready):
+    code, screen = on_terminal(ready, "conversations", "prune", "--superseded")
+    line = next(line for line in screen.splitlines() if "Nothing to delete" in line)
+    assert (code, line.rpartition("\x1b[K")[2]) == (0, "Nothing to delete"), screen
