@@ -9,7 +9,6 @@ from planodev import executables
 from planodev.conversations import heads, store, times
 from planodev.conversations.access import place, session
 from planodev.pasting import quoted
-from planodev.plano.planoai import MODEL_PORT
 from planodev.problems import BadInput, Command, Fix, PlanodevError, Problem
 from planodev.result import Result, Verbatim, number
 from planodev.visible import in_json, line
@@ -162,21 +161,10 @@ def _goes_on(row: Row, context: Context) -> list[str]:
 
 
 def _port(context: Context) -> int:
+    from planodev.gateway import running
     from planodev.look import files
 
-    config = files(context).config
-    if config.text is None or str(MODEL_PORT) in config.text:
-        return MODEL_PORT
-    try:
-        found = (config.content or {}).get("listeners")
-    except BadInput:
-        return MODEL_PORT
-    ports = (
-        [one.get("port") for one in found or [] if isinstance(one, dict) and one.get("type") == "model"]
-        if isinstance(found, list)
-        else []
-    )
-    return next((port for port in ports if isinstance(port, int)), MODEL_PORT)
+    return running.model_port(files(context).config)
 
 
 def _refuse_unsayable(flag: str, text: str) -> None:

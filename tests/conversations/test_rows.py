@@ -189,11 +189,17 @@ class TestSnapshot:
         assert project.stored() == [number]
 
 
+def test_the_command_that_goes_on_has_the_model_listener_s_port(project, plano):
+    number = plano.turn("a")
+    project.change("config.yaml", "port: 12000", "port: 12345  # not 12000")
+    assert "http://localhost:12345/v1/responses" in project("conversations", "show", number).out
+
+
 def test_a_role_is_told_the_right_that_it_lacks_as_it_is_to_be_typed(project, plano):
     plano.turn("a")
     if project.engine == "docker":  # where the role in `.env` is a superuser
-        weak = 'CREATE ROLE "Weak-One" LOGIN PASSWORD \'weak\'; GRANT SELECT ON conversation_states TO "Weak-One"'
-        plano.session.execute(weak)
+        plano.session.execute("CREATE ROLE \"Weak-One\" LOGIN PASSWORD 'weak'")
+        plano.session.execute('GRANT SELECT, INSERT, UPDATE ON conversation_states TO "Weak-One"')
         project.change(".env", "^DB_USER=.*$", "DB_USER=Weak-One").change(".env", "^DB_PASS=.*$", "DB_PASS=weak")
     else:
         plano.session.execute("REVOKE DELETE, TRUNCATE ON conversation_states FROM CURRENT_USER")
