@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from planodev.project.env_file import EnvFile
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_MEANT = r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?:KEY|TOKEN|BEDROCK|SECRET)"  # of a variable's name, and not of a key itself
+_BREAKING = r"[@%*{\[&`].*|.*:|[-?:] .*"  # YAML reads these as anything but the text
 _PLACEHOLDER = (
     r"(?i)<.*>|y|n|yes|no|none|null|true|false|\$.*|\.{3}|x{3,}|todo|tbd|placeholder|change[-_ ]?me"
     r"|(sk-)?(your|my|replace|insert|enter|put)[-_ ].*|sk-(\.{3}|x{3,}).*|[a-z_]*api[-_]?key([-_]here)?"
@@ -34,11 +36,13 @@ class AccessKey(NamedTuple):
     Args:
         name: the variable it names, "" where the configuration has the key itself.
         braces: whether it is `${NAME}`, which Plano does not take here.
+        meant: the variable that was probably meant by another form, such as `NAME` or `$$NAME`; "" for none.
 
     """
 
     name: str
     braces: bool = False
+    meant: str = ""
 
 
 class Places(NamedTuple):
@@ -164,9 +168,16 @@ def why_not(value: str) -> str | None:
         return f"it is a reference {reference}"
     if len(value) < SHORTEST:
         return f"it has fewer than {SHORTEST} characters"
+    if breaks_yaml(value):
+        return "Plano pastes it into YAML, and it begins or ends with a character that means something there"
     if not env_file.is_plain(value):
         return "not every reader of `.env` would read it alike: it has a blank, a quote or another unusual character"
     return None
+
+
+def breaks_yaml(value: str) -> bool:
+    """Say whether a key that stands unquoted in Plano's rendered configuration keeps brightstaff from reading it."""
+    return re.fullmatch(_BREAKING, value) is not None
 
 
 def can_be_saved(value: str) -> bool:
@@ -183,7 +194,10 @@ def models_of(content: Mapping[str, Any], key: AccessKey) -> list[str]:
 def _key(text: str) -> AccessKey:
     braces = re.fullmatch(r"\$\{(.*)\}", text)
     name = braces[1] if braces else text.removeprefix("$")
-    return AccessKey(name, braces=bool(braces)) if text.startswith("$") and re.fullmatch(_NAME, name) else AccessKey("")
+    if text.startswith("$") and re.fullmatch(_NAME, name):
+        return AccessKey(name, braces=bool(braces))
+    word = text.strip(" $")
+    return AccessKey("", meant=word if re.fullmatch(_MEANT, word) else "")
 
 
 def _written(content: Mapping[str, Any]) -> Iterator[str]:

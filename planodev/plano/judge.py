@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from planodev import masking
-from planodev.plano import catalogue, models, rules, storage
-from planodev.plano.access_keys import entries, is_placeholder, reference_in
+from planodev.plano import catalogue, models, rules, startup, storage
+from planodev.plano.access_keys import breaks_yaml, entries, is_placeholder, reference_in
 from planodev.plano.providers import FALLBACK
 from planodev.plano.rules import shown
 from planodev.postgres.connection import CONNECTION_STRING
@@ -57,6 +57,7 @@ def judge_config(
         return []
     found = [
         *rules.problems(config, content, port),
+        *startup.problems(config, content, environment, mode),
         *_misspelt(config, content, environment),
         *_stored(config, content, option),
         *_storage(config, option),
@@ -114,7 +115,8 @@ def _stored(config: ConfigFile, content: Mapping[str, Any], option: tuple[str, .
     found = [model for model in named if model.interface]
     default = next((model for model in found if model.default), None)
     yield from _unanswered(config, found, default, option)
-    yield from _left_out(config, found, default, option)
+    # Without a default brightstaff takes the first one.
+    yield from _left_out(config, found, default or next(iter(found), None), option)
 
 
 def _modelless(config: ConfigFile, content: Mapping[str, Any], named: Sequence[Model]) -> Iterator[Problem]:
@@ -283,14 +285,9 @@ def judge_keys(keys: Iterable[AccessKey], places: Places) -> list[KeyProblem]:
 
 
 def _key(key: AccessKey, values: Mapping[str, str], places: Places) -> KeyProblem | None:
-    name, config = key.name, places.config.name
-    if not name:
-        message = f"an access_key in `{config}` is a literal value, and planoai reads it as a variable's name"
-        fix = f"move it to `{places.file}` as NAME=…, and write `access_key: $NAME`"
-        return KeyProblem("access-key-literal", message, fix, level="error")
-    if key.braces:
-        message = f"an access_key in `{config}` is `${{{name}}}`, and planoai knows no braces there"
-        return KeyProblem("access-key-braces", message, f"write `access_key: ${name}`", level="error", key=name)
+    name = key.name
+    if not name or key.braces:
+        return _misnamed(key, places)
     value = values.get(name)
     if value is None and values.get(f"export {name}"):
         message = f"{name} in `.env` starts with `export`, and planoai reads that as part of the name"
@@ -305,7 +302,21 @@ def _key(key: AccessKey, values: Mapping[str, str], places: Places) -> KeyProble
     if value is None or not value.strip("\"'") or is_placeholder(value):
         code = "key-not-in-env-file" if value is None else "key-placeholder" if value.strip("\"'") else "key-empty"
         return _absent(code, [name], places)
-    return _misread(name, value, places.file) if values is not places.shell else None
+    return _misread(name, value, places) if values is not places.shell else None
+
+
+def _misnamed(key: AccessKey, places: Places) -> KeyProblem:
+    """Return the problem of a key that is not named as `$NAME`."""
+    name, config = key.name, places.config.name
+    if key.braces:
+        message = f"an access_key in `{config}` is `${{{name}}}`, and planoai knows no braces there"
+        return KeyProblem("access-key-braces", message, f"write `access_key: ${name}`", level="error", key=name)
+    if key.meant:
+        message = f"an access_key in `{config}` names {key.meant} in another form than `$NAME`"
+        return KeyProblem("access-key-literal", message, f"write `access_key: ${key.meant}`", level="error")
+    message = f"an access_key in `{config}` is a literal value, and planoai reads it as a variable's name"
+    fix = f"move it to `{places.file}` as NAME=…, and write `access_key: $NAME`"
+    return KeyProblem("access-key-literal", message, fix, level="error")
 
 
 def together(problems: Iterable[KeyProblem], places: Places) -> list[KeyProblem]:
@@ -356,7 +367,12 @@ def _save(names: Sequence[str], places: Places) -> Fix:
     return Fix(Command("keys", "set", *names, *places.option, *copy), does)
 
 
-def _misread(name: str, value: str, file: str) -> KeyProblem | None:
+def _misread(name: str, value: str, places: Places) -> KeyProblem | None:
+    file = places.file
+    if breaks_yaml(value):
+        message = f"{name} in `.env` begins or ends with a character of YAML, and Plano cannot read its configuration"
+        fix = Fix(Command("keys", "set", name, *places.option), " reads the key itself, without showing it")
+        return KeyProblem("key-breaks-yaml", message, fix, level="error", key=name)
     # Plano itself gets the right key in both cases, as the value is pasted into YAML; nothing promises that.
     if value[0] in "\"'":
         message = f"{name} in `.env` is quoted, and planoai reads the quotes as part of it"

@@ -43,6 +43,7 @@ class Model(NamedTuple):
         interface: whose form Plano speaks to it; None where nothing says it, which planoai refuses.
         base_url: "" where none is given.
         default: whether a client that names no model gets this one.
+        known_as: its `name`, "" where none is given.
 
     """
 
@@ -51,6 +52,7 @@ class Model(NamedTuple):
     interface: str | None
     base_url: str
     default: bool
+    known_as: str = ""
 
     @property
     def prefix(self) -> str:
@@ -115,7 +117,7 @@ def _read(content: Mapping[str, Any]) -> Iterator[Model]:
         base_url = base_url if isinstance(base_url, str) else ""
         if interface == "chatgpt":
             base_url = base_url or _CHATGPT_URL
-        yield Model((key, at), name, interface, base_url, default=entry.get("default") is True)
+        yield Model((key, at), name, interface, base_url, entry.get("default") is True, str(entry.get("name") or ""))
 
 
 def upstream_path(model: Model) -> str:
@@ -128,7 +130,7 @@ def upstream_path(model: Model) -> str:
         suffix = f"{model.number}/{suffix}?api-version=2025-01-01-preview"
     elif interface == "amazon_bedrock":
         suffix = f"model/{model.number}/converse"
-    usual = "" if model.name.startswith(_UNVERSIONED) else "v1"
+    usual = "" if (model.known_as or model.name).startswith(_UNVERSIONED) else "v1"
     try:
         path = urlsplit(model.base_url).path
     except ValueError:  # reported where it is judged

@@ -25,7 +25,7 @@ PID_FILE = ".plano/run/plano.pid"
 # 0.4.36 `crates/brightstaff/src/main.rs` for brightstaff's.
 MODEL_PORT, PROMPT_PORT = 12000, 10000
 PARTS = {9901: "Envoy's admin page", 10001: "its prompt gateway", 11000: "its outbound calls"}
-PARTS |= {12001: "its model gateway", 9091: "brightstaff"}
+PARTS |= {12001: "its model gateway", 9091: "brightstaff", 9092: "brightstaff's metrics"}
 _PROGRAMS = ("planoai", "planoai.exe")
 _WITH_VALUE = frozenset({"--path", "--tracing-port", "--listener-port"})
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from planodev.plano import models, planoai
 from planodev.plano.access_keys import entries
-from planodev.plano.config_file import VERSIONS
+from planodev.plano.config_file import KEYS, VERSIONS
 from planodev.plano.planoai import MODEL_PORT, PARTS, PROMPT_PORT
 from planodev.plano.providers import BY_NAME, CHAT_INTERFACE, FALLBACK, PROVIDERS, probable_provider
 from planodev.postgres.connection import LOOPBACK
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from planodev.plano.config_file import ConfigFile, KeyPath
     from planodev.plano.models import Model
+    from planodev.plano.providers import Provider
 
 _AGENT_PORT = 8000
 _MODEL_LISTENER = f"{{type: model, name: model_listener, port: {MODEL_PORT}}}"
@@ -39,9 +40,18 @@ _FAMILIES |= {"glm": "zhipu", "mimo": "xiaomi"}
 _LISTS = ("model_providers", "llm_providers", "agents", "filters", "prompt_targets", "routing_preferences")
 _MAPPINGS = ("endpoints", "model_aliases", "overrides", "routing", "tracing")
 _KINDS = ("model", "prompt", "agent")
+_OLDER = ("egress_traffic", "ingress_traffic")  # the listeners of the older form, a mapping
 _LONGEST = 60  # characters of a value in a message
 _DURATION = r"\d+(\.\d{1,9})?s"
-_SECONDS = (lambda value: bool(re.fullmatch(_DURATION, str(value))), "seconds with an `s`", "30s", "Envoy")
+_LONGEST_DURATION = 315_576_000_000  # seconds, of protobuf
+_U32 = 0xFFFF_FFFF
+
+
+def _is_duration(value: object) -> bool:
+    return bool(re.fullmatch(_DURATION, str(value))) and float(str(value)[:-1]) <= _LONGEST_DURATION
+
+
+_SECONDS = (_is_duration, "seconds with an `s`, of 10,000 years at most", "30s", "Envoy")
 
 
 def problems(config: ConfigFile, content: Mapping[str, Any], database_port: int | None) -> Iterator[Problem]:
@@ -83,6 +93,11 @@ def _shape(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
             has = f"an empty `{key}`{config.at(key)}" if key in content else f"no `{key}`"
             place = f"in {config.where(key)}" if key in content else f"at the top of `{name}`"
             message = f"`{name}` has {has}, and planoai refuses it"
+            typo = closest(key, [str(one) for one in content if one not in KEYS]) if key not in content else None
+            if typo:
+                fix = f"write `{key}` in {config.where(typo)}"
+                yield _error("config-key-missing", f"{message}; `{shown(typo)}`{config.at(typo)} is unknown", fix)
+                continue
             yield _error("config-key-missing", message, f"write `{key}: {wanted}` {place}")
     version = content.get("version")
     if version is not None and version not in VERSIONS:
@@ -123,10 +138,15 @@ def _entries(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem
             for name in [name for name in required if name not in entry]:
                 fix = f"add `{name}: {required[name]}` to the entry in {where}"
                 yield _error("config-key-missing", f"{said} has no `{name}`, and planoai refuses it", fix)
+    for name in ("model_aliases", "endpoints"):
+        named = content.get(name)
+        for key in [key for key in named if not isinstance(key, str)] if isinstance(named, dict) else ():
+            message = f"`{shown(key)}` in `{name}`{config.at(name, key)} is not a text, and planoai refuses it"
+            yield _error("config-value", message, f"put `{shown(key)}` in quotes in {config.where(name, key)}")
     aliases = content.get("model_aliases")
     for alias, entry in aliases.items() if isinstance(aliases, dict) else ():
-        if not isinstance(entry, dict) or "target" not in entry:
-            target = entry if isinstance(entry, str) else FALLBACK
+        if isinstance(alias, str) and (not isinstance(entry, dict) or not isinstance(entry.get("target"), str)):
+            target = entry if isinstance(entry, str) else next((one.name for one in models.of(content)), FALLBACK)
             message = f"the alias `{shown(alias)}`{config.at('model_aliases', alias)} has no `target`"
             fix = f"write `{shown(alias)}: {{target: {shown(target)}}}` in {config.where('model_aliases', alias)}"
             yield _error("config-key-missing", f"{message}, and planoai refuses it", fix)
@@ -156,7 +176,7 @@ def _wanted(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any
         yield (*path, "port"), is_port, "a whole number from 1 to 65535", str(_usual_port(kind)), "Plano"
         yield (*path, "timeout"), *_SECONDS
         yield (*path, "name"), lambda value: isinstance(value, str), "a text", "my_listener", "planoai"
-        yield (*path, "max_retries"), _is_count, "a whole number from 0", "3", "Envoy"
+        yield (*path, "max_retries"), _is_u32, _COUNT, "3", "Envoy"
         if not entry.get("agents"):  # planoai ignores it where there are agents
             yield (*path, "address"), _is_address, "an IP address", "0.0.0.0", "Envoy"  # noqa: S104  an example
         if path[-1] != "egress_traffic" and isinstance(path[-1], int):
@@ -169,6 +189,7 @@ def _wanted(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any
             yield (key, at, "url"), _has_valid_port, "a URL", "http://localhost:10510", "planoai"
     yield ("overrides", "upstream_connect_timeout"), *_SECONDS
     yield from _wanted_of_parts(content)
+    yield from _wanted_of_figures(content)
     percent = ("tracing", "random_sampling")
     yield percent, lambda value: _is_number(value) and 0 <= value <= 100, "a number from 0 to 100", "100", "Envoy"  # noqa: PLR2004
     if _sampled(content):
@@ -201,6 +222,17 @@ def _wanted_of_parts(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Call
         yield prefer, choices.__contains__, "cheapest, fastest or none", "none", "planoai"
 
 
+def _wanted_of_figures(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any], bool], str, str, str]]:
+    """Yield the numbers and words that planoai lets pass, and brightstaff cannot read."""
+    for at, _ in enumerate(entries(content, "ratelimits")):
+        yield ("ratelimits", at, "limit", "tokens"), _is_u32, _COUNT, "100000", "brightstaff"
+        units = ("second", "minute", "hour", "day")
+        yield ("ratelimits", at, "limit", "unit"), units.__contains__, ", ".join(units), "hour", "brightstaff"
+    length = ("overrides", "orchestrator_model_context_length")
+    yield length, lambda value: _is_number(value) and value >= 0, "a whole number from 0", "8192", "brightstaff"
+    yield ("prompt_caching", "min_prefix_tokens"), _is_u32, _COUNT, "1024", "brightstaff"
+
+
 _COLLECTOR = ("tracing", "opentracing_grpc_endpoint")
 _INTERFACES = (
     *("plano", "deepseek", "groq", "mistral", "openai", "xiaomi", "gemini", "chatgpt", "digitalocean", "vercel"),
@@ -215,7 +247,7 @@ def _wanted_of_model(
     key = f"${next(iter(provider.keys), 'API_KEY')}" if provider else "$API_KEY"
     yield (*path, "default"), lambda value: isinstance(value, bool), "true or false", "true", "planoai"
     yield (*path, "model"), lambda value: isinstance(value, str), "a text", FALLBACK, "planoai"
-    yield (*path, "access_key"), lambda value: isinstance(value, str), "a text", key, "planoai"
+    yield (*path, "access_key"), lambda value: bool(value) and isinstance(value, str), "a text", key, "planoai"
     for name, example in (("base_url", "https://HOST/v1"), ("name", "my_model"), ("http_host", "HOST")):
         yield (*path, name), lambda value: isinstance(value, str), "a text", example, "planoai"
     yield (*path, "passthrough_auth"), lambda value: isinstance(value, bool), "true or false", "true", "planoai"
@@ -233,8 +265,11 @@ def _is_number(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_count(value: object) -> bool:
-    return _is_number(value) and value >= 0
+_COUNT = f"a whole number from 0 to {_U32}"
+
+
+def _is_u32(value: object) -> bool:
+    return _is_number(value) and 0 <= value <= _U32
 
 
 def _has_valid_port(value: object) -> bool:
@@ -247,7 +282,8 @@ def _has_valid_port(value: object) -> bool:
 
 def _is_host(value: object) -> bool:
     _, colon, port = str(value).partition(":")
-    return isinstance(value, str) and (not colon or port.partition(":")[0].strip().isdigit())
+    number = port.partition(":")[0].strip()
+    return bool(value) and isinstance(value, str) and (not colon or (number.isdigit() and int(number) < 65536))  # noqa: PLR2004
 
 
 def _is_collector(value: object) -> bool:
@@ -270,7 +306,8 @@ def _is_address(value: object) -> bool:
 
 
 def _has_port(value: object) -> bool:
-    return "$" in str(value) or re.fullmatch(r"http://[^/]+:\d{1,5}/?", str(value)) is not None
+    found = re.fullmatch(r"http://[^/]+:(\d{1,5})/?", str(value))
+    return "$" in str(value) or (found is not None and int(found[1]) < 65536)  # noqa: PLR2004
 
 
 def _sampled(content: Mapping[str, Any]) -> bool:
@@ -308,7 +345,8 @@ def _called(config: ConfigFile, path: KeyPath, entry: Mapping[str, Any]) -> str:
 
 def _listeners(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
     if not isinstance(content.get("listeners"), list):
-        return  # the older form, a mapping, has its model listener built in
+        yield from _older_listeners(config, content.get("listeners"))
+        return
     agents = {str(agent.get("id")): agent for agent in entries(content, "agents")}
     listeners, name = listeners_of(content), config.path.name
     for path, listener, kind in listeners:
@@ -324,6 +362,9 @@ def _listeners(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Probl
     for path, listener in _second(listeners):
         message = f"{_called(config, path, listener)} is a second model listener, and planoai refuses that"
         yield _error("two-model-listeners", message, f"remove the listener in {config.where(*path)}")
+    for path, listener, _ in [one for one in listeners if one[2] == "prompt"][1:]:
+        message = f"{_called(config, path, listener)} is a second prompt listener, and Plano opens one alone"
+        yield _error("two-prompt-listeners", message, f"remove the listener in {config.where(*path)}")
     kinds = sorted({kind for _, _, kind in listeners if kind in ("agent", "prompt")})
     if kinds and not any(kind == "model" for _, _, kind in listeners):
         message = (
@@ -337,6 +378,16 @@ def _listeners(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Probl
         yield Problem("no-model-listener", message, fix)
 
 
+def _older_listeners(config: ConfigFile, found: object) -> Iterator[Problem]:
+    """Yield what the older form, a mapping, does not know; it has its model listener built in."""
+    unknown = [str(key) for key in found if key not in _OLDER] if isinstance(found, dict) else []
+    if unknown:
+        where, known = config.where("listeners", unknown[0]), " and ".join(f"`{key}`" for key in _OLDER)
+        message = f"`{shown(unknown[0])}` in `listeners`{config.at('listeners', unknown[0])} is unknown: without dashes"
+        fix = f"write a list in {where}: `listeners: [{_MODEL_LISTENER}]`"
+        yield _error("config-value", f"{message} it holds {known} alone", fix)
+
+
 def _agents_of(
     config: ConfigFile, path: KeyPath, listener: Mapping[str, Any], agents: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Problem]:
@@ -344,6 +395,15 @@ def _agents_of(
     if not listener.get("agents"):
         message = f"agent {_called(config, path, listener)} names no agents, and Plano exits at startup"
         yield _error("listener-without-agents", message, f"give it `agents:` in `{name}`")
+    for at, agent in enumerate(_list(listener.get("agents"))):
+        lacks = [key for key in ("id", "description") if not isinstance(agent, dict) or not agent.get(key)]
+        if lacks:
+            place: KeyPath = (*path, "agents", at)
+            message = (
+                f"an agent of {_called(config, path, listener)} has no {' and no '.join(map('`{}`'.format, lacks))}"
+            )
+            fix = f"write it as `{{id: my_agent, description: what it does}}` in {config.where(*place)}"
+            yield _error("config-key-missing", f"{message}, and planoai refuses it", fix)
     for agent in entries(listener, "agents"):
         number = str(agent.get("id"))
         listed = agents.get(number, {"url": None})
@@ -370,19 +430,28 @@ def _models(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]
             message = f"{_said(config, model)} has a `provider_interface`, and planoai accepts none but `{own.name}/`"
             fix = f"remove `provider_interface` from {config.where(*model.path, 'provider_interface')}"
             yield _error("interface-not-allowed", message, fix)
-        if own and own.base_url is not None and entry.get("base_url") is None:
-            who = "planoai refuses it" if own.name in _ASKED_BY_PLANOAI else "Envoy has no address for it"
-            url, where = own.base_url or "https://HOST/PATH", config.where(*model.path, "model")
-            message = f"{_said(config, model)} has no `base_url`, and {who}"
-            yield _error("base-url-missing", message, f"add `base_url: {url}` to the entry in {where}")
+        # Of an interface that is named beside another prefix, planoai asks that there is a key, which may be empty.
+        asked = own or (BY_NAME.get(str(model.interface)) if entry.get("base_url") == "" else None)
+        if asked and asked.base_url is not None and not entry.get("base_url"):
+            yield _no_url(config, entry, model, asked)
         if own is None and (entry.get("base_url") is None or entry.get("provider_interface") is None):
             yield _unknown(config, content, model)
         if model.wildcard and model.default:
             message = f"{_said(config, model)} is a wildcard, and planoai accepts none as the default"
             fix = f"remove `default: true` from {config.where(*model.path, 'default')}"
             yield _error("wildcard-default", message, fix)
-        if model.base_url and not _is_url(model.base_url):
+        if model.base_url and (not _is_url(model.base_url) or re.search(r"//[^/]*\$[^/]*[A-Z]", model.base_url)):
             yield _bad_url(config, model)
+
+
+def _no_url(config: ConfigFile, entry: Mapping[str, Any], model: Model, provider: Provider) -> Problem:
+    by_planoai = provider.name in _ASKED_BY_PLANOAI and entry.get("base_url") is None
+    who = "planoai refuses it" if by_planoai else "Envoy has no address for it"
+    line, where = f"`base_url: {provider.base_url or 'https://HOST/PATH'}`", config.where(*model.path, "model")
+    fix = f"add {line} to the entry in {where}"
+    if "base_url" in entry:
+        fix = f"write {line} in {config.where(*model.path, 'base_url')}"
+    return _error("base-url-missing", f"{_said(config, model)} has no `base_url`, and {who}", fix)
 
 
 def _bad_url(config: ConfigFile, model: Model) -> Problem:
@@ -395,7 +464,10 @@ def _bad_url(config: ConfigFile, model: Model) -> Problem:
         wanted, fix = "names a variable, which planoai does not replace there", f"write the address itself in {where}"
     elif not _has_valid_port(model.base_url):
         wanted, fix = "has a port that is no number up to 65535", f"write the server's port in {where}"
-    return _error("base-url-invalid", f"`base_url`{config.at(*path)} {wanted}, and planoai refuses it", fix)
+    ends = "planoai refuses it"
+    if "$" in text and _is_url(model.base_url):  # it takes the host in lower case, before variables are replaced
+        ends = "Envoy never finds that host"
+    return _error("base-url-invalid", f"`base_url`{config.at(*path)} {wanted}, and {ends}", fix)
 
 
 def _entry(content: Mapping[str, Any], model: Model) -> Mapping[str, Any]:
@@ -506,6 +578,9 @@ def _endpoints(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Probl
     """Yield endpoints whose names are Plano's own, and prompt targets that name an unknown one."""
     known = _endpoints_of(content)
     taken = _CLUSTERS | ({"opentelemetry_collector"} if _sampled(content) else set())
+    taken |= {
+        f"{one.interface}_{urlsplit(one.base_url).hostname}" for one in models.of(content) if _is_url(one.base_url)
+    }
     for number in [number for number in known if number in taken]:
         path = known[number]
         message = f"`{shown(number)}`{config.at(*path)} is a name of Plano's own, and Envoy refuses a second one"
@@ -548,11 +623,10 @@ def _list(value: object) -> list[Any]:
 
 def _orchestrator(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield an agent orchestrator that has not exactly one endpoint."""
-    overrides, endpoints = content.get("overrides"), content.get("endpoints")
+    overrides = content.get("overrides")
     if not isinstance(overrides, dict) or overrides.get("use_agent_orchestrator") is not True:
         return
-    count = len(endpoints) if isinstance(endpoints, dict) else 0
-    count += len({str(one.get("id")) for key in ("agents", "filters") for one in entries(content, key)})
+    count = len(_endpoints_of(content))
     if count != 1:
         path = ("overrides", "use_agent_orchestrator")
         needs = "needs exactly one agent or endpoint, and there are"

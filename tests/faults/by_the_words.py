@@ -9,6 +9,9 @@ from difflib import SequenceMatcher
 FILLED_IN = {"PROVIDER/": "openai/", "HOST:PORT": "h:1", "HOST/PATH": "h/p", "HOST": "h", "SCHEMA": "s"}
 _SAYS = (
     ("line", r"add the line `([^`]+)`"),
+    ("under_line", r"write a list in line (\d+) of [^:]*: `(listeners: [^`]+)`"),
+    ("quotes", r"put `([^`]+)` in quotes in line (\d+)"),
+    ("entry", r"write it as `([^`]+)` in line (\d+)"),
     ("line", r"write `(listeners: [^`]+)` at the top of"),
     ("under", r"add `(- [^`]+)` under `(\w+):`"),
     ("write", r"write `([\w-]+: [^`]+)` in line (\d+)"),
@@ -40,6 +43,7 @@ def follow(fix, message, text):
         return f"{text}{first}\n"
     if what == "under":
         return f"{text}{second}:\n  {first}\n"
+    first, second = (second, first) if what == "under_line" else (first, second)
     number = int(first if what in ("name", "self") else second)
     lines = text.splitlines()
     lines[number - 1] = _line(what, first, message, lines[number - 1])
@@ -49,18 +53,21 @@ def follow(fix, message, text):
 def _line(what, first, message, line):  # noqa: PLR0911  one for each thing to do
     if what == "gone":
         return None
+    if what in ("quotes", "under_line", "entry"):
+        entry = re.sub(r"agents: \[\{[^}]*\}\]", f"agents: [{first}]", line)
+        return {"quotes": line.replace(f"{first}:", f"'{first}':"), "under_line": first, "entry": entry}[what]
     if what == "without":
         key = first.partition(":")[0]
         if line.startswith(f"{key}:"):
             return None
-        new = re.sub(rf",? ?\b{key}: *(?:\[.*\]|[^,}}]*)", "", line)
+        new = re.sub(rf",? ?\b{key}: *(?:\[.*\]|[^,}}]*)", "", line, count=1)
         return None if re.fullmatch(r"\w+: \{\}", new) else new  # a mapping of nothing, which nobody leaves there
     if what == "add":
         return line.replace("{", f"{{{first}, ", 1)
     if what == "name":
         return re.sub(r"name: \w+", "name: another", line)
     if what == "self":
-        return re.sub(r"base_url: [^,}]+", "base_url: 'http://h:1'", line)
+        return re.sub(r"base_url: (?:'[^']*'|[^,}]+)", "base_url: 'http://h:1'", line)
     if what == "write":
         key = first.partition(":")[0]
         value = r"(?:'[^']*'|\"[^\"]*\"|\[[^\]]*\]|\{[^}]*\}|[^,}]*)"

@@ -117,6 +117,11 @@ FAULTS = [
     ('K="sk-1"\n', SHELL, "key-quoted", "without quotes"),
     ("K='sk-1'\n", {}, "key-quoted", "without quotes"),
     ("K=sk-1 # mine\n", {}, "key-with-comment", "on its own line"),
+    *(
+        (f"K={value}\n", {}, "key-breaks-yaml", "`planodev keys set K`")
+        for value in ("@abcd", "%abcd", "*abcd", "{abcd}", "abcd:")
+    ),
+    *((f"K={value}\n", {}, None, "") for value in ("!abcd", "#abcd", "-abcd", "12345", "ab:cd")),
     ("K='op://a/b'\n", SHELL, "key-is-reference", "`planodev keys set K`"),
     ("K=sk-${REST}\n", {}, "key-is-reference", "`planodev keys set K`"),
     (None, {"K": "op://a/b"}, "key-is-reference", "`planodev keys set K`"),
@@ -140,7 +145,7 @@ def test_what_planoai_will_stumble_over(tmp_path, beside, shell, code, fix):
     assert [(one.code, one.fatal) for one in found] == ([(code, code not in WARNED)] if code else [])
     for one in found:
         assert (fix in str(one.fix), one.key, "K" in one.message) == (True, "K", True)
-        assert one.absent == (code not in (*WARNED, "key-exported", "key-is-reference"))
+        assert one.absent == (code not in (*WARNED, "key-exported", "key-is-reference", "key-breaks-yaml"))
         assert "sk-" not in f"{one.message} {one.fix}"
 
 
@@ -180,3 +185,15 @@ def test_many_missing_keys_are_counted_on_one_line_and_named_by_the_fix(tmp_path
         (found,) = judge.together(judge.judge_keys(map(AccessKey, some), places), places)
         assert len(f"! {found.message} [{found.code}]") <= 100
         assert in_shell or all(name in str(found.fix) for name in some)
+
+
+@pytest.mark.parametrize("value", ["@abcd", "%abcd", "abcd:"])
+def test_a_key_that_breaks_the_rendered_configuration_is_not_saved(value):
+    assert "YAML" in access_keys.why_not(value)
+
+
+@pytest.mark.parametrize("text", ["ANTHROPIC_API_KEY", "$$ANTHROPIC_API_KEY", "$ANTHROPIC_API_KEY "])
+def test_another_form_of_a_variable_gets_the_one_that_planoai_reads(tmp_path, text):
+    (key,) = access_keys.named_in({"model_providers": [{"model": "anthropic/c", "access_key": text}]})
+    (found,) = faults(key, tmp_path, {}, None)
+    assert (found.code, found.fix) == ("access-key-literal", "write `access_key: $ANTHROPIC_API_KEY`")

@@ -200,8 +200,164 @@ KINDS = [
     ),
 ]
 
+WITH_AGENT = BASE.replace("  - {type", AGENT + "  - {type") + AGENTS
+PROMPT = "  - {type: prompt, name: p, port: 10000}\n"
 
-@pytest.mark.parametrize(("text", "code", "said", "fix"), KINDS)
+
+def named(name):
+    """Return a configuration whose agent listener has a name."""
+    return WITH_AGENT.replace("name: a,", f"name: {name},")
+
+
+def called(number):
+    """Return a configuration with an agent of an id."""
+    return BASE + f"agents: [{{id: {number}, url: 'http://localhost:1'}}]\n"
+
+
+KINDS += [
+    (
+        with_model("model: ollama/x, base_url: ''"),
+        "base-url-missing",
+        "Envoy",
+        "`base_url: http://localhost:11434` in line",
+    ),
+    (with_model("model: azure_openai/x, base_url: ''"), "base-url-missing", "Envoy", "https://HOST/PATH"),
+    (
+        with_model("model: my/x, base_url: '', provider_interface: openrouter"),
+        "base-url-missing",
+        "Envoy",
+        "https://openrouter.ai/api/v1",
+    ),
+    *(
+        (named(name), "name-unreadable", "plain word", fix)
+        for name, fix in (
+            ("'8001'", "`name: agents_8001` in line 3"),
+            ("'yes'", "agents_yes"),
+            ("'{x}'", "`name: x`"),
+            ("'*all'", "`name: all`"),
+            ("'@a'", "`name: a`"),
+            ("'%a'", "`name: a`"),
+            ("'!x'", "`name: x`"),
+            ("'&x'", "`name: x`"),
+            ("'a:'", "`name: a`"),
+            ('"a\\nb"', "`name: a_b`"),
+        )
+    ),
+    *(
+        (called(number), "name-unreadable", "plain word", fix)
+        for number, fix in (
+            ("'1'", "call it `agent_1` in line 7"),
+            ("'true'", "agent_true"),
+            ("'a: b'", "call it `a_b`"),
+        )
+    ),
+    (BASE + "endpoints: {'8000': {endpoint: 'h:80'}}\n", "name-unreadable", "`8000`", "`endpoint_8000`"),
+    (
+        with_model("model: ollama/x, base_url: 'http://h:1'") + "agents: [{id: ollama_h, url: 'http://i'}]\n",
+        "agent-name-taken",
+        "`ollama_h`",
+        "`ollama_h_agent`",
+    ),
+    (BASE + "endpoints: {e: {endpoint: 'h:99999'}}\n", "config-value", "`h:99999`", "localhost:8000"),
+    (BASE + "endpoints: {e: {endpoint: ''}}\n", "config-value", "`endpoint`", "localhost:8000"),
+    (BASE.replace("12000", "12000, max_retries: 5000000000"), "config-value", "5000000000", "`max_retries: 3`"),
+    (BASE.replace("12000", "12000, timeout: 999999999999999s"), "config-value", "`timeout`", "`timeout: 30s`"),
+    (
+        BASE + "tracing: {random_sampling: 5, opentracing_grpc_endpoint: 'http://h:99999'}\n",
+        "config-value",
+        "99999",
+        "http://localhost:4317",
+    ),
+    (BASE + "model_aliases: {4.1: {target: c}}\n", "config-value", "`4.1`", "put `4.1` in quotes in line 7"),
+    (BASE + "model_aliases: {f: {target: }}\n", "config-key-missing", "no `target`", "`f: {target: anthropic/c}`"),
+    (
+        BASE.replace("listeners:", "listener:"),
+        "config-key-missing",
+        "`listener` (line 2)",
+        "write `listeners` in line 2",
+    ),
+    (WITH_AGENT.replace(", description: d", ""), "config-key-missing", "no `description`", "in line 3"),
+    (
+        BASE.replace("listeners:\n  - {type: model, name: m, port: 12000}", "listeners: {type: model, port: 12000}"),
+        "config-value",
+        "`type`",
+        "write a list in line 2",
+    ),
+]
+# What planoai and `envoy --mode validate` accept: brightstaff ends, or Plano's listeners never open.
+LATE = [
+    (
+        with_model("model: mistral/x, name: fast, routing_preferences: [{name: a, description: d}]").replace(
+            "v0.4.0", "v0.3.0"
+        ),
+        "preference-of-named-model",
+        "`fast`",
+        "remove `name` from line 6",
+    ),
+    (BASE.replace("12000", "9092"), "port-of-plano", "metrics", "`port: 12000` in line 3"),
+    (named("ingress_traffic"), "listener-name-taken", "`ingress_traffic`", "`name: ingress_traffic_2` in line 3"),
+    (named("outbound_api_traffic"), "listener-name-taken", "", "line 3"),
+    (
+        WITH_AGENT.replace(
+            AGENT, AGENT.replace("name: a", "name: a b") + AGENT.replace("8000", "8001").replace("name: a", "name: a_b")
+        ),
+        "listener-duplicate",
+        "(line 3)",
+        "`name: a_b_2` in line 4",
+    ),
+    (
+        BASE.replace(
+            "  - {type", PROMPT + PROMPT.replace("10000", "10500").replace("name: p", "name: q") + "  - {type"
+        ),
+        "two-prompt-listeners",
+        "`q` (line 4)",
+        "remove the listener in line 4",
+    ),
+    *(
+        (
+            BASE + f"routing: {{session_cache: {{type: redis, url: '{url}'}}}}\n",
+            "session-cache-url",
+            "no address",
+            "redis://HOST:6379",
+        )
+        for url in ("localhost:6379", "http://h:1", "/tmp/redis.sock", "redis://h/name")
+    ),
+    *(
+        (
+            BASE + f"ratelimits: [{{model: c, selector: {{key: k, value: v}}, limit: {{{limit}}}}}]\n",
+            "config-value",
+            said,
+            fix,
+        )
+        for limit, said, fix in (
+            ("tokens: 5, unit: week", "`week`", "`unit: hour` in line 7"),
+            ("tokens: -1, unit: hour", "`-1`", "`tokens: 100000` in line 7"),
+            ("tokens: 5000000000, unit: hour", "`5000000000`", "line 7"),
+        )
+    ),
+    (BASE + "overrides: {orchestrator_model_context_length: -1}\n", "config-value", "`-1`", "8192"),
+    (BASE + "prompt_caching: {min_prefix_tokens: 5000000000}\n", "config-value", "brightstaff", "1024"),
+    (BASE + "prompt_guards: {}\n", "config-key-missing", "`input_guards`", "remove `prompt_guards` from line 7"),
+    (BASE + "overrides: {upstream_tls_ca_path: /nowhere/ca.pem}\n", "ca-file-missing", "/nowhere", "from line 7"),
+    (with_model("model: gemini/x, name: plano/orchestrator"), "model-name-taken", "plano/orchestrator", "line 6"),
+    (
+        with_model("model: gemini/x, name: plano-orchestrator") + PREFERENCE,
+        "model-name-taken",
+        "`plano-orchestrator`",
+        "remove `name` from line 6",
+    ),
+    (
+        with_model("model: ollama/x, base_url: 'http://${HOST}:1'"),
+        "base-url-invalid",
+        "never finds",
+        "the address itself",
+    ),
+    # planoai asks for the key, when it starts.
+    (with_model("model: mistral/x, access_key: ''"), "config-value", "`access_key`", "`access_key: $MISTRAL_API_KEY`"),
+]
+
+
+@pytest.mark.parametrize(("text", "code", "said", "fix"), [*KINDS, *LATE])
 def test_each_kind_is_told_once_with_its_line_and_a_fix(tmp_path, text, code, said, fix):
     found = judged(text, tmp_path)
     assert [(one.code, one.fatal) for one in found] == [(code, True)], found
@@ -230,7 +386,16 @@ FINE = [
     BASE + "agents: [{id: a, url: 'http://h:1'}]\n"
     "prompt_targets: [{name: a, description: b, endpoint: {name: a, path: /}}, {name: b, description: c}]\n",
     BASE + "tracing: {random_sampling: 100, opentracing_grpc_endpoint: 'http://$HOST:4317'}\n",
-    BASE + "routing: {session_cache: {type: redis, url: 'redis://h'}}\n",
+    *(BASE + f"routing: {{session_cache: {{type: redis, url: '{url}'}}}}\n" for url in ("redis://h", "$REDIS_URL")),
+    with_model("name: mistral/x, model: mistral/x, routing_preferences: [{name: a, description: d}]").replace(
+        "v0.4.0", "v0.3.0"
+    ),
+    with_model("name: plano-orchestrator, model: mistral/x"),
+    *(
+        BASE.replace("  - {type", AGENT.replace("name: a", f"name: {name}") + "  - {type") + AGENTS
+        for name in ("'my: agents'", "egress_traffic_llm", "'a #1'", '"it\'s"', "'- x'")
+    ),
+    BASE + "agents: [{id: a/b, url: 'http://h:1'}, {id: my helper, url: 'http://h:2'}]\n",
     BASE + "routing_preferences: [{name: a, description: b, models: [c, anthropic/c]}]\n",
 ]
 
@@ -342,10 +507,55 @@ def test_a_port_that_a_fix_names_is_free(tmp_path, monkeypatch, wanted):
     assert wanted != "5432" or "--port 5435`" in found["port-of-database"]
 
 
-@pytest.mark.parametrize(("text", "code", "said", "fix"), KINDS)
+@pytest.mark.parametrize(("text", "code", "said", "fix"), [*KINDS, *LATE])
 def test_what_a_fix_says_mends_it_when_it_is_followed_to_the_letter(tmp_path, text, code, said, fix):
     (found,) = judged(text, tmp_path)
     left = judged(follow(str(found.fix), found.message, text), tmp_path)
     # Where a reference was missing, the next one may be: what was said is never said again.
     assert [one.code for one in left if one.fatal and one.message == found.message] == []
     assert not [one for one in left if one.code == code and said in one.message]
+
+
+def test_an_unset_variable_of_the_session_cache_is_told_where_it_is_known(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(BASE + "routing: {session_cache: {type: redis, url: $REDIS_URL}}\n")
+    config = config_file.load(path)
+
+    def told(environment):
+        return [one.code for one in judge.judge_config(config, environment, "native")]
+
+    assert told({"A": "b"}) == ["session-cache-url"]
+    assert told({"REDIS_URL": "redis://h:6379"}) == []
+
+
+def test_certificates_are_looked_for_where_envoy_runs_on_this_machine(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(BASE + "overrides: {upstream_tls_ca_path: /nowhere/ca.pem}\n")
+    assert judge.judge_config(config_file.load(path), None, "docker") == []
+
+
+def test_chatgpt_needs_a_login_of_planoai(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    text = with_model("model: chatgpt/gpt-5")
+    (found,) = judged(text, tmp_path)
+    assert (found.code, found.fatal) == ("chatgpt-login", False)
+    assert "planoai chatgpt login" in str(found.fix)
+    (tmp_path / ".plano/chatgpt").mkdir(parents=True)
+    (tmp_path / ".plano/chatgpt/auth.json").touch()
+    assert judged(text, tmp_path) == []
+
+
+def test_without_a_default_the_first_model_stands_for_it(tmp_path):
+    text = BASE.replace("  - {model", "  - {model: openai/g, access_key: $K}\n  - {model").replace(
+        ", default: true", ""
+    )
+    assert [one.code for one in judged(text, tmp_path)] == ["default-not-stored"]
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "stored"), [("perplexity/a", "pp/s", True), ("search", "perplexity/s", False)]
+)
+def test_perplexity_s_path_goes_by_the_name_of_the_entry(tmp_path, name, model, stored):
+    entry = f"name: {name}, model: {model}, base_url: 'https://h', provider_interface: openai, default: true"
+    text = BASE.replace("model: anthropic/c, access_key: $K, default: true", entry)
+    assert [one.code for one in judged(text, tmp_path)] == ([] if stored else ["provider-keeps-history"])

@@ -97,7 +97,7 @@ def told(tmp_path, *entries, more=""):
         ([ROUTER % ""], "", ["no-models"]),
         ([OPENAI % DEFAULT, CLAUDE % ""], "", ["default-not-stored"]),
         ([OPENAI % "", CLAUDE % DEFAULT], "", []),
-        ([OPENAI % "", CLAUDE % ""], "", []),  # no default: every client says which
+        ([OPENAI % "", CLAUDE % ""], "", ["default-not-stored"]),  # the first one stands for it
         ([GROQ % DEFAULT], "", ["groq-unanswered!"]),
         ([GROQ % ""], "", ["groq-unanswered!"]),
         ([GROQ % DEFAULT, CLAUDE % ""], "", ["groq-unanswered!"]),

@@ -1,0 +1,222 @@
+"""What planoai accepts, and brightstaff or Envoy end with or never answer: names, and what the machine must have.
+
+Sources: planoai 0.4.39 `config_generator.py:120-175,600-650` and `data/envoy.template.yaml:289-395,998-1030`, which
+pastes names into YAML as they are; Plano 0.4.36 `crates/brightstaff/src/main.rs`, `crates/common/src/llm_providers.rs`;
+Envoy 1.37.0, `source/common/protobuf/yaml_utility.cc`, which reads a scalar as a number, a boolean, or else a text.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from planodev.plano import models, storage, yaml_of_plano
+from planodev.plano.access_keys import entries
+from planodev.plano.config_file import VERSIONS
+from planodev.plano.rules import listeners_of, shown
+from planodev.problems import Fix, Problem, Shell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from planodev.plano.config_file import ConfigFile, KeyPath
+
+# Envoy's listeners in planoai's template; a listener with agents gets one by its own name.
+_LISTENERS = ("ingress_traffic", "egress_traffic", "outbound_api_traffic")
+# What Envoy reads as a number or a boolean, and refuses as a name.
+_NO_TEXT = r"(?i)y|n|yes|no|on|off|true|false|[-+]?(?:0x[0-9a-f]+|\d+)"
+_CHATGPT_LOGIN = Path(".plano/chatgpt/auth.json")  # in the home; source: planoai 0.4.39 `chatgpt_auth.py`
+_REDIS = ("redis", "rediss", "valkey", "valkeys", "unix", "redis+unix", "valkey+unix")
+
+
+def problems(
+    config: ConfigFile, content: Mapping[str, Any], environment: Mapping[str, str] | None, mode: str
+) -> Iterator[Problem]:
+    """Yield what ends Plano at its start although planoai accepts it; a warning where only a login is missing.
+
+    Args:
+        config: the configuration.
+        content: what it holds.
+        environment: what Plano is started with, None where that is not known yet.
+        mode: `docker` or `native`.
+
+    """
+    yield from _listener_names(config, content)
+    yield from _cluster_names(config, content)
+    yield from _model_names(config, content)
+    yield from _preferences_by_name(config, content)
+    yield from _redis_url(config, content, environment)
+    yield from _certificates(config, content, mode)
+    yield from _login(config, content)
+    if content.get("prompt_guards") == {}:
+        message = f"`prompt_guards`{config.at('prompt_guards')} has no `input_guards`, and Plano ends at startup"
+        fix = f"remove `prompt_guards` from {config.where('prompt_guards')}"
+        yield _error("config-key-missing", message, fix)
+
+
+def _error(code: str, message: str, fix: Fix | str) -> Problem:
+    return Problem(code, message, fix, level="error")
+
+
+def _is_readable(text: str) -> bool:
+    """Say whether Envoy reads a name as the text that it is, when it stands in YAML without quotes."""
+    if not text.isprintable() or text.startswith("&") or re.fullmatch(_NO_TEXT, text):
+        return False
+    import ruamel.yaml
+    import ruamel.yaml.error
+
+    try:
+        read = yaml_of_plano.reader().load(f"- name: {text}\n")[0]["name"]
+    except (ruamel.yaml.error.YAMLError, LookupError, TypeError, ValueError):
+        return False
+    return not isinstance(read, (dict, list))
+
+
+def _plain(text: str, kind: str) -> str:
+    """Return a name like another one that every reader takes for a text."""
+    word = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")
+    return word if re.match(r"[A-Za-z]", word) and _is_readable(word) else f"{kind}_{word}".strip("_")
+
+
+def _listener_names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield names of agent listeners that Envoy cannot read, that it has itself, or that are there twice."""
+    first: dict[str, KeyPath] = {}
+    for path, listener, kind in listeners_of(content):
+        name = listener.get("name")
+        if not listener.get("agents") or kind != "agent" or not isinstance(name, str):
+            continue  # Envoy gets no other names
+        place: KeyPath = (*path, "name")
+        written, said = name.replace(" ", "_"), f"listener `{shown(name)}`{config.at(*place)}"
+        fix = f"write `name: {_free(_plain(name, 'agents'), first)}` in {config.where(*place)}"
+        if not _is_readable(written) or re.search(r'["\\]', name):
+            message = f"the name of {said} is no plain word, and Envoy does not read it as a text"
+            yield _error("name-unreadable", message, fix)
+        elif written in first:
+            message = f"{said} has the name of another one{config.at(*first[written])}, and Envoy opens one of them"
+            yield _error("listener-duplicate", message, fix)
+        elif written in _LISTENERS:
+            yield _error("listener-name-taken", f"{said} has the name of one of Plano's own, and never opens", fix)
+        first.setdefault(written, place)
+
+
+def _free(name: str, taken: Mapping[str, object]) -> str:
+    """Return a name that nobody has, as like as possible."""
+    numbered = (f"{name}_{number}" for number in range(2, 1000))
+    return name if name not in (*taken, *_LISTENERS) else next(one for one in numbered if one not in taken)
+
+
+def _cluster_names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield ids of agents and filters, and names of endpoints, that Envoy cannot read."""
+    endpoints = content.get("endpoints")
+    named: list[tuple[object, KeyPath]] = [
+        (one.get("id"), (key, at))
+        for key in ("agents", "filters")
+        for at, one in enumerate(content[key] if isinstance(content.get(key), list) else ())
+        if isinstance(one, dict) and _host(str(one.get("url")))
+    ]
+    named += [(name, ("endpoints", name)) for name in endpoints] if isinstance(endpoints, dict) else []
+    for name, path in named:
+        if isinstance(name, str) and not _is_readable(name):
+            kind = {"agents": "agent", "filters": "filter"}.get(str(path[0]), "endpoint")
+            message = f"`{shown(name)}`{config.at(*path)} is no plain word, and Envoy does not read it as a text"
+            better = _plain(name, kind)
+            fix = f"call it `{better}` in {config.where(*path)}, and wherever `{config.path.name}` names it"
+            yield _error("name-unreadable", message, fix)
+
+
+def _host(text: str) -> str | None:
+    """Return the host of a URL, None where there is none."""
+    try:
+        return urlsplit(text).hostname if urlsplit(text).scheme else None
+    except ValueError:
+        return None
+
+
+def _model_names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield names of models that planoai adds itself, as brightstaff takes none twice."""
+    found, overrides = models.of(content), content.get("overrides")
+    overrides = overrides if isinstance(overrides, dict) else {}
+    preferred = bool(entries(content, "routing_preferences")) or any(True for _ in _inline(content))
+    numbers = {model.number for model in found}
+
+    def added(key: str) -> bool:
+        wanted = str(overrides.get(key) or "Plano-Orchestrator")
+        return (wanted.partition("/")[2] or wanted) not in numbers
+
+    own = {"plano/orchestrator": added("agent_orchestration_model")}
+    own["plano-orchestrator"] = preferred and added("llm_routing_model")
+    for model in [model for model in found if own.get(model.known_as)]:
+        path = (*model.path, "name")
+        message = (
+            f"`{model.known_as}`{config.at(*path)} is the name of a model of Plano's own, and Plano ends at startup"
+        )
+        yield _error("model-name-taken", message, f"remove `name` from {config.where(*path)}")
+
+
+def _inline(content: Mapping[str, Any]) -> Iterator[models.Model]:
+    """Yield the models with routing preferences of the form up to v0.3.0, which planoai moves to the top level."""
+    if str(content.get("version")) == VERSIONS[-1]:
+        return
+    top = {str(one.get("name")) for one in entries(content, "routing_preferences")}
+    for model in models.of(content):
+        entry = content[model.path[0]][model.path[1]]
+        if any(one.get("name") and str(one["name"]) not in top for one in entries(entry, "routing_preferences")):
+            yield model
+
+
+def _preferences_by_name(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield models whose preferences planoai moves by the full name, while brightstaff knows them by `name`."""
+    for model in [model for model in _inline(content) if model.known_as not in ("", model.name)]:
+        path = (*model.path, "name")
+        said = f"model `{shown(model.name)}`{config.at(*path)} is called `{shown(model.known_as)}`"
+        message = f"{said}, and its `routing_preferences` no longer find it: Plano ends at startup"
+        yield _error("preference-of-named-model", message, f"remove `name` from {config.where(*path)}")
+
+
+def _redis_url(
+    config: ConfigFile, content: Mapping[str, Any], environment: Mapping[str, str] | None
+) -> Iterator[Problem]:
+    """Yield the address of a session cache that brightstaff cannot read; one that is missing is told by `rules`."""
+    routing = content.get("routing")
+    cache = routing.get("session_cache") if isinstance(routing, dict) else None
+    url = cache.get("url") if isinstance(cache, dict) and cache.get("type") == "redis" else None
+    if not url:
+        return
+    path: KeyPath = ("routing", "session_cache", "url")
+    text = storage.substitute(str(url), environment or {}, "native")
+    unset = [name for name in storage.variables(text) if environment is not None]
+    if (unset or "$" not in text) and not _is_redis(text):
+        what = f"names {', '.join(f'${name}' for name in unset)}, which is not set" if unset else "is no address of one"
+        message = f"the `url` of the redis session cache{config.at(*path)} {what}, and Plano ends at startup"
+        yield _error("session-cache-url", message, f"write `url: redis://HOST:6379` in {config.where(*path)}")
+
+
+def _is_redis(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    if parts.scheme not in _REDIS or "$" in text:
+        return False
+    return "unix" in parts.scheme or (bool(parts.hostname) and re.fullmatch(r"(?:/\d*)?", parts.path) is not None)
+
+
+def _certificates(config: ConfigFile, content: Mapping[str, Any], mode: str) -> Iterator[Problem]:
+    """Yield a file of certificates that is not on this machine, where Envoy runs on it."""
+    overrides, path = content.get("overrides"), ("overrides", "upstream_tls_ca_path")
+    file = overrides.get("upstream_tls_ca_path") if isinstance(overrides, dict) else None
+    if mode == "native" and isinstance(file, str) and "$" not in file and not Path(file).is_file():
+        message = f"there is no file `{shown(file)}`{config.at(*path)}, and Envoy does not start without it"
+        yield _error("ca-file-missing", message, f"remove `upstream_tls_ca_path` from {config.where(*path)}")
+
+
+def _login(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    model = next((model for model in models.of(content) if model.interface == "chatgpt"), None)
+    if model and not (Path.home() / _CHATGPT_LOGIN).exists():
+        message = (
+            f"model `{shown(model.name)}`{config.at(*model.path)} needs a login, and planoai does not start without"
+        )
+        yield Problem("chatgpt-login", message, Fix(Shell("planoai chatgpt login"), " asks for it"))
