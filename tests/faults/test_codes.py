@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.faults.test_every_fix import STATES
 from tests.faults.test_words_of_fixes import CONFIGURATIONS, STRINGS
-from tests.plano.test_rules import KINDS
+from tests.plano.test_rules import KINDS, LATE
 from tests.support import codes
 from tests.support.toml import tomllib
 
@@ -19,7 +19,7 @@ FOLLOWED = {
     *(state.code for state in STATES),
     *(f"connection-string-{code}" for code, *_ in STRINGS),
     *(code for code, *_ in CONFIGURATIONS),
-    *(code for _, code, *_ in KINDS),
+    *(code for _, code, *_ in [*KINDS, *LATE]),
 }
 HELD = [code for listed in FIXES["held"].values() for code in listed]
 NOT_RUN = [code for row in FIXES["not-run"] for code in row["codes"]]

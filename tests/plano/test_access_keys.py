@@ -188,8 +188,10 @@ def test_many_missing_keys_are_counted_on_one_line_and_named_by_the_fix(tmp_path
 
 
 @pytest.mark.parametrize("value", ["@abcd", "%abcd", "abcd:"])
-def test_a_key_that_breaks_the_rendered_configuration_is_not_saved(value):
+def test_a_key_that_breaks_the_rendered_configuration_is_told_and_not_saved(tmp_path, value):
     assert "YAML" in access_keys.why_not(value)
+    assert [one.code for one in faults(AccessKey("K"), tmp_path, {}, f"K={value}\n")] == ["key-breaks-yaml"]
+    assert faults(AccessKey("K"), tmp_path, {}, f"K={value.strip('@%:')}\n") == []
 
 
 @pytest.mark.parametrize("text", ["ANTHROPIC_API_KEY", "$$ANTHROPIC_API_KEY", "$ANTHROPIC_API_KEY "])
