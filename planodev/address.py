@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from planodev.plano import storage
 from planodev.plano.environment import variables
 from planodev.postgres.connection import LOOPBACK, Connection, host_of
-from planodev.problems import Command, Fix, VerificationFailed
+from planodev.problems import VerificationFailed
+from planodev.project.credentials import completing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +58,7 @@ def find(
         return Address(connection_of(credentials, host, config), env.path, ours=credentials.foreign_host is None)
     foreign = storage.foreign_target(config.connection_string, None, {**env.values, **environment}, mode)
     if foreign is None:
-        raise incomplete(env)
+        raise incomplete(env, credentials)
     keys = [key.name for key in config.keys]
     storage.refuse_to_send(config.connection_string or "", foreign, env, environment, keys)
     return Address(storage.connection_to(foreign), config.path, ours=False)
@@ -70,13 +71,13 @@ def connection_of(credentials: Credentials, host: str, config: ConfigFile | None
     return Connection(user, password, host, credentials.port or 0, database, options, own=own)
 
 
-def incomplete(env: EnvFile) -> VerificationFailed:
+def incomplete(env: EnvFile, wanted: Credentials) -> VerificationFailed:
     """Return the error for a `.env` that lacks one of the five values."""
     return VerificationFailed(
         "env-file-incomplete",
         env.lacks,
         why=f"`{env.path}` holds the database's address and password",
-        fix=Fix(Command("up")),
+        fix=completing(env, wanted, env.to_add),
     )
 
 

@@ -107,7 +107,7 @@ def refuse(seen: Seen) -> None:
         text = f"`{source}` has no effect: the embedded engine has PostgreSQL {seen.engine.info.version}"
         fix = Fix(Command("up", "--engine", "docker"), " runs an image")
         seen.progress.notice(Problem("no-images", text, fix))
-    credentials.refuse_foreign(seen.env, seen.credentials)
+    credentials.refuse_foreign(seen.env, seen.credentials, configured=seen.config.text is not None)
     identity.check_writable(seen.project)
 
 

@@ -219,7 +219,7 @@ class Seen(Files):
         have, wanted = self.observed.container, self.credentials.port
         if have is None or have.state != "running":
             server = self.engine.wording.server
-            why = f"the {server} `{have.name}` is {have.state}" if have else f"this project has no {server}"
+            why = f"the {server} `{have.name}` is {have.condition}" if have else f"this project has no {server}"
             return Problem("not-running", "Postgres is not running", Fix(Command("up")), why, level="error")
         if have.port != wanted:
             why = f"DB_PORT in `{self.env.path}` is {wanted}, and the server is at port {have.port}"

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from planodev.problems import PlanodevError, Problem
 
 # Options of the typed `up` that are repeated where a fix or `Next:` names `planodev up`.
-REPEATED = ("--engine", "--port", "--name", "--image", "--plano", "--config", "--dotenv", "--template", "--model")
+REPEATED = (
+    *("--engine", "--port", "--name", "--image", "--plano", "--config", "--dotenv", "--template", "--model"),
+    "--with-plano",
+)
 _TABLE, _TEXT = 250, 100  # columns of output that is not a terminal's
 
 

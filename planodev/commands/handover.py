@@ -134,5 +134,5 @@ def _if_readable(config: config_file.ConfigFile) -> config_file.ConfigFile:
 
 def _connection(env: EnvFile, known: Credentials, mode: str) -> Connection:
     if env.missing:
-        raise address.incomplete(env)
+        raise address.incomplete(env, known)
     return address.connection_of(known, known.foreign_host or host_of(mode))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.gateway import client, running, start
-from planodev.problems import BadInput, Command, Fix
+from planodev.problems import BadInput, Command, Fix, VerificationFailed
 from planodev.project import settings
 from planodev.result import Outcome
 
@@ -64,27 +65,40 @@ def bring_up(database: Database) -> Running:
         BadInput: one that runs was not to be started again.
 
     """
+    from planodev.steps import before_plano
+
     seen = database.seen.again() if database.seen.engine.traits.containers else database.seen
     plano = running.look(seen, database.proved)
     start.refuse(seen, plano)
+    error = next((problem for problem in before_plano.key_problems(seen) if problem.fatal), None)
     environment = given(database)
     verb = "started"
     if plano.runs and plano.found:
         moves = _in_other_mode(seen, plano)
         why = _MODE[seen.mode] if moves else start.reason(plano, environment[start.STAMP]) or client.silence(plano.port)
         if why is None:
+            if error:
+                seen.progress.notice(error)
             seen.progress.done(Outcome("unchanged", "plano", at(plano)))
             return plano
         if not moves:  # `refuse` has asked for that already
             _agree(seen, plano, why)
         verb = f"restarted, since {why}"
         start.stop(seen, plano.found)
-    from planodev.steps import before_plano
-
-    before_plano.refuse_keys(seen)
+    if error:
+        raise VerificationFailed.of(replace(error, fix=_with_plano(error.fix)))
     plano = start.start(seen, arguments(seen), environment, timeout(seen))
     seen.progress.done(Outcome(verb, "plano", at(plano)))
     return plano
+
+
+def _with_plano(fix: Fix | str | None) -> Fix | None:
+    """Return a fix for a key, with the command that starts Plano then; an `up` in it does that itself."""
+    if not fix:
+        return None
+    fix = Fix(fix) if isinstance(fix, str) else fix
+    starts = any(isinstance(part, Command) and part.name == "up" for part in fix.parts)
+    return fix if starts else fix + Fix(", then ", Command("up", "--with-plano"))
 
 
 def given(database: Database) -> dict[str, str]:

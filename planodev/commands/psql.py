@@ -76,7 +76,7 @@ def running(seen: Seen) -> Container:
     have = seen.observed.container
     if have is None or have.state != "running":
         server = seen.engine.wording.server
-        why = f"the {server} `{have.name}` is {have.state}" if have else f"this project has no {server}"
+        why = f"the {server} `{have.name}` is {have.condition}" if have else f"this project has no {server}"
         raise NotReady("not-running", "Postgres is not running", why=why, fix=Fix(Command("up")))
     return have
 

@@ -93,7 +93,7 @@ def data_of(seen: Seen, evidence: proof.Evidence | None, plano: Running) -> dict
         plano=seen.mode,
         user=seen.user,
         database=seen.database,
-        host=host_of(seen.mode),
+        host=seen.credentials.foreign_host or host_of(seen.mode),
         env_file=str(seen.env.path) if seen.env.exists else None,
         config_file=str(seen.config.path) if seen.config.text is not None else None,
         settings=seen.settings.as_json(),
@@ -255,6 +255,8 @@ def status(seen: Seen, inside: proof.Evidence | None, plano: Running) -> Result:
 
         made = adopt.find(seen.engine, seen.settings.name.value)
         hint = Fix(Command("up", "--adopt"), f" adopts `{made.name}`, which was created by hand") if made else hint
+    if seen.credentials.foreign_host:
+        hint = _next_elsewhere(seen)
     own = seen.config.connection_string if seen.config.text is not None else None
     if data["state"] == "absent" and own and not storage.names_ours(own):
         hint = Fix(Command("verify"), f" verifies the database that `{seen.config.path.name}` names")
@@ -269,6 +271,13 @@ def status(seen: Seen, inside: proof.Evidence | None, plano: Running) -> Result:
     lines = lines_of(data, plano, containers=seen.engine.traits.containers)
     summary: list[str | Fix] = [*lines, *(("", "Next: " + hint) if hint else ())]
     return Result("status", data, summary, notices)
+
+
+def _next_elsewhere(seen: Seen) -> Fix:
+    """Return what comes next where `.env` names a server that planodev does not run, which `up` leaves alone."""
+    if seen.config.text is None:
+        return credentials.completing(seen.env, seen.credentials, credentials.CONFIGURE)
+    return Fix(Command("verify"), f" verifies the database that `{seen.env.path.name}` names")
 
 
 def silence(seen: Seen, inside: proof.Evidence | None) -> list[Problem]:
@@ -298,7 +307,7 @@ def no_engine(project: Project, files: Files, error: NoEngine) -> Result:
         plano=chosen.plano.value,
         user=wanted.user or credentials.DEFAULT_USER,
         database=wanted.database or credentials.DEFAULT_DATABASE,
-        host=host_of(chosen.plano.value),
+        host=wanted.foreign_host or host_of(chosen.plano.value),
         env_file=str(env.path) if env.exists else None,
         config_file=str(config.path) if config.text is not None else None,
         settings=chosen.as_json(),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from planodev.commands.report import GONE
 from planodev.engines import disk, endpoint, ports
 from planodev.postgres.connection import LOOPBACK
-from planodev.problems import Command, Fix, PlanodevError, Shell
+from planodev.problems import Command, Fix, NoEngine, PlanodevError, Shell
 from planodev.project import env_keys
 from planodev.result import Check
 
@@ -29,10 +29,13 @@ def may_be_used(subject: Subject) -> Check:
     """Whether this user may open the engine's socket."""
     if not subject.seen().engine.traits.containers:
         return Check("socket", "ok", "none is needed: the embedded engine is a process of this machine")
-    where = endpoint.find(subject.environment, Path.home(), endpoint.probe_socket)
-    if not where.local_socket:
-        return Check("socket", "ok", f"{where.url} is not a socket of this machine")
-    endpoint.check_socket(where)
+    try:
+        where = endpoint.find(subject.environment, Path.home(), endpoint.probe_socket)
+        if not where.local_socket:
+            return Check("socket", "ok", f"{where.url} is not a socket of this machine")
+        endpoint.check_socket(where)
+    except NoEngine as error:  # `engine` has answered, and does not tell it
+        return Check("socket", "failed", error.message, error.why, error.fix)
     return Check("socket", "ok", f"{where.url} can be opened")
 
 
@@ -73,8 +76,8 @@ def container(subject: Subject) -> Check:
         return Check("container", "failed", "this project has none", fix=UP)
     if have.state == "running":
         return Check("container", "ok", f"{have.name} is running {have.image}")
-    why = "it ran out of memory" if have.oom_killed else f"its exit code was {have.exit_code}"
-    return Check("container", "failed", f"{have.name} is {have.state}", why, UP)
+    why = "it ran out of memory" if have.oom_killed else f"its exit code was {have.exit_code}" if have.exit_code else ""
+    return Check("container", "failed", f"{have.name} is {have.condition}", why, UP)
 
 
 def volume(subject: Subject) -> Check:

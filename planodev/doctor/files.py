@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from contextlib import closing, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev.plano import access_keys, environment, judge, storage
 from planodev.plano.validation import Question
 from planodev.postgres.connection import DOCKER_HOST_NAME
-from planodev.problems import BadInput, Command, Fix, NoEngine
+from planodev.problems import BadInput, Command, Fix, NoEngine, Shell
 from planodev.project import credentials, env_keys, git
 from planodev.project import env_file as env_files
 from planodev.result import Check
@@ -33,13 +34,16 @@ def env_file(subject: Subject) -> Check:
         return Check("env-file", "ok", "it has no DB_* values; the configuration names another database")
     wanted = credentials.read(env)
     if missing:
-        return Check("env-file", "failed", env.lacks, fix=UP)
+        return Check("env-file", "failed", env.lacks, fix=credentials.completing(env, wanted, env.to_add))
     name, read = env.path.name, env_files.read_as_planoai(env.text)
     plain = [key for key in env_keys.ALL if key not in env.references]
     odd = [key for key in plain if read.get(key) != env.values[key] or not env_files.is_plain(read[key])]
     if odd:
         why = "planoai reads quotes, comments and `export` as part of the value"
-        return Check("env-file", "failed", f"not every program reads {', '.join(odd)} in `{name}` alike", why, UP)
+        fix = credentials.completing(
+            env, wanted, f"write {', '.join(odd)} in `{name}` without quotes, comments and `export`"
+        )
+        return Check("env-file", "failed", f"not every program reads {', '.join(odd)} in `{name}` alike", why, fix)
     with suppress(NoEngine):
         have = subject.seen().observed.container
         if have and not wanted.foreign_host and have.port != wanted.port:
@@ -51,7 +55,8 @@ def env_file(subject: Subject) -> Check:
 
 def _private(subject: Subject, env: env_files.EnvFile) -> Check | None:
     if env.mode is not None and env.mode & 0o077:
-        return Check("env-file", "warning", f"other users may read `{env.path.name}` (mode {env.mode:04o})", fix=UP)
+        alone = Fix(Shell("chmod 600 {}", env.path.name if env.path.parent == Path.cwd() else env.path))
+        return Check("env-file", "warning", f"other users may read `{env.path.name}` (mode {env.mode:04o})", fix=alone)
     directory = subject.project.path
     for name in git.names_of(env.path):
         problem = git.problem(directory, name, git.ask(directory, name))
@@ -64,7 +69,8 @@ def config(subject: Subject) -> Check:
     """Whether Plano would start with the configuration, and store in this database."""
     found = subject.config()
     if found.text is None:
-        return Check("config", "failed", f"there is no `{found.path.name}`", fix=UP)
+        fix = credentials.completing(subject.env(), credentials.read(subject.env()), credentials.CONFIGURE)
+        return Check("config", "failed", f"there is no `{found.path.name}`", fix=fix)
     try:
         _ = found.content
     except BadInput as error:

@@ -67,6 +67,10 @@ class Traits(NamedTuple):
     runs_as: str = ""
 
 
+# States of containers that are no adjectives.
+_CONDITIONS = {"exited": "stopped", "created": "not started yet", "removing": "being removed"}
+
+
 class Container(NamedTuple):
     """A container of ours as the engine shows it now.
 
@@ -86,6 +90,11 @@ class Container(NamedTuple):
     exit_code: int = 0
     oom_killed: bool = False
     data_outside: str = ""
+
+    @property
+    def condition(self) -> str:
+        """Return the state for a sentence with "is"; `state` is the engine's own word."""
+        return _CONDITIONS.get(self.state, self.state)
 
     @classmethod
     def planned(cls, number: str, server: Server) -> Container:

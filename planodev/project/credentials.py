@@ -18,6 +18,8 @@ DEFAULT_DATABASE = "plano"
 # PostgreSQL's NAMEDATALEN - 1: longer names are truncated without an error.
 MAX_NAME_BYTES = 63
 PASSWORD_LENGTH = 32
+# What a person does who wants Plano to store in another one's server, and has no configuration.
+CONFIGURE = f"write a configuration whose connection_string is `{connection.CONNECTION_STRING}`"
 
 
 class Credentials(NamedTuple):
@@ -129,8 +131,32 @@ def _mode(host: str | None) -> str | None:
     return "native" if host in (connection.LOOPBACK, "localhost", "::1", "[::1]") else None
 
 
-def refuse_foreign(env: EnvFile, wanted: Credentials) -> None:
+def completing(env: EnvFile, wanted: Credentials, by_hand: str, *options: str) -> Fix:
+    """Return the fix for what a project lacks: `up`, or what is left where that refuses, beside another one's server.
+
+    Args:
+        env: the project's `.env`.
+        wanted: what that says.
+        by_hand: what a person does for the other server, in words.
+        options: of `up`.
+
+    """
+    if wanted.foreign_host is None:
+        return Fix(Command("up", *options))
+    return Fix(f"for `{wanted.foreign_host}` {by_hand}; or ", *_creates_own(env, *options))
+
+
+def _creates_own(env: EnvFile, *options: str) -> tuple[Command, str]:
+    return Command("up", *options, "--dotenv", env_kinds.own_name(env.path)), " creates one, with a separate file"
+
+
+def refuse_foreign(env: EnvFile, wanted: Credentials, *, configured: bool) -> None:
     """Refuse to replace the address of somebody else's server.
+
+    Args:
+        env: the project's `.env`.
+        wanted: what that says.
+        configured: whether Plano has a configuration, so that the other server can be verified.
 
     Raises:
         Conflict: DB_HOST names a server that planodev does not run.
@@ -141,10 +167,7 @@ def refuse_foreign(env: EnvFile, wanted: Credentials) -> None:
             "foreign-host",
             f"{env_keys.HOST} in `{env.path}` is `{wanted.foreign_host}`, a server that planodev does not run",
             why="`up` would replace it by an address on this machine, and who reads it would miss that server",
-            fix=Fix(
-                *(Command("verify"), " verifies that server; "),
-                *(Command("up", "--dotenv", env_kinds.own_name(env.path)), " creates one, with a separate file"),
-            ),
+            fix=Fix(*((Command("verify"), " verifies that server; ") if configured else ()), *_creates_own(env)),
         )
 
 

@@ -123,6 +123,11 @@ class EnvFile:
         )
 
     @property
+    def to_add(self) -> str:
+        """Return what a person does about a file that lacks some of the five keys."""
+        return f"add {', '.join(f'{key}=…' for key in self.missing)} to `{self.path.name}`"
+
+    @property
     def project_id(self) -> str | None:
         """Return the 16 hexadecimal digits that tie this checkout to its database."""
         return number_in(self.text)

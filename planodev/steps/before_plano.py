@@ -43,19 +43,19 @@ def check(seen: Seen) -> None:
                 fix = Fix(Command("run", "--", "planoai", "up", "--docker"))
         seen.progress.notice(Problem("host-for-other-mode", text, fix))
     found = verify.verify_project(seen)
-    refuse_keys(seen)
-    _refuse_taken(seen, running.look(seen, found.evidence if found.ours else None))
-
-
-def refuse_keys(seen: Seen) -> None:
-    """Raise `VerificationFailed` where planoai would not find a provider's key, and say what else is odd about them."""
-    places = _places(seen)
-    problems = judge.together(judge.judge_keys(seen.config.keys, places), places)
+    problems = key_problems(seen)
     error = problems.pop(0) if problems and problems[0].fatal else None
     for problem in problems:
         seen.progress.notice(problem)
     if error:
         raise VerificationFailed.of(error)
+    _refuse_taken(seen, running.look(seen, found.evidence if found.ours else None))
+
+
+def key_problems(seen: Seen) -> list[judge.KeyProblem]:
+    """Return what is wrong with the providers' keys, errors first: with one, planoai would not start."""
+    places = _places(seen)
+    return judge.together(judge.judge_keys(seen.config.keys, places), places)
 
 
 def _refuse_taken(seen: Seen, plano: running.Running) -> None:

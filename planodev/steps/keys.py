@@ -51,8 +51,10 @@ def report(
 ) -> list[Fix | str]:
     """Say what is wrong with the keys; returns what is to be done before Plano can start."""
     left = judge.together((problem for problem in problems if problem.key not in saved), places)
-    for problem in left:
-        seen.progress.notice(problem)
+    starts_plano = bool(seen.context.options.get("with_plano")) and not seen.context.dry_run
+    for at, problem in enumerate(left):
+        if at or not (starts_plano and problem.fatal):  # else the error that keeps Plano from being started tells it
+            seen.progress.notice(problem)
     return [problem.fix for problem in left if problem.fatal and problem.fix]
 
 

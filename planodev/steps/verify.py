@@ -11,7 +11,8 @@ from planodev.postgres import admin, proof, queries
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK
 from planodev.postgres.sql import identifier
-from planodev.problems import Command, Fix, Problem, VerificationFailed
+from planodev.problems import Fix, Problem, VerificationFailed
+from planodev.project import credentials
 from planodev.project.identity import CONFIG_NAMES
 from planodev.result import Outcome
 from planodev.steps import config, follow
@@ -149,7 +150,7 @@ def verify_project(seen: Seen) -> Verified:
         return _elsewhere(seen, found.connection, None)
     if seen.config.text is None:
         there = seen.config.path if seen.config_option else seen.config.path.with_name(CONFIG_NAMES[0])
-        fix = Fix(Command("up", *seen.config_option))
+        fix = credentials.completing(seen.env, seen.credentials, credentials.CONFIGURE, *seen.config_option)
         raise VerificationFailed("config-missing", "Plano has no configuration", why=f"there is no `{there}`", fix=fix)
     connection = seen.connection()
     seen.progress.begin(TITLE)

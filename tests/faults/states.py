@@ -186,6 +186,7 @@ MIXED = OK.replace("anthropic/claude-sonnet-4-6", "xai/grok-4").replace(
 )
 PREFERENCES = "routing_preferences:\n  - {name: a, description: d, models: [mistral/m]}\n"
 PRODUCTION = "DB_USER=u\nDB_PASS=p\nDB_HOST=127.0.0.1\nDB_PORT=1\nDB_NAME=d\nANTHROPIC_API_KEY=k-1\nK=k-1\n"
+FOREIGN = "DB_HOST=db.other.net\nDB_USER=u\nDB_PASS=p\nDB_PORT=5\nDB_NAME=d\n"  # another one's server
 CONNECT = docker.connect
 # By code: the option, a value that it refuses, and one that it accepts.
 OPTIONS = {
@@ -314,6 +315,16 @@ ENV = (
         then="verify",
         next="name-not-found",  # the row's server is nowhere
     ),
+    State("foreign-host", "up", writes(".env", FOREIGN)),
+    State(
+        "foreign-host",
+        "up",
+        both(writes(".env", FOREIGN.partition("DB_PASS")[0]), writes("config.yaml", OK)),
+        then="verify",
+        next="env-file-incomplete",  # which a person completes
+    ),
+    State("config-missing", "verify", writes(".env", FOREIGN)),
+    State("env-file-incomplete", "verify", writes(".env", FOREIGN.partition("DB_PASS")[0])),
     State(
         "env-file-outside-project",
         "up",

@@ -95,14 +95,14 @@ def test_a_server_that_planodev_does_not_run_is_left_alone(tmp_path, host):
     found = read(tmp_path, f"DB_HOST={host}\n")
     assert (found.plano, found.foreign_host) == (None, host)
     with pytest.raises(Conflict) as caught:
-        credentials.refuse_foreign(env_file.load(tmp_path / ".env"), found)
+        credentials.refuse_foreign(env_file.load(tmp_path / ".env"), found, configured=True)
     assert (caught.value.code, caught.value.exit_code) == ("foreign-host", 4)
     assert host in caught.value.message
 
 
 @pytest.mark.parametrize("text", ["", "DB_HOST=127.0.0.1\n", "DB_HOST=host.docker.internal\n"])
 def test_a_server_of_ours_is_not_refused(tmp_path, text):
-    credentials.refuse_foreign(env_file.load(tmp_path / ".env"), read(tmp_path, text))
+    credentials.refuse_foreign(env_file.load(tmp_path / ".env"), read(tmp_path, text), configured=True)
 
 
 def test_generated_passwords_are_32_safe_characters_and_never_the_same():
