@@ -72,6 +72,8 @@ class ConfigFile:
 
     path: Path
     text: str | None = field(repr=False)  # which may hold a password
+    # The file as it stands, of one that is still to be written: lines are those that a reader finds now.
+    before: ConfigFile | None = field(default=None, repr=False)
 
     @cached_property
     def _parsed(self) -> tuple[Any, dict[str, Any] | None]:
@@ -139,6 +141,8 @@ class ConfigFile:
 
     def line(self, *path: str | int) -> int | None:
         """Return the line, from 1, where a key or an entry stands, or the nearest part of its path that is written."""
+        if self.before and not self.before.blank:
+            return self.before.line(*path)
         line = None
         node = self._parsed[0]
         for step in path:
@@ -251,9 +255,17 @@ def _parse(path: Path, text: str) -> tuple[Any, dict[str, Any]]:
             "config-of-another-tool",
             f"`{path}` is the configuration of {tool}, not of Plano",
             why="it has none of Plano's keys; planodev does not change it",
-            fix=Fix(Command("up", "--config", _OWN_NAME), " writes one for Plano beside it"),
+            fix=_for_plano(path),
         )
     return root, content
+
+
+def _for_plano(path: Path) -> Fix:
+    """Return the fix for a configuration of another program: the one of Plano that is beside it, or a new one."""
+    other = path.with_name(CONFIG_NAMES[-1])
+    if other != path and other.is_file():
+        return Fix(Command("up", "--config", other.name), " uses the one beside it")
+    return Fix(Command("up", "--config", _OWN_NAME), " writes one for Plano beside it")
 
 
 def _repair(path: Path, why: str, place: tuple[int, int] | None) -> str:

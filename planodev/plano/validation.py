@@ -181,9 +181,10 @@ def _refused(config: ConfigFile, said: str) -> Problem:
 
 def _of_unknown(config: ConfigFile, path: KeyPath) -> str:
     """Return the fix for an unknown key."""
-    part: Any = config.content or {}
+    written = config.before.content if config.before and not config.before.blank else config.content
+    part: Any = written or {}
     for step in path[:-1]:
-        part = part[step]
+        part = part[step] if not isinstance(part, dict) or step in part else {}
     known = KNOWN.get(tuple("*" if isinstance(step, int) else step for step in path[:-1]), frozenset())
     meant, where = _RENAMED.get(str(path[-1])) or closest(str(path[-1]), sorted(known)), config.where(*path)
     meant = meant if meant in known else None

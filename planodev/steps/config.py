@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from planodev.look import Seen
 
 CONFIG_MODE = 0o644
-OLD_NAME = "arch_config.yaml"  # up to Plano 0.3
+OTHER_NAMES = ("arch_config.yaml", "config.yml")  # the name up to Plano 0.3, and one that people write
 
 
 def settle(seen: Seen, port: int | None = None) -> Seen:
@@ -63,7 +63,7 @@ def with_change(seen: Seen, change: Change) -> Seen:
     """Return the project with a configuration that was changed, and is still to be written."""
     detail = f"{seen.config_change.detail} and {change.detail}" if seen.config_change.text else change.detail
     changed = change._replace(detail=detail)
-    return replace(seen, config=ConfigFile(seen.config.path, change.text), config_change=changed)
+    return replace(seen, config=ConfigFile(seen.config.path, change.text, seen.config), config_change=changed)
 
 
 def judged(seen: Seen, port: int | None = None) -> Seen:
@@ -228,11 +228,10 @@ def look_before_first(seen: Seen, port: int | None = None) -> None:
         BadInput: the database was asked for at a port that Plano will need.
 
     """
-    if (seen.project.path / OLD_NAME).is_file() and not seen.config_option:
-        text = f"`{OLD_NAME}` is not read: planoai reads `{seen.config.path.name}`, and this project has none"
-        seen.progress.notice(
-            Problem("old-config-name", text, Fix(Command("up", "--config", OLD_NAME), " uses that one"))
-        )
+    other = next((name for name in OTHER_NAMES if (seen.project.path / name).is_file()), None)
+    if other and not seen.config_option:
+        text = f"`{other}` is not read: planoai reads `{seen.config.path.name}`, and this project has none"
+        seen.progress.notice(Problem("old-config-name", text, Fix(Command("up", "--config", other), " uses that one")))
     wanted = port or port_of(seen)
     source = rendering.source(f"config/{seen.settings.template.value}.yaml.j2")
     listed = {int(found) for found in re.findall(r"\bport: (\d+)", source)}

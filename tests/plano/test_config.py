@@ -327,8 +327,9 @@ class TestFilesThatAreNotWhatTheySeem:
         done = fresh("up", "--config", "plano.yaml", "--save-keys")
         assert "up --with-plano --config plano.yaml" in done.out
 
-    def test_the_name_of_old_is_noticed_and_can_be_used(self, fresh):
-        fresh.write("arch_config.yaml", OK.replace("v0.4.0", "v0.3.0"))
+    @pytest.mark.parametrize("name", ["arch_config.yaml", pytest.param("config.yml", marks=pytest.mark.slow)])
+    def test_a_name_that_planoai_does_not_read_is_noticed_and_can_be_used(self, fresh, name):
+        fresh.write(name, OK.replace("v0.4.0", "v0.3.0"))
         dry = fresh("up", "--dry-run", "--json")
         assert "old-config-name" in codes(dry)
         (notice,) = (one for one in dry.json["warnings"] if one["code"] == "old-config-name")

@@ -13,6 +13,7 @@ import pytest
 
 from planodev.engines import ports
 from planodev.plano import config_file, judge
+from planodev.problems import BadInput
 from tests.faults.by_the_words import follow
 
 BAD = Path(__file__).parents[1] / "plano/bad"
@@ -559,3 +560,18 @@ def test_perplexity_s_path_goes_by_the_name_of_the_entry(tmp_path, name, model, 
     entry = f"name: {name}, model: {model}, base_url: 'https://h', provider_interface: openai, default: true"
     text = BASE.replace("model: anthropic/c, access_key: $K, default: true", entry)
     assert [one.code for one in judged(text, tmp_path)] == ([] if stored else ["provider-keeps-history"])
+
+
+def test_a_line_is_that_of_the_file_as_it_stands(tmp_path):
+    before = config_file.ConfigFile(tmp_path / "config.yaml", BASE.replace("12000", "9092"))
+    after = config_file.ConfigFile(before.path, "# one\n# two\n" + before.text, before)
+    (found,) = judge.judge_config(after, None, "native")
+    assert "(line 3)" in found.message
+
+
+def test_beside_another_program_s_file_the_one_of_plano_is_named(tmp_path):
+    (tmp_path / "config.yaml").write_text("model_list: []\n")
+    (tmp_path / "plano_config.yaml").write_text(BASE)
+    with pytest.raises(BadInput) as told:
+        _ = config_file.load(tmp_path / "config.yaml").content
+    assert "up --config plano_config.yaml`" in str(told.value.problem.fix)
