@@ -223,7 +223,22 @@ def _wanted_of_parts(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Call
 
 
 def _wanted_of_figures(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any], bool], str, str, str]]:
-    """Yield the numbers and words that planoai lets pass, and brightstaff cannot read."""
+    """Yield the numbers and words of routing, limits and overrides."""
+    for path, _, _ in listeners_of(content):
+        for key in ("input_filters", "output_filters"):
+            yield (*path, key), lambda value: isinstance(value, list), "a list", "[]", "planoai"
+    yield ("mode",), ("llm", "prompt").__contains__, "llm or prompt", "llm", "planoai"
+    yield ("routing", "session_cache", "type"), ("memory", "redis").__contains__, "memory or redis", "memory", "planoai"
+    for key in ("session_ttl_seconds", "session_max_entries"):
+        yield (
+            ("routing", key),
+            lambda value: _is_number(value) and value > 0,
+            "a whole number from 1",
+            "3600",
+            "planoai",
+        )
+    threshold = ("overrides", "prompt_target_intent_matching_threshold")
+    yield threshold, lambda value: _is_number(value) or isinstance(value, float), "a number", "0.6", "planoai"
     for at, _ in enumerate(entries(content, "ratelimits")):
         yield ("ratelimits", at, "limit", "tokens"), _is_u32, _COUNT, "100000", "brightstaff"
         units = ("second", "minute", "hour", "day")

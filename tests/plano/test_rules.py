@@ -269,6 +269,16 @@ KINDS += [
         "99999",
         "http://localhost:4317",
     ),
+    (BASE.replace("12000", "12000, input_filters: "), "config-value", "a list", "`input_filters: []` in line 3"),
+    (BASE + "mode: chat\n", "config-value", "`chat`", "`mode: llm` in line 7"),
+    (BASE + "routing: {session_cache: {type: Redis}}\n", "config-value", "`Redis`", "`type: memory` in line 7"),
+    (BASE + "routing: {session_ttl_seconds: -1}\n", "config-value", "`-1`", "`session_ttl_seconds: 3600`"),
+    (
+        BASE + "overrides: {prompt_target_intent_matching_threshold: '0.6'}\n",
+        "config-value",
+        "a number",
+        "`prompt_target_intent_matching_threshold: 0.6`",
+    ),
     (BASE + "model_aliases: {4.1: {target: c}}\n", "config-value", "`4.1`", "put `4.1` in quotes in line 7"),
     (BASE + "model_aliases: {f: {target: }}\n", "config-key-missing", "no `target`", "`f: {target: anthropic/c}`"),
     (
