@@ -191,7 +191,7 @@ def _stores(storage: Any, string: str | None) -> bool:  # noqa: ANN401
     if not isinstance(storage, dict) or storage.get("type") != _TYPE:
         return False
     written = storage.get("connection_string")
-    return written == string if string else bool(written)
+    return written == string if string else isinstance(written, str) and bool(written)
 
 
 def _load(text: str) -> dict[str, Any]:
@@ -339,7 +339,12 @@ class _Page:
                 missing.append(f"{name}: {wanted}")
                 continue
             key, value = has[name]
-            kept = self.replaced_string in (None, value.value) and value.value and value.tag != _NULL
+            kept = (
+                self.replaced_string in (None, value.value)
+                and value.value
+                and value.id == "scalar"
+                and value.tag != _NULL
+            )
             if value.value == _TYPE if name == "type" else kept:
                 continue
             start, end = self._span(key, value)

@@ -107,7 +107,8 @@ class ConfigFile:
     def written_string(self) -> str | None:
         """Return the connection string as it is written, also where the type is still another one."""
         storage = (self.content or {}).get("state_storage")
-        return str(storage.get("connection_string") or "") or None if isinstance(storage, dict) else None
+        written = storage.get("connection_string") if isinstance(storage, dict) else None
+        return str(written) if written and not isinstance(written, (dict, list)) else None
 
     @property
     def literal_port(self) -> int | None:
@@ -130,14 +131,8 @@ class ConfigFile:
     @property
     def lacks(self) -> str | None:
         """Say what the file lacks for storing in postgres, None when nothing."""
-        storage = (self.content or {}).get("state_storage")
-        if not isinstance(storage, dict):
-            return f"`{self.path.name}` has no `state_storage`"
-        if storage.get("type") != "postgres":
-            return f"`{self.path.name}` has `state_storage` of type `{storage.get('type')}`"
-        if not storage.get("connection_string"):
-            return f"`{self.path.name}` has `state_storage` without `connection_string`"
-        return None
+        lacks = _lacks(self.content or {})
+        return f"`{self.path.name}` has {lacks}" if lacks else None
 
     def line(self, *path: str | int) -> int | None:
         """Return the line, from 1, where a key or an entry stands, or the nearest part of its path that is written."""
@@ -168,6 +163,22 @@ class ConfigFile:
         """Return where something stands for a fix, such as "line 3 of `config.yaml`"."""
         line = self.line(*path)
         return f"line {line} of `{self.path.name}`" if line else f"`{self.path.name}`"
+
+
+def _lacks(content: dict[str, Any]) -> str | None:
+    if "state_storage" not in content:
+        return "no `state_storage`"
+    storage = content["state_storage"]
+    if not isinstance(storage, dict):
+        return "a `state_storage` that is no mapping of keys" if storage else "an empty `state_storage`"
+    if "type" not in storage:
+        return "`state_storage` without `type`"
+    if storage["type"] != "postgres":
+        return f"`state_storage` of type `{storage['type']}`"
+    written = storage.get("connection_string")
+    if isinstance(written, (dict, list)) and written:
+        return "a `connection_string` that is no text"
+    return None if written else "`state_storage` without `connection_string`"
 
 
 def find(directory: Path, chosen: str) -> Path:

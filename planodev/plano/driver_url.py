@@ -44,7 +44,7 @@ _OPTION = "write `options=-c%20{0}%3D{1}`"
 # What to write instead of parameters that other drivers accept; one that is not listed is to be removed.
 _INSTEAD = {
     **dict.fromkeys(("sslmode", "ssl", "sslcert", "sslkey", "sslrootcert", "sslcrl", "gssencmode"), _PLAINTEXT),
-    **dict.fromkeys(("search_path", "schema", "currentSchema"), _OPTION.format("search_path", "SCHEMA")),
+    **dict.fromkeys(("search_path", "schema", "currentSchema"), _OPTION.format("search_path", "{}")),
     "statement_timeout": _OPTION.format("statement_timeout", "5000"),
     "pgbouncer": "remove it, and use the pooler's session mode, because Plano keeps prepared statements",
     "target_session_attrs": "write `target_session_attrs=read-write`",
@@ -53,6 +53,8 @@ _INSTEAD = {
 # Code, what is said after "the connection string", and the fix.
 _PROBLEMS: dict[str, tuple[str, Fix | str]] = {
     "not-utf8": ("is not UTF-8 once decoded", "percent-encode the bytes of its UTF-8 form"),
+    "line-break": ("ends with a line break", "write it in one line, in quotes"),
+    "trailing-blank": ("ends with a blank", "remove what is behind its last character"),
     "leading-text": ("starts with a blank or a quote", "start it with `postgresql://`, without quotes"),
     "scheme": ("does not start with `postgresql://`, in lower case and without a suffix", f"write {_URL}"),
     "no-url": ("is not a URL", f"write it as a URL: {_URL}"),
@@ -143,6 +145,10 @@ def parse(text: str) -> Target:
 
 def problems(text: str) -> list[Problem]:
     """Return why a connection string is refused, or else all that is misread in silence or fatal for Plano at start."""
+    end = text[len(text.rstrip()) :]
+    if end:  # the driver takes it as part of the last value
+        code = "line-break" if "\n" in end or "\r" in end else "trailing-blank"
+        return [_about(code, *_PROBLEMS[code])]
     try:
         target, place = parse(text), _split(text)[1]
     except Refused as refused:
@@ -257,7 +263,8 @@ def _check(name: str, value: str, *, hidden: bool) -> None:
     else:
         shown = name in _INSTEAD or (re.fullmatch(r"[A-Za-z_]+", name) and not hidden)
         says = f"has a parameter that the driver does not know{f': `{name}`' if shown else ''}"
-        raise Refused(_about("parameter-unknown", says, _INSTEAD.get(name, "remove it")))
+        value = value if shown and re.fullmatch(r"\w{1,63}", value) else "SCHEMA"
+        raise Refused(_about("parameter-unknown", says, _INSTEAD.get(name, "remove it").replace("{}", value)))
     if not fits and "${" in value:
         raise _refused("unsubstituted")
     if not fits:

@@ -97,12 +97,13 @@ def other_database(config: ConfigFile, target: Target, option: tuple[str, ...] =
 
     """
     name = config.path.name
+    text = config.connection_string or ""
     fix = Fix(
-        Command("verify"),
-        f" checks that one; to use the project's own, remove the connection_string line from `{name}`, then ",
+        f"to use the project's own, remove the connection_string line from `{name}`, then ",
         Command("up", *option, "--yes"),
     )
-    text = config.connection_string or ""
+    if env_keys.PASSWORD not in storage.variables(text):  # which `verify` doesn't send elsewhere
+        fix = Fix(Command("verify"), " checks that one; ") + fix
     # As written where it has variables, so that no value of one is shown.
     why = f"its connection_string is {masking.urls(text) if '$' in text else target.masked}"
     return Problem("other-database", f"`{name}` names a database that planodev does not run", fix, why, level="error")
@@ -213,11 +214,18 @@ def _connection_string(
     if text is None or text == CONNECTION_STRING:
         return
     at = config.at("state_storage", "connection_string")
-    wanted = storage.wanted_string(text, port)
+    known = environment or {}
+    wanted = storage.wanted_string(text, port, known, mode)
     if storage.is_placeholder(text):
         message = f"the connection string in `{name}`{at} is an example that was never filled in"
         fix = _mended(config, wanted, option, f" writes the five {env_keys.PREFIX}* variables there")
         yield Problem("connection-string-placeholder", message, fix, level="error")
+        return
+    slip = storage.slip(text, known, mode)
+    if slip:
+        message = slip.message.replace("the connection string", f"the connection string in `{name}`{at}", 1)
+        fix = _mended(config, wanted, option, f" writes the five {env_keys.PREFIX}* variables there")
+        yield replace(slip, message=message, fix=fix, level="error")
         return
     literal = storage.literal_port(text)
     if wanted != text:

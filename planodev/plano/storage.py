@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from planodev.plano.providers import PROVIDERS
 from planodev.postgres.connection import CONNECTION_STRING, DOCKER_HOST_NAME, LOOPBACK, Connection
-from planodev.problems import BadInput
+from planodev.problems import BadInput, Problem
 from planodev.project import env_keys
 from planodev.visible import visible
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from planodev.project.env_file import EnvFile
 
 _VARIABLE = r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))"
-STAND_INS = dict(zip(env_keys.ALL, ("user", "secret", "host", "1", "database"), strict=True))
+_STAND_INS = ("its.user", "its.secret", "its.host", "1", "its.database")
+STAND_INS = dict(zip(env_keys.ALL, _STAND_INS, strict=True))
 _LOOPBACKS = (LOOPBACK, "localhost", "::1")
 
 
@@ -40,12 +42,9 @@ def names_ours(text: str) -> bool:
     except driver_url.Refused:
         # An invalid one names no other database, and its error is reported elsewhere.
         return set(env_keys.ALL) <= set(variables(text))
-    return (target.user, target.password, target.hosts, target.database) == (
-        "user",
-        "secret",
-        (("host", 1),),
-        "database",
-    )
+    user, password, host, port, database = _STAND_INS
+    ours = (user, password, ((host, int(port)),), database)
+    return (target.user, target.password, target.hosts, target.database) == ours
 
 
 # Placeholders that are left where a user, a host, a port or a database belongs.
@@ -53,6 +52,11 @@ _UNFILLED = (
     r"(?i)\[(?![0-9A-Fa-f:.]+\])[^\]]*\]|<[^>]*>|(?<!\$)\{[^{}]*\}|(?<=[:/@])%[sd](?=[:/@?]|$)"
     r"|@(?:host(?:name)?|(?-i:(?:[A-Z]+_)*(?:HOST|HOSTNAME|SERVER|ADDRESS|IP)(?:_[A-Z]+)*)|[\w-]*your[-_.][^:/?]*|(?:[^:/?@]*\.)?example\.(?:com|org|net)"
     r"|\.{2,}|…|x{2,}(?:\.x+)*)(?=[:/?]|$)"
+    # A password, alone or beside a user, and a text that is no more than a word.
+    r"|://[^:/?@]*:(?:your[-_.][\w.-]+|replace[-_]?(?:me|this)|change[-_]?(?:me|this|it)|to-?do|x{3,}|\*{3,}|\.{2,}|…)@"
+    r"|://(?:your[-_]?)?(?:user(?:name)?|db_?user):(?:pass(?:word)?|pwd|secret|db_?pass(?:word)?)@"
+    r"|\A(?:postgres(?:ql)?://)?(?:\.{2,}|…|to-?do|fix-?me|replace[-_ ]?(?:me|this)|change[-_ ]?(?:me|this|it)|x{3,}"
+    r"|your[-_ ][\w -]+|(?:postgres[-_ ])?connection[-_ ]?string)\s*\Z"
 )
 
 
@@ -70,7 +74,7 @@ def literal_port(text: str) -> int | None:
     except driver_url.Refused:
         return None
     (host, port), *more = target.hosts
-    named = (target.user, target.password, host, target.database) == ("user", "secret", "host", "database")
+    named = (target.user, target.password, host, "1", target.database) == _STAND_INS
     return port if named and not more and env_keys.PORT not in variables(text) else None
 
 
@@ -79,16 +83,94 @@ def with_port(text: str) -> str:
     return re.sub(r"(@[^/?]*?)(?::\d+)?(?=[/?]|$)", rf"\1:${{{env_keys.PORT}}}", text, count=1)
 
 
-def wanted_string(text: str, port: int | None) -> str:
+def slip(text: str, known: Mapping[str, str], mode: str) -> Problem | None:
+    """Return what is wrong with a connection string that is meant to be the project's own: it names a DB_* variable.
+
+    Args:
+        text: as the configuration writes it.
+        known: the environment of Plano as far as it is known; a literal user, password or database is judged by it.
+        mode: `docker` or `native`.
+
+    """
+    from planodev.plano import driver_url
+
+    named = [name for name in variables(text) if name.upper() in env_keys.ALL]
+    small = [name for name in named if name not in env_keys.ALL and not known.get(name)]
+    if small:
+        return _slip(f"names `${{{small[0]}}}`, and it is `${{{small[0].upper()}}}`")
+    if not named or not {*variables(text)} <= {*env_keys.ALL}:
+        return None  # another variable is there on purpose
+    values = {**known, **STAND_INS}
+    read = substitute(text, values, mode)
+    try:
+        target = driver_url.parse(read.rstrip())
+    except driver_url.Refused as refused:
+        rewritten = ("connection-string-scheme", "connection-string-no-url", "connection-string-leading-text")
+        return refused.problem if refused.problem.code in rewritten and set(env_keys.ALL) <= {*named} else None
+    allowed = {STAND_INS[env_keys.HOST], known.get(env_keys.HOST)}
+    allowed |= {DOCKER_HOST_NAME} if mode == "docker" else {*_LOOPBACKS}
+    hosts = {host for host, _ in target.hosts}
+    if hosts - allowed - {*_LOOPBACKS, DOCKER_HOST_NAME, ""}:
+        return None  # another server
+    if read != read.rstrip():
+        return driver_url.problems(read)[0]
+    said = [
+        _wrong_password(target, known),
+        _literal("user", target.user, env_keys.USER, known),
+        _literal("database", target.database, env_keys.DATABASE, known),
+        *(f"has host `{host}` in place of `${{{env_keys.HOST}}}`" for host in sorted(hosts - allowed) if host),
+    ]
+    return next((_slip(one) for one in said if one), None)
+
+
+def _slip(said: str) -> Problem:
+    return Problem("connection-string-part", f"the connection string {said}", level="error")
+
+
+def _wrong_password(target: driver_url.Target, known: Mapping[str, str]) -> str | None:
+    user, password, *_ = _STAND_INS
+    if target.password is None:
+        return None if target.user is None else f"has no `:${{{env_keys.PASSWORD}}}` after the user"
+    if (target.user, target.password) == (password, user):
+        return "has user and password in each other's place"
+    right = {password, unquote(known.get(env_keys.PASSWORD, ""))}
+    judged = password in target.password or env_keys.USER in known  # or nothing is known yet
+    return f"has a password in place of `${{{env_keys.PASSWORD}}}`" if judged and target.password not in right else None
+
+
+def _literal(what: str, value: str | None, variable: str, known: Mapping[str, str]) -> str | None:
+    """Say that a part is not what `.env` has for it; None where it is, or nobody knows."""
+    stand_in, right = STAND_INS[variable], known.get(variable)
+    if not value or value == stand_in or (stand_in not in value and (right is None or value == unquote(right))):
+        return None
+    shown = value.replace(stand_in, f"${{{variable}}}")
+    secret = STAND_INS[env_keys.PASSWORD] in value or "@" in value
+    return f"has {f'another {what}' if secret else f'{what} `{visible(shown)}`'} in place of `${{{variable}}}`"
+
+
+def _mended(text: str) -> str:
+    """Return the five variables, and the parameters that a connection string has behind them."""
+    from planodev.plano import driver_url
+
+    kept = "".join(text.strip().partition("?")[1:])
+    question = CONNECTION_STRING + kept
+    return CONNECTION_STRING if "$" in kept or driver_url.problems(with_stand_ins(question)) else question
+
+
+def wanted_string(text: str, port: int | None, known: Mapping[str, str], mode: str) -> str:
     """Return the connection string that a configuration should have, the same one where it may stay.
 
     Args:
         text: as the configuration writes it.
         port: of the database, None where it is not known.
+        known: the environment of Plano as far as it is known.
+        mode: `docker` or `native`.
 
     """
     if text == CONNECTION_STRING or is_placeholder(text):
         return CONNECTION_STRING
+    if slip(text, known, mode):
+        return _mended(text)
     literal = literal_port(text)
     return with_port(text) if literal and port and literal != port else text
 

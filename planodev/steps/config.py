@@ -10,6 +10,7 @@ import stat
 from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from planodev import rendering
 from planodev.engines import planning, ports
@@ -100,14 +101,22 @@ def problems_of(seen: Seen, port: int | None = None, environment: Mapping[str, s
     from planodev.plano.validation import Question
 
     if environment is None:
-        environment = {**seen.env.values, **seen.environment}
-        environment = {name: value for name, value in environment.items() if name not in env_keys.ALL}
+        environment = known_of(seen)
     with closing(Question(seen.config, seen.environment)) as question:
         found = judge.judge_config(seen.config, environment, seen.mode, seen.config_option, port or port_of(seen))
         if any(problem.fatal for problem in found):
             return found  # planoai would only repeat them
         more = question.answer()
     return sorted([*more, *found], key=lambda problem: not problem.fatal)
+
+
+def known_of(seen: Seen) -> dict[str, str]:
+    """Return what Plano's environment will have as far as it is known before `up`: of the DB_* what `.env` will say."""
+    known = {**seen.env.values, **seen.environment}
+    known = {name: value for name, value in known.items() if name not in env_keys.ALL}
+    known |= {env_keys.USER: quote(seen.user, safe=""), env_keys.DATABASE: quote(seen.database, safe="")}
+    password = seen.env.values.get(env_keys.PASSWORD)
+    return known | ({env_keys.PASSWORD: password} if password else {})
 
 
 def port_of(seen: Seen) -> int | None:
@@ -131,7 +140,7 @@ def proposed(seen: Seen, port: int | None = None) -> Change:
     _notice_ignored(seen)
     done = []
     written = config.written_string or ""
-    wanted = storage.wanted_string(written, port or port_of(seen)) if written else None
+    wanted = storage.wanted_string(written, port or port_of(seen), known_of(seen), seen.mode) if written else None
     if config.lacks or wanted not in (None, written):
         with suppress(config_edit.NotEditable):  # `judge` reports it
             text = config_edit.with_storage(text, wanted if wanted != written else None)

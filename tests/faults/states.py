@@ -387,6 +387,9 @@ CONFIG = (
     State("config-missing", "verify", after(removes("config.yaml"))),
     State("config-without-storage", "verify", after(changes("config.yaml", "type: postgres", "type: memory"))),
     State("connection-string-port", "verify", after(changes("config.yaml", "${DB_PORT}", "1"))),
+    State("connection-string-part", "verify", after(changes("config.yaml", "${DB_NAME}", "chats"))),
+    State("connection-string-line-break", "verify", after(changes("config.yaml", '${DB_NAME}"', '${DB_NAME}\\n"'))),
+    State("connection-string-trailing-blank", "verify", after(changes("config.yaml", '${DB_NAME}"', '${DB_NAME} "'))),
     State(
         "connection-string-placeholder",
         "verify",

@@ -16,7 +16,7 @@ STRINGS = [
     ("not-utf8", "postgresql://u%ff:p@h:5432/d", "UTF-8 form", "postgresql://u%C3%BF:p@h:5432/d"),
     ("ipv6", "postgresql://u:p@::1/d", "[::1]:5432", "postgresql://u:p@[::1]:5432/d"),
     ("parameter-cut", f"{WELL}?sslmode", "NAME=VALUE", f"{WELL}?sslmode=disable"),
-    ("parameter-unknown", f"{WELL}?search_path=s", "search_path%3DSCHEMA", f"{WELL}?options=-c%20search_path%3Ds"),
+    ("parameter-unknown", f"{WELL}?search_path=s", "search_path%3Ds", f"{WELL}?options=-c%20search_path%3Ds"),
     ("parameter-unknown", f"{WELL}?sslrootcert=c", "sslmode=disable", f"{WELL}?sslmode=disable"),
     ("parameter-unknown", f"{WELL}?a=b", "remove it", WELL),
     ("value", f"{WELL}?sslmode=verify-full", "sslmode=disable", f"{WELL}?sslmode=disable"),

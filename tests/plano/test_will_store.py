@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from planodev import rendering
-from planodev.plano import config_file, judge, providers
+from planodev.plano import config_edit, config_file, judge, providers, storage
 from planodev.postgres import connection
 
 STORAGE = f'state_storage: {{type: postgres, connection_string: "{connection.CONNECTION_STRING}"}}\n'
@@ -96,6 +98,89 @@ def test_each_is_found_once_with_a_fix(tmp_path, text, code, fatal, has):
     assert [(one.code, one.fatal) for one in findings] == [(code, fatal)], findings
     assert has in f"{findings[0].message} {findings[0].fix}"
     assert findings[0].fix
+
+
+OURS = connection.CONNECTION_STRING
+# A string of the project's own variables with one fault: code, what is said; `up --yes` writes the five variables.
+SLIPS = [
+    (f"{OURS}\n", "line-break", "ends with a line break"),
+    (f"{OURS}\n\n", "line-break", "ends with a line break"),
+    (f"{OURS} ", "trailing-blank", "ends with a blank"),
+    (f" {OURS}", "leading-text", "starts with a blank"),
+    (f"{OURS}/", "part", "database `${DB_NAME}/`"),
+    (f"{OURS}#main", "part", "database `${DB_NAME}#main`"),
+    (f"{OURS}_test", "part", "database `${DB_NAME}_test`"),
+    (OURS.replace("${DB_NAME}", "chats"), "part", "database `chats` in place of `${DB_NAME}`"),
+    (OURS.replace(":${DB_PASS}", ""), "part", "no `:${DB_PASS}`"),
+    (OURS.replace("${DB_PASS}", "hunter2"), "part", "a password in place of"),
+    ("postgresql://${DB_PASS}:${DB_USER}@${DB_HOST}:${DB_PORT}/${DB_NAME}", "part", "in each other's place"),
+    (OURS.replace("${DB_HOST}", "host.docker.internal"), "part", "host `host.docker.internal`"),
+    (OURS.replace("${DB_USER}", "me"), "part", "user `me` in place of `${DB_USER}`"),
+    (OURS.replace("DB_USER", "db_user"), "part", "names `${db_user}`"),
+    (OURS.lower(), "part", "names `${db_user}`"),
+    ("host=${DB_HOST} port=${DB_PORT} user=${DB_USER} password=${DB_PASS} dbname=${DB_NAME}", "no-url", "is not a URL"),
+    (OURS.replace("postgresql:", "postgresql+psycopg:"), "scheme", "in lower case"),
+    (OURS.replace("postgresql:", "POSTGRESQL:"), "scheme", "in lower case"),
+    (OURS.replace("postgresql:", "mysql:"), "scheme", "in lower case"),
+    (f"\N{LEFT DOUBLE QUOTATION MARK}{OURS}\N{RIGHT DOUBLE QUOTATION MARK}", "no-url", "is not a URL"),
+    ("jdbc:postgresql://${DB_HOST}:${DB_PORT}/${DB_NAME}?user=${DB_USER}&password=${DB_PASS}", "scheme", "lower case"),
+    *(
+        (one, "placeholder", "never filled in")
+        for one in (
+            *("TODO", "changeme", "xxxx", "REPLACE_ME", "your-postgres-connection-string", "postgresql://..."),
+            *(
+                f"postgresql://me:{word}@localhost:5432/d"
+                for word in ("YOUR_PASSWORD", "REPLACE_ME", "changeme", "xxxx")
+            ),
+            "postgresql://user:password@localhost:5432/mydb",
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("string", "code", "said"), SLIPS)
+def test_a_slip_in_the_projects_own_string_is_named_and_mended_by_up(tmp_path, string, code, said):
+    text = GOOD.replace(json.dumps(OURS), json.dumps(string))
+    (problem,) = found(tmp_path, text, SET, "native")
+    assert (problem.code, problem.fatal) == (f"connection-string-{code}", True)
+    assert said in problem.message
+    assert "hunter2" not in problem.message
+    assert "`planodev up --yes` writes" in str(problem.fix)
+    wanted = storage.wanted_string(string, 5432, SET, "native")
+    assert wanted == OURS
+    assert found(tmp_path, config_edit.with_storage(text, wanted), SET, "native") == []
+
+
+STARTING = [
+    f"{OURS}?connect_timeout=5",
+    OURS.replace("${DB_HOST}", "localhost"),
+    OURS.replace("${DB_USER}", "plano").replace("${DB_NAME}", "plano"),
+    OURS.replace("${DB_PASS}", "p%40ss"),
+    "postgresql://${DB_USER}:${DB_PASS}@db.internal:5432/chats",
+    "postgresql://alex:Xy7@db.internal:5432/chats",
+]
+
+
+@pytest.mark.parametrize("string", STARTING)
+def test_a_string_that_leads_there_or_to_another_server_is_no_slip(tmp_path, string):
+    assert found(tmp_path, with_string(string), SET, "native") == []
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("state_storage: postgres", "that is no mapping of keys"),
+        ("state_storage: [postgres]", "that is no mapping of keys"),
+        ("state_storage:", "an empty `state_storage`"),
+        ("state_storage: {connection_string: x}", "without `type`"),
+        ("state_storage: {type: postgres, connection_string: [a]}", "that is no text"),
+    ],
+)
+def test_a_storage_of_another_form_is_called_what_it_is(tmp_path, written, said):
+    text = GOOD.replace(STORAGE, f"{written}\n")
+    (problem,) = found(tmp_path, text)
+    assert (problem.code, said in problem.message) == ("config-without-storage", True), problem.message
+    assert found(tmp_path, config_edit.with_storage(text, OURS)) == []
 
 
 GOOD_ONES = [
