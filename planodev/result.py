@@ -13,11 +13,20 @@ SCHEMA_VERSION = 1
 
 
 class Outcome(NamedTuple):
-    """What one step did: `verb` is a past participle such as `created`, or `unchanged`."""
+    """What one step did.
+
+    Args:
+        verb: a past participle such as `created`, or `unchanged`.
+        subject: what it did that to.
+        detail: what else there is to say.
+        reached: whether all is as it should be now: not where nothing was done, or would be done only.
+
+    """
 
     verb: str
     subject: str
     detail: str = ""
+    reached: bool = True
 
 
 class Verbatim(NamedTuple):

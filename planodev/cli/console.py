@@ -24,7 +24,8 @@ REPEATED = (
     *("--engine", "--port", "--name", "--image", "--plano", "--config", "--dotenv", "--template", "--model"),
     "--with-plano",
 )
-_TABLE, _TEXT = 250, 100  # columns of output that is not a terminal's
+_TABLE, _TEXT = 250, 100  # columns of output that is not a terminal's; no line of ours is longer on one either
+_CHOICE = " [y/N]: y"
 
 
 class Console:
@@ -73,7 +74,8 @@ class Console:
     def done(self, outcome: Outcome) -> None:
         self._end_bar()
         detail = f", {outcome.detail}" if outcome.detail else ""
-        self._line("✓", "green", f"{outcome.subject}: {outcome.verb}{detail}")
+        mark, color = ("✓", "green") if outcome.reached else ("-", "yellow")
+        self._line(mark, color, f"{outcome.subject}: {outcome.verb}{detail}")
 
     def note(self, text: str | Fix) -> None:
         self.end_line()
@@ -107,7 +109,7 @@ class Console:
     def confirm(self, question: str, *, default: bool = False) -> bool | None:
         if not self._asks():
             return None
-        return click.confirm(one_line(question), default=default, err=True)
+        return click.confirm(_asked(one_line(question)), default=default, err=True)
 
     def ask_secret(self, question: str) -> str | None:
         if not self._asks():
@@ -271,6 +273,18 @@ def _versions() -> str:
 
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     return f"planodev {__version__}, Python {platform.python_version()}, {system}"
+
+
+def _asked(question: str) -> str:
+    """Return a question as it is typed; what it says before stands on lines of its own where it is long."""
+    text = question[:1].upper() + question[1:]
+    if len(text) + len(_CHOICE) <= _TEXT:
+        return text
+    import textwrap
+
+    says, _, asks = text.rpartition(". ")
+    fill = textwrap.TextWrapper(_TEXT - len(_CHOICE), break_long_words=False, break_on_hyphens=False)
+    return "\n".join([*fill.wrap(says and f"{says}."), *fill.wrap(asks)])
 
 
 def _program() -> str:

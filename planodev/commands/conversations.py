@@ -10,7 +10,7 @@ from planodev.conversations import heads, store, times
 from planodev.conversations.access import place, session
 from planodev.pasting import quoted
 from planodev.problems import BadInput, Command, Fix, PlanodevError, Problem
-from planodev.result import Result, Verbatim, number
+from planodev.result import Result, Verbatim, counted, number
 from planodev.visible import in_json, line
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def _turn(row: Outline, short: str) -> dict[str, Any]:
 
 
 def pruned(context: Context) -> Result:
-    """Delete rows: old ones, those that others go on from, or whole conversations.
+    """Delete turns: old ones, those that others go on from, or whole conversations.
 
     Args:
         context: with one of the options `older_than`, `superseded` and `ids`, and `dry_run`, `yes`, `env_file`.
@@ -218,7 +218,7 @@ def pruned(context: Context) -> Result:
     context.progress.begin("Finding the turns to delete")
     with prune.find(at, before=before, superseded=options["superseded"], numbers=options["ids"]) as doomed:
         whole = number(doomed.conversations, "whole conversation")
-        what = f"{number(doomed.rows, 'row')}, {whole} among them, {size(doomed.bytes)}"
+        what = f"{counted(doomed.rows)}, {whole} among them, {size(doomed.bytes)}"
         data = {
             "rows": doomed.rows,
             "conversations": doomed.conversations,
@@ -230,12 +230,12 @@ def pruned(context: Context) -> Result:
         kind = ["--older-than", options["older_than"]] if before is not None else ["--superseded"]
         again = Command("conversations", "prune", *(options["ids"] or kind))
         confirm(context, f"this deletes {what}", again)
-        title = "Deleting rows"
+        title = "Deleting turns"
         context.progress.begin(title)
         data["deleted_rows"] = prune.delete(
             at, doomed, lambda gone: context.progress.begin(f"{title}, {gone} of {doomed.rows}")
         )
-        context.progress.done(Outcome("deleted", "rows", f"{data['deleted_rows']} of {doomed.rows}"))
+        context.progress.done(Outcome("deleted", "turns", f"{data['deleted_rows']} of {doomed.rows}"))
     return Result("conversations prune", data, [f"Deleted {what}"])
 
 
@@ -255,9 +255,7 @@ def exported(context: Context) -> Result:
 
     file = Path(context.options["file"])
     count = transfer.write(place(context), file, force=context.options["force"])
-    return Result(
-        "conversations export", {"file": str(file), "rows": count}, [f"Wrote {number(count, 'row')} to `{file}`"]
-    )
+    return Result("conversations export", {"file": str(file), "rows": count}, [f"Wrote {counted(count)} to `{file}`"])
 
 
 def imported(context: Context) -> Result:
@@ -280,7 +278,7 @@ def imported(context: Context) -> Result:
         count = transfer.check(source)
         found = transfer.read(own(context, "conversations import"), source, force=context.options["force"])
     data = {"file": str(file), "rows": count, **vars(found)}
-    words = f"{found.added} added, {found.replaced} replaced, {found.same} there already"
+    words = f"{counted(found.added)} added, {found.replaced} replaced, {found.same} there already"
     return Result("conversations import", data, [f"Imported `{file}`: {words}"])
 
 

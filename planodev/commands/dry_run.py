@@ -118,4 +118,4 @@ def _inside(database: Database, inside: Evidence | None, *, there: bool) -> None
 
 
 def _say(seen: Seen, verb: str, subject: str, detail: str = "") -> None:
-    seen.progress.done(Outcome(verb, subject, detail))
+    seen.progress.done(Outcome(verb, subject, detail, reached=not verb.startswith("would ")))

@@ -31,7 +31,7 @@ def reset(context: Context) -> Result:
         with access.session(at) as opened:
             count, estimated = state_table.read_count(opened.execute(state_table.COUNT).fetchone()[0])
         held = counted(count, estimated=estimated)
-        says = f"this deletes {held} in database `{at.connections[0].database}`; the table and Plano's connection stay"
+        says = f"this deletes {held} in database `{at.connections[0].database}`; Plano needs no restart"
         confirm(context, says, Command("reset"))
         context.progress.begin("Emptying the table")
         with access.session(at, writes=True) as opened:

@@ -116,7 +116,7 @@ def listed(context: Context) -> Result:
 
 def _table(found: list[Snapshot]) -> Any:  # noqa: ANN401  rich is loaded late
     columns = [Column("NAME"), Column("CREATED"), Column("DATABASE", shrinks=True)]
-    columns += [Column("ROWS", right=True), Column("SIZE", right=True)]
+    columns += [Column("TURNS", right=True), Column("SIZE", right=True)]
     rows = [
         [
             one.name,
@@ -130,9 +130,13 @@ def _table(found: list[Snapshot]) -> Any:  # noqa: ANN401  rich is loaded late
     return tables.table(columns, rows)
 
 
-def _described(one: Snapshot) -> str:
-    rows = "rows unknown" if one.rows is None else counted(one.rows)
-    return f"{times.shown(one.created_at)}  {visible(one.database)}  {rows}  {size(one.bytes)}"
+def _replaces(before: int, chosen: Snapshot) -> str:
+    those = "those" if chosen.rows is None else f"the {chosen.rows}"
+    return f"this replaces {counted(before)} with {those} of the snapshot {_named(chosen)}"
+
+
+def _named(one: Snapshot) -> str:
+    return f"`{one.name}` of {times.shown(one.created_at)}"
 
 
 def restore(context: Context) -> Result:
@@ -150,8 +154,7 @@ def restore(context: Context) -> Result:
         file = snapshots.dump(seen.project_id, chosen.name)
         with access.session(at) as opened:
             before = opened.execute(f"SELECT count(*) FROM {state_table.NAME}").fetchone()[0]
-        says = f"this replaces {counted(before)} with the snapshot `{chosen.name}`: {_described(chosen)}"
-        confirm(context, says, Command("snapshot", "restore", chosen.name))
+        confirm(context, _replaces(before, chosen), Command("snapshot", "restore", chosen.name))
         context.progress.begin("Restoring the snapshot")
         try:
             with tempfile.TemporaryFile(dir=file.parent) as script, tempfile.TemporaryFile() as errors:
@@ -199,7 +202,8 @@ def delete(context: Context) -> Result:
     """
     number = _number(context)
     chosen = snapshots.find(number, context.options["snapshot"])
-    says = f"this deletes the snapshot `{chosen.name}`: {_described(chosen)}"
+    held = "its conversations" if chosen.rows is None else counted(chosen.rows)
+    says = f"this deletes the snapshot {_named(chosen)}, with {held}"
     confirm(context, says, Command("snapshot", "delete", chosen.name))
     snapshots.remove(number, chosen.name)
     return Result("snapshot delete", {"snapshot": chosen._asdict()}, [f"Deleted the snapshot `{chosen.name}`"])

@@ -98,6 +98,8 @@ def keys(subject: Subject) -> Check:
         _ = found.content
     except BadInput:
         return Check.skipped("keys", "config")
+    if found.text is None:
+        return Check.skipped("keys", "config")
     if not found.keys:
         return Check("keys", "ok", "the configuration names none")
     places = access_keys.places(found.path, env, subject.keys_env(), subject.environment)

@@ -54,9 +54,19 @@ def installed(subject: Subject) -> Check:
         why = f"it has native programs for {', '.join('/'.join(pair) for pair in sorted(NATIVE))}, not {'/'.join(here)}"
         fix = Fix(Command("up", "--plano", "docker"))
         return Check("planoai", "failed", f"{version} cannot run Plano natively here", why, fix)
-    place = f"runs Plano natively ({'/'.join(here)})" if native else "runs Plano in Docker"
+    place = f", runs Plano natively ({'/'.join(here)})" if native else ""
+    if not native and _has_docker(subject):
+        place = ", runs Plano in Docker"
     tested = "" if version == planoai.CHECKED else f"; planodev was tested with {planoai.CHECKED}"
-    return Check("planoai", "ok", f"{version}, {place}{tested}")
+    return Check("planoai", "ok", f"{version}{place}{tested}")
+
+
+def _has_docker(subject: Subject) -> bool:
+    """Say whether an engine answers that could run Plano's container."""
+    try:
+        return subject.seen().engine.traits.containers
+    except PlanodevError:  # `engine` reports it
+        return False
 
 
 def running(subject: Subject) -> Check:

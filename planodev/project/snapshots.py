@@ -129,7 +129,7 @@ def find(project_id: str, name: str | None) -> Snapshot:
     import difflib
 
     near = difflib.get_close_matches(name, names, 3, 0.4) or names[:5]
-    why = "there are " + ", ".join(f"`{one}`" for one in near)
+    why = "snapshots: " + ", ".join(f"`{one}`" for one in near)
     fix = Fix(Command("snapshot", "list"), " names them all")
     raise BadInput("snapshot-unknown", f"there is no snapshot `{visible(name)}`", why=why, fix=fix)
 

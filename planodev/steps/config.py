@@ -54,7 +54,7 @@ def settle(seen: Seen, port: int | None = None) -> Seen:
     if change.text is None:
         return judged(seen, port)
     if not _agreed(seen, change):
-        seen.progress.done(Outcome("unchanged", seen.config.path.name, "the change above was not made"))
+        seen.progress.done(Outcome("unchanged", seen.config.path.name, "the change above was not made", reached=False))
         _ = judged(seen, port)  # raises where Plano would not start without the change
         raise _not_agreed(seen)
     return judged(with_change(seen, change), port)

@@ -62,7 +62,7 @@ def outcome(seen: Seen, problems: list[judge.KeyProblem]) -> Outcome:
     """Return what is said of keys that stay as they are."""
     missing = [problem.key for problem in problems if problem.absent]
     names = judge.key_names(missing or [key.name for key in seen.config.keys])
-    return Outcome("unchanged", "keys", f"{names} missing" if missing else names)
+    return Outcome("unchanged", "keys", f"{names} missing" if missing else names, reached=not missing)
 
 
 def would_save(seen: Seen, problems: list[judge.KeyProblem], places: access_keys.Places) -> list[str]:
@@ -79,7 +79,7 @@ def _value(seen: Seen, name: str) -> str | None:
         return None
     value = seen.environment.get(name, "")
     if access_keys.can_be_saved(value):
-        text = f"{name} is set in this shell, and planoai reads it from `.env` alone. Save it there?"
+        text = f"{name} is set in this shell, and planoai reads only `.env`. Save it there?"
         return value if save or (not yes and seen.progress.confirm(text, default=True)) else None
     if yes:
         return None

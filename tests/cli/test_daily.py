@@ -164,7 +164,7 @@ class TestSnapshots:
         ready("reset", "--yes")
         ready.store("c")
         heading, row = (line.split() for line in ready("snapshot", "list").out.splitlines())
-        assert heading == ["NAME", "CREATED", "DATABASE", "ROWS", "SIZE"]
+        assert heading == ["NAME", "CREATED", "DATABASE", "TURNS", "SIZE"]
         assert (row[0], row[3:5]) == ("before", [ready.env["DB_NAME"], "2"])
         assert ready("snapshot", "restore", "--json", code=2).error == "not-confirmed"
         with ready.login() as plano:
@@ -189,7 +189,7 @@ class TestSnapshots:
         assert ready("snapshot", "restore", "--yes", "--json", code=2).error == "snapshot-unknown"
         ready("snapshot", "save", "monday")
         unknown = ready("snapshot", "restore", "mondey", "--json", code=2).json["error"]
-        assert (unknown["code"], "`monday`" in unknown["why"]) == ("snapshot-unknown", True)
+        assert (unknown["code"], unknown["why"]) == ("snapshot-unknown", "snapshots: `monday`")
         for name in ("../x", "a/b", ".hidden", "x" * 65, "\x1b[2J", ""):
             assert ready("snapshot", "save", "--json", "--", name, code=None).code in (0, 2)
         assert ready("snapshot", "save", "--json", "--", "../x", code=2).error == "bad-snapshot-name"
@@ -266,3 +266,27 @@ def test_a_result_never_stands_behind_what_was_being_done(ready):
     code, screen = on_terminal(ready, "conversations", "prune", "--superseded")
     line = next(line for line in screen.splitlines() if "Nothing to delete" in line)
     assert (code, line.rpartition("\x1b[K")[2]) == (0, "Nothing to delete"), screen
+
+
+def widest(project, screen):
+    """Return the longest line, as it is in a directory with a short name."""
+    text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", screen).replace("\r", "\n")
+    text = re.sub(r"/tmp/[^\s`']+", "/srv/shop", text.replace(f" -C {project.path}", ""))
+    return max(text.splitlines(), key=len)
+
+
+def test_no_line_of_a_usual_screen_is_wider_than_100_columns(project):
+    model = ("up", "--model", "anthropic/claude-sonnet-4-6")
+    key = {"ANTHROPIC_API_KEY": "sk-ant-x"}
+    screens = [on_terminal(project, *model, keys=key, answers=[("[Y/n]", "y\n")])]
+    project.store("a", "b", "c")
+    project("snapshot", "save", "base")
+    asking = ("reset", "snapshot restore", "snapshot delete base", "conversations prune --older-than 1d")
+    screens += [on_terminal(project, *typed.split(), answers=[("[y/N]", "n\n")]) for typed in asking]
+    telling = ("up", "status", "up --dry-run", "snapshot list", "conversations", "keys")
+    screens += [on_terminal(project, *typed.split(), keys=key) for typed in telling]
+    lines = [widest(project, screen) for _, screen in screens]
+    assert [line for line in lines if len(line) > 100] == []
+    asked = "".join(screen for _, screen in screens)
+    assert "This replaces 3 stored conversation turns with the 3 of the snapshot `base` of 20" in asked
+    assert "This deletes 3 stored conversation turns, 3 whole conversations among them" in asked

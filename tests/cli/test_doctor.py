@@ -82,6 +82,7 @@ def test_an_empty_directory(project, look):
     checks = look(project, 7)
     assert set(bad(checks)) >= {"container", "login", "table", "proof", "env-file", "config"}
     assert {checks[name]["state"] for name in ("engine", "socket", "disk", "volume", "plano")} == {"ok"}
+    assert checks["keys"]["state"] == "skipped"
     assert all("planodev -C" in checks[name]["fix"] for name in bad(checks) if checks[name]["fix"])
     assert (project.engine(), list(project.path.iterdir())) == (before, [])
     done = project("doctor", code=7)
@@ -97,6 +98,7 @@ def test_without_an_engine_the_files_are_still_looked_at(ready, look, tmp_path):
         checks = look(ready, 7, DOCKER_HOST=url)
         assert (checks["engine"]["state"], checks["socket"]["state"]) == ("failed", "skipped")
         assert {checks[name]["state"] for name in ("config", "keys", "disk", "planoai")} == {"ok"}
+        assert "Docker" not in checks["planoai"]["message"]
 
 
 def test_an_engine_that_accepts_and_never_answers(ready, look, tmp_path):

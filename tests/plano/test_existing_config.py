@@ -60,6 +60,7 @@ class TestAsked:
         code, screen = on_terminal(mine, "up", answers=[("Change `config.yaml` like this?", "n\n")])
         assert (code, (mine.path / "config.yaml").read_text()) == (7, MINE), screen
         assert ("[config-without-storage]" in screen, "was not made" in screen) == (True, True)
+        assert "✓" not in screen
 
     def test_without_a_terminal_it_is_shown_and_not_done(self, mine):
         before = (mine.path / "config.yaml").stat()
