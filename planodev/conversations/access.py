@@ -69,9 +69,8 @@ def _hosted(context: Context) -> Place:
 
     here = context.project.path
     path = here / context.options["env_file"]
-    target = env_file.read(
-        path, config_file.load(config_file.find(here, context.sources.settings.config.value)), context.progress
-    )
+    config = config_file.load(config_file.find(here, context.sources.settings.config.value))
+    target = env_file.read(path, config, context.progress, keys=False)
     first = storage.connection_to(target)
     own = path == context.project.env_path
     connections = tuple(first._replace(host=host, port=port, own=own) for host, port in target.hosts)

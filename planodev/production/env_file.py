@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from planodev.plano import driver_url, judge, storage
 from planodev.postgres.connection import CONNECTION_STRING, is_loopback
 from planodev.problems import BadInput, Command, Fix, Lines, Problem, Shell, VerificationFailed
-from planodev.production import COMPOSE, PLACEHOLDER, SIDECAR
+from planodev.production import COMPOSE, ENV_NAME, PLACEHOLDER, SIDECAR
 from planodev.project import env_file, env_keys
 
 if TYPE_CHECKING:
@@ -32,13 +32,14 @@ _STORAGE = f'state_storage:\n  type: postgres\n  connection_string: "{CONNECTION
 _HARMLESS = "connection-string-sslmode-prefer"
 
 
-def read(path: Path, config: ConfigFile, progress: Progress) -> Target:
+def read(path: Path, config: ConfigFile, progress: Progress, *, keys: bool = True) -> Target:
     """Return what Plano's driver would connect to.
 
     Args:
         path: the environment file.
         config: Plano's configuration.
         progress: takes warnings of what does not stop Plano.
+        keys: whether Plano is to start with it, and so needs the keys of the providers; who only reads rows does not.
 
     Raises:
         BadInput: the file is not there, or cannot be read.
@@ -47,12 +48,11 @@ def read(path: Path, config: ConfigFile, progress: Progress) -> Target:
     """
     env = env_file.load(path)
     if not env.exists:
-        raise BadInput(
-            "env-file-missing", f"`{path}` does not exist", fix=Fix(Command("production", "PROVIDER"), " writes one")
-        )
+        raise BadInput("env-file-missing", f"`{path}` does not exist", fix=_instead(path))
     text = _connection_string(config)
     _judge(config, progress)
-    _check_lines(env, [*storage.variables(text), *(key.name for key in config.keys if key.name)], config)
+    providers = [key.name for key in config.keys if key.name and keys]
+    _check_lines(env, [*storage.variables(text), *providers], config)
     full = storage.substitute(text, env.written, "native")
     if PLACEHOLDER in full:
         raise VerificationFailed(
@@ -70,6 +70,15 @@ def read(path: Path, config: ConfigFile, progress: Progress) -> Target:
         fix = f"set {env_keys.HOST} to an address of this machine that a container reaches, such as its own network's"
         progress.notice(Problem("loopback-host", message, fix))
     return target
+
+
+def _instead(path: Path) -> Fix:
+    """Return the fix for a file that is not there: the one that is, or what writes it."""
+    there = path.with_name(ENV_NAME)
+    if there.is_file():
+        return Fix(f"check its name: `--env-file {ENV_NAME}` is there")
+    which = "it" if path == there else f"`{ENV_NAME}`, for `--env-file {ENV_NAME}`"
+    return Fix("check its name; ", Command("production", "PROVIDER"), f" writes {which}")
 
 
 def _judge(config: ConfigFile, progress: Progress) -> None:
@@ -102,6 +111,14 @@ def _connection_string(config: ConfigFile) -> str:
     return config.connection_string or ""  # `lacks` has found one
 
 
+def _s(names: list[str]) -> str:
+    return "s" if len(names) > 1 else ""
+
+
+def _lines(names: list[str], value: str = "") -> str:
+    return ", ".join(f"{name}={value}" for name in names)
+
+
 def _check_lines(env: env_file.EnvFile, names: list[str], config: ConfigFile) -> None:
     if "\r" in env.text:
         raise VerificationFailed(
@@ -121,14 +138,14 @@ def _check_lines(env: env_file.EnvFile, names: list[str], config: ConfigFile) ->
             "env-file-incomplete",
             f"`{env.path}` has no value for {', '.join(missing)}",
             why=f"`{config.path.name}` names {'it' if len(missing) == 1 else 'them'}",
-            fix=f"add the line {missing[0]}=… to `{env.path}`",
+            fix=f"add the line{_s(missing)} {_lines(missing, '…')} to `{env.path}`",
         )
     left = [name for name in names if _UNFILLED.fullmatch(values[name])]
     if left:
         raise VerificationFailed(
             "env-file-placeholder",
             f"`{env.path}` has a placeholder for {', '.join(left)}",
-            fix=f"write the value after {left[0]}= in `{env.path}`",
+            fix=f"write the value{_s(left)} after {_lines(left)} in `{env.path}`",
         )
     for name in [name for name in names if values[name]]:
         plain = _PLAIN.fullmatch(values[name]) and seen.get(name) == values[name]

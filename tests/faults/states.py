@@ -335,6 +335,12 @@ ENV = (
     ),
 )
 
+
+def line_of_name(here):
+    with (here.directory / "e").open("a") as file:
+        file.write("DB_NAME=d\n")
+
+
 KEYS = (
     *(
         State("bad-key-name", f"keys set {name}", fills=("NAME", "ANTHROPIC_API_KEY"), piped="sk-ant-1\n")
@@ -466,9 +472,18 @@ CONFIG = (
         "env-file-missing",
         "verify --env-file nothing",
         up,
+        says="writes `.env.production`",
         fills=("PROVIDER", "neon"),
         then="verify --env-file .env.production",
         next="env-file-placeholder",  # whose values a person still has to write
+    ),
+    State(
+        "env-file-missing",
+        "conversations --env-file nope.env",
+        after(writes(".env.production", PRODUCTION)),
+        says="`--env-file .env.production` is there",
+        then="conversations --env-file .env.production",
+        next="connection-refused",  # the row's server is nowhere
     ),
 )
 
@@ -592,7 +607,7 @@ PLACES = (
         lambda here: [
             line(key, f"{key}=x1")(here, ".env.production") for key in ("DB_USER", "DB_PASS", "ANTHROPIC_API_KEY")
         ],
-        "write the value after",
+        "write the values after",
         next="connection-refused",  # the row's server is nowhere
     ),
     State(
@@ -610,6 +625,22 @@ PLACES = (
         writes("e", PRODUCTION),
         "add the line DB_NAME=",
         next="connection-refused",  # the row's server is nowhere
+    ),
+    State(
+        "env-file-incomplete",
+        "verify --env-file e",
+        after(writes("e", PRODUCTION.replace("DB_NAME=d\n", "").replace("DB_USER=u\n", ""))),
+        writes("e", PRODUCTION),
+        "add the lines DB_USER=…, DB_NAME=…",
+        next="connection-refused",  # the row's server is nowhere
+    ),
+    State(
+        "env-file-incomplete",
+        "conversations --env-file e",
+        after(writes("e", PRODUCTION.partition("DB_NAME")[0])),
+        line_of_name,
+        "add the line DB_NAME=",
+        next="connection-refused",  # the row's server is nowhere, and its file has no key, which rows need not
     ),
     State(
         "password-not-encoded",
