@@ -102,7 +102,9 @@ REFUSED = {
 }
 # What is not run below, and where it is: it goes on until somebody ends it, opens a browser, needs Docker, or installs.
 ELSEWHERE = {
-    "planodev conversations --follow": "conversations/test_conversations.py::test_turns_are_followed_within_a_second",
+    "planodev conversations --follow": (
+        "conversations/test_conversations.py::test_turns_are_followed_also_over_a_restart"
+    ),
     "planodev conversations --open": "project/test_leftovers.py::test_deleting_the_data_leaves_no_record_and_no_lock",
     "planodev logs -f": "cli/test_daily.py::test_a_log_is_followed",
     "planodev run -- COMMAND": "cli/test_run.py::test_it_runs_in_the_project_with_what_the_shell_has",
@@ -111,6 +113,8 @@ ELSEWHERE = {
     'planodev ask "My order 1234 has not arrived."': "gateway/test_with_plano.py::test_three_commands_lead",
     "pipx install planoai": "package",  # into one environment with planodev
     "uv tool install planoai": "package",
+    "make up": "../.ci/run",
+    "make test": "../.ci/run",
 }
 TURN = (
     "INSERT INTO conversation_states "
@@ -136,7 +140,8 @@ def test_the_commands_of_the_readme_run(shell):
     for command in commands:
         if command in ELSEWHERE:
             path, _, test = ELSEWHERE[command].partition("::")
-            assert (f"def {test}" if test else "planoai") in (ROOT / "tests" / path).read_text(), command
+            there = f"def {test}" if test else command if command.startswith("make") else "planoai"
+            assert there in (ROOT / "tests" / path).read_text(), command
         elif re.match("pipx|uv|python3 -m venv", command):
             assert f'tries "{command}"' in package, command
         else:

@@ -269,11 +269,13 @@ def test_a_copy_of_a_project_that_was_moved_never_gets_its_data(project, engine)
         project("down", "--delete-data", "--yes")
         project.path = moved
         assert (project.stored(), project.status()["state"]) == (["kept"], "running")
-    project.path = copy
-    project("up", "--engine", engine)
-    assert project.stored() == []
     project.path = first
     assert project("up", "--engine", engine, "--json", code=4).error == "data-of-another-checkout"
+    for place, rows in ((copy, []), (moved, ["kept"])):
+        project.path = place
+        project("up", "--engine", engine)
+        assert project.stored() == rows
+        project("down", "--delete-data", "--yes")
 
 
 OTHERS = {

@@ -35,6 +35,7 @@ def embedded(here):
     here.monkeypatch.setattr(directories, "OF_ROOT", place / "of-root")
     here.monkeypatch.setenv("XDG_DATA_HOME", str(here.own))
     here.monkeypatch.setenv("PLANODEV_ENGINE", "embedded")
+    here.monkeypatch.setenv("PLANODEV_PORT", str(free_port()))
 
 
 def own_data(here):

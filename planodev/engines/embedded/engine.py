@@ -7,6 +7,7 @@ the container is the server, which is there as soon as there is data; the volume
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,7 +145,8 @@ class EmbeddedEngine:
         del to_stop
         ours: tuple[DataDirectory, Labels] | None = None
         namesakes, projects = [], set()
-        directories.refuse_another_users(env_id, project.path.stat().st_uid)
+        with suppress(FileNotFoundError):  # `forget` looks for data whose directory is gone
+            directories.refuse_another_users(env_id, project.path.stat().st_uid)
         for directory in directories.all_directories():
             try:
                 labels = directory.labels()
