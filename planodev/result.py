@@ -75,6 +75,7 @@ class Result(NamedTuple):
             `Verbatim` text; and what rich lays out.
         notices: the warnings, each once.
         error: what makes the command fail although it has a result.
+        headline: the one line that `-q` prints in place of the summary, "" where that is printed whole.
 
     """
 
@@ -83,6 +84,7 @@ class Result(NamedTuple):
     summary: Sequence[str | Fix | Command | Any] = ()
     notices: Sequence[Problem] = ()
     error: PlanodevError | None = None
+    headline: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return the envelope of `--json`."""

@@ -24,6 +24,8 @@ REPEATED = (
     *("--engine", "--port", "--name", "--image", "--plano", "--config", "--dotenv", "--template", "--model"),
     "--with-plano",
 )
+# Those that a project keeps once `up` has ended well.
+_KEPT = ("--engine", "--port", "--name", "--image", "--plano", "--template", "--model")
 _TABLE, _TEXT = 250, 100  # columns of output that is not a terminal's; no line of ours is longer on one either
 _CHOICE = " [y/N]: y"
 
@@ -44,6 +46,7 @@ class Console:
         self.command = "planodev"
         self.typed: dict[str, tuple[str, ...]] | None = None  # None until the command begins
         self.notices: list[Problem] = []
+        self._kept: tuple[str, ...] = ()  # options that the project has taken over
         dumb = os.environ.get("TERM") == "dumb"
         self._live = sys.stderr.isatty() and not dumb
         self._color = False if dumb or os.environ.get("NO_COLOR") else None
@@ -127,12 +130,15 @@ class Console:
         """Print a result: one JSON object, or lines, of which the last says what to type next."""
         self.end_line()
         self._clear()  # what began last may have had nothing to do
+        if result.command == "up" and result.error is None and "--dry-run" not in (self.typed or {}):
+            self._kept = _KEPT
         notices = self._all(result.notices)
         if self.json:
             self._json(result._replace(notices=notices).as_json())
             return
         self._warn(notices)
-        for line in result.summary:
+        summary = [result.headline] if self.quiet and result.headline else result.summary
+        for line in summary:
             if isinstance(line, (str, Fix, Command)):
                 click.echo(self._text(line), color=self._color)
             elif isinstance(line, Verbatim):
@@ -218,14 +224,14 @@ class Console:
     def _text(self, line: str | Fix | Command) -> str:
         """Return a line as text; only here a command becomes one."""
         if isinstance(line, Command):
-            return f"Next: {self._command(line)}"
+            return f"Next: `{self._command(line)}`"
         fix = Fix(line) if isinstance(line, str) else line
         return fix.render(lambda command: f"`{self._command(command)}`")
 
     def _command(self, command: Command) -> str:
         """Return a command line that means this project and server: with `-C` and `--env-file` as they were typed.
 
-        For `up`, other options that were typed go with it, too.
+        For `up`, other options that were typed go with it, too, as long as the project does not have them.
         """
         directory = command.directory or self.directory
         words = [_program(), *(("-C", directory) if directory else ()), command.name, *command.arguments]
@@ -241,7 +247,7 @@ class Console:
         # These three are for an existing configuration, to which `--model` and `--template` do not apply.
         omitted = ("--model", "--template") if {"--save-keys", "--yes", "--with-plano"} & set(arguments) else ()
         typed = self.typed or {}
-        again = (typed.get(flag, ()) for flag in REPEATED if flag not in (*arguments, *omitted))
+        again = (typed.get(flag, ()) for flag in REPEATED if flag not in (*arguments, *omitted, *self._kept))
         return [word for words in again for word in words]
 
     def _line(self, mark: str, color: str, text: str) -> None:

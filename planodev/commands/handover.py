@@ -10,7 +10,7 @@ from planodev.look import Context, files, look
 from planodev.plano import config_file, planoai, storage
 from planodev.plano import environment as plano_environment
 from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK, host_of
-from planodev.problems import BadInput, Fix, Problem
+from planodev.problems import BadInput, Problem
 from planodev.project import env_file, env_keys, settings
 
 if TYPE_CHECKING:
@@ -84,7 +84,6 @@ def run(context: Context, command: Sequence[str]) -> Launch:
     if overruled:
         progress.notice(overruled)
     if start:
-        from planodev.commands.report import FIRST_QUESTION, tries
         from planodev.gateway import start as gateway_start
         from planodev.steps import before_plano
 
@@ -95,8 +94,6 @@ def run(context: Context, command: Sequence[str]) -> Launch:
         finally:
             seen.engine.close()
         added[gateway_start.STAMP] = gateway_start.stamp(config, {**environment, **added})
-        progress.note(Fix("once it runs, ", FIRST_QUESTION, " asks it"))
-        progress.note("\n".join(tries(config)))
     return Launch(tuple(command), directory, {**environment, **added})
 
 

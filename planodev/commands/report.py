@@ -145,7 +145,7 @@ def up(database: Database, plano: Running, todo: list[Fix | str]) -> Result:
     summary: list[str | Fix | Command] = [said, "", *lines, "", *first, *_next(seen, plano)]
     if plano.state != "connected" and not executables.find("planoai"):
         summary += ["      (planoai is not on your PATH yet: pip install planoai)"]
-    return Result("up", data, summary, _of_plano(seen, plano))
+    return Result("up", data, summary, _of_plano(seen, plano), headline=said)
 
 
 def _of_plano(seen: Seen, plano: Running) -> list[Problem]:
@@ -167,6 +167,7 @@ def planned(seen: Seen, inside: proof.Evidence | None, plano: Running) -> Result
 
 
 NEXT = Command("up", "--with-plano")  # starts Plano with this database
+_COMPACT = (",", ":")  # for lines of 100 columns
 FIRST_QUESTION = Command("ask", "My order 1234 has not arrived.")
 
 
@@ -182,12 +183,19 @@ def tries(config: ConfigFile) -> list[str]:
     known = [model for model in models.of(config.content or {}) if not model.router and not model.wildcard]
     model = next((model.name for model in known if model.default), known[0].name if known else "PROVIDER/MODEL")
     port = running.model_port(config)
-    head = f"curl http://localhost:{port}/v1/responses -H 'Content-Type: application/json' -d"
+    head = f"curl http://localhost:{port}/v1/responses -H 'Content-Type: application/json'"
     first, second = {"model": model, "input": "My name is Ann."}, {"model": model, "input": "Who am I?"}
     second["previous_response_id"] = "resp_…"
     return [
-        f"Plano answers at http://localhost:{port}, also with curl; the second turn continues from the first one's id:",
-        *(f"  {head} {shlex.quote(in_json(json.dumps(body, ensure_ascii=False)))}" for body in (first, second)),
+        f"Plano answers at http://localhost:{port}, also with curl; a second turn names the first one's id:",
+        *(
+            line
+            for body in (first, second)
+            for line in (
+                f"  {head} \\",
+                f"    -d {shlex.quote(in_json(json.dumps(body, ensure_ascii=False, separators=_COMPACT)))}",
+            )
+        ),
     ]
 
 

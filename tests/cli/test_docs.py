@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -231,3 +232,18 @@ def test_every_command_on_a_page_is_one(page, capsys):
         place = next((number for number, word in enumerate(words, 1) if word in COMMANDS), len(words))
         code = main([*words[:place], "--help", *words[place:]])  # everything is read, and nothing is run
         assert code == 0, f"{line}\n{capsys.readouterr().err}"
+
+
+def test_the_change_of_a_configuration_is_printed_as_the_page_shows_it(tmp_path):
+    from planodev.plano.config_file import Change, ConfigFile
+    from planodev.steps import config
+
+    shown = re.search(r"(?m)^→ (`config.yaml` .*\n(?:  .*\n)+)", (ROOT / "docs/plano.md").read_text())[1]
+    lines = [line[2:] for line in shown.splitlines() if not line.startswith(("  ---", "  +++", "  @@"))]
+    old, new = (["#"] * 12 + [line[1:] for line in lines if line[0] == sign] for sign in "-+")
+    said = []
+    seen = SimpleNamespace(
+        config=ConfigFile(tmp_path / "config.yaml", "\n".join(old)), progress=SimpleNamespace(note=said.append)
+    )
+    config.show(seen, Change("updated", text="\n".join(new)))
+    assert said[0].splitlines() == [line.removeprefix("  ") for line in shown.splitlines()]

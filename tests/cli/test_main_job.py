@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -67,12 +68,12 @@ def test_commands_that_are_named_act_on_the_project_that_was_named(project):
     project("up")
     assert aimed in project("down", "--delete-data", "--json", code=2).json["error"]["fix"]
     assert aimed in project("down").out
-    assert f"Next: planodev -C {project.path} up --with-plano\n" in project("up").out
+    assert f"Next: `planodev -C {project.path} up --with-plano`\n" in project("up").out
 
 
 def test_quiet_says_only_the_result_and_no_color_is_obeyed(project):
     quiet = project("-q", "up")
-    assert quiet.out
+    assert re.fullmatch(r"Postgres \S+ is running\. Verified: .*\n", quiet.out)
     assert "✓" not in quiet.err
     for keys in ({"NO_COLOR": "1"}, {"TERM": "dumb", "COLUMNS": "20"}):
         _, screen = on_terminal(project, "up", "--yes", keys=keys)

@@ -28,7 +28,9 @@ def test_three_commands_lead_from_nothing_to_a_conversation(gateway):
     assert "plano: started, at http://localhost:" in up.err
     assert "planoai: ✓ Plano is running!" in up.err
     assert "previous_response_id" in up.out
-    assert up.out.splitlines()[-1].startswith("Next: ")
+    assert up.out.splitlines()[-1].startswith("Next: `")
+    curl = [line for line in up.out.splitlines() if line.startswith(("Plano answers", "  curl", "    -d"))]
+    assert (len(curl), [line for line in curl if len(line) > 100]) == (5, [])
     assert "ask" in up.out.splitlines()[-1]
     assert "turn 1" in gateway("ask", "My order 1234 has not arrived.").err
     assert "My order 1234" in gateway("conversations").out

@@ -167,7 +167,12 @@ def test_a_first_project_with_nothing_but_a_key_in_the_shell(project, planoai):
     """A newcomer who follows the README: two pasted lines lead to a Plano that gets the key."""
     code, screen = on_terminal(project, "up", keys=SHELL, answers=[("[Y/n]", "\n")])
     assert code == 0, screen
-    last = next(line for line in reversed(screen.splitlines()) if "Next: " in line).partition("Next: ")[2].strip()
+    last = (
+        next(line for line in reversed(screen.splitlines()) if "Next: " in line)
+        .partition("Next: ")[2]
+        .strip()
+        .strip("`")
+    )
     path = f"{planoai.directory}{os.pathsep}{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"
     mine = {"PATH": path, "HOME": str(planoai.home), "PLANO_RECORD": str(planoai.record)}
     # The recorder launches nothing, which this command then tells.

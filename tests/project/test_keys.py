@@ -105,7 +105,7 @@ class TestSet:
             directory / ".env"
         ).read_text() == f"# mine\nOTHER='x y'\nOPENAI_API_KEY={SECRET}\nMISTRAL_API_KEY=k-two2"
         assert (directory / ".env").stat().st_mode & 0o777 == 0o600
-        assert done.out == "Next: planodev keys set ANTHROPIC_API_KEY\n"
+        assert done.out == "Next: `planodev keys set ANTHROPIC_API_KEY`\n"
 
     def test_says_when_nothing_changed(self, cli, directory):
         assert cli("keys", "set", "OPENAI_API_KEY", "--json", said=SECRET).json["data"]["changed"]
