@@ -127,6 +127,7 @@ def finish(seen: Seen, database: Database, moving: Move | None = None) -> Result
     seen = env_file.write(seen, database)
     env_file.ignore(seen.project.path, git.names_of(seen.env.path), seen.progress)
     seen = config.write(seen)
+    config.say_which(seen)
     seen, todo = keys.save(seen)
     database = database.of(seen)
     if database.proved:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev.plano import yaml_of_plano
 from planodev.problems import BadInput, Command, Fix, Shell
-from planodev.project import env_keys, regular_file
+from planodev.project import env_keys, regular_file, settings
 from planodev.project.env_kinds import is_stream
 from planodev.project.identity import CONFIG_NAMES
 
@@ -275,8 +276,14 @@ def _for_plano(path: Path) -> Fix:
     """Return the fix for a configuration of another program: the one of Plano that is beside it, or a new one."""
     other = path.with_name(CONFIG_NAMES[-1])
     if other != path and other.is_file():
-        return Fix(Command("up", "--config", other.name), " uses the one beside it")
-    return Fix(Command("up", "--config", _OWN_NAME), " writes one for Plano beside it")
+        return Fix(Command("up", "--config", other.name), f" uses the one beside it, and {for_all(other.name)}")
+    return Fix(Command("up", "--config", _OWN_NAME), f" writes one for Plano beside it, and {for_all(_OWN_NAME)}")
+
+
+def for_all(name: str) -> str:
+    """Return how a configuration is chosen for every command, and not for the one with `--config` alone."""
+    written = json.dumps(name, ensure_ascii=False)
+    return f"the line `config = {written}` in `{settings.FILE_NAME}` has every command read it"
 
 
 def _repair(path: Path, why: str, place: tuple[int, int] | None) -> str:

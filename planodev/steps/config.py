@@ -31,6 +31,15 @@ CONFIG_MODE = 0o644
 OTHER_NAMES = ("arch_config.yaml", "config.yml")  # the name up to Plano 0.3, and one that people write
 
 
+def say_which(seen: Seen) -> None:
+    """Warn where `--config` names another configuration than the one that every other command finds by itself."""
+    chosen = seen.settings.config
+    usual = config_file.find(seen.project.path, "")
+    if chosen.source == "--config" and usual.exists() and usual.resolve() != seen.config.path.resolve():
+        text = f"`{chosen.value}` is for this command; without `--config` the others read `{usual.name}`"
+        seen.progress.notice(Problem("config-of-this-command", text, config_file.for_all(chosen.value)))
+
+
 def settle(seen: Seen, port: int | None = None) -> Seen:
     """Decide what becomes of the configuration, ask where it is the user's own, and judge it as it will be.
 
@@ -240,7 +249,8 @@ def look_before_first(seen: Seen, port: int | None = None) -> None:
     other = next((name for name in OTHER_NAMES if (seen.project.path / name).is_file()), None)
     if other and not seen.config_option:
         text = f"`{other}` is not read: planoai reads `{seen.config.path.name}`, and this project has none"
-        seen.progress.notice(Problem("old-config-name", text, Fix(Command("up", "--config", other), " uses that one")))
+        fix = Fix(Command("up", "--config", other), f" uses that one, and {config_file.for_all(other)}")
+        seen.progress.notice(Problem("old-config-name", text, fix))
     wanted = port or port_of(seen)
     source = rendering.source(f"config/{seen.settings.template.value}.yaml.j2")
     listed = {int(found) for found in re.findall(r"\bport: (\d+)", source)}

@@ -387,7 +387,24 @@ KEYS = (
 
 CONFIG = (
     State("config-empty", "verify", after(writes("config.yaml", "# nothing\n"))),
-    State("config-of-another-tool", "up", writes("config.yaml", "model_list: []\n")),
+    *(
+        State(
+            "config-of-another-tool",
+            command,
+            writes("config.yaml", "model_list: []\n"),
+            writes("planodev.toml", 'config = "plano.yaml"\n'),
+            'the line `config = "plano.yaml"` in `planodev.toml`',
+        )
+        for command in ("up", "status", "keys", "verify")
+    ),
+    State(
+        "config-of-this-command",
+        "up --config plano.yaml",
+        writes("config.yaml", "model_list: []\n"),
+        writes("planodev.toml", 'config = "plano.yaml"\n'),
+        'the line `config = "plano.yaml"` in `planodev.toml`',
+        then="up",
+    ),
     State("bad-config-file", "up", writes("config.yaml", "a: [\n"), removes("config.yaml"), "correct line 2"),
     State("bad-config-file", "up", writes("config.yaml", "- a\n"), removes("config.yaml"), "move it away"),
     State("config-missing", "verify", after(removes("config.yaml"))),
