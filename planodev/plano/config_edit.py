@@ -11,6 +11,7 @@ import re
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from planodev import masking
 from planodev.plano import models, yaml_of_plano
@@ -42,7 +43,11 @@ _VARIABLES = (
 
 
 class NotEditable(Exception):
-    """The text is valid, but no edit would change only what is to be changed."""
+    """The text is valid, but no edit would change only what is to be changed; `fix` says what to do first."""
+
+    def __init__(self, message: str, fix: str | None = None) -> None:
+        super().__init__(message)
+        self.fix = fix
 
 
 def with_storage(text: str, string: str | None = None) -> str:
@@ -98,7 +103,11 @@ def with_stored_models(text: str) -> str:
         form = model.chat_form or {}
         wanted[model.path[0]][model.path[1]].update(form)
         renamed[model.name] = form["model"]
+    _refuse_one_address(wanted, {model.path for model in unstored})
+    names = {entry.get("name") for key in models.LISTS for entry in entries(wanted, key)}
     references = [path for path in _references(wanted) if _value(wanted, path) in renamed]
+    # A preference names a model by the `name` of its entry, which stays.
+    references = [path for path in references if path[0] != "routing_preferences" or _value(wanted, path) not in names]
     for *within, last in references:
         holder = _value(wanted, tuple(within))
         holder[last] = renamed[holder[last]]
@@ -116,6 +125,27 @@ def with_stored_models(text: str) -> str:
     except ruamel.yaml.error.YAMLError:
         pass
     raise NotEditable("the models cannot be changed without changing something else")
+
+
+def _refuse_one_address(content: dict[str, Any], changed: set[tuple[str, int]]) -> None:
+    """Raise `NotEditable` where two models would have one cluster of Envoy, which is named after interface and host."""
+    ports: dict[tuple[str | None, str | None], tuple[Model, int]] = {}
+    for model in models.of(content):
+        try:
+            parts = urlsplit(model.base_url)
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+        except ValueError:  # reported where it is judged
+            continue
+        if not parts.hostname:
+            continue
+        first, known = ports.setdefault((model.interface, parts.hostname), (model, port))
+        if known != port and changed & {first.path, model.path}:
+            raise NotEditable(
+                f"`{first.name}` and `{model.name}` would both go to port {known} of {parts.hostname}: "
+                "Plano tells servers apart by the host",
+                f"call one of the two servers by another host name in its `base_url`, as `127.0.0.1` for `localhost`: "
+                f"`{first.base_url}` or `{model.base_url}`",
+            )
 
 
 def _same(one: Any, other: Any, known: set[tuple[int, int]]) -> bool:  # noqa: ANN401  any part of a YAML file

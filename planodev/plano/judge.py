@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from planodev import masking
 from planodev.plano import catalogue, models, rules, startup, storage
 from planodev.plano.access_keys import breaks_yaml, entries, is_placeholder, reference_in
-from planodev.plano.providers import FALLBACK
+from planodev.plano.providers import FALLBACK, chat_prefix
 from planodev.plano.rules import shown
 from planodev.postgres.connection import CONNECTION_STRING
 from planodev.problems import Command, Fix, Problem
@@ -156,6 +156,12 @@ def _left_out(
     if default and default in left:
         message = f"Plano does not store what the default model answers, {_listed(config, [default])}"
         yield Problem("default-not-stored", message, f"ask for `{shown(kept[0].name)}` instead; or " + fix)
+    for wildcard in [model for model in left if model.wildcard]:
+        for model in [model for model in kept if model.prefix == chat_prefix(wildcard.prefix)][:1]:
+            name, place = f"{wildcard.prefix}/{shown(model.number)}", _listed(config, [wildcard])
+            message = f"{place} answers who asks for `{name}`, and Plano does not store that"
+            fix_of = f"ask for `{shown(model.name)}`, or remove the entry in {config.where(*wildcard.path)}"
+            yield Problem("wildcard-not-stored", message, fix_of)
     if _mixed(config.content or {}, default):
         message = "a conversation breaks where routing goes from a model that Plano stores to one that it does not"
         yield Problem("preferences-mixed", message + config.at("routing_preferences"), fix)

@@ -97,6 +97,8 @@ class Model(NamedTuple):
         base_url = self.base_url or (own.chat_url if own else None) or ""
         if self.interface == "groq" and urlsplit(base_url).path in ("", "/"):
             base_url = base_url.rstrip("/") + "/openai/v1"  # groq's own path
+        elif self.interface == "groq" and urlsplit(base_url).path.rstrip("/") == "/openai":
+            base_url = base_url.rstrip("/") + "/v1"
         name = f"{chat_prefix(self.prefix)}/{self.number}" if own else self.name
         return {"model": name, "base_url": base_url, "provider_interface": CHAT_INTERFACE}
 

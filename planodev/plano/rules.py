@@ -436,6 +436,8 @@ def _models(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]
         if not model.prefix:
             name = model.name.strip(" /")
             better = f"{_family(name)}/{shown(name)}" if name else FALLBACK
+            before, colon, after = name.partition(":")  # as LangChain and pydantic-ai write it
+            better = f"{before}/{shown(after)}" if colon and after and before in BY_NAME else better
             message = f"{_said(config, model)} has no provider before a slash, and planoai refuses it"
             fix = f"write `model: {better}` in {config.where(*model.path, 'model')}"
             yield _error("model-without-provider", message, fix)
@@ -473,6 +475,7 @@ def _bad_url(config: ConfigFile, model: Model) -> Problem:
     path, text = (*model.path, "base_url"), shown(model.base_url)
     where, wanted = config.where(*path), "has no http:// or https:// with a host"
     url = re.sub(r"^(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//", "", text) or "HOST/PATH"
+    url = f"HOST{url}" if url.startswith("/") else url
     scheme = "http" if url.startswith(("localhost", "127.")) else "https"
     fix = f"write `base_url: {scheme}://{url}` in {where}"
     if "$" in text:
@@ -540,12 +543,18 @@ def _names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
         if twice:
             where, first = config.where(*model.path), config.at(*twice.path)
             message = f"model `{shown(model.name)}`{config.at(*model.path)} has the name of another one{first}"
-            yield _error("model-duplicate", f"{message}, and planoai refuses that", f"remove the entry in {where}")
+            fix = f"remove the entry in {where}"
+            if own is not None and not any(key in keys for key in known):  # another model
+                fix = f"give the one in {where} another `name:`"
+            yield _error("model-duplicate", f"{message}, and planoai refuses that", fix)
         keys |= dict.fromkeys(known, model)
         names[own or model.name] = model
     for model in [model for model in found if model.default][1:]:
         message = f"model `{shown(model.name)}`{config.at(*model.path)} is a second default, and Plano exits at startup"
-        yield _error("two-defaults", message, f"remove `default: true` from {config.where(*model.path, 'default')}")
+        fix = f"remove `default: true` from {config.where(*model.path, 'default')}"
+        if (config.line(*model.path, "default") or 0) < (config.line(*model.path) or 0):  # merged from there by `<<`
+            fix = f"add `default: false` to the entry in {config.where(*model.path)}"
+        yield _error("two-defaults", message, fix)
     aliases = content.get("model_aliases")
     for alias, entry in aliases.items() if isinstance(aliases, dict) else ():
         target = entry.get("target") if isinstance(entry, dict) else None
@@ -555,7 +564,18 @@ def _names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
                 f"the alias `{shown(alias)}`{config.at(*path)} is for `{shown(target)}`, which is not a model here"
             )
             better = closest(target, list(keys)) or next(iter(keys), FALLBACK)
-            yield _error("alias-unknown-model", message, f"write `target: {shown(better)}` in {config.where(*path)}")
+            fix = f"write `target: {shown(better)}` in {config.where(*path)}"
+            yield _error("alias-unknown-model", message, _added(config, found, target) or fix)
+
+
+def _added(config: ConfigFile, found: list[Model], name: str) -> str | None:
+    """Return the fix for a name that no entry has, where a wildcard has its provider."""
+    prefix = name.partition("/")[0]
+    here = next((model for model in found if model.wildcard and model.prefix == prefix), None)
+    if here is None or prefix not in BY_NAME or prefix == name:
+        return None
+    entry = f"`- {{model: {shown(name)}, access_key: ${next(iter(BY_NAME[prefix].keys), 'API_KEY')}}}`"
+    return f"add {entry} below `{here.path[0]}:` in {config.where(here.path[0])}"
 
 
 def _agents(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
@@ -658,7 +678,7 @@ def _session_cache(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[P
     if isinstance(cache, dict) and cache.get("type") == "redis" and not cache.get("url"):
         path: KeyPath = ("routing", "session_cache", "type")
         message = f"the session cache{config.at(*path)} is redis without a `url`, and Plano exits at startup"
-        fix = f"write `session_cache: {{type: memory}}` in {config.where(*path)}, or add `url: redis://HOST:6379`"
+        fix = f"write `type: memory` in {config.where(*path)}, or add `url: redis://HOST:6379`"
         yield _error("session-cache-url", message, fix)
 
 
@@ -695,7 +715,8 @@ def _preferred_models(config: ConfigFile, content: Mapping[str, Any]) -> Iterato
                 path = ("routing_preferences", at, "models", i)
                 message = f"a routing preference names `{shown(name)}`{config.at(*path)}, which is not a model here"
                 better = closest(name, known) or next(iter(known), FALLBACK)
-                yield _error("preference-unknown-model", message, f"write `{shown(better)}` in {config.where(*path)}")
+                fix = _added(config, models.of(content), name) or f"write `{shown(better)}` in {config.where(*path)}"
+                yield _error("preference-unknown-model", message, fix)
 
 
 def _preferences(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from planodev.look import Seen
+    from planodev.plano.config_edit import NotEditable
 
 CONFIG_MODE = 0o644
 OTHER_NAMES = ("arch_config.yaml", "config.yml")  # the name up to Plano 0.3, and one that people write
@@ -164,7 +165,7 @@ def proposed(seen: Seen, port: int | None = None) -> Change:
     return Change("updated", f"{' and '.join(done)}, and nothing else", text) if done else UNCHANGED
 
 
-def _by_hand(seen: Seen, error: Exception) -> BadInput:
+def _by_hand(seen: Seen, error: NotEditable) -> BadInput:
     """Return the refusal of an edit, with the lines that it would have written."""
     from planodev.plano import models
 
@@ -175,7 +176,7 @@ def _by_hand(seen: Seen, error: Exception) -> BadInput:
         for model in found
     ]
     message = f"`{seen.config.path.name}` cannot be changed by `--store-all`"
-    return BadInput("config-not-editable", message, why=str(error), fix=f"write {'; '.join(lines)}")
+    return BadInput("config-not-editable", message, why=str(error), fix=error.fix or f"write {'; '.join(lines)}")
 
 
 def _filled(seen: Seen) -> Change:

@@ -184,6 +184,12 @@ OK = (BAD / "ok.yaml").read_text()
 MIXED = OK.replace("anthropic/claude-sonnet-4-6", "xai/grok-4").replace(
     "state_storage", "  - {model: mistral/m, access_key: $K}\nstate_storage"
 )
+WILDCARD = OK.replace(
+    "state_storage",
+    "  - {model: xai/*, access_key: $K}\n"
+    "  - {model: xai-chat/g, base_url: https://api.x.ai/v1, provider_interface: mistral, access_key: $K}\n"
+    "state_storage",
+)
 PREFERENCES = "routing_preferences:\n  - {name: a, description: d, models: [mistral/m]}\n"
 PRODUCTION = "DB_USER=u\nDB_PASS=p\nDB_HOST=127.0.0.1\nDB_PORT=1\nDB_NAME=d\nANTHROPIC_API_KEY=k-1\nK=k-1\n"
 FOREIGN = "DB_HOST=db.other.net\nDB_USER=u\nDB_PASS=p\nDB_PORT=5\nDB_NAME=d\n"  # another one's server
@@ -453,6 +459,13 @@ CONFIG = (
     ),
     State("groq-unanswered", "up", writes("config.yaml", OK.replace("anthropic/claude-sonnet-4-6", "groq/l"))),
     State("default-not-stored", "up", writes("config.yaml", MIXED)),
+    State(
+        "wildcard-not-stored",
+        "up",
+        writes("config.yaml", WILDCARD),
+        changes("config.yaml", "  - {model: xai/*, access_key: $K}\n", ""),
+        "remove the entry in line",
+    ),
     State("preferences-mixed", "up", writes("config.yaml", MIXED + PREFERENCES)),
     State(
         "config-key-unknown",

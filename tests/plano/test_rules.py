@@ -127,6 +127,7 @@ KINDS = [
     (BASE.replace("  - {type", "  - {type: prompt, name: p, port: 12000}\n  - {type"), "port-twice", "", ""),
     (BASE.replace("12000", "12000, agents: [{id: x, description: d}]") + AGENTS, "port-twice", "`agents`", "agent"),
     (with_model("model: gpt-4o"), "model-without-provider", "(line 6)", "`model: openai/gpt-4o` in line 6"),
+    (with_model("model: openai:gpt-4o"), "model-without-provider", "(line 6)", "`model: openai/gpt-4o` in line 6"),
     (with_model("model: mine"), "model-without-provider", "`mine`", "PROVIDER/mine"),
     (with_model("model: google/gemini-x"), "provider-unknown", "`google`", "`model: gemini/gemini-x` in line 6"),
     (with_model("model: antropic/x"), "provider-unknown", "`antropic`", "anthropic/x"),
@@ -137,6 +138,7 @@ KINDS = [
     (with_model("model: azure_openai/x"), "base-url-missing", "planoai", "https://HOST/PATH"),
     (with_model("model: mistral/x, base_url: 'localhost:1'"), "base-url-invalid", "", "`base_url: http://localhost:1`"),
     (with_model("model: mistral/x, base_url: 'ftp://h/p'"), "base-url-invalid", "", "`base_url: https://h/p`"),
+    (with_model("model: mistral/x, base_url: 'https:///v1'"), "base-url-invalid", "", "`base_url: https://HOST/v1`"),
     (with_model("model: mistral/x, base_url: 'http://'"), "base-url-invalid", "", "line 6"),
     (with_model("model: mistral/x, base_url: 'http://h:99999'"), "base-url-invalid", "a port", "the server's port"),
     (with_model("model: mistral/x, base_url: $BASE_URL"), "base-url-invalid", "a variable", "the address itself"),
@@ -167,6 +169,20 @@ KINDS = [
     (with_model("model: anthropic/c"), "model-duplicate", "(line 6)", "line 6"),
     (with_model("model: gemini/c"), "model-duplicate", "(line 5)", "line 6"),
     (with_model("model: gemini/d, name: anthropic/c"), "model-duplicate", "", ""),
+    (
+        with_model("model: gemini/d, name: x").replace(
+            "state_storage", "  - {model: gemini/e, name: x}\nstate_storage"
+        ),
+        "model-duplicate",
+        "(line 7)",
+        "give the one in line 7 of `config.yaml` another `name:`",
+    ),
+    (
+        with_model("<<: *a, model: gemini/d").replace("- {model: anthropic", "- &a {model: anthropic"),
+        "two-defaults",
+        "(line 6)",
+        "add `default: false` to the entry in line 6",
+    ),
     (with_model("model: gemini/d, default: true"), "two-defaults", "(line 6)", "from line 6"),
     (BASE.replace("anthropic/c", "anthropic/*"), "wildcard-default", "(line 5)", "line 5"),
     (BASE + "model_aliases: {f: {target: claude}}\n", "alias-unknown-model", "`claude`", "line 7"),
@@ -179,7 +195,7 @@ KINDS = [
         "`n`",
         "",
     ),
-    (BASE + "routing: {session_cache: {type: redis}}\n", "session-cache-url", "(line 7)", "memory"),
+    (BASE + "routing: {session_cache: {type: redis}}\n", "session-cache-url", "(line 7)", "`type: memory` in line 7"),
     (BASE + "routing: {routing_budget: {max_switch_spend_pct: 5}}\n", "metrics-source-missing", "cost", "models.dev"),
     (
         BASE + "routing_preferences: [{name: a, description: b, models: [anthropic/d]}]\n",
@@ -416,6 +432,18 @@ def test_nothing_is_told_of_what_starts(tmp_path, text):
     assert judged(text, tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    "named", ["model_aliases: {f: {target: openai/gpt-4o}}\n", PREFERENCE.replace("[c]", "[openai/gpt-4o]")]
+)
+def test_a_name_that_only_a_wildcard_has_gets_an_entry_of_its_own(tmp_path, named):
+    text = with_model("model: openai/*") + named
+    (found,) = [one for one in judged(text, tmp_path) if one.fatal]
+    entry = "- {model: openai/gpt-4o, access_key: $OPENAI_API_KEY}"
+    assert f"add `{entry}` below `model_providers:` in line 4" in str(found.fix)
+    mended = text.replace("state_storage", f"  {entry}\nstate_storage")
+    assert [one for one in judged(mended, tmp_path) if one.fatal] == []
+
+
 def test_the_ports_are_compared_with_the_database_s_own_alone(tmp_path):
     text = BASE.replace("12000", "5433")
     assert judged(text, tmp_path) == []
@@ -462,7 +490,7 @@ MENDED = {
         'endpoints: {nowhere: {endpoint: "localhost:8000"}}\nprompt_targets:',
     ),
     "same-port-twice": ("port-twice", "name: a, port: 12000", "name: a, port: 8000"),
-    "session-cache-redis-nourl": ("session-cache-url", "session_cache: {type: redis}", "session_cache: {type: memory}"),
+    "session-cache-redis-nourl": ("session-cache-url", "type: redis", "type: memory"),
     "two-defaults": ("two-defaults", "$MISTRAL_API_KEY, default: true", "$MISTRAL_API_KEY"),
     "two-model-listeners": ("two-model-listeners", "  - {type: model, name: m2, port: 12001}\n", ""),
     "unknown-provider": ("provider-unknown", "model: claude/", "model: anthropic/"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
@@ -78,6 +79,40 @@ def load(text):
 def judged(text, path):
     path.write_bytes(text.encode())
     return {one.code for one in judge.judge_config(config_file.load(path), None, "native", port=1) if one.fatal}
+
+
+PROVIDERS = "version: v0.4.0\nlisteners:\n  - {type: model, name: m, port: 12000}\nmodel_providers:\n"
+
+
+def test_a_preference_keeps_the_name_of_an_entry_and_an_alias_gets_the_new_form(tmp_path):
+    text = (
+        f"{PROVIDERS}  - {{name: openai/o, model: openai/o, default: true}}\n{STORAGE}"
+        "model_aliases: {a: {target: openai/o}}\n"
+        "routing_preferences: [{name: c, description: d, models: [openai/o]}]\n"
+    )
+    after = load(with_stored_models(text))
+    assert after["routing_preferences"][0]["models"] == ["openai/o"]
+    assert after["model_aliases"]["a"]["target"] == "openai-chat/o"
+    assert judged(with_stored_models(text), tmp_path / "config.yaml") == set()
+
+
+def test_two_ports_of_one_host_are_refused_as_plano_would_reach_one_of_them():
+    text = (
+        f"{PROVIDERS}  - {{model: a/m, base_url: 'http://localhost:8001/v1', provider_interface: openai}}\n"
+        f"  - {{model: b/n, base_url: 'http://localhost:8002/v1', provider_interface: mistral}}\n{STORAGE}"
+    )
+    with pytest.raises(NotEditable, match="`a/m` and `b/n` would both go to port 8001") as refused:
+        with_stored_models(text)
+    assert "another host name" in refused.value.fix
+    mended = with_stored_models(text.replace("localhost:8001", "127.0.0.1:8001"))
+    assert load(mended)["model_providers"][0]["provider_interface"] == "mistral"
+
+
+@pytest.mark.parametrize("path", ["", "/", "/openai", "/openai/", "/openai/v1"])
+def test_groq_gets_the_path_of_its_chat_completions(path):
+    text = f"{PROVIDERS}  - {{model: groq/m, base_url: 'https://api.groq.com{path}'}}\n{STORAGE}"
+    (model,) = models.of(load(with_stored_models(text)))
+    assert models.upstream_path(model) == "/openai/v1/chat/completions"
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=CHECKS)

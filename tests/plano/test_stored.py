@@ -77,6 +77,8 @@ HEAD = "version: v0.4.0\nlisteners: [{type: model, name: m, port: 12000}]\nmodel
 STORAGE = 'state_storage: {type: postgres, connection_string: "postgresql://u:p@h:1/d"}\n'
 OPENAI, XAI, GROQ = "  - {model: openai/gpt-4o%s}\n", "  - {model: xai/g%s}\n", "  - {model: groq/l%s}\n"
 CLAUDE, GEMINI = "  - {model: anthropic/c%s}\n", "  - {model: gemini/g%s}\n"
+WILDCARD = "  - {model: xai/*}\n"
+XAI_CHAT = "  - {model: xai-chat/g, base_url: 'https://api.x.ai/v1', provider_interface: mistral}\n"
 ROUTER = '  - {model: plano/r, base_url: "http://localhost:1"%s}\n'
 DEFAULT = ", default: true"
 PREFER = "routing_preferences: [{name: a, description: b, models: [%s]}]\n"
@@ -98,6 +100,8 @@ def told(tmp_path, *entries, more=""):
         ([OPENAI % DEFAULT, CLAUDE % ""], "", ["default-not-stored"]),
         ([OPENAI % "", CLAUDE % DEFAULT], "", []),
         ([OPENAI % "", CLAUDE % ""], "", ["default-not-stored"]),  # the first one stands for it
+        ([WILDCARD, CLAUDE % DEFAULT, XAI_CHAT], "", ["wildcard-not-stored"]),
+        ([WILDCARD, CLAUDE % DEFAULT], "", []),
         ([GROQ % DEFAULT], "", ["groq-unanswered!"]),
         ([GROQ % ""], "", ["groq-unanswered!"]),
         ([GROQ % DEFAULT, CLAUDE % ""], "", ["groq-unanswered!"]),
@@ -118,7 +122,9 @@ def told(tmp_path, *entries, more=""):
 def test_which_clients_find_nothing_is_told(tmp_path, entries, more, codes):
     found = told(tmp_path, *entries, more=more)
     assert [f"{one.code}{'!' if one.fatal else ''}" for one in found] == codes, found
-    assert all("--store-all --yes`" in str(one.fix) for one in found if one.code != "no-models")
+    assert all(
+        "--store-all --yes`" in str(one.fix) for one in found if one.code not in ("no-models", "wildcard-not-stored")
+    )
 
 
 def test_the_default_that_is_not_stored_names_one_that_is_and_the_exact_lines(tmp_path):
