@@ -209,6 +209,16 @@ def _wanted_of_parts(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Call
             "localhost:8000",
             "planoai",
         )
+    for at, source in enumerate(entries(content, "model_metrics_sources")):
+        by_kind = {"cost": ("models.dev", "digitalocean"), "latency": ("prometheus",)}
+        # A provider that is known says which type was meant.
+        meant = next((kind for kind, known in by_kind.items() if source.get("provider") in known), None)
+        kinds = (meant,) if meant else tuple(by_kind)
+        yield ("model_metrics_sources", at, "type"), kinds.__contains__, " or ".join(kinds), kinds[0], "planoai"
+        known = by_kind.get(str(source.get("type")), ())
+        if known and not meant:
+            provider = ("model_metrics_sources", at, "provider")
+            yield provider, known.__contains__, " or ".join(known), known[0], "planoai"
     for at, _ in enumerate(entries(content, "filters")):
         yield ("filters", at, "type"), ("mcp", "http").__contains__, "mcp or http", "http", "planoai"
     for at, _ in enumerate(entries(content, "prompt_targets")):

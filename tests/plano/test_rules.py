@@ -209,6 +209,15 @@ KINDS = [
         "latency",
         "`prefer: none`",
     ),
+    *(
+        (BASE + f"model_metrics_sources: [{{type: {kind}, provider: {by}}}]\n", "config-value", f"`{wrong}`", fix)
+        for kind, by, wrong, fix in (
+            ("latency", "digitalocean", "latency", "`type: cost` in line 7"),
+            ("speed", "prometheus", "speed", "`type: latency` in line 7"),
+            ("speed", "models.dev", "speed", "`type: cost` in line 7"),
+            ("cost", "openai", "openai", "`provider: models.dev` in line 7"),
+        )
+    ),
     (
         BASE + "model_metrics_sources: [{type: cost, provider: models.dev}, {type: cost, provider: digitalocean}]\n",
         "metrics-source-twice",
