@@ -13,6 +13,7 @@ from planodev import executables
 from planodev.gateway import client
 from planodev.gateway import running as running_plano
 from planodev.plano import planoai
+from planodev.postgres.connection import DOCKER_HOST_NAME
 from planodev.problems import Command, Fix, PlanodevError
 from planodev.project import env_keys
 from planodev.result import Check
@@ -49,24 +50,17 @@ def installed(subject: Subject) -> Check:
     found = re.search(r"\d+\.\d+\.\d+\S*", said)
     version = found[0] if found else "of an unknown version"
     here = (platform.system().lower(), platform.machine().lower())
-    native = subject.env().values.get(env_keys.HOST) in ("127.0.0.1", "localhost")
+    host = subject.env().values.get(env_keys.HOST)
+    native = host in ("127.0.0.1", "localhost")
     if native and here not in NATIVE:
         why = f"it has native programs for {', '.join('/'.join(pair) for pair in sorted(NATIVE))}, not {'/'.join(here)}"
         fix = Fix(Command("up", "--plano", "docker"))
         return Check("planoai", "failed", f"{version} cannot run Plano natively here", why, fix)
     place = f", runs Plano natively ({'/'.join(here)})" if native else ""
-    if not native and _has_docker(subject):
-        place = ", runs Plano in Docker"
+    if host == DOCKER_HOST_NAME:  # whether Docker answers is told by `engine`
+        place = ", for `--plano docker`"
     tested = "" if version == planoai.CHECKED else f"; planodev was tested with {planoai.CHECKED}"
     return Check("planoai", "ok", f"{version}{place}{tested}")
-
-
-def _has_docker(subject: Subject) -> bool:
-    """Say whether an engine answers that could run Plano's container."""
-    try:
-        return subject.seen().engine.traits.containers
-    except PlanodevError:  # `engine` reports it
-        return False
 
 
 def running(subject: Subject) -> Check:

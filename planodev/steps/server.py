@@ -46,8 +46,6 @@ def bring_up(seen: Seen, plan: Plan, facts: Survey) -> Database:
         seen.engine.remove_server(seen.observed.container)
     if action in ("create", "replace"):
         port, problems = _create(seen, plan, facts)
-    for problem in problems:  # only now is it certain which port it is
-        progress.notice(problem)
     if action != "unchanged":
         fresh, seen = seen.observed.volume is None, _seen_again(seen)
         if fresh:
@@ -57,6 +55,8 @@ def bring_up(seen: Seen, plan: Plan, facts: Survey) -> Database:
     database = replace(_database(seen, port, plan), prepared=prepared, marked=marked, found_running=running)
     verb = {"start": "started", "create": "created", "replace": "replaced"}.get(action, "unchanged")
     progress.done(Outcome(verb, database.server.name, f"on port {port}"))
+    for problem in problems:  # an interrupted start has no port of its own yet
+        progress.notice(problem)
     return database
 
 

@@ -67,7 +67,7 @@ def test_everything_is_fine_and_nothing_is_changed(ready, look, planoai):
     mine_too = {name: planoai.environment[name] for name in ("PATH", "HOME", "PLANO_RECORD")}
     checks = look(ready, 0, **mine_too)
     assert bad(checks) == {}
-    assert checks["planoai"]["message"] == "0.4.39, runs Plano in Docker"
+    assert checks["planoai"]["message"] == "0.4.39, for `--plano docker`"
     assert "wrote and read a test conversation from Plano's network" in checks["proof"]["message"]
     text = ready("doctor", **mine_too)
     lines = text.out.splitlines()
@@ -98,7 +98,7 @@ def test_without_an_engine_the_files_are_still_looked_at(ready, look, tmp_path):
         checks = look(ready, 7, DOCKER_HOST=url)
         assert (checks["engine"]["state"], checks["socket"]["state"]) == ("failed", "skipped")
         assert {checks[name]["state"] for name in ("config", "keys", "disk", "planoai")} == {"ok"}
-        assert "Docker" not in checks["planoai"]["message"]
+        assert "runs" not in checks["planoai"]["message"]
 
 
 def test_an_engine_that_accepts_and_never_answers(ready, look, tmp_path):

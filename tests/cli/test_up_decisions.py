@@ -211,6 +211,17 @@ class TestPorts:
         project.engine.before["create"] = lambda: project.engine.others.update(theirs=5432)
         assert (project.up()["port"], project.warnings[0]) == (5433, "port-moved")
 
+    def test_a_start_that_is_interrupted_tells_of_no_other_port(self, project, monkeypatch):
+        project.engine.others["theirs"] = 5432
+
+        def interrupted(_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("planodev.steps.server._seen_again", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            project.up()
+        assert project.warnings == []
+
     def test_a_port_of_roots_is_refused_where_the_server_is_not_roots_and_names_the_one_it_has(
         self, project, monkeypatch
     ):
