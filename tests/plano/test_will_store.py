@@ -187,7 +187,7 @@ GOOD_ONES = [
     GOOD,
     GOOD + "colour: red\n",  # a key that planoai might not know is planoai's to name
     GOOD.replace(MODEL, MODEL + AGENT) + "agents: [{id: one, url: 'http://localhost:10510'}]\n",
-    GOOD.replace("  - {model: anthropic", "  - {model: openai/gpt-4o}\n  - {model: anthropic"),
+    GOOD.replace("claude-sonnet-4-5}", "claude-sonnet-4-5}\n  - {model: openai/gpt-4o}"),
     GOOD.replace(
         "{model: anthropic/claude-sonnet-4-5}", "{model: ollama/llama3.1, base_url: 'http://localhost:11434'}"
     ),
@@ -206,17 +206,20 @@ def test_nothing_is_found_where_it_will_store(tmp_path, text, environment):
 
 @pytest.mark.parametrize("template", rendering.config_templates())
 @pytest.mark.parametrize("provider", [provider.name for provider in providers.OFFERED])
-def test_nothing_is_found_in_a_template(tmp_path, template, provider):
+def test_nothing_is_found_in_a_template(tmp_path, monkeypatch, template, provider):
+    monkeypatch.setenv("HOME", str(tmp_path))
     entries = [providers.entry(f"{provider}/some-model")]
     text = rendering.render(
         f"config/{template}.yaml.j2", providers=entries, connection_string=connection.CONNECTION_STRING
     )
+    login = ["chatgpt-login"] if provider == "chatgpt" else []  # it has no key
     for mode in ("docker", "native"):
-        assert found(tmp_path, text, SET, mode) == []
+        assert [one.code for one in found(tmp_path, text, SET, mode)] == login
 
 
 def test_the_same_thing_twice_is_said_once_and_two_things_twice(tmp_path):
-    text = GOOD.replace(MODEL, AGENT.replace("[{id: one", "[{id: one}, {id: one")).replace("v0.4.0", "v9")
+    twice = AGENT.replace("[{id: one", "[{id: one, description: d}, {id: one")
+    text = GOOD.replace(MODEL, twice).replace("v0.4.0", "v9")
     assert [one.code for one in found(tmp_path, text)] == ["config-version", "agent-without-url", "no-model-listener"]
 
 
