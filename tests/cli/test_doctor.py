@@ -226,7 +226,8 @@ CHANGES = {
     "memory": ("config.yaml", "type: postgres", "type: memory", "config", "failed", "`memory`"),
     "YAML": ("config.yaml", "^version:", "version: [", "config", "failed", "line"),
     "history": ("config.yaml", "anthropic/[a-z0-9-]+", "openai/gpt-4o", "config", "warning", "openai/gpt-4o"),
-    "own": ("config.yaml", r"\$\{DB_NAME\}", "other", "config", "warning", "a database that planodev does not run"),
+    "part": ("config.yaml", r"\$\{DB_NAME\}", "other", "config", "failed", "in place of `${DB_NAME}`"),
+    "own": ("config.yaml", r"\$\{DB_HOST\}", "db.invalid", "config", "warning", "planodev does not run"),
     "TLS": ("config.yaml", r"DB_NAME\}", "DB_NAME}?sslmode=require", "config", "failed", "sslmode=require"),
 }
 
@@ -246,6 +247,7 @@ def test_everything_that_is_wrong_with_a_configuration_is_told_each_with_its_fix
     three += "  - model: xai/b\n    access_key: $X_KEY\n  - model: openai/c"
     ready.change("config.yaml", anthropic, three)
     ready.change("config.yaml", r"\$ANTHROPIC_API_KEY", "$O_KEY")
+    ready.change("config.yaml", r"\$\{DB_HOST\}", "db.invalid")
     ready.change("config.yaml", r"\$\{DB_NAME\}", "other/#x?sslmode=prefer")
     checks, wanted = look(ready, 7), ready("verify", "--json", code=None).json["warnings"]
     assert {"provider-keeps-history", "connection-string-fragment"} <= {warning["code"] for warning in wanted}
