@@ -413,6 +413,9 @@ def _older_listeners(config: ConfigFile, found: object) -> Iterator[Problem]:
         yield _error("config-value", f"{message} it holds {known} alone", fix)
 
 
+_OF_AGENT = {"id": "my_agent", "description": "what it does"}
+
+
 def _agents_of(
     config: ConfigFile, path: KeyPath, listener: Mapping[str, Any], agents: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Problem]:
@@ -421,14 +424,13 @@ def _agents_of(
         message = f"agent {_called(config, path, listener)} names no agents, and Plano exits at startup"
         yield _error("listener-without-agents", message, f"give it `agents:` in `{name}`")
     for at, agent in enumerate(_list(listener.get("agents"))):
-        lacks = [key for key in ("id", "description") if not isinstance(agent, dict) or not agent.get(key)]
+        has = {key: value for key, value in agent.items() if value} if isinstance(agent, dict) else {}
+        lacks = [f"no `{key}`" for key in _OF_AGENT if key not in has]
         if lacks:
-            place: KeyPath = (*path, "agents", at)
-            message = (
-                f"an agent of {_called(config, path, listener)} has no {' and no '.join(map('`{}`'.format, lacks))}"
-            )
-            fix = f"write it as `{{id: my_agent, description: what it does}}` in {config.where(*place)}"
-            yield _error("config-key-missing", f"{message}, and planoai refuses it", fix)
+            entry = ", ".join(f"{key}: {shown(value)}" for key, value in {**_OF_AGENT, **has}.items())
+            message = f"an agent of {_called(config, path, listener)} has {' and '.join(lacks)}, and planoai refuses it"
+            fix = f"write it as `{{{entry}}}` in {config.where(*path, 'agents', at)}"
+            yield _error("config-key-missing", message, fix)
     for agent in entries(listener, "agents"):
         number = str(agent.get("id"))
         listed = agents.get(number, {"url": None})

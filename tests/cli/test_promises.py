@@ -56,7 +56,7 @@ def test_a_second_up_changes_nothing_and_says_so(project):
     again = project("up")
     assert {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in project.path.iterdir()} == files
     assert project.server() == before
-    steps = [line for line in again.err.splitlines() if line.startswith("✓")]
+    steps = [line for line in again.err.splitlines() if line.startswith(("✓", "-"))]
     assert len(steps) == 9
     assert all("unchanged" in line or "verified" in line for line in steps), again.err
 

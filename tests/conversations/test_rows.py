@@ -98,7 +98,7 @@ def test_every_command_that_is_named_is_for_the_server_that_was_asked(project, p
     project.write("prod.env", "".join(f"{name}={value}\n" for name, value in values.items()))
     option = ("--env-file", "prod.env")
     assert (
-        project("conversations", *option).out.rstrip().endswith(f"conversations show {leaf[5:13]} --env-file prod.env")
+        project("conversations", *option).out.rstrip().endswith(f"conversations show {leaf[5:13]} --env-file prod.env`")
     )
     unknown = project("conversations", "show", "nobody", *option, "--json", code=2).json["error"]
     assert "conversations --env-file prod.env`" in unknown["fix"]

@@ -4,10 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from planodev import installation
 from planodev.engines import choice
 from planodev.engines.embedded import engine as embedded
 from planodev.engines.embedded import programs
-from planodev.problems import Command, NoEngine
+from planodev.problems import Command, Fix, NoEngine
 from planodev.project import records
 from planodev.project.settings import Setting
 
@@ -173,5 +174,5 @@ def test_without_either_both_ways_out_are_named(machine, environment, then):
     machine.docker = machine.embedded = False
     with pytest.raises(NoEngine) as caught:
         choose(machine, **environment)
-    assert str(caught.value.fix).startswith(f"start it; or {embedded.INSTALL}")
+    assert str(caught.value.fix).startswith(f"start it; or {Fix(installation.adding(embedded.PACKAGE))}")
     assert Command("up", *then) in caught.value.fix.parts

