@@ -97,7 +97,11 @@ STATES = {
     "env with another port": (line("DB_PORT", "DB_PORT=5\n"),),
     "env in quotes": (line("DB_USER", "DB_USER='plano'\n"),),
     "env with export": (line("DB_NAME", "export DB_NAME=plano\n"),),
-    "env for all to read": (lambda ready: (ready.path / ".env").chmod(0o644),),
+    "env for all to read": (
+        lambda ready: (ready.path / ".env").chmod(0o644),
+        "chmod 600",
+        lambda ready: (ready.path / ".env").chmod(0o600),
+    ),
     "env with a bad port": (line("DB_PORT", "DB_PORT=many\n"), "change the line DB_PORT", line("DB_PORT", "")),
     "env with a bad user": (line("DB_USER", "DB_USER=a b\n"), "change the line DB_USER", line("DB_USER", "")),
     "env of another server": (

@@ -405,7 +405,7 @@ class TestOddMachines:
     "variables",
     [
         {},
-        {"XDG_STATE_HOME": "/s", "XDG_DATA_HOME": "/d/", "XDG_CACHE_HOME": " /c "},
+        {"XDG_STATE_HOME": "/s", "XDG_DATA_HOME": "/d/", "XDG_CACHE_HOME": "/c"},
         {"HOME": ""},
         {"XDG_DATA_HOME": " "},
     ],

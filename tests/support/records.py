@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-KEYS = {"project", "path", "inode", "engine", "place", "moving_to", "remains"}
+KEYS = {"project", "path", "inode", "engine", "place", "moving_to", "remains", "user", "database"}
 ENGINES = ("", "docker", "embedded")
 
 
