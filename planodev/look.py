@@ -414,13 +414,14 @@ def _refuse_newer(observed: Observed, engine: Engine) -> None:
 def _database_number(context: Context, read: Files) -> str | None:
     """Return the number by which a database is found: of `.env`, or of the record.
 
-    None once that was deleted, and where it is another checkout's: once that was moved, only its record says so, as the
-    labels in the engine have its old path.
+    None once that was deleted. A number of another checkout does not count: once that was moved, only its record says
+    so, as the labels in the engine have its old path.
     """
-    number = read.env.project_id
-    if read.env.deleted or context.records.is_of_another(context.project, number):
+    if read.env.deleted:
         return None
-    return context.records.number_of(context.project, number)
+    number = read.env.project_id
+    foreign = context.records.is_of_another(context.project, number)
+    return context.records.number_of(context.project, None if foreign else number)
 
 
 def _with_engine(read: Files, engine: Engine, observed: Observed) -> tuple[settings.Settings, tuple[str, ...]]:

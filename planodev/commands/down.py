@@ -50,6 +50,7 @@ def down(context: Context) -> Result:
                 _tell_unanswered(seen, unanswered)
             if delete:
                 _delete(seen, held, copies)
+            if delete or not (seen.observed.container or seen.observed.volume):
                 lock.discard(context.project)
             done = report.Stopped(plano, plano_stopped, any(stopped), held if delete else "", count)
             return report.down(seen, done)

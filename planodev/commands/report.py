@@ -298,8 +298,8 @@ def silence(seen: Seen, inside: proof.Evidence | None) -> list[Problem]:
     if inside.error and proof.is_late(inside):
         restart = Fix(Command("down", "--keep-data"), " and ", Command("up"), " restart it, and the data is kept; ")
         fix = restart + Fix(Command("logs"), " has its log")
-        cause = " ".join(inside.error.split())  # a warning is shown without its `why`
-        return [Problem("server-silent", f"Postgres is running, but does not answer: {cause}", fix, inside.error)]
+        # Its cause is in the message: a warning is shown without its `why`.
+        return [Problem("server-silent", proof.silence(inside), fix, inside.error)]
     return []
 
 

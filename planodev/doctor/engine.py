@@ -76,7 +76,8 @@ def container(subject: Subject) -> Check:
         return Check("container", "failed", "this project has none", fix=UP)
     if have.state == "running":
         return Check("container", "ok", f"{have.name} is running {have.image}")
-    why = "it ran out of memory" if have.oom_killed else f"its exit code was {have.exit_code}" if have.exit_code else ""
+    why = f"its exit code was {have.exit_code}" if have.exit_code else ""
+    why = "it ran out of memory" if have.oom_killed else why
     return Check("container", "failed", f"{have.name} is {have.condition}", why, UP)
 
 

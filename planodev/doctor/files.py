@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import closing, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev.plano import access_keys, environment, judge, storage
@@ -55,7 +54,7 @@ def env_file(subject: Subject) -> Check:
 
 def _private(subject: Subject, env: env_files.EnvFile) -> Check | None:
     if env.mode is not None and env.mode & 0o077:
-        alone = Fix(Shell("chmod 600 {}", env.path.name if env.path.parent == Path.cwd() else env.path))
+        alone = Fix(Shell("chmod 600 {}", env.path))
         return Check("env-file", "warning", f"other users may read `{env.path.name}` (mode {env.mode:04o})", fix=alone)
     directory = subject.project.path
     for name in git.names_of(env.path):

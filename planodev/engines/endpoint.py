@@ -6,12 +6,13 @@ import errno
 import json
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from planodev.problems import NoEngine
-from planodev.project import regular_file
+from planodev.project import json_file, regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -179,16 +180,14 @@ def _context(environment: Mapping[str, str], home: Path) -> Endpoint | None:
 
 def _current(file: Path) -> str:
     """Return the context that docker's configuration names, "" where it names none or cannot be read."""
-    try:
-        content = regular_file.read(file)
-        found = json.loads(content).get("currentContext") if b"currentContext" in content else ""
-    except (AttributeError, OSError, RecursionError, ValueError):
-        return ""
+    found = None
+    with suppress(OSError):
+        found = (json_file.read(file) or {}).get("currentContext")
     return found if isinstance(found, str) else ""
 
 
 def _certificates(directory: Path, unchecked: bool) -> Any:  # noqa: ANN401, FBT001  of docker.tls
-    """Return the TLS of a context, None for one without certificates."""
+    """Return the TLS of a context as the SDK has it, None where one of its three files is missing."""
     ca, cert, key = (directory / name for name in ("ca.pem", "cert.pem", "key.pem"))
     if not all(file.is_file() for file in (ca, cert, key)):
         return None

@@ -125,7 +125,7 @@ def privileged(port: int, user: str, first: int, free: int) -> Conflict:
     """
     return Conflict(
         "port-privileged",
-        f"the server may not listen at port {port}",
+        f"the server cannot listen on port {port}",
         why=f"ports below {first} need root, and the server runs as `{user}`",
         fix=Fix(Command("up", "--port", free)),
     )

@@ -54,6 +54,7 @@ class Evidence(NamedTuple):
         error: the server's or the client library's message, None when there was none.
         sqlstate: the five characters of the server's error, if it came to that.
         address: what the host name resolved to, where that is known.
+        engine_silent: whether the engine, which was to ask the server, did not answer itself.
 
     """
 
@@ -64,6 +65,7 @@ class Evidence(NamedTuple):
     address: str | None = None
     conversations: int | None = None
     estimated: bool = False
+    engine_silent: bool = False
 
 
 def psql_environment(connection: Connection, timeout: float) -> dict[str, str]:
@@ -299,14 +301,19 @@ def cannot_store(connection: Connection) -> str:
 
 # SQLSTATEs: a lock was not granted in time; a statement was cancelled, since it took too long.
 LOCK_NOT_AVAILABLE, QUERY_CANCELED = "55P03", "57014"
-ENGINE_SILENT = "the engine gave no answer"
 # How an error begins without its five characters: of libpq, of the server in a login or where `psql` prints it.
-_LATE = rf"timeout expired|canceling statement due to (?:lock|statement) timeout|{ENGINE_SILENT}"
+_LATE = r"timeout expired|canceling statement due to (?:lock|statement) timeout"
 
 
 def is_late(evidence: Evidence) -> bool:
     """Say whether a login, a statement or the engine between took too long."""
-    return evidence.sqlstate == QUERY_CANCELED or re.search(_LATE, evidence.error or "") is not None
+    known = evidence.engine_silent or evidence.sqlstate == QUERY_CANCELED
+    return known or re.search(_LATE, evidence.error or "") is not None
+
+
+def silence(evidence: Evidence) -> str:
+    """Return the sentence for a server that runs, and from which nothing came in time."""
+    return f"Postgres is running, but does not answer: {' '.join((evidence.error or '').split())}"
 
 
 # Messages of libpq 12 to 17, and FATAL messages of servers. The first that matches wins.

@@ -66,7 +66,8 @@ def look(engine: Engine, server: Container | None, *, user: str, database: str) 
     except AdminFailed as error:
         return proof.Evidence(None, stored=False, error=str(error))
     except NoEngine as error:
-        return proof.Evidence(None, stored=False, error=f"{proof.ENGINE_SILENT}: {error.why or error.message}")
+        said = f"the engine did not respond: {error.why or error.message}"
+        return proof.Evidence(None, stored=False, error=said, engine_silent=True)
 
 
 def held(engine: Engine, server: Container, superuser: str) -> dict[str, Held]:

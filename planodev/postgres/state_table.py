@@ -215,7 +215,7 @@ def holds(lock: dict[str, Any]) -> str:
     """Return who holds a lock, of what `HOLDER` tells: its process, role, program, statement, and since when."""
     holder = f"process {lock['pid']} of the server"
     if lock.get("prepared"):
-        holder = f"the transaction `{visible(lock['prepared'])}`, which was prepared and not ended,"
+        holder = f"the prepared transaction `{visible(lock['prepared'])}`"
     query = f", which began with `{lock['query']}`" if lock["query"] else ""
     since = f", since {lock['since']}" if lock["since"] else ""
     who = ", ".join(visible(one) for one in (lock["user"], lock["application"]) if one)

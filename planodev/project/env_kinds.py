@@ -91,7 +91,7 @@ def refuse_path(path: Path) -> None:
         return
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise _broken_link(path, "which leads back to it") from error
+            raise _broken_link(path, "which is a loop") from error
         raise unreadable(path, error) from error
     if path.is_dir():
         raise _directory(path)
@@ -247,16 +247,17 @@ def _has_lines(text: str) -> bool:
 
 def _foreign(written: Mapping[str, str]) -> dict[str, str]:
     """Return the names by which a file shows that its DB_* belong to another program than Plano, and that program's."""
+    drivers = [name for name in written if re.fullmatch(_DRIVER, name)]
+    # Where none of the five is set, another program may still read them, if it has names like theirs.
+    like_ours = any(name.startswith(env_keys.PREFIX) for name in drivers)
+    if not like_ours and not any(written.get(name) for name in env_keys.ALL):
+        return {}
     found = {name: _ANY for name, value in written.items() if _is_address(name, value, written)}
-    found |= {name: _ANY for name in written if re.fullmatch(_DRIVER, name)}
+    found |= dict.fromkeys(drivers, _ANY)
     if not written.get(env_keys.PASSWORD):  # then the password has another program's name
         found |= {name: _ANY for name in written if name != env_keys.PASSWORD and re.fullmatch(_PASSWORD, name)}
     found |= {name: one for one, names in _FRAMEWORKS for name in written if re.fullmatch(names, name)}
-    found |= {name: one for one, name, value in _VALUES if re.fullmatch(value, written.get(name, ""))}
-    if any(written.get(name) for name in env_keys.ALL):
-        return found
-    # None of the five is set. The other program may still read them, if it has names like theirs.
-    return found if any(re.fullmatch(_DRIVER, name) and name.startswith(env_keys.PREFIX) for name in found) else {}
+    return found | {name: one for one, name, value in _VALUES if re.fullmatch(value, written.get(name, ""))}
 
 
 def _is_address(name: str, value: str, written: Mapping[str, str]) -> bool:
@@ -301,10 +302,12 @@ def judge_link(path: Path, project: Path, *, asked: bool, ours: bool, of_another
     target = path.resolve()
     other = _checkout(target.parent)
     if of_another or (other is not None and other != _checkout(project)):
-        linked = f"a link to `{target}`, " if path.is_symlink() else ""
+        message = f"`{path}` is shared: the `.env` of another project is a link to it"
+        if path.is_symlink():
+            message = f"`{path}` is a link to `{target}`, the file of another checkout or project"
         return Conflict(
             "env-file-of-another-checkout",
-            f"`{path}` is {linked}the file of another checkout or project",
+            message,
             why="each has its own database, and one file cannot name two",
             fix=_elsewhere(path) + ", and gives this one its own",
         )

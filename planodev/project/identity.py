@@ -87,8 +87,8 @@ def _refuse_encoding(path: Path) -> None:
         said = f"the name `{name.decode(errors='replace')}` is not UTF-8"
         raise BadInput("no-directory", said, why="engines accept only UTF-8", fix="rename it") from error
     except UnicodeEncodeError as error:
-        said = f"this shell's locale has not all letters of the name `{name.decode()}`"
-        why = "it is none of UTF-8, which engines need"
+        said = f"the directory name `{name.decode()}` cannot be encoded in this shell's locale"
+        why = "the locale is not UTF-8, and engines accept only UTF-8"
         raise BadInput("no-directory", said, why=why, fix="`export PYTHONUTF8=1`") from error
 
 
@@ -180,7 +180,14 @@ def original_still_there(owner: Owner) -> bool:
     try:
         if env_file.load(path / dotenv_of(path)).project_id == owner.id:
             return True
-        stat = os.stat(path)  # noqa: PTH116
     except (OSError, ValueError, BadInput):
         return False
-    return _fingerprint(path, stat) == owner.inode
+    return is_same_directory(owner)
+
+
+def is_same_directory(owner: Owner) -> bool:
+    """Say whether the directory in the labels is the one that stood there then, whatever is in it."""
+    try:
+        return _fingerprint(Path(owner.path), os.stat(owner.path)) == owner.inode  # noqa: PTH116
+    except (OSError, ValueError):
+        return False

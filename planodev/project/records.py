@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from planodev.project import json_file, settings, user_paths
-from planodev.project.identity import Owner, dotenv_of, original_still_there, ownership
+from planodev.project.identity import Owner, dotenv_of, is_same_directory, original_still_there, ownership
 from planodev.project.private_files import make_directory, write_atomically
 
 if TYPE_CHECKING:
@@ -86,13 +86,11 @@ class Records:
 
     def is_linked_by_another(self, project: Project, number: str | None) -> bool:
         """Say whether the file of a project is also that of another one with this number, which has a link to it."""
-        if number is None:
-            return False
-        for other in [Path(one.path) for one in self._written if one.project == number]:
-            with suppress(OSError):
+        other = next((Path(one.path) for one in self._written if one.project == number), project.path)
+        with suppress(OSError):
+            if other != project.path:
                 link = other / dotenv_of(other)
-                if other != project.path and link.is_symlink() and link.samefile(project.env_path):
-                    return True
+                return link.is_symlink() and link.samefile(project.env_path)
         return False
 
     def directories(self) -> dict[str, str]:
@@ -140,8 +138,7 @@ class Records:
         found = {}
         for file in files:
             with suppress(OSError):  # another user's, or just removed
-                record = json_file.of(Record, json_file.read(file))
-                if record and {record.engine, record.moving_to, record.remains} <= _ENGINES:
+                if record := _load(file):
                     found[record] = file.stat().st_mtime
         return found
 
@@ -149,14 +146,23 @@ class Records:
 def still_there(owner: Owner) -> bool:
     """Say whether the directory in a database's labels still holds the project, by the record of where that went since.
 
-    A project that was moved leaves its labels behind: what stands at the old path later is a copy of it.
+    A project that was moved leaves its labels behind: what stands at the old path later is a copy of it, unless it is
+    the very same directory, moved back.
     """
+    if is_same_directory(owner):
+        return True
     if not original_still_there(owner):
         return False
     record = None
     with suppress(OSError):
-        record = json_file.of(Record, json_file.read(path_of(owner.id)))
+        record = _load(path_of(owner.id))
     return record is None or record.path == owner.path or not original_still_there(_owner(record))
+
+
+def _load(file: Path) -> Record | None:
+    """Return the record in a file, None for what is none; raises OSError."""
+    record = json_file.of(Record, json_file.read(file))
+    return record if record and {record.engine, record.moving_to, record.remains} <= _ENGINES else None
 
 
 def path_of(number: str) -> Path:

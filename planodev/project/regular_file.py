@@ -36,7 +36,7 @@ def read(path: Path) -> bytes:
     if max(size, len(found)) > LARGEST:
         raise OSError(errno.EINVAL, f"it is larger than {LARGEST:,} bytes", str(path))
     if piece is None:
-        raise OSError(errno.EINVAL, "it waits for more to come, as no file does", str(path))
+        raise OSError(errno.EINVAL, "reading it would block", str(path))
     return bytes(found)
 
 

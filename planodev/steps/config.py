@@ -37,7 +37,7 @@ def say_which(seen: Seen) -> None:
     chosen = seen.settings.config
     usual = config_file.find(seen.project.path, "")
     if chosen.source == "--config" and usual.exists() and usual.resolve() != seen.config.path.resolve():
-        text = f"`{chosen.value}` is for this command; without `--config` the others read `{usual.name}`"
+        text = f"`{chosen.value}` applies to this command only; other commands read `{usual.name}`"
         seen.progress.notice(Problem("config-of-this-command", text, config_file.for_all(chosen.value)))
 
 

@@ -28,13 +28,13 @@ def save(seen: Seen) -> tuple[Seen, list[Fix | str]]:
     seen.progress.begin("Looking for provider keys")
     places = places_of(seen)
     problems = problems_of(seen, places)
-    found = {}
-    if places.saved and seen.keys_env:
-        found = {problem.key: value for problem in problems if problem.absent and (value := _value(seen, problem.key))}
-    if found and seen.keys_env:
-        seen.keys_env.with_values(found).write()
-        if seen.keys_env is not seen.env:
-            env_file.ignore(seen.project.path, git.names_of(seen.keys_env.path), seen.progress)
+    file = seen.keys_env if places.saved else None
+    absent = [problem.key for problem in problems if problem.absent] if file else []
+    found = {key: value for key in absent if (value := _value(seen, key))}
+    if file and found:
+        file.with_values(found).write()
+        if file is not seen.env:
+            env_file.ignore(seen.project.path, git.names_of(file.path), seen.progress)
         seen = seen.with_env_files()
         places = places_of(seen)
         problems = problems_of(seen, places)

@@ -85,12 +85,10 @@ def _explained(database: Database, problem: Problem) -> Problem:
         return problem
     inside = queries.look(seen.engine, database.server, user=seen.user, database=seen.database)
     if inside and inside.facts is None and proof.is_late(inside):
-        return replace(
-            problem, why=f"Postgres is running, but does not answer: {' '.join((inside.error or '').split())}"
-        )
+        return replace(problem, why=proof.silence(inside))
     from planodev.engines.docker import unreachable
 
-    return unreachable.explain(seen.engine, problem, seen.settings.port.value)
+    return unreachable.explain(seen.engine, problem, database.port)
 
 
 def plano_environment(seen: Seen, connection: Connection | None) -> dict[str, str]:

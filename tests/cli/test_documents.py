@@ -140,8 +140,10 @@ def test_the_commands_of_the_readme_run(shell):
     for command in commands:
         if command in ELSEWHERE:
             path, _, test = ELSEWHERE[command].partition("::")
-            there = f"def {test}" if test else command if command.startswith("make") else "planoai"
-            assert there in (ROOT / "tests" / path).read_text(), command
+            there = re.escape(f"def {test}" if test else "planoai")
+            if command.startswith("make"):
+                there = rf"(?m)^\s+{re.escape(command)}(?= [&|])"
+            assert re.search(there, (ROOT / "tests" / path).read_text()), command
         elif re.match("pipx|uv|python3 -m venv", command):
             assert f'tries "{command}"' in package, command
         else:

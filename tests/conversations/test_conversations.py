@@ -15,7 +15,7 @@ from planodev.conversations import follow
 from tests.support.conversations import EVERY_KIND, Plano, said
 from tests.support.terminal import on_terminal
 from tests.support.tiers import slow_but
-from tests.support.waiting import at_most, until
+from tests.support.waiting import at_most, line_of, until
 
 pytestmark = pytest.mark.each_engine(slow="docker")
 
@@ -181,14 +181,14 @@ def test_turns_are_followed_also_over_a_restart(project, plano):
     following = project.start("conversations", "--follow")
     until(lambda: looked(project), "its first look")
     first = plano.turn("first")
-    line = following.stdout.readline()
+    line = line_of(following)
     assert first[5:13] in line
     assert "first" in line
     project("down", "--keep-data")
     project("up")
     with project.login() as session:
         Plano(session).turn("after")
-    assert "after" in following.stdout.readline()
+    assert "after" in line_of(following)
     following.send_signal(2)
     assert following.wait(30) == 130
     assert "before" not in following.stdout.read()

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from tests.support.conversations import PIXEL, Plano, said
-from tests.support.waiting import at_most, until
+from tests.support.waiting import at_most, line_of, until
 
 pytestmark = pytest.mark.each_engine(slow="docker")
 
@@ -74,10 +74,12 @@ def test_the_time_of_a_row_that_lies_ahead_hides_no_turn_from_those_who_follow(p
         "SELECT 1 FROM pg_stat_activity WHERE application_name = 'planodev' AND state = 'idle' AND query = 'ROLLBACK'"
     )
     until(lambda: plano.session.execute(idle).fetchone(), "its first look")
-    with at_most(1.5):
-        new = plano.turn("new")
-        assert new[5:13] in following.stdout.readline()
-    following.kill()
+    try:
+        with at_most(1.5):
+            new = plano.turn("new")
+            assert new[5:13] in line_of(following)
+    finally:
+        following.kill()
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ def test_a_prepared_transaction_is_named_with_what_ends_it(filled):
         session.execute("LOCK TABLE conversation_states IN ACCESS EXCLUSIVE MODE")
         session.execute("PREPARE TRANSACTION 'left ''open'")
         session.commit()
-    named = "the transaction `left 'open`, which was prepared and not ended, (plano) holds it, since "
+    named = "the prepared transaction `left 'open` (plano) holds it, since "
     with at_most(LIMIT):
         (warning,) = [w for w in filled("status", "--json").json["warnings"] if w["code"] == "table-locked"]
     assert named in warning["message"]
@@ -66,6 +66,8 @@ def test_a_locked_catalogue_of_the_server_is_told_as_a_server_that_does_not_answ
             refused = filled("verify", "--json", code=7)
         assert "firewall" not in refused.out
         with at_most(LIMIT):
+            assert filled("up", "--timeout", "5", "--json", code=6).error == "not-ready-in-time"
+        with at_most(LIMIT):
             filled("down", "--keep-data")
     filled("up")
     assert filled.stored() == ["kept"]
@@ -84,7 +86,7 @@ def test_status_says_what_the_engine_does_not_answer(filled):
                 status = filled("status", "--json").json
             del filled.environment["DOCKER_HOST"]
     (warning,) = [w for w in status["warnings"] if w["code"] == "server-silent"]
-    assert "the engine gave no answer" in warning["message"]
+    assert "the engine did not respond" in warning["message"]
     assert "/exec`" in warning["message"]
 
 

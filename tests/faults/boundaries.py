@@ -74,19 +74,6 @@ def killed_at_line(project, number, *options):
         return came
 
 
-def requests_of(project, place, *options):
-    """Run `up` to its end; returns how many requests it made that change something in the engine."""
-    seen = []
-
-    def count(method, path):
-        if changes(method, path):
-            seen.append((method, path))
-
-    with gate(place, before=count) as url:
-        project("up", *options, DOCKER_HOST=url)
-    return seen
-
-
 def killed_at_request(project, place, number, when, *options):
     """Kill `up` right `before` or `after` the engine gets its so-manieth request that changes something."""
     seen, running = [], None

@@ -11,6 +11,7 @@ from tests.faults.test_every_fix import STATES
 from tests.faults.test_words_of_fixes import CONFIGURATIONS, STRINGS
 from tests.plano.test_rules import KINDS, LATE
 from tests.support import codes
+from tests.support.reached import reached
 from tests.support.toml import tomllib
 
 TESTS = Path(__file__).parents[1]
@@ -45,25 +46,6 @@ def test_what_is_held_elsewhere_names_a_test_that_is_there_and_has_the_code():
         file, *_, name = test.split("::")
         text = reached((TESTS / file).read_text(), name)
         assert [code for code in held if f'"{code}"' not in text and f"[{code}]" not in text] == [], test
-
-
-def reached(text, name):
-    """Return the source of a test, and of whatever of its module it names, and of what that names."""
-    tree, lines, parts = ast.parse(text), text.splitlines(), {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            first = min(one.lineno for one in (*node.decorator_list, node))
-            parts[node.name] = lines[first - 1 : node.end_lineno]
-    for node in tree.body:
-        if isinstance(node, ast.Assign):
-            parts[ast.unparse(node.targets[0])] = lines[node.lineno - 1 : node.end_lineno]
-    parts = {name: "\n".join(lines) for name, lines in parts.items()}
-    found, left = {}, {name}
-    while left:
-        at = left.pop()
-        found[at] = parts.pop(at)
-        left |= {*re.findall(r"\w+", found[at])} & {*parts}
-    return "\n".join(found.values())
 
 
 def test_each_code_without_a_run_has_a_reason():

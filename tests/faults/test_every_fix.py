@@ -59,7 +59,7 @@ def test_no_fix_ends_in_the_problem_that_it_is_for(follower, state):
         followed = here.follow(filled(way, state), state.piped)
         for words, done in followed:
             assert ends_well(done, state), (words, done.err)
-        if at and all(words[0] == "logs" for words, _ in followed):
+        if at and followed and all(words[0] == "logs" for words, _ in followed):
             continue  # it shows more of what another way is for
         standing = [done for words, done in followed if stands_for(words, state) and not state.then]
         done = standing[-1] if standing else here.typed(shlex.split(state.then or state.typed), state.piped)

@@ -131,17 +131,19 @@ COMMANDS = (["up", "--dry-run"], ["status"], ["verify"], ["doctor"])
 def test_no_fix_ends_in_the_problem_that_it_is_for(ready, state):
     enter, *by_hand = STATES[state]
     enter(ready)
-    told_by, said = {}, ""  # a command of a fix → the codes that it is for, each with the command that told it
+    told_by, said = {}, []  # a command of a fix → the codes that it is for, each with the command that told it
     for command in COMMANDS:
         for code, fix in told(ready, command):
-            said += fix
+            said.append((command, code, fix))
             for words in commands_in(fix, ready):
                 told_by.setdefault(words, {})[code] = command
     assert told_by or by_hand, "the state has no problem with a command that mends it"
     if by_hand:
         says, mend = by_hand
-        assert says in said
+        by_words = [(command, code) for command, code, fix in said if says in fix and not commands_in(fix, ready)]
+        assert any(says in fix for *_, fix in said)
         mend(ready)
+        assert [(command, code) for command, code in by_words if code in [one for one, _ in told(ready, command)]] == []
     for words, codes in told_by.items():
         done = typed(ready, words)
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"

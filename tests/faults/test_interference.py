@@ -93,7 +93,7 @@ def interrupted(project, number, moment, module=""):
         assert loaded, f"`{module}` is never loaded"
     time.sleep(moment)  # noqa: TID251  the moment is the fault
     running.send_signal(number)
-    with at_most(1):
+    with at_most(1, beside=4):
         out, err = running.communicate(timeout=30)
     err = "\n".join(line for line in err.splitlines() if not line.startswith("import time:"))
     return running.returncode, out, err

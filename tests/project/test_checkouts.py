@@ -3,6 +3,7 @@
 import os
 import pwd
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -152,13 +153,47 @@ class TestLinks:
         assert untracked(project.directory / "agent") == [".gitignore", "config.yaml"]
         assert not (project.directory / ".env").exists()
 
-    @pytest.mark.parametrize(("target", "said"), [("gone", "which does not exist"), (".env", "which leads back to it")])
+    @pytest.mark.parametrize(("target", "said"), [("gone", "which does not exist"), (".env", "which is a loop")])
     def test_a_link_to_nothing_is_named(self, project, target, said):
         (project.directory / ".env").symlink_to(target)
         for command in COMMANDS:
             done = project(command)
             assert said in done.err + done.out, command
         assert (project.directory / ".env").is_symlink()
+
+
+class TestMoved:
+    """A project whose directory is elsewhere since, and what is copied from it or to it."""
+
+    def data(self, line):
+        return line("status", "--json").json["data"]["volume"]
+
+    def test_one_that_was_moved_back_is_the_original_and_the_copy_at_the_other_place_is_not(self, at, tmp_path):
+        first, other = tmp_path / "first", tmp_path / "other"
+        first.mkdir()
+        assert at(first)("up", "--json").code == 0
+        volume = self.data(at(first))
+        first.rename(other)
+        assert at(other)("up", "--json").code == 0
+        other.rename(first)
+        shutil.copytree(first, other)
+        assert (self.data(at(first)), self.data(at(other))) == (volume, None)
+        assert at(other)("up", "--json").code == 0
+        assert at(first)("up", "--json").code == 0
+        assert (self.data(at(first)), self.data(at(other)) in (volume, None)) == (volume, False)
+
+    def test_one_that_gets_the_env_file_of_another_keeps_its_own_database(self, at, tmp_path):
+        first, moved, another = (tmp_path / name for name in ("first", "moved", "another"))
+        for directory in (first, another):
+            directory.mkdir()
+            assert at(directory)("up", "--json").code == 0
+        volume = self.data(at(first))
+        first.rename(moved)
+        assert at(moved)("up", "--json").code == 0
+        shutil.copy(another / ".env", moved / ".env")
+        assert self.data(at(moved)) == volume
+        assert at(moved)("up", "--json").code == 0
+        assert self.data(at(moved)) == volume != self.data(at(another))
 
 
 class TestWhatIsNoFile:
@@ -360,7 +395,7 @@ class TestOddMachines:
         odd = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PLANODEV_ENGINE": "docker"}
         odd["DOCKER_HOST"] = "unix:///nowhere.sock"
         done = self.run(place, "status", **odd)
-        assert b"locale has not all letters" in done.stderr
+        assert b"cannot be encoded in this shell's locale" in done.stderr
         name, value = re.search(r"`export (\w+)=(\w+)`", done.stderr.decode(errors="replace")).groups()
         assert self.run(place, "status", **{**odd, name: value}).returncode == 0
 

@@ -39,6 +39,7 @@ def test_deleting_the_data_leaves_no_record_and_no_lock(project):
     deleted = env_file.load(project.path / ".env")
     assert (deleted.project_id, deleted.deleted) == (number, True)
     project("down")
+    assert state_of(project) == []
     assert "lost" not in project("status").err
     project("up")
     again = env_file.load(project.path / ".env")

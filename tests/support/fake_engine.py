@@ -29,7 +29,8 @@ from planodev.engines import (
 )
 from planodev.engines.docker.wording import WORDING
 from planodev.postgres import limits, queries, state_table, table
-from planodev.project.identity import original_still_there, ownership
+from planodev.project.identity import ownership
+from planodev.project.records import still_there
 from tests.support.scram import matches
 
 COLUMNS = {name: {"type": types[0], "not_null": False, "has_default": False, "generated": False}
@@ -134,7 +135,7 @@ class FakeEngine:
 
     def observe(self, project, env_id, *, to_stop=False):
         def related(owner):
-            return ownership(project, env_id, owner, original_still_there)
+            return ownership(project, env_id, owner, still_there)
 
         ours = next((one for one in self.containers.values() if related(one.owner) == "ours"), None)
         volumes = [data.volume for data in self.data.values()]

@@ -62,7 +62,6 @@ def _closed(path):
             return
 
 
-WITHOUT_SHM = "umount /dev/shm && chmod 555 /dev/shm && mount -t tmpfs -o ro tmpfs /dev/shm"
 # The directories of the tests stay, which are below /run on a machine of their own.
 WITHOUT_DOCKER = """\
 [ ! -d /run/tmp ] || mount --bind /run/tmp /mnt

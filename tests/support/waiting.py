@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 
 PAUSE = 0.02  # seconds between two looks
@@ -51,3 +52,13 @@ def at_most(seconds, beside=20.0):
     yield
     took = time.monotonic() - began
     assert took < seconds + beside, f"{took:.1f} seconds, where the limit is {seconds}"
+
+
+def line_of(running, seconds=60):
+    """Return the next line that a process prints; fails where none comes."""
+    lines = []
+    reading = threading.Thread(target=lambda: lines.append(running.stdout.readline()), daemon=True)
+    reading.start()
+    reading.join(seconds)
+    assert lines, f"nothing was printed within {seconds} seconds"
+    return lines[0]
