@@ -50,7 +50,7 @@ def command(ctx: click.Context, /, **options: Any) -> int | None:  # noqa: ANN40
         return shared.run(ctx, options, work.listed)
     typed = (name for name in _OF_THE_LIST if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE)
     if any(typed):
-        raise click.UsageError("--follow takes --env-file and --json alone: it shows every turn, and is no list", ctx)
+        raise click.UsageError("--follow shows every turn; it accepts only --env-file and --json", ctx)
     lines = work.followed(shared.context(ctx, options), as_json=ctx.obj.json)
     return shared.until_interrupted(lambda: [ctx.obj.say(line) for line in lines], ends=True)
 

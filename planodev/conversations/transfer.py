@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -117,15 +117,16 @@ def opened_twice(file: Path) -> Iterator[Source]:
         BadInput: it cannot be read.
 
     """
-    try:
-        with file.open("rb") as given, tempfile.TemporaryFile() as kept:
-            if given.seekable():
-                yield Source(file, given)
-            else:
-                shutil.copyfileobj(given, kept)
-                yield Source(file, kept)
-    except OSError as error:
-        raise _bad(file, error.strerror or str(error)) from error
+    with ExitStack() as opened:
+        try:
+            lines: IO[bytes] = opened.enter_context(file.open("rb"))
+            if not lines.seekable():
+                kept = opened.enter_context(tempfile.TemporaryFile())
+                shutil.copyfileobj(lines, kept)
+                lines = kept
+        except OSError as error:
+            raise _bad(file, error.strerror or str(error)) from error
+        yield Source(file, lines)
 
 
 def check(source: Source) -> int:
@@ -143,7 +144,7 @@ def check(source: Source) -> int:
         count += 1
         first, before = known.setdefault(_digest(row["response_id"]), (number, told))
         if told != before:
-            raise _bad(source.file, f"lines {first} and {number} have the same id, and are not the same")
+            raise _bad(source.file, f"lines {first} and {number} have the same id but different content")
     return count
 
 
@@ -222,14 +223,21 @@ def _batches(source: Source) -> Iterator[str]:
 
 def _rows(source: Source) -> Iterator[tuple[int, str]]:
     """Yield each row of a file with its line's number, as the JSON that stands there and PostgreSQL takes."""
-    source.lines.seek(0)
-    for number, line in enumerate(iter(lambda: source.lines.readline(_LONGEST), b""), 1):
+    for number, line in _numbered(source):
         if line.strip():
             row, why = _row(line)
             if why:
                 fix = "take that line out of the file" if why == _NESTED else None
                 raise _bad(source.file, f"line {number} {why}", fix)
             yield number, row
+
+
+def _numbered(source: Source) -> Iterator[tuple[int, bytes]]:
+    try:
+        source.lines.seek(0)
+        yield from enumerate(iter(lambda: source.lines.readline(_LONGEST), b""), 1)
+    except OSError as error:
+        raise _bad(source.file, error.strerror or str(error)) from error
 
 
 def _row(line: bytes) -> tuple[str, str | None]:

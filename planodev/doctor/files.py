@@ -54,7 +54,7 @@ def env_file(subject: Subject) -> Check:
 
 def _private(subject: Subject, env: env_files.EnvFile) -> Check | None:
     if env.mode is not None and env.mode & 0o077:
-        alone = Fix(Shell("chmod 600 {}", env.path))
+        alone = Fix(Shell("chmod 600 {}", env.path.name if env.path.parent.samefile(".") else env.path))
         return Check("env-file", "warning", f"other users may read `{env.path.name}` (mode {env.mode:04o})", fix=alone)
     directory = subject.project.path
     for name in git.names_of(env.path):

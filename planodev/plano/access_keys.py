@@ -169,7 +169,7 @@ def why_not(value: str) -> str | None:
     if len(value) < SHORTEST:
         return f"it has fewer than {SHORTEST} characters"
     if breaks_yaml(value):
-        return "Plano pastes it into YAML, and it begins or ends with a character that means something there"
+        return "it begins or ends with a character that is special in YAML, into which Plano inserts it unquoted"
     if not env_file.is_plain(value):
         return "not every reader of `.env` would read it alike: it has a blank, a quote or another unusual character"
     return None

@@ -159,7 +159,7 @@ def _left_out(
     for wildcard in [model for model in left if model.wildcard]:
         for model in [model for model in kept if model.prefix == chat_prefix(wildcard.prefix)][:1]:
             name, place = f"{wildcard.prefix}/{shown(model.number)}", _listed(config, [wildcard])
-            message = f"{place} answers who asks for `{name}`, and Plano does not store that"
+            message = f"{place} answers requests for `{name}`, and Plano does not store them"
             fix_of = f"ask for `{shown(model.name)}`, or remove the entry in {config.where(*wildcard.path)}"
             yield Problem("wildcard-not-stored", message, fix_of)
     if _mixed(config.content or {}, default):
@@ -311,7 +311,7 @@ def _key(key: AccessKey, values: Mapping[str, str], places: Places) -> KeyProble
     if whose:
         place = "this shell" if values is places.shell else "`.env`"
         message = f"{name} in {place} is a reference {whose}, and planoai sends it as it stands"
-        itself = Fix(Command("keys", "set", name), " puts the key itself there")
+        itself = Fix(Command("keys", "set", name, *places.option), f" saves the key itself in `{places.file}`")
         return KeyProblem("key-is-reference", message, itself, level="error", key=name)
     if value is None or not value.strip("\"'") or is_placeholder(value):
         code = "key-not-in-env-file" if value is None else "key-placeholder" if value.strip("\"'") else "key-empty"

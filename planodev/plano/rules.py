@@ -388,7 +388,7 @@ def _listeners(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Probl
         message = f"{_called(config, path, listener)} is a second model listener, and planoai refuses that"
         yield _error("two-model-listeners", message, f"remove the listener in {config.where(*path)}")
     for path, listener, _ in [one for one in listeners if one[2] == "prompt"][1:]:
-        message = f"{_called(config, path, listener)} is a second prompt listener, and Plano opens one alone"
+        message = f"{_called(config, path, listener)} is a second prompt listener, and Plano opens only one"
         yield _error("two-prompt-listeners", message, f"remove the listener in {config.where(*path)}")
     kinds = sorted({kind for _, _, kind in listeners if kind in ("agent", "prompt")})
     if kinds and not any(kind == "model" for _, _, kind in listeners):

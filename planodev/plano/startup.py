@@ -51,7 +51,7 @@ def problems(
     yield from _certificates(config, content, mode)
     yield from _login(config, content)
     if content.get("prompt_guards") == {}:
-        message = f"`prompt_guards`{config.at('prompt_guards')} has no `input_guards`, and Plano ends at startup"
+        message = f"`prompt_guards`{config.at('prompt_guards')} has no `input_guards`, and Plano exits at startup"
         fix = f"remove `prompt_guards` from {config.where('prompt_guards')}"
         yield _error("config-key-missing", message, fix)
 
@@ -91,13 +91,13 @@ def _listener_names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[
         written, said = name.replace(" ", "_"), f"listener `{shown(name)}`{config.at(*place)}"
         fix = f"write `name: {_free(_plain(name, 'agents'), first)}` in {config.where(*place)}"
         if not _is_readable(written) or re.search(r'["\\]', name):
-            message = f"the name of {said} is no plain word, and Envoy does not read it as a text"
+            message = f"the name of {said} is not a plain word, and Envoy does not read it as a string"
             yield _error("name-unreadable", message, fix)
         elif written in first:
             message = f"{said} has the name of another one{config.at(*first[written])}, and Envoy opens one of them"
             yield _error("listener-duplicate", message, fix)
         elif written in _LISTENERS:
-            yield _error("listener-name-taken", f"{said} has the name of one of Plano's own, and never opens", fix)
+            yield _error("listener-name-taken", f"{said} uses a name that Plano reserves, so it never opens", fix)
         first.setdefault(written, place)
 
 
@@ -120,7 +120,7 @@ def _cluster_names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[P
     for name, path in named:
         if isinstance(name, str) and not _is_readable(name):
             kind = {"agents": "agent", "filters": "filter"}.get(str(path[0]), "endpoint")
-            message = f"`{shown(name)}`{config.at(*path)} is no plain word, and Envoy does not read it as a text"
+            message = f"`{shown(name)}`{config.at(*path)} is not a plain word, and Envoy does not read it as a string"
             better = _plain(name, kind)
             fix = f"call it `{better}` in {config.where(*path)}, and wherever `{config.path.name}` names it"
             yield _error("name-unreadable", message, fix)
@@ -150,7 +150,7 @@ def _model_names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Pro
     for model in [model for model in found if own.get(model.known_as)]:
         path = (*model.path, "name")
         message = (
-            f"`{model.known_as}`{config.at(*path)} is the name of a model of Plano's own, and Plano ends at startup"
+            f"`{model.known_as}`{config.at(*path)} is the name of a model of Plano's own, and Plano exits at startup"
         )
         yield _error("model-name-taken", message, f"remove `name` from {config.where(*path)}")
 
@@ -171,7 +171,7 @@ def _preferences_by_name(config: ConfigFile, content: Mapping[str, Any]) -> Iter
     for model in [model for model in _inline(content) if model.known_as not in ("", model.name)]:
         path = (*model.path, "name")
         said = f"model `{shown(model.name)}`{config.at(*path)} is called `{shown(model.known_as)}`"
-        message = f"{said}, and its `routing_preferences` no longer find it: Plano ends at startup"
+        message = f"{said}, and its `routing_preferences` no longer find it: Plano exits at startup"
         yield _error("preference-of-named-model", message, f"remove `name` from {config.where(*path)}")
 
 
@@ -189,7 +189,7 @@ def _redis_url(
     unset = [name for name in storage.variables(text) if environment is not None]
     if (unset or "$" not in text) and not _is_redis(text):
         what = f"names {', '.join(f'${name}' for name in unset)}, which is not set" if unset else "is no address of one"
-        message = f"the `url` of the redis session cache{config.at(*path)} {what}, and Plano ends at startup"
+        message = f"the `url` of the redis session cache{config.at(*path)} {what}, and Plano exits at startup"
         yield _error("session-cache-url", message, f"write `url: redis://HOST:6379` in {config.where(*path)}")
 
 
@@ -217,6 +217,6 @@ def _login(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
     model = next((model for model in models.of(content) if model.interface == "chatgpt"), None)
     if model and not (Path.home() / _CHATGPT_LOGIN).exists():
         message = (
-            f"model `{shown(model.name)}`{config.at(*model.path)} needs a login, and planoai does not start without"
+            f"model `{shown(model.name)}`{config.at(*model.path)} needs a login, and planoai does not start without one"
         )
         yield Problem("chatgpt-login", message, Fix(Shell("planoai chatgpt login"), " asks for it"))

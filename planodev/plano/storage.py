@@ -132,7 +132,7 @@ def _wrong_password(target: driver_url.Target, known: Mapping[str, str]) -> str 
     if target.password is None:
         return None if target.user is None else f"has no `:${{{env_keys.PASSWORD}}}` after the user"
     if (target.user, target.password) == (password, user):
-        return "has user and password in each other's place"
+        return "has user and password swapped"
     right = {password, unquote(known.get(env_keys.PASSWORD, ""))}
     judged = password in target.password or env_keys.USER in known  # or nothing is known yet
     return f"has a password in place of `${{{env_keys.PASSWORD}}}`" if judged and target.password not in right else None

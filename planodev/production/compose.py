@@ -10,6 +10,7 @@ from planodev import production, rendering
 from planodev.plano import config_edit
 from planodev.postgres import state_table
 from planodev.postgres.connection import CONNECTION_STRING
+from planodev.problems import BadInput
 from planodev.production import COMPOSE, ENV_NAME, PLANO_FILE, SIDECAR, endpoints
 from planodev.production.setup import seen_from
 from planodev.project import env_keys
@@ -63,10 +64,21 @@ def copy_of(setup: Setup) -> str:
 
 
 def deployed(setup: Setup) -> str:
-    """Return the configuration's text for Plano's container: it stores, and its addresses mean what they should."""
+    """Return the configuration's text for Plano's container: it stores, and its addresses mean what they should.
+
+    Raises:
+        BadInput: there is no edit that adds `state_storage` and nothing else.
+
+    """
     text = endpoints.reachable(setup.config, machine=setup.sizes is None)
     if setup.config.content and not setup.config.connection_string:
-        text = config_edit.with_storage(text, CONNECTION_STRING)
+        try:
+            text = config_edit.with_storage(text, CONNECTION_STRING)
+        except config_edit.NotEditable as error:
+            name = setup.config.path.name
+            fix = error.fix or f"write `state_storage` in `{name}`"
+            message = f"`state_storage` cannot be added to the copy of `{name}`"
+            raise BadInput("config-not-editable", message, why=str(error), fix=fix) from error
     return text
 
 

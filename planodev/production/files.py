@@ -81,8 +81,8 @@ def _judge(setup: Setup, progress: Progress) -> None:
     """Say of the configuration that is deployed what `up` says of one."""
     config = setup.config
     if setup.copied and config.content and config.lacks:
-        progress.note(f"{config.lacks}; the copy that is deployed gets one")
-        config = ConfigFile(config.path, compose.deployed(setup))
+        progress.note(f"{config.lacks}; the deployed copy stores in PostgreSQL")
+        config = ConfigFile(config.path, compose.deployed(setup), before=config)
     for problem in judge.judge_config(config, None, "docker"):
         progress.notice(problem)
 
@@ -108,7 +108,7 @@ def _notices(setup: Setup, files: Mapping[str, str], progress: Progress) -> None
     listens = endpoints.unreachable(setup.config)
     if listens:
         listed = ", ".join(f"`{address}`" for address in listens)
-        message = f"a listener at {listed} is reached by nobody outside of Plano's container: the copy has `0.0.0.0`"
+        message = f"a listener at {listed} is unreachable from outside Plano's container: the copy has `0.0.0.0`"
         fix = f"write `address: 0.0.0.0` in `{setup.config.path.name}` to say the same there"
         progress.notice(Problem("listener-address", message, fix))
     if git.ask(setup.directory, f"{ENV_NAME}.example").state == "ignored":

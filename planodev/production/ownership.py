@@ -14,7 +14,7 @@ _KEPT = re.compile(r"\b(host=|port=|dbname=|replicas: |instances: |size: |destin
 # The same where PRODUCTION.md says to change it, and what stands there in the checksum.
 _CHANGED_BY_HAND = (
     (re.compile(r"(\bplano:?\n +image: )\S+"), r"\1katanemo/plano:0.4.39"),
-    (re.compile(r"(\binterval ')\d+(?= days')"), r"\g<1>90"),
+    (re.compile(r"(?m)(^ +- DELETE FROM .* interval ')\d+(?= days'$)"), r"\g<1>90"),
     (re.compile(r"(?m)^(?=components: \[backup\]$)"), "# "),
 )
 # Digests of the files of older releases, which have no mark, without the parts that `_unmarked` removes.

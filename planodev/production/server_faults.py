@@ -69,7 +69,8 @@ def kind_of(code: str) -> type[PlanodevError]:
 
 
 def _log_of_pgbouncer(file: Path) -> str:
-    if (file.parent / PLANO_FILE).exists():
+    # A project's own configuration may have the name of the Deployment's file.
+    if (file.parent / PLANO_FILE).exists() and not (file.parent / COMPOSE).exists():
         return "`kubectl logs deployment/plano -c pgbouncer` in its namespace"
     return f"`docker compose -f {COMPOSE} logs pgbouncer`"
 

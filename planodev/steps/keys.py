@@ -84,8 +84,9 @@ def _value(seen: Seen, name: str) -> str | None:
     if yes:
         return None
     typed = (seen.progress.ask_secret(f"{name} for `.env` (hidden; Enter skips it)") or "").strip()
-    if typed and not access_keys.can_be_saved(typed):
-        seen.progress.note(f"{name} was not saved: not every reader of `.env` would read it alike")
+    why = access_keys.why_not(typed) if typed else None
+    if why:
+        seen.progress.note(f"{name} was not saved: {why}")
         return None
     return typed or None
 

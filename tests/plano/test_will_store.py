@@ -113,7 +113,7 @@ SLIPS = [
     (OURS.replace("${DB_NAME}", "chats"), "part", "database `chats` in place of `${DB_NAME}`"),
     (OURS.replace(":${DB_PASS}", ""), "part", "no `:${DB_PASS}`"),
     (OURS.replace("${DB_PASS}", "hunter2"), "part", "a password in place of"),
-    ("postgresql://${DB_PASS}:${DB_USER}@${DB_HOST}:${DB_PORT}/${DB_NAME}", "part", "in each other's place"),
+    ("postgresql://${DB_PASS}:${DB_USER}@${DB_HOST}:${DB_PORT}/${DB_NAME}", "part", "swapped"),
     (OURS.replace("${DB_HOST}", "host.docker.internal"), "part", "host `host.docker.internal`"),
     (OURS.replace("${DB_USER}", "me"), "part", "user `me` in place of `${DB_USER}`"),
     (OURS.replace("DB_USER", "db_user"), "part", "names `${db_user}`"),

@@ -16,7 +16,7 @@ import pytest
 import planodev.postgres.state_table
 from planodev import production
 from planodev.plano.config_file import ConfigFile
-from planodev.production import endpoints
+from planodev.production import endpoints, server_faults
 from tests.support.git import git
 from tests.support.postgres_server import CONFIG, PASSWORD, Project, own_directory, postgres
 from tests.support.requirements import require_path
@@ -147,6 +147,19 @@ def test_nothing_is_written_over_what_is_there(project):
     project("production", "neon", code=4)
     assert project.read("pgbouncer.ini") == "mine"
     assert {path.name for path in project.path.iterdir()} == {path.name for path in before}
+
+
+def test_a_configuration_called_as_the_deployments_file_makes_no_kubernetes(project):
+    project.write("plano.yaml", CONFIG)
+    project("production", "rds", "--config", "plano.yaml")
+    assert "docker compose" in server_faults._log_of_pgbouncer(project.path / ".env.production")
+
+
+def test_the_days_of_the_sql_are_an_edit(project):
+    project("production", "rds")
+    project.write("conversation_states.sql", project.read("conversation_states.sql").replace("'90 days'", "'30 days'"))
+    failed = project("production", "neon", "--json", code=4)
+    assert (failed.error, "30 days" in project.read("conversation_states.sql")) == ("file-exists", True)
 
 
 def test_what_was_filled_in_is_kept(project):
@@ -403,6 +416,13 @@ def test_a_configuration_that_does_not_store_yet_does_so_where_it_is_deployed(pr
     assert "state_storage:" in project.read("there/plano_config.yaml")
     (warning,) = project("production", "rds", "--json").json["warnings"]  # where it is mounted as it is
     assert warning["code"] == "config-without-storage"
+
+
+def test_a_copy_to_which_no_edit_adds_the_storage_is_refused_with_what_to_write(project):
+    project.write("config.yaml", CONFIG.partition("state_storage")[0] + "? state_storage\n")
+    failed = project("production", "rds", "--output", "there", "--json", code=2)
+    assert failed.error == "config-not-editable"
+    assert failed.json["error"]["fix"]
 
 
 def test_a_place_that_cannot_be_written_is_named(project):
