@@ -296,10 +296,7 @@ def silence(seen: Seen, inside: proof.Evidence | None) -> list[Problem]:
     if inside.facts and inside.facts["lock"]:
         return [state_table.locked(inside.facts["lock"], "warning")]
     if inside.error and proof.is_late(inside):
-        restart = Fix(Command("down", "--keep-data"), " and ", Command("up"), " restart it, and the data is kept; ")
-        fix = restart + Fix(Command("logs"), " has its log")
-        # Its cause is in the message: a warning is shown without its `why`.
-        return [Problem("server-silent", proof.silence(inside), fix, inside.error)]
+        return [proof.server_silent(inside, "warning")]
     return []
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from planodev.postgres.connection import Connection
+    from planodev.problems import Level
 
 _PUT = f"""\
 INSERT INTO {state_table.NAME} (response_id, input_items, created_at, model, provider, updated_at)
@@ -314,6 +315,13 @@ def is_late(evidence: Evidence) -> bool:
 def silence(evidence: Evidence) -> str:
     """Return the sentence for a server that runs, and from which nothing came in time."""
     return f"Postgres is running, but does not answer: {' '.join((evidence.error or '').split())}"
+
+
+def server_silent(evidence: Evidence, level: Level = "error") -> Problem:
+    """Return the problem of such a server; its message has the cause, as a warning is shown without its `why`."""
+    restart = Fix(Command("down", "--keep-data"), " and ", Command("up"), " restart it, and the data is kept; ")
+    fix = restart + Fix(Command("logs"), " has its log")
+    return Problem("server-silent", silence(evidence), fix, evidence.error, level=level)
 
 
 # Messages of libpq 12 to 17, and FATAL messages of servers. The first that matches wins.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from planodev.postgres import state_table, table
+from planodev.postgres import proof, state_table, table
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.sql import identifier
-from planodev.problems import Command, CredentialsRefused, Fix
+from planodev.problems import Command, CredentialsRefused, Fix, NotReady
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def make(database: Database) -> None:
 
     Raises:
         CredentialsRefused: the role may not create it.
+        NotReady: the server's own catalogue is locked.
 
     """
     seen, prepared = database.seen, database.prepared
@@ -29,6 +30,9 @@ def make(database: Database) -> None:
         if before is None:
             before = table.create(seen.engine, database.server, user=seen.user, database=seen.database)
     except AdminFailed as error:
+        evidence = proof.Evidence(None, stored=False, error=str(error))
+        if proof.is_late(evidence):
+            raise NotReady.of(proof.server_silent(evidence)) from error
         raise CredentialsRefused(
             "table-not-made",
             f"{seen.user} could not create the table `{state_table.NAME}`",
