@@ -68,11 +68,29 @@ def at_home(base, user):
     return project, {"XDG_DATA_HOME": None, "XDG_STATE_HOME": None, "HOME": str(home)}
 
 
+def test_a_user_without_a_name_is_one(base):
+    require_namespace()
+    project, mine = at_home(base, NAMELESS)
+    elsewhere(project, "", "up", as_user=NAMELESS, **mine)
+    (place,) = (base / "home/.local/share/planodev/postgres").iterdir()
+    assert {path.stat().st_uid for path in place.rglob("*")} == {NAMELESS}
+    process = psutil.Process(int((place / "data/postmaster.pid").read_text().split()[0]))
+    assert process.uids().real == NAMELESS
+    project.login().close()
+    elsewhere(project, "", "down", "--keep-data", as_user=NAMELESS, **mine)
+    gone(process.pid)
+
+
 @pytest.mark.slow
 def test_a_user_without_a_name_is_told_what_initdb_wants(base):
     require_namespace()
     project, mine = at_home(base, NAMELESS)
-    refused = elsewhere(project, "", "up", as_user=NAMELESS, code=6, **mine)
+    refusing = base / "unshare"
+    refusing.write_text("#!/bin/sh\necho 'unshare: unshare failed: Operation not permitted' >&2\nexit 1\n")
+    refusing.chmod(0o755)
+    in_a_container = f"mount --bind {refusing} $(command -v unshare)"
+    refused = elsewhere(project, in_a_container, "up", as_user=NAMELESS, code=6, **mine)
+    assert "Operation not permitted" in refused.stderr
     assert f"give user {NAMELESS} a name in `/etc/passwd`" in refused.stderr
 
 

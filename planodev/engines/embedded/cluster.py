@@ -115,8 +115,8 @@ def init(program: Program, directory: DataDirectory, runner: Runner, password: s
     """
     directory.write("pgpass", f"*:*:*:{SUPERUSER}:{password}\n")
     directory.write("initdb-password", f"{scram.verifier(password)}\n")
-    command = [program.path("initdb"), f"--pgdata={directory.data}", f"--username={SUPERUSER}", "--no-sync"]
-    command += [f"--pwfile={directory.path / 'initdb-password'}", "--auth=scram-sha-256"]
+    command = [*_with_a_name(runner), program.path("initdb"), f"--pgdata={directory.data}", f"--username={SUPERUSER}"]
+    command += ["--no-sync", f"--pwfile={directory.path / 'initdb-password'}", "--auth=scram-sha-256"]
     # Every system has the C locale: a server with another one does not start where that locale is missing.
     command += ["--encoding=UTF8", "--no-locale", "--no-instructions"]
     trace.note(f"run {' '.join(command)}")
@@ -126,15 +126,28 @@ def init(program: Program, directory: DataDirectory, runner: Runner, password: s
         (directory.path / "initdb-password").unlink(missing_ok=True)
     if done.returncode:
         said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
+        why = next((line for line in said if "error" in line or "FATAL" in line), said[-1] if said else "no word")
         fix = _free(runner, directory)
-        if any("could not look up effective user ID" in line for line in said):
+        if any("could not look up effective user ID" in line or line.startswith("unshare:") for line in said):
+            why = f"its `initdb` needs a name for {runner.name}, which this system does not have: {why}"
             fix = Fix(f"give {runner.name} a name in `/etc/passwd`; or ", Command("up", "--engine", "docker"))
-        raise NotReady(
-            "data-not-made",
-            "PostgreSQL could not create its data directory",
-            why=next((line for line in said if "error" in line or "FATAL" in line), said[-1] if said else "no word"),
-            fix=fix,
-        )
+        raise NotReady("data-not-made", "PostgreSQL could not create its data directory", why=why, fix=fix)
+
+
+def _with_a_name(runner: Runner) -> list[str]:
+    """Return what starts `initdb`, and `postgres --single`: both end where the system has no name for the user.
+
+    That is so in a container that was started with another `--user`. In a user namespace of its own the number is that
+    of a user with a name; the files belong to the same user as without. Where Linux allows no such namespace, as in
+    Docker's containers, `unshare` fails. Source: PostgreSQL 16, `src/common/username.c`; user_namespaces(7).
+    """
+    if sys.platform != "linux" or directories.has_name(runner.uid):
+        return []
+    import pwd
+
+    unshare = executables.find("unshare")
+    named = min((user.pw_uid for user in pwd.getpwall() if user.pw_uid), default=None)
+    return [] if unshare is None or named is None else [unshare, "--user", f"--map-user={named}"]
 
 
 def _free(runner: Runner, directory: DataDirectory) -> Fix:
@@ -151,8 +164,8 @@ def make_database(program: Program, directory: DataDirectory, runner: Runner, se
         NotReady: with the program's own words.
 
     """
-    command = [program.path("postgres"), "--single", "-F", "-j", "-D", str(directory.data), *options(server.port)]
-    command += ["-c", "log_checkpoints=off", "-c", "log_min_error_statement=panic", "postgres"]
+    command = [*_with_a_name(runner), program.path("postgres"), "--single", "-F", "-j", "-D", str(directory.data)]
+    command += [*options(server.port), "-c", "log_checkpoints=off", "-c", "log_min_error_statement=panic", "postgres"]
     done = subprocess.run(
         command,
         **surroundings(runner) | {"stdin": None},  # type: ignore[call-overload]

@@ -259,6 +259,11 @@ def _person(uid: int) -> Any:  # noqa: ANN401  as above
     return None
 
 
+def has_name(uid: int) -> bool:
+    """Say whether the system knows a name for a user's number, without which `initdb` ends."""
+    return _person(uid) is not None
+
+
 def _name_of(uid: int) -> str:
     person = _person(uid)
     return str(person.pw_name) if person else f"user {uid}"
