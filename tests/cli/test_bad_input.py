@@ -270,6 +270,7 @@ def test_a_fix_repeats_what_was_typed_and_is_not_replaced(project):
     assert "--plano native" in failed["fix"]
 
 
+@pytest.mark.slow
 def test_a_model_is_not_repeated_where_a_configuration_is_there(project):
     options = ["--model", "anthropic/claude-sonnet-4-5", "--plano", "native"]
     (told,) = project("up", *options, "--json", ANTHROPIC_API_KEY="sk-of-the-shell").json["warnings"][-1:]

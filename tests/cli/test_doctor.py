@@ -101,6 +101,7 @@ def test_without_an_engine_the_files_are_still_looked_at(ready, look, tmp_path):
         assert "runs" not in checks["planoai"]["message"]
 
 
+@pytest.mark.slow
 def test_an_engine_that_accepts_and_never_answers(ready, look, tmp_path):
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(socket.socket(socket.AF_UNIX))

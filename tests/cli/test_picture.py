@@ -34,6 +34,7 @@ def text_of(picture):
     return "\n".join("".join(text for _, text in sorted(lines[y])) for y in sorted(lines))
 
 
+@pytest.mark.slow
 @pytest.mark.docker
 @pytest.mark.planoai
 def test_the_picture_has_what_is_printed(tmp_path):

@@ -123,7 +123,6 @@ class TestDown:
         filled("up")
         assert filled.stored() == ["kept"]
 
-    @pytest.mark.each_engine
     def test_delete_data_names_what_goes_and_needs_yes(self, project):
         project("up")
         project.store("a", "b", "c")
@@ -398,7 +397,6 @@ class TestHandOver:
         assert checks["engine"]["message"].startswith(project.engine)
 
 
-@pytest.mark.each_engine
 def test_it_listens_on_no_address_of_the_network_around(project):
     project("up")
     port = project.status()["port"]

@@ -81,6 +81,10 @@ ON = [
     pytest.param("docker", marks=pytest.mark.docker),
     pytest.param("embedded", marks=pytest.mark.embedded),
 ]
+# What every `up` on Docker does, which other tests of `make test` see there.
+slow_on_docker = pytest.mark.parametrize(
+    "on", [ON[0], pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.slow]), ON[2]], indirect=True
+)
 
 
 @pytest.fixture(params=ON)
@@ -133,6 +137,7 @@ def test_psql_runs_by_the_servers_local_connection_and_as_plano_from_where_plano
     assert (refused.code, "password authentication failed" in refused.err) == (2, True)
 
 
+@slow_on_docker
 def test_a_script_waits_until_it_is_told_to_go(on):
     on.created()
     asked = []
@@ -143,6 +148,7 @@ def test_a_script_waits_until_it_is_told_to_go(on):
     assert not on.engine.storage(on.seen().volume, on.image).initialised
 
 
+@slow_on_docker
 def test_a_script_that_takes_too_long_is_ended(on):
     on.created()
     with at_most(1.0):
@@ -151,6 +157,7 @@ def test_a_script_that_takes_too_long_is_ended(on):
     assert on.psql() == (0, "1\n", "")  # the server has not taken that for a crash of its own
 
 
+@slow_on_docker
 def test_data_is_initialised_once_a_script_has_marked_it(on):
     volume = on.created().volume
     assert on.engine.storage(volume, on.image) == Storage(16, initialised=False, marked=False)
@@ -158,6 +165,7 @@ def test_data_is_initialised_once_a_script_has_marked_it(on):
     assert on.engine.storage(volume, on.image) == Storage(16, initialised=True)
 
 
+@slow_on_docker
 def test_a_server_stops_and_starts_and_its_data_outlives_it(on):
     seen = on.created()
     on.psql(ready=True)

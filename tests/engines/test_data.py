@@ -182,6 +182,7 @@ def test_permissions_that_postgres_refuses_are_mended(filled):
     assert filled.stored() == ["kept"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", slow_but(["data"], ["place", "data"]))
 def test_data_that_may_not_be_read_is_not_taken_for_none(base, closed):
     require_namespace()

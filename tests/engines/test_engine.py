@@ -64,6 +64,7 @@ def test_the_whole_job_works_over_the_sdk_as_well(project):
     assert project.stored() == ["kept"]
 
 
+@pytest.mark.slow
 def test_an_engine_on_another_machine_is_proved_from_a_container_there(project):
     # 127.0.0.2 is this machine too, but planodev cannot know that: it logs in from the probe container alone.
     with tcp_way_to_the_engine("127.0.0.2") as url:

@@ -42,6 +42,7 @@ def test_a_missing_image_is_pulled_with_plain_lines_where_there_is_no_terminal(p
     assert f"{unpulled}: unchanged" in project("up").err
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_bar_in_bytes(project, unpulled):
     code, screen = on_terminal(project, "up", "--no-save-keys", "--image", unpulled)
     assert code == 0, screen

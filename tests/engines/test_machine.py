@@ -163,6 +163,7 @@ def test_a_locale_that_is_missing(project, name):
         assert session.execute("SELECT lower('ÄÖ') IS NOT NULL, length('日本')").fetchone() == (True, 2)
 
 
+@pytest.mark.slow
 def test_variables_of_postgres_in_the_shell_mislead_nobody(project):
     variables = {"PGPORT": "1", "PGHOST": "/nowhere", "PGDATA": "/nowhere", "PGUSER": "x", "PGOPTIONS": "-c x=y"}
     project("up", **variables, PGPASSFILE="/nowhere", PGDATABASE="x", PGPASSWORD="x")

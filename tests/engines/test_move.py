@@ -69,6 +69,7 @@ def test_a_row_that_the_new_table_refuses_ends_the_move_and_the_fix_goes_on_with
     assert project.stored() == ["kept", "without a model"]
 
 
+@pytest.mark.slow
 def test_there_and_back_with_every_row_and_nothing_left_behind(project):
     project("up")
     assert engine_of(project) == "docker"
@@ -90,6 +91,7 @@ def test_there_and_back_with_every_row_and_nothing_left_behind(project):
     assert list((project.base / "state/planodev/projects").glob("*.moving")) == []
 
 
+@pytest.mark.slow
 def test_a_port_that_the_new_server_cannot_get_is_told_while_the_old_one_runs_and_the_fix_moves(project):
     project("up")
     project.store("kept")
@@ -103,6 +105,7 @@ def test_a_port_that_the_new_server_cannot_get_is_told_while_the_old_one_runs_an
     assert (project.stored(), engine_of(project)) == (["kept"], "embedded")
 
 
+@pytest.mark.slow
 def test_a_source_whose_container_is_gone_is_started_by_a_name_that_nobody_has(project):
     other = project.api.create_container("postgres:16", name="plano-postgres")
     try:

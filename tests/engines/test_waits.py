@@ -79,6 +79,7 @@ def test_a_locked_table_is_named_with_its_holder_and_keeps_down_from_nothing(fil
     assert filled.stored() == ["kept"]
 
 
+@pytest.mark.slow
 def test_locks_are_waited_for_no_longer_than_timeout_says(filled):
     """Seen in what the server is asked for, as it ends each wait itself."""
     filled.write("planodev.toml", "timeout = 60\n")

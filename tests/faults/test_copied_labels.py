@@ -87,6 +87,7 @@ def test_two_containers_over_its_volume_are_a_conflict_and_none_is_touched(up, a
         assert up.stored() == ["kept"]
 
 
+@pytest.mark.slow
 def test_a_volume_with_copied_labels_is_a_conflict_whoever_uses_it(up, api, copied, snapshot):
     own = up.status()
     labels = api.inspect_volume(own["volume"])["Labels"]

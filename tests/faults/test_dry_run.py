@@ -75,6 +75,7 @@ def test_what_is_refused_is_refused_by_a_dry_run_with_the_same_code(project, tmp
     looked_at(project, tmp_path, "--image", f"127.0.0.1:{free_port()}/nobody/postgres:16", "--pull", "never", code=2)
 
 
+@pytest.mark.slow
 def test_a_database_that_was_stopped_would_be_started(project, tmp_path):
     project("up", *MODEL)
     project("down", "--keep-data")

@@ -175,6 +175,7 @@ def script(text):
     return program(SCRIPT, f"psql -U $POSTGRES_USER -d $POSTGRES_DB -c 'CREATE TABLE half (n int)'\n{text}")
 
 
+@pytest.mark.slow
 def test_scripts_of_the_image_that_fail_are_told_until_they_are_mended(project, api, image):
     failing = image(content=script("exit 3"), place="/")
     for _ in range(2):

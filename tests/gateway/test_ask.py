@@ -124,6 +124,7 @@ def test_a_turn_that_plano_does_not_find_yet_is_sent_again_once(running):
     assert "turn 1" in running(*shlex.split(new)).err
 
 
+@pytest.mark.slow
 def test_a_turn_that_was_never_stored_is_not_gone_on_from(running):
     late = asked(running, "stored late")
     assert (late["data"]["stored"], late["warnings"][0]["code"]) == (False, "turn-not-stored")

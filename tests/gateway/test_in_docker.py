@@ -86,6 +86,7 @@ def test_a_plano_in_docker_is_judged_by_its_own_connection(make_project, plano):
     assert "[plano-port-taken]" in refused.err
 
 
+@pytest.mark.slow
 def test_a_plano_in_docker_is_asked_about_before_the_database_is_made_for_a_native_one(project, plano, tmp_path):
     project("up", "--model", "ollama/llama3.1")
     plano(project, **project.env)
@@ -115,6 +116,7 @@ def test_a_container_that_is_called_plano_and_is_none_is_left_out(project, plano
     assert project.status()["running_plano"]["state"] == "not-running"
 
 
+@pytest.mark.slow
 def test_a_plano_in_docker_that_died_is_told_with_the_cause_of_its_log(project, plano, api):
     project("up", "--model", "ollama/llama3.1")
     variables = project.env
@@ -136,6 +138,7 @@ def test_a_plano_in_docker_that_died_is_told_with_the_cause_of_its_log(project, 
     api.remove_container(number)
 
 
+@pytest.mark.slow
 def test_a_plano_in_docker_that_was_stopped_has_not_died(project, plano, api):
     project("up", "--model", "ollama/llama3.1")
     api.wait(plano(project, STOPPED, **project.env), timeout=30)

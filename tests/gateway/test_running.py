@@ -70,6 +70,7 @@ def test_two_projects_with_a_plano_each_have_one_connection_each(make_gateway, m
     assert [gateway.plano()["state"] for gateway in gateways] == ["without-memory", "connected"]
 
 
+@pytest.mark.slow
 def test_a_plano_started_by_hand_got_the_variables_as_they_stand(gateway):
     gateway.up()
     done = gateway.machine.planoai(gateway, "up")

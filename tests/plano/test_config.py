@@ -431,6 +431,7 @@ class TestPlanoaiIsAsked:
         assert "`listeners`" in found[1]["fix"]
 
 
+@pytest.mark.slow
 def test_no_fix_ends_in_the_problem_that_it_is_for(ready):
     """Each problem that a configuration can have: its fix is run in the state that gave it."""
     for name, text in circular_cases(ready.environment["PLANODEV_PORT"]).items():

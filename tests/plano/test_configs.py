@@ -262,6 +262,7 @@ def sprinkled_files(draw):
     return sprinkled(text.replace("\r\n", "\n"), pieces, crlf="\r\n" in text, final=draw(st.booleans()))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(configurations())
 @example("\ufeff" + "".join(PARTS).replace("\n", "\r\n") + "state_storage:")
@@ -269,6 +270,7 @@ def test_wherever_the_block_stands_nothing_else_changes(text):
     assert_edited(text)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(sprinkled_files())
 def test_comments_and_blank_lines_anywhere_change_nothing_of_this(text):
@@ -319,6 +321,7 @@ def test_storing_all_models_changes_nothing_else(name):
     assert_only_models_changed(CONFIGS[name].decode())
 
 
+@pytest.mark.slow
 def test_what_planoai_accepts_it_accepts_with_all_models_stored(judge, tmp_path):
     edited = 0
     for name, content in CONFIGS.items():
@@ -377,6 +380,7 @@ def test_nothing_is_said_against_what_is_edited(name, tmp_path):
     assert complaint(tmp_path / "config.yaml") is None
 
 
+@pytest.mark.slow
 def test_planoai_refuses_these_too(judge):
     taken = {name for name in REFUSED if judge(str(HERE / "refused" / f"{name}.yaml"))[0] is None}
     assert taken == TAKEN_BY_PLANOAI

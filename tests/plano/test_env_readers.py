@@ -175,6 +175,7 @@ def test_planoai_and_dotenv_find_the_same_in_any_file(directory, planoai_reads, 
     assert env_file.load(path).with_values(values, PROJECT).text == new
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/bin/sh").exists(), reason="needs sh")
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(file=files(SH_LINES, st.sampled_from(["\n", "\r\n"])), values=VALUES)

@@ -112,6 +112,7 @@ def test_a_link_stays_a_link_and_line_ends_stay(ready, tmp_path):
     (ready.path / "config.yaml").unlink()
 
 
+@pytest.mark.slow
 def test_a_first_up_beside_a_configuration_of_the_users_own(project):
     project.write("config.yaml", MINE)
     assert project("up", "--json", code=7).error == "config-without-storage"

@@ -27,6 +27,7 @@ OTHER = {
 }
 
 
+@pytest.mark.slow
 def test_a_login_with_another_password_fails_from_both_places(ready):
     values = ready.env
     for mode, host in (("native", "127.0.0.1"), ("docker", "host.docker.internal")):

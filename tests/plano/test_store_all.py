@@ -146,6 +146,7 @@ def test_it_changes_what_its_diff_shows_and_nothing_else(tmp_path, text):
     assert {model.number for model in models.of(load(text))} == {model.number for model in models.of(new)}
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=CHECKS)
 @given(configurations())
 def test_what_is_accepted_is_accepted_after_it(tmp_path, text):

@@ -56,6 +56,7 @@ def test_a_table_that_will_not_do_is_named_and_never_altered(proved, code):
     assert proved("up", "--json", code=7).error == code
 
 
+@pytest.mark.slow
 def test_a_fix_that_is_named_mends_it(proved):
     for code in ("column-wrong-type", "column-missing", "column-extra", "key-missing"):
         with proved.login() as session:

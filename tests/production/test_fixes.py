@@ -376,6 +376,7 @@ def owner(ready, server, request):
     server.sql("ALTER ROLE owner PASSWORD NULL")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", slow_but(SAMPLE, ROWS), ids=lambda row: row.code)
 def test_what_a_fix_asks_of_an_owner_ends_its_problem(owner, row):
     row.enter(owner)

@@ -84,6 +84,7 @@ def test_a_server_of_another_name_or_authority_is_not_spoken_to(project, beside,
         project.verify()
 
 
+@pytest.mark.slow
 def test_a_host_that_is_still_to_be_filled_in_is_no_riddle(project, beside):
     ini, directory, _ = beside
     with pgbouncer(directory, ini.replace("host=localhost", "host=FILL-IN-host"), {"plano_prod": PASSWORD}):

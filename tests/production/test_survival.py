@@ -310,6 +310,7 @@ def test_an_authority_that_is_renewed(own_way):
         assert running.sockets == before
 
 
+@pytest.mark.slow
 def test_another_password_at_the_next_login_cuts_it_off_and_the_health_check_sees_it(own_way):
     with own_way.up() as (running, first):
         assert running.connected()

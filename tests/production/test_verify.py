@@ -317,6 +317,7 @@ def test_a_role_that_may_not_enter(ready, server):
     project.verify()
 
 
+@pytest.mark.slow
 def test_a_server_that_wants_encryption_is_told_from_one_that_wants_nobody(project, tls_server):
     database = prepared(project, tls_server, "rds")
     project.env(DB_PORT=tls_server.port, DB_NAME=database)

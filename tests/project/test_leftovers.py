@@ -16,6 +16,7 @@ def state_of(project):
     return sorted(path.name for path in place.rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 @pytest.mark.embedded
 def test_deleting_the_data_leaves_no_record_and_no_lock(project):
     project("up", "--model", "ollama/llama3.1")
