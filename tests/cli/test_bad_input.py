@@ -248,6 +248,7 @@ def test_no_secret_of_a_configuration_is_shown_with_the_change_to_it(project):
     assert "TopSecret" not in done.out + done.err
 
 
+@pytest.mark.slow
 def test_a_fix_repeats_what_was_typed_and_is_not_replaced(project):
     (project.path / "etc").mkdir()
     project.write("etc/my.yaml", "version: v0.4.0\nlisteners: [{type: model, name: m, port: 12000}]\n")

@@ -300,7 +300,7 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", slow_but([one for one in PROGRAMS if "sleep 20" not in str(one)], PROGRAMS))
 def test_planoai_itself(ready, look, tmp_path, program):
     state, said = PROGRAMS[program]
     (tmp_path / "bin/planoai").unlink()
@@ -311,6 +311,7 @@ def test_planoai_itself(ready, look, tmp_path, program):
     assert (found["state"], bool(re.search(said, found["message"]))) == (state, True), found
 
 
+@pytest.mark.slow
 def test_a_search_path_of_the_connection_string_and_a_configuration_elsewhere_are_looked_at_as_plano_does(ready, look):
     with ready.login() as session:
         session.execute("CREATE SCHEMA app")

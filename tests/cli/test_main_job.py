@@ -80,6 +80,7 @@ def test_quiet_says_only_the_result_and_no_color_is_obeyed(project):
         assert "\033[3" not in screen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reader", slow_but(["head -n 1"], ["head -n 1", "true", "exec 0<&-"]))
 def test_a_reader_that_goes_away_is_no_error(project, reader):
     project("up")

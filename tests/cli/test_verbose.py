@@ -14,7 +14,7 @@ from planodev.postgres.sql import literal
 SECRET = "the-Secret_of.an~hour"
 
 
-@pytest.mark.each_engine
+@pytest.mark.each_engine(slow="docker")
 def test_requests_and_statements_are_printed_and_no_secret_and_no_conversation(project):
     first = project("up", "-v", "--model", "ollama/llama3.1")
     with project.login() as session:

@@ -187,6 +187,7 @@ def test_a_server_stops_and_starts_and_its_data_outlives_it(on):
     assert on.number not in on.seen().projects
 
 
+@slow_on_docker
 def test_a_port_that_another_has_is_told_and_takes_nothing(on):
     on.created()
     with pytest.raises(PortTaken):

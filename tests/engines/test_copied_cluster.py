@@ -42,6 +42,7 @@ def files(project):
     return {path: (found.st_mode, found.st_uid, found.st_gid) for path, found in named.items()}
 
 
+@pytest.mark.slow
 def test_a_copy_is_what_initdb_would_have_made(started):
     first, copied, real = (seen_by_superuser(project) for project in started.values())
     assert first[0] == copied[0] != real[0]

@@ -37,7 +37,7 @@ def test_one(project, tmp_path, {fixture}):
 """
 
 
-@pytest.mark.parametrize("number", slow_but(KINDS[:2], KINDS), ids=lambda number: number.name)
+@pytest.mark.parametrize("number", slow_but(KINDS[:1], KINDS), ids=lambda number: number.name)
 def test_a_run_leaves_nothing(engine, base, number, request):
     docker = engine == "docker"
     api = request.getfixturevalue("api") if docker else None

@@ -21,6 +21,7 @@ from planodev.plano.config_edit import NotEditable, diff, with_storage, with_sto
 from planodev.plano.rules import VERSIONS
 from planodev.postgres.connection import CONNECTION_STRING
 from planodev.problems import BadInput
+from tests.support.tiers import slow_but
 
 HERE = Path(__file__).parent
 CONFIGS, MENDED, REFUSED = (
@@ -133,7 +134,7 @@ def test_a_new_block_comes_last(name):
     assert list(load(with_storage(EDITED[name])))[-1] == "state_storage"
 
 
-@pytest.mark.parametrize("kind", ["configs", "mended"])
+@pytest.mark.parametrize("kind", slow_but(["mended"], ["configs", "mended"]))
 def test_planoai_accepts_each_before_and_after_and_reads_all_else_alike(kind, judge, tmp_path):
     for name, content in (CONFIGS if kind == "configs" else MENDED).items():
         path = tmp_path / f"{name}.yaml"

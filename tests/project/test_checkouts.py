@@ -346,7 +346,7 @@ def test_a_directory_of_any_name_is_a_project_and_its_commands_can_be_pasted(at,
         assert said[:2] == [b"-C", str(place.directory).encode()], line
 
 
-COMMANDS = [("--help",), ("status",), ("up", "--dry-run"), ("doctor",), ("down",)]
+ANSWERED = [("--help",), ("status",), ("up", "--dry-run"), ("doctor",), ("down",)]
 
 
 class TestOddMachines:
@@ -383,7 +383,7 @@ class TestOddMachines:
         ],
         ids=str,
     )
-    @pytest.mark.parametrize("command", slow_but([("status",), ("up", "--dry-run")], COMMANDS))
+    @pytest.mark.parametrize("command", slow_but([("status",), ("up", "--dry-run")], ANSWERED))
     def test_a_command_ends_with_an_answer(self, place, command, variables):
         found = {"PLANODEV_ENGINE": "docker", "DOCKER_HOST": "unix:///nowhere.sock", **variables}
         done = self.run(place, *command, **found)
