@@ -208,6 +208,7 @@ _VALUES = (
     (_ANY, env_keys.PORT, _OTHER_PORT),
     (_ANY, env_keys.HOST, rf".*:{_OTHER_PORT}|[^/]*:/[^/].*"),
     (_ANY, env_keys.USER, r"root|sa"),
+    (_ANY, env_keys.DATABASE, r"(?i).*\.(?:sqlite3?|db3?)|:memory:"),
 )
 _OTHER_URL = r"(?i)(?:jdbc:)?(?:mysql2?|mariadb|sqlite3?|sqlserver|mssql|oracle|mongodb)(?:\+\w+)?:"
 _URL = r"(?i)(?:jdbc:)?(?:postgres|postgresql|psql|pgsql|postgis|ecto)(?:\+\w+)?://[^/?#]*/([^?#]*).*"
@@ -226,7 +227,7 @@ def judge(path: Path, text: str, written: Mapping[str, str], *, asked: bool, our
         ours: whether the file has the number of this project's own database.
 
     """
-    if text.strip() and not re.search(_ASSIGNMENT, text) and _has_lines(text):
+    if text.strip() and not re.search(_ASSIGNMENT, text.lstrip("\ufeff")) and _has_lines(text):
         is_pointer = text.startswith(_LFS)
         why = (
             "it is a pointer of Git LFS: `git lfs pull` fetches the file" if is_pointer else "planodev adds such lines"

@@ -130,7 +130,8 @@ class Keeper(NamedTuple):
 # Source: each program's documentation, on references in environment files. The last ones are for unknown programs: what
 # no password looks like, such as a URL, a template or a command's output. A colon without a path is no reference.
 _WORD = r"[\w.-]*"
-_WORDS = ("chamberme", "u2fsdgvkx1", "ywdllwvuy3j5chrpb24ub3jn")  # the beginnings of references that are plain words
+# The beginnings of references that are plain words.
+_WORDS = ("chamberme", "u2fsdgvkx1", "ywdllwvuy3j5chrpb24ub3jn", "gaaaaab")
 KEEPERS = (
     Keeper("1Password", r"op://.*|\{\{\s*op://.*|op\(.*\)|op read .*", "op run --env-file {file} -- {}"),
     Keeper("Proton Pass", r"pass://.*", "pass-cli run --env-file {file} -- {}"),
@@ -164,6 +165,7 @@ KEEPERS = (
     Keeper("a file of secrets", r"@?/(?:var/)?run/secrets/.*|file:/.*"),
     Keeper("varlock", r"exec\(.*\)"),
     Keeper("openssl or transcrypt", r"U2FsdGVkX1.*"),
+    Keeper("Fernet", r"gAAAAAB[\w=-]{90,}"),
     Keeper("Jasypt", r"ENC\(.*\)"),
     Keeper("Spring Cloud Config", r"\{cipher\}.*"),
     Keeper("PGP or age", r"-----BEGIN [A-Z ]+-----.*|age-encryption\.org/.*|YWdlLWVuY3J5cHRpb24ub3Jn.*"),
