@@ -19,6 +19,7 @@ from planodev.engines.docker import adopt
 from planodev.engines.docker import engine as docker
 from planodev.engines.embedded import programs
 from tests.plano.test_rules import BAD
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,7 @@ class State:
         says: what of the fix that is, or has no command and is what `then` follows.
         then: the command that a person types afterwards, where it is another one.
         next: the code of the problem that comes after this one, where another is left; a comment says why.
-        fills: what a person writes in the fix's commands for a word in capitals.
+        fills: what a person writes in the fix's commands for a word that stands for it; `{home}` is the person's own.
         yes: the end of a command of the fix that asks, to which a person says yes.
         piped: what the commands of the fix read.
         gives: what the command that fails reads.
@@ -245,6 +246,7 @@ SETTINGS = (
         ),
         lambda here: sets("HOME", str(here.home))(here),
         "export HOME=",
+        fills=("/path/to/it", "{home}"),
     ),
     State("project-above", "up", both(up, sub("below"), writes(".env", "DB_USER=plano\n"))),
     State("not-confirmed", "down --delete-data", up),
@@ -813,6 +815,11 @@ def has_psql(here):
     (here.home / "psql").chmod(0o755)
 
 
+def on_another_port(here):
+    """Have a configuration for a machine where another program has Plano's port."""
+    writes("config.yaml", OK.replace("12000", str(free_port())))(here)
+
+
 def up_for_native(here):
     """Have a server that `up --plano native` has made."""
     up(here)
@@ -879,7 +886,7 @@ OTHERS = (
         changes("config.yaml", "address: 127.0.0.1", "address: 0.0.0.0"),
         "write `address: 0.0.0.0`",
     ),
-    State("wrong-mode", "run -- planoai up --docker", both(has_key, up_for_native, has_planoai)),
+    State("wrong-mode", "run -- planoai up --docker", both(on_another_port, has_key, up_for_native, has_planoai)),
     State("host-for-other-mode", "run -- planoai up", both(has_key, typed("up", "--plano", "docker"), has_planoai)),
 )
 

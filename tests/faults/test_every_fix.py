@@ -56,7 +56,7 @@ def test_no_fix_ends_in_the_problem_that_it_is_for(follower, state):
             state.hand(here)
         does = [line for line in re.findall(r"`([^`]+)`", way) if here.does(line)]
         assert commands(way) != [shlex.split(state.typed)] or does or state.hand or state.code in AGAIN, way
-        followed = here.follow(filled(way, state), state.piped)
+        followed = here.follow(filled(way, state, here), state.piped)
         for words, done in followed:
             assert ends_well(done, state), (words, done.err)
         if at and followed and all(words[0] == "logs" for words, _ in followed):
@@ -96,10 +96,13 @@ def ways(here, fix, state):
     return found or [""]
 
 
-def filled(way, state):
+def filled(way, state, here):
     """Return a way out with what a person writes into its commands, and says yes to."""
     agreed = way.replace(f"{state.yes}`", f"{state.yes} --yes`") if state.yes else way
-    return agreed.replace(*state.fills) if state.fills else agreed
+    if not state.fills:
+        return agreed
+    word, written = state.fills
+    return agreed.replace(word, written.format(home=here.home))
 
 
 def ends_well(done, state):
