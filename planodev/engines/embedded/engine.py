@@ -87,7 +87,7 @@ def connect(project: Project, limit: Limit) -> EmbeddedEngine:
         raise NoEngine(
             "embedded-not-installed",
             "the embedded PostgreSQL is not installed",
-            why=f"its programs come with the package `{PACKAGE}`, and this is {system}",
+            why=f"its programs come with the package `{PACKAGE}`, which this Python on {system} does not have",
             fix=Fix(installation.adding(PACKAGE)),
         )
     return EmbeddedEngine(program, project, limit)
