@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
+import stat
 import struct
 import sys
 import time
@@ -58,7 +60,6 @@ def hold(project: Project, timeout: float) -> Iterator[None]:
     if held is None:
         raise _locked(path, timeout)
     try:
-        private_files.give(held.lockfile.fileno(), path.parent)
         yield
     finally:
         held.release()
@@ -120,8 +121,10 @@ def sweep(kept: Iterable[Path]) -> None:
     stay = {_file(directory) for directory in kept}
     with suppress(OSError):
         for path in _directory().glob("*.lock"):
+            if path in stay or not stat.S_ISREG(path.lstat().st_mode):
+                continue
             lock = InterProcessLock(path)
-            if path not in stay and lock.acquire(blocking=False):
+            if lock.acquire(blocking=False):
                 path.unlink(missing_ok=True)
                 lock.release()
 
@@ -134,17 +137,32 @@ def _file(directory: Path) -> Path:
     return _directory() / f"{user_paths.short_name(directory)}.lock"
 
 
+def _refuse_no_file(path: Path) -> None:
+    """Refuse what is no regular file: a pipe is waited for, and a link may lead root to a file of its own.
+
+    Raises:
+        OSError: it is a link, a pipe, a device or a directory.
+
+    """
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise OSError(errno.EINVAL, f"`{path}` is a link, or no file")
+
+
 def _acquire(path: Path, timeout: float) -> InterProcessLock | None:
     from fasteners import InterProcessLock
 
     ends = time.monotonic() + timeout
     while True:
+        _refuse_no_file(path)
         lock = InterProcessLock(path)
         if not lock.acquire(delay=POLL, max_delay=POLL, timeout=max(0.0, ends - time.monotonic())):
             return None
-        # Its last holder may have removed the file meanwhile, and a lock on a removed file keeps nobody out.
+        # Its last holder may have removed the file meanwhile, and a lock on a removed file keeps nobody out. One on a
+        # file that a link leads to, which was put there a moment ago, does not either.
         with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(lock.lockfile.fileno()), path.stat()):
+            if os.path.samestat(os.fstat(lock.lockfile.fileno()), path.lstat()):
+                private_files.give(lock.lockfile.fileno(), path.parent)
                 return lock
         lock.release()
 

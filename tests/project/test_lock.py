@@ -9,7 +9,7 @@ import sys
 import psutil
 import pytest
 
-from planodev.problems import NotReady
+from planodev.problems import BadInput, NotReady
 from planodev.project import identity, lock
 
 FIRST = """
@@ -85,3 +85,64 @@ def test_a_holder_that_cannot_be_looked_at_is_named_by_its_number(tmp_path, monk
 
     monkeypatch.setattr(psutil, "Process", hidden)
     assert f"process {held.pid} holds it, of which nothing else can be seen" in refused(tmp_path).why
+
+
+def in_its_place(path, kind):
+    """Put something else where the lock's file belongs."""
+    {
+        "a pipe": lambda: os.mkfifo(path),
+        "a directory": path.mkdir,
+        "a link to a file": lambda: path.symlink_to(path.parent / "another"),
+        "a link to nothing": lambda: path.symlink_to("nothing"),
+        "a link to itself": lambda: path.symlink_to(path.name),
+        "a link to a device": lambda: path.symlink_to("/dev/zero"),
+    }[kind]()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["a pipe", "a directory", "a link to a file", "a link to nothing", "a link to itself", "a link to a device"],
+)
+def test_what_is_no_file_of_its_own_is_no_lock_and_is_never_waited_for(tmp_path, monkeypatch, kind):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    path = lock._file(tmp_path)
+    path.parent.mkdir(parents=True)
+    (path.parent / "another").touch()
+    in_its_place(path, kind)
+    command = [sys.executable, "-c", FIRST, tmp_path]
+    begun = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert begun.returncode == 1
+    assert "BadInput: " in begun.stderr
+    assert not (path.parent / "nothing").exists()
+    lock.sweep([])  # passes it over
+    assert os.path.lexists(path)
+
+
+@root_only
+@pytest.mark.parametrize("second_look", [True, False], ids=["", "put there between look and open"])
+def test_root_gives_no_file_away_to_which_a_link_in_the_place_of_a_users_lock_leads(tmp_path, monkeypatch, second_look):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    path, roots = lock._file(tmp_path), tmp_path / "of-root"
+    roots.write_text("secret")
+    path.parent.mkdir(parents=True)
+    path.symlink_to(roots)
+    for directory in (path.parent, *list(path.parent.parents)[:2]):
+        os.chown(directory, 12345, 12345)
+    if not second_look:
+        monkeypatch.setattr(lock, "_refuse_no_file", _first_passes(lock._refuse_no_file))
+    with pytest.raises(BadInput), lock.hold(identity.at(tmp_path), 1):
+        pass
+    assert roots.stat().st_uid == 0
+    assert roots.read_text() == "secret"
+
+
+def _first_passes(real):
+    """Return a look that finds nothing wrong the first time."""
+    asked = []
+
+    def look(path):
+        asked.append(path)
+        if len(asked) > 1:
+            real(path)
+
+    return look
