@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from planodev.plano import driver_url
     from planodev.project.env_file import EnvFile
 
+# Characters of a connection string's values; more of them lead nowhere, and could be gigabytes.
+_LONGEST = 1_000_000
 _VARIABLE = r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))"
 _STAND_INS = ("its.user", "its.secret", "its.host", "1", "its.database")
 STAND_INS = dict(zip(env_keys.ALL, _STAND_INS, strict=True))
@@ -297,9 +299,14 @@ def substitute(text: str, values: Mapping[str, str], mode: str) -> str:
     if mode == "docker":
         text = text.replace("localhost", DOCKER_HOST_NAME)
 
+    room = _LONGEST
+
     def value(found: re.Match[str]) -> str:
+        nonlocal room
         name = found[1] or found[2]
-        return values.get(name, "" if mode == "docker" else found[0])
+        given = values.get(name, "" if mode == "docker" else found[0])
+        room -= len(given)
+        return given if room >= 0 else found[0]
 
     return re.sub(_VARIABLE, value, text)
 

@@ -41,6 +41,12 @@ def has_reference(text: str, lookup: Callable[[str], str | None]) -> bool:
     return "${" in text or whole is not None or any(lookup(found[1]) is not None for found in bare)
 
 
+# Characters of a value, of which Linux lets no variable have more, and of all values of a file that refer to others. A
+# few lines, each with the one before it twice, stand for gigabytes. Source: execve(2), MAX_ARG_STRLEN.
+_LONGEST, _ALL = 131_072, 10_000_000
+_TOO_MUCH = "what it refers to is more text than a variable can hold"
+
+
 def expand(text: str, lookup: Callable[[str], str | None]) -> str:
     """Return a value with what its references stand for, as docker compose does.
 
@@ -49,14 +55,18 @@ def expand(text: str, lookup: Callable[[str], str | None]) -> str:
         lookup: the value of a variable, None where it is not set.
 
     Raises:
-        Unresolved: a variable is not set and has no default, or `${…}` is none of compose's forms.
+        Unresolved: a variable is not set and has no default, `${…}` is none of compose's forms, or it is too much.
 
     """
     whole = re.fullmatch(rf"\$({_NAME})", text)
     if whole:
         return _value(whole[1], lookup)
     parts, at, name = list[str](), 0, re.compile(_NAME)
+    size = 0
     while (start := text.find("$", at)) >= 0:
+        size += sum(map(len, parts[-2:]))
+        if size > _LONGEST:
+            raise Unresolved(_TOO_MUCH)
         parts.append(text[at:start])
         bare = name.match(text, start + 1)
         if text.startswith("$$", start):
@@ -208,6 +218,7 @@ class Resolution:
         self.errors: dict[str, Unresolved] = {}
         self.references: set[str] = set()
         self.from_shell: set[str] = set()
+        self._room = _ALL
 
     def add(self, key: str, value: str, *, literal: bool) -> None:
         """Add a line; the last one of a key wins.
@@ -252,9 +263,13 @@ class Resolution:
         try:
             found = expand(value, look_up)
         except Unresolved as error:
-            self.errors[key] = error
+            cause = self.errors.get(error.variable or "")  # a line above that was too much itself
+            self.errors[key] = cause if cause and str(cause) == _TOO_MUCH else error
             return
-        if key in self.keys and not found:
+        self._room -= len(found)
+        if len(found) > _LONGEST or self._room < 0:
+            self.errors[key] = Unresolved(_TOO_MUCH)
+        elif key in self.keys and not found:
             self.errors[key] = Unresolved("what it refers to is empty")
         elif key in self.keys and keeper_of(found):
             self.errors[key] = Unresolved("what it refers to is a reference itself", keeper=keeper_of(found))

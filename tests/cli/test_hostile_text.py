@@ -20,7 +20,9 @@ from planodev.cli.console import Console
 from planodev.cli.main import COMMANDS as ALL_COMMANDS
 from planodev.cli.main import main
 from planodev.pasting import for_this_shell, joined, quoted
+from planodev.plano import storage
 from planodev.problems import Command, Fix, Lines, PlanodevError, Problem, Shell
+from planodev.project import env_file
 from planodev.result import Outcome, Result
 from tests.support import away
 from tests.support import engine_server as bad
@@ -297,3 +299,26 @@ def test_a_few_aliases_do_not_become_gigabytes(elsewhere, capsys, bomb):
         assert command[0] not in ("run", "verify", "doctor", "production") or re.search(
             r"alias|nested too deeply|characters|part of", shown
         ), f"{command}: {shown}"
+
+
+# Each line holds the one before it twice, so forty of them stand for terabytes.
+DOUBLED = "".join(f"A{i}=${{A{i - 1}}}${{A{i - 1}}}\n" for i in range(1, 40))
+LAST = {"${A39}": True, "$A39": True, "${A39:-x}": False, "${NONE:-${A39}${A39}}": True}
+
+
+@pytest.mark.parametrize("value", LAST)
+def test_a_few_references_do_not_become_gigabytes(elsewhere, capsys, value):
+    (elsewhere / ".env").write_text(f"A0=xxxxxxxxxx\n{DOUBLED}{ENV}DB_PASS={value}\n")
+    for command in COMMANDS:
+        began = time.process_time()
+        shown = said(capsys, *command)
+        assert time.process_time() - began < 5, command
+        assert "out-of-memory" not in shown, f"{command}: {shown}"
+    assert ("more text than a variable can hold" in said(capsys, "env")) == LAST[value]
+
+
+def test_many_long_references_do_not_either(elsewhere):
+    lines = "".join(f"B{i}=${{A}}\n" for i in range(2000))
+    (elsewhere / ".env").write_text(f"A={'x' * 100_000}\n{lines}")
+    assert sum(map(len, env_file.load(elsewhere / ".env").values.values())) < 12_000_000
+    assert len(storage.substitute("$A" * 5000, {"A": "x" * 100_000}, "native")) < 1_100_000
