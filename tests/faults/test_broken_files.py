@@ -41,6 +41,7 @@ FILES = {
     "data/planodev/snapshots/0123456789abcdef/a.dump": "PGDMP",
     "data/planodev/postgres/0123456789abcdef/labels.json": json.dumps(LABELS),
     "data/planodev/postgres/0123456789abcdef/password": "p",
+    "data/planodev/postgres/0123456789abcdef/pgpass": "*:*:*:planodev+admin:p\n",
     "data/planodev/postgres/0123456789abcdef/ready": "",
     "data/planodev/postgres/0123456789abcdef/server.log": "log",
     "data/planodev/postgres/0123456789abcdef/data/PG_VERSION": "16\n",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from planodev.engines.embedded.directories import MEMBER
 from planodev.postgres import scram
+from planodev.project import regular_file
 
 if TYPE_CHECKING:
     from planodev.engines.embedded.directories import DataDirectory
@@ -37,7 +38,7 @@ def _password(directory: DataDirectory) -> str:
 
     One that is there stays: another planodev may be entering with it at this moment.
     """
-    noted = directory.pgpass.read_text()
+    noted = regular_file.text(directory.pgpass)
     found = re.search(rf"(?m)^\*:\*:\*:{re.escape(MEMBER)}:([\w-]+)$", noted)
     if found:
         return scram.verifier(found[1])
