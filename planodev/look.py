@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from planodev.deadline import Deadline
+from planodev.deadline import Asking, Deadline
 from planodev.engines import LABEL_SCHEMA, choice
 from planodev.plano import config_file
 from planodev.postgres.connection import Connection, host_of
@@ -40,6 +41,7 @@ class Context:
         start: where the user is, for a project that was found above that; None where that is the project itself.
         records: which engine has which project's data, as the user's state directory says.
         settings_file: `planodev.toml`; like the records it is read once, also by a part of the run with other options.
+        began: when, by `time.monotonic`.
 
     """
 
@@ -50,6 +52,7 @@ class Context:
     start: Path | None = None
     records: records.Records = field(default_factory=records.Records, repr=False)
     settings_file: settings.File = field(default_factory=settings.File, repr=False)
+    began: float = field(default_factory=time.monotonic, repr=False)
 
     @property
     def dry_run(self) -> bool:
@@ -126,10 +129,10 @@ class Seen(Files):
         """The process's environment."""
         return self.context.environment
 
-    @property
+    @cached_property
     def progress(self) -> Progress:
         """What takes messages and questions."""
-        return self.context.progress
+        return Asking(self.context.progress, self.deadline)
 
     @property
     def user(self) -> str:
@@ -349,7 +352,7 @@ def look(  # noqa: PLR0913  what is known already, and which errors it tolerates
         read: the project's files, where this run has read them already, for whatever options.
         deadline: of what the command waits for; default one that begins now.
         lenient: take a file that cannot be read for one that is not there, and do without volumes that nobody lists.
-        patient: wait as long as the setting `timeout` says.
+        patient: wait as long as the setting `timeout` says, from when the run began.
 
     Raises:
         PlanodevError: no engine answers, or a file has an invalid value.
@@ -359,7 +362,7 @@ def look(  # noqa: PLR0913  what is known already, and which errors it tolerates
     read = read.under(context) if read else (files_to_stop(context) if lenient else files(context))
     if deadline is None:
         least = max(read.settings.timeout.value, settings.LEAST_ENGINE_LIMIT)
-        deadline = Deadline(least if patient else settings.LIMIT)
+        deadline = Deadline(least, context.began) if patient else Deadline(settings.LIMIT)
     engine_choice, observed = None, None
     if engine is None:
         engine_choice, observed = _choose(context, read, deadline.left, to_stop=lenient)

@@ -110,7 +110,6 @@ def _deletes(seen: Seen, held: str, copies: list[Seen]) -> bool:
         return False
     question = f"Delete {held} in the {seen.engine.wording.data} `{volume.name}` as well?"
     agreed = bool(seen.progress.confirm(question))
-    seen.deadline.restart()
     if agreed and not copies:
         copies += leftovers.copies(seen)
     return agreed
@@ -125,7 +124,6 @@ def _confirm(seen: Seen, held: str, copies: list[Seen]) -> None:
         seen.progress.note(says)
         return
     answer = seen.progress.confirm(f"{says}. Delete it permanently?")
-    seen.deadline.restart()
     if answer is None:
         raise BadInput(
             "not-confirmed",

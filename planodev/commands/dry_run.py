@@ -39,7 +39,7 @@ def planned(seen: Seen) -> Result:
 
     """
     settled = _configuration(seen)
-    inside = queries.look(seen.engine, seen.observed.container, user=seen.user, database=seen.database)
+    inside = queries.look_at(seen)
     foreign = adopt.wanted(seen)
     if foreign:
         _say(seen, "would be adopted", foreign.name, f"PostgreSQL {foreign.major}")

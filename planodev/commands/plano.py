@@ -67,6 +67,7 @@ def bring_up(database: Database) -> Running:
     """
     from planodev.steps import before_plano
 
+    database.seen.deadline.restart()
     seen = database.seen.again() if database.seen.engine.traits.containers else database.seen
     plano = running.look(seen, database.proved)
     start.refuse(seen, plano)

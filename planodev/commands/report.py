@@ -296,7 +296,9 @@ def silence(seen: Seen, inside: proof.Evidence | None) -> list[Problem]:
     if inside.facts and inside.facts["lock"]:
         return [state_table.locked(inside.facts["lock"], "warning")]
     if inside.error and proof.is_late(inside):
-        return [proof.server_silent(inside, "warning")]
+        from planodev.postgres import catalogue
+
+        return [catalogue.silent(inside, seen, have, "warning")]
     return []
 
 

@@ -28,7 +28,7 @@ def status(context: Context) -> Result:
         from planodev.commands import report
 
         return report.no_engine(context.project, read, error)
-    inside = Job(lambda: queries.look(seen.engine, seen.observed.container, user=seen.user, database=seen.database))
+    inside = Job(lambda: queries.look_at(seen))
     from planodev.commands import report
     from planodev.gateway import running
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from planodev import address
 from planodev.look import Context, files, look
 from planodev.plano import config_file, storage
-from planodev.postgres import limits, proof, sql, state_table
+from planodev.postgres import catalogue, limits, proof, sql, state_table
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, VerificationFailed
 
 if TYPE_CHECKING:
@@ -134,7 +134,9 @@ def _refuse(at: Place, connection: Connection, seen: proof.Evidence) -> NoReturn
 
     found = at.look()
     try:
-        problem = unreachable.from_around(problem, found.engine)
+        have = found.observed.container
+        locked = catalogue.explained(problem, found, have) if have else None
+        problem = locked or unreachable.from_around(problem, found.engine)
     finally:
         found.engine.close()
     raise server_faults.kind_of(problem.code).of(problem)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev.postgres import limits, proof, state_table
+from planodev.postgres import catalogue, limits, proof, state_table
 from planodev.problems import Fix
 from planodev.project import credentials, env_keys
 from planodev.result import Check, counted
@@ -25,7 +25,11 @@ def login(subject: Subject) -> Check:
     if not subject.foreign_target() and not credentials.read(subject.env()).foreign_host:
         from planodev.engines.docker import unreachable
 
-        known = unreachable.from_around(problem, subject.seen().engine)
+        seen = subject.seen()
+        have = seen.observed.container
+        if have and (locked := catalogue.explained(problem, seen, have)):
+            return Check("login", "failed", locked.message, locked.why, locked.fix)
+        known = unreachable.from_around(problem, seen.engine)
         if known is not problem:  # `proof` checks Plano's own route
             return Check("login", "warning", known.message, known.why, known.fix)
     return Check("login", "failed", problem.message, problem.why, problem.fix)

@@ -124,6 +124,7 @@ class Wording(NamedTuple):
         damaged: the command that keeps damaged data for a repair.
         single_user: the command that lets the superuser log in again, by PostgreSQL without its server, which is
             stopped.
+        sessions: the command that shows the server's sessions without asking it, by its processes.
 
     """
 
@@ -132,6 +133,7 @@ class Wording(NamedTuple):
     other_major: str
     damaged: str
     single_user: str
+    sessions: str
 
 
 def hint(command: str, container: Container, user: str = "") -> str:
@@ -351,6 +353,9 @@ class Engine(Protocol):
     def state(self, name: str) -> State | None:
         """Return how a container, by name or id, is now; None where there is none."""
 
+    def programs(self, container: Container) -> tuple[str, ...]:
+        """Return the names of the programs that run in a server's container; none where nobody says."""
+
     def logs(self, container: str, lines: int = 0, *, since: str = "") -> Log:
         """Return the last lines of a log, of a container by id or name, or what is new since the mark of an answer.
 
@@ -428,7 +433,12 @@ class Engine(Protocol):
     def program(
         self, container: Container, command: list[str], variables: dict[str, str], *, terminal: bool = False
     ) -> Program:
-        """Return one of the server's own programs; without PGPASSWORD it connects locally, see `psql`."""
+        """Return one of the server's own programs; without PGPASSWORD it connects locally, see `psql`.
+
+        Raises:
+            NoEngine: the engine starts no program there in time.
+
+        """
 
     def disk(self) -> str | None:
         """Return the directory of this machine that holds the engine's data, None where that is elsewhere."""

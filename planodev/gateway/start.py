@@ -109,6 +109,7 @@ def stop(seen: Seen, found: Found, limit: float = _STOP_LIMIT) -> None:
     seen.progress.begin("Stopping Plano")
     arguments = ("down", *(("--docker",) if found.mode == "docker" else ()))
     code, last = _run(seen, arguments, dict(seen.environment), limit)
+    seen.deadline.restart()
     left = running.look(seen.again() if found.mode == "docker" else seen)
     if left.runs:
         fix = f"`{(left.found or found).end}` ends it by force"
@@ -140,6 +141,7 @@ def start(seen: Seen, arguments: Sequence[str], environment: Mapping[str, str], 
 
 def _wait(seen: Seen, ends: float, *, once: bool) -> Running:
     while True:
+        seen.deadline.restart()  # Plano has a time of its own
         plano = running.look(seen.again() if seen.mode == "docker" else seen)
         works = plano.state == "connected" and client.silence(plano.port, 1.0) is None
         if works or once or plano.state in ("died", "not-running") or time.monotonic() > ends:

@@ -23,14 +23,16 @@ class AdminFailed(Exception):
     """SQL over the server's local connection failed; the text is the server's."""
 
 
-def run_as_superuser(engine: Engine, server: Container, sql: str, *, superuser: str, database: str) -> str:
+def run_as_superuser(  # noqa: PLR0913  see `run`
+    engine: Engine, server: Container, sql: str, *, superuser: str, database: str, most: float = limits.STATEMENT
+) -> str:
     """Run SQL as the server's own superuser, who sees nothing but the system's catalogue where no schema is named.
 
     Raises:
         AdminFailed: see `run`.
 
     """
-    return run(engine, server, sql, user=superuser, database=database, options=SYSTEM_ALONE)
+    return run(engine, server, sql, user=superuser, database=database, options=SYSTEM_ALONE, most=most)
 
 
 def run(  # noqa: PLR0913  where, as whom, what, and when
@@ -43,6 +45,7 @@ def run(  # noqa: PLR0913  where, as whom, what, and when
     ready: bool = False,
     go: Callable[[], bool] | None = None,
     options: str = "",
+    most: float = limits.STATEMENT,
 ) -> str:
     """Run SQL, for as long as the engine may still be waited for; returns the rows.
 
@@ -55,12 +58,13 @@ def run(  # noqa: PLR0913  where, as whom, what, and when
         ready: leave first the mark that the data has been ready.
         go: see `Engine.psql`.
         options: of the session.
+        most: seconds, where the engine may be waited for as long.
 
     Raises:
         AdminFailed: with the server's message, or that it has given no answer.
 
     """
-    seconds = limits.within(engine.limit)
+    seconds = limits.within(engine.limit, most)
     variables = {"PGUSER": user, "PGDATABASE": database, "LC_ALL": "C", **limits.variables(seconds)}
     variables["PGOPTIONS"] = f"{variables['PGOPTIONS']} {options}".strip()
     done = engine.psql(server, sql, variables, seconds=seconds, ready=ready, go=go)

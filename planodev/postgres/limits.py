@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from planodev.deadline import Limit
 
-# Seconds for a login, for a lock that another session holds, for a statement, for one that reads many conversations,
-# and for one that reads or writes all of them.
-LOGIN, LOCK, STATEMENT, READING, ALL = 5.0, 5.0, 10.0, 60.0, 3600.0
+# Seconds for a login, for a lock that another session holds, for a look at the table, for a statement, for one that
+# reads many conversations, and for one that reads or writes all of them.
+LOGIN, LOCK, LOOK, STATEMENT, READING, ALL = 5.0, 5.0, 6.0, 10.0, 60.0, 3600.0
 # An option of a session in which somebody types: statements take as long as they take, and wait for no lock for ever.
 TYPED = f"-c lock_timeout={LOCK * 2000:.0f}"
-_MARGIN = 1.0  # seconds for the engine to report the end of a script
+MARGIN = 1.0  # seconds for the engine to report the end of a script
 
 
 def within(left: Limit, most: float = STATEMENT) -> float:
     """Return the seconds that one script may take, less than its caller waits: so the server reports the time-out."""
-    return max(0.5, min(most, left() - _MARGIN))
+    return max(0.5, min(most, left() - MARGIN))
 
 
 def variables(seconds: float) -> dict[str, str]:

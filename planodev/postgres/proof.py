@@ -56,6 +56,7 @@ class Evidence(NamedTuple):
         sqlstate: the five characters of the server's error, if it came to that.
         address: what the host name resolved to, where that is known.
         engine_silent: whether the engine, which was to ask the server, did not answer itself.
+        holder: who has locked the server's catalogue, "" where nobody has, or that is not known.
 
     """
 
@@ -67,6 +68,7 @@ class Evidence(NamedTuple):
     conversations: int | None = None
     estimated: bool = False
     engine_silent: bool = False
+    holder: str = ""
 
 
 def psql_environment(connection: Connection, timeout: float) -> dict[str, str]:
@@ -314,13 +316,14 @@ def is_late(evidence: Evidence) -> bool:
 
 def silence(evidence: Evidence) -> str:
     """Return the sentence for a server that runs, and from which nothing came in time."""
-    return f"Postgres is running, but does not answer: {' '.join((evidence.error or '').split())}"
+    return f"Postgres is running, but does not answer: {evidence.holder or ' '.join((evidence.error or '').split())}"
 
 
 def server_silent(evidence: Evidence, level: Level = "error") -> Problem:
     """Return the problem of such a server; its message has the cause, as a warning is shown without its `why`."""
     restart = Fix(Command("down", "--keep-data"), " and ", Command("up"), " restart it, and the data is kept; ")
     fix = restart + Fix(Command("logs"), " has its log")
+    fix = Fix("end that transaction; or ") + fix if evidence.holder else fix
     return Problem("server-silent", silence(evidence), fix, evidence.error, level=level)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from planodev.postgres import admin, proof, state_table
+from planodev.postgres import admin, limits, proof, state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.problems import NoEngine
 
 if TYPE_CHECKING:
     from planodev.engines import Container, Engine
+    from planodev.look import Seen
     from planodev.postgres.state_table import Count
 
 _DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname <> 'template1';"
@@ -54,17 +55,25 @@ class Held(NamedTuple):
     others: int
 
 
-def look(engine: Engine, server: Container | None, *, user: str, database: str) -> proof.Evidence | None:
+def look_at(seen: Seen) -> proof.Evidence | None:
     """Return the table's facts and the number of rows as Plano's role sees them.
 
-    Where the server gives none, the evidence has its error alone; None where there is no server to be asked.
+    Where the server gives none, the evidence has its error alone, and who is in the way where that can be seen; None
+    where there is no server to be asked.
     """
+    engine, server = seen.engine, seen.observed.container
     if server is None or server.state != "running":
         return None
     try:
-        return proof.read_psql(admin.run(engine, server, state_table.LOOK, user=user, database=database), "")
+        said = admin.run(engine, server, state_table.LOOK, user=seen.user, database=seen.database, most=limits.LOOK)
+        return proof.read_psql(said, "")
     except AdminFailed as error:
-        return proof.Evidence(None, stored=False, error=str(error))
+        found = proof.Evidence(None, stored=False, error=str(error))
+        if not proof.is_late(found):
+            return found
+        from planodev.postgres import catalogue
+
+        return found._replace(holder=catalogue.holder(engine, server, superuser=seen.superuser, database=seen.database))
     except NoEngine as error:
         said = f"the engine did not respond: {error.why or error.message}"
         return proof.Evidence(None, stored=False, error=said, engine_silent=True)

@@ -56,12 +56,12 @@ NEEDED_PRIVILEGES = ("SELECT", "INSERT", "UPDATE")
 # The other sessions, and transactions that were prepared and outlive theirs, which have a lock on the table or wait for
 # one. Plano's statements wait for the strong ones. A prepared transaction has no process, and holds the lock on its own
 # number under the same virtual one (seen on PostgreSQL 16).
-_LOCKS = """\
+_OTHERS = """\
 FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
 LEFT JOIN (pg_prepared_xacts p JOIN pg_locks t ON t.transactionid = p.transaction AND t.granted AND t.pid IS NULL)
 ON l.pid IS NULL AND t.virtualtransaction = l.virtualtransaction
-WHERE l.relation = to_regclass({}) AND l.locktype = 'relation' AND current_database() IN (a.datname, p.database)
-AND l.pid IS DISTINCT FROM pg_backend_pid()"""
+WHERE l.locktype = 'relation' AND l.pid IS DISTINCT FROM pg_backend_pid()"""
+_LOCKS = f"{_OTHERS} AND l.relation = to_regclass({{}}) AND current_database() IN (a.datname, p.database)"
 _STRONG = "l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')"
 _LOCK = f"{_LOCKS} AND {_STRONG}"
 _NAMED = f"'{NAME}'"
@@ -80,6 +80,20 @@ HOLDER = f"SELECT {_HOLDER} {_LOCKS.format(_NAMED)} ORDER BY l.granted DESC, {_S
 def who_locks(literal: str) -> str:
     """Return the SQL for one row with who keeps others from reading a table: its name as a constant of SQL."""
     return f"SELECT {_HOLDER} AS holder {_LOCK.format(literal)} ORDER BY l.granted DESC, {_FIRST}"
+
+
+def who_locks_the_catalogue(literal: str) -> str:
+    """Return the SQL for one row with who keeps every login to a database waiting: its name as a constant of SQL.
+
+    It is for a session in another database, where the same tables have the same numbers, and no such lock is in the
+    way. Only the strongest mode keeps others from reading.
+    """
+    return f"""\
+SELECT json_build_object('table', l.relation::regclass::text, 'lock', {_HOLDER})
+{_OTHERS} AND l.mode = 'AccessExclusiveLock' AND l.granted
+AND l.relation IN (SELECT oid FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace)
+AND l.database IN (0, (SELECT oid FROM pg_database WHERE datname = {literal})) ORDER BY {_FIRST};
+"""
 
 
 # One row with one JSON object, in PostgreSQL 12 and later. It reads catalogues only, so it works whatever the table is.

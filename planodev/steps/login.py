@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from planodev.background import NotDone, within
 from planodev.deadline import GRACE
 from planodev.engines import PortTaken, hint
-from planodev.postgres import admin, limits, proof, state_table
+from planodev.postgres import admin, catalogue, limits, proof, state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady
@@ -19,6 +19,7 @@ from planodev.project.settings import DEFAULT_IMAGE, LONGEST
 from planodev.result import Outcome
 from planodev.steps.follow import follow
 from planodev.steps.server import prepare, proof_beside_plano
+from planodev.visible import visible
 
 if TYPE_CHECKING:
     from planodev.database import Database
@@ -48,7 +49,7 @@ def log_in(database: Database) -> Database:
         NotReady: the server stops, or accepts no login within `--timeout`.
 
     """
-    seen, followed = database.seen, False
+    seen, followed, locked = database.seen, False, None
     seen.progress.begin("Logging in")
     deadline, next_look = time.monotonic() + seen.deadline.left(seen.settings.timeout.value), 0.0
     while True:
@@ -62,9 +63,10 @@ def log_in(database: Database) -> Database:
         if problem.code not in _WAIT:
             fix = proof.BY_HAND.get(problem.code, proof.BY_HAND["login-failed"])
             raise CredentialsRefused(problem.code, f"no login as {seen.user}", why=problem.why, fix=fix)
+        locked = catalogue.explained(problem, seen, database.server) or locked
         now = time.monotonic()
-        if now > deadline:
-            raise _late(database, problem)
+        if now > deadline or seen.deadline.left() <= GRACE:
+            raise _late(database, problem, locked)
         if now >= next_look:
             if database.found_running:
                 database = _start_again(database)
@@ -85,7 +87,7 @@ def attempt(database: Database) -> Problem | None:
 
     if not database.seen.engine.info.local:
         return _from_beside(database)
-    connection, seconds = database.connection(host=LOOPBACK), database.seen.deadline.left(limits.LOGIN)
+    connection, seconds = database.connection(host=LOOPBACK), database.seen.deadline.share(limits.LOGIN)
     try:
         within(seconds, lambda: proof.login(connection, seconds).close())
     except NotDone:
@@ -200,13 +202,15 @@ def end_of(log: str) -> str:
     return "\n".join(lines[max(0, start) :])
 
 
-def _late(database: Database, problem: Problem) -> NotReady:
+def _late(database: Database, problem: Problem, locked: Problem | None) -> NotReady:
+    """Return the error for a server that lets nobody in; `locked` where a session is known that keeps it from that."""
     from planodev.engines.docker import unreachable
 
-    timeout = database.seen.settings.timeout.value
-    # A firewall may drop what the container sends to this machine; a native Plano has no container to let in.
-    native = database.seen.mode == "native"
-    explained = problem if native else unreachable.explain(database.seen.engine, problem, database.port)
+    seen = database.seen
+    timeout, engine = seen.settings.timeout.value, seen.engine
+    # A firewall may drop what a container sends to this machine, but not what the machine sends to itself.
+    beside = seen.mode == "docker" and (not engine.info.local or unreachable.is_around(engine))
+    explained = locked or (unreachable.explain(engine, problem, database.port) if beside else problem)
     fix = Fix(Command("up", "--timeout", f"{min(timeout * 2, LONGEST):g}"))
     if timeout >= LONGEST:
         fix = Fix(Command("logs"), " shows what it is doing")
@@ -214,17 +218,31 @@ def _late(database: Database, problem: Problem) -> NotReady:
     if by_hand:
         slow = ("; or, where it is only slow, ", *fix.parts) if problem.code == "unreachable" else ()
         fix = by_hand + Fix(*slow)
+    instead = _instead(seen, database.server)
+    if instead and seen.settings.image.value != DEFAULT_IMAGE:
+        fix = Fix(Command("up", "--image", DEFAULT_IMAGE), "; or, where it is only slow, ", *fix.parts)
+    fix += catalogue.to_look(engine, database.server) if problem.code == "unreachable" and not beside else Fix()
     if explained is not problem:
         problem, fix = explained, (explained.fix or "") + Fix("; or ", *fix.parts)
-    log = database.seen.engine.logs(database.server.id, LOG_LINES).text.strip()
+    log = engine.logs(database.server.id, LOG_LINES).text.strip()
     return NotReady(
         "not-ready-in-time",
         f"Postgres accepted no login within {timeout:g} seconds",
-        why=f"{problem.why}; the end of its log:\n{log}",
+        why=f"{instead}{problem.why}; the end of its log:\n{log}",
         fix=fix,
     )
 
 
+def _instead(seen: Seen, server: Container) -> str:
+    """Return what runs in a server's container in the place of PostgreSQL, to begin a sentence with; "" for nothing."""
+    programs = seen.engine.programs(server)
+    if not programs or "postgres" in programs:
+        return ""
+    shown = ", ".join(f"`{visible(name)}`" for name in programs[:_PROGRAMS])
+    return f"no PostgreSQL runs in the {seen.engine.wording.server} of the image `{server.image}`, only {shown}; "
+
+
+_PROGRAMS = 3  # that are named at most
 # What PostgreSQL logs of data with which it will never start.
 _DAMAGED = (
     r"could not locate a valid checkpoint|invalid (?:primary )?checkpoint|incorrect checksum in control file"

@@ -185,6 +185,6 @@ def prepare(database: Database) -> Prepared:
 def proof_beside_plano(database: Database, go: Any = None) -> proof.Evidence:  # noqa: ANN401
     """Run the proof from a container beside Plano's."""
     seen = database.seen
-    seconds = seen.deadline.left(proof.PATIENCE)
+    seconds = seen.deadline.share(proof.PATIENCE)
     where = proof.beside_plano(seen.settings.image.value, seconds)
     return proof.run_by_psql(seen.engine, where, database.connection(), seconds, go)

@@ -13,6 +13,7 @@ from planodev.result import Outcome
 
 if TYPE_CHECKING:
     from planodev.database import Database
+    from planodev.problems import Problem
 
 
 def make(database: Database) -> None:
@@ -32,7 +33,7 @@ def make(database: Database) -> None:
     except AdminFailed as error:
         evidence = proof.Evidence(None, stored=False, error=str(error))
         if proof.is_late(evidence):
-            raise NotReady.of(proof.server_silent(evidence)) from error
+            raise NotReady.of(_silent(database, evidence)) from error
         raise CredentialsRefused(
             "table-not-made",
             f"{seen.user} could not create the table `{state_table.NAME}`",
@@ -41,6 +42,14 @@ def make(database: Database) -> None:
         ) from error
     verb = "unchanged" if before.splitlines()[:1] == ["t"] else "created"
     seen.progress.done(Outcome(verb, state_table.NAME))
+
+
+def _silent(database: Database, evidence: proof.Evidence) -> Problem:
+    from planodev.postgres import catalogue
+
+    seen, server = database.seen, database.server
+    known = catalogue.holder(seen.engine, server, superuser=seen.superuser, database=seen.database)
+    return catalogue.silent(evidence._replace(holder=known), seen, server)
 
 
 def _grant(user: str, error: str) -> tuple[str, ...]:

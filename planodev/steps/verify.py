@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from planodev import address
 from planodev.plano import environment, judge, storage
-from planodev.postgres import admin, proof, queries
+from planodev.postgres import admin, catalogue, proof, queries
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK
 from planodev.postgres.sql import identifier
@@ -73,7 +73,7 @@ def _demote(database: Database, evidence: proof.Evidence) -> bool:
 def _evidence(database: Database) -> proof.Evidence:
     """Run the whole proof from where Plano will run, or wait for the one that is on its way."""
     if database.seen.mode == "native" and database.seen.engine.info.local:
-        return proof.run_here(database.connection(), database.seen.deadline.left(proof.PATIENCE))
+        return proof.run_here(database.connection(), database.seen.deadline.share(proof.PATIENCE))
     prepared = database.prepared.proof() if database.prepared else None
     return prepared or proof_beside_plano(database)
 
@@ -81,11 +81,14 @@ def _evidence(database: Database) -> proof.Evidence:
 def _explained(database: Database, problem: Problem) -> Problem:
     """Return a problem with what the engine knows of it, where the server itself answers."""
     seen = database.seen
+    if locked := catalogue.explained(problem, seen, database.server):
+        return locked
     if problem.code not in _OUT_OF_REACH or seen.mode != "docker":
         return problem
-    inside = queries.look(seen.engine, database.server, user=seen.user, database=seen.database)
+    inside = queries.look_at(seen)
     if inside and inside.facts is None and proof.is_late(inside):
-        return replace(problem, why=proof.silence(inside))
+        fix = (problem.fix or "") + catalogue.to_look(seen.engine, database.server)
+        return replace(problem, why=proof.silence(inside), fix=fix)
     from planodev.engines.docker import unreachable
 
     return unreachable.explain(seen.engine, problem, database.port)

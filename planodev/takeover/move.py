@@ -98,6 +98,8 @@ class Move:
             arrived = {name: _copy(self.old, new, name, table) for name, table in self.tables.items()}
         except (psycopg.Error, AdminFailed, OSError) as error:
             raise _failed(self.old, error) from error
+        for side in (seen, self.old):
+            side.deadline.restart()
         count = sum(arrived.values())
         names = ", ".join(f"`{name}`" for name in arrived)
         seen.progress.done(Outcome("moved", "conversations", counted(count) + (f" in {names}" if names else "")))
@@ -134,6 +136,7 @@ def moving(seen: Seen) -> Iterator[Move | None]:
         return
     pull = planned(seen, old).pull
     _confirm(seen, old)
+    old.deadline.restart()
     if pull:
         seen = _with_image(seen, old)
     leftovers.record(seen, old, moving_to=seen.engine.info.name)

@@ -23,7 +23,7 @@ def holding(project, *statements):
     with project.login(autocommit=False) as session:
         for statement in statements:
             session.execute(statement)
-        yield
+        yield session.info.backend_pid
         with contextlib.suppress(psycopg.Error):
             session.rollback()
         session.close()
@@ -54,42 +54,91 @@ def test_a_prepared_transaction_is_named_with_what_ends_it(filled):
     assert filled.stored() == ["kept"]
 
 
-@pytest.mark.parametrize("table", ["pg_class", "pg_authid", "pg_proc"])
-def test_a_locked_catalogue_of_the_server_is_told_as_a_server_that_does_not_answer(filled, table):
-    with holding(filled, f"LOCK TABLE pg_catalog.{table} IN ACCESS EXCLUSIVE MODE"):
-        with at_most(LIMIT):
-            status = filled("status", "--json").json
-        assert status["data"]["state"] == "broken"
-        (warning,) = [w for w in status["warnings"] if w["code"] == "server-silent"]
-        assert "timeout" in warning["message"]
-        with at_most(LIMIT):
-            refused = filled("verify", "--json", code=7)
-        assert "firewall" not in refused.out
-        with at_most(LIMIT):
-            refused = filled("up", "--timeout", "5", "--json", code=6)
-        # The login itself needs none of the functions.
-        assert refused.error == ("server-silent" if table == "pg_proc" else "not-ready-in-time")
+def told(project, *command, code=0):
+    """Run a command that is over in time; returns what it says, whole."""
+    with at_most(LIMIT):
+        done = project(*command, "--json", code=code)
+    return done.out
+
+
+# A table of one database's catalogue, so that another database can be asked, and what each of them keeps from passing.
+ASKED = {"pg_class": "the login", "pg_index": "the login", "pg_proc": "a function"}
+
+
+@pytest.mark.parametrize("table", ASKED)
+def test_who_has_locked_a_databases_catalogue_is_named_by_another_database(filled, table):
+    with holding(filled, f"LOCK TABLE pg_catalog.{table} IN ACCESS EXCLUSIVE MODE") as pid:
+        holder = f"`{table}` of the server's own catalogue is locked: process {pid} of the server (plano"
+        holder = [holder, f"which began with `LOCK TABLE pg_catalog.{table}`, since {time.gmtime().tm_year}-"]
+        for command, code in (
+            (("status",), 0),
+            (("verify",), 7),
+            (("up", "--timeout", "5"), 6),
+            *(((("conversations",), 6), (("doctor",), 7)) if ASKED[table] == "the login" else ()),
+        ):
+            said = told(filled, *command, code=code)
+            assert all(part in said for part in holder), f"{command}: {said}"
+            assert "firewall" not in said
         with at_most(LIMIT):
             filled("down", "--keep-data")
     filled("up")
     assert filled.stored() == ["kept"]
 
 
+@pytest.mark.parametrize("table", ["pg_authid", "pg_database"])
+def test_where_every_database_shares_the_locked_table_that_is_said_with_how_to_look(filled, table):
+    name = filled.status()["container"]
+    with holding(filled, f"LOCK TABLE pg_catalog.{table} IN ACCESS EXCLUSIVE MODE"):
+        with at_most(LIMIT):
+            status = filled("status", "--json").json
+        assert status["data"]["state"] == "broken"
+        (warning,) = [w for w in status["warnings"] if w["code"] == "server-silent"]
+        assert "timeout" in warning["message"]
+        for said in (
+            warning["fix"],
+            told(filled, "verify", code=7),
+            told(filled, "up", "--timeout", "5", code=6),
+        ):
+            assert f"nobody can be asked which: `docker top {name}` shows each" in said
+            assert "firewall" not in said
+        processes = [row[-1] for row in filled.api.top(name)["Processes"]]
+        assert [row for row in processes if "idle in transaction" in row]
+        with at_most(LIMIT):
+            filled("down", "--keep-data")
+    filled("up")
+    assert filled.stored() == ["kept"]
+
+
+@contextlib.contextmanager
+def hanging_exec(project):
+    """Have the engine answer everything but what runs a program in a container."""
+
+    def hang(method, path):
+        if "/exec" in path:
+            time.sleep(3 * LIMIT)  # noqa: TID251  an engine that takes its time is the subject
+
+    with tempfile.TemporaryDirectory() as place, gate(place, before=hang) as host:
+        project.environment["DOCKER_HOST"] = host
+        yield
+        del project.environment["DOCKER_HOST"]
+
+
 def test_status_says_what_the_engine_does_not_answer(filled):
-    with tempfile.TemporaryDirectory() as place:
-
-        def hang(method, path):
-            if "/exec" in path:
-                time.sleep(3 * LIMIT)  # noqa: TID251  an engine that takes its time is the subject
-
-        with gate(place, before=hang) as host:
-            filled.environment["DOCKER_HOST"] = host
-            with at_most(LIMIT):
-                status = filled("status", "--json").json
-            del filled.environment["DOCKER_HOST"]
+    with hanging_exec(filled), at_most(LIMIT):
+        status = filled("status", "--json").json
     (warning,) = [w for w in status["warnings"] if w["code"] == "server-silent"]
     assert "the engine did not respond" in warning["message"]
     assert "/exec`" in warning["message"]
+
+
+def test_psql_and_what_else_runs_in_the_container_is_waited_for_until_it_has_begun(filled):
+    with hanging_exec(filled):
+        for command in (("psql", "-c", "SELECT 1"), ("snapshot", "save")):
+            with at_most(LIMIT):
+                refused = filled(*command, code=3)
+            assert "[engine-timed-out]" in refused.err
+            assert "/exec`" in refused.err
+    assert "1 row" in filled("psql", "-c", "SELECT 1").out
 
 
 def test_psql_waits_for_no_lock_for_ever(filled):

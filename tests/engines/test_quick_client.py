@@ -15,13 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planodev.engines import NotToldToGo
+from planodev.engines import Container, NotToldToGo
 from planodev.engines.docker import archives, sdk, transport
 from planodev.engines.docker.client import Refused
+from planodev.engines.docker.engine import DockerEngine
 from planodev.engines.docker.frames import Frames, NotHttp
 from planodev.engines.docker.quick import QuickClient, check_version
 from planodev.engines.endpoint import Endpoint
 from planodev.problems import NoEngine
+from planodev.project.identity import Owner
 from tests.support import engine_server as bad
 from tests.support.engine_server import HEAD, EngineServer, chunked, frame, whole
 from tests.support.waiting import at_most, until
@@ -345,6 +347,32 @@ def test_output_that_never_ends_ends_within_the_limit(engine, client):
         with pytest.raises(NoEngine) as caught:
             client.exec_run(number, ["psql"], {})
         assert caught.value.code == "engine-timed-out"
+
+
+@pytest.mark.parametrize("way", [bad.talking_for_ever, bad.silent])
+def test_a_program_has_its_own_limit_where_the_engine_may_be_waited_for_longer(engine, at, way):
+    engine.bad.append(("POST /exec/.*/start", way))
+    where = Endpoint(engine.url, "DOCKER_HOST")
+    for lane in (QuickClient(where, lambda: 60.0), sdk.connect(where, lambda: 60.0, bad.VERSION)):
+        number = lane.make_container({"Image": "postgres:16"})
+        with at_most(LIMIT):
+            with pytest.raises(NoEngine) as caught:
+                lane.exec_run(number, ["psql"], {}, most=LIMIT)
+            assert caught.value.code == "engine-timed-out"
+
+
+def test_what_runs_in_a_container_is_named_by_its_programs(engine, lane):
+    rows = ["postgres -D /data", "postgres: checkpointer ", "bash /usr/local/bin/docker-entrypoint.sh postgres"]
+    rows += ["sh -c sleep 5", "/usr/bin/sleep --token=hunter2", "-ash", " "]
+    engine.engine.processes["Processes"] = [["70", "1", row] for row in rows]
+    where = Endpoint(engine.url, "DOCKER_HOST")
+    server = Container("a", "plano", "running", "postgres:16", "", 5432, (), None, Owner("", "", ""))
+    found = DockerEngine(lane, where, lambda: LIMIT).programs(server)
+    assert found == ("postgres", "docker-entrypoint.sh", "sh", "sleep", "ash")
+    engine.engine.processes["Processes"] = None
+    assert DockerEngine(lane, where, lambda: LIMIT).programs(server) == ()
+    engine.bad.append(("GET /containers/.*/top", bad.well(whole(500, {"message": "container a is not running"}))))
+    assert DockerEngine(lane, where, lambda: LIMIT).programs(server) == ()
 
 
 def test_a_command_that_still_runs_when_its_output_has_ended_was_cut_off(engine, lane, monkeypatch):

@@ -168,6 +168,19 @@ def test_an_image_whose_entrypoint_is_gone_is_refused_and_mended_by_another(proj
     project.follow(refused.json["error"]["fix"])
 
 
+@pytest.mark.parametrize("command", ['["sleep", "infinity"]', '["sh", "-c", "while sleep 1; do :; done"]'])
+@pytest.mark.slow
+def test_an_image_that_starts_no_server_is_told_by_what_runs_in_its_place(project, image, command):
+    idle = image(f"ENTRYPOINT {command}", "CMD []")
+    refused = project("up", "--image", idle, "--timeout", "5", "--json", code=6)
+    assert refused.error == "not-ready-in-time"
+    assert f"no PostgreSQL runs in the container of the image `{idle}`, only " in refused.json["error"]["why"]
+    assert "`sleep`" in refused.json["error"]["why"]
+    assert refused.json["error"]["fix"].startswith(f"`planodev -C {project.path} up --image postgres:16")
+    project("up", "--image", "postgres:16")
+    assert project.stored() == []
+
+
 SCRIPT = "docker-entrypoint-initdb.d/10-tables.sh"
 
 

@@ -123,6 +123,7 @@ class State:
         self.volumes = {}
         self.programs = {}
         self.images = {"postgres:16": IMAGE}
+        self.processes = {"Titles": ["UID", "PID", "CMD"], "Processes": []}
 
     def answer(self, request):
         method, path = request.method, request.path
@@ -231,6 +232,7 @@ ROUTES = (
     (r"DELETE /volumes/(.+)", lambda state, request, name: state.volumes.pop(name) and whole(204)),
     (r"POST /containers/create", State.create),
     (r"GET /containers/([^/]+)/json", State.inspect),
+    (r"GET /containers/([^/]+)/top", lambda state, request, name: whole(200, state.processes)),
     (r"PUT /containers/([^/]+)/archive", State.put),
     (r"GET /containers/([^/]+)/archive", lambda state, request, name: missing("the file")),
     (r"GET /containers/([^/]+)/logs", lambda state, request, name: whole(200)),

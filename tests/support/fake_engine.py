@@ -236,6 +236,10 @@ class FakeEngine:
 
     def prepare(self, image, mode, life): ...
 
+    def programs(self, container):
+        del container
+        return ()
+
     def program(self, container, command, variables, *, terminal=False):
         return Program(lambda streams: 1)  # it has no programs
 

@@ -6,6 +6,7 @@ What only a change needs is imported where it is used: an `up` that finds nothin
 from __future__ import annotations
 
 import math
+import posixpath
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -60,6 +61,7 @@ there=$(od -An -tu8 -N8 "$PLANODEV_DATA/global/pg_control" | tr -d ' ')
 here=$(psql -XAtqc 'SELECT system_identifier FROM pg_catalog.pg_control_system()') || exit
 [ -z "$there" ] || [ "$there" = "$here" ] || exit {_ELSEWHERE}"""
 _MARK = 'touch "$PLANODEV_MARK" && sync "$PLANODEV_MARK"'
+_READERS = ("sh", "bash", "dash", "ash", "busybox", "python3", "python", "perl", "env")
 _ENDED = (124, 143)  # exit codes of coreutils' and BusyBox's `timeout` for an ended command
 
 
@@ -84,6 +86,13 @@ def connect(environment: Mapping[str, str], limit: Limit) -> DockerEngine:
         client = sdk.connect(where, limit)
     quick.check_version(where, client.version())
     return DockerEngine(client, where, limit)
+
+
+def _program(words: list[str]) -> str:
+    """Return the name of the program that a command line runs: of a script itself, not of what reads it."""
+    first = posixpath.basename(words[0]).lstrip("-").rstrip(":")
+    script = first in _READERS and len(words) > 1 and not words[1].startswith("-")
+    return posixpath.basename(words[1]) if script else first
 
 
 class DockerEngine:
@@ -169,6 +178,13 @@ class DockerEngine:
                 raise
             return None
         return State(found["State"]["Status"], int(found.get("RestartCount") or 0))
+
+    def programs(self, container: Container) -> tuple[str, ...]:
+        try:
+            rows = self.api.top(container.id)["Processes"] or []
+        except (Refused, NoEngine):
+            return ()
+        return tuple(dict.fromkeys(_program(str(row[-1]).split()) for row in rows if row and str(row[-1]).strip()))
 
     def logs(self, container: str, lines: int = 0, *, since: str = "") -> Log:
         # The mark is the time of the last line, to the nanosecond; "0": no line. The engine takes whole seconds.
@@ -271,6 +287,9 @@ class DockerEngine:
         def run(streams: Streams) -> int:
             return int(self.api.run_attached(container.id, command, variables, streams))
 
+        # What has begun may take its time. That the engine begins anything there is seen first, within a limit.
+        with suppress(Refused):  # as of a container that was paused: the program itself reports it
+            self.api.exec_run(container.id, ["sh", "-c", ":"], {}, most=limits.LOGIN)
         client = executables.find("docker")
         if client is None:
             return Program(run)
@@ -303,7 +322,8 @@ class DockerEngine:
             variables |= {"PLANODEV_DATA": data, "PLANODEV_MARK": mark}
             command = f"{_IN_VOLUME}; {_MARK} && {_PSQL}"
         try:
-            code, out, err = self.api.exec_run(number, ["sh", "-c", _BOUND + command], variables, go)
+            command, most = _BOUND + command, seconds + limits.MARGIN
+            code, out, err = self.api.exec_run(number, ["sh", "-c", command], variables, go, most=most)
         except Refused as error:
             if error.status != CONFLICT or isinstance(where, Probe):
                 raise

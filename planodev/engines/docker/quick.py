@@ -8,6 +8,7 @@ endpoint, goes to the SDK, which is loaded at that moment.
 from __future__ import annotations
 
 import json
+import math
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,9 @@ class QuickClient:
     def inspect_container(self, container: str) -> Any:  # noqa: ANN401
         return self._get(f"/containers/{quote(container)}/json")
 
+    def top(self, container: str) -> Any:  # noqa: ANN401
+        return self._get(f"/containers/{quote(container)}/top")
+
     def inspect_network(self, network: str) -> Any:  # noqa: ANN401
         return self._get(f"/networks/{quote(network)}")
 
@@ -139,7 +143,13 @@ class QuickClient:
         trace.note(f"POST {path}: not waited for")
 
     def exec_run(
-        self, container: str, command: list[str], environment: dict[str, str], go: Callable[[], bool] | None = None
+        self,
+        container: str,
+        command: list[str],
+        environment: dict[str, str],
+        go: Callable[[], bool] | None = None,
+        *,
+        most: float = math.inf,
     ) -> tuple[int, bytes, bytes]:
         if go:
             # If planodev ends before it writes to the input, the input ends as well, and the command is not run.
@@ -152,13 +162,13 @@ class QuickClient:
             "AttachStderr": True,
         }
         number = self._post(f"/containers/{quote(container)}/exec", body)["Id"]
-        out, err = self._run(f"/exec/{number}/start", go)
-        code = ended(lambda: self._get(f"/exec/{number}/json"), NOTED)
+        out, err = self._run(f"/exec/{number}/start", go, most)
+        code = ended(lambda: self._get(f"/exec/{number}/json"), min(NOTED, self._limit()))
         if code is None:
             raise self._lost(ConnectionError("a command's output was cut off while it was running"))
         return code, out, err
 
-    def _run(self, path: str, go: Callable[[], bool] | None) -> tuple[bytes, bytes]:
+    def _run(self, path: str, go: Callable[[], bool] | None, most: float) -> tuple[bytes, bytes]:
         began = time.monotonic()
 
         def said() -> bytes:
@@ -171,7 +181,7 @@ class QuickClient:
             return b"\n"
 
         try:
-            done = self._http.run(path, b'{"Detach": false, "Tty": false}', _JSON, said)
+            done = self._http.run(path, b'{"Detach": false, "Tty": false}', _JSON, said, most=most)
         except OSError as error:
             raise self._lost(error, f"POST {path}", began) from error
         trace.note(f"POST {path}: {done.status if isinstance(done, Answer) else 'ended'}", began)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import queue
 import socket
@@ -124,11 +125,18 @@ class Client:
         return 1 if code is None else code
 
     def exec_run(
-        self, container: str, command: list[str], environment: dict[str, str], go: Callable[[], bool] | None = None
+        self,
+        container: str,
+        command: list[str],
+        environment: dict[str, str],
+        go: Callable[[], bool] | None = None,
+        *,
+        most: float = math.inf,
     ) -> tuple[int, bytes, bytes]:
         """Run a command in a container; returns its exit code, stdout and stderr.
 
-        With `go` it is placed at once where the engine lets us, and begins when `go` has returned True.
+        With `go` it is placed at once where the engine lets us, and begins when `go` has returned True. It is waited
+        for as long as the limit says, and at most `most` seconds.
 
         Raises:
             NotToldToGo: `go` has returned False; the command has not begun.
@@ -138,8 +146,12 @@ class Client:
         if go and not go():
             raise NotToldToGo
         started: str = self.exec_create(container, command, environment=environment)["Id"]
-        out, err = self.exec_start(started, detach=False, tty=False, stream=False, socket=False, demux=True)
-        code = ended(lambda: self.exec_inspect(started), NOTED)
+
+        def begun() -> Any:  # noqa: ANN401
+            return self._sdk.exec_start(started, detach=False, tty=False, stream=False, socket=False, demux=True)
+
+        out, err = self._bounded(0, begun, "exec_start", most)
+        code = ended(lambda: self.exec_inspect(started), min(NOTED, self._limit()))
         if code is None:
             from planodev.engines import failures
 
@@ -170,8 +182,8 @@ class Client:
                 raise self._told(event) from event
             yield event
 
-    def _bounded(self, more: float, call: Callable[[], Any], name: str) -> Any:  # noqa: ANN401
-        seconds, began = self._limit() + more, time.monotonic()
+    def _bounded(self, more: float, call: Callable[[], Any], name: str, most: float = math.inf) -> Any:  # noqa: ANN401
+        seconds, began = min(most, self._limit() + more), time.monotonic()
         try:
             return within(seconds, call)
         except (TimeoutError, requests.exceptions.ReadTimeout) as error:

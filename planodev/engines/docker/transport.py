@@ -7,6 +7,7 @@ to 28.5, and were seen on those versions.
 
 from __future__ import annotations
 
+import math
 import socket
 import time
 from collections import deque
@@ -92,7 +93,9 @@ class Transport:
         with closing(self._open(time.monotonic() + self._limit())) as connection:
             connection.send(method, target, b"", {})
 
-    def run(self, target: str, body: bytes, headers: Mapping[str, str], said: Callable[[], bytes]) -> Answer | Frames:
+    def run(
+        self, target: str, body: bytes, headers: Mapping[str, str], said: Callable[[], bytes], *, most: float = math.inf
+    ) -> Answer | Frames:
         """Start a program whose input and output go over the connection from then on.
 
         Args:
@@ -101,6 +104,7 @@ class Transport:
             headers: of the request.
             said: gives the input, after the answer's head: Docker 20.10 drops what comes before that. It may take its
                 time and may raise; the limit starts again after it.
+            most: seconds, where the limit is longer.
 
         Returns:
             Its output, up to the end; an answer where the engine would not start it.
@@ -110,12 +114,12 @@ class Transport:
 
         """
         frames = Frames()
-        with closing(self._open(time.monotonic() + self._limit())) as connection:
+        with closing(self._open(time.monotonic() + min(most, self._limit()))) as connection:
             head = connection.asked("POST", target, body, {**headers, **_UPGRADE})
             if head.status_code not in (_SWITCHING_PROTOCOLS, _OK):
                 return connection.whole(head)
             given = said()
-            connection.ends = time.monotonic() + self._limit()
+            connection.ends = time.monotonic() + min(most, self._limit())
             if given:
                 connection.send_raw(given)
             for piece in connection.raw() if head.status_code == _SWITCHING_PROTOCOLS else connection.body():

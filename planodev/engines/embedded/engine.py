@@ -126,6 +126,7 @@ class EmbeddedEngine:
             other_major="`pg_dumpall` of PostgreSQL {major} writes the data out; "
             "{{down --delete-data}} makes room for a new database",
             damaged="tar -cC {id} . > damaged.tar",
+            sessions="ps axww",
             single_user=f"echo 'ALTER ROLE \"{SUPERUSER}\" LOGIN' | "
             f"{as_runner}{psql.removesuffix('psql')}postgres --single -D {{id}}/data postgres",
         )
@@ -186,6 +187,10 @@ class EmbeddedEngine:
         if process.postmaster(directory):
             return State("running")
         return State("exited") if directory.path.is_dir() else None
+
+    def programs(self, container: Container) -> tuple[str, ...]:
+        del container
+        return ()
 
     def logs(self, container: str, lines: int = 0, *, since: str = "") -> Log:
         # The mark is the file's inode and a position: another inode means that a start has begun a new log.
