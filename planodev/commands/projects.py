@@ -12,8 +12,8 @@ from planodev.deadline import Deadline
 from planodev.engines import choice
 from planodev.problems import BadInput, Command, Fix, PlanodevError, Problem
 from planodev.project import lock, notes, settings, snapshots
-from planodev.project.identity import CONFIG_NAMES, Owner, Project, original_still_there
-from planodev.project.records import Record, Records
+from planodev.project.identity import CONFIG_NAMES, Project
+from planodev.project.records import Record, Records, still_there
 from planodev.result import Outcome, Result, number
 from planodev.tables import Column
 from planodev.visible import line, size
@@ -117,7 +117,7 @@ def _everything(
     seen = {one.owner.id for one in held}
     for record in recorded.values():
         if record.project not in seen:
-            gone = not original_still_there(Owner(record.project, record.path, record.inode))
+            gone = not still_there(record.owner)
             state = UNKNOWN if record.engine in silent else None
             place = record.place if state else None
             known = Known(record.path, gone, record.project, record.engine, place, state, None, None)
@@ -127,9 +127,9 @@ def _everything(
 
 def _known(held: Held, record: Record | None) -> Known:
     # The record has the directory in which `up` last ran; the labels have the one in which the project was created.
-    places = [Owner(record.project, record.path, record.inode)] if record else []
+    places = [record.owner] if record else []
     places.append(held.owner)
-    there = next((place for place in places if original_still_there(place)), None)
+    there = next((place for place in places if still_there(place)), None)
     used = None if held.stopped_at is None else int(held.stopped_at)
     directory, number_ = (there or places[0]).path, held.owner.id
     state = held.state or None
@@ -148,7 +148,7 @@ def _table(found: list[Known]) -> Any:  # noqa: ANN401  rich is loaded late
         where = ("(gone) " if known.gone else "") + line(known.directory, _DIRECTORY)
         state = known.state or ("stopped" if known.data else "no data")
         state = "stopped" if state == "exited" else state
-        used = "now" if state == "running" else times.shown(known.last_used)[:-3] if known.last_used else "-"
+        used = "now" if state == "running" else times.minute(known.last_used) if known.last_used else "-"
         rows.append([where, known.engine, state, "-" if known.bytes is None else size(known.bytes), used])
     return tables.table(columns, rows)
 

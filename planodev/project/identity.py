@@ -175,14 +175,13 @@ def ownership(project: Project, env_id: str | None, owner: Owner, still_there: C
 
 
 def original_still_there(owner: Owner) -> bool:
-    """Say whether the directory in the labels still holds the project with that number."""
+    """Say whether the directory in the labels still holds the project: it is the same one, or has that number."""
+    if is_same_directory(owner):
+        return True  # whatever became of its `.env`
     path = Path(owner.path)
-    try:
-        if env_file.load(path / dotenv_of(path)).project_id == owner.id:
-            return True
-    except (OSError, ValueError, BadInput):
-        return False
-    return is_same_directory(owner)
+    with suppress(OSError, ValueError, BadInput):  # nothing is there, or no `.env` that can be read
+        return env_file.load(path / dotenv_of(path)).project_id == owner.id
+    return False
 
 
 def is_same_directory(owner: Owner) -> bool:

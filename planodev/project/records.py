@@ -50,6 +50,11 @@ class Record(NamedTuple):
     user: str = ""
     database: str = ""
 
+    @property
+    def owner(self) -> Owner:
+        """Whose the data is, as its labels would say it."""
+        return Owner(self.project, self.path, self.inode)
+
 
 class Records:
     """The records of all projects: read once in a run, when first needed, and kept in step with its own writes."""
@@ -156,7 +161,7 @@ def still_there(owner: Owner) -> bool:
     record = None
     with suppress(OSError):
         record = _load(path_of(owner.id))
-    return record is None or record.path == owner.path or not original_still_there(_owner(record))
+    return record is None or record.path == owner.path or not original_still_there(record.owner)
 
 
 def _load(file: Path) -> Record | None:
@@ -171,11 +176,7 @@ def path_of(number: str) -> Path:
 
 
 def _related(project: Project, env_id: str | None, record: Record) -> str:
-    return ownership(project, env_id, _owner(record), original_still_there)
-
-
-def _owner(record: Record) -> Owner:
-    return Owner(record.project, record.path, record.inode)
+    return ownership(project, env_id, record.owner, original_still_there)
 
 
 def _directory() -> Path:

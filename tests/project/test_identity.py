@@ -82,6 +82,23 @@ def test_a_copy_does_not_share_until_the_original_is_gone(tmp_path):
     assert seen_from(tmp_path / "copy", owner) == "ours"
 
 
+UNREADABLE = {
+    "a directory, as Docker makes one": lambda path: path.mkdir(),
+    "a link to nothing": lambda path: path.symlink_to("nowhere"),
+    "binary": lambda path: path.write_bytes(b"\0\1\2"),
+}
+
+
+@pytest.mark.parametrize("spoil", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_project_whose_env_file_cannot_be_read_is_still_there(tmp_path, spoil):
+    owner = checkout(tmp_path / "shop", ID)
+    shutil.copytree(tmp_path / "shop", tmp_path / "copy")
+    (tmp_path / "shop" / ".env").unlink()
+    spoil(tmp_path / "shop" / ".env")
+    assert original_still_there(owner)
+    assert seen_from(tmp_path / "copy", owner) == "copy"
+
+
 def test_a_deleted_env_file_loses_nothing(tmp_path):
     owner = checkout(tmp_path / "shop", ID)
     (tmp_path / "shop" / ".env").unlink()

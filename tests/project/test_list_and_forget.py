@@ -66,3 +66,18 @@ def test_a_project_that_was_moved_is_not_gone_and_another_checkout_in_its_place_
     elsewhere = make_project("elsewhere")
     elsewhere("forget", str(after), "--yes")
     assert project.stored() == ["b"]
+
+
+def test_a_project_whose_env_file_cannot_be_read_is_not_forgotten(make_project):
+    project, other = make_project("broken"), make_project("other")
+    project("up", "--model", "ollama/llama3.1")
+    project.store("a")
+    file = project.path / ".env"
+    written = file.read_text()
+    file.unlink()
+    file.mkdir()  # as Docker does for a missing file that is mounted
+    assert entry(other, project.path)["gone"] is False
+    assert other("forget", "--yes", "--json").json["data"]["forgotten"] == []
+    file.rmdir()
+    file.write_text(written)
+    assert project.stored() == ["a"]
