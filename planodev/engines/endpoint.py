@@ -9,8 +9,8 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 
+from planodev import urls
 from planodev.problems import NoEngine
 from planodev.project import json_file, regular_file
 
@@ -33,15 +33,8 @@ class Endpoint(NamedTuple):
     @property
     def local(self) -> bool:
         """Whether the ports that it publishes are this machine's."""
-        near = _hostname(self.url) in ("127.0.0.1", "localhost", "::1")
+        near = urls.read(self.url).host in ("127.0.0.1", "localhost", "::1")
         return self.local_socket or self.url.startswith("npipe://") or near
-
-
-def _hostname(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:  # an unmatched bracket
-        return None
 
 
 # A socket's state: `answers`, `missing`, `denied`, `dead` (it exists, and nothing listens).

@@ -12,9 +12,8 @@ from functools import cache
 from pathlib import Path
 from string import Template
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
-from planodev import masking, problems
+from planodev import masking, problems, urls
 from planodev.pasting import quoted
 from planodev.problems import Fix, PlanodevError
 from planodev.project import settings, toml_file
@@ -188,15 +187,12 @@ def _of_product(name: str, url: str, source: str) -> str:
 
 def _parts_of(url: str) -> dict[str, str]:
     """Return the parts of an address that messages name; those that it lacks, or that cannot be read, are empty."""
-    host = login = ""
-    with suppress(ValueError):  # an invalid host or port
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        login = quoted(f"{parts.username}@{host}" if parts.username else host)
-        login = f"-p {parts.port} {login}" if parts.port else login
+    address = urls.read(url)
+    login = quoted(f"{address.user}@{address.host}" if address.user else address.host)
+    login = f"-p {address.port} {login}" if address.port else login
     profile = re.search(r"/\.?colima/([^/]+)/docker\.sock$", url)
     return {
-        "host": quoted(host or "HOST"),
+        "host": quoted(address.host or "HOST"),
         "login": login,
         "place": f" at `{masking.address(url)}`" if url else "",
         "path": "/" + url.split("://", 1)[1].lstrip("/") if "unix://" in url else masking.address(url),

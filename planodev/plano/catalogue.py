@@ -10,8 +10,8 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from planodev import urls
 from planodev.plano.providers import BY_NAME, PROVIDERS
 
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ def meant(model: Model, environment: Mapping[str, str] | None) -> str | None:
 
 def _provider(model: Model) -> str | None:
     """Return the provider of a model, None where its base URL may be anybody's."""
-    host = urlsplit(model.base_url).hostname if model.base_url else None
+    host = urls.read(model.base_url).host
     own = BY_NAME.get(model.prefix)
     if own:
         usual = own.chat_url or own.base_url
-        return own.name if host in (None, urlsplit(usual).hostname if usual else None) else None
-    by_host = (one.name for one in PROVIDERS if one.chat_url and urlsplit(one.chat_url).hostname == host)
+        return own.name if host in ("", urls.read(usual or "").host) else None
+    by_host = (one.name for one in PROVIDERS if one.chat_url and urls.read(one.chat_url).host == host)
     return next(by_host, None)
 
 

@@ -11,9 +11,8 @@ import re
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from planodev import masking
+from planodev import masking, urls
 from planodev.plano import models, yaml_of_plano
 from planodev.plano.access_keys import entries
 from planodev.plano.config_file import ConfigFile
@@ -129,19 +128,16 @@ def with_stored_models(text: str) -> str:
 
 def _refuse_one_address(content: dict[str, Any], changed: set[tuple[str, int]]) -> None:
     """Raise `NotEditable` where two models would have one cluster of Envoy, which is named after interface and host."""
-    ports: dict[tuple[str | None, str | None], tuple[Model, int]] = {}
+    ports: dict[tuple[str | None, str], tuple[Model, int]] = {}
     for model in models.of(content):
-        try:
-            parts = urlsplit(model.base_url)
-            port = parts.port or (443 if parts.scheme == "https" else 80)
-        except ValueError:  # reported where it is judged
+        url = urls.read(model.base_url)
+        if not url.host or not url.port_is_valid:  # reported where it is judged
             continue
-        if not parts.hostname:
-            continue
-        first, known = ports.setdefault((model.interface, parts.hostname), (model, port))
+        port = url.port or (443 if url.scheme == "https" else 80)
+        first, known = ports.setdefault((model.interface, url.host), (model, port))
         if known != port and changed & {first.path, model.path}:
             raise NotEditable(
-                f"`{first.name}` and `{model.name}` would both go to port {known} of {parts.hostname}: "
+                f"`{first.name}` and `{model.name}` would both go to port {known} of {url.host}: "
                 "Plano tells servers apart by the host",
                 f"call one of the two servers by another host name in its `base_url`, as `127.0.0.1` for `localhost`: "
                 f"`{first.base_url}` or `{model.base_url}`",

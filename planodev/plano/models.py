@@ -9,8 +9,8 @@ path), `crates/brightstaff/src/handlers/llm/mod.rs:49,757-770,1054-1101` (what i
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 
+from planodev import urls
 from planodev.plano.access_keys import entries
 from planodev.plano.providers import BY_NAME, CHAT_INTERFACE, chat_prefix
 
@@ -95,10 +95,9 @@ class Model(NamedTuple):
         if self.wildcard or self.interface == "chatgpt" or not (self.number and (own or self.base_url)):
             return None
         base_url = self.base_url or (own.chat_url if own else None) or ""
-        if self.interface == "groq" and urlsplit(base_url).path in ("", "/"):
-            base_url = base_url.rstrip("/") + "/openai/v1"  # groq's own path
-        elif self.interface == "groq" and urlsplit(base_url).path.rstrip("/") == "/openai":
-            base_url = base_url.rstrip("/") + "/v1"
+        path = urls.read(base_url).path.rstrip("/")
+        if self.interface == "groq" and path in ("", "/openai"):  # groq's own path is `/openai/v1`
+            base_url = base_url.rstrip("/") + ("/v1" if path else "/openai/v1")
         name = f"{chat_prefix(self.prefix)}/{self.number}" if own else self.name
         return {"model": name, "base_url": base_url, "provider_interface": CHAT_INTERFACE}
 
@@ -133,9 +132,5 @@ def upstream_path(model: Model) -> str:
     elif interface == "amazon_bedrock":
         suffix = f"model/{model.number}/converse"
     usual = "" if (model.known_as or model.name).startswith(_UNVERSIONED) else "v1"
-    try:
-        path = urlsplit(model.base_url).path
-    except ValueError:  # reported where it is judged
-        path = ""
-    prefix = path.strip("/") or _PREFIXES.get(interface, usual)
+    prefix = urls.read(model.base_url).path.strip("/") or _PREFIXES.get(interface, usual)
     return f"/{prefix}/{suffix}" if prefix else f"/{suffix}"

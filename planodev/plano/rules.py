@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from planodev import urls
 from planodev.plano import models, planoai
 from planodev.plano.access_keys import entries
 from planodev.plano.config_file import KEYS, VERSIONS
@@ -298,27 +298,23 @@ def _is_u32(value: object) -> bool:
 
 
 def _has_valid_port(value: object) -> bool:
-    try:
-        _ = urlsplit(str(value)).port
-    except ValueError:
-        return False
-    return isinstance(value, str)
+    return isinstance(value, str) and urls.read(value).port_is_valid
 
 
 def _is_host(value: object) -> bool:
     _, colon, port = str(value).partition(":")
     number = port.partition(":")[0].strip()
-    return bool(value) and isinstance(value, str) and (not colon or (number.isdigit() and int(number) < 65536))  # noqa: PLR2004
+    return bool(value) and isinstance(value, str) and (not colon or (number.isdigit() and is_port(int(number))))
 
 
 def _is_collector(value: object) -> bool:
-    parts = urlsplit(str(value))
-    return "$" in str(value) or (parts.scheme == "http" and parts.path in ("", "/"))
+    url = urls.read(value)
+    return "$" in str(value) or (url.scheme == "http" and url.path in ("", "/"))
 
 
 def is_port(value: object) -> TypeGuard[int]:
     """Say whether a value of a configuration is a number that a port can have."""
-    return _is_number(value) and 1 <= value <= 65535  # noqa: PLR2004
+    return _is_number(value) and 1 <= value <= urls.LAST_PORT
 
 
 def _is_address(value: object) -> bool:
@@ -332,7 +328,7 @@ def _is_address(value: object) -> bool:
 
 def _has_port(value: object) -> bool:
     found = re.fullmatch(r"http://[^/]+:(\d{1,5})/?", str(value))
-    return "$" in str(value) or (found is not None and int(found[1]) < 65536)  # noqa: PLR2004
+    return "$" in str(value) or (found is not None and is_port(int(found[1])))
 
 
 def _sampled(content: Mapping[str, Any]) -> bool:
@@ -492,9 +488,10 @@ def _bad_url(config: ConfigFile, model: Model) -> Problem:
     fix = f"write `base_url: {scheme}://{url}` in {where}"
     if "$" in text:
         wanted, fix = "names a variable, which planoai does not replace there", f"write the address itself in {where}"
-    elif not _has_valid_port(model.base_url):
-        wanted, fix = "has a port that is no number up to 65535", f"write the server's port in {where}"
     ends = "planoai refuses it"
+    if "$" not in text and not _has_valid_port(model.base_url):
+        wanted, ends = "has an invalid host or port", "Plano cannot use it"
+        fix = f"write the server's host and port in {where}; a port must be 1–65535"
     if "$" in text and _is_url(model.base_url):  # it takes the host in lower case, before variables are replaced
         ends = "Envoy never finds that host"
     return _error("base-url-invalid", f"`base_url`{config.at(*path)} {wanted}, and {ends}", fix)
@@ -514,12 +511,8 @@ _ASKED_BY_PLANOAI = ("azure_openai", "ollama", "qwen", "amazon_bedrock", "plano"
 
 
 def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+    url = urls.read(text)
+    return url.scheme in ("http", "https") and bool(url.host) and url.port_is_valid
 
 
 def _family(name: str) -> str:
@@ -625,9 +618,7 @@ def _endpoints(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Probl
     """Yield endpoints whose names are Plano's own, and prompt targets that name an unknown one."""
     known = _endpoints_of(content)
     taken = _CLUSTERS | ({"opentelemetry_collector"} if _sampled(content) else set())
-    taken |= {
-        f"{one.interface}_{urlsplit(one.base_url).hostname}" for one in models.of(content) if _is_url(one.base_url)
-    }
+    taken |= {f"{one.interface}_{urls.read(one.base_url).host}" for one in models.of(content) if _is_url(one.base_url)}
     for number in [number for number in known if number in taken]:
         path = known[number]
         message = f"`{shown(number)}`{config.at(*path)} is a name of Plano's own, and Envoy refuses a second one"

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from planodev import urls
 from planodev.plano import models, storage, yaml_of_plano
 from planodev.plano.access_keys import entries
 from planodev.plano.config_file import VERSIONS
@@ -126,12 +126,10 @@ def _cluster_names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[P
             yield _error("name-unreadable", message, fix)
 
 
-def _host(text: str) -> str | None:
-    """Return the host of a URL, None where there is none."""
-    try:
-        return urlsplit(text).hostname if urlsplit(text).scheme else None
-    except ValueError:
-        return None
+def _host(text: str) -> str:
+    """Return the host of a URL, "" where there is none, or no scheme before it."""
+    url = urls.read(text)
+    return url.scheme and url.host
 
 
 def _model_names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
@@ -194,14 +192,10 @@ def _redis_url(
 
 
 def _is_redis(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:
+    url = urls.read(text)
+    if url.scheme not in _REDIS or not url.port_is_valid or "$" in text:
         return False
-    if parts.scheme not in _REDIS or "$" in text:
-        return False
-    return "unix" in parts.scheme or (bool(parts.hostname) and re.fullmatch(r"(?:/\d*)?", parts.path) is not None)
+    return "unix" in url.scheme or (bool(url.host) and re.fullmatch(r"(?:/\d*)?", url.path) is not None)
 
 
 def _certificates(config: ConfigFile, content: Mapping[str, Any], mode: str) -> Iterator[Problem]:

@@ -22,7 +22,7 @@ _SAYS = (
     ("gone", r"remove the (entry|listener) in line (\d+)"),
     ("call", r"call it `([^`]+)` in line (\d+)"),
     ("name", r"give the one in line (\d+) of .* another `(name):`"),
-    ("self", r"write (?:the address itself|the server's port) in line (\d+)()"),
+    ("self", r"write (?:the address itself|the server's host and port) in line (\d+)()"),
 )
 
 

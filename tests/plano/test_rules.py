@@ -140,7 +140,10 @@ KINDS = [
     (with_model("model: mistral/x, base_url: 'ftp://h/p'"), "base-url-invalid", "", "`base_url: https://h/p`"),
     (with_model("model: mistral/x, base_url: 'https:///v1'"), "base-url-invalid", "", "`base_url: https://HOST/v1`"),
     (with_model("model: mistral/x, base_url: 'http://'"), "base-url-invalid", "", "line 6"),
-    (with_model("model: mistral/x, base_url: 'http://h:99999'"), "base-url-invalid", "a port", "the server's port"),
+    *(
+        (with_model(f"model: mistral/x, base_url: '{url}'"), "base-url-invalid", "invalid host or port", "1–65535")
+        for url in ("http://h:99999", "http://h:0", "http://h:port", "http://[::1", "http://[")
+    ),
     (with_model("model: mistral/x, base_url: $BASE_URL"), "base-url-invalid", "a variable", "the address itself"),
     (with_model("model: vllm/x, base_url: 'http://h'"), "provider-unknown", "`vllm`", "add `provider_interface"),
     (
@@ -285,7 +288,15 @@ KINDS += [
         "`ollama_h_agent`",
     ),
     (BASE + "endpoints: {e: {endpoint: 'h:99999'}}\n", "config-value", "`h:99999`", "localhost:8000"),
+    (BASE + "endpoints: {e: {endpoint: 'h:0'}}\n", "config-value", "`h:0`", "localhost:8000"),
     (BASE + "endpoints: {e: {endpoint: ''}}\n", "config-value", "`endpoint`", "localhost:8000"),
+    (BASE + "tracing: {opentracing_grpc_endpoint: 'http://['}\n", "config-value", "`http://[`", "localhost:4317"),
+    (
+        BASE + "tracing: {random_sampling: 5, opentracing_grpc_endpoint: 'http://h:0'}\n",
+        "config-value",
+        "`http://h:0`",
+        "http://localhost:4317",
+    ),
     (BASE.replace("12000", "12000, max_retries: 5000000000"), "config-value", "5000000000", "`max_retries: 3`"),
     (BASE.replace("12000", "12000, timeout: 999999999999999s"), "config-value", "`timeout`", "`timeout: 30s`"),
     (
@@ -517,6 +528,13 @@ def mended(name):
     text = (BAD / f"{name}.yaml").read_text()
     assert text.count(old) == 1
     return text.replace(old, new)
+
+
+@pytest.mark.parametrize("provider", ["openai", "groq", "gemini", "xai", "azure_openai", "vercel", "mine"])
+def test_an_address_with_an_unmatched_bracket_is_told_of_every_provider(tmp_path, provider):
+    entry = f"model: {provider}/x, base_url: 'http://[', access_key: $K"
+    text = with_model(entry if provider != "mine" else entry + ", provider_interface: openai")
+    assert "base-url-invalid" in [one.code for one in judged(text, tmp_path)]
 
 
 def test_every_bad_configuration_is_in_one_of_the_tables():
