@@ -6,6 +6,7 @@ A message is laid out only where all that it says is seen then; else it is shown
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ _COLUMNS = 16  # of a table, at most, to be readable on a terminal
 _LANGUAGE = r"[\w+#.-]*"
 
 
+@cache
 def reader() -> MarkdownIt:
     """Return the parser: without HTML, links and pictures, and without what decodes marks that were written out.
 

@@ -138,8 +138,7 @@ def check(source: Source) -> int:
     """
     known: dict[int, tuple[int, int]] = {}
     count = 0
-    for number, text in _rows(source):
-        row = json.loads(text, parse_float=str)
+    for number, _, row in _rows(source):
         told = _digest([row[name] for name in ("input_items", "created_at", "model", "provider")])
         count += 1
         first, before = known.setdefault(_digest(row["response_id"]), (number, told))
@@ -211,7 +210,7 @@ def _replace(opened: Any, rows: str) -> None:  # noqa: ANN401
 def _batches(source: Source) -> Iterator[str]:
     batch: list[str] = []
     held = 0
-    for _, line in _rows(source):
+    for _, line, _ in _rows(source):
         batch.append(line)
         held += len(line)
         if len(batch) >= _BATCH_ROWS or held >= _BATCH_BYTES:
@@ -221,15 +220,18 @@ def _batches(source: Source) -> Iterator[str]:
         yield f"[{','.join(batch)}]"
 
 
-def _rows(source: Source) -> Iterator[tuple[int, str]]:
-    """Yield each row of a file with its line's number, as the JSON that stands there and PostgreSQL takes."""
+def _rows(source: Source) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """Yield each row of a file: its line's number, the JSON that stands there and PostgreSQL takes, and what it holds.
+
+    Numbers with a fraction are texts, as they are written.
+    """
     for number, line in _numbered(source):
         if line.strip():
-            row, why = _row(line)
-            if why:
-                fix = "take that line out of the file" if why == _NESTED else None
-                raise _bad(source.file, f"line {number} {why}", fix)
-            yield number, row
+            try:
+                yield number, *_row(line)
+            except _NoRow as error:
+                fix = "remove that line from the file" if str(error) == _NESTED else None
+                raise _bad(source.file, f"line {number} {error}", fix) from error
 
 
 def _numbered(source: Source) -> Iterator[tuple[int, bytes]]:
@@ -240,21 +242,33 @@ def _numbered(source: Source) -> Iterator[tuple[int, bytes]]:
         raise _bad(source.file, error.strerror or str(error)) from error
 
 
-def _row(line: bytes) -> tuple[str, str | None]:
-    """Return a line as text, and why it is no row; None where it is one."""
+class _NoRow(Exception):
+    """A line is no row; the text says why, after "line 3"."""
+
+
+def _row(line: bytes) -> tuple[str, dict[str, Any]]:
+    """Return a line as text, and the row that it holds.
+
+    Raises:
+        _NoRow: it holds none.
+
+    """
     try:
         text = line.decode().strip()
         row = json.loads(text, parse_float=str, parse_constant=_refuse)
         json.dumps(row, ensure_ascii=False).encode()
     except UnicodeDecodeError:
-        return "", "is not UTF-8"
+        raise _NoRow("is not UTF-8") from None
     except UnicodeEncodeError:
-        return "", "has half of a surrogate pair"
+        raise _NoRow("has half of a surrogate pair") from None
     except RecursionError:
-        return "", _NESTED
+        raise _NoRow(_NESTED) from None
     except ValueError:
-        return "", "is too long" if len(line) == _LONGEST else "is not JSON"
-    return text, _wrong(row) or ("has a NUL, which PostgreSQL does not store" if _NUL.search(text) else None)
+        raise _NoRow("is too long" if len(line) == _LONGEST else "is not JSON") from None
+    why = _wrong(row) or ("has a NUL, which PostgreSQL does not store" if _NUL.search(text) else None)
+    if why:
+        raise _NoRow(why)
+    return text, row
 
 
 def _refuse(name: str) -> None:
