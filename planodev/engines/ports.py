@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from planodev.engines import Engine, Observed
 
 
+UNKNOWN = "another program"  # that listens, where the system does not tell which
+
+
 def taken_by(engine: Engine, observed: Observed, port: int, addresses: tuple[str, ...]) -> str | None:
     """Return who listens at a port of the server's addresses, None when it is free or this project's own."""
     if port in observed.published:
@@ -75,7 +78,7 @@ def _program(port: int) -> str:
         for connection in psutil.net_connections("tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
                 return f"`{psutil.Process(connection.pid).name()}` (process {connection.pid})"
-    return "another program"
+    return UNKNOWN
 
 
 def interface_address(name: str) -> str | None:

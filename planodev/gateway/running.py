@@ -244,7 +244,7 @@ def problem(running: Running, config: ConfigFile) -> Problem | None:
     """Return the problem of a Plano that does not store conversations, or cannot be started; else None."""
     found = running.found
     if running.state == "port-taken":
-        return port_taken(config, running.port, running.why or "another program")
+        return port_taken(config, running.port, running.why or ports.UNKNOWN)
     if running.state in ("not-running", "connected") or found is None:
         return None
     if running.state == "other-project":

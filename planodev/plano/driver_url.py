@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from planodev.postgres.connection import is_host
@@ -20,6 +20,8 @@ from planodev.problems import Command, Fix, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from planodev.problems import Level
 
 _DEFAULT_PORT = "5432"
 _SCHEME = re.compile("postgres(?:ql)?://")
@@ -51,7 +53,7 @@ _INSTEAD = {
     "port": "write a number after the host's colon; a password needs an `@` after it",
 }
 # Code, what is said after "the connection string", and the fix.
-_PROBLEMS: dict[str, tuple[str, Fix | str]] = {
+_FAULTS: dict[str, tuple[str, Fix | str]] = {
     "not-utf8": ("is not UTF-8 once decoded", "percent-encode the bytes of its UTF-8 form"),
     "line-break": ("ends with a line break", "write it in one line, in quotes"),
     "trailing-blank": ("ends with a blank", "remove what is behind its last character"),
@@ -86,12 +88,32 @@ _PROBLEMS: dict[str, tuple[str, Fix | str]] = {
 _ODD = ("fragment", "slash", "user-missing", "database-missing", "sslmode-prefer")
 
 
-class Refused(ValueError):
-    """The driver refuses the text; `problem` says why, without the password and without the text."""
+class Fault(NamedTuple):
+    """What is wrong with a connection string, without the password and without the text.
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
+    Args:
+        code: of the problem, without `connection-string-`.
+        says: what is said of the connection string.
+        fix: what to do about it.
+
+    """
+
+    code: str
+    says: str
+    fix: Fix | str | None = None
+
+    def problem(self, what: str = "the connection string") -> Problem:
+        """Return the problem; `what` names the connection string."""
+        level: Level = "warning" if self.code in _ODD else "error"
+        return Problem(f"connection-string-{self.code}", f"{what} {self.says}", self.fix, level=level)
+
+
+class Refused(ValueError):
+    """The driver refuses the text; `fault` says why."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.problem().message)
+        self.fault = fault
 
 
 @dataclass(frozen=True, repr=False)
@@ -144,15 +166,20 @@ def parse(text: str) -> Target:
 
 
 def problems(text: str) -> list[Problem]:
+    """Return `faults` as problems."""
+    return [fault.problem() for fault in faults(text)]
+
+
+def faults(text: str) -> list[Fault]:
     """Return why a connection string is refused, or else all that is misread in silence or fatal for Plano at start."""
     end = text[len(text.rstrip()) :]
     if end:  # the driver takes it as part of the last value
         code = "line-break" if "\n" in end or "\r" in end else "trailing-blank"
-        return [_about(code, *_PROBLEMS[code])]
+        return [Fault(code, *_FAULTS[code])]
     try:
         target, place = parse(text), _split(text)[1]
     except Refused as refused:
-        return [refused.problem]
+        return [refused.fault]
     found = {
         "unsubstituted": "${" in text,
         "at-sign": "@" in place,
@@ -166,16 +193,11 @@ def problems(text: str) -> list[Problem]:
         "sslmode-prefer": target.parameters.get("sslmode") == "prefer",
         "channel-binding": target.parameters.get("channel_binding") == "require",
     }
-    return [_about(code, *_PROBLEMS[code]) for code, is_so in found.items() if is_so]
-
-
-def _about(code: str, says: str, fix: Fix | str) -> Problem:
-    message = f"the connection string {says}"
-    return Problem(f"connection-string-{code}", message, fix, level="warning" if code in _ODD else "error")
+    return [Fault(code, *_FAULTS[code]) for code, is_so in found.items() if is_so]
 
 
 def _refused(code: str) -> Refused:
-    return Refused(_about(code, *_PROBLEMS[code]))
+    return Refused(Fault(code, *_FAULTS[code]))
 
 
 def _split(text: str) -> tuple[str | None, str]:
@@ -264,11 +286,11 @@ def _check(name: str, value: str, *, hidden: bool) -> None:
         shown = name in _INSTEAD or (re.fullmatch(r"[A-Za-z_]+", name) and not hidden)
         says = f"has a parameter that the driver does not know{f': `{name}`' if shown else ''}"
         value = value if shown and re.fullmatch(r"\w{1,63}", value) else "SCHEMA"
-        raise Refused(_about("parameter-unknown", says, _INSTEAD.get(name, "remove it").replace("{}", value)))
+        raise Refused(Fault("parameter-unknown", says, _INSTEAD.get(name, "remove it").replace("{}", value)))
     if not fits and "${" in value:
         raise _refused("unsubstituted")
     if not fits:
-        raise Refused(_about("value", f"has an invalid `{name}`: must be {accepts}", _INSTEAD.get(name, "remove it")))
+        raise Refused(Fault("value", f"has an invalid `{name}`: must be {accepts}", _INSTEAD.get(name, "remove it")))
 
 
 def _is_number(text: str, allowed: range) -> bool:

@@ -216,26 +216,26 @@ def _mended(config: ConfigFile, string: str | None, option: tuple[str, ...], doe
 def _connection_string(
     config: ConfigFile, environment: Mapping[str, str] | None, mode: str, option: tuple[str, ...], port: int | None
 ) -> Iterator[Problem]:
-    text, name = config.connection_string, config.path.name
+    text = config.connection_string
     if text is None or text == CONNECTION_STRING:
         return
     at = config.at("state_storage", "connection_string")
+    what = f"the connection string in `{config.path.name}`{at}"
     known = environment or {}
     wanted = storage.wanted_string(text, port, known, mode)
     if storage.is_placeholder(text):
-        message = f"the connection string in `{name}`{at} is an example that was never filled in"
+        message = f"{what} is an example that was never filled in"
         fix = _mended(config, wanted, option, f" writes the five {env_keys.PREFIX}* variables there")
         yield Problem("connection-string-placeholder", message, fix, level="error")
         return
     slip = storage.slip(text, known, mode)
     if slip:
-        message = slip.message.replace("the connection string", f"the connection string in `{name}`{at}", 1)
         fix = _mended(config, wanted, option, f" writes the five {env_keys.PREFIX}* variables there")
-        yield replace(slip, message=message, fix=fix, level="error")
+        yield replace(slip.problem(what), fix=fix)
         return
     literal = storage.literal_port(text)
     if wanted != text:
-        message = f"the connection string in `{name}`{at} has port {literal}, and the database listens on {port}"
+        message = f"{what} has port {literal}, and the database listens on {port}"
         fix = _mended(config, wanted, option, f" writes `${{{env_keys.PORT}}}` there")
         yield Problem("connection-string-port", message, fix, level="error")
     # planodev itself sets the five variables; with stand-ins for them the text around them is judged.
@@ -243,11 +243,11 @@ def _connection_string(
     unset = [variable for variable in storage.variables(text) if not values.get(variable)]
     if unset:
         if environment is not None:
-            yield _unset(config, at, unset)
+            yield _unset(what, unset)
         return
     defaults = storage.with_default(text)
     if defaults:
-        message = f"the connection string in `{name}`{at} has {defaults[0]}, and Plano puts in none but `${{NAME}}`"
+        message = f"{what} has {defaults[0]}, and Plano replaces only `${{NAME}}`"
         where = config.where("state_storage", "connection_string")
         fix = f"write `${{{defaults[1]}}}` in its place in {where}"
         yield Problem("connection-string-default", message, fix, level="error")
@@ -259,14 +259,14 @@ def _connection_string(
         yield replace(problem, fix=(problem.fix or "") + place)
 
 
-def _unset(config: ConfigFile, at: str, unset: Sequence[str]) -> Problem:
+def _unset(what: str, unset: Sequence[str]) -> Problem:
     """Return the problem of all variables of the connection string that nobody sets."""
     known = [variable for variable in unset if storage.called(variable) == variable]
     names = ", ".join(f"${variable}" for variable in known)
-    what = f"names {names}, which {'is' if len(known) == 1 else 'are'} not set"
+    says = f"names {names}, which {'is' if len(known) == 1 else 'are'} not set"
     if len(known) < len(unset):
-        what = "has a `$` before no variable that is set"
-    message = f"the connection string in `{config.path.name}`{at} {what} where planoai starts"
+        says = "has a `$` before no variable that is set"
+    message = f"{what} {says} where planoai starts"
     fix = Fix(
         "" if len(known) == len(unset) else "write a `$` of the password as `%24`; or ",
         f"put {', '.join(f'{variable}=…' for variable in known) or 'NAME=…'} into `.env` and start Plano with ",

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from planodev.plano.providers import PROVIDERS
 from planodev.postgres.connection import CONNECTION_STRING, DOCKER_HOST_NAME, LOOPBACK, Connection
-from planodev.problems import BadInput, Problem
+from planodev.problems import BadInput
 from planodev.project import env_keys
 from planodev.visible import visible
 
@@ -85,7 +85,7 @@ def with_port(text: str) -> str:
     return re.sub(r"(@[^/?]*?)(?::\d+)?(?=[/?]|$)", rf"\1:${{{env_keys.PORT}}}", text, count=1)
 
 
-def slip(text: str, known: Mapping[str, str], mode: str) -> Problem | None:
+def slip(text: str, known: Mapping[str, str], mode: str) -> driver_url.Fault | None:
     """Return what is wrong with a connection string that is meant to be the project's own: it names a DB_* variable.
 
     Args:
@@ -99,7 +99,7 @@ def slip(text: str, known: Mapping[str, str], mode: str) -> Problem | None:
     named = [name for name in variables(text) if name.upper() in env_keys.ALL]
     small = [name for name in named if name not in env_keys.ALL and not known.get(name)]
     if small:
-        return _slip(f"names `${{{small[0]}}}`, and it is `${{{small[0].upper()}}}`")
+        return driver_url.Fault("part", f"names `${{{small[0]}}}` instead of `${{{small[0].upper()}}}`")
     if not named or not {*variables(text)} <= {*env_keys.ALL}:
         return None  # another variable is there on purpose
     values = {**known, **STAND_INS}
@@ -107,26 +107,22 @@ def slip(text: str, known: Mapping[str, str], mode: str) -> Problem | None:
     try:
         target = driver_url.parse(read.rstrip())
     except driver_url.Refused as refused:
-        rewritten = ("connection-string-scheme", "connection-string-no-url", "connection-string-leading-text")
-        return refused.problem if refused.problem.code in rewritten and set(env_keys.ALL) <= {*named} else None
+        rewritten = refused.fault.code in ("scheme", "no-url", "leading-text") and set(env_keys.ALL) <= {*named}
+        return refused.fault if rewritten else None
     allowed = {STAND_INS[env_keys.HOST], known.get(env_keys.HOST)}
     allowed |= {DOCKER_HOST_NAME} if mode == "docker" else {*_LOOPBACKS}
     hosts = {host for host, _ in target.hosts}
     if hosts - allowed - {*_LOOPBACKS, DOCKER_HOST_NAME, ""}:
         return None  # another server
     if read != read.rstrip():
-        return driver_url.problems(read)[0]
+        return driver_url.faults(read)[0]
     said = [
         _wrong_password(target, known),
         _literal("user", target.user, env_keys.USER, known),
         _literal("database", target.database, env_keys.DATABASE, known),
         *(f"has host `{host}` in place of `${{{env_keys.HOST}}}`" for host in sorted(hosts - allowed) if host),
     ]
-    return next((_slip(one) for one in said if one), None)
-
-
-def _slip(said: str) -> Problem:
-    return Problem("connection-string-part", f"the connection string {said}", level="error")
+    return next((driver_url.Fault("part", one) for one in said if one), None)
 
 
 def _wrong_password(target: driver_url.Target, known: Mapping[str, str]) -> str | None:
@@ -156,7 +152,7 @@ def _mended(text: str) -> str:
 
     kept = "".join(text.strip().partition("?")[1:])
     question = CONNECTION_STRING + kept
-    return CONNECTION_STRING if "$" in kept or driver_url.problems(with_stand_ins(question)) else question
+    return CONNECTION_STRING if "$" in kept or driver_url.faults(with_stand_ins(question)) else question
 
 
 def wanted_string(text: str, port: int | None, known: Mapping[str, str], mode: str) -> str:

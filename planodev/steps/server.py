@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from planodev import look
 from planodev.database import Database, Prepared
 from planodev.decide import port_moved
-from planodev.engines import NameTaken, PortTaken, planning
+from planodev.engines import NameTaken, PortTaken, planning, ports
 from planodev.postgres import proof, table
 from planodev.postgres.connection import host_of
 from planodev.problems import Command, Conflict, Fix
@@ -145,11 +145,12 @@ def _another_port(wanted: Setting[int], lost: int, facts: Survey) -> tuple[int, 
 
     """
 
-    def holder(port: int) -> str | None:
-        return facts.port_holder(port) or ("another program" if port == lost else None)
+    def taker(port: int) -> str:
+        return facts.port_holder(port) or ports.UNKNOWN
 
-    port, _ = planning.choose_port(settings.Setting(lost, wanted.source), holder)
-    return port, (port_moved(wanted.value, holder(wanted.value) or "another program", port),)
+    lost_port = settings.Setting(lost, wanted.source)
+    free, _ = planning.choose_port(lost_port, lambda port: taker(port) if port == lost else facts.port_holder(port))
+    return free, (port_moved(wanted.value, taker(wanted.value), free),)
 
 
 def volume_name(seen: Seen, name: str) -> str:

@@ -145,7 +145,7 @@ REFUSED = [
 def test_what_the_driver_refuses_is_refused_with_a_fix(text, code, fix):
     with pytest.raises(Refused) as refused:
         parse(text)
-    problem = refused.value.problem
+    problem = refused.value.fault.problem()
     assert problem.code == f"connection-string-{code}"
     assert fix in str(problem.fix)
     assert str(refused.value) == problem.message
@@ -245,7 +245,7 @@ def said_of(text):
     try:
         target = parse(text)
     except Refused as refused:
-        return [str(refused), repr(refused), repr(refused.problem), *map(repr, problems(text))]
+        return [str(refused), repr(refused), repr(refused.fault), *map(repr, problems(text))]
     return [repr(target), str(target), target.masked, *map(repr, problems(text))]
 
 

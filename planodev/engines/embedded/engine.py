@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from planodev.deadline import Limit
+    from planodev.engines.embedded.directories import Runner
     from planodev.engines.embedded.prepared import PreparedCluster
     from planodev.engines.embedded.programs import Program as Installed
     from planodev.progress import Progress
@@ -103,14 +104,14 @@ class EmbeddedEngine:
         self._program = program
         self._project = project
         self._directory: DataDirectory | None = None
+        self._known_runner: tuple[DataDirectory | None, Runner] | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._sync: Callable[[], bool | None] | None = None
         self._prepared: PreparedCluster | None = None
 
     @property
     def info(self) -> EngineInfo:
-        runner = directories.runner(self._project, self._directory)
-        runs_as = f", run as {runner.name}" if os.geteuid() == 0 else ""
+        runs_as = f", run as {self._runner.name}" if os.geteuid() == 0 else ""
         where, product = str(directories.databases()), f"{self._program.product}{runs_as}"
         return EngineInfo("embedded", where, product, self._program.version, product, local=True, why=self.why)
 
@@ -119,7 +120,7 @@ class EmbeddedEngine:
         psql = self._program.path("psql").replace("{", "{{").replace("}", "}}")
         as_runner = ""
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-            as_runner = f"runuser -u {directories.runner(self._project, self._directory).name} -- "
+            as_runner = f"runuser -u {self._runner.name} -- "
         return Wording(
             server="server",
             data="data directory",
@@ -134,8 +135,14 @@ class EmbeddedEngine:
     @property
     def traits(self) -> Traits:
         fixed = {"image": self._version, "name": describe.NAME, "plano": "native"}
-        runs_as = directories.runner(self._project, self._directory).name
-        return Traits(containers=False, hairpin=True, fixed=fixed, runs_as=runs_as)
+        return Traits(containers=False, hairpin=True, fixed=fixed, runs_as=self._runner.name)
+
+    @property
+    def _runner(self) -> Runner:
+        """Who runs the server; the system's users are looked up once for each data directory."""
+        if self._known_runner is None or self._known_runner[0] != self._directory:
+            self._known_runner = self._directory, directories.runner(self._project, self._directory)
+        return self._known_runner[1]
 
     @property
     def _version(self) -> str:
