@@ -50,15 +50,15 @@ def _limit(error: BaseException) -> PlanodevError | None:
         number = errno.EMFILE
     if isinstance(error, MemoryError) or number == errno.ENOMEM:
         fix = "end other programs, or raise this shell's limit: `ulimit -v unlimited`"
-        return PlanodevError("out-of-memory", "there is no memory left", why="the system refused more", fix=fix)
+        return PlanodevError("out-of-memory", "out of memory", why="the system refused to give more", fix=fix)
     if number in _FORKING or (isinstance(error, RuntimeError) and "new thread" in str(error)):
-        why = "this user, or the container that this runs in, has as many processes and threads as it may have"
+        why = "this user, or this container, has reached its limit of processes and threads"
         fix = "`ulimit -u` shows the limit; end other programs, or raise it (`--pids-limit` of a container)"
-        return PlanodevError("no-threads", "the system starts no more processes", why=why, fix=fix)
+        return PlanodevError("no-threads", "the system refuses to start more processes", why=why, fix=fix)
     if number in _FILES:
         fix = f"{shell_limits.raising(errno.EMFILE)}; then run the command again"
         why = "this shell allows too few open files, or the system's limit is reached"
-        return PlanodevError("too-many-open-files", "no more files can be opened", why=why, fix=fix)
+        return PlanodevError("too-many-open-files", "too many files are open", why=why, fix=fix)
     if isinstance(error, ImportError):
         fix = "reinstall planodev, with `--force-reinstall`"
         return PlanodevError("not-loaded", "a part of planodev could not be loaded", why=str(error), fix=fix)
@@ -85,7 +85,7 @@ def _of_file(error: OSError) -> PlanodevError | None:
         return None
     if error.errno in _FORBIDDEN:
         look = Fix(Shell("ls -ld {}", _shown(name)), " shows whose it is; make it yours, or run planodev as its owner")
-        return PlanodevError("file-forbidden", f"`{_shown(name)}` may not be used", why=why, fix=look)
+        return PlanodevError("file-forbidden", f"no permission to use `{_shown(name)}`", why=why, fix=look)
     away = Fix("move it away, then run the command again: ", Shell("mv {0} {0}.old", _shown(name)))
     return PlanodevError("file-unusable", f"`{_shown(name)}` cannot be used", why=why, fix=away)
 

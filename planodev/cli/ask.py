@@ -28,7 +28,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
     table. The next `ask` in this project continues from it. With `-` the question is read from standard input.
     """
     if options["new"] and options["continue_from"]:
-        raise click.UsageError("--new and --continue exclude each other", ctx)
+        raise click.UsageError("--new and --continue cannot be used together", ctx)
     options["text"] = _question(options["text"])
     console = ctx.obj
     context = shared.context(ctx, options)
@@ -41,7 +41,7 @@ def _question(typed: str) -> str:
     raw = sys.stdin.buffer.read() if typed == "-" else os.fsencode(typed)
     text = raw.decode(errors="replace").rstrip("\n")  # an argument, too, may contain bytes that are not UTF-8
     if not text.strip():
-        raise BadInput("usage", "there is no question", fix="write it behind `ask`, in quotes")
+        raise BadInput("usage", "there is no question", fix="write it after `ask`, in quotes")
     if "\0" in text:
         why = "PostgreSQL stores none, so Plano would answer and forget the turn"
         raise BadInput("usage", "the question has a NUL character", why=why, fix="leave it out")

@@ -88,7 +88,7 @@ def prune(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
     An ID stands for its conversation: its turn, those that continue it, and those that lead to these alone.
     """
     if sum(bool(options[name]) for name in ("older_than", "superseded", "ids")) != 1:
-        raise click.UsageError("one of --older-than, --superseded and ID is needed", ctx)
+        raise click.UsageError("give exactly one of --older-than, --superseded and ID", ctx)
     return shared.run(ctx, options, work.pruned)
 
 

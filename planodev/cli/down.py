@@ -22,5 +22,5 @@ def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
     The data is kept unless `--delete-data` is given and confirmed. `.env` and config.yaml are never removed.
     """
     if options["keep_data"] and options["delete_data"]:
-        raise click.UsageError("--keep-data and --delete-data exclude each other", ctx)
+        raise click.UsageError("--keep-data and --delete-data cannot be used together", ctx)
     return shared.run(ctx, options, down)

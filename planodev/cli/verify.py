@@ -33,5 +33,8 @@ def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
     if options["of_model"] and not options["through_plano"]:
         raise click.UsageError("--model requires --through-plano", ctx)
     if options["through_plano"] and options["env_file"]:
-        raise click.UsageError("--through-plano is about the Plano of this machine, and --env-file about another", ctx)
+        raise click.UsageError(
+            "--through-plano and --env-file cannot be used together: the Plano of this machine has another database",
+            ctx,
+        )
     return shared.run(ctx, options, verify)

@@ -25,7 +25,7 @@ def confirm(context: Context, says: str, command: Command) -> None:
     if context.options.get("yes"):
         context.progress.note(says)
         return
-    answer = context.progress.confirm(f"{says}. Go on?")
+    answer = context.progress.confirm(f"{says}. Continue?")
     if answer is None:
         fix = Fix(Command(command.name, *command.arguments, "--yes"))
         why = f"no terminal to ask on; {says}"

@@ -62,7 +62,7 @@ def listed(context: Context) -> Result:
 def _lines(found: heads.Found, short: Mapping[str, str], options: Mapping[str, Any]) -> list[Any]:
     from planodev.conversations import terminal
 
-    looked = f"looked at the newest {number(found.looked_at, 'turn')}"
+    looked = f"searched the newest {number(found.looked_at, 'turn')}"
     searched = any(options.get(name) for name in ("of_model", "grep", "since"))
     if not found.heads:
         nothing: Any = (
@@ -85,8 +85,8 @@ def _lines(found: heads.Found, short: Mapping[str, str], options: Mapping[str, A
 def _short_of(found: heads.Found, limit: int) -> list[Problem]:
     if found.looked_at < store.MOST_LOOKED_AT or len(found.heads) >= limit:
         return []
-    text = f"only the newest {found.looked_at} stored turns were looked at"
-    return [Problem("list-cut", text, Fix("remove turns that others go on from: ", Command(*_PRUNE)))]
+    text = f"only the newest {found.looked_at} stored turns were searched"
+    return [Problem("list-cut", text, Fix("remove turns that later ones continue: ", Command(*_PRUNE)))]
 
 
 def _described(head: Head, short: Mapping[str, str]) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def _goes_on(row: Row, context: Context) -> list[str]:
     # Escaped for the terminal as JSON does it, so that the pasted text means the same.
     words = quoted(in_json(json.dumps(body, ensure_ascii=False)))
     return [
-        "To go on:",
+        "To continue:",
         f"  curl http://localhost:{_port(context)}/v1/responses -H 'Content-Type: application/json' \\",
         f"    -d {words}",
     ]

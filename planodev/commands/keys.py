@@ -155,7 +155,7 @@ def _check_name(name: str, read: Files) -> None:
     fix = Fix(Command("keys", "set", "NAME"), " asks for the value, or reads it from a pipe")
     if not access_keys.is_name(name):
         why = "a command line is visible to others and stays in the shell's history"
-        raise BadInput("bad-key-name", "`keys set` takes names of variables alone", why=why, fix=fix)
+        raise BadInput("bad-key-name", "`keys set` accepts only names of variables", why=why, fix=fix)
     if name in env_keys.ALL or executables.steers(name):
         why = "`up` writes it" if name in env_keys.ALL else "it decides which code a program runs"
         raise BadInput("bad-key-name", f"{name} is not a provider key", why=why, fix=fix)
@@ -166,7 +166,7 @@ def _check_name(name: str, read: Files) -> None:
     meant = closest(name, needed) or closest(name, known)
     if meant:
         where = f"`{read.config.path.name}` does not name {name}" if needed else f"no provider has the key {name}"
-        raise BadInput("key-unknown", where, why=f"{meant} was probably meant", fix=Fix(Command("keys", "set", meant)))
+        raise BadInput("key-unknown", where, why=f"did you mean {meant}?", fix=Fix(Command("keys", "set", meant)))
 
 
 def _values(context: Context, names: Sequence[str]) -> dict[str, str]:
@@ -180,8 +180,8 @@ def _values(context: Context, names: Sequence[str]) -> dict[str, str]:
     missing = [name for name in names if name not in values]
     if not values or (missing and len(found) < len(names)):
         again = Command("keys", "set", *missing)
-        fix = Fix("at a terminal ", again, " asks for it; or pipe it in, a line for each")
-        raise BadInput("key-not-given", f"there is no value for {', '.join(missing)}", fix=fix)
+        fix = Fix("at a terminal ", again, " asks for it; or pipe it in, one line for each")
+        raise BadInput("key-not-given", f"no value was given for {', '.join(missing)}", fix=fix)
     for name, value in values.items():
         why = access_keys.why_not(value)
         if why:

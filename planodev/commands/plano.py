@@ -127,11 +127,11 @@ def _in_other_mode(seen: Seen, plano: Running) -> bool:
 
 def _agree(seen: Seen, plano: Running, why: str) -> None:
     """Have a restart confirmed; of one that has died there is nothing left to ask for."""
-    says = f"Plano ({plano.found.where if plano.found else ''}) is restarted: {why}"
+    says = f"Plano ({plano.found.where if plano.found else ''}) will be restarted: {why}"
     if plano.state == "died" or seen.context.options.get("yes") or seen.context.dry_run:
         seen.progress.note(says)
         return
-    answer = seen.progress.confirm(f"{says}. Go on?", default=True)
+    answer = seen.progress.confirm(f"{says}. Continue?", default=True)
     if not answer:
         reason = "no terminal to ask on" if answer is None else None
         mode = ("--plano", seen.mode) if _in_other_mode(seen, plano) else ()

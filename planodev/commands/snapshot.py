@@ -109,7 +109,7 @@ def listed(context: Context) -> Result:
     number = _number(context)
     found = snapshots.every(number)
     lines: list[Any] = [_table(found)] if found else []
-    nothing = Fix("No snapshot yet; ", Command("snapshot", "save"), " makes one")
+    nothing = Fix("No snapshot yet; ", Command("snapshot", "save"), " creates one")
     data = {"directory": str(snapshots.directory(number)), "snapshots": [one._asdict() for one in found]}
     return Result("snapshot list", data, lines or [nothing])
 
@@ -254,4 +254,6 @@ def _private(file: Path) -> Iterator[BinaryIO]:
 
 def _failed(done: str, why: str, fix: Fix | str | None) -> PlanodevError:
     text = f"the snapshot could not be {done}; nothing was changed"
-    return PlanodevError("snapshot-failed", text, why=why, fix=fix or Fix(Command("snapshot", "list"), " names others"))
+    return PlanodevError(
+        "snapshot-failed", text, why=why, fix=fix or Fix(Command("snapshot", "list"), " lists the others")
+    )

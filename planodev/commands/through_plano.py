@@ -42,7 +42,7 @@ def prove(context: Context, seen: Seen) -> dict[str, Any]:
         idle = Problem("plano-not-running", "Plano is not running", start, f"nothing listens on port {plano.port}")
         raise VerificationFailed.of(problem or idle)
     model = ask.chosen(seen.config, context.options.get("of_model"))
-    context.progress.note(f"sending two short requests through Plano to {model.name}; they count as any other")
+    context.progress.note(f"sending two short requests through Plano to {model.name}; they are charged like any other")
     context.progress.begin("Verifying through Plano")
     answers: list[Answer] = []
     began = time.monotonic()

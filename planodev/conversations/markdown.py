@@ -22,7 +22,7 @@ def document(row: Row, entries: list[Entry]) -> str:
         f"# Conversation `{_code(row.response_id)}`",
         f"- stored: {times.shown(row.created_at)}",
         f"- model: {_plain(models(row.model, row.provider))}",
-        f"- items: {len(row.input_items) if isinstance(row.input_items, list) else 'no list'}",
+        f"- items: {len(row.input_items) if isinstance(row.input_items, list) else 'not a list'}",
     ]
     return "\n".join(about) + "\n" + "".join(_section(entry) for entry in entries)
 

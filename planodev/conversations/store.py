@@ -183,7 +183,7 @@ def resolve(session: Any, text: str) -> str:  # noqa: ANN401
         some = ", ".join(f"`{visible(number)}`" for number in list(found)[:5])
         raise BadInput(
             "id-ambiguous",
-            f"`{visible(text)}` is the beginning of more than one id",
+            f"`{visible(text)}` matches more than one id",
             why=f"{some}{' and others' if len(found) > 5 else ''}",  # noqa: PLR2004
             fix="type more of it",
         )

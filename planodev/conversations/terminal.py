@@ -66,7 +66,7 @@ def table(heads: tuple[Head, ...], short: Mapping[str, str]) -> Any:  # noqa: AN
 def opening(row: Outline) -> str:
     """Return the beginning of the first message, or what stands there instead."""
     if row.keys is None:
-        return "(its items are no list)"
+        return "(its items are not a list)"
     return line(row.opening, OPENING) or ("(no message of a user)" if row.keys else "(no items)")
 
 

@@ -288,7 +288,7 @@ def _wrong(row: object) -> str | None:
     stamp = row.get("updated_at")
     if stamp is not None and not (isinstance(stamp, str) and _STAMP.fullmatch(stamp)):
         wrong.append("updated_at")
-    return f"has no usable {', '.join(wrong)}" if wrong else None
+    return f"has no valid {', '.join(wrong)}" if wrong else None
 
 
 def _bad(file: Path, why: str, fix: str | None = None) -> BadInput:

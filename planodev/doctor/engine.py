@@ -95,7 +95,7 @@ def volume(subject: Subject) -> Check:
         return Check("volume", "ok", "none: this project has no data in this engine")
     if have and have.volume != found.name:
         return Check("volume", "failed", f"{have.name} uses `{have.volume}`", f"the data is in `{found.name}`", UP)
-    return Check("volume", "ok", f"{found.name}, made with {found.image}")
+    return Check("volume", "ok", f"{found.name}, created with {found.image}")
 
 
 def addresses(subject: Subject) -> Check:
@@ -114,4 +114,4 @@ def addresses(subject: Subject) -> Check:
         here = f"{env_keys.HOST} in `{run.project.dotenv}`"
         why = f"they were chosen for `--plano {have.plano}`, and {here} is for {run.mode}"
         return Check("addresses", "warning", said, why, UP)
-    return Check("addresses", "ok", f"{said}, on this machine alone")
+    return Check("addresses", "ok", f"{said}, on this machine only")

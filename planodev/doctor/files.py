@@ -42,7 +42,7 @@ def env_file(subject: Subject) -> Check:
         fix = credentials.completing(
             env, wanted, f"write {', '.join(odd)} in `{name}` without quotes, comments and `export`"
         )
-        return Check("env-file", "failed", f"not every program reads {', '.join(odd)} in `{name}` alike", why, fix)
+        return Check("env-file", "failed", f"programs read {', '.join(odd)} in `{name}` differently", why, fix)
     with suppress(NoEngine):
         have = subject.seen().observed.container
         if have and not wanted.foreign_host and have.port != wanted.port:

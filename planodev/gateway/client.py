@@ -246,7 +246,7 @@ def _endless(why: str) -> NotReady:
 
 def _unreadable(text: str) -> PlanodevError:
     fix = Fix(Command("doctor"), " says whether this is Plano")
-    return PlanodevError("answer-unreadable", "the answer is not one that Plano gives", why=_said(text), fix=fix)
+    return PlanodevError("answer-unreadable", "the answer is not a valid answer of Plano", why=_said(text), fix=fix)
 
 
 def _failed(response: dict[str, Any]) -> PlanodevError:

@@ -256,7 +256,7 @@ def problem(running: Running, config: ConfigFile) -> Problem | None:
         ),
         "without-variables": (
             "plano-without-variables",
-            f"Plano was started without `planodev run`, and takes `${{{env_keys.USER}}}` and the like as they stand",
+            f"Plano was started without `planodev run`, and reads `${{{env_keys.USER}}}` and the like literally",
         ),
         "died": ("plano-died", f"Plano has died since it was started ({found.where})"),
     }[running.state]

@@ -171,7 +171,7 @@ def why_not(value: str) -> str | None:
     if breaks_yaml(value):
         return "it begins or ends with a character that is special in YAML, into which Plano inserts it unquoted"
     if not env_file.is_plain(value):
-        return "not every reader of `.env` would read it alike: it has a blank, a quote or another unusual character"
+        return "not every reader of `.env` would read it alike: it has a space, a quote or another unusual character"
     return None
 
 

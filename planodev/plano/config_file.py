@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _LARGEST = 250_000  # characters of a file: ruamel.yaml reads some 50,000 in a second
 _MOST = 1_000_000  # characters and nodes, with every alias written out
 _DEEPEST = 500  # nested brackets
-_TOO_MUCH = "its aliases expand to more text than anybody can have written"
+_TOO_MUCH = "its aliases expand to too much text"
 _LIST = "a key in it is a list or a mapping"
 _HUGE = "a number in it is larger than Plano can hold"  # and Python can't write it in decimal, beyond 4300 digits
 # Accepted by planoai 0.4.39; source: `data/plano_config_schema.yaml`.
@@ -171,14 +171,14 @@ def _lacks(content: dict[str, Any]) -> str | None:
         return "no `state_storage`"
     storage = content["state_storage"]
     if not isinstance(storage, dict):
-        return "a `state_storage` that is no mapping of keys" if storage else "an empty `state_storage`"
+        return "a `state_storage` that is not a mapping of keys" if storage else "an empty `state_storage`"
     if "type" not in storage:
         return "`state_storage` without `type`"
     if storage["type"] != "postgres":
         return f"`state_storage` of type `{storage['type']}`"
     written = storage.get("connection_string")
     if isinstance(written, (dict, list)) and written:
-        return "a `connection_string` that is no text"
+        return "a `connection_string` that is not a text"
     return None if written else "`state_storage` without `connection_string`"
 
 
@@ -254,7 +254,7 @@ def _parse(path: Path, text: str) -> tuple[Any, dict[str, Any]]:
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         # Raised by ruamel.yaml's constructors: a key is no scalar, a `!!timestamp` is none, a number is too long.
         whys = {TypeError: _LIST, RecursionError: "it is nested too deeply", _TooMuch: _TOO_MUCH}
-        why = whys.get(type(error), "a value in it is not of the kind that it is written as")
+        why = whys.get(type(error), "a value in it does not fit its type")
         raise _bad(path, why, f"correct `{path}`; planodev does not change it") from error
     odd = _odd(content, (), set())
     if odd:
@@ -291,8 +291,8 @@ def _repair(path: Path, why: str, place: tuple[int, int] | None) -> str:
     line = f"line {place[0] + 1} of `{path.name}`" if place else f"`{path.name}`"
     whats = {
         "duplicate key": f"remove one of the two; planoai would take {line}",
-        "another document": f"remove all from {line} on: planoai takes one document",
-        "'\\t'": f"write blanks in place of the tab in {line}",
+        "another document": f"remove everything from {line} on: planoai reads one document",
+        "'\\t'": f"replace the tab with spaces in {line}",
     }
     return next((what for sign, what in whats.items() if sign in why), f"correct {line}; planodev does not change it")
 

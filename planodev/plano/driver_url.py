@@ -56,8 +56,8 @@ _INSTEAD = {
 _FAULTS: dict[str, tuple[str, Fix | str]] = {
     "not-utf8": ("is not UTF-8 once decoded", "percent-encode the bytes of its UTF-8 form"),
     "line-break": ("ends with a line break", "write it in one line, in quotes"),
-    "trailing-blank": ("ends with a blank", "remove what is behind its last character"),
-    "leading-text": ("starts with a blank or a quote", "start it with `postgresql://`, without quotes"),
+    "trailing-blank": ("ends with whitespace", "remove the whitespace at its end"),
+    "leading-text": ("starts with whitespace or a quote", "start it with `postgresql://`, without quotes"),
     "scheme": ("does not start with `postgresql://`, in lower case and without a suffix", f"write {_URL}"),
     "no-url": ("is not a URL", f"write it as a URL: {_URL}"),
     "ipv6": ("has an IPv6 address without brackets, or text after them", "write it as `[::1]:5432`"),
@@ -71,10 +71,10 @@ _FAULTS: dict[str, tuple[str, Fix | str]] = {
         "has a second `@`, and the driver reads everything after the first as the host",
         "write each `@` of a name or password as `%40`",
     ),
-    "fragment": ("has a `#`, which is no fragment but part of the value before it", "remove it, or write `%23`"),
+    "fragment": ("has a `#`, which the driver reads as part of the value before it", "remove it, or write `%23`"),
     "slash": ("has a `/` after the database name, which becomes part of that name", "remove it, or write `%2F`"),
     "host-missing": ("has no host, so Plano exits at startup", "add the host, such as `127.0.0.1`"),
-    "host": ("has a host that is no host name and no address", "write the name or the address alone"),
+    "host": ("has an invalid host", "write only a host name or an address"),
     "user-missing": ("has no user, so the driver uses the system's or none", "start with `USER:PASSWORD@`"),
     "database-missing": ("has no database, so the server uses the user's name", "end with `/DATABASE`"),
     "sslmode-require": ("has `sslmode=require`, and Plano exits at startup: its driver has no TLS", _PLAINTEXT),
@@ -284,7 +284,7 @@ def _check(name: str, value: str, *, hidden: bool) -> None:
         accepts, fits = "numeric addresses", all(map(_is_address, value.split(",")))
     else:
         shown = name in _INSTEAD or (re.fullmatch(r"[A-Za-z_]+", name) and not hidden)
-        says = f"has a parameter that the driver does not know{f': `{name}`' if shown else ''}"
+        says = f"has an unknown parameter `{name}`" if shown else "has an unknown parameter"
         value = value if shown and re.fullmatch(r"\w{1,63}", value) else "SCHEMA"
         raise Refused(Fault("parameter-unknown", says, _INSTEAD.get(name, "remove it").replace("{}", value)))
     if not fits and "${" in value:

@@ -265,7 +265,7 @@ def _unset(what: str, unset: Sequence[str]) -> Problem:
     names = ", ".join(f"${variable}" for variable in known)
     says = f"names {names}, which {'is' if len(known) == 1 else 'are'} not set"
     if len(known) < len(unset):
-        says = "has a `$` before no variable that is set"
+        says = "has a `$` that is not followed by a set variable"
     message = f"{what} {says} where planoai starts"
     fix = Fix(
         "" if len(known) == len(unset) else "write a `$` of the password as `%24`; or ",
@@ -310,7 +310,7 @@ def _key(key: AccessKey, values: Mapping[str, str], places: Places) -> KeyProble
     whose = reference_in(value) if value else None
     if whose:
         place = "this shell" if values is places.shell else "`.env`"
-        message = f"{name} in {place} is a reference {whose}, and planoai sends it as it stands"
+        message = f"{name} in {place} is a reference {whose}, and planoai sends it unresolved"
         itself = Fix(Command("keys", "set", name, *places.option), f" saves the key itself in `{places.file}`")
         return KeyProblem("key-is-reference", message, itself, level="error", key=name)
     if value is None or not value.strip("\"'") or is_placeholder(value):
@@ -323,7 +323,7 @@ def _misnamed(key: AccessKey, places: Places) -> KeyProblem:
     """Return the problem of a key that is not named as `$NAME`."""
     name, config = key.name, places.config.name
     if key.braces:
-        message = f"an access_key in `{config}` is `${{{name}}}`, and planoai knows no braces there"
+        message = f"an access_key in `{config}` is `${{{name}}}`, and planoai accepts no braces there"
         return KeyProblem("access-key-braces", message, f"write `access_key: ${name}`", level="error", key=name)
     if key.meant:
         message = f"an access_key in `{config}` names {key.meant} in another form than `$NAME`"
@@ -384,7 +384,9 @@ def _save(names: Sequence[str], places: Places) -> Fix:
 def _misread(name: str, value: str, places: Places) -> KeyProblem | None:
     file = places.file
     if breaks_yaml(value):
-        message = f"{name} in `.env` begins or ends with a character of YAML, and Plano cannot read its configuration"
+        message = (
+            f"{name} in `.env` begins or ends with a special character of YAML, and Plano cannot read its configuration"
+        )
         fix = Fix(Command("keys", "set", name, *places.option), " reads the key itself, without showing it")
         return KeyProblem("key-breaks-yaml", message, fix, level="error", key=name)
     # Plano itself gets the right key in both cases, as the value is pasted into YAML; nothing promises that.

@@ -110,7 +110,7 @@ def _shape(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
     for key in (*_LISTS, *_MAPPINGS):
         if key in content and not isinstance(content[key], list if key in _LISTS else dict):
             kind = "a list" if key in _LISTS else "a mapping of keys"
-            message = f"`{key}`{config.at(key)} is {_kind(content[key])}, and planoai wants {kind}"
+            message = f"`{key}`{config.at(key)} is {_kind(content[key])}, and planoai expects {kind}"
             yield _error("config-value", message, f"remove `{key}` from {config.where(key)}, or write {kind} there")
 
 
@@ -132,7 +132,7 @@ def _entries(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem
         for at, entry in enumerate(_list(content.get(key))):
             where, said = config.where(key, at), f"an entry of `{key}`{config.at(key, at)}"
             if not isinstance(entry, dict):
-                message = f"{said} is {_kind(entry)}, and planoai wants a mapping of keys"
+                message = f"{said} is {_kind(entry)}, and planoai expects a mapping of keys"
                 yield _error("config-value", message, f"remove the entry in {where}, or write a mapping of keys there")
                 continue
             for name in [name for name in required if name not in entry]:
@@ -166,7 +166,7 @@ def _values(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]
             here = here and (step in value if isinstance(value, dict) else isinstance(value, list))
             value = value[step] if here else {}
         if here and not fits(value):
-            message = f"`{path[-1]}`{config.at(*path)} is `{shown(value)}`, and {who} wants {wants}"
+            message = f"`{path[-1]}`{config.at(*path)} is `{shown(value)}`, and {who} expects {wants}"
             yield _error("config-value", message, f"write `{path[-1]}: {example}` in {config.where(*path)}")
 
 
@@ -195,7 +195,7 @@ def _wanted(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any
     if _sampled(content):
         yield _COLLECTOR, _has_port, "a URL with a port", "http://localhost:4317", "Envoy"
     else:
-        yield _COLLECTOR, _is_collector, "http:// with a host and nothing behind it", "http://localhost:4317", "planoai"
+        yield _COLLECTOR, _is_collector, "http:// with a host and nothing after it", "http://localhost:4317", "planoai"
 
 
 def _wanted_of_parts(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any], bool], str, str, str]]:
@@ -404,9 +404,9 @@ def _older_listeners(config: ConfigFile, found: object) -> Iterator[Problem]:
     unknown = [str(key) for key in found if key not in _OLDER] if isinstance(found, dict) else []
     if unknown:
         where, known = config.where("listeners", unknown[0]), " and ".join(f"`{key}`" for key in _OLDER)
-        message = f"`{shown(unknown[0])}` in `listeners`{config.at('listeners', unknown[0])} is unknown: without dashes"
+        message = f"`{shown(unknown[0])}` in `listeners`{config.at('listeners', unknown[0])} is unknown: as a mapping"
         fix = f"write a list in {where}: `listeners: [{_MODEL_LISTENER}]`"
-        yield _error("config-value", f"{message} it holds {known} alone", fix)
+        yield _error("config-value", f"{message} it accepts only {known}", fix)
 
 
 _OF_AGENT = {"id": "my_agent", "description": "what it does"}
@@ -547,7 +547,7 @@ def _names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
         twice = twice or next((keys[key] for key in known if key in keys), None)
         if twice:
             where, first = config.where(*model.path), config.at(*twice.path)
-            message = f"model `{shown(model.name)}`{config.at(*model.path)} has the name of another one{first}"
+            message = f"model `{shown(model.name)}`{config.at(*model.path)} has the same name as another{first}"
             fix = f"remove the entry in {where}"
             if own is not None and not any(key in keys for key in known):  # another model
                 fix = f"give the one in {where} another `name:`"
@@ -589,7 +589,7 @@ def _agents(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]
     for number, path, _ in _identified(content):
         if number in ids:
             first = config.at(*ids[number])
-            message = f"`{shown(number)}`{config.at(*path)} is the id of another one{first}, and planoai refuses that"
+            message = f"`{shown(number)}`{config.at(*path)} has the same id as another{first}, and planoai refuses that"
             fix = f"remove the entry in {config.where(*path)}, or give it another `id:`"
             yield _error("agent-duplicate", message, fix)
         ids[number] = path
@@ -621,7 +621,7 @@ def _endpoints(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Probl
     taken |= {f"{one.interface}_{urls.read(one.base_url).host}" for one in models.of(content) if _is_url(one.base_url)}
     for number in [number for number in known if number in taken]:
         path = known[number]
-        message = f"`{shown(number)}`{config.at(*path)} is a name of Plano's own, and Envoy refuses a second one"
+        message = f"`{shown(number)}`{config.at(*path)} is reserved by Plano, and Envoy refuses a second one"
         fix = f"call it `{number}_agent` in {config.where(*path)}, and wherever `{config.path.name}` names it"
         yield _error("agent-name-taken", message, fix)
     for at, target in enumerate(entries(content, "prompt_targets")):
@@ -667,7 +667,7 @@ def _orchestrator(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Pr
     count = len(_endpoints_of(content))
     if count != 1:
         path = ("overrides", "use_agent_orchestrator")
-        needs = "needs exactly one agent or endpoint, and there are"
+        needs = "needs exactly one agent or endpoint, but there are"
         yield _error(
             "orchestrator-endpoint",
             f"`use_agent_orchestrator`{config.at(*path)} {needs} {count}",
@@ -729,7 +729,7 @@ def _preferences(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Pro
         path: KeyPath = ("routing_preferences", at)
         name = str(preference.get("name"))
         if name in first:
-            message = f"the routing preference `{shown(name)}`{config.at(*path)} has the name of another one"
+            message = f"the routing preference `{shown(name)}`{config.at(*path)} has the same name as another"
             where = config.where(*path)
             message += f"{config.at(*first[name])}, and planoai refuses that"
             yield _error("preference-duplicate", message, f"give the one in {where} another `name:`")
@@ -790,7 +790,9 @@ def _ports(config: ConfigFile, content: Mapping[str, Any], database_port: int | 
         if port in taken:
             yield _error("port-of-plano", f"{called} is {taken[port]}, and Envoy does not start", fix)
         elif port in own:
-            yield _error("port-twice", f"{called} is that of listener `{own[port]}` too, and Envoy does not start", fix)
+            yield _error(
+                "port-twice", f"{called} is also that of listener `{own[port]}`, and Envoy does not start", fix
+            )
         elif port == database_port:
             other = next(other for other in range(port + 1, 65536) if other not in {*taken, *own} and _unheld(other))
             fix += Fix(", or ", Command("up", "--port", other))

@@ -94,7 +94,7 @@ def _listener_names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[
             message = f"the name of {said} is not a plain word, and Envoy does not read it as a string"
             yield _error("name-unreadable", message, fix)
         elif written in first:
-            message = f"{said} has the name of another one{config.at(*first[written])}, and Envoy opens one of them"
+            message = f"{said} has the same name as another{config.at(*first[written])}, and Envoy opens only one"
             yield _error("listener-duplicate", message, fix)
         elif written in _LISTENERS:
             yield _error("listener-name-taken", f"{said} uses a name that Plano reserves, so it never opens", fix)
@@ -147,9 +147,7 @@ def _model_names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Pro
     own["plano-orchestrator"] = preferred and added("llm_routing_model")
     for model in [model for model in found if own.get(model.known_as)]:
         path = (*model.path, "name")
-        message = (
-            f"`{model.known_as}`{config.at(*path)} is the name of a model of Plano's own, and Plano exits at startup"
-        )
+        message = f"`{model.known_as}`{config.at(*path)} is reserved for a model of Plano, and Plano exits at startup"
         yield _error("model-name-taken", message, f"remove `name` from {config.where(*path)}")
 
 
@@ -186,7 +184,11 @@ def _redis_url(
     text = storage.substitute(str(url), environment or {}, "native")
     unset = [name for name in storage.variables(text) if environment is not None]
     if (unset or "$" not in text) and not _is_redis(text):
-        what = f"names {', '.join(f'${name}' for name in unset)}, which is not set" if unset else "is no address of one"
+        what = (
+            f"names {', '.join(f'${name}' for name in unset)}, which is not set"
+            if unset
+            else "is not a valid Redis URL"
+        )
         message = f"the `url` of the redis session cache{config.at(*path)} {what}, and Plano exits at startup"
         yield _error("session-cache-url", message, f"write `url: redis://HOST:6379` in {config.where(*path)}")
 

@@ -107,7 +107,7 @@ def slip(text: str, known: Mapping[str, str], mode: str) -> driver_url.Fault | N
     try:
         target = driver_url.parse(read.rstrip())
     except driver_url.Refused as refused:
-        rewritten = refused.fault.code in ("scheme", "no-url", "leading-text") and set(env_keys.ALL) <= {*named}
+        rewritten = refused.fault.code in {"scheme", "no-url", "leading-text"} and set(env_keys.ALL) <= {*named}
         return refused.fault if rewritten else None
     allowed = {STAND_INS[env_keys.HOST], known.get(env_keys.HOST)}
     allowed |= {DOCKER_HOST_NAME} if mode == "docker" else {*_LOOPBACKS}
@@ -120,7 +120,7 @@ def slip(text: str, known: Mapping[str, str], mode: str) -> driver_url.Fault | N
         _wrong_password(target, known),
         _literal("user", target.user, env_keys.USER, known),
         _literal("database", target.database, env_keys.DATABASE, known),
-        *(f"has host `{host}` in place of `${{{env_keys.HOST}}}`" for host in sorted(hosts - allowed) if host),
+        *(f"has host `{host}` instead of `${{{env_keys.HOST}}}`" for host in sorted(hosts - allowed) if host),
     ]
     return next((driver_url.Fault("part", one) for one in said if one), None)
 
@@ -133,7 +133,7 @@ def _wrong_password(target: driver_url.Target, known: Mapping[str, str]) -> str 
         return "has user and password swapped"
     right = {password, unquote(known.get(env_keys.PASSWORD, ""))}
     judged = password in target.password or env_keys.USER in known  # or nothing is known yet
-    return f"has a password in place of `${{{env_keys.PASSWORD}}}`" if judged and target.password not in right else None
+    return f"has a password instead of `${{{env_keys.PASSWORD}}}`" if judged and target.password not in right else None
 
 
 def _literal(what: str, value: str | None, variable: str, known: Mapping[str, str]) -> str | None:
@@ -143,7 +143,7 @@ def _literal(what: str, value: str | None, variable: str, known: Mapping[str, st
         return None
     shown = value.replace(stand_in, f"${{{variable}}}")
     secret = STAND_INS[env_keys.PASSWORD] in value or "@" in value
-    return f"has {f'another {what}' if secret else f'{what} `{visible(shown)}`'} in place of `${{{variable}}}`"
+    return f"has {f'another {what}' if secret else f'{what} `{visible(shown)}`'} instead of `${{{variable}}}`"
 
 
 def _mended(text: str) -> str:

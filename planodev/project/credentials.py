@@ -74,7 +74,7 @@ def read(env: EnvFile) -> Credentials:
         raise _bad(
             env,
             env_keys.HOST,
-            "write a host name or an address alone, without user, password and port",
+            "write only a host name or an address, without user, password and port",
         )
     mode = _mode(host)
     borrowed = [key for key in env_keys.ALL if key in env.from_shell]
@@ -166,7 +166,7 @@ def refuse_foreign(env: EnvFile, wanted: Credentials, *, configured: bool) -> No
         raise Conflict(
             "foreign-host",
             f"{env_keys.HOST} in `{env.path}` is `{wanted.foreign_host}`, a server that planodev does not run",
-            why="`up` would replace it by an address on this machine, and who reads it would miss that server",
+            why="`up` would replace it with an address on this machine, and what reads it would lose that server",
             fix=Fix(*((Command("verify"), " verifies that server; ") if configured else ()), *_creates_own(env)),
         )
 
@@ -178,7 +178,7 @@ def _name(env: EnvFile, key: str, value: str | None) -> str | None:
     if len(value.encode()) > MAX_NAME_BYTES:
         raise _bad(env, key, f"it has {len(value.encode())} bytes, PostgreSQL accepts at most {MAX_NAME_BYTES}")
     if not is_usable_name(value):
-        raise _bad(env, key, "letters, digits, `_`, `.` and `-` of ASCII work in SQL, URLs and `.env` alike")
+        raise _bad(env, key, "only ASCII letters, digits, `_`, `.` and `-` work in SQL, URLs and `.env`")
     return value
 
 

@@ -99,8 +99,8 @@ def refuse_path(path: Path) -> None:
         kind = "a pipe" if stat.S_ISFIFO(path.stat().st_mode) else "a device or a socket"
         raise BadInput(
             "env-file-unreadable",
-            f"`{path}` is {kind}, and no file",
-            why="what is in it can be read once, and nothing can be kept there",
+            f"`{path}` is {kind}, not a file",
+            why="it can be read only once, and nothing can be stored in it",
             fix=_elsewhere(path),
         )
 

@@ -79,7 +79,7 @@ def ask(directory: Path, name: str) -> Answer:
         trust = Fix(Shell("git config --global --add safe.directory {}", root), " trusts it")
         return Answer("unknown", "git refuses a repository that belongs to another user", trust)
     if code == _ABSENT:
-        return Answer("unknown", "git is not installed here", "install git, or look with one elsewhere")
+        return Answer("unknown", "git is not installed here", "install git, or check where it is installed")
     why = visible(" ".join(said.split())[-200:]) or "git does not answer"
     return Answer("unknown", why, Fix(Shell("git -C {} status", directory), " shows the same"))
 
@@ -106,11 +106,11 @@ def problem(directory: Path, name: str, answer: Answer) -> Problem | None:
         return Problem("env-file-not-checked", message, answer.fix, answer.why)
     if answer.state == "visible":
         rules = directory / ".gitignore"
-        why = "a rule elsewhere takes it in again"
+        why = "another rule includes it again"
         if is_outside(name):
             why = "it is outside the project, whose `.gitignore` has no effect there"
         elif rules.is_symlink():
-            why = "`.gitignore` is a link, and git follows none"
+            why = "`.gitignore` is a link, and git does not follow it"
         elif rules.is_dir():
             why = "`.gitignore` is a directory"
         message = f"git does not ignore `{name}`, and would add its secrets: {why}"

@@ -71,7 +71,7 @@ def _locked(path: Path, timeout: float) -> NotReady:
     late = f"the lock was not given within {timeout:g} seconds"
     pid = _holder(path)
     if not pid:
-        why = f"{late}; which process holds it, this system does not tell"
+        why = f"{late}; this system does not say which process holds it"
         return NotReady("locked", message, why=why, fix=f"wait for it, {again}")
     why = f"{late}: process {pid} holds it{_about(pid)}"
     fix = Fix("wait for it, or end it: ", Shell("kill {}", pid), f"; {again}")
@@ -104,8 +104,8 @@ def _about(pid: int) -> str:
         words, since = process.cmdline(), time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(process.create_time()))
         own = next((i for i, word in enumerate(words) if os.path.basename(word) == PROGRAM), None)  # noqa: PTH119
         shown = shlex.join([PROGRAM, *words[own + 1 :]] if own is not None else words)
-        return f", `{line(masking.urls(shown), _WIDE)}`, which runs since {since}"
-    return ", of which nothing else can be seen"
+        return f", `{line(masking.urls(shown), _WIDE)}`, running since {since}"
+    return ", about which nothing else is known"
 
 
 def discard(project: Project) -> None:

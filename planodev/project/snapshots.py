@@ -74,7 +74,7 @@ def fresh(project_id: str, name: str | None) -> Path:
     file = dump(project_id, name or time.strftime("%Y-%m-%d-%H%M%S"))
     if file.exists():
         fix = Fix(Command("snapshot", "delete", file.stem), ", or choose another name")
-        raise Conflict("snapshot-exists", f"there is a snapshot `{file.stem}` already", fix=fix)
+        raise Conflict("snapshot-exists", f"a snapshot `{file.stem}` already exists", fix=fix)
     make_directory(file.parent)
     return file
 
@@ -122,7 +122,7 @@ def find(project_id: str, name: str | None) -> Snapshot:
     chosen = next((one for one in found if name in (None, one.name)), None)
     if chosen:
         return chosen
-    save = Fix(Command("snapshot", "save"), " makes one")
+    save = Fix(Command("snapshot", "save"), " creates one")
     if not found or name is None:
         raise BadInput("snapshot-unknown", "this project has no snapshot", fix=save)
     names = [one.name for one in found]
@@ -130,7 +130,7 @@ def find(project_id: str, name: str | None) -> Snapshot:
 
     near = difflib.get_close_matches(name, names, 3, 0.4) or names[:5]
     why = "snapshots: " + ", ".join(f"`{one}`" for one in near)
-    fix = Fix(Command("snapshot", "list"), " names them all")
+    fix = Fix(Command("snapshot", "list"), " lists them all")
     raise BadInput("snapshot-unknown", f"there is no snapshot `{visible(name)}`", why=why, fix=fix)
 
 

@@ -194,7 +194,7 @@ def _notice_ignored(seen: Seen) -> None:
     asked = [f"--{name}" for name in ("model", "template") if getattr(seen.settings, name).asked]
     if asked:
         name = seen.config.path.name
-        ignored = f"`{name}` is there already, so {' and '.join(asked)} changed nothing"
+        ignored = f"`{name}` already exists, so {' and '.join(asked)} had no effect"
         fix = Fix(f"move `{name}` away, then ", Command("up"))
         seen.progress.notice(Problem("config-kept", ignored, fix))
 

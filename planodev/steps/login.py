@@ -171,7 +171,7 @@ def _start_again(database: Database) -> Database:
     state = engine.state(server.id)
     if state is None or state.status != "exited":
         return database
-    database.seen.progress.note(f"the {engine.wording.server} has stopped meanwhile; starting it again")
+    database.seen.progress.note(f"the {engine.wording.server} has stopped in the meantime; starting it again")
     with suppress(PortTaken):  # it stays stopped, which the next look reports
         engine.start(server)
     return replace(database, found_running=False)

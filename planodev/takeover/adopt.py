@@ -154,7 +154,7 @@ def _check_names(seen: Seen, foreign: Foreign) -> None:
             raise Conflict(
                 "adopt-unusual-name",
                 f"`{foreign.name}` was not adopted: its {what} is `{name}`",
-                why="letters, digits, `_`, `.` and `-` work in SQL, URLs and `.env` alike; nothing was changed",
+                why="only letters, digits, `_`, `.` and `-` work in SQL, URLs and `.env`; nothing was changed",
                 fix=_dump(seen, foreign),
             )
 

@@ -203,7 +203,7 @@ class TestSnapshots:
             dump.truncate(os.stat(file).st_size // 3)
         error = ready("snapshot", "restore", "broken", "--yes", "--json", code=1).json["error"]
         assert error["code"] == "snapshot-failed"
-        shown = re.fullmatch("`planodev -C .* (snapshot list)` names others", error["fix"])[1]
+        shown = re.fullmatch("`planodev -C .* (snapshot list)` lists the others", error["fix"])[1]
         assert "whole" in ready(*shown.split()).out
         with ready.login() as session:
             session.execute("CREATE TABLE another (a int)")

@@ -227,7 +227,7 @@ CHANGES = {
     "memory": ("config.yaml", "type: postgres", "type: memory", "config", "failed", "`memory`"),
     "YAML": ("config.yaml", "^version:", "version: [", "config", "failed", "line"),
     "history": ("config.yaml", "anthropic/[a-z0-9-]+", "openai/gpt-4o", "config", "warning", "openai/gpt-4o"),
-    "part": ("config.yaml", r"\$\{DB_NAME\}", "other", "config", "failed", "in place of `${DB_NAME}`"),
+    "part": ("config.yaml", r"\$\{DB_NAME\}", "other", "config", "failed", "instead of `${DB_NAME}`"),
     "own": ("config.yaml", r"\$\{DB_HOST\}", "db.invalid", "config", "warning", "planodev does not run"),
     "TLS": ("config.yaml", r"DB_NAME\}", "DB_NAME}?sslmode=require", "config", "failed", "sslmode=require"),
 }

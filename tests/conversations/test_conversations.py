@@ -74,7 +74,7 @@ def test_the_list_has_heads_alone_newest_first_with_branches_and_what_answered(p
     assert (data["looked_at"], data["complete"]) == (4, True)
     shown = project("conversations").out
     assert "anthropic/claude-sonnet-4-5 → openai/gpt-4o" in shown
-    assert "(its items are no list)" in shown
+    assert "(its items are not a list)" in shown
     assert f"{right[5:13]}, turn 1" in shown
     assert [one["id"] for one in project("conversations", "--limit", "1", "--json").json["data"]["conversations"]] == [
         odd
@@ -94,7 +94,7 @@ def test_a_list_is_narrowed_by_model_time_and_words(project, plano):
     assert ids("--grep", "answer TO") == [new, old]
     assert ids("--grep", '"shoes"\nand') == [old]
     assert ids("--grep", "input_text") == []
-    assert "looked at the newest 2 turns" in project("conversations", "--grep", "hats").out
+    assert "searched the newest 2 turns" in project("conversations", "--grep", "hats").out
     assert project("conversations", "--since", "soon", "--json", code=2).error == "bad-time"
 
 

@@ -207,5 +207,5 @@ def test_a_server_that_stops_after_the_look_is_started_again(project):
     project.command = lambda *words: [sys.executable, "-c", STOPPED_AFTER_THE_LOOK, *typed(*words)[3:]]
     again = project("up")
     project.command = typed
-    assert "has stopped meanwhile; starting it again" in again.err
+    assert "has stopped in the meantime; starting it again" in again.err
     assert project.stored() == ["kept"]

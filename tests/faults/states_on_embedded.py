@@ -265,7 +265,7 @@ OF_CONVERSATIONS = (
         "conversations import x.jsonl",
         on_embedded(writes("x.jsonl", NESTED)),
         writes("x.jsonl", ""),
-        "take that line out of the file",
+        "remove that line from the file",
     ),
     State("nested-too-deeply", "conversations show deep", on_embedded(nested), fills=("FILE", "y.jsonl")),
     *(

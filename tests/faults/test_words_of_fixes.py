@@ -23,7 +23,7 @@ STRINGS = [
     ("value", f"{WELL}?connect_timeout=x", "remove it", WELL),
     ("value", "postgresql://u:p@h:x/d", "a number", WELL),
     ("hosts", "postgresql://u:p@a:1,b:2,c:3/d?hostaddr=10.0.0.1", "one of each", f"{WELL}?hostaddr=10.0.0.1"),
-    ("host", "postgresql://u:p@h h:5432/d", "alone", WELL),
+    ("host", "postgresql://u:p@h h:5432/d", "write only", WELL),
     ("host-missing", "postgresql://u:p@/d", "127.0.0.1", "postgresql://u:p@127.0.0.1/d"),
     ("at-sign", "postgresql://u:p@p@h:5432/d", "`%40`", "postgresql://u:p%40p@h:5432/d"),
     ("fragment", f"{WELL}#x", "remove it", WELL),

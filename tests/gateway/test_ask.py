@@ -106,7 +106,7 @@ def test_a_question_is_read_from_a_pipe(running):
     assert "[usage]" in piped(running, b"\n", code=2)[1]
     assert "PostgreSQL stores none" in piped(running, b"a\0b", code=2)[1]
     assert running("ask", " ", code=2).err.count("[usage]") == 1
-    assert running("ask", "x", "--new", "--continue", "last", code=2).err.count("exclude each other") == 1
+    assert running("ask", "x", "--new", "--continue", "last", code=2).err.count("cannot be used together") == 1
 
 
 def test_bytes_that_are_no_text_are_stored_as_marks(running):

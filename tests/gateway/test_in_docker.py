@@ -99,7 +99,7 @@ def test_a_plano_in_docker_is_asked_about_before_the_database_is_made_for_a_nati
     assert "Plano was not restarted, although it is to run natively [not-confirmed]" in refused
     assert f"{' '.join(switch)} --yes" in refused
     assert project.status()["running_plano"]["state"] == "connected"  # nothing was touched
-    assert "is restarted: it is to run natively" in project(*switch, "--dry-run").err
+    assert "will be restarted: it is to run natively" in project(*switch, "--dry-run").err
 
 
 @pytest.mark.slow

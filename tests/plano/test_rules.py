@@ -53,7 +53,7 @@ KINDS = [
     (BASE.replace("version: v0.4.0\n", "version:\n"), "config-key-missing", "empty `version` (line 1)", "line 1"),
     (BASE.replace("listeners:\n  -", "agents: []\nx:\n  -"), "config-key-missing", "no `listeners`", "type: model"),
     (BASE.replace("  - {model: anthropic/c, access_key: $K, default: true}\n", ""), "config-value", "empty", "line 4"),
-    (BASE + "agents: {id: x}\n", "config-value", "a mapping of keys, and planoai wants a list", "line 7"),
+    (BASE + "agents: {id: x}\n", "config-value", "a mapping of keys, and planoai expects a list", "line 7"),
     (BASE + "model_aliases: [a]\n", "config-value", "is a list", "line 7"),
     (BASE.replace("12000", "'12000'"), "config-value", "`port` (line 3)", "`port: 12000` in line 3"),
     (BASE.replace("12000", "70000"), "config-value", "`70000`", "`port: 12000` in line 3"),
@@ -364,7 +364,7 @@ LATE = [
         (
             BASE + f"routing: {{session_cache: {{type: redis, url: '{url}'}}}}\n",
             "session-cache-url",
-            "no address",
+            "not a valid",
             "redis://HOST:6379",
         )
         for url in ("localhost:6379", "http://h:1", "/tmp/redis.sock", "redis://h/name")

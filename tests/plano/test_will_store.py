@@ -105,17 +105,17 @@ OURS = connection.CONNECTION_STRING
 SLIPS = [
     (f"{OURS}\n", "line-break", "ends with a line break"),
     (f"{OURS}\n\n", "line-break", "ends with a line break"),
-    (f"{OURS} ", "trailing-blank", "ends with a blank"),
-    (f" {OURS}", "leading-text", "starts with a blank"),
+    (f"{OURS} ", "trailing-blank", "ends with whitespace"),
+    (f" {OURS}", "leading-text", "starts with whitespace"),
     (f"{OURS}/", "part", "database `${DB_NAME}/`"),
     (f"{OURS}#main", "part", "database `${DB_NAME}#main`"),
     (f"{OURS}_test", "part", "database `${DB_NAME}_test`"),
-    (OURS.replace("${DB_NAME}", "chats"), "part", "database `chats` in place of `${DB_NAME}`"),
+    (OURS.replace("${DB_NAME}", "chats"), "part", "database `chats` instead of `${DB_NAME}`"),
     (OURS.replace(":${DB_PASS}", ""), "part", "no `:${DB_PASS}`"),
-    (OURS.replace("${DB_PASS}", "hunter2"), "part", "a password in place of"),
+    (OURS.replace("${DB_PASS}", "hunter2"), "part", "a password instead of"),
     ("postgresql://${DB_PASS}:${DB_USER}@${DB_HOST}:${DB_PORT}/${DB_NAME}", "part", "swapped"),
     (OURS.replace("${DB_HOST}", "host.docker.internal"), "part", "host `host.docker.internal`"),
-    (OURS.replace("${DB_USER}", "me"), "part", "user `me` in place of `${DB_USER}`"),
+    (OURS.replace("${DB_USER}", "me"), "part", "user `me` instead of `${DB_USER}`"),
     (OURS.replace("DB_USER", "db_user"), "part", "names `${db_user}`"),
     (OURS.lower(), "part", "names `${db_user}`"),
     ("host=${DB_HOST} port=${DB_PORT} user=${DB_USER} password=${DB_PASS} dbname=${DB_NAME}", "no-url", "is not a URL"),
@@ -169,11 +169,11 @@ def test_a_string_that_leads_there_or_to_another_server_is_no_slip(tmp_path, str
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("state_storage: postgres", "that is no mapping of keys"),
-        ("state_storage: [postgres]", "that is no mapping of keys"),
+        ("state_storage: postgres", "that is not a mapping of keys"),
+        ("state_storage: [postgres]", "that is not a mapping of keys"),
         ("state_storage:", "an empty `state_storage`"),
         ("state_storage: {connection_string: x}", "without `type`"),
-        ("state_storage: {type: postgres, connection_string: [a]}", "that is no text"),
+        ("state_storage: {type: postgres, connection_string: [a]}", "that is not a text"),
     ],
 )
 def test_a_storage_of_another_form_is_called_what_it_is(tmp_path, written, said):

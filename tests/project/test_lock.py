@@ -67,14 +67,14 @@ def refused(directory):
 @pytest.mark.skipif(sys.platform != "linux", reason="other kernels do not tell")
 def test_who_holds_it_is_said(tmp_path, held):
     problem = refused(tmp_path)
-    assert f"process {held.pid} holds it, `planodev up --name 'x\\x1b[31m'`, which runs since 20" in problem.why
+    assert f"process {held.pid} holds it, `planodev up --name 'x\\x1b[31m'`, running since 20" in problem.why
     assert f"`kill {held.pid}`" in str(problem.fix)
 
 
 def test_where_nobody_tells_who_holds_it_that_is_said(tmp_path, monkeypatch, held):
     monkeypatch.setattr(sys, "platform", "darwin")
     problem = refused(tmp_path)
-    assert "which process holds it, this system does not tell" in problem.why
+    assert "this system does not say which process holds it" in problem.why
     assert "kill" not in str(problem.fix)
 
 
@@ -84,7 +84,7 @@ def test_a_holder_that_cannot_be_looked_at_is_named_by_its_number(tmp_path, monk
         raise psutil.AccessDenied
 
     monkeypatch.setattr(psutil, "Process", hidden)
-    assert f"process {held.pid} holds it, of which nothing else can be seen" in refused(tmp_path).why
+    assert f"process {held.pid} holds it, about which nothing else is known" in refused(tmp_path).why
 
 
 def in_its_place(path, kind):

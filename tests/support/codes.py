@@ -29,7 +29,7 @@ def in_source():
             literals = ast.walk(first) if isinstance(first, ast.IfExp) else [first]
             yield from (node.value for node in literals if isinstance(node, ast.Constant) and "-" in str(node.value))
     yield from failures.table()["codes"]
-    for code in (*driver_url._PROBLEMS, "parameter-unknown", "value"):
+    for code in (*driver_url._FAULTS, "parameter-unknown", "value", "part"):
         yield f"connection-string-{code}"
 
 

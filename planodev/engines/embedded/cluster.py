@@ -126,7 +126,9 @@ def init(program: Program, directory: DataDirectory, runner: Runner, password: s
         (directory.path / "initdb-password").unlink(missing_ok=True)
     if done.returncode:
         said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
-        why = next((line for line in said if "error" in line or "FATAL" in line), said[-1] if said else "no word")
+        why = next(
+            (line for line in said if "error" in line or "FATAL" in line), said[-1] if said else "it printed nothing"
+        )
         fix = _free(runner, directory)
         if any("could not look up effective user ID" in line or line.startswith("unshare:") for line in said):
             why = f"its `initdb` needs a name for {runner.name}, which this system does not have: {why}"
@@ -177,7 +179,7 @@ def make_database(program: Program, directory: DataDirectory, runner: Runner, se
     if done.returncode or said:
         raise NotReady(
             "database-not-made",
-            f"the role `{server.superuser}` and its database could not be made",
+            f"the role `{server.superuser}` and its database could not be created",
             why=said or f"exit code {done.returncode}",
             fix=_free(runner, directory),
         )

@@ -61,7 +61,7 @@ def denied(directory: DataDirectory) -> Conflict:
     owner = directories.owner_of(directory)
     return Conflict(
         "data-denied",
-        f"this project's data in `{directory.path}` may not be read",
+        f"this project's data in `{directory.path}` cannot be read",
         why=f"it belongs to {owner}, or its permissions were changed; a second database would be empty",
         fix=Fix(Shell("chmod -R u+rwX {}", directory.path), f" as {owner}, or run planodev as {owner}"),
     )
