@@ -178,7 +178,7 @@ def explain(error: Any, opened: Any, at: Place) -> NoReturn:  # noqa: ANN401  ps
     if opened.closed or opened.broken or state.startswith(("57P", "08")):
         fix = Fix(Command("status"), " says whether it runs; then run this again") if at.ours else "run this again"
         raise NotReady(
-            "connection-lost", "the connection to the database was lost", why=said(error), fix=fix
+            "connection-lost", "the connection to the database was lost", why=proof.said(error), fix=fix
         ) from error
     if state in (_LOCKED, _CANCELED):
         raise _waited(opened, at) from error
@@ -198,11 +198,11 @@ def explain(error: Any, opened: Any, at: Place) -> NoReturn:  # noqa: ANN401  ps
         raise CredentialsRefused(
             "privilege-refused",
             f"`{user}` may not do this to `{state_table.NAME}`",
-            why=said(error),
+            why=proof.said(error),
             fix=f"as the table's owner: `GRANT {needed} ON {state_table.NAME} TO {sql.identifier(user)};`",
         ) from error
     fix = Fix(Command("logs"), " has the server's log") if at.ours else "the server's log says more"
-    raise PlanodevError("query-failed", "the database refused a statement", why=said(error), fix=fix) from error
+    raise PlanodevError("query-failed", "the database refused a statement", why=proof.said(error), fix=fix) from error
 
 
 def _waited(opened: Any, at: Place) -> NotReady:  # noqa: ANN401
@@ -219,9 +219,3 @@ def _waited(opened: Any, at: Place) -> NotReady:  # noqa: ANN401
         end = Command("psql", "-c", state_table.end_of(found[0]))
         problem = replace(problem, fix=Fix("wait for it, or end it: ", end))
     return NotReady(problem.code, problem.message, why=problem.why, fix=problem.fix)
-
-
-def said(error: Exception) -> str:
-    """Return an error in the server's own words, without the row that it stood at, which is a conversation."""
-    message = getattr(getattr(error, "diag", None), "message_primary", None)
-    return " ".join(str(message or error).split())

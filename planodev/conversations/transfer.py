@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from planodev.conversations import access, store
 from planodev.conversations.store import TABLE
-from planodev.postgres import limits
+from planodev.postgres import limits, proof
 from planodev.postgres.state_table import COLUMNS
 from planodev.problems import BadInput, Command, Conflict, Fix, PlanodevError
 from planodev.visible import visible
@@ -168,7 +168,7 @@ def read(at: Place, source: Source, *, force: bool) -> Brought:
             try:
                 new, differing, count = _bring(opened, batch)
             except (psycopg.errors.DataError, psycopg.errors.ProgramLimitExceeded) as error:
-                raise _bad(source.file, access.said(error)) from error
+                raise _bad(source.file, proof.said(error)) from error
             if differing and not force:
                 some = ", ".join(f"`{visible(number)}`" for number in differing[:3])
                 raise Conflict(

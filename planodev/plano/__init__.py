@@ -1,1 +1,1 @@
-"""What Plano needs and does: its configuration, its providers, its state table, and the proof that it can store."""
+"""What Plano needs: its configuration, its connection string, its models and providers, and their keys."""

@@ -226,6 +226,12 @@ def refusal(error: psycopg.Error) -> Evidence:
     )
 
 
+def said(error: Exception) -> str:
+    """Return an error in the server's own words, without its context: the row that it stood at is a conversation."""
+    message = getattr(getattr(error, "diag", None), "message_primary", None)
+    return " ".join(str(message or error).split())
+
+
 def login(connection: Connection, timeout: float, **others: str) -> Any:  # noqa: ANN401
     """Open a connection as Plano does: no TLS, no fallback to another password.
 

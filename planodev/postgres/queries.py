@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from planodev.look import Seen
     from planodev.postgres.state_table import Count
 
-_DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname <> 'template1';"
+DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname <> 'template1';"
 # The table's qualified name, from `public` if it is there. Only tables: reading a view would run what its owner has
 # defined.
 _TABLE = f"""\
@@ -86,7 +86,7 @@ def held(engine: Engine, server: Container, superuser: str) -> dict[str, Held]:
         AdminFailed: the server can't be asked, or a table is locked.
 
     """
-    names = admin.run_as_superuser(engine, server, _DATABASES, superuser=superuser, database="postgres").split("\n")
+    names = admin.run_as_superuser(engine, server, DATABASES, superuser=superuser, database="postgres").split("\n")
     found = {}
     for name in filter(None, names):
         said = admin.run_as_superuser(engine, server, _HELD, superuser=superuser, database=name)

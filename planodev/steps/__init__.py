@@ -1,1 +1,1 @@
-"""What planodev changes, one file each: a title, and run(work) → outcome. Each looks first, then acts."""
+"""What planodev changes, one file each: functions that act, say what they did, and return what is there then."""

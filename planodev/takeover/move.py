@@ -42,7 +42,6 @@ model = EXCLUDED.model, provider = EXCLUDED.provider, updated_at = EXCLUDED.upda
 _ARRIVED = f"""\
 SELECT count(*) FROM incoming i JOIN {state_table.NAME} t USING (response_id)
 WHERE (t.input_items, t.created_at, t.model, t.provider) = (i.input_items, i.created_at, i.model, i.provider)"""
-_DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname <> 'template1';"
 # Whether a database has rows, and the name of its table; then, a line each, everything else that a user has created
 # there: relations, functions, further columns of the table; without what extensions own.
 _CONTENTS = f"""\
@@ -279,7 +278,7 @@ def _contents(old: Seen) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return Plano's table of each database that has conversations, and what else is in any database."""
     tables, others = dict[str, str](), list[str]()
     try:
-        for name in _ask(old, _DATABASES, "postgres"):
+        for name in _ask(old, queries.DATABASES, "postgres"):
             has_rows, *more = _ask(old, _CONTENTS, name)
             others += more[1:]  # after the table's name, which is empty if there is none
             if has_rows == "t":
@@ -361,11 +360,9 @@ def _say_what_became(move: Move, seen: Seen) -> None:
 
 
 def _failed(old: Seen, error: Exception) -> Conflict:
-    # Without the error's context, which would show a row, and so a conversation.
-    message = getattr(getattr(error, "diag", None), "message_primary", None)
     return Conflict(
         "move-failed",
         "the conversations were not moved",
-        why=" ".join(str(message or error).split()),
+        why=proof.said(error),
         fix=Fix("nothing is lost: ", Command("up", "--engine", old.engine.info.name), " continues with them there"),
     )

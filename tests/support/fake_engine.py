@@ -61,7 +61,7 @@ class FakePostgres:
             "LOGIN PASSWORD": lambda: self.follow(script),
             "GRANT CONNECT ON DATABASE": list,
             "rolcanlogin": lambda: [next(("true" for name in self.roles if f"'{name}'" in script), "none")],
-            queries._DATABASES: lambda: list(self.databases),
+            queries.DATABASES: lambda: list(self.databases),
             table.GUARDED: lambda: self.make_table(database),
             queries._HELD: lambda: [*(self.count(database) or ["0"]), "0"],
             "planodev_put": lambda: self.prove(user, database),
