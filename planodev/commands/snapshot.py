@@ -96,6 +96,7 @@ def _dump(at: Place, seen: Seen, target: Path) -> tuple[int, str]:
 
 
 def _run(at: Place, seen: Seen, command: list[str], streams: Streams, done: str) -> None:
+    seen.deadline.restart()  # a question may have been answered since the look
     if seen.engine.program(running(seen), command, variables_of(at.connections[0])).run(streams):
         streams.errors.seek(0)
         said = visible(" ".join(streams.errors.read().decode(errors="replace").split()))[:_LINE]

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 # Seconds for a login, for a lock that another session holds, for a look at the table, for a statement, for one that
 # reads many conversations, and for one that reads or writes all of them.
 LOGIN, LOCK, LOOK, STATEMENT, READING, ALL = 5.0, 5.0, 6.0, 10.0, 60.0, 3600.0
+# Seconds of silence after which another session looks whether the server is at work on a statement.
+SILENCE = 6.0
 # An option of a session in which somebody types: statements take as long as they take, and wait for no lock for ever.
 TYPED = f"-c lock_timeout={LOCK * 2000:.0f}"
 MARGIN = 1.0  # seconds for the engine to report the end of a script
@@ -47,6 +49,7 @@ def statements(seconds: float) -> str:
 def bound(session: Any, *, statement: float = READING, lock: float = LOCK) -> None:  # noqa: ANN401  psycopg is loaded late
     """Bound what one transaction of a session waits for, in seconds."""
     milliseconds = (f"{statement * 1000:.0f}", f"{lock * 1000:.0f}")
+    session.longest = statement + MARGIN
     session.execute("SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}".format(*milliseconds))
 
 

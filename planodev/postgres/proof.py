@@ -247,7 +247,7 @@ def login(connection: Connection, timeout: float, **others: str) -> Any:  # noqa
         psycopg.Error: no login within `timeout` seconds.
 
     """
-    import psycopg
+    from planodev.postgres.session import Session
 
     for name in [name for name in os.environ if name.startswith("PG")]:
         del os.environ[name]  # libpq would follow PGSERVICE or PGHOSTADDR elsewhere; Plano's driver knows none of them
@@ -266,7 +266,9 @@ def login(connection: Connection, timeout: float, **others: str) -> Any:  # noqa
         "passfile": f"{os.devnull}/none",  # no such file, and libpq does not warn of that
     }
     parameters |= scram.parameters(connection.host, own=connection.own)
-    session = psycopg.connect(**{**parameters, **others})
+    parameters |= others
+    session = Session.connect(**parameters)
+    session.again = lambda: Session.connect(**{**parameters, "connect_timeout": 2})
     if trace.write:
         trace.note(f"logged in as {connection.user} at {connection.host}:{connection.port}")
         session.cursor_factory = trace.cursor()

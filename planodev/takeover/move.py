@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from planodev.background import Job
 from planodev.decide import decide, survey
 from planodev.engines import NameTaken, PortTaken, Server, Streams, choice, planning, ports
-from planodev.postgres import admin, proof, queries, state_table, table
+from planodev.postgres import admin, limits, proof, queries, state_table, table
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import LOOPBACK, Connection
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem
@@ -297,12 +297,15 @@ def _ask(old: Seen, sql: str, database: str) -> list[str]:
 def _copy(old: Seen, new: Database, name: str, table_name: str) -> int:
     """Copy the rows of one database, all or none; returns how many."""
     seen, count = new.seen, 0
+    for side in (seen, old):  # each copy takes as long as it takes
+        side.deadline.restart()
     if name != seen.database:
         create = follow.make_database(name, seen.user)
         admin.run_as_superuser(seen.engine, new.server, create, superuser=seen.superuser, database="postgres")
         admin.run(seen.engine, new.server, table.GUARDED, user=seen.user, database=name)
     connection = Connection(seen.user, new.password, LOOPBACK, new.port, name, own=True)
     with closing(proof.login(connection, proof.PATIENCE)) as session:
+        session.longest = limits.ALL
         session.execute(f"CREATE TEMP TABLE incoming (LIKE {state_table.NAME}) ON COMMIT DROP")
         with session.cursor().copy(_IN) as rows:
             for piece in _rows(old, name, table_name):

@@ -361,6 +361,17 @@ def test_a_program_has_its_own_limit_where_the_engine_may_be_waited_for_longer(e
             assert caught.value.code == "engine-timed-out"
 
 
+@pytest.mark.parametrize("way", [bad.silent, bad.dripping])
+def test_an_engine_that_stops_nothing_is_waited_for_within_the_limit(engine, lane, way):
+    engine.bad.append(("POST /containers/.*/stop", way))
+    number = lane.make_container({"Image": "postgres:16"})
+    where, server = Endpoint(engine.url, "DOCKER_HOST"), Container(number, *("a",) * 4, 1, (), None, Owner("", "", ""))
+    with at_most(LIMIT, beside=6):
+        with pytest.raises(NoEngine) as caught:
+            DockerEngine(lane, where, lambda: LIMIT).stop(server, 10.0)
+        assert caught.value.code == "engine-timed-out"
+
+
 def test_what_runs_in_a_container_is_named_by_its_programs(engine, lane):
     rows = ["postgres -D /data", "postgres: checkpointer ", "bash /usr/local/bin/docker-entrypoint.sh postgres"]
     rows += ["sh -c sleep 5", "/usr/bin/sleep --token=hunter2", "-ash", " "]
@@ -494,13 +505,13 @@ def test_a_pull_that_breaks_off_is_a_lost_connection(engine):
 
 
 def test_what_is_called_may_take_as_long_as_it_says(engine):
-    def stops(connection, request):
+    def waits(connection, request):
         take_longer(1.5)
-        return bad.well(whole(204))(connection, request)
+        return bad.well(whole(200, {"StatusCode": 0}))(connection, request)
 
-    engine.bad.append(("POST .*/stop", stops))
+    engine.bad.append(("POST .*/wait", waits))
     client = sdk.connect(Endpoint(engine.url, "DOCKER_HOST"), lambda: LIMIT, bad.VERSION)
-    client.stop("c", timeout=2)
+    client.wait("c", timeout=2)
     with pytest.raises(NoEngine) as caught:
-        client.stop("c", timeout=0)
+        client.wait("c", timeout=0.1)
     assert caught.value.code == "engine-timed-out"

@@ -261,7 +261,8 @@ class DockerEngine:
             self.api.unpause(container.id)
         with suppress(Refused):  # wakes a server that SIGSTOP has frozen; refused while it restarts
             self.api.signal(container.id, "CONT")
-        self.api.stop(container.id, timeout=math.ceil(timeout))
+        # The engine kills what has not ended by then, early enough to report that.
+        self.api.stop(container.id, timeout=max(1, math.floor(min(timeout, self.limit() - limits.MARGIN))))
         self._release_network(container)
 
     def remove_server(self, container: Container) -> None:

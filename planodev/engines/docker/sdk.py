@@ -99,6 +99,10 @@ class Client:
         """Return a file or directory of a container as a tar archive."""
         return bytes(self._bounded(0, lambda: b"".join(self._sdk.get_archive(container, path)[0]), "get_archive"))
 
+    def stop(self, container: str, timeout: int) -> None:
+        """Stop a container, which the engine kills after `timeout` whole seconds, within the limit."""
+        self._bounded(0, lambda: self._sdk.stop(container, timeout=timeout), "stop")
+
     def signal(self, container: str, name: str) -> None:
         """Send a signal to a container's first process."""
         self.kill(container, signal=name)

@@ -1,0 +1,78 @@
+"""A session whose server or network has gone silent ends; one whose statement takes long does not."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from planodev.postgres import limits, proof
+from planodev.postgres.connection import Connection
+from tests.support.stalling import losing
+from tests.support.tiers import slow_but
+from tests.support.waiting import at_most
+
+pytestmark = pytest.mark.embedded
+
+
+@pytest.fixture
+def filled(project):
+    project("up")
+    project.store("kept")
+    return project
+
+
+def opened(project, port):
+    env = project.env
+    return proof.login(Connection(env["DB_USER"], env["DB_PASS"], "127.0.0.1", port, env["DB_NAME"]), 5)
+
+
+@pytest.mark.parametrize(("statement", "connections"), [(1, None), (2, None), (3, 1)])
+def test_what_the_server_has_answered_and_nobody_brings_is_waited_for_no_longer(
+    filled, monkeypatch, statement, connections
+):
+    monkeypatch.setattr(limits, "SILENCE", 0.3)
+    with (
+        losing(int(filled.env["DB_PORT"]), statement, connections=connections) as port,
+        opened(filled, port) as session,
+    ):
+        session.autocommit = True
+        for _ in range(statement - 1):
+            session.execute("SELECT 1")
+        with at_most(3), pytest.raises(psycopg.OperationalError, match="timeout expired"):
+            session.execute("SELECT 1")
+        assert session.closed
+
+
+def test_a_statement_that_takes_long_is_waited_for(filled, monkeypatch):
+    monkeypatch.setattr(limits, "SILENCE", 0.2)
+    with opened(filled, int(filled.env["DB_PORT"])) as session:
+        assert session.execute("SELECT 'late' FROM pg_sleep(1.5)").fetchone() == ("late",)
+
+
+def test_no_statement_takes_longer_than_it_may_whatever_the_server_says(filled, monkeypatch):
+    monkeypatch.setattr(limits, "SILENCE", 0.2)
+    with opened(filled, int(filled.env["DB_PORT"])) as session:
+        session.longest = 0.5
+        with at_most(3), pytest.raises(psycopg.OperationalError, match="timeout expired"):
+            session.execute("SELECT pg_sleep(60)")
+
+
+COMMANDS = [("conversations",), ("conversations", "export", "rows"), ("psql", "-c", "SELECT 1")]
+
+
+@pytest.mark.parametrize("command", slow_but(COMMANDS[:1], COMMANDS), ids=" ".join)
+def test_a_command_ends_in_time_where_a_hosted_server_goes_silent_after_the_login(filled, command):
+    with losing(int(filled.env["DB_PORT"]), 2) as port:
+        env = {**filled.env, "DB_HOST": "127.0.0.1", "DB_PORT": str(port)}
+        filled.write(
+            "hosted.env", "".join(f"{name}={value}\n" for name, value in env.items() if name.startswith("DB_"))
+        )
+        words = (
+            ("psql", "--env-file", "hosted.env", *command[1:])
+            if command[0] == "psql"
+            else (*command, "--env-file", "hosted.env")
+        )
+        with at_most(15, beside=10):
+            refused = filled(*words, code=6)
+    assert "[connection-lost]" in refused.err
+    assert "timeout expired: no answer within" in refused.err
