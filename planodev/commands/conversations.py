@@ -161,10 +161,10 @@ def _goes_on(row: Row, context: Context) -> list[str]:
 
 
 def _port(context: Context) -> int:
-    from planodev.gateway import running
     from planodev.look import files
+    from planodev.plano import rules
 
-    return running.model_port(files(context).config)
+    return rules.model_port(files(context).config)
 
 
 def _refuse_unsayable(flag: str, text: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from planodev import engines, executables
 from planodev.engines import choice
 from planodev.gateway import running
-from planodev.plano import judge, models, storage
+from planodev.plano import judge, models, rules, storage
 from planodev.postgres import proof, state_table
 from planodev.postgres.connection import host_of
 from planodev.problems import Command, Fix, Problem
@@ -182,7 +182,7 @@ def tries(config: ConfigFile) -> list[str]:
     """Return the lines by which somebody tries a running Plano with curl: two turns."""
     known = [model for model in models.of(config.content or {}) if not model.router and not model.wildcard]
     model = next((model.name for model in known if model.default), known[0].name if known else "PROVIDER/MODEL")
-    port = running.model_port(config)
+    port = rules.model_port(config)
     head = f"curl http://localhost:{port}/v1/responses -H 'Content-Type: application/json'"
     first, second = {"model": model, "input": "My name is Ann."}, {"model": model, "input": "Who am I?"}
     second["previous_response_id"] = "resp_…"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from planodev.address import other_database
 from planodev.engines import ports
 from planodev.gateway import found as places
-from planodev.plano import planoai, rules, storage
+from planodev.plano import rules, storage
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import BadInput, Command, Fix, Problem
 from planodev.project import env_keys
@@ -85,7 +85,7 @@ def look(seen: Seen, evidence: Evidence | None = None) -> Running:
         evidence: what the database says of itself, where it was asked: its sessions confirm the connection.
 
     """
-    port, facts = model_port(seen.config), evidence.facts if evidence else None
+    port, facts = rules.model_port(seen.config), evidence.facts if evidence else None
     judged = [_judged(seen, one, facts) for one in places.find(seen)]
     mine = next((one for one in judged if one.state not in ("other-project", "not-running")), None)
     one = mine or next((one for one in judged if one.state == "other-project"), None)
@@ -166,22 +166,6 @@ def _needed(config: ConfigFile) -> list[str]:
         return []
 
 
-def model_port(config: ConfigFile) -> int:
-    """Return the port of the model listener, which planoai adds where there is none."""
-    return listeners(config)[0]
-
-
-def listeners(config: ConfigFile) -> list[int]:
-    """Return the ports of all listeners, that of the model listener first."""
-    try:
-        found = rules.listeners_of(config.content or {})
-    except BadInput:  # reported where it is judged
-        found = []
-    numbers = [(kind, entry.get("port")) for _, entry, kind in found]
-    model = next((port for kind, port in numbers if kind == "model" and rules.is_port(port)), planoai.MODEL_PORT)
-    return list(dict.fromkeys([model, *(port for _, port in numbers if rules.is_port(port))]))
-
-
 def _holder(seen: Seen, port: int) -> str | None:
     """Return who listens at a port where Plano would, None where it is free, or on another machine."""
     if seen.mode == "docker" and not seen.engine.info.local:
@@ -191,7 +175,7 @@ def _holder(seen: Seen, port: int) -> str | None:
 
 def taken(seen: Seen) -> Problem | None:
     """Return the problem of the first listener's port that something has which is no Plano, None where all are free."""
-    for port in listeners(seen.config):
+    for port in rules.ports_of(seen.config):
         holder = _holder(seen, port)
         if holder:
             return port_taken(seen.config, port, holder)

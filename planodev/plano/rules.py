@@ -18,10 +18,10 @@ from planodev.plano.config_file import KEYS, VERSIONS
 from planodev.plano.planoai import MODEL_PORT, PARTS, PROMPT_PORT
 from planodev.plano.providers import BY_NAME, CHAT_INTERFACE, FALLBACK, PROVIDERS, probable_provider
 from planodev.postgres.connection import LOOPBACK
-from planodev.problems import Command, Fix, Problem
+from planodev.problems import BadInput, Command, Fix, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from typing import TypeGuard
 
     from planodev.plano.config_file import ConfigFile, KeyPath
@@ -352,6 +352,22 @@ def listeners_of(content: Mapping[str, Any]) -> list[tuple[KeyPath, Mapping[str,
         return []
     listed = [(at, entry) for at, entry in enumerate(found) if isinstance(entry, dict)]
     return [(("listeners", at), entry, str(entry.get("type"))) for at, entry in listed]
+
+
+def ports_of(config: ConfigFile) -> list[int]:
+    """Return the ports of all listeners, each once; that of the model listener, which planoai may add, comes first."""
+    try:
+        found = listeners_of(config.content or {})
+    except BadInput:  # reported where it is judged
+        found = []
+    numbers = [(kind, entry.get("port")) for _, entry, kind in found]
+    model = next((port for kind, port in numbers if kind == "model" and is_port(port)), MODEL_PORT)
+    return list(dict.fromkeys([model, *(port for _, port in numbers if is_port(port))]))
+
+
+def model_port(config: ConfigFile) -> int:
+    """Return the port of the listener whose conversations are stored."""
+    return ports_of(config)[0]
 
 
 def _second(listeners: list[tuple[KeyPath, Mapping[str, Any], str]]) -> list[tuple[KeyPath, Mapping[str, Any]]]:
@@ -770,10 +786,7 @@ def _ports(config: ConfigFile, content: Mapping[str, Any], database_port: int | 
     listeners = listeners_of(content)
     if any(kind not in _KINDS for _, _, kind in listeners) or _second(listeners):
         return  # reported by another rule; until it is corrected, nobody knows who has which port
-    taken = {port: f"Plano's own ({part})" for port, part in PARTS.items()}
-    for kind, usual in (("model", MODEL_PORT), ("prompt", PROMPT_PORT)):
-        if not any(kind == other for _, _, other in listeners):
-            taken[usual] = f"the {kind} listener's, which Plano opens by itself"
+    taken = _of_plano(content)
     own: dict[int, str] = {}
     for path, listener, kind in listeners:
         where = (*path, "port")
@@ -785,7 +798,7 @@ def _ports(config: ConfigFile, content: Mapping[str, Any], database_port: int | 
             own[port] = shown(listener.get("name", "?"))
             continue
         called = f"port {port} of {_called(config, where, listener)}"
-        free = _free(kind, {*taken, *own, database_port}, listeners)
+        free = free_port(content, kind, {database_port})
         fix = Fix(f"write `port: {free}` in {config.where(*where)}")
         if port in taken:
             yield _error("port-of-plano", f"{called} is {taken[port]}, and Envoy does not start", fix)
@@ -802,11 +815,21 @@ def _ports(config: ConfigFile, content: Mapping[str, Any], database_port: int | 
             yield _error("port-twice", message, f"write `type: agent` in {config.where(*path)}, or remove `agents:`")
 
 
-def _free(kind: str, taken: set[int | None], listeners: list[tuple[KeyPath, Mapping[str, Any], str]]) -> int:
-    """Return a free port, the usual one for this kind of listener if possible."""
-    named = {listener.get("port") for _, listener, _ in listeners}
-    usual = _usual_port(kind)
-    free = (port for port in range(usual, 65536) if port not in taken and port not in named)
+def _of_plano(content: Mapping[str, Any]) -> dict[int, str]:
+    """Return the ports that Plano takes by itself, and for what."""
+    kinds = {kind for _, _, kind in listeners_of(content)}
+    taken = {port: f"Plano's own ({part})" for port, part in PARTS.items()}
+    for kind, usual in (("model", MODEL_PORT), ("prompt", PROMPT_PORT)):
+        if kind not in kinds:
+            taken[usual] = f"the {kind} listener's, which Plano opens by itself"
+    return taken
+
+
+def free_port(content: Mapping[str, Any], kind: str, others: Collection[int | None]) -> int:
+    """Return a port for a listener that is nobody's: no listener's, Plano's or other's; the usual one if possible."""
+    named = [listener.get("port") for _, listener, _ in listeners_of(content)]
+    taken = {*_of_plano(content), *others, *filter(is_port, named)}
+    free = (port for port in range(_usual_port(kind), 65536) if port not in taken)
     return next(port for port in free if port == MODEL_PORT or _unheld(port))  # a running Plano itself may hold it
 
 

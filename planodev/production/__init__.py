@@ -17,8 +17,10 @@ ROLE = "plano_prod"
 PLACEHOLDER = "FILL-IN"
 ENV_NAME = ".env.production"
 COMPOSE, PLANO_FILE, SIDECAR = "compose.production.yaml", "plano.yaml", "pgbouncer.ini"
-# PgBouncer's two names for the database: one for Plano, one for all others.
+KUSTOMIZATION = "kustomization.yaml"
+# PgBouncer's two names for the database: one for Plano, one for all others; and its port, in Plano's own network.
 PLANO, READY = "plano", "ready"
+PGBOUNCER_PORT = 6432
 # The provider whose database the files themselves create, with the operator CloudNativePG.
 KUBERNETES = "kubernetes"
 
@@ -97,6 +99,17 @@ _PROVIDERS = Path(__file__).parent / "providers"
 def names() -> tuple[str, ...]:
     """Return what the command accepts, one name for each file in `providers/`; none of them is read."""
     return tuple(sorted(file.stem for file in _PROVIDERS.glob("*.toml")))
+
+
+def is_for_kubernetes(directory: Path) -> bool:
+    """Say whether a directory has the files of a set-up for Kubernetes, and not for Compose."""
+    # A project's own configuration may have the name of the Deployment's file.
+    return (directory / KUSTOMIZATION).is_file() and not (directory / COMPOSE).exists()
+
+
+def has_pgbouncer(directory: Path) -> bool:
+    """Say whether Plano reaches its database by a PgBouncer in the set-up of a directory."""
+    return is_for_kubernetes(directory) or (directory / SIDECAR).exists()
 
 
 def load(name: str) -> Provider:

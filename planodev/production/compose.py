@@ -90,6 +90,7 @@ def words_of(setup: Setup) -> dict[str, Any]:
     deployed_path = f"./{copy_of(setup)}" if setup.copied else config_path
     return {
         "again": setup.again,
+        "again_through": setup.again_through,
         "project": shlex.quote(os.path.relpath(setup.project.resolve(), setup.directory.resolve())),
         "provider": provider,
         "title": title,

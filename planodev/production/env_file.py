@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from planodev.plano import driver_url, judge, storage
 from planodev.postgres.connection import CONNECTION_STRING, is_loopback
 from planodev.problems import BadInput, Command, Fix, Lines, Problem, Shell, VerificationFailed
-from planodev.production import COMPOSE, ENV_NAME, PLACEHOLDER, SIDECAR
+from planodev.production import COMPOSE, ENV_NAME, PLACEHOLDER, endpoints, has_pgbouncer, is_for_kubernetes
 from planodev.project import env_file, env_keys
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Values that `sh`, docker, planoai and python-dotenv read as they are written.
 _PLAIN = re.compile(r"[A-Za-z0-9._%+/=:@,-]+|\[[0-9A-Fa-f:.]+\]")
+# Those of them that mean the same in a connection string.
+_AS_IT_IS = re.compile(r"[A-Za-z0-9._+/=:,-]+")
 # Placeholders of templates and of providers' pages.
 _UNFILLED = re.compile(
     rf"{PLACEHOLDER}.*|<.*>|\[(?![0-9A-Fa-f:.]+\]).*\]|\$.*|(?:change|replace|fill)[-_ ]?(?:me|in|this).*"
@@ -50,7 +52,10 @@ def read(path: Path, config: ConfigFile, progress: Progress, *, keys: bool = Tru
     if not env.exists:
         raise BadInput("env-file-missing", f"`{path}` does not exist", fix=_instead(path))
     text = _connection_string(config)
-    _judge(config, progress)
+    _judge(config, path.parent, progress)
+    in_the_way = misread_by_kubernetes(env) if is_for_kubernetes(path.parent) else None
+    if in_the_way:
+        raise VerificationFailed.of(in_the_way)
     providers = [key.name for key in config.keys if key.name and keys]
     _check_lines(env, [*storage.variables(text), *providers], config)
     full = storage.substitute(text, env.written, "native")
@@ -65,7 +70,7 @@ def read(path: Path, config: ConfigFile, progress: Progress, *, keys: bool = Tru
             raise VerificationFailed.of(replace(problem, why=f"that is what `{config.path}` and `{path}` make it"))
         progress.notice(problem)
     target = driver_url.parse(full)
-    if is_loopback(target.hosts[0][0]) and (path.parent / COMPOSE).exists() and not (path.parent / SIDECAR).exists():
+    if is_loopback(target.hosts[0][0]) and (path.parent / COMPOSE).exists() and not has_pgbouncer(path.parent):
         message = f"{target.hosts[0][0]} is this machine; in the container of `{COMPOSE}` it is the container itself"
         fix = f"set {env_keys.HOST} to an address of this machine that a container reaches, such as its own network's"
         progress.notice(Problem("loopback-host", message, fix))
@@ -81,10 +86,12 @@ def _instead(path: Path) -> Fix:
     return Fix("check its name; ", Command("production", "PROVIDER"), f" writes {which}")
 
 
-def _judge(config: ConfigFile, progress: Progress) -> None:
+def _judge(config: ConfigFile, directory: Path, progress: Progress) -> None:
     """Say what Plano would not start with, or not store; the connection string is read later, with its values."""
     found = judge.judge_config(config, None, "docker")
     found = [problem for problem in found if not problem.code.startswith("connection-string")]
+    collision = endpoints.port_of_pgbouncer(config) if has_pgbouncer(directory) else None
+    found += [collision] if collision else []
     fatal = next((problem for problem in found if problem.fatal), None)
     for problem in found:
         if problem != fatal:
@@ -109,6 +116,23 @@ def _connection_string(config: ConfigFile) -> str:
             fix=Fix(f"add this to `{config.path}`:", Lines(_STORAGE)),
         )
     return config.connection_string or ""  # `lacks` has found one
+
+
+def misread_by_kubernetes(env: env_file.EnvFile) -> Problem | None:
+    """Return the problem of a password that does not stand for itself; else None.
+
+    The Secret has it as it is written, while a connection string, such as that of `verify`, decodes percent signs.
+    """
+    written = env_file.read_as_planoai(env.text).get(env_keys.PASSWORD, "")  # with its quotes, as kustomize does
+    if not written or written.startswith(PLACEHOLDER) or _AS_IT_IS.fullmatch(written):
+        return None
+    return Problem(
+        "password-not-literal",
+        f"{env_keys.PASSWORD} in `{env.path}` has other characters than letters, digits, dots, dashes and underscores",
+        f"empty the value of {env_keys.PASSWORD}: step 1 of PRODUCTION.md creates one",
+        "Kubernetes takes it as it is written, and a connection string decodes it",
+        level="error",
+    )
 
 
 def _s(names: list[str]) -> str:

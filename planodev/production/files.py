@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from planodev import masking
 from planodev.plano import config_edit, config_file, judge
 from planodev.plano.config_file import ConfigFile
 from planodev.postgres.connection import DOCKER_HOST_NAME
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, Shell
 from planodev.production import ENV_NAME, KUBERNETES, PLACEHOLDER, SIDECAR, compose, endpoints, kubernetes, ownership
+from planodev.production.env_file import misread_by_kubernetes
 from planodev.production.setup import gather
 from planodev.project import env_file, env_kinds, git, private_files, regular_file, settings
 from planodev.result import Outcome
@@ -61,6 +63,7 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     _can_be_made(directory)
     setup = gather(directory, config, options, here.path, on_kubernetes=on_kubernetes)
     _judge(setup, progress)
+    _check(setup)
     files = (kubernetes if on_kubernetes else compose).render(setup)
     # Existing files with nothing but values stay as they are; only `.env.production` is written again, with its values.
     files = {file: text for file, text in files.items() if not (_is_other(file) and (directory / file).exists())}
@@ -87,6 +90,16 @@ def _judge(setup: Setup, progress: Progress) -> None:
         progress.notice(problem)
 
 
+def _check(setup: Setup) -> None:
+    """Refuse what the files themselves could not be deployed with."""
+    found = [
+        None if setup.direct else endpoints.port_of_pgbouncer(setup.config),
+        misread_by_kubernetes(env_file.load(setup.directory / ENV_NAME)) if setup.sizes else None,
+    ]
+    for problem in filter(None, found):
+        raise BadInput.of(problem)
+
+
 def _notices(setup: Setup, files: Mapping[str, str], progress: Progress) -> None:
     """Say what the files alone would not tell."""
     now = {**env_file.read_as_planoai(files[ENV_NAME]), "host": setup.server, "dbname": setup.place.database}
@@ -96,7 +109,7 @@ def _notices(setup: Setup, files: Mapping[str, str], progress: Progress) -> None
         message = f"replaced the values of another provider: {', '.join(changed)}"
         progress.notice(Problem("values-replaced", message, check))
     if setup.local:
-        listed = ", ".join(f"`{address}`" for address in setup.local)
+        listed = ", ".join(f"`{masking.urls(address)}`" for address in setup.local)
         if setup.sizes:
             fix = f"name their Services in `{setup.config.path.name}`, such as `http://NAME.NAMESPACE.svc:PORT`"
             message = f"Plano's pods do not reach {listed}: there it is the pod itself"

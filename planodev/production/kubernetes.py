@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planodev import rendering
-from planodev.production import SIDECAR, compose
+from planodev.production import KUSTOMIZATION, SIDECAR, compose
 
 if TYPE_CHECKING:
     from planodev.production.setup import Setup
@@ -18,9 +18,11 @@ _PGBOUNCER_IMAGE = "ghcr.io/cloudnative-pg/pgbouncer:1.25.2"
 _POSTGRES_IMAGE = "ghcr.io/cloudnative-pg/postgresql:16-standard-trixie"
 # Its own manifest, which needs no Helm.
 _OPERATOR = "https://raw.githubusercontent.com/cloudnative-pg/cloudnative-pg/release-1.30/releases/cnpg-1.30.1.yaml"
-_PLUGIN = "https://github.com/cloudnative-pg/plugin-barman-cloud/releases/download/v0.14.0/manifest.yaml"
+# Its plugin for backups, and what that needs; each with its version.
+_PLUGIN = ("v0.14.0", "https://github.com/cloudnative-pg/plugin-barman-cloud/releases/download/v0.14.0/manifest.yaml")
+_CERT_MANAGER = ("v1.21.2", "https://github.com/cert-manager/cert-manager/releases/download/v1.21.2/cert-manager.yaml")
 _ALWAYS = {
-    "kustomization.yaml": "kustomization.yaml",
+    KUSTOMIZATION: KUSTOMIZATION,
     "namespace.yaml": "namespace.yaml",
     "login.yaml": "login.yaml",
     "plano.yaml": "plano.yaml",
@@ -47,6 +49,7 @@ def render(setup: Setup) -> dict[str, str]:
         "postgres_image": _POSTGRES_IMAGE,
         "operator": _OPERATOR,
         "plugin": _PLUGIN,
+        "cert_manager": _CERT_MANAGER,
     }
     files = compose.environment(setup, words)
     for path, template in {**_ALWAYS, **(_CLUSTER if setup.cluster else {})}.items():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from planodev.postgres import sql, state_table
 from planodev.postgres.connection import DOCKER_HOST_NAME
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, VerificationFailed
-from planodev.production import COMPOSE, PLANO_FILE, READY
+from planodev.production import COMPOSE, READY, is_for_kubernetes
 from planodev.project.env_keys import DATABASE, HOST, PASSWORD, PORT
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ def kind_of(code: str) -> type[PlanodevError]:
 
 
 def _log_of_pgbouncer(file: Path) -> str:
-    # A project's own configuration may have the name of the Deployment's file.
-    if (file.parent / PLANO_FILE).exists() and not (file.parent / COMPOSE).exists():
+    if is_for_kubernetes(file.parent):
         return "`kubectl logs deployment/plano -c pgbouncer` in its namespace"
     return f"`docker compose -f {COMPOSE} logs pgbouncer`"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from planodev import production
 from planodev.plano import models, rules
-from planodev.postgres.connection import DOCKER_HOST_NAME, is_host, is_loopback
+from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK, is_host, is_loopback
 from planodev.problems import BadInput
 from planodev.production import PLACEHOLDER, READY, endpoints
 from planodev.project import credentials, env_file, env_keys, regular_file
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
     from planodev.plano.config_file import ConfigFile
     from planodev.production import Provider
-
-_MODEL_PORT = 12000
-_PGBOUNCER_PORT = "6432"
 
 
 @dataclass(frozen=True)
@@ -67,6 +64,7 @@ class Setup:
         place: the server.
         project: the directory where planodev's own paths start.
         again: the command that writes these files again, as it is typed in their directory.
+        again_through: the same, with PgBouncer.
         image: of Plano.
         direct: whether Plano connects to the server itself, without PgBouncer.
         sizes: on Kubernetes; None for Compose.
@@ -82,6 +80,7 @@ class Setup:
     place: Place
     project: Path
     again: str
+    again_through: str
     image: str = production.PLANO_IMAGE
     direct: bool = False
     sizes: Sizes | None = None
@@ -128,7 +127,7 @@ class Setup:
         place = self.place
         server = f"[{self.server}]" if ":" in self.server else self.server  # as a URL has it
         direct = {env_keys.HOST: server, env_keys.PORT: place.port, env_keys.DATABASE: place.database}
-        through = {env_keys.HOST: "127.0.0.1", env_keys.PORT: _PGBOUNCER_PORT, env_keys.DATABASE: READY}
+        through = {env_keys.HOST: LOOPBACK, env_keys.PORT: str(production.PGBOUNCER_PORT), env_keys.DATABASE: READY}
         return {
             env_keys.USER: self.user,
             env_keys.PASSWORD: self.values.get(env_keys.PASSWORD, f"{PLACEHOLDER}-password"),
@@ -139,12 +138,12 @@ class Setup:
     @property
     def ports(self) -> list[int]:
         """The ports of Plano's listeners; the one that stores is always there."""
-        return sorted({*(port for _, port in _ports(self.config)), self.model_port})
+        return sorted(rules.ports_of(self.config))
 
     @property
     def model_port(self) -> int:
         """The port of the listener whose conversations are stored."""
-        return next((port for kind, port in _ports(self.config) if kind == "model"), _MODEL_PORT)
+        return rules.model_port(self.config)
 
     @property
     def model(self) -> str:
@@ -215,13 +214,14 @@ def gather(
     if name == production.KUBERNETES:
         place = Place(provider.endpoint, str(provider.port), provider.database)
     of_the_place = (env_keys.HOST, env_keys.PORT, env_keys.DATABASE)
-    values = {key: value for key, value in filled.items() if key not in of_the_place}
+    quoted = env_file.read_as_planoai(env.text)  # as they are written
+    values = {key: quoted.get(key, value) for key, value in filled.items() if key not in of_the_place}
     if options.get("generate_password"):
         values.setdefault(env_keys.PASSWORD, credentials.generate_password())
     sizes = _sizes(directory, options) if on_kubernetes else None
     direct, image = bool(options.get("direct")), _image(directory, on_kubernetes=on_kubernetes)
-    again = _again(directory, project, options)
-    return Setup(name, provider, directory, config, values, left, place, project, again, image, direct, sizes)
+    through, again = (_again(directory, project, {**options, "direct": chosen}) for chosen in (False, direct))
+    return Setup(name, provider, directory, config, values, left, place, project, again, through, image, direct, sizes)
 
 
 def _again(directory: Path, project: Path, options: Mapping[str, Any]) -> str:
@@ -308,12 +308,6 @@ def _is_container_itself(host: str) -> bool:
         return name == "localhost" or name.endswith(".localhost")
     address = getattr(address, "ipv4_mapped", None) or address
     return address.is_loopback or address.is_unspecified
-
-
-def _ports(config: ConfigFile) -> list[tuple[str, int]]:
-    """Return the type and the port of each listener that has one."""
-    found = rules.listeners_of(config.content or {})
-    return [(kind, entry["port"]) for _, entry, kind in found if isinstance(entry.get("port"), int)]
 
 
 def seen_from(directory: Path, path: Path) -> str:

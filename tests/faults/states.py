@@ -830,6 +830,11 @@ def up_for_native(here):
 LOCAL = OK.replace("anthropic/claude-sonnet-4-6", "ollama/l, base_url: http://localhost:11434")
 LOOPBACK = OK.replace("port: 12000", "port: 12000, address: 127.0.0.1")
 
+
+def password_of_kubernetes(value):
+    return lambda here: line("DB_PASS", f"DB_PASS={value}")(here, "kubernetes/.env.production")
+
+
 OTHERS = (
     State("database-made-by-hand", "up", by_hand(MADE_BY_HAND)),
     State("database-made-by-hand", "up", both(taken(f"{MADE_BY_HAND}-shop"), by_hand(MADE_BY_HAND))),
@@ -885,6 +890,24 @@ OTHERS = (
         after(writes("config.yaml", LOOPBACK)),
         changes("config.yaml", "address: 127.0.0.1", "address: 0.0.0.0"),
         "write `address: 0.0.0.0`",
+    ),
+    *(
+        State(
+            "port-of-pgbouncer",
+            typed_so,
+            after(writes("config.yaml", OK.replace("port: 12000", "port: 6432"))),
+            changes("config.yaml", "port: 6432", "port: 12000"),
+            "write `port: 12000` in line 3 of `config.yaml`",
+        )
+        for typed_so in ("production neon", "production kubernetes")
+    ),
+    State(
+        "password-not-literal",
+        "production kubernetes",
+        after(typed("production", "kubernetes"), password_of_kubernetes("p%40p")),
+        password_of_kubernetes(""),
+        "step 1 of PRODUCTION.md creates one",
+        then="production kubernetes --generate-password",
     ),
     State("wrong-mode", "run -- planoai up --docker", both(on_another_port, has_key, up_for_native, has_planoai)),
     State("host-for-other-mode", "run -- planoai up", both(has_key, typed("up", "--plano", "docker"), has_planoai)),

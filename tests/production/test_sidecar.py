@@ -11,6 +11,8 @@ import subprocess
 import pytest
 
 from planodev import production
+from planodev.postgres.connection import encode_password
+from tests.support.passwords import AWKWARD
 from tests.support.ports import free_port
 from tests.support.postgres_server import (
     LOOPBACK,
@@ -142,18 +144,13 @@ def in_place(command, directory, port=6432):
     return command
 
 
-PASSWORDS = ['per%cent @ "quotes" \\ $HOME', "plain-Password_1", "ümlaut"]
-
-
-@pytest.mark.parametrize("password", slow_but(PASSWORDS[:1], PASSWORDS))
+@pytest.mark.parametrize("password", slow_but(AWKWARD[:1], AWKWARD))
 def test_the_command_of_its_container_runs_it_with_the_password_of_the_file(project, beside, tls_server, password):
-    from urllib.parse import quote
-
     ini, directory, _ = beside
     literal = password.replace("'", "''")
     tls_server.sql(f"ALTER ROLE plano_prod PASSWORD '{literal}'")
     port = int(re.search(r"listen_port = (\d+)", ini)[1])
-    project.env(DB_PORT=port, DB_NAME="ready", DB_PASS=quote(password, safe=""))
+    project.env(DB_PORT=port, DB_NAME="ready", DB_PASS=encode_password(password))
     service = composed(project.path)["pgbouncer"]
     assert service["stop_signal"] == "SIGINT"
     (directory / "pgbouncer.ini").write_text(ini)

@@ -181,6 +181,14 @@ def test_what_was_filled_in_is_kept(project):
     assert "host=b.example.com" in project.read("pgbouncer.ini")
 
 
+@pytest.mark.parametrize("written", ["'in quotes'", '"a #b"', "a#b", "p%40p", "$x"])
+def test_a_value_that_was_filled_in_is_kept_as_it_is_written(project, written):
+    project("production", "rds")
+    project.write(".env.production", project.read(".env.production").replace("FILL-IN-password", written))
+    project("production", "rds", "--host", "db.example.com")
+    assert f"\nDB_PASS={written}\n" in project.read(".env.production")
+
+
 def test_another_provider_keeps_the_secrets_and_not_the_place(project):
     project("production", "cloud-sql", "--host", "10.0.0.7", "--generate-password")
     password = re.search("DB_PASS=.*", project.read(".env.production"))[0]
@@ -324,17 +332,75 @@ listeners:
         ("{url: &at 'http://[::1]:80', more: *at}", "{url: &at 'http://host.docker.internal:80', more: *at}"),
         ("{url: 0.0.0.0:80, id: 'http://127.0.0.2/localhost'}",) * 2,
         ("{url: http://localhost.example.com, id: mylocalhost:80}",) * 2,
-        ("{address: '127.0.0.1'}", "{address: '0.0.0.0'}"),
-        ("{address: '::1'}", "{address: '0.0.0.0'}"),
-        ("{address: 10.0.0.7}",) * 2,
+        ("{url: 'http://localhost:${AGENT_PORT}/v1'}", "{url: 'http://host.docker.internal:${AGENT_PORT}/v1'}"),
     ],
 )
 def test_each_form_of_an_address_of_the_machine_itself(written, there):
     there = there.replace("0.0.0.0:80", "host.docker.internal:80").replace("127.0.0.2", "host.docker.internal")
+    there = there.replace("http://host.docker.internal/localhost", "http://127.0.0.2/localhost")  # an id
     config = ConfigFile(Path("config.yaml"), f"agents: [{written}]\n")
     assert endpoints.reachable(config, machine=True) == f"agents: [{there}]\n"
-    on_kubernetes = endpoints.reachable(config, machine=False)
-    assert on_kubernetes == (f"agents: [{there}]\n" if "address" in written else config.text)
+    assert endpoints.reachable(config, machine=False) == config.text
+
+
+@pytest.mark.parametrize(
+    ("written", "there"), [("'127.0.0.1'", "'0.0.0.0'"), ("'::1'", "'0.0.0.0'"), ("10.0.0.7", "10.0.0.7")]
+)
+@pytest.mark.parametrize("form", ["listeners: [{{address: {}}}]\n", "listeners: {{egress_traffic: {{address: {}}}}}\n"])
+def test_each_form_of_an_address_at_which_plano_listens(form, written, there):
+    config = ConfigFile(Path("config.yaml"), form.format(written))
+    for machine in (True, False):
+        assert endpoints.reachable(config, machine=machine) == form.format(there)
+
+
+# Each key that a configuration may have a text at, and whether that is an address that Plano calls.
+PLACES = {
+    "agents: [{id: a, url: HERE}]": True,
+    "filters: [{id: a, url: HERE}]": True,
+    "model_providers: [{model: ollama/m, base_url: HERE}]": True,
+    "llm_providers: [{model: ollama/m, base_url: HERE}]": True,
+    "endpoints: {shop: {endpoint: HERE}}": True,
+    "routing: {session_cache: {type: redis, url: HERE}}": True,
+    "tracing: {opentracing_grpc_endpoint: HERE}": True,
+    "tracing: {exporters: [{type: posthog, url: HERE}]}": True,
+    "model_metrics_sources: [{type: cost, url: HERE}]": True,
+    "agents: [{<<: {url: HERE}, id: a}]": True,
+    "agents: [{<<: [{url: HERE}], id: a}]": True,
+    "agents: [{id: HERE}]": False,
+    "filters: [{id: a, tool: HERE}]": False,
+    "listeners: [{name: HERE, agents: [{id: HERE, description: HERE}], input_filters: [HERE]}]": False,
+    "model_providers: [{model: HERE, name: HERE, access_key: HERE, http_host: HERE, headers: {a: HERE}}]": False,
+    "model_providers: [{routing_preferences: [{name: HERE, description: HERE}]}]": False,
+    "model_aliases: {HERE: {target: HERE}}": False,
+    "endpoints: {HERE: {http_host: HERE}}": False,
+    "prompt_targets: [{name: HERE, description: HERE, system_prompt: HERE, endpoint: {name: HERE, path: HERE}}]": False,
+    "prompt_targets: [{parameters: [{name: a, description: HERE, default: HERE, enum: [HERE]}]}]": False,
+    "prompt_guards: {input_guards: {jailbreak: {on_exception: {message: HERE}}}}": False,
+    "routing_preferences: [{name: HERE, description: HERE, models: [HERE]}]": False,
+    "system_prompt: HERE": False,
+    "tracing: {span_attributes: {static: {url: HERE}}}": False,
+    "state_storage: {type: postgres, connection_string: HERE}": False,
+    "mode: llm  # HERE": False,
+}
+
+
+@pytest.mark.parametrize("here", ["localhost", "http://localhost:8000/ tells all", "'127.0.0.1'", "http://[::1]:80"])
+@pytest.mark.parametrize(("place", "called"), PLACES.items(), ids=[*PLACES])
+def test_only_addresses_are_rewritten_and_no_text(place, called, here):
+    config = ConfigFile(
+        Path("config.yaml"), "version: v0.4.0\n" + place.replace("HERE", json.dumps(here.strip("'"))) + "\n"
+    )
+    changed = endpoints.reachable(config, machine=True)
+    assert (changed != config.text) == called == bool(endpoints.local(config))
+    assert not called or changed.count("host.docker.internal") == 1
+
+
+def test_the_password_of_an_address_is_not_shown(project):
+    project.write("config.yaml", CONFIG + "routing: {session_cache: {type: redis, url: 'redis://:s3cret@localhost'}}\n")
+    run = project("production", "rds")
+    assert "redis://***@localhost" in run.err
+    assert "s3cret" not in run.out + run.err
+    assert "redis://:s3cret@host.docker.internal" in project.read("plano_config.production.yaml")
 
 
 def test_a_listener_that_nobody_would_reach_listens_for_all_in_its_container(project):
@@ -470,6 +536,49 @@ def test_the_port_of_each_listener_is_published(project, listeners, wanted):
     project("production", "neon")
     found = re.findall(r'"127\.0\.0\.1:(\d+):\1"', project.read("compose.production.yaml"))
     assert [int(port) for port in found] == [6432, *wanted]
+
+
+LISTENERS = {
+    "{type: model, name: llm, port: 6432}": "12000",
+    "{type: agent, name: a, port: 6432, agents: [{id: x, description: d}]}, {type: agent, name: b, port: 8000, "
+    "agents: [{id: x, description: d}]}": "8001",
+    "{type: prompt, name: p, port: 6432}": "10000",
+}
+
+
+@pytest.mark.parametrize(("listeners", "free"), LISTENERS.items())
+@pytest.mark.parametrize("form", [("rds",), ("self-hosted",), ("kubernetes",), ("neon", "--for", "kubernetes")])
+def test_a_listener_on_the_port_of_pgbouncer_is_refused_with_a_port_that_is_free(project, form, listeners, free):
+    good = project.read("config.yaml")
+    project("production", *form, "--generate-password")
+    before = {path: path.read_bytes() for path in project.path.rglob("*") if path.is_file()}
+    bad = good.replace("listeners:\n  - {type: model, name: llm, port: 12000}\n", f"listeners: [{listeners}]\n")
+    bad += "agents: [{id: x, url: http://x.example.com}]\n"
+    project.write("config.yaml", bad)
+    failed = project("production", *form, "--json", code=2).json["error"]
+    assert failed["code"] == "port-of-pgbouncer"
+    assert "(line 2)" in failed["message"]
+    assert int(re.search(r"`port: (\d+)` in line 2 of `config.yaml`", failed["fix"])[1]) >= int(free)
+    after = {path: path.read_bytes() for path in project.path.rglob("*") if path.is_file()}
+    assert {path for path in after if after[path] != before.get(path)} == {project.path / "config.yaml"}
+    file = "kubernetes/.env.production" if "kubernetes" in form else ".env.production"
+    project.write(file, project.read(file).replace("FILL-IN-key", "k"))
+    failed = project("verify", "--env-file", file, "--config", "config.yaml", "--timeout", "1", "--json", code=7)
+    assert failed.error == "port-of-pgbouncer"
+
+
+def test_without_pgbouncer_its_port_is_free_for_a_listener(project):
+    project.write("config.yaml", CONFIG.replace("12000", "6432"))
+    project("production", "self-hosted", "--direct")
+    assert '"127.0.0.1:6432:6432"' in project.read("compose.production.yaml")
+
+
+@pytest.mark.parametrize("port", ["true", "0", "99999", "-1", "'12000'", "[1]"])
+def test_what_is_no_port_is_not_published(project, port):
+    project.write("config.yaml", CONFIG.replace("12000", port))
+    project("production", "rds")
+    published = re.findall(r'"127\.0\.0\.1:(.*?)"', project.read("compose.production.yaml"))
+    assert published == ["6432:6432", "12000:12000"]
 
 
 def test_another_version_of_plano_is_kept(project):
