@@ -88,7 +88,7 @@ def bring_up(database: Database) -> Running:
         start.stop(seen, plano.found)
     if error:
         raise VerificationFailed.of(replace(error, fix=_with_plano(error.fix)))
-    plano = start.start(seen, arguments(seen), environment, timeout(seen))
+    plano = start.start(seen, start.arguments_of(seen), environment, timeout(seen))
     seen.progress.done(Outcome(verb, "plano", at(plano)))
     return plano
 
@@ -108,12 +108,6 @@ def given(database: Database) -> dict[str, str]:
 
     values = verify.plano_environment(database.seen, database.connection())
     return {**values, start.STAMP: start.stamp(database.seen.config, values)}
-
-
-def arguments(seen: Seen) -> tuple[str, ...]:
-    """Return planoai's arguments that start Plano as this project has it."""
-    file, docker = seen.settings.config.value, seen.mode == "docker"
-    return ("up", *([file] if file else []), *(["--docker"] if docker else []))
 
 
 def at(plano: Running) -> str:

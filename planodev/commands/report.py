@@ -19,7 +19,7 @@ from planodev.result import Result, counted
 from planodev.visible import in_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from planodev.database import Database
     from planodev.gateway.running import Running
@@ -148,8 +148,8 @@ def up(database: Database, plano: Running, todo: list[Fix | str]) -> Result:
     return Result("up", data, summary, _of_plano(seen, plano), headline=said)
 
 
-def _of_plano(seen: Seen, plano: Running) -> list[Problem]:
-    problem = running.problem(plano, seen.config)
+def _of_plano(seen: Seen, plano: Running, judged: Sequence[Problem] = ()) -> list[Problem]:
+    problem = running.problem(plano, seen.config, judged)
     return [problem] if problem else []
 
 
@@ -247,8 +247,16 @@ def production(written: Written) -> Result:
     return Result("production", data, summary)
 
 
-def status(seen: Seen, inside: proof.Evidence | None, plano: Running) -> Result:
-    """Return the status; `inside` is what the server says of itself."""
+def status(seen: Seen, inside: proof.Evidence | None, plano: Running, judged: Sequence[Problem]) -> Result:
+    """Return the status.
+
+    Args:
+        seen: the project.
+        inside: what the server says of itself.
+        plano: what was seen of Plano.
+        judged: what is wrong with its configuration and the providers' keys.
+
+    """
     data = data_of(seen, inside, plano)
     up = Command("up")
     hint = {
@@ -268,10 +276,7 @@ def status(seen: Seen, inside: proof.Evidence | None, plano: Running) -> Result:
     own = seen.config.connection_string if seen.config.text is not None else None
     if data["state"] == "absent" and own and not storage.names_ours(own):
         hint = Fix(Command("verify"), f" verifies the database that `{seen.config.path.name}` names")
-    port = None if seen.credentials.foreign_host else data["port"]
-    notices = judge.judge_config(seen.config, None, seen.mode, seen.config_option, port)
-    notices += silence(seen, inside)
-    notices += _of_plano(seen, plano)
+    notices = [*judged, *silence(seen, inside), *_of_plano(seen, plano, judged)]
     if seen.lost_data and not seen.observed.container:
         why = data["engine"]["why"]
         data["engine"]["why"] = choice.HAD_DATA if why == choice.HAS_DATA else why

@@ -11,6 +11,7 @@ from planodev.postgres import queries
 from planodev.problems import BadInput, NoEngine
 
 if TYPE_CHECKING:
+    from planodev.problems import Problem
     from planodev.result import Result
 
 
@@ -31,8 +32,13 @@ def status(context: Context) -> Result:
     inside = Job(lambda: queries.look_at(seen))
     from planodev.commands import report
     from planodev.gateway import running
+    from planodev.steps import before_plano, config
 
     with suppress(BadInput):  # reported where it is judged
         seen.config.content  # noqa: B018  parses it while psql runs: both take about as long
+    judged: list[Problem] = []
+    if seen.config.text is not None:
+        judged += config.all_problems_of(seen)
+        judged += before_plano.key_problems(seen)
     evidence = inside()
-    return report.status(seen, evidence, running.look(seen, evidence))
+    return report.status(seen, evidence, running.look(seen, evidence), judged)

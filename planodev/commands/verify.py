@@ -29,6 +29,7 @@ def verify(context: Context) -> Result:
         seen = hosted.prove(context.project, context.options, context.environment, context.progress)
         return report.verify_elsewhere(seen)
     from planodev.gateway import running
+    from planodev.steps import before_plano
     from planodev.steps.verify import verify_project
 
     found = look(context)
@@ -39,6 +40,8 @@ def verify(context: Context) -> Result:
             from planodev.commands import through_plano
 
             through = through_plano.prove(context, verified.seen)
+        for problem in before_plano.key_problems(verified.seen):
+            context.progress.notice(problem)
         return report.verify(verified, running.look(verified.seen, verified.evidence), through)
     finally:
         found.engine.close()

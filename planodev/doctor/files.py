@@ -74,20 +74,28 @@ def config(subject: Subject) -> Check:
         _ = found.content
     except BadInput as error:
         return _of("config", error.problem)
+    return _check("config", problems(subject)) or Check(
+        "config", "ok", f"{found.path.name} stores in this project's database"
+    )
+
+
+def problems(subject: Subject) -> list[Problem]:
+    """Return what is wrong with a configuration that can be read."""
+    found = subject.config()
     connection = None if subject.env().missing and not subject.foreign_target() else subject.connection()
     mode = "docker" if connection and connection.host == DOCKER_HOST_NAME else "native"
     given = {**subject.env().values, **subject.environment}
     if connection:
         given = {**subject.environment, **environment.of(connection, subject.env(), found, subject.environment)}
     with closing(Question(found, subject.environment)) as planoai:
-        problems = judge.judge_config(found, given, mode, port=subject.port())
-        problems += [] if any(problem.fatal for problem in problems) else planoai.answer()
+        told = judge.judge_config(found, given, mode, port=subject.port())
+        told += [] if any(problem.fatal for problem in told) else planoai.answer()
     own = None if subject.env().missing else connection
     target = storage.foreign_target(found.connection_string, own, given, mode)
-    refused = any(problem.fatal and problem.code.startswith("connection-string") for problem in problems)
+    refused = any(problem.fatal and problem.code.startswith("connection-string") for problem in told)
     if target and not refused:  # a refused string names no server
-        problems = [replace(judge.other_database(found, target), level="warning"), *problems]
-    return _check("config", problems) or Check("config", "ok", f"{found.path.name} stores in this project's database")
+        told = [replace(judge.other_database(found, target), level="warning"), *told]
+    return told
 
 
 def keys(subject: Subject) -> Check:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev import executables
+from planodev.doctor import files
 from planodev.gateway import client
 from planodev.gateway import running as running_plano
 from planodev.plano import planoai
@@ -20,6 +21,7 @@ from planodev.result import Check
 
 if TYPE_CHECKING:
     from planodev.doctor.subject import Subject
+    from planodev.problems import Problem
 
 # The systems for which planoai has native binaries; source: planoai 0.4.39 `native_binaries.py:21-43`.
 NATIVE = {("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64")}
@@ -69,7 +71,10 @@ def running(subject: Subject) -> Check:
     with suppress(PlanodevError):  # `login` reports it
         evidence = subject.evidence()
     plano = running_plano.look(seen, evidence)
-    problem = running_plano.problem(plano, seen.config)
+    judged: list[Problem] = []
+    with suppress(PlanodevError):  # `config` reports it
+        judged = files.problems(subject) if plano.state == "died" else []
+    problem = running_plano.problem(plano, seen.config, judged)
     if problem:
         state = "warning" if plano.state == "other-project" else "failed"
         return Check("plano", state, problem.message, problem.why, problem.fix)

@@ -54,6 +54,7 @@ class Found(NamedTuple):
         variables: the environment that it was started with, as far as that can be seen.
         sockets: of brightstaff, or of its container; None where they cannot be seen.
         processes: ids of the running processes of a native one.
+        error: why the engine could not start its container, "" where it could.
 
     """
 
@@ -65,6 +66,7 @@ class Found(NamedTuple):
     variables: Mapping[str, str] = MappingProxyType({})
     sockets: tuple[Socket, ...] | None = None
     processes: tuple[int, ...] = ()
+    error: str = ""
 
     def __repr__(self) -> str:
         """Return it without the variables, which hold passwords and keys."""
@@ -80,6 +82,14 @@ class Found(NamedTuple):
     def stop(self) -> str:
         """What stops it."""
         return "planoai down --docker" if self.mode == "docker" else "planoai down"
+
+    @property
+    def log(self) -> str:
+        """Where it has written why it ended, for people."""
+        parts = (("brightstaff", self.brightstaff), ("envoy", self.envoy))
+        ended = [name for name, runs in parts if not runs] or ["brightstaff"]
+        files = " and ".join(f"`~/{RUN}/logs/{name}.log`" for name in ended)
+        return f"`docker logs {planoai.CONTAINER}`" if self.mode == "docker" else files
 
     @property
     def end(self) -> str:
@@ -159,7 +169,15 @@ def _in_docker(seen: Seen) -> Found | None:
     sockets = tuple(Socket(int(local, 16), int(remote, 16)) for local, remote in re.findall(_ESTABLISHED, other.said))
     directory = other.variables.get("PWD") or str(Path(other.mounts[_MOUNTED]).parent)
     where, parts = f"container `{planoai.CONTAINER}`", ("brightstaff" in names, "envoy" in names)
-    return Found("docker", where, *parts, Path(directory), other.variables, sockets if other.said else None)
+    seen_of_it = sockets if other.said else None
+    return Found("docker", where, *parts, Path(directory), other.variables, seen_of_it, error=other.error)
+
+
+def missing(environment: Mapping[str, str]) -> list[str]:
+    """Return the programs of Plano that planoai has not downloaded yet, in its order; it starts none before all."""
+    directory = home(environment) / ".plano"
+    files = {"Envoy": "bin/envoy", "Plano's filters": "plugins/llm_gateway.wasm", "brightstaff": "bin/brightstaff"}
+    return [name for name, file in files.items() if not (directory / file).exists()]
 
 
 def log(found: Found, environment: Mapping[str, str], engine: Engine) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from planodev.address import other_database
 from planodev.engines import ports
+from planodev.gateway import ended
 from planodev.gateway import found as places
 from planodev.plano import rules, storage
 from planodev.postgres.connection import LOOPBACK
@@ -20,7 +21,7 @@ from planodev.project import env_keys
 from planodev.project.secrets import masked, secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from planodev.gateway.found import Found
     from planodev.look import Seen
@@ -114,6 +115,8 @@ def _judged(seen: Seen, found: Found, facts: Mapping[str, Any] | None) -> Runnin
 def _ended(seen: Seen, found: Found) -> Running:
     """Judge a Plano without running processes: it died, since `planoai down` would have removed its traces."""
     why = cause(seen, found)
+    if found.error and _is_ours(seen, found):
+        return Running("died", 0, found, " ".join(masked(found.error, secrets(seen))))
     if found.mode == "docker":
         died = _is_ours(seen, found) and places.log(found, seen.environment, seen.engine)
         unknown = "one of its programs has ended, and its log does not say why"
@@ -204,17 +207,19 @@ _LAST = 10  # lines in which the cause is looked for
 _LONGEST = 300  # characters
 
 
-def cause(seen: Seen, found: Found, *, ended: bool = False) -> str | None:
+def cause(seen: Seen, found: Found, *, by_itself: bool = False) -> str | None:
     """Return the line of a Plano's log that says why it has ended, without secrets; None where none does.
 
     Args:
         seen: the project.
         found: the Plano.
-        ended: whether it is known to have ended by itself: then its last line will do.
+        by_itself: whether it is known to have ended by itself: then its last line will do.
 
     """
     lines = [line for line in places.log(found, seen.environment, seen.engine).splitlines() if line.strip()][-_LAST:]
-    told = [at for at, line in enumerate(lines) if re.search(_FATAL, line)] or (range(len(lines))[-1:] if ended else [])
+    told = [at for at, line in enumerate(lines) if re.search(_FATAL, line)] or (
+        range(len(lines))[-1:] if by_itself else []
+    )
     if not told:
         return None
     at = told[-1]
@@ -224,8 +229,15 @@ def cause(seen: Seen, found: Found, *, ended: bool = False) -> str | None:
     return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
 
 
-def problem(running: Running, config: ConfigFile) -> Problem | None:
-    """Return the problem of a Plano that does not store conversations, or cannot be started; else None."""
+def problem(running: Running, config: ConfigFile, judged: Sequence[Problem] = ()) -> Problem | None:
+    """Return the problem of a Plano that does not store conversations, or cannot be started; else None.
+
+    Args:
+        running: what was seen.
+        config: the configuration of now.
+        judged: what is wrong with that, as far as it is known: a Plano that died of it would die again.
+
+    """
     found = running.found
     if running.state == "port-taken":
         return port_taken(config, running.port, running.why or ports.UNKNOWN)
@@ -244,7 +256,9 @@ def problem(running: Running, config: ConfigFile) -> Problem | None:
         ),
         "died": ("plano-died", f"Plano has died since it was started ({found.where})"),
     }[running.state]
-    return Problem(code, text, restart(found), running.why)
+    died = running.state == "died"
+    fix = ended.mended(found, running.why, config.path.name, judged) if died else restart(found)
+    return Problem(code, text, fix, running.why)
 
 
 def another(found: Found) -> Problem:

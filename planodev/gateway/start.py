@@ -16,10 +16,10 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from planodev import executables
-from planodev.gateway import client, running
+from planodev.gateway import client, ended, not_started, running
 from planodev.gateway import found as places
 from planodev.plano import storage
 from planodev.problems import Command, Conflict, Fix, NotReady, Problem
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 STAMP = "PLANODEV_STARTED_WITH"
 _STOP_LIMIT = 40.0  # seconds; planoai gives each of two programs 10, and docker 10
 _POLL = {"native": 0.05, "docker": 0.3}  # seconds; a look into a container takes longer
-_LINES = 20  # of planoai's output that are kept
+_LINES = 200  # of planoai's output that are kept; what an engine says of a pull has a line for each layer
 _WIDTH = "500"  # columns for planoai's output, so that it does not wrap the cause
 _ADVICE = re.compile(r"^Run '|^Please |^(https?|URL)\b|Check logs")  # planoai's lines after the cause
 
@@ -108,12 +108,12 @@ def stop(seen: Seen, found: Found, limit: float = _STOP_LIMIT) -> None:
     """
     seen.progress.begin("Stopping Plano")
     arguments = ("down", *(("--docker",) if found.mode == "docker" else ()))
-    code, last = _run(seen, arguments, dict(seen.environment), limit)
+    said = _run(seen, arguments, dict(seen.environment), limit)
     seen.deadline.restart()
     left = running.look(seen.again() if found.mode == "docker" else seen)
     if left.runs:
         fix = f"`{(left.found or found).end}` ends it by force"
-        raise NotReady("plano-not-stopped", f"Plano still runs ({found.where})", why=_why(code, last), fix=fix)
+        raise NotReady("plano-not-stopped", f"Plano still runs ({found.where})", why=said.why, fix=fix)
     seen.progress.done(Outcome("stopped", "plano", found.where))
 
 
@@ -132,10 +132,10 @@ def start(seen: Seen, arguments: Sequence[str], environment: Mapping[str, str], 
     """
     seen.progress.begin("Starting Plano")
     ends = time.monotonic() + limit
-    code, last = _run(seen, arguments, dict(environment), limit)
-    plano = _wait(seen, ends, once=code != 0)
-    if plano.state != "connected" or code != 0 or client.silence(plano.port):
-        raise NotReady.of(_not_ready(seen, plano, code, last, limit))
+    said = _run(seen, arguments, dict(environment), limit)
+    plano = _wait(seen, ends, once=said.code != 0)
+    if plano.state != "connected" or said.code != 0 or client.silence(plano.port):
+        raise NotReady.of(_not_ready(seen, plano, said, environment, limit))
     return plano
 
 
@@ -149,17 +149,36 @@ def _wait(seen: Seen, ends: float, *, once: bool) -> Running:
         time.sleep(_POLL[seen.mode])
 
 
-def _not_ready(seen: Seen, plano: Running, code: int | None, last: str, limit: float) -> Problem:
+class Said(NamedTuple):
+    """What planoai has said, without secrets: its exit code, None where it did not end in time, and its lines."""
+
+    code: int | None
+    lines: tuple[str, ...]
+
+    @property
+    def last(self) -> str:
+        """The last line but for advice, "" where it has said nothing."""
+        lines = [line for line in self.lines if not _ADVICE.search(line)] or [*self.lines]
+        return lines[-1] if lines else ""
+
+    @property
+    def why(self) -> str:
+        """Its end, for people."""
+        if self.code is None:
+            return f"planoai did not end in time{f'; it said: {self.last}' if self.last else ''}"
+        return f"planoai ended with exit code {self.code}{f': {self.last}' if self.last else ''}"
+
+
+def _not_ready(seen: Seen, plano: Running, said: Said, environment: Mapping[str, str], limit: float) -> Problem:
     told = running.problem(plano, seen.config)
-    again = Fix(Command("up", "--with-plano"), " tries again; ", Command("doctor"), " checks all of it")
-    if plano.state in ("died", "not-running"):
-        left = places.native(seen.environment) if seen.mode == "native" else None
-        why = plano.why or (running.cause(seen, left, ended=True) if left else None) or _why(code, last)
-        text = "Plano was started, and has died" if plano.state == "died" or left else "planoai has not started Plano"
-        return Problem("plano-died", text, again, why, "error")
+    if plano.state in ("died", "not-running") and said.code is not None:
+        return _not_started(seen, plano, said, environment)
+    missing = places.missing(seen.environment) if seen.mode == "native" and plano.state == "not-running" else []
+    if missing:
+        return not_started.late(missing, limit, settings.LONGEST)
     if told and plano.state == "port-taken":
         return told
-    why = (told and told.why) or client.silence(plano.port) or _why(code, last)
+    why = (told and told.why) or client.silence(plano.port) or said.why
     again = Fix(Command("doctor"), " checks all of it")
     if limit < settings.LONGEST:
         longer = Command("up", "--with-plano", "--plano-timeout", f"{min(limit * 2, settings.LONGEST):g}")
@@ -167,17 +186,29 @@ def _not_ready(seen: Seen, plano: Running, code: int | None, last: str, limit: f
     return Problem("plano-not-ready", f"Plano is not ready after {limit:g} seconds", again, why, "error")
 
 
-def _why(code: int | None, last: str) -> str:
-    if code is None:
-        return f"planoai did not end in time{f'; it said: {last}' if last else ''}"
-    return f"planoai ended with exit code {code}{f': {last}' if last else ''}"
+def _not_started(seen: Seen, plano: Running, said: Said, environment: Mapping[str, str]) -> Problem:
+    """Return the problem of a planoai that ended without a Plano that runs."""
+    left = plano.found or (places.native(seen.environment) if seen.mode == "native" else None)
+    if left is None:
+        problem = not_started.problem(said.lines, environment)
+        if problem:
+            return problem
+        shows = Command("run", "--", "planoai", *arguments_of(seen), "--verbose")
+        fix = Fix(shows, " shows what it does; once it starts there, ", Command("up", "--with-plano"))
+        return Problem("plano-not-started", "planoai has not started Plano", fix, said.why, "error")
+    why = plano.why or running.cause(seen, left, by_itself=True) or said.why
+    fix = ended.mended(left, why, seen.config.path.name)
+    return Problem("plano-died", "Plano was started, and has died", fix, why, "error")
 
 
-def _run(seen: Seen, arguments: Sequence[str], environment: dict[str, str], limit: float) -> tuple[int | None, str]:
-    """Run planoai with its output on our stderr, without secrets; returns its exit code, None where it took too long.
+def arguments_of(seen: Seen) -> tuple[str, ...]:
+    """Return planoai's arguments that start Plano as this project has it."""
+    file, docker = seen.settings.config.value, seen.mode == "docker"
+    return ("up", *([file] if file else []), *(["--docker"] if docker else []))
 
-    With it comes the last line that it has said, but for advice.
-    """
+
+def _run(seen: Seen, arguments: Sequence[str], environment: dict[str, str], limit: float) -> Said:
+    """Run planoai with its output on our stderr, without secrets; returns how that ended, and what it has said."""
     said: deque[str] = deque(maxlen=_LINES)
     hidden = secrets(seen)
     with subprocess.Popen(
@@ -193,7 +224,7 @@ def _run(seen: Seen, arguments: Sequence[str], environment: dict[str, str], limi
         def listen() -> None:
             assert process.stdout  # noqa: S101  it is a pipe
             for raw in process.stdout:
-                for line in masked(raw.decode(errors="replace").rstrip(), hidden):
+                for line in masked(raw.decode(errors="replace").rstrip().rpartition("\r")[2], hidden):
                     if line.strip():
                         said.append(line.strip())
                         seen.progress.note(f"planoai: {line.strip()}")
@@ -209,8 +240,7 @@ def _run(seen: Seen, arguments: Sequence[str], environment: dict[str, str], limi
                 raise
             code = None
         reader.join(1.0)
-    lines = [line for line in said if not _ADVICE.search(line)] or [*said]
-    return code, lines[-1] if lines else ""
+    return Said(code, tuple(said))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -7,6 +7,7 @@ beside the configuration is the only place that is looked into; what is nowhere 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from planodev.project.env_file import EnvFile
 
+    KeyPath = tuple[str | int, ...]
+
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _MEANT = r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?:KEY|TOKEN|BEDROCK|SECRET)"  # of a variable's name, and not of a key itself
 _BREAKING = r"[@%*{\[&`].*|.*:|[-?:] .*"  # YAML reads these as anything but the text
@@ -30,19 +33,24 @@ _PLACEHOLDER = (
 SHORTEST = 4  # characters; anything shorter is no key, but an answer to another question
 
 
-class AccessKey(NamedTuple):
+@dataclass(frozen=True)
+class AccessKey:
     """One key as the configuration writes it.
 
     Args:
         name: the variable it names, "" where the configuration has the key itself.
         braces: whether it is `${NAME}`, which Plano does not take here.
         meant: the variable that was probably meant by another form, such as `NAME` or `$$NAME`; "" for none.
+        paths: where the configuration has it, each as `("model_providers", 0, "access_key")`.
+        lines: of them, from 1, as far as they are known.
 
     """
 
     name: str
     braces: bool = False
     meant: str = ""
+    paths: tuple[KeyPath, ...] = field(default=(), compare=False)
+    lines: tuple[int, ...] = field(default=(), compare=False)
 
 
 class Places(NamedTuple):
@@ -137,7 +145,10 @@ def _text(path: Path, files: Iterable[EnvFile]) -> str | None:
 
 def named_in(content: Mapping[str, Any]) -> list[AccessKey]:
     """Return the keys that planoai looks for in a parsed configuration, each once, in their order."""
-    return list(dict.fromkeys(_key(text) for text in _written(content)))
+    found: dict[AccessKey, tuple[KeyPath, ...]] = {}
+    for path, text in _written(content):
+        found[_key(text)] = (*found.get(_key(text), ()), path)
+    return [replace(key, paths=paths) for key, paths in found.items()]
 
 
 def is_placeholder(value: str) -> bool:
@@ -200,19 +211,27 @@ def _key(text: str) -> AccessKey:
     return AccessKey("", meant=word if re.fullmatch(_MEANT, word) else "")
 
 
-def _written(content: Mapping[str, Any]) -> Iterator[str]:
-    for entry in entries(content, "model_providers") or entries(content, "llm_providers"):
+def _written(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    named = "model_providers" if entries(content, "model_providers") else "llm_providers"
+    for at, entry in _numbered(content, named):
         if entry.get("access_key"):
-            yield str(entry["access_key"])
-    for target in entries(content, "prompt_targets"):
+            yield (named, at, "access_key"), str(entry["access_key"])
+    for at, target in _numbered(content, "prompt_targets"):
         endpoint = target.get("endpoint")
         headers = endpoint.get("http_headers") if isinstance(endpoint, dict) else None
         for name, value in headers.items() if isinstance(headers, dict) else ():
             if str(name).lower() == "authorization" and value:
-                yield str(value).split(" ")[1 if " " in str(value) else 0]
+                text = str(value).split(" ")[1 if " " in str(value) else 0]
+                yield ("prompt_targets", at, "endpoint", "http_headers", name), text
+
+
+def _numbered(content: Mapping[str, Any], name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    found = content.get(name)
+    for at, entry in enumerate(found) if isinstance(found, list) else ():
+        if isinstance(entry, dict):
+            yield at, entry
 
 
 def entries(content: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """Return the mappings in a list of the configuration; what is not one is Plano's schema's business."""
-    found = content.get(name)
-    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+    return [entry for _, entry in _numbered(content, name)]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from planodev.plano import yaml_of_plano
+from planodev.plano import yaml_of_plano, yaml_places
 from planodev.problems import BadInput, Command, Fix, Shell
 from planodev.project import env_keys, regular_file, settings
 from planodev.project.env_kinds import is_stream
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from planodev.plano.access_keys import AccessKey
+    from planodev.plano.yaml_places import Place
 
     KeyPath = tuple[str | int, ...]  # such as ("listeners", 0, "port")
 
@@ -91,7 +92,8 @@ class ConfigFile:
         """Return the keys that planoai will look for, each once."""
         from planodev.plano import access_keys
 
-        return access_keys.named_in(self.content or {})
+        found = access_keys.named_in(self.content or {})
+        return [replace(key, lines=tuple(line for path in key.paths if (line := self.line(*path)))) for key in found]
 
     @property
     def blank(self) -> bool:
@@ -137,23 +139,21 @@ class ConfigFile:
 
     def line(self, *path: str | int) -> int | None:
         """Return the line, from 1, where a key or an entry stands, or the nearest part of its path that is written."""
+        place = self._place(*path)
+        return place.first if place else None
+
+    def _place(self, *path: str | int) -> Place | None:
         if self.before and not self.before.blank:
-            return self.before.line(*path)
-        line = None
-        node = self._parsed[0]
-        for step in path:
-            if node is None or node.id == "scalar":
-                break
-            if node.id == "mapping":
-                key, node = next(
-                    # The keys merged by `<<` come first; a mapping's own keys, which override them, come later.
-                    ((key, value) for key, value in reversed(node.value) if key.value == str(step)),
-                    (None, None),
-                )
-            else:
-                key = node = node.value[step] if isinstance(step, int) and step < len(node.value) else None
-            line = key.start_mark.line + 1 if key else line
-        return line
+            return self.before._place(*path)  # noqa: SLF001  another one of this class
+        return [None, *yaml_places.along(self._parsed[0], self.text or "", path)][-1] if self._parsed[0] else None
+
+    def has(self, *path: str | int) -> bool:
+        """Say whether a key or an entry stands there itself, and does not come by an alias or by `<<`."""
+        if self.before and not self.before.blank:
+            return self.before.has(*path)
+        return self._parsed[0] is not None and len([*yaml_places.along(self._parsed[0], self.text or "", path)]) == len(
+            path
+        )
 
     def at(self, *path: str | int) -> str:
         """Return where something stands for a message, such as " (line 3)"; "" where that is not known."""
@@ -164,6 +164,25 @@ class ConfigFile:
         """Return where something stands for a fix, such as "line 3 of `config.yaml`"."""
         line = self.line(*path)
         return f"line {line} of `{self.path.name}`" if line else f"`{self.path.name}`"
+
+    def without(self, *path: str | int, said: str = "") -> str:
+        """Return the fix that removes a key with all that it holds, or an entry of a list, which is written.
+
+        A mapping of nothing else goes with its last key, since an empty one is refused.
+
+        Args:
+            path: of the key or the entry.
+            said: how the key is called, by default its name.
+
+        """
+        root = self.before._parsed[0] if self.before and not self.before.blank else self._parsed[0]  # noqa: SLF001
+        if not self.has(*path):
+            return f"in {self.where(*path)} write the keys that it needs in place of the alias, without `{path[-1]}`"
+        while len(path) > 1 and isinstance(path[-1], str) and yaml_places.alone(root, path):
+            path, said = path[:-1], ""
+        entry = "the listener" if path[:1] == ("listeners",) and len(path) == 2 else "the entry"  # noqa: PLR2004
+        what = f"{entry} in" if type(path[-1]) is int else f"`{said or path[-1]}` from"
+        return f"remove {what} {self._place(*path)} of `{self.path.name}`"
 
 
 def _lacks(content: dict[str, Any]) -> str | None:
@@ -251,8 +270,8 @@ def _parse(path: Path, text: str) -> tuple[Any, dict[str, Any]]:
         # The message for a duplicate key ends with the values, which may be secret.
         why = where + (getattr(error, "problem", None) or str(error).splitlines()[0]).partition(" with value ")[0]
         raise _bad(path, why, _repair(path, why, place)) from error
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        # Raised by ruamel.yaml's constructors: a key is no scalar, a `!!timestamp` is none, a number is too long.
+    except _OF_RUAMEL as error:
+        # A key is no scalar, a `!!timestamp` is none, a number is too long, `%YAML 1.3` stands at the top.
         whys = {TypeError: _LIST, RecursionError: "it is nested too deeply", _TooMuch: _TOO_MUCH}
         why = whys.get(type(error), "a value in it does not fit its type")
         raise _bad(path, why, f"correct `{path}`; planodev does not change it") from error
@@ -295,6 +314,10 @@ def _repair(path: Path, why: str, place: tuple[int, int] | None) -> str:
         "'\\t'": f"replace the tab with spaces in {line}",
     }
     return next((what for sign, what in whats.items() if sign in why), f"correct {line}; planodev does not change it")
+
+
+# What ruamel.yaml's scanner and constructors raise beside its own errors.
+_OF_RUAMEL = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 class _TooMuch(ValueError):

@@ -85,6 +85,7 @@ def stores_nothing(problems: Iterable[Problem]) -> bool:
 
 
 NOTHING_STORED = "provider-keeps-history"
+UNSET = "connection-string-unset"
 
 
 def other_database(config: ConfigFile, target: Target, option: tuple[str, ...] = ()) -> Problem:
@@ -99,14 +100,16 @@ def other_database(config: ConfigFile, target: Target, option: tuple[str, ...] =
     name = config.path.name
     text = config.connection_string or ""
     fix = Fix(
-        f"to use the project's own, remove the connection_string line from `{name}`, then ",
+        f"to use the project's own, {config.without('state_storage', 'connection_string')}, then ",
         Command("up", *option, "--yes"),
     )
     if env_keys.PASSWORD not in storage.variables(text):  # which `verify` doesn't send elsewhere
         fix = Fix(Command("verify"), " checks that one; ") + fix
     # As written where it has variables, so that no value of one is shown.
     why = f"its connection_string is {masking.urls(text) if '$' in text else target.masked}"
-    return Problem("other-database", f"`{name}` names a database that planodev does not run", fix, why, level="error")
+    at = config.at("state_storage", "connection_string")
+    message = f"`{name}`{at} names a database that planodev does not run"
+    return Problem("other-database", message, fix, why, level="error")
 
 
 def _stored(config: ConfigFile, content: Mapping[str, Any], option: tuple[str, ...]) -> Iterator[Problem]:
@@ -160,7 +163,7 @@ def _left_out(
         for model in [model for model in kept if model.prefix == chat_prefix(wildcard.prefix)][:1]:
             name, place = f"{wildcard.prefix}/{shown(model.number)}", _listed(config, [wildcard])
             message = f"{place} answers requests for `{name}`, and Plano does not store them"
-            fix_of = f"ask for `{shown(model.name)}`, or remove the entry in {config.where(*wildcard.path)}"
+            fix_of = f"ask for `{shown(model.name)}`, or {config.without(*wildcard.path)}"
             yield Problem("wildcard-not-stored", message, fix_of)
     if _mixed(config.content or {}, default):
         message = "a conversation breaks where routing goes from a model that Plano stores to one that it does not"
@@ -273,7 +276,7 @@ def _unset(what: str, unset: Sequence[str]) -> Problem:
         Command("run", "--", "planoai", "up"),
         f"; for this project's own database write `{CONNECTION_STRING}`",
     )
-    return Problem("connection-string-unset", message, fix, level="error")
+    return Problem(UNSET, message, fix, level="error")
 
 
 @dataclass(frozen=True)
@@ -322,15 +325,26 @@ def _key(key: AccessKey, values: Mapping[str, str], places: Places) -> KeyProble
 def _misnamed(key: AccessKey, places: Places) -> KeyProblem:
     """Return the problem of a key that is not named as `$NAME`."""
     name, config = key.name, places.config.name
+    lines = f"line{'s' if len(key.lines) > 1 else ''} {', '.join(map(str, key.lines))}" if key.lines else ""
+    said = f"an access_key in `{config}`{f' ({lines})' if lines else ''}"
+    where = f"{lines} of `{config}`" if lines else f"`{config}`"
     if key.braces:
-        message = f"an access_key in `{config}` is `${{{name}}}`, and planoai accepts no braces there"
-        return KeyProblem("access-key-braces", message, f"write `access_key: ${name}`", level="error", key=name)
+        message = f"{said} is `${{{name}}}`, and planoai accepts no braces there"
+        fix = f"write `{_named_by(key, name)}` in {where}"
+        return KeyProblem("access-key-braces", message, fix, level="error", key=name)
     if key.meant:
-        message = f"an access_key in `{config}` names {key.meant} in another form than `$NAME`"
-        return KeyProblem("access-key-literal", message, f"write `access_key: ${key.meant}`", level="error")
-    message = f"an access_key in `{config}` is a literal value, and planoai reads it as a variable's name"
-    fix = f"move it to `{places.file}` as NAME=…, and write `access_key: $NAME`"
+        message = f"{said} names {key.meant} in another form than `$NAME`"
+        fix = f"write `{_named_by(key, key.meant)}` in {where}"
+        return KeyProblem("access-key-literal", message, fix, level="error")
+    message = f"{said} is a literal value, and planoai reads it as a variable's name"
+    fix = f"move it to `{places.file}` as NAME=…, and write `{_named_by(key, 'NAME')}` in {where}"
     return KeyProblem("access-key-literal", message, fix, level="error")
+
+
+def _named_by(key: AccessKey, variable: str) -> str:
+    """Return how a configuration names the variable of a key: below a model, or in a header of a prompt target."""
+    in_header = bool(key.paths) and key.paths[0][0] == "prompt_targets"
+    return f"Authorization: Bearer ${variable}" if in_header else f"access_key: ${variable}"
 
 
 def together(problems: Iterable[KeyProblem], places: Places) -> list[KeyProblem]:

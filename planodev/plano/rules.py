@@ -9,14 +9,16 @@ Plano 0.4.36 `crates/brightstaff/src/main.rs:101-400`, `crates/common/src/llm_pr
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from planodev import urls
-from planodev.plano import models, planoai
+from planodev.plano import models, planoai, schema
 from planodev.plano.access_keys import entries
 from planodev.plano.config_file import KEYS, VERSIONS
 from planodev.plano.planoai import MODEL_PORT, PARTS, PROMPT_PORT
 from planodev.plano.providers import BY_NAME, CHAT_INTERFACE, FALLBACK, PROVIDERS, probable_provider
+from planodev.plano.yaml_of_plano import is_readable
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import BadInput, Command, Fix, Problem
 
@@ -42,16 +44,26 @@ _MAPPINGS = ("endpoints", "model_aliases", "overrides", "routing", "tracing")
 _KINDS = ("model", "prompt", "agent")
 _OLDER = ("egress_traffic", "ingress_traffic")  # the listeners of the older form, a mapping
 _LONGEST = 60  # characters of a value in a message
-_DURATION = r"\d+(\.\d{1,9})?s"
+_OF_SECRETS = re.compile(r"(?:access|api)_key|headers|secret|passw|credential|connection_string", re.IGNORECASE)
+# Keys whose values nobody else may see, and others that resemble them.
+SECRET = re.compile(r"key|token|secret|passw|auth|credential|connection_string|header", re.IGNORECASE)
+_DURATION = r"[0-9]+(\.[0-9]{1,9})?s"
 _LONGEST_DURATION = 315_576_000_000  # seconds, of protobuf
 _U32 = 0xFFFF_FFFF
 
 
 def _is_duration(value: object) -> bool:
-    return bool(re.fullmatch(_DURATION, str(value))) and float(str(value)[:-1]) <= _LONGEST_DURATION
+    """Say whether Envoy takes a duration, which stands in YAML without quotes; an empty one is its default."""
+    text = value.strip() if isinstance(value, str) else str(value)
+    return not text or (bool(re.fullmatch(_DURATION, text)) and float(text[:-1]) <= _LONGEST_DURATION)
+
+
+def _is_time_to_connect(value: object) -> bool:
+    return _is_duration(value) and (not str(value).strip() or float(str(value).strip()[:-1]) > 0)
 
 
 _SECONDS = (_is_duration, "seconds with an `s`, of 10,000 years at most", "30s", "Envoy")
+_SECONDS_TO_CONNECT = (_is_time_to_connect, "seconds with an `s`, more than none", "5s", "Envoy")
 
 
 def problems(config: ConfigFile, content: Mapping[str, Any], database_port: int | None) -> Iterator[Problem]:
@@ -63,9 +75,71 @@ def problems(config: ConfigFile, content: Mapping[str, Any], database_port: int 
         database_port: on this machine, None where it is not known or elsewhere.
 
     """
-    for rule in _RULES:
-        yield from rule(config, content)
-    yield from _ports(config, content, database_port)
+    found = [problem for rule in _RULES for problem in rule(config, content)]
+    found += _ports(config, content, database_port)
+    yield from found
+    if not any(problem.fatal for problem in found):  # most of them are of the schema, and say more
+        yield from _by_schema(config, content)
+
+
+def _by_schema(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what planoai's schema refuses, but for unknown keys, which another planoai may know."""
+    for fault in schema.faults(content):
+        path = fault.path
+        if path[:1] == ("state_storage",) and config.lacks:
+            continue  # which tells of it
+        name = f"`{shown(path[-1])}`" if path and isinstance(path[-1], str) else "an entry"
+        if len(path) > 1 and isinstance(path[-1], int):
+            name = f"an entry of `{shown(path[-2])}`"
+        said = f"{name}{config.at(*path)}"
+        if fault.missing:
+            example = _EXAMPLES.get(fault.missing, "…")
+            to = name if name.startswith("`") else "the entry"
+            fix = f"add `{fault.missing}: {example}` to {to} in {config.where(*path)}"
+            yield _error("config-key-missing", f"{said} has no `{fault.missing}`, and planoai refuses it", fix)
+        elif fault.wants:
+            message = f"{said} is {_told(path, fault.value)}, and planoai expects {fault.wants}"
+            written = f"`{shown(path[-1])}: {fault.example}`" if isinstance(path[-1], str) else f"`{fault.example}`"
+            fix = f"write {written} in {config.where(*path)}"
+            if not fault.example or _is_secret(path):
+                fix = f"{config.without(*path)}, or write {fault.wants} there"
+            yield _error("config-value", message, fix)
+
+
+# What may be written for a key that planoai requires.
+_EXAMPLES = {
+    "api_key": "$POSTHOG_API_KEY",
+    "description": "what it does",
+    "endpoint": "localhost:8000",
+    "jailbreak": "{on_exception: {message: 'No.'}}",
+    "key": "x-user-id",
+    "limit": "{tokens: 100000, unit: hour}",
+    "max_switch_spend_pct": "20",
+    "message": "'No.'",
+    "model": FALLBACK,
+    "name": "my_name",
+    "on_exception": "{message: 'No.'}",
+    "path": "/",
+    "prefer": "none",
+    "provider": "models.dev",
+    "query": "model_latency_seconds",
+    "selector": "{key: x-user-id, value: '1'}",
+    "tokens": "100000",
+    "type": "str",
+    "unit": "hour",
+    "url": "http://localhost:9090",
+    "value": "'1'",
+}
+
+
+def _is_secret(path: KeyPath) -> bool:
+    """Say whether a value may be secret, by the names of the keys above it."""
+    return any(_OF_SECRETS.search(str(step)) for step in path)
+
+
+def _told(path: KeyPath, value: object) -> str:
+    """Return a value for a message: what it is where it may be secret, or holds more."""
+    return "another one" if _is_secret(path) and value and not isinstance(value, (dict, list)) else _kind(value)
 
 
 def _error(code: str, message: str, fix: Fix | str) -> Problem:
@@ -111,7 +185,7 @@ def _shape(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
         if key in content and not isinstance(content[key], list if key in _LISTS else dict):
             kind = "a list" if key in _LISTS else "a mapping of keys"
             message = f"`{key}`{config.at(key)} is {_kind(content[key])}, and planoai expects {kind}"
-            yield _error("config-value", message, f"remove `{key}` from {config.where(key)}, or write {kind} there")
+            yield _error("config-value", message, f"{config.without(key)}, or write {kind} there")
 
 
 # Lists of mappings, and the keys that planoai requires in each entry; those of listeners are checked by `_listeners`.
@@ -133,7 +207,8 @@ def _entries(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem
             where, said = config.where(key, at), f"an entry of `{key}`{config.at(key, at)}"
             if not isinstance(entry, dict):
                 message = f"{said} is {_kind(entry)}, and planoai expects a mapping of keys"
-                yield _error("config-value", message, f"remove the entry in {where}, or write a mapping of keys there")
+                fix = f"{config.without(key, at)}, or write a mapping of keys there"
+                yield _error("config-value", message, fix)
                 continue
             for name in [name for name in required if name not in entry]:
                 fix = f"add `{name}: {required[name]}` to the entry in {where}"
@@ -143,12 +218,24 @@ def _entries(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem
         for key in [key for key in named if not isinstance(key, str)] if isinstance(named, dict) else ():
             message = f"`{shown(key)}` in `{name}`{config.at(name, key)} is not a text, and planoai refuses it"
             yield _error("config-value", message, f"put `{shown(key)}` in quotes in {config.where(name, key)}")
+    yield from _unnamed_endpoints(config, content)
     aliases = content.get("model_aliases")
     for alias, entry in aliases.items() if isinstance(aliases, dict) else ():
         if isinstance(alias, str) and (not isinstance(entry, dict) or not isinstance(entry.get("target"), str)):
             target = entry if isinstance(entry, str) else next((one.name for one in models.of(content)), FALLBACK)
             message = f"the alias `{shown(alias)}`{config.at('model_aliases', alias)} has no `target`"
             fix = f"write `{shown(alias)}: {{target: {shown(target)}}}` in {config.where('model_aliases', alias)}"
+            yield _error("config-key-missing", f"{message}, and planoai refuses it", fix)
+
+
+def _unnamed_endpoints(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield endpoints without an address."""
+    endpoints = content.get("endpoints")
+    for name, entry in endpoints.items() if isinstance(endpoints, dict) else ():
+        # planoai's schema leaves names with a blank or a dash alone, and its code does not.
+        if isinstance(name, str) and not (isinstance(entry, dict) and {"endpoint", "port"} & {*entry}):
+            message = f"`{shown(name)}` in `endpoints`{config.at('endpoints', name)} has no `endpoint`"
+            fix = f"write `{shown(name)}: {{endpoint: localhost:8000}}` in {config.where('endpoints', name)}"
             yield _error("config-key-missing", f"{message}, and planoai refuses it", fix)
 
 
@@ -163,10 +250,12 @@ def _values(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]
         value: Any = content
         here = True
         for step in path:
-            here = here and (step in value if isinstance(value, dict) else isinstance(value, list))
+            here = here and (
+                step in value if isinstance(value, dict) else isinstance(value, list) and step in range(len(value))
+            )
             value = value[step] if here else {}
         if here and not fits(value):
-            message = f"`{path[-1]}`{config.at(*path)} is `{shown(value)}`, and {who} expects {wants}"
+            message = f"`{path[-1]}`{config.at(*path)} is {_told(path, value)}, and {who} expects {wants}"
             yield _error("config-value", message, f"write `{path[-1]}: {example}` in {config.where(*path)}")
 
 
@@ -176,7 +265,8 @@ def _wanted(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any
         yield (*path, "port"), is_port, "a whole number from 1 to 65535", str(_usual_port(kind)), "Plano"
         yield (*path, "timeout"), *_SECONDS
         yield (*path, "name"), lambda value: isinstance(value, str), "a text", "my_listener", "planoai"
-        yield (*path, "max_retries"), _is_u32, _COUNT, "3", "Envoy"
+        if kind == "model":  # of others nobody reads it
+            yield (*path, "max_retries"), _is_count, _COUNT, "3", "Envoy"
         if not entry.get("agents"):  # planoai ignores it where there are agents
             yield (*path, "address"), _is_address, "an IP address", "0.0.0.0", "Envoy"  # noqa: S104  an example
         if path[-1] != "egress_traffic" and isinstance(path[-1], int):
@@ -187,7 +277,7 @@ def _wanted(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any
     for key in ("agents", "filters"):
         for at, _ in enumerate(entries(content, key)):
             yield (key, at, "url"), _has_valid_port, "a URL", "http://localhost:10510", "planoai"
-    yield ("overrides", "upstream_connect_timeout"), *_SECONDS
+    yield ("overrides", "upstream_connect_timeout"), *_SECONDS_TO_CONNECT
     yield from _wanted_of_parts(content)
     yield from _wanted_of_figures(content)
     percent = ("tracing", "random_sampling")
@@ -200,7 +290,7 @@ def _wanted(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any
 
 def _wanted_of_parts(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any], bool], str, str, str]]:
     for name in content.get("endpoints") or () if isinstance(content.get("endpoints"), dict) else ():
-        yield ("endpoints", name, "connect_timeout"), *_SECONDS
+        yield ("endpoints", name, "connect_timeout"), *_SECONDS_TO_CONNECT
         yield ("endpoints", name, "protocol"), ("http", "https").__contains__, "http or https", "http", "planoai"
         yield (
             ("endpoints", name, "endpoint"),
@@ -293,6 +383,11 @@ def _is_number(value: object) -> TypeGuard[int]:
 _COUNT = f"a whole number from 0 to {_U32}"
 
 
+def _is_count(value: object) -> bool:
+    """Say whether Envoy takes a number, also one written as `3.0`."""
+    return _is_u32(int(value) if isinstance(value, float) and value.is_integer() else value)
+
+
 def _is_u32(value: object) -> bool:
     return _is_number(value) and 0 <= value <= _U32
 
@@ -304,12 +399,13 @@ def _has_valid_port(value: object) -> bool:
 def _is_host(value: object) -> bool:
     _, colon, port = str(value).partition(":")
     number = port.partition(":")[0].strip()
-    return bool(value) and isinstance(value, str) and (not colon or (number.isdigit() and is_port(int(number))))
+    host = str(value).partition(":")[0].strip()
+    return bool(host) and isinstance(value, str) and (not colon or (number.isdigit() and is_port(int(number))))
 
 
 def _is_collector(value: object) -> bool:
     url = urls.read(value)
-    return "$" in str(value) or (url.scheme == "http" and url.path in ("", "/"))
+    return not value or "$" in str(value) or (url.scheme == "http" and url.path in ("", "/"))
 
 
 def is_port(value: object) -> TypeGuard[int]:
@@ -318,17 +414,22 @@ def is_port(value: object) -> TypeGuard[int]:
 
 
 def _is_address(value: object) -> bool:
-    from ipaddress import ip_address
-
     try:
-        return bool(ip_address(str(value))) and not str(value).endswith(":")  # breaks planoai's rendered YAML
+        text = str(
+            value
+        ).strip()  # it stands in planoai's rendered YAML without quotes, which a colon at its end breaks
+        return bool(ip_address(text)) and not text.endswith(":")
     except ValueError:
         return False
 
 
 def _has_port(value: object) -> bool:
-    found = re.fullmatch(r"http://[^/]+:(\d{1,5})/?", str(value))
-    return "$" in str(value) or (found is not None and is_port(int(found[1])))
+    """Say whether Envoy finds host and port where planoai's template cuts them out; variables are not known here."""
+    text = str(value)
+    host, _, port = text.replace("http://", "").partition(":")
+    port = port.rpartition(":")[2].rstrip("/")
+    cut = bool(host) and "/" not in port and is_readable(host) and bool(re.fullmatch("[0-9]{1,5}", port))
+    return "$" in text or (_is_collector(text) and cut and is_port(int(port)))
 
 
 def _sampled(content: Mapping[str, Any]) -> bool:
@@ -382,7 +483,7 @@ def _called(config: ConfigFile, path: KeyPath, entry: Mapping[str, Any]) -> str:
 
 def _listeners(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
     if not isinstance(content.get("listeners"), list):
-        yield from _older_listeners(config, content.get("listeners"))
+        yield from _older_listeners(config, content)
         return
     agents = {str(agent.get("id")): agent for agent in entries(content, "agents")}
     listeners, name = listeners_of(content), config.path.name
@@ -398,10 +499,10 @@ def _listeners(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Probl
             yield from _agents_of(config, path, listener, agents)
     for path, listener in _second(listeners):
         message = f"{_called(config, path, listener)} is a second model listener, and planoai refuses that"
-        yield _error("two-model-listeners", message, f"remove the listener in {config.where(*path)}")
+        yield _error("two-model-listeners", message, config.without(*path))
     for path, listener, _ in [one for one in listeners if one[2] == "prompt"][1:]:
         message = f"{_called(config, path, listener)} is a second prompt listener, and Plano opens only one"
-        yield _error("two-prompt-listeners", message, f"remove the listener in {config.where(*path)}")
+        yield _error("two-prompt-listeners", message, config.without(*path))
     kinds = sorted({kind for _, _, kind in listeners if kind in ("agent", "prompt")})
     if kinds and not any(kind == "model" for _, _, kind in listeners):
         message = (
@@ -415,8 +516,13 @@ def _listeners(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Probl
         yield Problem("no-model-listener", message, fix)
 
 
-def _older_listeners(config: ConfigFile, found: object) -> Iterator[Problem]:
-    """Yield what the older form, a mapping, does not know; it has its model listener built in."""
+def _older_listeners(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what the older form, a mapping, does not know, and that it lacks models; its listener is built in."""
+    found = content.get("listeners")
+    if isinstance(found, dict) and not any(content.get(key) for key in models.LISTS):
+        message = f"`listeners`{config.at('listeners')} without dashes need a model, and planoai refuses them without"
+        entry = f"{{model: {FALLBACK}, access_key: $ANTHROPIC_API_KEY}}"
+        yield _error("config-key-missing", message, f"add the line `model_providers: [{entry}]`")
     unknown = [str(key) for key in found if key not in _OLDER] if isinstance(found, dict) else []
     if unknown:
         where, known = config.where("listeners", unknown[0]), " and ".join(f"`{key}`" for key in _OLDER)
@@ -434,7 +540,7 @@ def _agents_of(
     name = config.path.name
     if not listener.get("agents"):
         message = f"agent {_called(config, path, listener)} names no agents, and Plano exits at startup"
-        yield _error("listener-without-agents", message, f"give it `agents:` in `{name}`")
+        yield _error("listener-without-agents", message, f"give it `agents:` in {config.where(*path)}")
     for at, agent in enumerate(_list(listener.get("agents"))):
         has = {key: value for key, value in agent.items() if value} if isinstance(agent, dict) else {}
         lacks = [f"no `{key}`" for key in _OF_AGENT if key not in has]
@@ -469,7 +575,7 @@ def _models(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]
         own = BY_NAME.get(model.prefix)
         if own and entry.get("provider_interface") is not None:
             message = f"{_said(config, model)} has a `provider_interface`, and planoai accepts none but `{own.name}/`"
-            fix = f"remove `provider_interface` from {config.where(*model.path, 'provider_interface')}"
+            fix = config.without(*model.path, "provider_interface")
             yield _error("interface-not-allowed", message, fix)
         # Of an interface that is named beside another prefix, planoai asks that there is a key, which may be empty.
         asked = own or (BY_NAME.get(str(model.interface)) if entry.get("base_url") == "" else None)
@@ -479,7 +585,7 @@ def _models(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]
             yield _unknown(config, content, model)
         if model.wildcard and model.default:
             message = f"{_said(config, model)} is a wildcard, and planoai accepts none as the default"
-            fix = f"remove `default: true` from {config.where(*model.path, 'default')}"
+            fix = config.without(*model.path, "default", said="default: true")
             yield _error("wildcard-default", message, fix)
         if model.base_url and (not _is_url(model.base_url) or re.search(r"//[^/]*\$[^/]*[A-Z]", model.base_url)):
             yield _bad_url(config, model)
@@ -528,6 +634,11 @@ _ASKED_BY_PLANOAI = ("azure_openai", "ollama", "qwen", "amazon_bedrock", "plano"
 
 def _is_url(text: str) -> bool:
     url = urls.read(text)
+    if "[" in text.partition("//")[2].partition("/")[0]:  # Python before 3.11 lets any text stand in brackets
+        try:
+            ip_address(url.host.partition("%")[0])
+        except ValueError:
+            return False
     return url.scheme in ("http", "https") and bool(url.host) and url.port_is_valid
 
 
@@ -558,22 +669,23 @@ def _names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
     names: dict[str, Model] = {}
     for model in found:
         own = _entry(content, model).get("name")
+        own = own if isinstance(own, str) else None
         twice = names.get(own) if own is not None else None
         known = [] if model.wildcard else [model.name, *([model.number] if model.number != model.name else [])]
         twice = twice or next((keys[key] for key in known if key in keys), None)
         if twice:
             where, first = config.where(*model.path), config.at(*twice.path)
             message = f"model `{shown(model.name)}`{config.at(*model.path)} has the same name as another{first}"
-            fix = f"remove the entry in {where}"
+            fix = config.without(*model.path)
             if own is not None and not any(key in keys for key in known):  # another model
                 fix = f"give the one in {where} another `name:`"
             yield _error("model-duplicate", f"{message}, and planoai refuses that", fix)
         keys |= dict.fromkeys(known, model)
-        names[own or model.name] = model
+        names[model.name if own is None else own] = model
     for model in [model for model in found if model.default][1:]:
         message = f"model `{shown(model.name)}`{config.at(*model.path)} is a second default, and Plano exits at startup"
-        fix = f"remove `default: true` from {config.where(*model.path, 'default')}"
-        if (config.line(*model.path, "default") or 0) < (config.line(*model.path) or 0):  # merged from there by `<<`
+        fix = config.without(*model.path, "default", said="default: true")
+        if not config.has(*model.path, "default"):  # it is merged by `<<`
             fix = f"add `default: false` to the entry in {config.where(*model.path)}"
         yield _error("two-defaults", message, fix)
     aliases = content.get("model_aliases")
@@ -606,7 +718,7 @@ def _agents(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]
         if number in ids:
             first = config.at(*ids[number])
             message = f"`{shown(number)}`{config.at(*path)} has the same id as another{first}, and planoai refuses that"
-            fix = f"remove the entry in {config.where(*path)}, or give it another `id:`"
+            fix = f"{config.without(*path)}, or give it another `id:`"
             yield _error("agent-duplicate", message, fix)
         ids[number] = path
 
@@ -687,7 +799,7 @@ def _orchestrator(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Pr
         yield _error(
             "orchestrator-endpoint",
             f"`use_agent_orchestrator`{config.at(*path)} {needs} {count}",
-            f"remove `use_agent_orchestrator` from {config.where(*path)}",
+            config.without(*path),
         )
 
 
@@ -712,7 +824,7 @@ def _metrics_sources(config: ConfigFile, content: Mapping[str, Any]) -> Iterator
     for kind in sorted(kind for kind in set(kinds) if kinds.count(kind) > 1):
         at = max(at for at, other in enumerate(kinds) if other == kind)
         message = f"there are {kinds.count(kind)} metrics sources of type `{shown(kind)}`, and Plano exits at startup"
-        fix = f"remove the entry in {config.where('model_metrics_sources', at)}"
+        fix = config.without("model_metrics_sources", at)
         yield _error("metrics-source-twice", message, fix)
     if "routing_budget" in _routing(content) and "cost" not in kinds:
         yield _no_source(config, ("routing", "routing_budget"), "`routing_budget`", "cost")
@@ -760,8 +872,7 @@ def _preferences(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Pro
     for model in models.of(content):
         if model.wildcard and _entry(content, model).get("routing_preferences"):
             message = f"{_said(config, model)} is a wildcard, and planoai accepts no routing preference for one"
-            where = config.where(*model.path, "routing_preferences")
-            yield _error("wildcard-preference", message, f"remove `routing_preferences` from the entry in {where}")
+            yield _error("wildcard-preference", message, config.without(*model.path, "routing_preferences"))
 
 
 def _name_of(content: Mapping[str, Any], model: Model) -> str:
@@ -812,7 +923,11 @@ def _ports(config: ConfigFile, content: Mapping[str, Any], database_port: int | 
             yield _error("port-of-database", f"{called} is the database's, and Envoy does not start", fix)
         else:
             message = f"{called} is opened twice, since it names `agents`, and Envoy does not start"
-            yield _error("port-twice", message, f"write `type: agent` in {config.where(*path)}, or remove `agents:`")
+            yield _error(
+                "port-twice",
+                message,
+                f"write `type: agent` in {config.where(*path)}, or {config.without(*path, 'agents')}",
+            )
 
 
 def _of_plano(content: Mapping[str, Any]) -> dict[int, str]:

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planodev import urls
-from planodev.plano import models, storage, yaml_of_plano
+from planodev.plano import models, storage
 from planodev.plano.access_keys import entries
 from planodev.plano.config_file import VERSIONS
 from planodev.plano.rules import listeners_of, shown
+from planodev.plano.yaml_of_plano import is_readable
 from planodev.problems import Fix, Problem, Shell
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 # Envoy's listeners in planoai's template; a listener with agents gets one by its own name.
 _LISTENERS = ("ingress_traffic", "egress_traffic", "outbound_api_traffic")
-# What Envoy reads as a number or a boolean, and refuses as a name.
-_NO_TEXT = r"(?i)y|n|yes|no|on|off|true|false|[-+]?(?:0x[0-9a-f]+|\d+)"
 _CHATGPT_LOGIN = Path(".plano/chatgpt/auth.json")  # in the home; source: planoai 0.4.39 `chatgpt_auth.py`
 _REDIS = ("redis", "rediss", "valkey", "valkeys", "unix", "redis+unix", "valkey+unix")
 
@@ -45,6 +44,7 @@ def problems(
     """
     yield from _listener_names(config, content)
     yield from _cluster_names(config, content)
+    yield from _hosts(config, content)
     yield from _model_names(config, content)
     yield from _preferences_by_name(config, content)
     yield from _redis_url(config, content, environment)
@@ -52,7 +52,7 @@ def problems(
     yield from _login(config, content)
     if content.get("prompt_guards") == {}:
         message = f"`prompt_guards`{config.at('prompt_guards')} has no `input_guards`, and Plano exits at startup"
-        fix = f"remove `prompt_guards` from {config.where('prompt_guards')}"
+        fix = config.without("prompt_guards")
         yield _error("config-key-missing", message, fix)
 
 
@@ -60,24 +60,10 @@ def _error(code: str, message: str, fix: Fix | str) -> Problem:
     return Problem(code, message, fix, level="error")
 
 
-def _is_readable(text: str) -> bool:
-    """Say whether Envoy reads a name as the text that it is, when it stands in YAML without quotes."""
-    if not text.isprintable() or text.startswith("&") or re.fullmatch(_NO_TEXT, text):
-        return False
-    import ruamel.yaml
-    import ruamel.yaml.error
-
-    try:
-        read = yaml_of_plano.reader().load(f"- name: {text}\n")[0]["name"]
-    except (ruamel.yaml.error.YAMLError, LookupError, TypeError, ValueError):
-        return False
-    return not isinstance(read, (dict, list))
-
-
 def _plain(text: str, kind: str) -> str:
     """Return a name like another one that every reader takes for a text."""
     word = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")
-    return word if re.match(r"[A-Za-z]", word) and _is_readable(word) else f"{kind}_{word}".strip("_")
+    return word if re.match(r"[A-Za-z]", word) and is_readable(word) else f"{kind}_{word}".strip("_")
 
 
 def _listener_names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
@@ -90,7 +76,7 @@ def _listener_names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[
         place: KeyPath = (*path, "name")
         written, said = name.replace(" ", "_"), f"listener `{shown(name)}`{config.at(*place)}"
         fix = f"write `name: {_free(_plain(name, 'agents'), first)}` in {config.where(*place)}"
-        if not _is_readable(written) or re.search(r'["\\]', name):
+        if not is_readable(written) or re.search(r'["\\]', name):
             message = f"the name of {said} is not a plain word, and Envoy does not read it as a string"
             yield _error("name-unreadable", message, fix)
         elif written in first:
@@ -118,12 +104,36 @@ def _cluster_names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[P
     ]
     named += [(name, ("endpoints", name)) for name in endpoints] if isinstance(endpoints, dict) else []
     for name, path in named:
-        if isinstance(name, str) and not _is_readable(name):
+        if isinstance(name, str) and not is_readable(name):
             kind = {"agents": "agent", "filters": "filter"}.get(str(path[0]), "endpoint")
             message = f"`{shown(name)}`{config.at(*path)} is not a plain word, and Envoy does not read it as a string"
             better = _plain(name, kind)
             fix = f"call it `{better}` in {config.where(*path)}, and wherever `{config.path.name}` names it"
             yield _error("name-unreadable", message, fix)
+
+
+def _hosts(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield hosts that Envoy does not read as a text, such as `true` or `a: b`, as they stand without quotes."""
+    named: list[tuple[object, KeyPath]] = []
+    for model in models.of(content):
+        entry = content[model.path[0]][model.path[1]]
+        named += [(_host(model.base_url), (*model.path, "base_url"))] if model.base_url else []
+        named += [(entry.get("http_host"), (*model.path, "http_host"))] if model.base_url else []
+    for key in ("agents", "filters"):
+        for at, one in enumerate(content[key] if isinstance(content.get(key), list) else ()):
+            named += [(_host(str(one.get("url"))), (key, at, "url"))] if isinstance(one, dict) else []
+    endpoints = content.get("endpoints")
+    for name, one in endpoints.items() if isinstance(endpoints, dict) else ():
+        if isinstance(one, dict):
+            named.append((str(one.get("endpoint", "h")).partition(":")[0], ("endpoints", name, "endpoint")))
+            named.append((one.get("http_host"), ("endpoints", name, "http_host")))
+    for host, path in named:
+        if isinstance(host, str) and host and not is_readable(host):
+            code = "base-url-invalid" if path[-1] == "base_url" else "config-value"
+            message = (
+                f"`{path[-1]}`{config.at(*path)} names the host `{shown(host)}`, which Envoy does not read as a name"
+            )
+            yield _error(code, message, f"write another name of that host, or its address, in {config.where(*path)}")
 
 
 def _host(text: str) -> str:
@@ -148,7 +158,7 @@ def _model_names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Pro
     for model in [model for model in found if own.get(model.known_as)]:
         path = (*model.path, "name")
         message = f"`{model.known_as}`{config.at(*path)} is reserved for a model of Plano, and Plano exits at startup"
-        yield _error("model-name-taken", message, f"remove `name` from {config.where(*path)}")
+        yield _error("model-name-taken", message, config.without(*path))
 
 
 def _inline(content: Mapping[str, Any]) -> Iterator[models.Model]:
@@ -168,7 +178,7 @@ def _preferences_by_name(config: ConfigFile, content: Mapping[str, Any]) -> Iter
         path = (*model.path, "name")
         said = f"model `{shown(model.name)}`{config.at(*path)} is called `{shown(model.known_as)}`"
         message = f"{said}, and its `routing_preferences` no longer find it: Plano exits at startup"
-        yield _error("preference-of-named-model", message, f"remove `name` from {config.where(*path)}")
+        yield _error("preference-of-named-model", message, config.without(*path))
 
 
 def _redis_url(
@@ -206,7 +216,7 @@ def _certificates(config: ConfigFile, content: Mapping[str, Any], mode: str) -> 
     file = overrides.get("upstream_tls_ca_path") if isinstance(overrides, dict) else None
     if mode == "native" and isinstance(file, str) and "$" not in file and not Path(file).is_file():
         message = f"there is no file `{shown(file)}`{config.at(*path)}, and Envoy does not start without it"
-        yield _error("ca-file-missing", message, f"remove `upstream_tls_ca_path` from {config.where(*path)}")
+        yield _error("ca-file-missing", message, config.without(*path))
 
 
 def _login(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:

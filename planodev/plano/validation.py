@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planodev import executables
-from planodev.plano.config_file import KEYS
+from planodev.plano import schema
 from planodev.plano.providers import FALLBACK
-from planodev.plano.rules import closest, shown
+from planodev.plano.rules import SECRET, closest, shown
 from planodev.problems import Command, Fix, Problem
 from planodev.project import notes
 
@@ -48,29 +48,6 @@ os._exit({_ACCEPTED})
 # The interpreter in a script's first lines: `#!/path/python`, or `exec`, as pip writes for long paths, and wrappers do.
 _INTERPRETER = re.compile(rb"(?:^#! ?|exec[ '\"]+)(/[^\n\"']*?python[0-9.]*)(?=[\s\"'])")
 _FROM_PATH = re.compile(rb"#! ?/usr/bin/env (python[0-9.]*)\s")
-# Keys that planoai 0.4.39 accepts, for where it cannot be asked; source: `data/plano_config_schema.yaml`.
-KNOWN: dict[tuple[str, ...], frozenset[str]] = {
-    (): KEYS,
-    ("listeners", "*"): frozenset(
-        {"name", "port", "address", "timeout", "router", "max_retries", "type", "agents", "input_filters"}
-        | {"output_filters"}
-    ),
-    ("model_providers", "*"): frozenset(
-        {"name", "access_key", "model", "default", "base_url", "passthrough_auth", "http_host", "provider_interface"}
-        | {"headers", "routing_preferences"}
-    ),
-    ("listeners", "*", "agents", "*"): frozenset({"id", "description", "default", "input_filters"}),
-    ("agents", "*"): frozenset({"id", "url"}),
-    ("filters", "*"): frozenset({"id", "url", "type", "transport", "tool"}),
-    ("prompt_targets", "*"): frozenset(
-        {"name", "description", "default", "endpoint", "parameters", "system_prompt", "auto_llm_dispatch_on_response"}
-    ),
-    ("routing_preferences", "*"): frozenset({"name", "description", "models", "selection_policy"}),
-    ("tracing",): frozenset(
-        {"exporters", "opentracing_grpc_endpoint", "random_sampling", "span_attributes", "trace_arch_internal"}
-    ),
-    ("state_storage",): frozenset({"type", "connection_string"}),
-}
 
 
 class Question:
@@ -185,12 +162,12 @@ def _of_unknown(config: ConfigFile, path: KeyPath) -> str:
     part: Any = written or {}
     for step in path[:-1]:
         part = part[step] if not isinstance(part, dict) or step in part else {}
-    known = KNOWN.get(tuple("*" if isinstance(step, int) else step for step in path[:-1]), frozenset())
-    meant, where = _RENAMED.get(str(path[-1])) or closest(str(path[-1]), sorted(known)), config.where(*path)
+    known = schema.known_keys(path[:-1])
+    meant = _RENAMED.get(str(path[-1])) or closest(str(path[-1]), known)
     meant = meant if meant in known else None
     if meant and meant not in part:
-        return f"write `{meant}` in {where}"
-    return f"remove `{shown(path[-1])}` from {where}" + (f", since `{meant}` is there" if meant else "")
+        return f"write `{meant}` in {config.where(*path)}"
+    return config.without(*path, said=shown(path[-1])) + (f", since `{meant}` is there" if meant else "")
 
 
 def _path(location: str) -> KeyPath:
@@ -226,7 +203,6 @@ _EXAMPLES = {
 _RENAMED = {"filter_chain": "input_filters"}  # source: https://github.com/katanemo/plano/pull/822
 _KINDS = {"array": "a list", "object": "a mapping of keys", "string": "a text in quotes", "integer": "a whole number"}
 _KINDS |= {"boolean": "true or false", "number": "a number"}
-_SECRET = re.compile(r"key|token|secret|passw|auth|credential|connection_string|header", re.IGNORECASE)
 
 
 def _without_values(config: ConfigFile, message: str) -> str:
@@ -245,7 +221,7 @@ def _secrets(content: Any, *, within: bool) -> Iterator[str]:  # noqa: ANN401  a
     """Yield the texts below keys whose values nobody else may see; names of variables are none."""
     if isinstance(content, dict):
         for key, value in content.items():
-            yield from _secrets(value, within=within or _SECRET.search(str(key)) is not None)
+            yield from _secrets(value, within=within or SECRET.search(str(key)) is not None)
     elif isinstance(content, list):
         for value in content:
             yield from _secrets(value, within=within)
@@ -254,18 +230,9 @@ def _secrets(content: Any, *, within: bool) -> Iterator[str]:  # noqa: ANN401  a
 
 
 def _unknown_keys(config: ConfigFile) -> Iterator[Problem]:
-    for path, known in KNOWN.items():
-        for place, part in _parts(config.content or {}, path):
-            for key in [key for key in part if str(key) not in known]:
-                text = f"`{shown(key)}`{config.at(*place, str(key))} is not a known key of Plano"
-                yield Problem("config-key-unknown", text, _of_unknown(config, (*place, str(key))))
-
-
-def _parts(content: Any, path: tuple[str, ...]) -> list[tuple[KeyPath, Mapping[str, Any]]]:  # noqa: ANN401
-    parts: list[tuple[KeyPath, Any]] = [((), content)]
-    for step in path:
-        if step == "*":
-            parts = [((*p, i), one) for p, part in parts if isinstance(part, list) for i, one in enumerate(part)]
-        else:
-            parts = [((*p, step), part[step]) for p, part in parts if isinstance(part, dict) and step in part]
-    return [(place, part) for place, part in parts if isinstance(part, dict)]
+    """Yield the keys that are not in planoai's schema, at every depth."""
+    for fault in schema.faults(config.content or {}):
+        if fault.unknown is not None:
+            path = (*fault.path, fault.unknown)
+            text = f"`{shown(fault.unknown)}`{config.at(*path)} is not a known key of Plano"
+            yield Problem("config-key-unknown", text, _of_unknown(config, path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from planodev import masking
 from planodev.plano import config_edit, config_file, judge
 from planodev.plano.config_file import ConfigFile
+from planodev.plano.validation import Question
 from planodev.postgres.connection import DOCKER_HOST_NAME
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, Shell
 from planodev.production import ENV_NAME, KUBERNETES, PLACEHOLDER, SIDECAR, compose, endpoints, kubernetes, ownership
 from planodev.production.env_file import misread_by_kubernetes
 from planodev.production.setup import gather
-from planodev.project import env_file, env_kinds, git, private_files, regular_file, settings
+from planodev.project import env_file, env_keys, env_kinds, git, private_files, regular_file, settings
 from planodev.result import Outcome
 from planodev.steps.env_file import ignore
 
@@ -62,7 +64,7 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     config = config_file.load(config_file.find(here.path, chosen.config.value))
     _can_be_made(directory)
     setup = gather(directory, config, options, here.path, on_kubernetes=on_kubernetes)
-    _judge(setup, progress)
+    _judge(setup, progress, _known(here, variables), variables)
     _check(setup)
     files = (kubernetes if on_kubernetes else compose).render(setup)
     # Existing files with nothing but values stay as they are; only `.env.production` is written again, with its values.
@@ -80,13 +82,19 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     return Written(name, directory, done, _to_fill_in(files))
 
 
-def _judge(setup: Setup, progress: Progress) -> None:
-    """Say of the configuration that is deployed what `up` says of one."""
+def _judge(setup: Setup, progress: Progress, known: Mapping[str, str], variables: Mapping[str, str]) -> None:
+    """Say of the configuration that is deployed what `up` says of one.
+
+    Which variables are set where Plano will run is not known here; `verify --env-file` tells that.
+    """
     config = setup.config
     if setup.copied and config.content and config.lacks:
         progress.note(f"{config.lacks}; the deployed copy stores in PostgreSQL")
         config = ConfigFile(config.path, compose.deployed(setup), before=config)
-    for problem in judge.judge_config(config, None, "docker"):
+    with closing(Question(config, variables)) as planoai:
+        found = [one for one in judge.judge_config(config, known, "docker") if one.code != judge.UNSET]
+        found += [] if config.content is None or any(one.fatal for one in found) else planoai.answer()
+    for problem in found:
         progress.notice(problem)
 
 
@@ -98,6 +106,15 @@ def _check(setup: Setup) -> None:
     ]
     for problem in filter(None, found):
         raise BadInput.of(problem)
+
+
+def _known(here: Project, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return what the project's `.env` says of its database, nothing where it cannot be read: others tell that."""
+    try:
+        values = env_file.load(here.path / (settings.Sources({}, variables, here.path).dotenv() or here.dotenv)).values
+    except (BadInput, Conflict):
+        return {}
+    return {name: value for name, value in values.items() if name in env_keys.ALL}
 
 
 def _notices(setup: Setup, files: Mapping[str, str], progress: Progress) -> None:

@@ -104,20 +104,45 @@ def problems_of(seen: Seen, port: int | None = None, environment: Mapping[str, s
     Args:
         seen: the project.
         port: of the database, where that is known better than by the settings.
-        environment: the environment that Plano will have; default what is known of it without the five DB_* values.
+        environment: the environment that Plano will have; default what `environment_of` knows of it.
 
     """
     from planodev.plano import judge
     from planodev.plano.validation import Question
 
     if environment is None:
-        environment = known_of(seen)
+        environment = environment_of(seen)
     with closing(Question(seen.config, seen.environment)) as question:
         found = judge.judge_config(seen.config, environment, seen.mode, seen.config_option, port or port_of(seen))
         if any(problem.fatal for problem in found):
             return found  # planoai would only repeat them
         more = question.answer()
     return sorted([*more, *found], key=lambda problem: not problem.fatal)
+
+
+def all_problems_of(seen: Seen) -> list[Problem]:
+    """Return the same, and that it names another database where it does, which `up` would refuse."""
+    from planodev.address import other_database
+    from planodev.plano import judge
+
+    found = problems_of(seen)
+    foreign = other_database(seen) if seen.config.text is not None else None
+    # A string that is refused names no server.
+    if foreign and not any(problem.fatal and problem.code.startswith("connection-string") for problem in found):
+        found = [replace(judge.other_database(seen.config, foreign, seen.config_option), level="warning"), *found]
+    return found
+
+
+def environment_of(seen: Seen) -> dict[str, str]:
+    """Return Plano's environment: what `planodev run` would give, or will give once `up` has written `.env`."""
+    from planodev.plano import environment
+
+    if seen.env.missing:
+        return known_of(seen)
+    return {
+        **seen.environment,
+        **environment.of(seen.connection(), seen.env, seen.config, seen.environment),
+    }
 
 
 def known_of(seen: Seen) -> dict[str, str]:
@@ -233,11 +258,21 @@ def fixed_by_edit(seen: Seen) -> list[Problem]:
             _ = seen.config.content
         except BadInput as error:
             return [error.problem]
-    found = judge.judge_config(seen.config, None, seen.mode, seen.config_option, port_of(seen))
-    return [problem for problem in found if problem.code in _MENDED]
+    known = environment_of(seen)
+    found = judge.judge_config(seen.config, known, seen.mode, seen.config_option, port_of(seen))
+    return [problem for problem in found if problem.code in _MENDED or (problem.fatal and _is_rewritten(seen, problem))]
 
 
 _MENDED = ("config-without-storage", "connection-string-placeholder", "connection-string-port")
+
+
+def _is_rewritten(seen: Seen, problem: Problem) -> bool:
+    """Say whether a problem of a connection string is gone once `up` has written the five variables."""
+    from planodev.plano import storage
+
+    written = seen.config.written_string or ""
+    wanted = storage.wanted_string(written, port_of(seen), known_of(seen), seen.mode) if written else written
+    return problem.code.startswith("connection-string-") and wanted != written
 
 
 def look_before_first(seen: Seen, port: int | None = None) -> None:

@@ -17,11 +17,12 @@ _SAYS = (
     ("write", r"write `([\w-]+: [^`]+)` in line (\d+)"),
     ("word", r"write `([^`:]+)` in line (\d+)"),
     ("add", r"add `([^`]+)` to the (?:entry|listener) in line (\d+)"),
-    ("without", r"remove `([^`]+)` from line (\d+)"),
-    ("without", r"remove `(routing_preferences)` from the entry in line (\d+)"),
-    ("gone", r"remove the (entry|listener) in line (\d+)"),
+    ("without", r"remove `([^`]+)` from lines? (\d+)"),
+    ("gone", r"remove the (entry|listener) in lines? (\d+)"),
     ("call", r"call it `([^`]+)` in line (\d+)"),
     ("name", r"give the one in line (\d+) of .* another `(name):`"),
+    ("host", r"write another name of that host, or its address, in line (\d+)()"),
+    ("below", r"add `([^`]+)` to `\w+` in line (\d+)"),
     ("self", r"write (?:the address itself|the server's host and port) in line (\d+)()"),
 )
 
@@ -44,7 +45,7 @@ def follow(fix, message, text):
     if what == "under":
         return f"{text}{second}:\n  {first}\n"
     first, second = (second, first) if what == "under_line" else (first, second)
-    number = int(first if what in ("name", "self") else second)
+    number = int(first if what in ("name", "self", "host") else second)
     lines = text.splitlines()
     lines[number - 1] = _line(what, first, message, lines[number - 1])
     return "\n".join(line for line in lines if line is not None) + "\n"
@@ -64,6 +65,9 @@ def _line(what, first, message, line):  # noqa: PLR0911  one for each thing to d
         return None if re.fullmatch(r"\w+: \{\}", new) else new  # a mapping of nothing, which nobody leaves there
     if what == "add":
         return line.replace("{", f"{{{first}, ", 1)
+    if what in ("host", "below"):
+        within, host = re.match(r"`(\w+)`", message)[1], re.search(r"the host `([^`]+)`|$", message)[1]
+        return line.replace(host, "h1") if host else line.replace(f"{within}: {{", f"{within}: {{{first}, ", 1)
     if what == "name":
         return re.sub(r"name: \w+", "name: another", line)
     if what == "self":

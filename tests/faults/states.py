@@ -440,7 +440,7 @@ CONFIG = (
         line("MY_NAME", "MY_NAME=plano"),
         "put MY_NAME=… into `.env`",
     ),
-    State("other-database", "up", stored_elsewhere, _without_string, "remove the connection_string line"),
+    State("other-database", "up", stored_elsewhere, _without_string, "remove `connection_string` from"),
     State(
         "other-database",
         "up",

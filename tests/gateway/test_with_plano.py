@@ -225,11 +225,69 @@ def test_where_the_role_may_not_delete_the_two_turns_are_named(gateway):
 
 def test_a_plano_that_was_not_started_is_reported_with_the_cause_and_not_with_the_advice_behind_it(gateway):
     gateway.up()
-    said = "docker: Error response from daemon: lookup registry-1.docker.io: i/o timeout\\n\\nRun 'docker run --help'"
     planoai = gateway.machine.home.parent / "programs/planoai"
-    planoai.write_text(f'#!/bin/sh\n[ "$COLUMNS" -ge 300 ] && printf "{said}\\n"\nexit 1\n')
+    before = planoai.read_text()
+    planoai.write_text(
+        '#!/bin/sh\n[ "$COLUMNS" -ge 300 ] && printf "no such thing\\n\\nPlease run that again\\n"\nexit 1\n'
+    )
     refused = gateway("up", "--with-plano", code=6)
-    assert "why: planoai ended with exit code 1: docker: Error response from daemon: lookup" in refused.err
+    assert "[plano-not-started]" in refused.err
+    assert "why: planoai ended with exit code 1: no such thing" in refused.err
+    assert "planoai up --verbose` shows what it does" in refused.err
+    planoai.write_text(before)
+    gateway.follow(fix_of(refused).partition(" shows")[0])
+    gateway("up", "--with-plano", "--yes")
+
+
+def test_programs_that_planoai_cannot_download_are_told_with_the_host_and_what_mends_it(gateway):
+    gateway.up()
+    kept = gateway.machine.home / ".plano/bin"
+    kept.rename(kept.with_name("kept"))
+    planoai = gateway.machine.home.parent / "programs/planoai"
+    before = planoai.read_text()
+    planoai.write_text(before.replace("exec ", "exec unshare --net "))  # a machine without a network
+    refused = gateway("up", "--with-plano", code=6, HTTPS_PROXY="", https_proxy="").err
+    assert "[plano-not-downloaded]" in refused
+    assert re.search(r"why: github\.com: .*(resolution|not known|unreachable)", refused)
+    assert "could not download Envoy" in refused
+    fix = re.search(r"(?m)^  fix: (.*)$", refused)[1]
+    assert "doctor" not in fix
+    proxied = gateway("up", "--with-plano", code=6, https_proxy="http://me:hunter2@127.0.0.1:9").err
+    assert "through the proxy http://***@127.0.0.1:9" in proxied
+    assert "hunter2" not in proxied
+    planoai.write_text(before)  # the network is there, and the programs
+    kept.with_name("kept").rename(kept)
+    gateway.follow(fix.rpartition("; then ")[2])
+    assert gateway.plano()["state"] == "connected"
+
+
+def test_a_plano_that_died_of_its_configuration_is_mended_by_the_fix_and_not_by_the_same_start(gateway):
+    gateway.up(models=("ollama/llama3.1", "openai/gpt-4o"), OPENAI_API_KEY="sk-of-openai")
+    gateway("up", "--save-keys", OPENAI_API_KEY="sk-of-openai")
+    mend = patched(
+        gateway,
+        """
+from ruamel.yaml import YAML
+with open(brightstaff.os.environ["PLANO_CONFIG_PATH_RENDERED"]) as file:
+    if [one.get("default") for one in YAML(typ="safe").load(file)["model_providers"]].count(True) > 1:
+        sys.exit('Error: "failed to create LlmProviders: There must be at most one default LLM Provider"')
+""",
+    )
+    text = (gateway.path / "config.yaml").read_text()
+    gateway.write("config.yaml", text.replace("$OPENAI_API_KEY}", "$OPENAI_API_KEY, default: true}"))
+    values = {name: gateway.env[name] for name in ("DB_USER", "DB_PASS", "DB_HOST", "DB_PORT", "DB_NAME")}
+    gateway.machine.planoai(gateway, "up", **values)  # as `run` would refuse to
+    assert gateway.plano()["state"] == "died"
+    checks = {one["name"]: one for one in gateway("doctor", "--json", code=7).json["data"]["checks"]}
+    fix = checks["plano"]["fix"]
+    assert "first mend `config.yaml`: remove `default: true` from line" in fix
+    assert fix.partition(": ")[2].startswith(checks["config"]["fix"])
+    status = [one for one in gateway("status", "--json").json["warnings"] if one["code"] == "plano-died"]
+    assert [one["fix"] for one in status] == [fix]
+    gateway.write("config.yaml", text)
+    gateway.follow(fix.rpartition(", then ")[2])
+    assert gateway.plano()["state"] == "connected"
+    mend()
 
 
 def patched(gateway, text):

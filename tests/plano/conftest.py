@@ -30,7 +30,7 @@ def refused(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def schema():
+def schema_of_planoai():
     """Return planoai's own JSON schema of a configuration."""
     code = """
 import json, os, planoai, yaml

@@ -198,4 +198,7 @@ def test_a_key_that_breaks_the_rendered_configuration_is_told_and_not_saved(tmp_
 def test_another_form_of_a_variable_gets_the_one_that_planoai_reads(tmp_path, text):
     (key,) = access_keys.named_in({"model_providers": [{"model": "anthropic/c", "access_key": text}]})
     (found,) = faults(key, tmp_path, {}, None)
-    assert (found.code, found.fix) == ("access-key-literal", "write `access_key: $ANTHROPIC_API_KEY`")
+    assert (found.code, found.fix) == (
+        "access-key-literal",
+        "write `access_key: $ANTHROPIC_API_KEY` in `config.yaml`",
+    )

@@ -152,11 +152,11 @@ def test_planoai_accepts_each_before_and_after_and_reads_all_else_alike(kind, ju
             assert list(after.items()) == list(before.items()), name
 
 
-def test_the_files_cover_all_that_planoai_knows(schema):
+def test_the_files_cover_all_that_planoai_knows(schema_of_planoai):
     contents = [load(content.decode()) for content in CONFIGS.values()]
     assert len(contents) >= 34
-    assert {content["version"] for content in contents} == set(schema["properties"]["version"]["enum"])
-    assert {key for content in contents for key in content} == set(schema["properties"])
+    assert {content["version"] for content in contents} == set(schema_of_planoai["properties"]["version"]["enum"])
+    assert {key for content in contents for key in content} == set(schema_of_planoai["properties"])
 
 
 COMMON = "version: v0.4.0\nlisteners: [{type: model, name: m, port: 12000}]\n"
@@ -388,5 +388,5 @@ def test_planoai_refuses_these_too(judge):
     assert len(REFUSED) >= 10
 
 
-def test_planodev_knows_the_versions_that_planoai_knows(schema):
-    assert set(schema["properties"]["version"]["enum"]) == set(VERSIONS)
+def test_planodev_knows_the_versions_that_planoai_knows(schema_of_planoai):
+    assert set(schema_of_planoai["properties"]["version"]["enum"]) == set(VERSIONS)

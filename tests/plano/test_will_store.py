@@ -14,7 +14,7 @@ STORAGE = f'state_storage: {{type: postgres, connection_string: "{connection.CON
 MODEL = "  - {type: model, name: m, port: 12000}\n"
 HEAD = "version: v0.4.0\n"
 GOOD = f"{HEAD}listeners:\n{MODEL}model_providers:\n  - {{model: anthropic/claude-sonnet-4-5}}\n{STORAGE}"
-AGENT = "  - {type: agent, name: a, port: 8000, router: r, agents: [{id: one, description: d}]}\n"
+AGENT = "  - {type: agent, name: a, port: 8000, router: plano_orchestrator_v1, agents: [{id: one, description: d}]}\n"
 PROMPT = "  - {type: prompt, name: p, port: 10000}\n"
 SET = {"DB_USER": "plano", "DB_PASS": "p%40ss", "DB_HOST": "127.0.0.1", "DB_PORT": "5432", "DB_NAME": "plano"}
 

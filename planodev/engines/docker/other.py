@@ -23,12 +23,14 @@ class Other:
         variables: its environment.
         mounts: what it has from outside, by the place in it.
         said: what a command that was run in it has printed, "" where it could not be run.
+        error: why it could not be started, "" where it could.
 
     """
 
     variables: Mapping[str, str] = field(repr=False)
     mounts: Mapping[str, str]
     said: str
+    error: str = ""
 
 
 def look_into(engine: Engine, name: str, command: list[str]) -> Other | None:
@@ -44,4 +46,5 @@ def look_into(engine: Engine, name: str, command: list[str]) -> Other | None:
             raise
         return None  # removed or stopped meanwhile
     mounts = {mount["Destination"]: mount.get("Source", "") for mount in item.get("Mounts") or []}
-    return Other(labels.variables_of(item["Config"]), mounts, said.decode(errors="replace"))
+    why_not = "" if runs else str(item["State"].get("Error") or "")
+    return Other(labels.variables_of(item["Config"]), mounts, said.decode(errors="replace"), why_not)
