@@ -1,7 +1,8 @@
-"""How planodev was installed, and so what adds a package to its environment."""
+"""How planodev was installed, and so what adds a package to its environment, or a program beside it."""
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,6 +35,39 @@ def adding(package: str, *, prefix: Path | None = None, python: str = "", has_pi
         # An environment of uv is made anew, of what is named then.
         words = [*_named(receipt), "--with", package]
         return Shell("uv tool install" + " {}" * len(words), *words)
+    return _by_pip(package, python, has_pip=has_pip)
+
+
+def beside(
+    package: str, *, prefix: Path | None = None, python: str = "", has_pip: bool | None = None, path: str | None = None
+) -> Shell:
+    """Return the command that installs a program of its own, such as planoai, so that it is on the PATH.
+
+    pip does so only from an environment whose programs are on the PATH, and Debian's, Fedora's or Homebrew's own Python
+    refuses it: "externally-managed-environment". Source: PEP 668.
+
+    Args:
+        package: its name.
+        prefix: the environment's directory; default this process's.
+        python: its interpreter; default this process's.
+        has_pip: whether pip is in it; default as it is here.
+        path: of the shell; default this process's.
+
+    """
+    import sysconfig
+
+    prefix, python = prefix or Path(sys.prefix), python or sys.executable
+    if (prefix / "uv-receipt.toml").is_file():
+        return Shell("uv tool install {}", package)
+    programs = str(Path(python).parent)
+    on_path = programs in (os.environ.get("PATH", "") if path is None else path).split(os.pathsep)
+    managed = prefix == Path(sys.base_prefix) and Path(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED").exists()
+    if (prefix / "pipx_metadata.json").is_file() or managed or not on_path:
+        return Shell("pipx install {}", package)
+    return _by_pip(package, python, has_pip=has_pip)
+
+
+def _by_pip(package: str, python: str, *, has_pip: bool | None) -> Shell:
     if find_spec("pip") if has_pip is None else has_pip:
         return Shell("{} -m pip install {}", python, package)
     return Shell("uv pip install --python {} {}", python, package)

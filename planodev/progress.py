@@ -21,6 +21,9 @@ class Progress(Protocol):
     def notice(self, notice: Problem) -> None:
         """Show a problem; each code and message is shown once."""
 
+    def before(self, notice: Problem) -> None:
+        """Show a problem at once, before what it warns of is done."""
+
     def note(self, text: str | Fix) -> None:
         """Say what explains a change, such as why a container is replaced; further lines stay as they are."""
 

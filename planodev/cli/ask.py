@@ -19,6 +19,7 @@ from planodev.problems import BadInput
     "--continue", "continue_from", metavar="ID|last", help="Continue from this turn.  [default: the last ask here]"
 )
 @click.option("--model", "of_model", metavar="PROVIDER/MODEL", help="Ask this model.  [default: the configuration's]")
+@click.option("--no-stream", is_flag=True, help="Have the answer in one piece.")
 @click.argument("text", metavar="TEXT|-")
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401

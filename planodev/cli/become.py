@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from planodev import executables
+from planodev.plano import planoai
 from planodev.problems import CommandNotStarted, Fix, Shell
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def become(launch: Launch) -> int:
         missing = isinstance(error, (FileNotFoundError, ValueError))
         fix: Fix | str = "check its name, and your PATH"
         if missing and launch.command[0] == "planoai":
-            fix = "`pip install planoai`"
+            fix = Fix(planoai.installing())
         elif isinstance(error, PermissionError) and os.path.isfile(launch.command[0]):  # noqa: PTH113  as typed
             fix = Fix(Shell("chmod +x {}", launch.command[0]))
         problem = CommandNotStarted(

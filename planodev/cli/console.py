@@ -89,6 +89,13 @@ class Console:
         if notice not in self.notices:
             self.notices.append(notice)
 
+    def before(self, notice: Problem) -> None:
+        if self.json:  # one object, at the end
+            self.notice(notice)
+            return
+        self._clear()
+        self._warn([notice])
+
     def found(self, where: Problem) -> None:
         """Report the project that was found above: a line on stderr, or with `--json` a warning."""
         (self.notice if self.json else lambda said: self.note(said.message))(where)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -29,14 +29,23 @@ if TYPE_CHECKING:
 
 STORING = 5.0  # seconds for Plano to store a turn, which it does after it has answered
 _POLL = 0.05
+_SHORT = 300  # characters of a question that a fix repeats
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What the table has of a turn: its row, or why there is none."""
+    """What the table has of a turn.
+
+    Args:
+        row: None where it is not there.
+        why: why not.
+        end_missed: whether Plano did not see the end of its stream.
+
+    """
 
     row: store.Row | None
     why: str | None = None
+    end_missed: bool = False
 
     @property
     def turn(self) -> int | None:
@@ -46,16 +55,19 @@ class Stored:
         items = self.row.input_items if isinstance(self.row.input_items, list) else []
         return sum(1 for item in items if isinstance(item, dict) and item.get("role") == "assistant")
 
-    def said(self, answer: Answer) -> str:
-        """Return it for people."""
-        return f"stored as {visible(answer.id)} (turn {self.turn})"
+    def line(self, answer: Answer, model: Model, seconds: float) -> str:
+        """Return it for people: who has answered, which routing may have chosen, and what the table has."""
+        said = [self.row.provider if self.row else answer.model or model.name, f"{seconds:.1f} s"]
+        said += [f"stored as {answer.id} (turn {self.turn})"] if self.row else []
+        said += ["sent again after a 409"] if answer.again else []
+        return visible(", ".join(said))
 
 
 def ask(context: Context, tell: Callable[[str], None]) -> Result:
     """Ask the running Plano, and say whether it has stored the turn.
 
     Args:
-        context: with the options `text`, `new`, `continue_from` and `of_model`.
+        context: with the options `text`, `new`, `continue_from`, `of_model` and `no_stream`.
         tell: gets the pieces of the answer as they come.
 
     Raises:
@@ -69,13 +81,18 @@ def ask(context: Context, tell: Callable[[str], None]) -> Result:
         model = chosen(seen.config, context.options.get("of_model"))
         previous = _previous(context, seen, model)
         question = question_of(seen.config, plano, model, context.options["text"], previous)
+        question = replace(question, stream=not context.options.get("no_stream"))
         began, answer = time.monotonic(), client.Answer()
-        with interruption_told(context, answer):
+
+        def goes_on() -> None:
+            notes.write(notes.ASKED, seen.project_id, answer.id)
+
+        with interruption_told(context, answer, kept=keeps(plano, seen, model), stored=goes_on):
             turn(context, seen, question, answer, tell)
             seconds = time.monotonic() - began
             stored = look_up(context, seen, answer, model)
         if answer.id and (stored.row or not model.stored):  # a turn that is not stored cannot be continued
-            notes.write(notes.ASKED, seen.project_id, answer.id)
+            goes_on()
     finally:
         seen.engine.close()
     data = {
@@ -87,9 +104,10 @@ def ask(context: Context, tell: Callable[[str], None]) -> Result:
         "stored": stored.row is not None,
         "turn": stored.turn,
         "why": stored.why,
+        "sent_again": answer.again,
     }
-    context.progress.note(f"{model.name}, {seconds:.1f} s{f', {stored.said(answer)}' if stored.row else ''}")
-    return Result("ask", data, [], [] if stored.row else [not_stored(stored, model)])
+    context.progress.note(stored.line(answer, model, seconds))
+    return Result("ask", data, [], [] if stored.row else [not_stored(context, stored, model)])
 
 
 def refuse(plano: Running, config: ConfigFile) -> None:
@@ -122,7 +140,7 @@ def chosen(config: ConfigFile, asked: str | None) -> Model:
     """
     every = [model for model in models.of(config.content or {}) if not model.router and not model.wildcard]
     if asked:
-        found = next((model for model in every if asked in (model.name, model.number)), None)
+        found = next((model for model in every if asked in (model.name, model.number, model.known_as)), None)
         if found:
             return found
         names = ", ".join(f"`{model.name}`" for model in every) or "none"
@@ -155,17 +173,28 @@ def turn(context: Context, seen: Seen, question: Question, answer: Answer, tell:
             _tell(question, answer, tell)
         except client.TurnUnknown:
             # Plano stores a turn after it has answered: the next question may arrive before that.
+            answer.again = True
             with suppress(PlanodevError):
                 _row(context, question.previous or "", STORING)
-            _again(question, answer, tell)
+            _again(context, question, answer, tell)
     except PlanodevError as error:
         why = " ".join(masked(error.why or "", secrets(seen)))
         raise type(error)(error.code, error.message, why=why or None, fix=error.fix) from error
 
 
 @contextmanager
-def interruption_told(context: Context, answer: Answer) -> Iterator[None]:
+def interruption_told(
+    context: Context, answer: Answer, *, kept: bool, stored: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """Have a Ctrl-C say whether the turn was stored.
+
+    Plano notices that nobody listens when it sends the next piece, and stores a turn whose end is in that.
+
+    Args:
+        context: the run.
+        answer: what has come.
+        kept: whether Plano stores such a turn.
+        stored: called where the turn is in the table.
 
     Raises:
         Interrupted: by Ctrl-C.
@@ -177,8 +206,17 @@ def interruption_told(context: Context, answer: Answer) -> Iterator[None]:
         row = None
         with suppress(PlanodevError):
             row = _row(context, answer.id, 1.0) if answer.id else None
-        state = f"stored as {visible(answer.id)}" if row else "not stored"
-        raise Interrupted("interrupted", f"interrupted; the turn is {state}") from error
+        if row:
+            stored()
+            raise Interrupted("interrupted", f"interrupted; the turn is stored as {visible(answer.id)}") from error
+        if not (kept and answer.id):
+            raise Interrupted("interrupted", "interrupted; the turn is not stored") from error
+        raise Interrupted(
+            "interrupted",
+            "interrupted; the turn is not stored yet",
+            why="Plano still stores it where the end is in the next piece of the provider's answer",
+            fix=Fix(Command("conversations", "show", answer.id), " says later whether it was stored"),
+        ) from error
 
 
 def _tell(question: Question, answer: Answer, tell: Callable[[str], None]) -> None:
@@ -186,7 +224,7 @@ def _tell(question: Question, answer: Answer, tell: Callable[[str], None]) -> No
         tell(piece)
 
 
-def _again(question: Question, answer: Answer, tell: Callable[[str], None]) -> None:
+def _again(context: Context, question: Question, answer: Answer, tell: Callable[[str], None]) -> None:
     try:
         _tell(question, answer, tell)
     except client.TurnUnknown as error:
@@ -194,7 +232,7 @@ def _again(question: Question, answer: Answer, tell: Callable[[str], None]) -> N
             "turn-unknown",
             f"Plano does not know the turn `{question.previous}`",
             why="it is not in the table; the question was sent twice",
-            fix=Fix(Command("ask", "--new", question.text), " starts a new conversation"),
+            fix=Fix(_anew(context), " starts a new conversation"),
         ) from error
 
 
@@ -214,44 +252,108 @@ def _row(context: Context, number: str, patience: float) -> store.Row | None:
                 time.sleep(_POLL)
 
 
+def keeps(plano: Running, seen: Seen, model: Model) -> bool:
+    """Say whether Plano stores a turn of this model."""
+    return model.stored and seen.config.connection_string is not None and plano.state == "connected"
+
+
 def look_up(context: Context, seen: Seen, answer: Answer, model: Model) -> Stored:
     """Return what the table has of a turn, and where it has nothing why."""
-    kept = model.stored and seen.config.connection_string is not None
     plano = running.look(seen)
-    patience = STORING if kept and plano.state == "connected" else 0.0
+    patience = STORING if keeps(plano, seen, model) else 0.0
     try:
         row = _row(context, answer.id, patience) if answer.id else None
     except PlanodevError as error:
         return Stored(None, f"cannot query the database: {error.why or error.message}")
     if row:
         return Stored(row)
+    told = running.why_not_stored(seen, plano.found) if patience and plano.found else None
+    missed = bool(told and running.END_MISSED in told)
+    return Stored(None, _why_not(seen, plano, answer, model, told), end_missed=missed)
+
+
+def _why_not(seen: Seen, plano: Running, answer: Answer, model: Model, told: str | None) -> str:
+    """Return why a turn is not in the table; `told` is what the log of a Plano that should store it says."""
     if seen.config.connection_string is None:
-        return Stored(None, f"`{seen.config.path.name}` has no `state_storage` in postgres")
+        return f"`{seen.config.path.name}` has no `state_storage` in postgres"
     if not model.stored:
-        return Stored(None, f"{model.prefix} keeps the history itself, and Plano keeps none")
+        return f"{model.prefix} keeps the history itself, and Plano keeps none"
     if plano.state != "connected":
-        return Stored(None, "Plano has lost its connection to the database")
-    return Stored(None, f"it is not in the table after {STORING:g} seconds; Plano's log says why")
+        return "Plano has lost its connection to the database"
+    if told and running.END_MISSED in told:
+        return f"Plano missed the end of the stream, as it may of a long answer ({len(answer.text):,} characters)"
+    said = f"Plano's log: {told}" if told else "Plano's log does not say why"
+    return f"it is not in the table after {STORING:g} seconds; {said}"
 
 
-def not_stored(stored: Stored, model: Model) -> Problem:
+def not_stored(context: Context, stored: Stored, model: Model) -> Problem:
     """Return what is said of a turn that is not in the table."""
     fix = Fix(Command("up", "--with-plano"), " starts Plano again where it has lost its database")
     if not model.stored:
         fix = Fix(Command("up", "--store-all", "--with-plano"), " has Plano store it, and starts it again")
+    elif stored.end_missed and "text" in context.options:
+        fix = Fix(_typed(context, "--no-stream"), " asks for it in one piece, which Plano stores up to 1 MB")
     return Problem("turn-not-stored", f"the turn was not stored: {stored.why}", fix)
 
 
 def _previous(context: Context, seen: Seen, model: Model) -> str | None:
-    """Return the id of the turn to go on from: the one that was named, else that of the last `ask` here."""
+    """Return the id of the turn to go on from: the one that was named, else that of the last `ask` here.
+
+    Raises:
+        Conflict: the one that was named is in the table, and the provider of this model keeps a history of its own.
+
+    """
     named = context.options.get("continue_from")
     if context.options.get("new"):
         return None
     if named:
         with access.session(access.place(replace(context, options={}))) as opened:
-            return number_of(opened, named)
+            number = number_of(opened, named)
+        if not model.stored:
+            raise _unknown_there(context, model, number)
+        return number
     last = notes.read(notes.ASKED, seen.project_id)
-    if last and model.stored and not _row(context, last, 0.0):
+    if last is None:
+        return None
+    row = None
+    with nullcontext() if model.stored else suppress(PlanodevError):  # without it a turn that is not stored is asked
+        row = _row(context, last, 0.0)
+    if model.stored and not row:
         context.progress.note("the last turn is not in the table: this starts a new conversation")
         return None
+    if row and not model.stored:
+        context.progress.note(f"{_keeps(model)} the last turn: this starts a new conversation")
+        return None
     return last
+
+
+def _keeps(model: Model) -> str:
+    return f"{model.prefix} keeps the history itself, and does not know"
+
+
+def _unknown_there(context: Context, model: Model, number: str) -> Conflict:
+    return Conflict(
+        "turn-unknown",
+        f"{_keeps(model)} the turn `{number}`",
+        why="that one is Plano's, and in the table",
+        fix=Fix(
+            "name a model that Plano stores by `--model`; ",
+            _anew(context),
+            " starts a new conversation",
+        ),
+    )
+
+
+def _typed(context: Context, *added: str) -> Command:
+    """Return the `ask` that was typed, with another option; a long question is read from standard input again."""
+    options = context.options
+    text = options.get("text") or ""
+    typed = [flag for flag in ("--new", "--no-stream") if options.get(flag[2:].replace("-", "_")) and flag not in added]
+    for flag, name in (("--continue", "continue_from"), ("--model", "of_model")):
+        typed += [flag, options[name]] if options.get(name) and flag not in added else []
+    return Command("ask", *added, *typed, text if 0 < len(text) <= _SHORT else "-")
+
+
+def _anew(context: Context) -> Command:
+    """Return the command that asks the same in a new conversation."""
+    return _typed(replace(context, options={**context.options, "new": False, "continue_from": None}), "--new")

@@ -42,7 +42,7 @@ def down(context: Context) -> Result:
             with_plano = bool(context.options.get("with_plano"))
             loss = None if with_plano else running.loses_memory(plano)
             if loss:
-                seen.progress.notice(loss)
+                seen.progress.before(loss)
             delete = _deletes(seen, held, copies)
             plano_stopped = with_plano and _stop_plano(seen, plano)
             stopped = [_stop(one) for one in (seen, *copies)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from planodev import engines, executables
 from planodev.engines import choice
 from planodev.gateway import running
-from planodev.plano import judge, models, rules, storage
+from planodev.plano import judge, models, planoai, rules, storage
 from planodev.postgres import proof, state_table
 from planodev.postgres.connection import host_of
 from planodev.problems import Command, Fix, Problem
@@ -144,7 +144,7 @@ def up(database: Database, plano: Running, todo: list[Fix | str]) -> Result:
     lines = lines_of(data, containers=seen.engine.traits.containers)
     summary: list[str | Fix | Command] = [said, "", *lines, "", *first, *_next(seen, plano)]
     if plano.state != "connected" and not executables.find("planoai"):
-        summary += ["      (planoai is not on your PATH yet: pip install planoai)"]
+        summary += [Fix("      (planoai is not on your PATH yet: ", planoai.installing(), ")")]
     return Result("up", data, summary, _of_plano(seen, plano), headline=said)
 
 

@@ -70,11 +70,11 @@ def _turn(context: Context, seen: Seen, model: Model, text: str, answers: list[A
     answers.append(client.Answer())
     plano = running.look(seen)
     question = ask.question_of(seen.config, plano, model, text, previous)
-    with ask.interruption_told(context, answers[-1]):
+    with ask.interruption_told(context, answers[-1], kept=True):
         ask.turn(context, seen, question, answers[-1], lambda _: None)
         stored = ask.look_up(context, seen, answers[-1], model)
     if stored.row is None:
-        fix = ask.not_stored(stored, model).fix
+        fix = ask.not_stored(context, stored, model).fix
         raise VerificationFailed("turn-not-stored", "Plano answered, and stored nothing", why=stored.why, fix=fix)
     return stored.row
 

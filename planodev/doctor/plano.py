@@ -31,7 +31,7 @@ def installed(subject: Subject) -> Check:
     """Whether planoai is installed, which version, and whether it can run Plano as this project wants it."""
     program = executables.find("planoai", subject.environment)
     if program is None:
-        return Check("planoai", "warning", "planoai is not on the PATH", fix="`pip install planoai`")
+        return Check("planoai", "warning", "planoai is not on the PATH", fix=Fix(planoai.installing()))
     try:
         said = subprocess.run(
             [program, "--version"],

@@ -66,6 +66,7 @@ class Question:
         text: what the user says.
         previous: the id of the turn that it goes on from.
         key: the variable with the provider's key, for the words.
+        stream: whether the answer is to come piece by piece.
 
     """
 
@@ -74,21 +75,32 @@ class Question:
     text: str
     previous: str | None = None
     key: str | None = None
+    stream: bool = True
 
     def body(self) -> dict[str, Any]:
         """Return the request."""
         goes_on = {"previous_response_id": self.previous} if self.previous else {}
-        return {"model": self.model, "input": self.text, "stream": True, **goes_on}
+        return {"model": self.model, "input": self.text, "stream": self.stream, **goes_on}
 
 
 @dataclass
 class Answer:
-    """What has come of an answer until now; `id` is "" until Plano has said it, `complete` once it has ended well."""
+    """What has come of an answer until now.
+
+    Args:
+        id: "" until Plano has said it.
+        model: as the provider calls the one that answered.
+        pieces: of the text.
+        complete: whether it has ended well.
+        again: whether the question was sent a second time, since Plano did not find the last turn yet.
+
+    """
 
     id: str = ""
     model: str = ""
     pieces: list[str] = field(default_factory=list)
     complete: bool = False
+    again: bool = False
 
     @property
     def text(self) -> str:
@@ -114,7 +126,7 @@ def ask(question: Question, answer: Answer) -> Iterator[str]:
             if response.status != _OK:
                 _refused(question, response)
             begun = True
-            for piece in _pieces(response, answer):
+            for piece in _pieces(question, response, answer):
                 answer.pieces.append(piece)
                 yield piece
     except (OSError, http.client.HTTPException) as error:
@@ -168,9 +180,13 @@ def _body(response: HTTPResponse) -> Iterator[bytes]:
         raise http.client.IncompleteRead(b"", response.length)
 
 
-def _pieces(response: HTTPResponse, answer: Answer) -> Iterator[str]:
-    if "text/event-stream" not in response.headers.get("Content-Type", ""):
-        yield _at_once(b"".join(_body(response)).decode(errors="replace"), answer)
+def _pieces(question: Question, response: HTTPResponse, answer: Answer) -> Iterator[str]:
+    kind = response.headers.get("Content-Type", "")
+    if "text/event-stream" not in kind:
+        text = b"".join(_body(response)).decode(errors="replace")
+        if not text.strip():
+            raise _empty(question, kind)
+        yield _at_once(text, answer)
         return
     for text in _events(response):
         if text == "[DONE]":
@@ -247,6 +263,16 @@ def _endless(why: str) -> NotReady:
 def _unreadable(text: str) -> PlanodevError:
     fix = Fix(Command("doctor"), " says whether this is Plano")
     return PlanodevError("answer-unreadable", "the answer is not a valid answer of Plano", why=_said(text), fix=fix)
+
+
+def _empty(question: Question, kind: str) -> PlanodevError:
+    """Return the error for what Plano sends on of an answer that it cannot read: its headers alone."""
+    provider = question.model.partition("/")[0]
+    why = f"Plano sends on nothing of an answer that is no model's; its type is {visible(kind) or 'not said'}"
+    if not question.stream:
+        why = f"{why}; in one piece it sends on 1 MB at most"
+    fix = Fix("check `base_url` in the configuration, and that a model answers there; then ask again")
+    return PlanodevError("answer-unreadable", f"Plano cannot read what {provider} answers", why=why, fix=fix)
 
 
 def _failed(response: dict[str, Any]) -> PlanodevError:

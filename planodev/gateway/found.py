@@ -32,6 +32,8 @@ _ESTABLISHED = r"(?m)^\s*\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F]+:([0-9A-F]{4}) 01
 # In the log of Plano's container: a start, the part whose end has stopped the others, and the lines of supervisord.
 _STARTED, _STOPPED = "supervisord started with pid", "received SIGTERM"
 _ENDED = r"(?m)^(\[\w+\] )?(?:Process exited|Config generation failed), shutting down"
+# In brightstaff's log, what becomes of a turn after its answer; source: Plano 0.4.36, `response_state_processor.rs`.
+_OF_A_TURN = r"Stored conversation state|cannot store conversation state|Failed to store conversation state"
 _OF_SUPERVISORD = r"\d{4}-\d\d-\d\d [\d:,]+ (?:INFO|WARN|CRIT) "
 
 
@@ -187,6 +189,15 @@ def log(found: Found, environment: Mapping[str, str], engine: Engine) -> str:
     logs = home(environment) / RUN / "logs"
     ended = [name for name, runs in (("envoy", found.envoy), ("brightstaff", found.brightstaff)) if not runs]
     return "\n".join(regular_file.tail(logs / f"{name}.log", _LOG_END) for name in ended)
+
+
+def of_last_turn(found: Found, environment: Mapping[str, str], engine: Engine) -> str:
+    """Return the line with which a running brightstaff has told what became of the last turn; "" where none does."""
+    if found.mode == "docker":
+        text = engine.logs(planoai.CONTAINER, 200).text
+    else:
+        text = regular_file.tail(home(environment) / RUN / "logs/brightstaff.log", _LOG_END)
+    return next((line for line in reversed(text.splitlines()) if re.search(_OF_A_TURN, line)), "")
 
 
 def _of_container(text: str) -> str:

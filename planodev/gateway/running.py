@@ -225,8 +225,23 @@ def cause(seen: Seen, found: Found, *, by_itself: bool = False) -> str | None:
     at = told[-1]
     # Rust writes the message of a panic below the line that says where it happened.
     last = " ".join(lines[at : at + 2]) if "panicked at" in lines[at] else lines[at]
-    said = " ".join(masked(re.sub(_NOISE, "", last), secrets(seen)))
+    return _told(last, seen)
+
+
+def _told(line: str, seen: Seen) -> str:
+    said = " ".join(masked(re.sub(_NOISE, "", line.removeprefix("[brightstaff] ")), secrets(seen)))
     return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
+
+
+# What brightstaff says of a streamed answer whose last event came to it in pieces: it looks into each piece alone,
+# finds no end, and stores nothing. Source: Plano 0.4.36 `crates/brightstaff/src/state/response_state_processor.rs`.
+END_MISSED = "No response_id captured"
+
+
+def why_not_stored(seen: Seen, found: Found) -> str | None:
+    """Return the line of a running Plano's log that says why the last turn was not stored, without secrets."""
+    line = places.of_last_turn(found, seen.environment, seen.engine)
+    return _told(line, seen) if line and "Stored conversation state" not in line else None
 
 
 def problem(running: Running, config: ConfigFile, judged: Sequence[Problem] = ()) -> Problem | None:

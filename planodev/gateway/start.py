@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from planodev import executables
 from planodev.gateway import client, ended, not_started, running
 from planodev.gateway import found as places
-from planodev.plano import storage
+from planodev.plano import planoai, storage
 from planodev.problems import Command, Conflict, Fix, NotReady, Problem
 from planodev.project import settings
 from planodev.project.secrets import masked, secrets
@@ -61,7 +61,7 @@ def program(seen: Seen) -> str:
     found = executables.find("planoai", seen.environment)
     if found is None:
         why = "planoai, a separate package, starts Plano"
-        raise NotReady("planoai-missing", "planoai is not on the PATH", why=why, fix="`pip install planoai`")
+        raise NotReady("planoai-missing", "planoai is not on the PATH", why=why, fix=Fix(planoai.installing()))
     return found
 
 

@@ -10,10 +10,13 @@ import shlex
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
+from planodev import installation
 from planodev.project.identity import CONFIG_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from planodev.problems import Shell
 
 # The version of planoai that this package was checked with.
 CHECKED = "0.4.39"
@@ -28,6 +31,11 @@ PARTS = {9901: "Envoy's admin page", 10001: "its prompt gateway", 11000: "its ou
 PARTS |= {12001: "its model gateway", 9091: "brightstaff", 9092: "brightstaff's metrics"}
 _PROGRAMS = ("planoai", "planoai.exe")
 _WITH_VALUE = frozenset({"--path", "--tracing-port", "--listener-port"})
+
+
+def installing() -> Shell:
+    """Return the command that installs planoai, a package of its own."""
+    return installation.beside("planoai")
 
 
 class Start(NamedTuple):

@@ -86,7 +86,7 @@ def test_a_command_that_is_not_there_or_cannot_be_run(ready, tmp_path):
     assert (missing.out, "[command-not-started]" in missing.err, "  fix: " in missing.err) == ("", True, True)
     (tmp_path / "empty").mkdir()
     without = ready("run", "--", "planoai", "--version", code=127, PATH=str(tmp_path / "empty"))
-    assert "`pip install planoai`" in without.err
+    assert "`pipx install planoai`" in without.err  # pip would put it off this PATH
     (tmp_path / "plain").write_text("#!/bin/sh\n")
     for path in (tmp_path / "plain", tmp_path):
         refused = ready("run", "--", str(path), code=126)

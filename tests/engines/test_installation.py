@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shlex
+import sys
+import sysconfig
+from pathlib import Path
 
 import pytest
 
@@ -40,3 +43,25 @@ def test_by_uv_what_is_there_is_named_again(tmp_path, entries):
 def test_elsewhere_the_environments_own_python_installs_it(tmp_path):
     assert words(tmp_path, has_pip=True) == ["/v/bin/python", "-m", "pip", "install", "x"]
     assert words(tmp_path, has_pip=False) == ["uv", "pip", "install", "--python", "/v/bin/python", "x"]
+
+
+def beside(prefix, path="", **facts):
+    shell = installation.beside("x", prefix=prefix, python="/v/bin/python", path=path, **facts)
+    return shlex.split(str(shell).strip("`"))
+
+
+def test_a_program_is_installed_as_planodev_was_and_so_that_it_is_on_the_path(tmp_path):
+    on_path = "/usr/bin:/v/bin"
+    assert beside(tmp_path, on_path, has_pip=True) == ["/v/bin/python", "-m", "pip", "install", "x"]
+    assert beside(tmp_path, on_path, has_pip=False) == ["uv", "pip", "install", "--python", "/v/bin/python", "x"]
+    assert beside(tmp_path, "/usr/bin", has_pip=True) == ["pipx", "install", "x"]  # pip would put it off the PATH
+    (tmp_path / "pipx_metadata.json").write_text("{}")
+    assert beside(tmp_path, on_path) == ["pipx", "install", "x"]
+    (tmp_path / "uv-receipt.toml").write_text('[tool]\nrequirements = [{ name = "planodev" }]\n')
+    assert beside(tmp_path, on_path) == ["uv", "tool", "install", "x"]
+
+
+def test_a_python_of_the_system_is_left_alone(tmp_path, monkeypatch):
+    (tmp_path / "EXTERNALLY-MANAGED").touch()
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
+    assert beside(Path(sys.base_prefix), "/v/bin", has_pip=True) == ["pipx", "install", "x"]

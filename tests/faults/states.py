@@ -714,7 +714,7 @@ ENGINE = (
         "up --with-plano",
         sets("PATH", "/usr/bin:/bin"),
         hand=has_planoai,
-        says="`pip install planoai`",
+        says="install planoai`",
         next="key-not-in-env-file",  # nobody has given planoai one yet
     ),
     State("name-taken", "up --name theirs", taken("theirs")),

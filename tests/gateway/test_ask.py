@@ -17,6 +17,7 @@ from tests.support.ports import free_port
 from tests.support.requirements import require_engine
 from tests.support.stand_in.machine import Machine
 from tests.support.stand_in.project import Gateway
+from tests.support.waiting import until
 
 KEY = "sk-secret-of-the-provider"
 
@@ -118,6 +119,8 @@ def test_a_turn_that_plano_does_not_find_yet_is_sent_again_once(running):
     running("ask", "My name is Ann.")
     again = asked(running, "409 once")["data"]  # as it does right after an outage
     assert (again["turn"], again["answer"]) == (2, "3 messages, the first said: My name is Ann.")
+    assert again["sent_again"]
+    assert "(turn 3), sent again after a 409" in running("ask", "409 once, and on").err
     refused = running("ask", "409 always", code=4)
     assert "[turn-unknown]" in refused.err
     new = re.search("fix: `planodev -C .* (ask --new .*)` starts a new conversation", refused.err)[1]
@@ -155,10 +158,37 @@ def test_a_model_whose_provider_keeps_the_history_is_not_stored_and_that_is_said
     assert asked(gateway, "Hello")["data"]["stored"]
 
 
+@pytest.mark.slow
+def test_two_models_of_which_one_keeps_its_own_history_do_not_go_on_from_each_other(gateway):
+    gateway.up(models=("ollama/llama3.1", "openai/gpt-4o"), OPENAI_API_KEY=KEY)
+    gateway("up", "--with-plano", "--save-keys", OPENAI_API_KEY=KEY)
+    stored = asked(gateway, "My name is Ann.")["data"]["response_id"]
+    own = gateway("ask", "Who am I?", "--model", "openai/gpt-4o")
+    assert "does not know the last turn: this starts a new conversation" in own.err
+    assert gateway("ask", "And now?").out.startswith("1 messages")  # the other way round
+    refused = gateway("ask", "Who am I?", "--continue", stored, "--model", "gpt-4o", code=4).err
+    assert f"openai keeps the history itself, and does not know the turn `{stored}` [turn-unknown]" in refused
+    new = re.search("`planodev -C .* (ask --new .*)` starts a new conversation", refused)[1]
+    assert shlex.split(new) == ["ask", "--new", "--model", "gpt-4o", "Who am I?"]
+    assert "gpt-4o, " in gateway(*shlex.split(new)).err
+    routed = gateway("ask", "--new", "answer as openai/gpt-4o")
+    assert "→ openai/gpt-4o, " in routed.err  # the one that answered, not the one that was asked for
+
+
+def test_a_long_answer_whose_end_plano_misses_is_told_and_stored_without_a_stream(running):
+    long = asked(running, "--new", "at length, please")
+    assert (long["data"]["stored"], len(long["data"]["answer"])) == (False, 20_000)
+    assert long["data"]["why"] == "Plano missed the end of the stream, as it may of a long answer (20,000 characters)"
+    (whole,) = re.findall(f"`planodev -C {running.path} ([^`]*)`", long["warnings"][0]["fix"])
+    assert shlex.split(whole) == ["ask", "--no-stream", "--new", "at length, please"]
+    assert "(turn 1)" in running(*shlex.split(whole)).err
+    assert "ask --no-stream -` asks for" in piped(running, b"at length, " * 100)[1]  # too long for a line to paste
+
+
 # The code, what steers the provider once, and what the fix says beside commands that only look.
 AGAIN = (
     ("answer-cut-off", "break off", "ask again"),
-    ("answer-unreadable", "no JSON", "says whether this is Plano"),
+    ("answer-unreadable", "no JSON", "check `base_url`"),
     ("provider-limit", "429", "wait, and ask again"),
     ("provider-failed", "500", "ask again"),
     ("provider-unreachable", "503", "then ask again"),
@@ -200,7 +230,7 @@ def test_what_comes_back_may_be_broken_or_large(running):
     cut = running("ask", "break off", code=6)
     assert "[answer-cut-off]" in cut.err
     assert cut.out.startswith("1 messages")
-    assert "[answer-unreadable]" in running("ask", "no JSON", "--new", code=1).err
+    assert "Plano cannot read what ollama answers [answer-unreadable]" in running("ask", "no JSON", "--new", code=1).err
     assert len(asked(running, "10 MB", "--new")["data"]["answer"]) == 10_000_000
     unknown = running("ask", "x", "--model", "nobody/knows", code=2)
     assert "[model-not-configured]" in unknown.err
@@ -219,6 +249,18 @@ def test_an_interrupted_question_says_that_its_turn_was_not_stored(running, text
     assert asking.returncode == 130
     assert "interrupted; the turn is not stored" in err
     assert running.stored() == []
+
+
+@pytest.mark.slow
+def test_an_interrupted_turn_that_plano_stores_later_is_not_said_to_be_lost(running):
+    asking = running.start("ask", "ends with a pause", "--new")
+    assert asking.stdout.read(10) == "1 messages"
+    asking.send_signal(signal.SIGINT)
+    _, err = asking.communicate(timeout=30)
+    assert "interrupted; the turn is not stored yet" in err
+    show = re.search("`planodev -C .* (conversations show .*)` says later", err)[1].split()
+    until(lambda: show[-1] in running.stored(), "the end of the answer, to which nobody listens")
+    assert "ends with a pause" in running(*show).out
 
 
 @pytest.mark.slow

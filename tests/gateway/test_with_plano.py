@@ -155,7 +155,7 @@ def test_without_planoai_one_line_installs_it(gateway):
     path = ":".join(one for one in gateway.environment["PATH"].split(":") if "programs" not in one)
     refused = gateway("up", "--with-plano", code=6, PATH=path)
     assert "[planoai-missing]" in refused.err
-    assert "pip install planoai" in refused.err
+    assert re.search("fix: `.*(pip|pipx|uv tool) install planoai`", refused.err)
     assert not (gateway.path / ".env").exists()
 
 
@@ -195,6 +195,9 @@ def test_what_down_offers_beside_a_running_plano_starts_or_stops_both(gateway):
         return [words.split() for words in re.findall(f"`planodev -C {gateway.path} ([^`]*)`", warning["fix"])]
 
     starts, _ = offered()
+    gateway(*starts, "--yes")
+    said = gateway("down", "--keep-data").err
+    assert said.index("[plano-loses-memory]") < said.index("✓ embedded-postgres: stopped")  # it is said before
     gateway(*starts, "--yes")
     assert "stored as" in gateway("ask", "Hello").err
     _, stops = offered()

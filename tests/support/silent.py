@@ -17,6 +17,8 @@ class Silent:
         if notice not in self.notices:
             self.notices.append(notice)
 
+    before = notice
+
     def note(self, text): ...
 
     def transfer(self, layer, status, current, total): ...

@@ -25,6 +25,8 @@ PUT = """INSERT INTO conversation_states (response_id, input_items, created_at, 
 VALUES (%s, %s, %s, %s, %s, NOW()) ON CONFLICT (response_id) DO UPDATE SET input_items = EXCLUDED.input_items,
 model = EXCLUDED.model, provider = EXCLUDED.provider, updated_at = NOW()"""
 GET = "SELECT input_items FROM conversation_states WHERE response_id = %s"
+# The bytes in which brightstaff reads what comes to it, before larger answers have made its buffer grow: hyper 1, seen.
+PIECE = 8192
 # `clients/endpoints.rs:115-121`: these are sent to /v1/responses where the path of their base URL is empty or /v1.
 RESPONDERS = ("openai", "xai", "vercel")
 
@@ -116,6 +118,8 @@ class Provider:
         self.text = f"{len(items)} messages, the first said: {first}"
         if "10 MB" in self.said:
             self.text = "x" * 10_000_000
+        if "at length" in self.said:
+            self.text = "x" * 20_000
         found = next((value for word, value in FAILURES.items() if word in self.said), None)
         self.failure = found and (found[0], {"error": {"code": found[1], "message": found[2].format(key=key)}})
 
@@ -130,6 +134,10 @@ class Provider:
     @property
     def waits(self):
         return "slowly" in self.said
+
+    @property
+    def ends_with_a_pause(self):
+        return "ends with a pause" in self.said
 
 
 def text_of(item) -> str:
@@ -201,25 +209,28 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, request, entry, items, managed):
         provider = Provider(items, entry.get("access_key"), self.server.met)
+        # `routing_preferences` may choose another one than was asked for; `provider` in the table says which.
+        every = self.server.config["model_providers"]
+        name = next((one["name"] for one in every if f"as {one['name']}" in provider.said), entry["name"])
         if provider.failure:  # the provider's own answer, passed on
             self.json(*provider.failure)
             return
-        if "no JSON" in provider.said:
-            self.plain(200, b"<html>not what you think</html>", "text/html")
+        if "no JSON" in provider.said:  # the filter passes on the headers of what it cannot read, and no body: seen
+            self.plain(200, b"", "text/html")
             return
-        number, name = f"resp_{uuid.uuid4().hex}", entry["name"]
+        number = f"resp_{uuid.uuid4().hex}"
         output = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": provider.text}]}
         response = {"id": number, "object": "response", "status": "completed", "model": entry["model"]}
         response["output"] = [output]
         row = (number, json.dumps([*items, {key: output[key] for key in ("role", "content")}]), int(time.time()))
-        row = (*row, request.get("model") or name, name)
+        row = (*row, request.get("model") or entry["name"], name)
         if not request.get("stream"):
             self.json(200, response)
         else:
             try:
                 if not self.stream(response, provider):
                     return
-            except OSError:  # nobody listens any more, and nothing is stored: seen
+            except OSError:  # nobody listens any more, and the end has not come: nothing is stored, seen
                 self.close_connection = True
                 return
         # Only once the answer was sent, and nobody waits for it: `streaming.rs`, `on_complete`.
@@ -229,30 +240,50 @@ class Handler(BaseHTTPRequestHandler):
             self.server.storage.put(*row)
 
     def stream(self, response, provider) -> bool:
+        """Send an answer; returns whether its end was seen, by which alone a turn is stored.
+
+        Each piece is looked into alone, and before it is sent on: an end in more than one piece is missed, and one that
+        nobody listens to any more is seen. `response_state_processor.rs`, `streaming.rs`; both seen.
+        """
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        self.event("response.created", response={**response, "status": "in_progress", "output": []})
-        half, on = len(provider.text) // 2, " on" * 10_000
-        for piece in (provider.text[:half], provider.text[half:]):
-            self.event("response.output_text.delta", item_id="msg_1", output_index=0, content_index=0, delta=piece)
-            if provider.breaks:
-                self.close_connection = True
-                return False
-            while provider.goes_on:  # until nobody listens
-                self.event("response.output_text.delta", item_id="msg_1", output_index=0, content_index=0, delta=on)
-            if provider.waits:
-                time.sleep(30)  # noqa: TID251  as a provider that is slow
-        self.event("response.output_text.done", item_id="msg_1", text=provider.text)
-        self.event("response.completed", response=response)
-        self.chunk(b"data: [DONE]\n\n")
-        self.wfile.write(b"0\r\n\r\n")
-        self.wfile.flush()
-        return True
+        self.chunk(self.event("response.created", response={**response, "status": "in_progress", "output": []}))
+        half = len(provider.text) // 2
+        self.chunk(self.delta(provider.text[:half]))
+        if provider.breaks:
+            self.close_connection = True
+            return False
+        while provider.goes_on:  # until nobody listens
+            self.chunk(self.delta(" on" * 10_000))
+        if provider.waits:
+            time.sleep(30)  # noqa: TID251  as a provider that is slow, and gives up
+            self.close_connection = True
+            return False
+        if provider.ends_with_a_pause:
+            time.sleep(3)  # noqa: TID251  as a provider that thinks before its last words
+        else:
+            self.chunk(self.delta(provider.text[half:]))
+        end = self.delta(provider.text[half:]) if provider.ends_with_a_pause else b""
+        end += self.event("response.output_text.done", item_id="msg_1", text=provider.text)
+        end += self.event("response.completed", response=response) + b"data: [DONE]\n\n"
+        try:
+            self.chunk(end)
+            self.wfile.write(b"0\r\n\r\n")
+            self.wfile.flush()
+        except OSError:
+            self.close_connection = True
+        seen = len(end) <= PIECE
+        if not seen:
+            log("WARN request_id=1 No response_id captured, cannot store conversation state has_response_id=false")
+        return seen
 
-    def event(self, kind, **data):
-        self.chunk(f"event: {kind}\ndata: {json.dumps({'type': kind, **data})}\n\n".encode())
+    def delta(self, text) -> bytes:
+        return self.event("response.output_text.delta", item_id="msg_1", output_index=0, content_index=0, delta=text)
+
+    def event(self, kind, **data) -> bytes:
+        return f"event: {kind}\ndata: {json.dumps({'type': kind, **data})}\n\n".encode()
 
     def chunk(self, data):
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
