@@ -126,7 +126,7 @@ class TestPasting:
         """A command with a value in it is a `Shell`, a `Command`, or takes the value by `quoted`."""
         programs = r"chmod|chown|rm|rmdir|mkdir|mv|cp|sed|docker|podman|git|du|kill|iconv|cat|ssh|sudo|psql|ls"
         # Constants, numbers and names that were checked need no quotes.
-        fine = r"quoted|kept|[A-Z_]+\}|wording\.ENV_NAME|pid\}|' '\.join|name\}"
+        fine = r"quoted|kept|(?:\w+\.)?[A-Z_]+\}|wording\.ENV_NAME|pid\}|' '\.join|name\}"
         command = re.compile(rf"`(?:{programs})\b[^`]*\{{(?!{fine})[^`]*`")
         for file in (ROOT / "planodev").rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text())):

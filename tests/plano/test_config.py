@@ -265,7 +265,7 @@ class TestFilesThatAreNotWhatTheySeem:
     @pytest.mark.parametrize(
         ("more", "fix"),
         [
-            ("\tx: 1\n", "blanks in place of the tab in line"),
+            ("\tx: 1\n", "replace the tab with spaces in line"),
             ("version: v0.4.0\n", "remove one of the two"),
             ("---\nx: 1\n", "one document"),
         ],
