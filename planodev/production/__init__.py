@@ -109,7 +109,12 @@ def is_for_kubernetes(directory: Path) -> bool:
 
 def has_pgbouncer(directory: Path) -> bool:
     """Say whether Plano reaches its database by a PgBouncer in the set-up of a directory."""
-    return is_for_kubernetes(directory) or (directory / SIDECAR).exists()
+    if is_for_kubernetes(directory):
+        return True
+    try:  # a directory that was written with it, and with `--direct` since, still has its `pgbouncer.ini`
+        return "\n  pgbouncer:\n" in (directory / COMPOSE).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return (directory / SIDECAR).exists()
 
 
 def load(name: str) -> Provider:

@@ -567,10 +567,16 @@ def test_a_listener_on_the_port_of_pgbouncer_is_refused_with_a_port_that_is_free
     assert failed.error == "port-of-pgbouncer"
 
 
-def test_without_pgbouncer_its_port_is_free_for_a_listener(project):
+@pytest.mark.parametrize("before", [False, True], ids=["from the first", "after one with PgBouncer"])
+def test_without_pgbouncer_its_port_is_free_for_a_listener(project, before):
+    if before:
+        project("production", "self-hosted")
     project.write("config.yaml", CONFIG.replace("12000", "6432"))
     project("production", "self-hosted", "--direct")
     assert '"127.0.0.1:6432:6432"' in project.read("compose.production.yaml")
+    project.write(".env.production", project.read(".env.production").replace("FILL-IN-key", "k"))
+    path = ("--env-file", ".env.production", "--config", "config.yaml")
+    assert project("verify", *path, "--timeout", "1", "--json", code=None).error != "port-of-pgbouncer"
 
 
 @pytest.mark.parametrize("port", ["true", "0", "99999", "-1", "'12000'", "[1]"])
