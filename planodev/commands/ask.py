@@ -57,7 +57,9 @@ class Stored:
 
     def line(self, answer: Answer, model: Model, seconds: float) -> str:
         """Return it for people: who has answered, which routing may have chosen, and what the table has."""
-        said = [self.row.provider if self.row else answer.model or model.name, f"{seconds:.1f} s"]
+        # The table has a model with its provider, an answer without; it is the one asked for where that ends alike.
+        alone = model.name if model.name.endswith(f"/{answer.model}") else answer.model
+        said = [self.row.provider if self.row else alone or model.name, f"{seconds:.1f} s"]
         said += [f"stored as {answer.id} (turn {self.turn})"] if self.row else []
         said += ["sent again after a 409"] if answer.again else []
         return visible(", ".join(said))

@@ -282,6 +282,7 @@ def test_a_plano_that_lost_its_database_answers_and_that_is_said(own):
     assert seen["data"]["answer"].startswith("1 messages")  # without history
     assert seen["warnings"][0]["code"] == "turn-not-stored"
     assert "lost its connection" in seen["data"]["why"]
+    assert "→ ollama/llama3.1, " in own("ask", "Who am I?").err  # as where it is stored, whose row has the provider too
     (start,) = re.findall(f"`planodev -C {own.path} ([^`]*)`", seen["warnings"][0]["fix"])
     own(*start.split(), "--yes")
     assert asked(own, "Who am I?")["data"]["answer"] == "3 messages, the first said: My name is Ann."
