@@ -15,7 +15,7 @@ class Url(NamedTuple):
         scheme: in lower case, "" where there is none.
         user: who stands before an `@`, "" where nobody does.
         host: in lower case and without brackets, "" where there is none.
-        port: None where none is written, 0 where what is written cannot be one.
+        port: None where none is written, -1 where what is written cannot be one.
         path: with its slash, "" where there is none.
 
     """
@@ -28,8 +28,8 @@ class Url(NamedTuple):
 
     @property
     def port_is_valid(self) -> bool:
-        """Whether it has no port, or one that a program can listen at."""
-        return self.port != 0
+        """Whether it has no port, or a number that can be one: Envoy takes 0, too."""
+        return self.port != -1
 
 
 def read(text: object) -> Url:
@@ -37,9 +37,9 @@ def read(text: object) -> Url:
     try:
         parts = urlsplit(str(text))
     except ValueError:
-        return Url("", "", "", 0, "")
+        return Url("", "", "", -1, "")
     try:
         port = parts.port
     except ValueError:  # no number, or one beyond `LAST_PORT`
-        port = 0
+        port = -1
     return Url(parts.scheme, parts.username or "", parts.hostname or "", port, parts.path)

@@ -189,7 +189,7 @@ def _parts_of(url: str) -> dict[str, str]:
     """Return the parts of an address that messages name; those that it lacks, or that cannot be read, are empty."""
     address = urls.read(url)
     login = quoted(f"{address.user}@{address.host}" if address.user else address.host)
-    login = f"-p {address.port} {login}" if address.port else login
+    login = f"-p {address.port} {login}" if address.port and address.port_is_valid else login
     profile = re.search(r"/\.?colima/([^/]+)/docker\.sock$", url)
     return {
         "host": quoted(address.host or "HOST"),

@@ -400,7 +400,9 @@ def _is_host(value: object) -> bool:
     _, colon, port = str(value).partition(":")
     number = port.partition(":")[0].strip()
     host = str(value).partition(":")[0].strip()
-    return bool(host) and isinstance(value, str) and (not colon or (number.isdigit() and is_port(int(number))))
+    return (
+        bool(host) and isinstance(value, str) and (not colon or (number.isdigit() and _starts_with_port(int(number))))
+    )
 
 
 def _is_collector(value: object) -> bool:
@@ -411,6 +413,11 @@ def _is_collector(value: object) -> bool:
 def is_port(value: object) -> TypeGuard[int]:
     """Say whether a value of a configuration is a number that a port can have."""
     return _is_number(value) and 1 <= value <= urls.LAST_PORT
+
+
+def _starts_with_port(number: int) -> bool:
+    """Say whether Envoy starts with a port of another server; with 0 it does, although nobody listens there."""
+    return 0 <= number <= urls.LAST_PORT
 
 
 def _is_address(value: object) -> bool:
@@ -429,7 +436,7 @@ def _has_port(value: object) -> bool:
     host, _, port = text.replace("http://", "").partition(":")
     port = port.rpartition(":")[2].rstrip("/")
     cut = bool(host) and "/" not in port and is_readable(host) and bool(re.fullmatch("[0-9]{1,5}", port))
-    return "$" in text or (_is_collector(text) and cut and is_port(int(port)))
+    return "$" in text or (_is_collector(text) and cut and _starts_with_port(int(port)))
 
 
 def _sampled(content: Mapping[str, Any]) -> bool:

@@ -205,7 +205,7 @@ def _redis_url(
 
 def _is_redis(text: str) -> bool:
     url = urls.read(text)
-    if url.scheme not in _REDIS or not url.port_is_valid or "$" in text:
+    if url.scheme not in _REDIS or not url.port_is_valid or url.port == 0 or "$" in text:
         return False
     return "unix" in url.scheme or (bool(url.host) and re.fullmatch(r"(?:/\d*)?", url.path) is not None)
 

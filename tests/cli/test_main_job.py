@@ -83,7 +83,7 @@ def test_quiet_says_only_the_result_and_no_color_is_obeyed(project):
 @pytest.mark.slow
 @pytest.mark.parametrize("reader", slow_but(["head -n 1"], ["head -n 1", "true", "exec 0<&-"]))
 def test_a_reader_that_goes_away_is_no_error(project, reader):
-    project("up")
+    project("up", "--model", "ollama/llama3.1")
     line = f"{' '.join(project.command('status'))} | {reader}"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", line], env=project.environment, capture_output=True, text=True, check=False
