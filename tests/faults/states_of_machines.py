@@ -12,7 +12,6 @@ import sys
 import threading
 
 from planodev.engines import Output
-from planodev.production import SIDECAR
 from tests.faults.states import State, after, both, has_git, line, sets, up, writes
 from tests.faults.states_of_engines import OWN, begun, goes_on, registry
 from tests.support import engine_server as bad
@@ -214,12 +213,11 @@ def lost_labels(here):
 
 def for_this_machine(here):
     up(here)
-    here("production", "self-hosted", "--host", "db.invalid")
+    here("production", "self-hosted", "--host", "db.invalid", "--direct")
     for key in ("DB_USER", "DB_PASS", "ANTHROPIC_API_KEY"):
         line(key, f"{key}=x1")(here, ".env.production")
     line("DB_HOST", "DB_HOST=127.0.0.1")(here, ".env.production")
     line("DB_PORT", "DB_PORT=1")(here, ".env.production")
-    (here.directory / SIDECAR).unlink()  # the server is reached without TLS
 
 
 STATES = (

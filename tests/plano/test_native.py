@@ -18,7 +18,9 @@ def bindings(project):
 def test_native_mode_end_to_end(project, hand):
     done = project("up", "--plano", "native", "--model", "ollama/llama3.1")
     assert "wrote and read a test conversation from this machine" in done.err
-    assert done.out.splitlines()[-2 if "pip install" in done.out else -1].endswith("up --with-plano`")
+    assert done.out.splitlines()[-2 if "planoai is not on your PATH yet" in done.out else -1].endswith(
+        "up --with-plano`"
+    )
     assert (bindings(project), project.env["DB_HOST"]) == ([NATIVE], NATIVE)
     assert f"as plano at {NATIVE}:" in project("verify").out
     _, seen = hand("planoai", "up", project=project)

@@ -352,7 +352,7 @@ def test_the_machine_itself_is_no_host_for_plano_in_a_container(ready):
     assert project.verify().json["warnings"] == []
     project.write("compose.production.yaml", "services: {}\n")
     assert [warning["code"] for warning in project.verify().json["warnings"]] == ["loopback-host"]
-    project.write("pgbouncer.ini", "")
+    project.write("compose.production.yaml", "services:\n  pgbouncer:\n    image: x\n")
     assert project.verify().json["warnings"] == []
 
 
