@@ -42,7 +42,7 @@ class Deadline:
 
     def share(self, most: float) -> float:
         """Return the seconds for a wait that is over well before the deadline: the rest is for finding out why."""
-        return min(most, max(GRACE, self.left() / 2))
+        return min(most, max(self.left(GRACE), self.left() / 2))
 
 
 class Asking:

@@ -270,8 +270,12 @@ def look_up(context: Context, seen: Seen, answer: Answer, model: Model) -> Store
     if row:
         return Stored(row)
     told = running.why_not_stored(seen, plano.found) if patience and plano.found else None
-    missed = bool(told and running.END_MISSED in told)
-    return Stored(None, _why_not(seen, plano, answer, model, told), end_missed=missed)
+    return Stored(None, _why_not(seen, plano, answer, model, told), end_missed=_end_missed(told))
+
+
+def _end_missed(told: str | None) -> bool:
+    """Say whether Plano's log says that it did not see the end of a stream."""
+    return told is not None and running.END_MISSED in told
 
 
 def _why_not(seen: Seen, plano: Running, answer: Answer, model: Model, told: str | None) -> str:
@@ -282,7 +286,7 @@ def _why_not(seen: Seen, plano: Running, answer: Answer, model: Model, told: str
         return f"{model.prefix} keeps the history itself, and Plano keeps none"
     if plano.state != "connected":
         return "Plano has lost its connection to the database"
-    if told and running.END_MISSED in told:
+    if _end_missed(told):
         return f"Plano missed the end of the stream, as it may of a long answer ({len(answer.text):,} characters)"
     said = f"Plano's log: {told}" if told else "Plano's log does not say why"
     return f"it is not in the table after {STORING:g} seconds; {said}"

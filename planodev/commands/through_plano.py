@@ -70,7 +70,7 @@ def _turn(context: Context, seen: Seen, model: Model, text: str, answers: list[A
     answers.append(client.Answer())
     plano = running.look(seen)
     question = ask.question_of(seen.config, plano, model, text, previous)
-    with ask.interruption_told(context, answers[-1], kept=True):
+    with ask.interruption_told(context, answers[-1], kept=ask.keeps(plano, seen, model)):
         ask.turn(context, seen, question, answers[-1], lambda _: None)
         stored = ask.look_up(context, seen, answers[-1], model)
     if stored.row is None:

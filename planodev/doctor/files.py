@@ -80,7 +80,11 @@ def config(subject: Subject) -> Check:
 
 
 def problems(subject: Subject) -> list[Problem]:
-    """Return what is wrong with a configuration that can be read."""
+    """Return what is wrong with a configuration that can be read; planoai is asked once for every check."""
+    return subject.once("problems", lambda: _problems(subject))
+
+
+def _problems(subject: Subject) -> list[Problem]:
     found = subject.config()
     connection = None if subject.env().missing and not subject.foreign_target() else subject.connection()
     mode = "docker" if connection and connection.host == DOCKER_HOST_NAME else "native"

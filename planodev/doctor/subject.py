@@ -45,7 +45,7 @@ class Subject:
         return self._env_files()[1]
 
     def _env_files(self) -> tuple[EnvFile, EnvFile | None]:
-        return self._once("env", self._load_env)
+        return self.once("env", self._load_env)
 
     def _load_env(self) -> tuple[EnvFile, EnvFile | None]:
         chosen = self._context.sources.dotenv()
@@ -54,11 +54,11 @@ class Subject:
 
     def config(self) -> ConfigFile:
         """Return Plano's configuration."""
-        return self._once("config", lambda: load_config(self._context))
+        return self.once("config", lambda: load_config(self._context))
 
     def seen(self) -> Seen:
         """Return what the engine has, with the project's files as far as they can be read."""
-        return self._once("seen", self._look)
+        return self.once("seen", self._look)
 
     def _look(self) -> Seen:
         try:
@@ -110,7 +110,7 @@ class Subject:
 
     def evidence(self) -> proof.Evidence:
         """Return what Plano's own statements met, from this machine."""
-        return self._once("evidence", self._evidence)
+        return self.once("evidence", self._evidence)
 
     def _evidence(self) -> proof.Evidence:
         there = self.address().connection
@@ -118,7 +118,7 @@ class Subject:
             raise VerificationFailed.of(problem)
         return proof.run_here(there, limits.LOGIN)
 
-    def _once(self, name: str, ask: Callable[[], T]) -> T:
+    def once(self, name: str, ask: Callable[[], T]) -> T:
         """Ask once for all threads; an error is the answer for all of them, too."""
         with self._lock:
             first = name not in self._answers

@@ -268,9 +268,9 @@ def _unreadable(text: str) -> PlanodevError:
 def _empty(question: Question, kind: str) -> PlanodevError:
     """Return the error for what Plano sends on of an answer that it cannot read: its headers alone."""
     provider = question.model.partition("/")[0]
-    why = f"Plano sends on nothing of an answer that is no model's; its type is {visible(kind) or 'not said'}"
+    why = f"Plano drops the body of an answer that is not a model's; its type is {visible(kind) or 'missing'}"
     if not question.stream:
-        why = f"{why}; in one piece it sends on 1 MB at most"
+        why = f"{why}; without a stream it passes on 1 MB at most"
     fix = Fix("check `base_url` in the configuration, and that a model answers there; then ask again")
     return PlanodevError("answer-unreadable", f"Plano cannot read what {provider} answers", why=why, fix=fix)
 

@@ -47,7 +47,7 @@ def mended(found: Found, why: str | None, name: str, judged: Sequence[Problem] =
     if wrong:
         fix = wrong.fix if isinstance(wrong.fix, Fix) else Fix(wrong.fix or "")
         starts = any(isinstance(part, Command) and part.name == "up" for part in fix.parts)
-        return Fix(f"first mend `{name}`: ") + fix + Fix("; then " if starts else ", then ", AGAIN)
+        return Fix(f"first fix `{name}`: ") + fix + Fix("; then " if starts else ", then ", AGAIN)
     if why and (port := re.search(_PORT, why)):
         which = f"port {port[1]}" if port[1] else "that port"
         return Fix(f"stop what else listens on {which}, then ", AGAIN)

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
 
-from planodev import masking
+from planodev import masking, urls
 from planodev.problems import Command, Fix, Problem, Shell
 
 if TYPE_CHECKING:
@@ -41,13 +40,13 @@ _NETWORK = Fix(
 )
 # The same of what an engine says of a pull, by its code.
 _OF_A_PULL = {
-    "image-no-network": "check the engine's network and proxy; {} tries it alone",
-    "image-denied": "`docker login`, where that registry wants it; {} tries it alone",
-    "image-rate-limited": "`docker login` raises that limit, or wait; {} tries it alone",
-    "image-no-space": "free some space on the engine's disk; {} tries it alone",
-    "image-unknown": "`pip install --upgrade planoai` takes an image that is there; {} tries it alone",
+    "image-no-network": "check the engine's network and proxy; {} tries only the pull",
+    "image-denied": "`docker login`, where that registry wants it; {} tries only the pull",
+    "image-rate-limited": "`docker login` raises that limit, or wait; {} tries only the pull",
+    "image-no-space": "free some space on the engine's disk; {} tries only the pull",
+    "image-unknown": "`pip install --upgrade planoai` takes an image that is there; {} tries only the pull",
 }
-_PULLING = "{} says more of it"
+_PULLING = "{} shows the whole error"
 
 
 class Download(NamedTuple):
@@ -83,7 +82,7 @@ def problem(lines: Sequence[str], environment: Mapping[str, str]) -> Problem | N
 
 def _download(lines: Sequence[str]) -> Download | None:
     address = next((found[0] for line in reversed(lines) if (found := re.search(_HOST, line))), "")
-    host = urlsplit(address).hostname or _RELEASES if address else _RELEASES
+    host = urls.read(address).host or _RELEASES
     for line in reversed(lines):
         if told := re.search(_FAILED, line):
             reason = re.sub(r"^<urlopen error (.*)>$", r"\1", told[2])

@@ -63,7 +63,7 @@ def _is_time_to_connect(value: object) -> bool:
 
 
 _SECONDS = (_is_duration, "seconds with an `s`, of 10,000 years at most", "30s", "Envoy")
-_SECONDS_TO_CONNECT = (_is_time_to_connect, "seconds with an `s`, more than none", "5s", "Envoy")
+_SECONDS_TO_CONNECT = (_is_time_to_connect, "seconds with an `s`, more than 0", "5s", "Envoy")
 
 
 def problems(config: ConfigFile, content: Mapping[str, Any], database_port: int | None) -> Iterator[Problem]:
@@ -139,7 +139,7 @@ def _is_secret(path: KeyPath) -> bool:
 
 def _told(path: KeyPath, value: object) -> str:
     """Return a value for a message: what it is where it may be secret, or holds more."""
-    return "another one" if _is_secret(path) and value and not isinstance(value, (dict, list)) else _kind(value)
+    return "of another type" if _is_secret(path) and value and not isinstance(value, (dict, list)) else _kind(value)
 
 
 def _error(code: str, message: str, fix: Fix | str) -> Problem:
@@ -345,7 +345,8 @@ def _wanted_of_figures(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Ca
         yield ("ratelimits", at, "limit", "unit"), units.__contains__, ", ".join(units), "hour", "brightstaff"
     length = ("overrides", "orchestrator_model_context_length")
     yield length, lambda value: _is_number(value) and value >= 0, "a whole number from 0", "8192", "brightstaff"
-    yield ("prompt_caching", "min_prefix_tokens"), _is_u32, _COUNT, "1024", "brightstaff"
+    from_one = f"a whole number from 1 to {_U32}"
+    yield ("prompt_caching", "min_prefix_tokens"), lambda n: n != 0 and _is_u32(n), from_one, "1024", "brightstaff"
 
 
 _COLLECTOR = ("tracing", "opentracing_grpc_endpoint")

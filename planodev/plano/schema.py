@@ -93,7 +93,7 @@ def _faults(part: dict[str, Any], value: Any, path: KeyPath) -> Iterator[Fault]:
         yield Fault(path, value, _KINDS[kind], _written(value, kind, part))
     elif kind == "array":
         if len(value) < part.get("minItems", 0):
-            yield Fault(path, value, "an entry at least")
+            yield Fault(path, value, "at least one entry")
         for at, entry in enumerate(value):
             yield from _faults(part.get("items", {}), entry, (*path, at))
     elif kind == "object":

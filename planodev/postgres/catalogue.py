@@ -45,8 +45,8 @@ def silent(evidence: proof.Evidence, seen: Seen, server: Container, level: Level
 
 def to_look(engine: Engine, server: Container) -> Fix:
     """Return how to see who keeps every login waiting, where the server itself cannot be asked."""
-    shows = f"`{hint(engine.wording.sessions, server)}` shows each, and behind one that waits `waiting`"
-    return Fix(f"; a session may have locked what every login reads, and nobody can be asked which: {shows}")
+    shows = f"`{hint(engine.wording.sessions, server)}` lists the sessions, and marks those that wait with `waiting`"
+    return Fix(f"; a session may have locked what every login reads, and the server cannot be asked which: {shows}")
 
 
 def holder(engine: Engine, server: Container, *, superuser: str, database: str) -> str:

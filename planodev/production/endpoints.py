@@ -89,7 +89,7 @@ def port_of_pgbouncer(config: ConfigFile) -> Problem | None:
         free = rules.free_port(content, kind, {PGBOUNCER_PORT})
         return Problem(
             "port-of-pgbouncer",
-            f"{said} is PgBouncer's, and one of both would not start",
+            f"{said} is PgBouncer's, and one of the two would not start",
             f"write `port: {free}` in {config.where(*where)}",
             "Plano and its PgBouncer share a network",
             level="error",

@@ -33,6 +33,13 @@ class Unresolved(Exception):
         self.keeper = keeper
 
 
+class TooMuch(Unresolved):
+    """What a reference stands for is longer than a variable can be."""
+
+    def __init__(self) -> None:
+        super().__init__("what it refers to is more text than a variable can hold")
+
+
 def has_reference(text: str, lookup: Callable[[str], str | None]) -> bool:
     """Say whether `expand` would replace a `${…}` or a `$NAME`."""
     text = text.replace("$$", "")
@@ -44,7 +51,6 @@ def has_reference(text: str, lookup: Callable[[str], str | None]) -> bool:
 # Characters of a value, of which Linux lets no variable have more, and of all values of a file that refer to others. A
 # few lines, each with the one before it twice, stand for gigabytes. Source: execve(2), MAX_ARG_STRLEN.
 _LONGEST, _ALL = 131_072, 10_000_000
-_TOO_MUCH = "what it refers to is more text than a variable can hold"
 
 
 def expand(text: str, lookup: Callable[[str], str | None]) -> str:
@@ -66,7 +72,7 @@ def expand(text: str, lookup: Callable[[str], str | None]) -> str:
     while (start := text.find("$", at)) >= 0:
         size += sum(map(len, parts[-2:]))
         if size > _LONGEST:
-            raise Unresolved(_TOO_MUCH)
+            raise TooMuch
         parts.append(text[at:start])
         bare = name.match(text, start + 1)
         if text.startswith("$$", start):
@@ -264,11 +270,11 @@ class Resolution:
             found = expand(value, look_up)
         except Unresolved as error:
             cause = self.errors.get(error.variable or "")  # a line above that was too much itself
-            self.errors[key] = cause if cause and str(cause) == _TOO_MUCH else error
+            self.errors[key] = cause if isinstance(cause, TooMuch) else error
             return
         self._room -= len(found)
         if len(found) > _LONGEST or self._room < 0:
-            self.errors[key] = Unresolved(_TOO_MUCH)
+            self.errors[key] = TooMuch()
         elif key in self.keys and not found:
             self.errors[key] = Unresolved("what it refers to is empty")
         elif key in self.keys and keeper_of(found):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -90,7 +91,9 @@ def own_instead(context: Context, error: PlanodevError) -> Context | None:
     if not context.progress.confirm(question, default=True):
         return None
     options = {**context.options, "dotenv": name}
-    return replace(context, project=context.project._replace(dotenv=name), options=options)
+    # The time in which somebody thinks is not the command's.
+    began = time.monotonic()
+    return replace(context, project=context.project._replace(dotenv=name), options=options, began=began)
 
 
 def refuse_rewriting(seen: Seen, port: int) -> None:

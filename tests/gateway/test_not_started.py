@@ -130,13 +130,18 @@ def test_a_plano_that_died_is_started_again_only_where_nothing_else_is_wrong(why
 @pytest.mark.parametrize(
     ("fix", "whole"),
     [
-        ("remove it from line 3", "first mend `config.yaml`: remove it from line 3, then `planodev up --with-plano`"),
+        ("remove it from line 3", "first fix `config.yaml`: remove it from line 3, then `planodev up --with-plano`"),
         (
             Fix(Command("up", "--yes"), " adds it"),
-            "first mend `config.yaml`: `planodev up --yes` adds it; then `planodev up --with-plano`",
+            "first fix `config.yaml`: `planodev up --yes` adds it; then `planodev up --with-plano`",
         ),
     ],
 )
 def test_one_whose_configuration_is_known_to_be_wrong_gets_that_fix(fix, whole):
     wrong = [Problem("x", "a warning", "do not"), Problem("y", "an error", fix, level="error")]
     assert str(ended.mended(GONE, "killed", "config.yaml", wrong)) == whole
+
+
+def test_an_address_that_cannot_be_read_ends_in_no_other_error():
+    told = not_started.problem(["see https://[bad", *raised("ensure_envoy", "OSError: no answer")], {})
+    assert told.code == "plano-not-downloaded"

@@ -283,7 +283,7 @@ with open(brightstaff.os.environ["PLANO_CONFIG_PATH_RENDERED"]) as file:
     assert gateway.plano()["state"] == "died"
     checks = {one["name"]: one for one in gateway("doctor", "--json", code=7).json["data"]["checks"]}
     fix = checks["plano"]["fix"]
-    assert "first mend `config.yaml`: remove `default: true` from line" in fix
+    assert "first fix `config.yaml`: remove `default: true` from line" in fix
     assert fix.partition(": ")[2].startswith(checks["config"]["fix"])
     status = [one for one in gateway("status", "--json").json["warnings"] if one["code"] == "plano-died"]
     assert [one["fix"] for one in status] == [fix]

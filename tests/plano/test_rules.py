@@ -396,6 +396,7 @@ LATE = [
     ),
     (BASE + "overrides: {orchestrator_model_context_length: -1}\n", "config-value", "`-1`", "8192"),
     (BASE + "prompt_caching: {min_prefix_tokens: 5000000000}\n", "config-value", "brightstaff", "1024"),
+    (BASE + "prompt_caching: {min_prefix_tokens: -1}\n", "config-value", "from 1 to", "1024"),
     (BASE + "prompt_guards: {}\n", "config-key-missing", "`input_guards`", "remove `prompt_guards` from line 7"),
     (BASE + "overrides: {upstream_tls_ca_path: /nowhere/ca.pem}\n", "ca-file-missing", "/nowhere", "from line 7"),
     (with_model("model: gemini/x, name: plano/orchestrator"), "model-name-taken", "plano/orchestrator", "line 6"),
