@@ -43,11 +43,12 @@ AND c.relnamespace::regnamespace::text !~ '^pg_' \\gexec
     try:
         for note in differences(seen, database.server, problem):
             seen.progress.note(note)
+        # The login comes last: a role that may log in is not looked at again by an `up` after one that was killed here.
         alter = f"ALTER ROLE {role} LOGIN PASSWORD {password};\n"
         if problem.code == "connection-limit":
             alter += f"ALTER ROLE {role} CONNECTION LIMIT -1;\nALTER DATABASE {name} CONNECTION LIMIT -1;\n"
-        _admin(seen, database.server, f"{QUIET}{make_role}{alter}{make_database(seen.database, seen.user)}")
-        _admin(seen, database.server, QUIET + grants, seen.database)
+        _admin(seen, database.server, f"{QUIET}{make_role}{make_database(seen.database, seen.user)}")
+        _admin(seen, database.server, QUIET + grants + alter, seen.database)
     except AdminFailed as error:
         raise CredentialsRefused(
             "cannot-follow",

@@ -99,9 +99,9 @@ def test_where_every_database_shares_the_locked_table_that_is_said_with_how_to_l
             told(filled, "verify", code=7),
             told(filled, "up", "--timeout", "5", code=6),
         ):
-            assert f"the server cannot be asked which: `docker top {name}` lists the sessions" in said
+            assert f"the server cannot be asked which: `docker top {name} -efww` lists the sessions" in said
             assert "firewall" not in said
-        processes = [row[-1] for row in filled.api.top(name)["Processes"]]
+        processes = [row[-1] for row in filled.api.top(name, ps_args="-efww")["Processes"]]
         assert any("idle in transaction" in process for process in processes), processes
         with at_most(LIMIT):
             filled("down", "--keep-data")

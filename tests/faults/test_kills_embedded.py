@@ -8,7 +8,10 @@ from __future__ import annotations
 import itertools
 import random
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +23,7 @@ from tests.support.seed import KILLS, SEED
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 
+ROOT = Path(__file__).parents[2]
 TURNS = 10  # of one project, until the next one begins with a first `up`
 
 
@@ -39,6 +43,21 @@ def work_for(project, moments):
     elif kind == "stopped":
         project("down", "--keep-data")
     return kind, command, {path.read_text() if path.exists() else None}
+
+
+def test_killed_at_any_statement_while_a_role_is_made_it_is_mended(make_project):
+    project = make_project()
+    project("up", *MODEL)
+    project.store("kept")
+    for number in itertools.count():
+        project.change(".env", "^DB_USER=.*", f"DB_USER=role{number}")
+        command = [sys.executable, "-m", "tests.support.killed_at", str(number), "-C", str(project.path), "up"]
+        done = subprocess.run(command, env=project.environment, cwd=ROOT, capture_output=True, check=False, timeout=120)
+        assert evidence.PROVED in project("up").out, number
+        assert project.stored() == ["kept"]
+        if done.returncode == 0:
+            break
+    assert number > 3, "there were fewer statements"
 
 
 def test_killed_at_random_moments_it_is_mended_each_time_and_no_row_is_lost(make_project):

@@ -11,5 +11,5 @@ WORDING = Wording(
     damaged="docker run --rm -v {volume}:/from:ro {image} tar -cC /from . > damaged.tar",
     single_user="echo 'ALTER ROLE \"{user}\" LOGIN' | docker run --rm -i --volumes-from {name} "
     "-u postgres {image} postgres --single -D /var/lib/postgresql/data postgres",
-    sessions="docker top {name}",
+    sessions="docker top {name} -efww",
 )
