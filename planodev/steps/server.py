@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 # Attempts with another name or port, as another program can take either between the look and the start.
 ATTEMPTS = 10
+_LISTED, _PAUSE = 2.0, 0.05  # seconds for a container to be listed after its name was reserved, and between two looks
 
 
 def bring_up(seen: Seen, plan: Plan, facts: Survey) -> Database:
@@ -119,8 +121,12 @@ def _create(seen: Seen, plan: Plan, facts: Survey) -> tuple[int, tuple[Problem, 
             seen.engine.create(server)
         except NameTaken as taken:
             reason = str(taken)
-            seen = seen.again()
-            # Docker 28 reserves a name some time before it lists the container.
+            seen = _again_with(seen, name)
+            late = seen.observed.container
+            if late and late.name == name and late.state != "running":  # an interrupted `up` has asked for it
+                seen.engine.remove_server(late)
+                seen = seen.again()
+                continue
             lost_names[name] = reason
             others = {**lost_names, **seen.observed.taken}
             name = planning.choose_name(seen.settings.name, seen.project.slug, seen.project_id, others)
@@ -135,6 +141,14 @@ def _create(seen: Seen, plan: Plan, facts: Survey) -> tuple[int, tuple[Problem, 
         why=f"{ATTEMPTS} attempts lost them to others, the last one: {reason}",
         fix=Fix(Command("up"), " again"),
     )
+
+
+def _again_with(seen: Seen, name: str) -> Seen:
+    """Look again once the engine lists who has a name, which Docker 28 reserves some time before."""
+    ends = time.monotonic() + seen.deadline.left(_LISTED)
+    while seen.engine.state(name) is None and time.monotonic() < ends:
+        time.sleep(_PAUSE)
+    return seen.again()
 
 
 def _another_port(wanted: Setting[int], lost: int, facts: Survey) -> tuple[int, tuple[Problem, ...]]:

@@ -196,6 +196,17 @@ class TestWithoutEnvFile:
         assert project.run(snapshot.listed) == before
 
 
+class TestLateContainers:
+    def test_what_the_engine_has_created_for_an_interrupted_up_is_replaced_and_no_second_one_made(self, project):
+        project.up()
+        ((name, made),) = project.engine.containers.items()
+        project.engine.containers.clear()
+        late = {name: made._replace(state="created")}
+        project.engine.before["create"] = lambda: project.engine.containers.update(late)
+        project.up()
+        assert [(one.name, one.state) for one in project.engine.containers.values()] == [(name, "running")]
+
+
 class TestPorts:
     def test_a_taken_port_moves_to_the_next_free_one_and_stays_there(self, project):
         project.engine.others |= {"theirs": 5432, "more": 5433}

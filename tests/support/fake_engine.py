@@ -58,8 +58,8 @@ class FakePostgres:
     def run(self, script, user, database):
         """Run one of planodev's scripts; returns the lines that it prints, None for a script that is not known."""
         known = {
-            "LOGIN PASSWORD": lambda: self.follow(script),
-            "GRANT CONNECT ON DATABASE": list,
+            "LOGIN PASSWORD": lambda: self.let_in(script),
+            "CREATE ROLE": lambda: self.make_databases(script),
             "rolcanlogin": lambda: [next(("true" for name in self.roles if f"'{name}'" in script), "none")],
             queries.DATABASES: lambda: list(self.databases),
             table.GUARDED: lambda: self.make_table(database),
@@ -70,9 +70,12 @@ class FakePostgres:
         }
         return next((answer() for part, answer in known.items() if part in script), None)
 
-    def follow(self, script):
+    def let_in(self, script):
         role = re.search(r"ALTER ROLE \"(.+)\" LOGIN PASSWORD '(.+)';", script)
         self.roles[role[1]] = role[2]
+        return []
+
+    def make_databases(self, script):
         for name in re.findall(r'CREATE DATABASE "(.+?)"', script):
             self.databases.setdefault(name, None)
         return []
