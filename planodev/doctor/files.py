@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.plano import access_keys, environment, judge, storage
@@ -96,10 +95,7 @@ def _problems(subject: Subject) -> list[Problem]:
         told += [] if any(problem.fatal for problem in told) else planoai.answer()
     own = None if subject.env().missing else connection
     target = storage.foreign_target(found.connection_string, own, given, mode)
-    refused = any(problem.fatal and problem.code.startswith("connection-string") for problem in told)
-    if target and not refused:  # a refused string names no server
-        told = [replace(judge.other_database(found, target), level="warning"), *told]
-    return told
+    return judge.and_other_database(told, found, target)
 
 
 def keys(subject: Subject) -> Check:

@@ -74,8 +74,13 @@ class ConfigFile:
 
     path: Path
     text: str | None = field(repr=False)  # which may hold a password
-    # The file as it stands, of one that is still to be written: lines are those that a reader finds now.
+    # What stands in the file of one that is still to be written.
     before: ConfigFile | None = field(default=None, repr=False)
+
+    @property
+    def as_it_stands(self) -> ConfigFile:
+        """Return the file that a reader finds now, whose lines are named; this one where nothing stands there yet."""
+        return self.before if self.before and not self.before.blank else self
 
     @cached_property
     def _parsed(self) -> tuple[Any, dict[str, Any] | None]:
@@ -143,17 +148,18 @@ class ConfigFile:
         return place.first if place else None
 
     def _place(self, *path: str | int) -> Place | None:
-        if self.before and not self.before.blank:
-            return self.before._place(*path)  # noqa: SLF001  another one of this class
-        return [None, *yaml_places.along(self._parsed[0], self.text or "", path)][-1] if self._parsed[0] else None
+        found = self.as_it_stands._along(path)  # noqa: SLF001  another one of this class
+        return found[-1] if found else None
+
+    def _along(self, path: tuple[str | int, ...]) -> list[Place]:
+        """Return the places of the parts of a path, as far as they are written in this text."""
+        root = self._parsed[0]
+        return [] if root is None else [*yaml_places.along(root, self.text or "", path)]
 
     def has(self, *path: str | int) -> bool:
         """Say whether a key or an entry stands there itself, and does not come by an alias or by `<<`."""
-        if self.before and not self.before.blank:
-            return self.before.has(*path)
-        return self._parsed[0] is not None and len([*yaml_places.along(self._parsed[0], self.text or "", path)]) == len(
-            path
-        )
+        stands = self.as_it_stands
+        return stands._parsed[0] is not None and len(stands._along(path)) == len(path)  # noqa: SLF001
 
     def at(self, *path: str | int) -> str:
         """Return where something stands for a message, such as " (line 3)"; "" where that is not known."""
@@ -175,7 +181,7 @@ class ConfigFile:
             said: how the key is called, by default its name.
 
         """
-        root = self.before._parsed[0] if self.before and not self.before.blank else self._parsed[0]  # noqa: SLF001
+        root = self.as_it_stands._parsed[0]  # noqa: SLF001
         if not self.has(*path):
             return f"in {self.where(*path)} write the keys that it needs in place of the alias, without `{path[-1]}`"
         while len(path) > 1 and isinstance(path[-1], str) and yaml_places.alone(root, path):

@@ -112,6 +112,16 @@ def other_database(config: ConfigFile, target: Target, option: tuple[str, ...] =
     return Problem("other-database", message, fix, why, level="error")
 
 
+def and_other_database(
+    found: list[Problem], config: ConfigFile, target: Target | None, option: tuple[str, ...] = ()
+) -> list[Problem]:
+    """Return what was found, after the warning that the configuration names another database where it does."""
+    refused = any(problem.fatal and problem.code.startswith("connection-string") for problem in found)
+    if target is None or refused:  # a string that is refused names no server
+        return found
+    return [replace(other_database(config, target, option), level="warning"), *found]
+
+
 def _stored(config: ConfigFile, content: Mapping[str, Any], option: tuple[str, ...]) -> Iterator[Problem]:
     """Yield the models whose conversations Plano does not keep, as far as a client meets them."""
     named = [model for model in models.of(content) if not model.router]

@@ -158,7 +158,7 @@ def _refused(config: ConfigFile, said: str) -> Problem:
 
 def _of_unknown(config: ConfigFile, path: KeyPath) -> str:
     """Return the fix for an unknown key."""
-    written = config.before.content if config.before and not config.before.blank else config.content
+    written = config.as_it_stands.content
     part: Any = written or {}
     for step in path[:-1]:
         part = part[step] if not isinstance(part, dict) or step in part else {}

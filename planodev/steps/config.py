@@ -125,12 +125,8 @@ def all_problems_of(seen: Seen) -> list[Problem]:
     from planodev.address import other_database
     from planodev.plano import judge
 
-    found = problems_of(seen)
     foreign = other_database(seen) if seen.config.text is not None else None
-    # A string that is refused names no server.
-    if foreign and not any(problem.fatal and problem.code.startswith("connection-string") for problem in found):
-        found = [replace(judge.other_database(seen.config, foreign, seen.config_option), level="warning"), *found]
-    return found
+    return judge.and_other_database(problems_of(seen), seen.config, foreign, seen.config_option)
 
 
 def environment_of(seen: Seen) -> dict[str, str]:
