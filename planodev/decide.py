@@ -1,7 +1,8 @@
 """Decide, from what was seen, what has to change.
 
 `refuse` raises what is wrong whatever is to be done, before anything is touched. `survey` asks the engine what a
-decision needs and a look is too quick for. `decide` is pure.
+decision needs and a look is too quick for. `decide` changes nothing: it draws a new password where none is known, and
+may ask who listens at a port.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class Survey:
     Args:
         image_id: of the wanted image, None where it has to be pulled first.
         image_major: the major version of PostgreSQL in it, None where it has none.
-        image_fault: why its data cannot be held by a volume, None where it can.
-        storage: what the data is that is there.
+        image_fault: why a volume cannot hold the data of this image, None where it can.
+        storage: what is known of the data that is there.
         addresses: where to publish.
         port_holder: says who listens at a port, None where it is free.
         first_port: the lowest one that the server may have.
@@ -62,8 +63,8 @@ class Plan:
         desired: the server as it is wanted.
         pull: whether the image is pulled first; what follows is decided again after that.
         discard: why the volume is removed first, "" where it has data.
-        password: DB_PASS.
-        password_is: where it comes from: `kept`, `recovered` or `generated`.
+        password: of Plano's role, not encoded.
+        password_is: where it comes from, in words: kept, recovered or generated.
         problems: what the user has to know.
 
     """
@@ -98,7 +99,7 @@ def refuse(seen: Seen) -> None:
     """Raise what is wrong whatever is to be done, before anything is touched.
 
     Raises:
-        BadInput: Plano would not reach this engine's database, or the directory cannot be written.
+        BadInput: Plano would not reach this engine's database, nothing can be adopted, or the directory is read-only.
         Conflict: `.env` names a database that planodev does not run.
 
     """
@@ -111,14 +112,14 @@ def refuse(seen: Seen) -> None:
     identity.check_writable(seen.project)
 
 
-ON_LOOPBACK = "it listens on 127.0.0.1 only, and a container has its own"
+ON_LOOPBACK = "it listens on 127.0.0.1 only, and a container has a 127.0.0.1 of its own"
 
 
 def refuse_unreachable(seen: Seen) -> None:
-    """Refuse a Plano that would not reach this engine's database.
+    """Refuse a Plano, or a container to adopt, where an engine without containers cannot serve it.
 
     Raises:
-        BadInput: it would run in a container, and the engine listens on this machine's loopback alone.
+        BadInput: Plano would run in a container, and the engine listens on this machine's loopback alone; or `--adopt`.
 
     """
     plano, asked = seen.engine.traits.fixed.get("plano"), seen.settings.plano
@@ -182,7 +183,7 @@ def survey(seen: Seen, leaving: Container | None = None) -> Survey:
 
 
 def decide(seen: Seen, facts: Survey) -> Plan:
-    """Return what to do; pure.
+    """Return what to do; nothing is changed.
 
     Raises:
         BadInput: the image is missing and may not be pulled, or has no PostgreSQL that Plano can use.

@@ -14,7 +14,7 @@ from planodev.engines import LABEL_SCHEMA, choice
 from planodev.plano import config_file
 from planodev.postgres.connection import Connection, host_of
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem
-from planodev.project import credentials, env_file, env_kinds, records, settings
+from planodev.project import credentials, env_file, env_keys, env_kinds, records, settings
 from planodev.project.identity import Owner, new_id
 from planodev.project.settings import Setting
 
@@ -136,19 +136,19 @@ class Seen(Files):
 
     @property
     def user(self) -> str:
-        """The role that Plano enters as: `.env`, else what that had, else the volume's first one, else `plano`."""
+        """The role of Plano: of `.env`, else of the last `up`, else the volume's first one, else `plano`."""
         volume = self.observed.volume
         made_with = (volume.user or volume.superuser) if volume else ""
         return self.credentials.user or (self._last and self._last.user) or made_with or credentials.DEFAULT_USER
 
     @property
     def superuser(self) -> str:
-        """The role that initdb made, or will make."""
+        """The role that initdb made; before there is data, Plano's, which it will make on Docker."""
         return self.observed.volume.superuser if self.observed.volume else self.user
 
     @property
     def database(self) -> str:
-        """The database: `.env`, else what that had, else what the volume was made with, else `plano`."""
+        """The database: of `.env`, else of the last `up`, else what the volume was made with, else `plano`."""
         made_with = self.observed.volume.database if self.observed.volume else ""
         known = self.credentials.database or (self._last and self._last.database)
         return known or made_with or credentials.DEFAULT_DATABASE
@@ -190,7 +190,7 @@ class Seen(Files):
 
     @property
     def lost_data(self) -> bool:
-        """Whether this engine has no data of the project any more that `down --delete-data` did not delete."""
+        """Whether the project's data was in this engine and is gone, without `down --delete-data`."""
         if self.observed.volume or self.credentials.foreign_host:
             return False
         record = self.context.records.find(self.project, self.env.project_id)
@@ -218,15 +218,15 @@ class Seen(Files):
 
     @property
     def not_listening(self) -> Problem | None:
-        """Why nobody is to be sent the password: another one than this project's server may listen; None otherwise."""
+        """Why the password must not be sent, as what listens may not be the project's server; None where it is."""
         have, wanted = self.observed.container, self.credentials.port
         if have is None or have.state != "running":
             server = self.engine.wording.server
             why = f"the {server} `{have.name}` is {have.condition}" if have else f"this project has no {server}"
             return Problem("not-running", "Postgres is not running", Fix(Command("up")), why, level="error")
         if have.port != wanted:
-            why = f"DB_PORT in `{self.env.path}` is {wanted}, and the server is at port {have.port}"
-            text = "what listens at DB_PORT is not this project's server"
+            why = f"{env_keys.PORT} in `{self.env.path}` is {wanted}, and the server is at port {have.port}"
+            text = f"what listens at {env_keys.PORT} is not this project's server"
             return Problem("not-its-port", text, Fix(Command("up")), why, level="error")
         return None
 
@@ -350,9 +350,9 @@ def look(  # noqa: PLR0913  what is known already, and which errors it tolerates
         context: the run.
         engine: the engine to look at; default the one that the project's data and settings choose.
         read: the project's files, where this run has read them already, for whatever options.
-        deadline: of what the command waits for; default one that begins now.
+        deadline: of what the command waits for; default one of `LIMIT` seconds from now.
         lenient: take a file that cannot be read for one that is not there, and do without volumes that nobody lists.
-        patient: wait as long as the setting `timeout` says, from when the run began.
+        patient: wait as long as the setting `timeout` says, and `LEAST_ENGINE_LIMIT` at least, from when the run began.
 
     Raises:
         PlanodevError: no engine answers, or a file has an invalid value.
@@ -447,7 +447,7 @@ def _fixed(engine: Engine, observed: Observed) -> dict[str, tuple[Any, str]]:
 
 
 def _number(context: Context, number: str | None, observed: Observed, engine_choice: choice.EngineChoice | None) -> str:
-    """Return the project's number: of its database, else of `.env`, else a new one."""
+    """Return the project's id: of its database, else of `.env`, else a new one."""
     if engine_choice and engine_choice.data_elsewhere:
         return engine_choice.number
     known = observed.volume or observed.container
@@ -506,7 +506,7 @@ def remember(seen: Seen) -> None:
 def forget(seen: Seen) -> None:
     """Note that the project's data was deleted, so that the next database may be anywhere.
 
-    `.env` says it; only where that cannot be written a record does, which else is left for no project without data.
+    `.env` says it, or a record where that cannot be written; otherwise a project without data has no record.
     """
     from planodev.project import notes
 

@@ -224,7 +224,7 @@ def _work(context: Context) -> Iterator[tuple[Place, Seen]]:
 
 
 def _number(context: Context) -> str:
-    """Return the project's number; snapshots are files, and an engine is asked only where no record has it.
+    """Return the project's id; snapshots are files, and an engine is asked only where no record has it.
 
     Raises:
         PlanodevError: no engine answers, and nothing else has the number.

@@ -89,14 +89,15 @@ def bring_up(seen: Seen) -> Result:
     with move.moving(seen) as moving:
         result = create_or_start(moving.seen if moving else seen, moving)
     if kept:  # only after the proof: before it, the old container may hold the only copy
+        remove = Shell("docker rm -v {}", kept)
         seen.progress.note(
-            f"once you have seen its data here, {Shell('docker rm -v {}', kept)} removes the old container"
+            f"once you have checked that its data is here, {remove} removes the old container with its own"
         )
     return result
 
 
 def create_or_start(seen: Seen, moving: Move | None) -> Result:
-    """Pull the image if it is missing, and create, start or replace the server as decided."""
+    """Bring the server to what was decided, with the image pulled where that is needed, and finish."""
     from planodev.decide import decide, survey
     from planodev.steps import config, env_file, image, server
 

@@ -29,7 +29,7 @@ def env_file(subject: Subject) -> Check:
         return Check("env-file", "failed", env.lacks, fix=UP)
     missing = env.missing
     if missing and subject.foreign_target():
-        return Check("env-file", "ok", "it has no DB_* values; the configuration names another database")
+        return Check("env-file", "ok", f"it has no {env_keys.PREFIX}* values; the configuration names another database")
     wanted = credentials.read(env)
     if missing:
         return Check("env-file", "failed", env.lacks, fix=credentials.completing(env, wanted, env.to_add))

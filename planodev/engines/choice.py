@@ -26,7 +26,7 @@ class EngineChoice(NamedTuple):
     Args:
         engine: the chosen one.
         data_elsewhere: the name of another one that has the project's data, "" where none has.
-        number: the project's number as that data has it, "" where none has.
+        number: the project's id as that data has it, "" where none has.
         move_unfinished: whether a move from one to the other was interrupted.
         docker_silent: whether Docker was asked, and does not answer.
 

@@ -122,9 +122,9 @@ def _ended(seen: Seen, found: Found) -> Running:
         unknown = "one of its programs has ended, and its log does not say why"
         return Running("died", 0, found, why or unknown) if died else Running("not-running", 0)
     last = places.rendered(seen.environment)
-    if not any(f":{port}/" in last for port in _ports(seen)) and "${DB_" not in last:
+    if not any(f":{port}/" in last for port in _ports(seen)) and _UNSET not in last:
         return Running("not-running", 0)  # another project's, or one that did not store
-    if "${DB_" in last and why:
+    if _UNSET in last and why:
         return Running("without-variables", 0, found, why)
     return Running("died", 0, found, why) if why else Running("not-running", 0)
 
@@ -198,6 +198,7 @@ def port_taken(config: ConfigFile, port: int, holder: str) -> Problem:
 
 # Lines of a log that say why a program ended: an error that Rust's `main` returns, a panic, the levels of brightstaff
 # and Envoy, and what the container's shell says of a killed program. Seen with Plano 0.4.36 and Envoy 1.37.
+_UNSET = f"${{{env_keys.PREFIX}"  # in what planoai has rendered, where it was given no DB_*
 _FATAL = (
     r"^Error: |panicked at|\]\[(error|critical)\]|^\[critical\]|\b(ERROR|CRITICAL|FATAL)\b"
     r"|^(Killed|Aborted|Bus error|Segmentation fault)\b"

@@ -262,7 +262,7 @@ def can_be_named(name: str) -> bool:
 
 
 def is_marked(path: Path) -> bool:
-    """Say whether a file stands in place of `.env`, as its line with the project's number says."""
+    """Say whether a file stands in place of `.env`, as its line with the project's id says."""
     try:
         if not path.is_file() or path.stat().st_size > _LARGEST:
             return False

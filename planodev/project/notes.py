@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ACCEPTED = "accepted"  # a stamp of what planoai last accepted, by the configuration's path
-ASKED = "asked"  # the id of the last answer to `ask`, by the project's number
+ASKED = "asked"  # the id of the last answer to `ask`, by the project's id
 
 
 def of_file(path: Path) -> str:

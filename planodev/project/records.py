@@ -1,6 +1,6 @@
 """Records of which engine has a project's data, kept outside the engines: one that is down cannot be asked.
 
-A record is a small file by the project's number in the user's state directory. Losing one loses no data: the engines
+A record is a small file by the project's id in the user's state directory. Losing one loses no data: the engines
 still know their own. It only shows that data exists in an engine that does not answer now.
 """
 

@@ -1,1 +1,1 @@
-"""What planodev changes, one file each: functions that act, say what they did, and return what is there then."""
+"""The steps of `up`, and the checks before Plano starts, one file each: functions that act and say what they did."""

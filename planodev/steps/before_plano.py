@@ -59,7 +59,7 @@ def key_problems(seen: Seen) -> list[judge.KeyProblem]:
 
 
 def _refuse_taken(seen: Seen, plano: running.Running) -> None:
-    """Refuse a start where another has a port of Plano's; one of the same kind planoai ends first, whosever it is."""
+    """Refuse a start where another has a port of Plano's; a Plano of the same mode has none: planoai ends it first."""
     found = plano.found
     if found and found.runs and found.mode == seen.mode:
         if plano.state == "other-project":

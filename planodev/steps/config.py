@@ -240,7 +240,7 @@ def _not_agreed(seen: Seen) -> BadInput:
     return BadInput(
         "change-not-confirmed",
         f"`{seen.config.path.name}` was not changed",
-        why="the change above was not confirmed; nothing else was changed",
+        why="the change above was not confirmed; nothing was changed",
         fix=Fix(Command("up", *seen.config_option, *options, "--yes")),
     )
 

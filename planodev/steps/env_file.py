@@ -33,7 +33,7 @@ class Change:
 
 
 def change(seen: Seen, where: Connection, password_is: str) -> Change:
-    """Return what has to be written: existing values win, only what is missing or would be misread is changed."""
+    """Return what has to be written: user, password and database stay, host and port follow the server."""
     values = _values(seen, where)
     new = seen.env.with_values(values, seen.project_id)
     read = env_file.read_as_planoai(seen.env.text)
@@ -45,7 +45,7 @@ def change(seen: Seen, where: Connection, password_is: str) -> Change:
         return Change(new, "created", f"{env_keys.PASSWORD} {password_is}")
     if env_keys.PASSWORD in changed and seen.credentials.password is None:
         changed[changed.index(env_keys.PASSWORD)] = f"{env_keys.PASSWORD} {password_is}"
-    return Change(new, "updated", ", ".join(changed) or ("mode 0600" if loose else "the project's number"))
+    return Change(new, "updated", ", ".join(changed) or ("mode 0600" if loose else "the project's id"))
 
 
 def write(seen: Seen, database: Database) -> Seen:

@@ -43,7 +43,7 @@ AND c.relnamespace::regnamespace::text !~ '^pg_' \\gexec
     try:
         for note in differences(seen, database.server, problem):
             seen.progress.note(note)
-        # The login comes last: a role that may log in is not looked at again by an `up` after one that was killed here.
+        # The login comes last: where this is killed before, the next `up` sees that it fails, and repairs the rest.
         alter = f"ALTER ROLE {role} LOGIN PASSWORD {password};\n"
         if problem.code == "connection-limit":
             alter += f"ALTER ROLE {role} CONNECTION LIMIT -1;\nALTER DATABASE {name} CONNECTION LIMIT -1;\n"

@@ -82,7 +82,10 @@ def log_in(database: Database) -> Database:
 
 
 def attempt(database: Database) -> Problem | None:
-    """Return why there is no login, None where there is one; nothing else is asked here."""
+    """Return why there is no login, None where there is one.
+
+    Beside a server on another machine the whole proof is run, since only a container there reaches it.
+    """
     import psycopg
 
     if not database.seen.engine.info.local:

@@ -83,7 +83,7 @@ def explain(seen: Seen, plan: Plan) -> list[str]:
 
 
 def _discard(seen: Seen) -> Seen:
-    """Remove data whose first start was killed: its server would look healthy and refuse every login."""
+    """Remove data without conversations, never ready or emptied: its server would refuse every login."""
     if seen.observed.container:
         seen.engine.remove_server(seen.observed.container)
     if seen.observed.volume:
@@ -137,8 +137,8 @@ def _create(seen: Seen, plan: Plan, facts: Survey) -> tuple[int, tuple[Problem, 
             return port, problems
     raise Conflict(
         "port-taken",
-        "no name and port stayed free",
-        why=f"{ATTEMPTS} attempts lost them to others, the last one: {reason}",
+        "every name and port that was tried was taken before the server could use it",
+        why=f"of {ATTEMPTS} attempts the last one: {reason}",
         fix=Fix(Command("up"), " again"),
     )
 

@@ -134,7 +134,9 @@ class Verified:
 
 
 def verify_project(seen: Seen) -> Verified:
-    """Run the proof with what `.env` says, changing nothing.
+    """Run the proof with what `.env` says.
+
+    Nothing is changed, but that superuser's rights which an older planodev gave Plano's role are taken from it.
 
     Raises:
         VerificationFailed: Plano could not store, with the true cause.

@@ -1,6 +1,6 @@
 """Where the embedded engine keeps a project's data, whose it is, and the user who runs the server.
 
-A `DataDirectory` has the project's number for a name, and in it `labels.json` (what Docker has as labels), `data`
+A `DataDirectory` has the project's id for a name, and in it `labels.json` (what Docker has as labels), `data`
 (PostgreSQL's own), `ready` (the mark that it was ready once), `password` (of the first role), `pgpass` (of the
 superuser) and `server.log`.
 """
