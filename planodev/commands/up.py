@@ -90,9 +90,7 @@ def bring_up(seen: Seen) -> Result:
         result = create_or_start(moving.seen if moving else seen, moving)
     if kept:  # only after the proof: before it, the old container may hold the only copy
         remove = Shell("docker rm -v {}", kept)
-        seen.progress.note(
-            f"once you have checked that its data is here, {remove} removes the old container with its own"
-        )
+        seen.progress.note(f"once you have checked that its data is here, {remove} removes the old container")
     return result
 
 
