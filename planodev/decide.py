@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from planodev.engines import Desired, Server, Storage, planning, ports
+from planodev.engines import Desired, Server, Storage, choice, planning, ports
 from planodev.postgres import state_table
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, Shell
 from planodev.project import credentials, identity
@@ -105,7 +105,8 @@ def refuse(seen: Seen) -> None:
     """
     refuse_unreachable(seen)
     for source in seen.ignored:
-        text = f"`{source}` has no effect: the embedded engine has PostgreSQL {seen.engine.info.version}"
+        info = seen.engine.info
+        text = f"`{source}` has no effect: {choice.title(info.name)} has PostgreSQL {info.version}"
         fix = Fix(Command("up", "--engine", "docker"), " runs an image")
         seen.progress.notice(Problem("no-images", text, fix))
     credentials.refuse_foreign(seen.env, seen.credentials, configured=seen.config.text is not None)
@@ -134,13 +135,13 @@ def refuse_unreachable(seen: Seen) -> None:
             ),
         )
     if not seen.engine.traits.containers and seen.context.options.get("adopt"):
-        raise _adopt_needs_docker()
+        raise _adopt_needs_docker(choice.title(seen.engine.info.name))
 
 
-def _adopt_needs_docker() -> BadInput:
+def _adopt_needs_docker(title: str) -> BadInput:
     return BadInput(
         "adopt-needs-docker",
-        "only a container can be adopted, and the embedded engine has none",
+        f"only a container can be adopted, and {title} has none",
         fix=Fix(Command("up", "--adopt", "--engine", "docker")),
     )
 

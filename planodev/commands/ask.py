@@ -14,7 +14,7 @@ from planodev.look import look
 from planodev.plano import models
 from planodev.problems import BadInput, Command, Conflict, Fix, Interrupted, NotReady, PlanodevError, Problem
 from planodev.project import notes
-from planodev.project.secrets import masked, secrets
+from planodev.project.log_masking import masked, secrets
 from planodev.result import Result
 from planodev.visible import visible
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from planodev.commands.psql import running
 from planodev.look import look
 from planodev.problems import Command, Fix, NotReady
-from planodev.project.secrets import masked, secrets
+from planodev.project.log_masking import masked, secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

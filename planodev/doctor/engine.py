@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev.commands.report import GONE
-from planodev.engines import disk, endpoint, ports
+from planodev.engines import choice, disk, endpoint, ports
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, Fix, NoEngine, PlanodevError, Shell
 from planodev.project import env_keys
@@ -27,8 +27,9 @@ def answers(subject: Subject) -> Check:
 
 def may_be_used(subject: Subject) -> Check:
     """Whether this user may open the engine's socket."""
-    if not subject.seen().engine.traits.containers:
-        return Check("socket", "ok", "none is needed: the embedded engine is a process of this machine")
+    engine = subject.seen().engine
+    if not engine.traits.containers:
+        return Check("socket", "ok", f"none is needed: {choice.title(engine.info.name)} is a process of this machine")
     try:
         where = endpoint.find(subject.environment, Path.home(), endpoint.probe_socket)
         if not where.local_socket:

@@ -18,7 +18,7 @@ from planodev.plano import rules, storage
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import BadInput, Command, Fix, Problem
 from planodev.project import env_keys
-from planodev.project.secrets import masked, secrets
+from planodev.project.log_masking import masked, secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

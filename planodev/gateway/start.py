@@ -24,7 +24,7 @@ from planodev.gateway import found as places
 from planodev.plano import planoai, storage
 from planodev.problems import Command, Conflict, Fix, NotReady, Problem
 from planodev.project import settings
-from planodev.project.secrets import masked, secrets
+from planodev.project.log_masking import masked, secrets
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
