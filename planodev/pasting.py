@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 WINDOWS = os.name == "nt"  # where the shell is PowerShell
+_PROGRAM_OF_ZSH = re.compile("(^|:)=")
 _PLAIN = r"[A-Za-z0-9@%+=:,./_\\-]+"
 # Commands of POSIX shells that fixes name, and the same in PowerShell.
 _OTHERWISE = (
@@ -21,8 +22,18 @@ _OTHERWISE = (
 )
 
 
+def posix(text: str) -> str:
+    """Return a word, or the value of an `export`, for sh, bash and zsh.
+
+    `shlex.quote` leaves a `=` as it is, with which zsh looks for a program where it begins a word, a value or what
+    follows a colon.
+
+    """
+    return f"'{text}'" if _PROGRAM_OF_ZSH.search(text) and shlex.quote(text) == text else shlex.quote(text)
+
+
 def quoted(word: object, *, windows: bool | None = None) -> str:
-    r"""Return a word as it is typed: by `shlex.quote`, and as `$'…'` where it holds what would steer the terminal.
+    r"""Return a word as it is typed: by `posix`, and as `$'…'` where it holds what would steer the terminal.
 
     Args:
         word: a file name or the like.
@@ -35,7 +46,7 @@ def quoted(word: object, *, windows: bool | None = None) -> str:
         text = visible(text).replace("\n", "")  # no file name on Windows contains such a character
         return text if re.fullmatch(_PLAIN, text) else "'" + re.sub("(['\u2018-\u201b])", r"\1\1", text) + "'"
     if "\n" not in text and not has_steering(text):
-        return shlex.quote(text)
+        return posix(text)
     escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
     return "$'" + re.sub(STEERING, _bytes, escaped) + "'"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 from typing import TYPE_CHECKING
 
+from planodev.pasting import posix
 from planodev.project import env_file, env_keys
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def dotenv(values: Mapping[str, str]) -> str:
 
 def shell(values: Mapping[str, str]) -> str:
     """Return `export` lines for sh, bash and zsh."""
-    return _lines(f"export {name}={shlex.quote(value)}" for name, value in values.items())
+    return _lines(f"export {name}={posix(value)}" for name, value in values.items())
 
 
 def fish(values: Mapping[str, str]) -> str:
@@ -48,10 +48,8 @@ def github(values: Mapping[str, str]) -> str:
     percent-decoded.
     """
     secret = [value for name, value in values.items() if value and name not in env_keys.PUBLIC]
-    masks = (f"printf '::add-mask::%s\\n' {shlex.quote(_command_data(value))}" for value in dict.fromkeys(secret))
-    lines = (
-        f"""printf '%s\\n' {shlex.quote(_env_line(name, value))} >> "$GITHUB_ENV\"""" for name, value in values.items()
-    )
+    masks = (f"printf '::add-mask::%s\\n' {posix(_command_data(value))}" for value in dict.fromkeys(secret))
+    lines = (f"""printf '%s\\n' {posix(_env_line(name, value))} >> "$GITHUB_ENV\"""" for name, value in values.items())
     return _lines([*masks, *lines])
 
 

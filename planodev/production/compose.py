@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from planodev import production, rendering
+from planodev.pasting import posix
 from planodev.plano import config_edit
 from planodev.postgres import state_table
 from planodev.postgres.connection import CONNECTION_STRING
@@ -91,7 +91,7 @@ def words_of(setup: Setup) -> dict[str, Any]:
     return {
         "again": setup.again,
         "again_through": setup.again_through,
-        "project": shlex.quote(os.path.relpath(setup.project.resolve(), setup.directory.resolve())),
+        "project": posix(os.path.relpath(setup.project.resolve(), setup.directory.resolve())),
         "provider": provider,
         "title": title,
         "direct": setup.direct,
@@ -110,7 +110,7 @@ def words_of(setup: Setup) -> dict[str, Any]:
         "config": setup.config.path.name,
         "source": config_path,
         "config_path": deployed_path,
-        "verify_config": "" if deployed_path in _FOUND else f" --config {shlex.quote(deployed_path)}",
+        "verify_config": "" if deployed_path in _FOUND else f" --config {posix(deployed_path)}",
         "local": setup.local,
         "engine_host": setup.engine_host,
         "keys": setup.keys,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from planodev import production
+from planodev.pasting import posix
 from planodev.plano import models, rules
 from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK, is_host, is_loopback
 from planodev.problems import BadInput
@@ -232,7 +232,7 @@ def _again(directory: Path, project: Path, options: Mapping[str, Any]) -> str:
         words += ["--for", production.KUBERNETES]
     for name in ("output", "config"):
         words += [f"--{name}", str(options[name])] if options.get(name) else []
-    return shlex.join(words)
+    return " ".join(map(posix, words))
 
 
 def _image(directory: Path, *, on_kubernetes: bool) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import stat
 import struct
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev import masking
+from planodev.pasting import posix
 from planodev.problems import BadInput, Fix, NotReady, Shell
 from planodev.project import private_files, user_paths
 from planodev.visible import line
@@ -103,7 +103,7 @@ def _about(pid: int) -> str:
         process = psutil.Process(pid)
         words, since = process.cmdline(), time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(process.create_time()))
         own = next((i for i, word in enumerate(words) if os.path.basename(word) == PROGRAM), None)  # noqa: PTH119
-        shown = shlex.join([PROGRAM, *words[own + 1 :]] if own is not None else words)
+        shown = " ".join(map(posix, [PROGRAM, *words[own + 1 :]] if own is not None else words))
         return f", `{line(masking.urls(shown), _WIDE)}`, running since {since}"
     return ", about which nothing else is known"
 

@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import tempfile
 import time
@@ -105,13 +106,33 @@ class TestConsole:
 
 class TestPasting:
     @pytest.mark.parametrize(
-        "word", [*HOSTILE.values(), "it's", "$(touch x)", "`x`", "a b", ";x", "-x", "", '"', "é", "\\", "!x", "~"]
+        "word",
+        [
+            *HOSTILE.values(),
+            "it's",
+            "$(touch x)",
+            "`x`",
+            "a b",
+            ";x",
+            "-x",
+            "",
+            '"',
+            "é",
+            "\\",
+            "!x",
+            "~",
+            "=x",
+            "a:=x",
+        ],
     )
-    def test_the_shell_reads_back_the_same_word(self, word):
+    @pytest.mark.parametrize("shell", ["bash", "zsh"])
+    def test_the_shell_reads_back_the_same_word(self, shell, word):
+        if not shutil.which(shell):
+            pytest.skip(f"{shell} is not installed")
         shown = quoted(word)
         plain(shown)
         assert "\n" not in shown
-        done = subprocess.run(["bash", "-c", f"printf %s {shown}"], capture_output=True, check=True)
+        done = subprocess.run([shell, "-c", f"printf %s {shown}"], capture_output=True, check=True)
         assert done.stdout.decode() == word.replace("\0", "")
 
     def test_powershell_doubles_its_quotes_and_calls_a_quoted_program(self, monkeypatch):

@@ -47,6 +47,9 @@ FIXED = [
     "%PATH% ^& !x!",
     "export X=1",
     "a;b&&c|d>e<f",
+    "=ls",
+    "a:=ls",
+    "=it's",
 ]
 few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
