@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import jinja2
 
 
 @cache
@@ -38,9 +41,15 @@ def render(name: str, **values: Any) -> str:  # noqa: ANN401
         jinja2.UndefinedError: the template names a variable that is not given.
 
     """
+    return environment().get_template(name).render(**values)
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """Return what reads the templates, each of them once."""
     import jinja2
 
-    environment = jinja2.Environment(
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(directory()),
         # No other template is HTML.
         autoescape=jinja2.select_autoescape(["html.j2"], default=False, default_for_string=False),
@@ -49,4 +58,3 @@ def render(name: str, **values: Any) -> str:  # noqa: ANN401
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(name).render(**values)

@@ -11,6 +11,7 @@ import pytest
 from tests.production.test_kubernetes import built, containers, of_kind, pods, written
 from tests.support.passwords import AWKWARD, LITERAL
 from tests.support.ports import free_port
+from tests.support.postgres_server import Project
 
 
 def fill(directory, password):
@@ -45,15 +46,21 @@ def test_for_kubernetes_a_literal_password_comes_out_as_it_is(project, password)
     assert base64.b64decode(login["data"]["password"]).decode() == password
 
 
-@pytest.mark.parametrize("password", [*LITERAL, *AWKWARD])
-def test_the_sidecar_writes_the_password_that_it_is_given(project, tmp_path, password):
-    """As PgBouncer reads `auth_file`: in quotes, a quote twice. `test_kubernetes.py` has it log in."""
-    directory = written(project, ("kubernetes",))
+@pytest.fixture(scope="module")
+def sidecar(tmp_path_factory):
+    """Return the command of PgBouncer's container, which is the same whatever the password."""
+    directory = written(Project(tmp_path_factory.mktemp("sidecar") / "shop"), ("kubernetes",))
     spec = next(spec for name, _, spec in pods(built(directory)) if name == "plano")
     (command,) = [one["command"] for one in containers(spec) if one["name"] == "pgbouncer"]
-    own = command[-1].partition("cp /ca")[0].replace("/tmp/", f"{tmp_path}/")
+    return command
+
+
+@pytest.mark.parametrize("password", [*LITERAL, *AWKWARD])
+def test_the_sidecar_writes_the_password_that_it_is_given(sidecar, tmp_path, password):
+    """As PgBouncer reads `auth_file`: in quotes, a quote twice. `test_kubernetes.py` has it log in."""
+    own = sidecar[-1].partition("cp /ca")[0].replace("/tmp/", f"{tmp_path}/")
     environment = {"PATH": os.environ["PATH"], "DB_USER": "plano_prod", "DB_PASS": password}
-    subprocess.run([*command[:-1], own], env=environment, check=True)
+    subprocess.run([*sidecar[:-1], own], env=environment, check=True)
     doubled = password.replace('"', '""')
     assert (tmp_path / "userlist.txt").read_text() == f'"plano_prod" "{doubled}"\n'
 

@@ -32,6 +32,18 @@ NOT_LOADED = {"planodev.__main__", "planodev.plano.validation", "planodev.produc
 USUAL = {**os.environ, "LC_ALL": "C.UTF-8"}
 AS_USUAL = {name: value for name, value in USUAL.items() if name.startswith(AT_START)}  # for an environment of few
 USER = os.geteuid()
+# What planodev loads only where it needs it, and is not itself loaded with it.
+LIBRARIES = (
+    "fasteners",
+    "glob",
+    "jinja2",
+    "pickle",
+    "platformdirs.unix",
+    "psutil",
+    "resource",
+    "ruamel.yaml",
+    "tomllib" if sys.version_info >= (3, 11) else "tomli",
+)
 LENGTH, END = struct.Struct("!I"), struct.Struct("!i")
 _idle: list[Parent] = []  # one for each command that runs at the same time
 
@@ -141,10 +153,16 @@ def serve(connection):
 
 
 if __name__ == "__main__":
+    from planodev import rendering
+
     package = import_module("planodev")
     for found in pkgutil.walk_packages(package.__path__, "planodev."):
         if found.name not in NOT_LOADED:
             import_module(found.name)
+    for library in LIBRARIES:
+        import_module(library)
+    for template in rendering.environment().list_templates(extensions=["j2"]):
+        rendering.environment().get_template(template)  # which reads it again where it has been changed
     gc.collect()
     gc.freeze()  # so that what is loaded stays shared
     module, *sys.argv[1:] = serve(socket.socket(fileno=int(sys.argv[1])))
