@@ -17,7 +17,6 @@ from tests.support.conversations import Plano, said
 from tests.support.docker_objects import remove_all
 from tests.support.engine_project import OnEngine
 from tests.support.requirements import require_engine
-from tests.support.tiers import slow_but
 from tests.support.waiting import at_most, until
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'planodev'"
@@ -83,8 +82,9 @@ def test_a_prune_that_meets_a_lock_names_who_holds_it_and_deletes_nothing_by_hal
     assert project.stored() == sorted([root, leaf])
 
 
+@pytest.mark.slow
 @pytest.mark.docker
-@pytest.mark.parametrize("there", slow_but(["embedded"], ["docker", "embedded"]))
+@pytest.mark.parametrize("there", ["docker", "embedded"])
 def test_a_snapshot_of_one_engine_is_restored_on_the_other(there, api):
     here = "embedded" if there == "docker" else "docker"
     require_engine("embedded")

@@ -35,6 +35,7 @@ def by_hand(api):
             api.remove_container(one.id, force=True, v=True)
 
 
+@pytest.mark.slow
 def test_up_says_how_and_touches_nothing(project, by_hand, snapshot):
     found = by_hand(POSTGRES_DB="plano")
     before = snapshot(found.id)

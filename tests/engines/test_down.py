@@ -57,6 +57,7 @@ def log_of(project, api):
     return api.logs(found[0]["Id"]) if found else b""
 
 
+@pytest.mark.slow
 def test_a_frozen_container_is_stopped(filled, api):
     api.pause(filled.status()["container"])
     with at_most(LIMIT):

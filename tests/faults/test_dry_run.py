@@ -66,6 +66,7 @@ def test_what_a_killed_first_up_left_is_said_and_stays(project, tmp_path, number
     assert evidence.PROVED in done.out
 
 
+@pytest.mark.slow
 def test_what_is_refused_is_refused_by_a_dry_run_with_the_same_code(project, tmp_path):
     project("up", *MODEL)
     with listening() as port:

@@ -59,10 +59,10 @@ def read_volume(api, volume, path):
 @pytest.mark.parametrize(
     ("changes", "below"),
     first_of_each(
-        lambda row: row[1],
+        lambda _: "where the image keeps its data",
         [
-            ((f"ENV PGDATA={ELSEWHERE}",), ""),
             ((f"ENV PGDATA={ELSEWHERE}", 'VOLUME ["/home/postgres/pgdata"]'), "data/"),
+            ((f"ENV PGDATA={ELSEWHERE}",), ""),
             ((f"ENV PGDATA={ELSEWHERE}", "USER postgres"), ""),
             ((f"ENV PGDATA={ELSEWHERE}", 'VOLUME ["/home/postgres/pgdata"]', "USER postgres"), "data/"),
             (("USER postgres",), ""),

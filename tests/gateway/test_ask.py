@@ -138,6 +138,7 @@ def test_a_turn_that_was_never_stored_is_not_gone_on_from(running):
     assert new.out.startswith("1 messages")
 
 
+@pytest.mark.slow
 def test_a_model_whose_provider_keeps_the_history_is_not_stored_and_that_is_said(gateway):
     gateway.up(models=("openai/gpt-4o",), OPENAI_API_KEY=KEY)
     gateway("up", "--with-plano", "--save-keys", OPENAI_API_KEY=KEY)

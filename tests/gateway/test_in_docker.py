@@ -77,6 +77,13 @@ def test_a_plano_in_docker_is_judged_by_its_own_connection(make_project, plano):
     seen = other("up", "--model", "ollama/llama3.1", "--json").json
     assert seen["data"]["running_plano"]["state"] == "other-project"
     assert str(project.path) in seen["warnings"][-1]["message"]
+
+
+@pytest.mark.slow
+def test_a_plano_in_docker_whose_database_was_restarted_has_no_memory(project, plano):
+    project("up", "--model", "ollama/llama3.1")
+    plano(project, **project.env)
+    until("connected", project)
     assert codes(project("down", "--keep-data", "--json")) == ["plano-loses-memory"]
     told = project("up", "--json").json["warnings"]
     assert [(w["code"], w["fix"].partition(" starts")[0]) for w in told] == [

@@ -242,6 +242,7 @@ def test_a_plano_that_was_not_started_is_reported_with_the_cause_and_not_with_th
     gateway("up", "--with-plano", "--yes")
 
 
+@pytest.mark.slow
 def test_programs_that_planoai_cannot_download_are_told_with_the_host_and_what_mends_it(gateway):
     gateway.up()
     kept = gateway.machine.home / ".plano/bin"
@@ -264,6 +265,7 @@ def test_programs_that_planoai_cannot_download_are_told_with_the_host_and_what_m
     assert gateway.plano()["state"] == "connected"
 
 
+@pytest.mark.slow
 def test_a_plano_that_died_of_its_configuration_is_mended_by_the_fix_and_not_by_the_same_start(gateway):
     gateway.up(models=("ollama/llama3.1", "openai/gpt-4o"), OPENAI_API_KEY="sk-of-openai")
     gateway("up", "--save-keys", OPENAI_API_KEY="sk-of-openai")

@@ -67,6 +67,7 @@ def test_a_fix_that_is_named_mends_it(proved):
         proved("verify")
 
 
+@pytest.mark.slow
 @pytest.mark.docker
 def test_missing_privileges_are_named_with_the_grant(proved):
     with proved.login() as session:

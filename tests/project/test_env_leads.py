@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.support.ports import free_port
-from tests.support.tiers import slow_but
 
 pytestmark = pytest.mark.docker
 
 
-@pytest.mark.parametrize("end", slow_but(["kill"], ["kill", "terminate"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["kill", "terminate"])
 def test_the_same_command_again_mends_a_first_up_that_ended_half_way_and_keeps_the_port(project, api, end):
     port = str(free_port())
     running = project.start("up", "--port", port)
