@@ -47,6 +47,36 @@ class NotDone(TimeoutError):
     """A job did not end within its time limit."""
 
 
+def watched(job: Callable[[], object], every: float, watch: Callable[[], None] | None) -> None:
+    """Run a job for as long as it takes, and look at it meanwhile.
+
+    Args:
+        job: goes on in the background where what `watch` raises ends the wait, and ends with the process.
+        every: seconds between two looks.
+        watch: looks.
+
+    Raises:
+        BaseException: what the job or `watch` raises.
+
+    """
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            job()
+        except BaseException as error:  # noqa: BLE001  raised again below
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(every)
+        if watch and thread.is_alive():
+            watch()
+    if failed:
+        raise failed[0]
+
+
 def within(seconds: float, job: Callable[[], T]) -> T:
     """Run a job with a time limit.
 

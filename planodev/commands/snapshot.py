@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from planodev import tables
+from planodev.background import NotDone, within
 from planodev.commands.confirm import confirm
 from planodev.commands.psql import running, variables_of
 from planodev.commands.reset import own
@@ -89,20 +91,84 @@ def _dump(at: Place, seen: Seen, target: Path) -> tuple[int, str]:
         version = opened.execute("SELECT current_setting('server_version')").fetchone()[0].split(" ")[0]
         command = ["pg_dump", "-Fc", "--no-owner", "--no-privileges", f"--table={state_table.NAME}"]
         command += [f"--snapshot={moment}", f"--lock-wait-timeout={limits.LOCK * 1000:.0f}"]
-        _run(at, seen, command, Streams(None, file, errors), "written")
+        _run(at, seen, _Watch(command, Streams(None, file, errors), "written", opened))
         file.flush()
         os.fsync(file.fileno())
     return rows, version
 
 
-def _run(at: Place, seen: Seen, command: list[str], streams: Streams, done: str) -> None:
+def _run(at: Place, seen: Seen, watch: _Watch) -> None:
+    """Run one of the server's own programs.
+
+    Raises:
+        PlanodevError: it failed, or nothing has come of it for too long; it is ended then.
+
+    """
     seen.deadline.restart()  # a question may have been answered since the look
-    if seen.engine.program(running(seen), command, variables_of(at.connections[0])).run(streams):
+    variables, streams = {**variables_of(at.connections[0]), "PGAPPNAME": watch.name}, watch.streams
+    try:
+        code = seen.engine.program(running(seen), watch.command, variables).run(streams._replace(watch=watch))
+    except BaseException:
+        watch.end()
+        raise
+    if code:
         streams.errors.seek(0)
         said = visible(" ".join(streams.errors.read().decode(errors="replace").split()))[:_LINE]
         raise _failed(
-            done, said, f"free disk space for `{snapshots.directory(seen.project_id)}`" if "space" in said else None
+            watch.done,
+            said,
+            f"free disk space for `{snapshots.directory(seen.project_id)}`" if "space" in said else None,
         )
+
+
+class _Watch:
+    """Looks whether a program that may take long goes on: by what has come of it, and by what the server says.
+
+    Args:
+        command: its words.
+        streams: what it reads and writes.
+        done: what it does to a snapshot, for the error.
+        session: with the server that it logs in to, of the same role; None where it needs no server.
+
+    """
+
+    def __init__(self, command: list[str], streams: Streams, done: str, session: Any = None) -> None:  # noqa: ANN401
+        self.command, self.streams, self.done, self._session = command, streams, done, session
+        self.name = f"planodev-{secrets.token_hex(4)}"  # under which it logs in
+        self._size, self._heard, self._doubt = 0, time.monotonic(), False
+
+    def __call__(self) -> None:
+        """Look.
+
+        Raises:
+            PlanodevError: it does not go on.
+
+        """
+        size = sum(os.fstat(file.fileno()).st_size for file in (self.streams.target, self.streams.errors))
+        if size != self._size:
+            self._size, self._heard, self._doubt = size, time.monotonic(), False
+        silent = time.monotonic() - self._heard
+        if silent <= limits.SILENCE:
+            return
+        if silent > (limits.READING if self._session else limits.STATEMENT):
+            self._fail(silent, "")
+        if self._session:
+            why = self._session.idle_because(self.name)
+            if self._doubt and why is not None:
+                self._fail(silent, why or "the server does not answer, or is not at work for it")
+            self._doubt = why is not None
+
+    def _fail(self, silent: float, why: str) -> NoReturn:
+        nothing = f"nothing came of `{self.command[0]}` for {silent:.0f} seconds"
+        raise _failed(self.done, f"{nothing}{why and f': {why}'}", "run this again")
+
+    def end(self) -> None:
+        """End its session, so that nothing of it goes on in a container; a server that is silent is not waited for."""
+        import psycopg
+
+        if self._session:
+            with suppress(NotDone, psycopg.Error):
+                within(limits.MARGIN / 2, lambda: self._session.end_others(self.name))
 
 
 def listed(context: Context) -> Result:
@@ -161,7 +227,7 @@ def restore(context: Context) -> Result:
             with tempfile.TemporaryFile(dir=file.parent) as script, tempfile.TemporaryFile() as errors:
                 with file.open("rb") as source:
                     command = ["pg_restore", "--data-only", "-f", "-"]
-                    _run(at, seen, command, Streams(source, script, errors), "read")
+                    _run(at, seen, _Watch(command, Streams(source, script, errors), "read"))
                 script.seek(0)
                 rows = _replace(at, chosen, script)
         except OSError as error:

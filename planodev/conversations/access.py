@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from planodev import address
 from planodev.look import Context, files, look
 from planodev.plano import config_file, storage
-from planodev.postgres import catalogue, limits, proof, sql, state_table
+from planodev.postgres import catalogue, limits, processes, proof, sql, state_table
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, VerificationFailed
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ def session(at: Place, *, writes: bool = False) -> Iterator[Any]:
     import psycopg
 
     opened = log_in(at)
+    if at.ours:
+        opened.stopped = lambda: _stopped(at)
     try:
         # For each transaction, not for the session: a pooler passes its connection on, perhaps to Plano.
         opened.read_only = not writes
@@ -153,6 +155,17 @@ def _refuse_other_server(at: Place) -> None:
     try:
         if problem := found.not_listening:
             raise NotReady.of(problem)
+    finally:
+        found.engine.close()
+
+
+def _stopped(at: Place) -> frozenset[int]:
+    try:
+        found = at.look()
+    except PlanodevError:
+        return frozenset()
+    try:
+        return processes.stopped(found)
     finally:
         found.engine.close()
 

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import psycopg
+from psycopg import waiting
 
+from planodev.background import NotDone, within
 from planodev.postgres import limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Collection, Generator
 
+# It would write to stderr, in the server's own words, what is raised and reported anyway.
+logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 # What the server says of a session whose statement it carries out.
 _WORKS = ("active", None)
-_MOMENT = 0.2  # seconds for an answer to come in, in doubt
-_STATE = "SELECT state FROM pg_catalog.pg_stat_activity WHERE pid = %s"
+# What a session waits for that another one's process has to give it, in which no limit of the server's is heeded.
+_OTHERS = ("LWLock", "BufferPin", "Buffer", "IPC")
+_CLIENT = "Client"  # the session waits for whom it serves
+_MOMENT = 0.2  # seconds for an answer to come in, in doubt; and for a server that is told to give up to hear of it
+_LOOK = 0.1  # seconds between two looks whether an operation has ended, or the user has interrupted it
+_ACTIVITY = "SELECT pid, state, wait_event_type FROM pg_catalog.pg_stat_activity WHERE "
+_END = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE application_name = %s"
+_OF_PROCESS, _OF_PROGRAM = f"{_ACTIVITY}pid = %s", f"{_ACTIVITY}application_name = %s"
 
 
 class Session(psycopg.Connection[Any]):
@@ -27,59 +40,114 @@ class Session(psycopg.Connection[Any]):
     Args:
         longest: seconds for one statement, whatever the server says.
         again: opens the second session, None where there is to be none.
+        stopped: returns the server's processes that are stopped, as by SIGSTOP; None where that cannot be looked at.
 
     """
 
     longest = limits.READING + limits.MARGIN
     again: Callable[[], Session] | None = None
+    stopped: Callable[[], Collection[int]] | None = None
+    _left = False
 
     def wait(self, gen: Any, *arguments: Any, **more: Any) -> Any:  # noqa: ANN401  psycopg's own types are private
         """Wait for an operation on the connection to end.
 
         Raises:
             psycopg.OperationalError: the time is over; the session is closed then.
+            KeyboardInterrupt: at once; psycopg itself would wait for what the server says to a cancellation.
 
         """
-        return super().wait(self._watched(gen), *arguments, **more)
+        if isinstance(sys.exc_info()[1], KeyboardInterrupt):  # it came between two waits, and a COPY is to be ended
+            self._leave()
+        if self._left:
+            raise KeyboardInterrupt
+        more.setdefault("interval", _LOOK)
+        try:
+            return waiting.wait(self._watched(gen), self.pgconn.socket, *arguments, **more)
+        except KeyboardInterrupt:
+            self._leave()
+            raise
+
+    def _leave(self) -> None:
+        """Tell the server to give up what it does, and close; it ends what it cannot tell anybody of in any case."""
+        self._left = True
+        try:
+            with suppress(NotDone, psycopg.Error):
+                within(_MOMENT, lambda: self.cancel_safe(timeout=_MOMENT))
+        finally:
+            self.close()
 
     def _watched(self, operation: Any) -> Generator[Any, Any, Any]:  # noqa: ANN401
         """Carry an operation on, which is resumed each time that something has come, or nothing for a moment."""
         began = heard = time.monotonic()
-        doubted = False
+        doubt = None
         try:
             wanted = next(operation)
             while True:
                 ready = yield wanted
                 now = time.monotonic()
                 if ready:
-                    heard, doubted = now, False
+                    heard, doubt = now, None
                 elif now - began > self.longest:
-                    self._end(began)
+                    self._end(began, "")
                 elif now - heard > limits.SILENCE:
-                    works = self._is_at_work()
-                    if doubted and not works:
-                        self._end(began)
+                    before, doubt = doubt, self.idle_because()
+                    if before is not None and doubt is not None:
+                        self._end(began, doubt)
                     # The answer may have come while the other session asked.
-                    doubted, heard = not works, time.monotonic() - (0 if works else limits.SILENCE - _MOMENT)
+                    heard = time.monotonic() - (0 if doubt is None else limits.SILENCE - _MOMENT)
                 wanted = operation.send(ready)
         except StopIteration as end:
             return end.value
 
-    def _end(self, began: float) -> NoReturn:
+    def _end(self, began: float, why: str) -> NoReturn:
         self.close()
-        raise psycopg.OperationalError(limits.silent(time.monotonic() - began))
+        raise psycopg.OperationalError(limits.silent(time.monotonic() - began) + (why and f": {why}"))
 
-    def _is_at_work(self) -> bool:
-        """Say whether the server, asked by another session, is at work for this one; yes where it cannot know it."""
+    def idle_because(self, program: str = "") -> str | None:
+        """Say why the server is not at work for this session, or for a program, as another session tells.
+
+        Args:
+            program: the name under which the program has logged in.
+
+        Returns:
+            The cause, "" where it is not known; None where the server is at work, or cannot know it.
+
+        """
         if self.again is None:
-            return False
+            return ""
         try:
             second = self.again()
             try:
                 second.longest = limits.MARGIN
-                row = second.execute(_STATE, (self.info.backend_pid,)).fetchone()
+                asked = (_OF_PROGRAM, (program,)) if program else (_OF_PROCESS, (self.info.backend_pid,))
+                rows = second.execute(*asked).fetchall()
             finally:
                 second.close()
         except psycopg.Error:
-            return False
-        return row is None or row[0] in _WORKS
+            return ""
+        if program and not rows:
+            return "it has no session there"
+        return next((why for row in rows if (why := self._why_idle(*row)) is not None), None)
+
+    def end_others(self, program: str) -> None:
+        """End the sessions of a program of the same role, by the name under which it has logged in.
+
+        Raises:
+            psycopg.Error: the server does not do it.
+
+        """
+        assert self.again  # noqa: S101  whoever logs in sets it
+        with self.again() as second:
+            second.longest = limits.MARGIN
+            second.execute(_END, (program,))
+
+    def _why_idle(self, pid: int, state: str | None, waits: str | None) -> str | None:
+        stopped = self.stopped() if self.stopped else ()
+        if pid in stopped:
+            return f"process {pid} of the server, which serves it, is stopped"
+        if state not in _WORKS or waits == _CLIENT:
+            return ""
+        if stopped and waits in _OTHERS:
+            return f"process {pid} of the server waits for another one, and process {min(stopped)} is stopped"
+        return None

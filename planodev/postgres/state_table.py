@@ -108,7 +108,7 @@ SELECT json_build_object(
   'read_only', current_setting('transaction_read_only')::bool,
   'sessions', (SELECT json_agg(s.client_port ORDER BY s.client_port) FROM pg_stat_activity s
     WHERE s.usename = current_user AND s.datname = current_database() AND s.client_port > 0
-      AND s.application_name <> 'planodev'),
+      AND s.application_name NOT LIKE 'planodev%'),
   'data_bytes', pg_database_size(current_database()),
   'elsewhere', (SELECT json_agg(schemaname ORDER BY schemaname) FROM pg_tables WHERE tablename = '{NAME}'),
   'table', (SELECT json_build_object(

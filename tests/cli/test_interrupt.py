@@ -70,7 +70,7 @@ def test_cleaning_up_does_not_wait_for_a_module_that_was_loaded_by_half(engine, 
         monkeypatch.setattr(cluster, "make_directory", lambda _, directory: directory.path.mkdir())
         monkeypatch.setattr(cluster, "reached", lambda program: program)
         monkeypatch.setattr(cluster, "init", half_loaded.load)
-        begun = prepared.PreparedCluster(SimpleNamespace(), SimpleNamespace(path=tmp_path))
+        begun = prepared.PreparedCluster(SimpleNamespace(), SimpleNamespace(path=tmp_path), lambda: 15.0)
         end = begun.drop
     assert half_loaded.reached.wait(30)
     ends = threading.Thread(target=end, daemon=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from planodev.engines.embedded.cluster import is_little
 from planodev.engines.embedded.directories import DataDirectory
 from planodev.engines.embedded.engine import EmbeddedEngine
 from planodev.project.identity import Owner
+from tests.support.waiting import at_most
 
 MEMORY = "MemTotal:       49368172 kB\nDirty:          {} kB\nWriteback:      {} kB\nWritebackTmp:          0 kB\n"
 
@@ -51,7 +53,7 @@ def test_data_is_durable_once_a_program_has_said_so(tmp_path, monkeypatch, whole
     place = SimpleNamespace(data=tmp_path / "data", path=tmp_path)
     program = SimpleNamespace(path=lambda name: tmp_path / name, directory=tmp_path)
     runner = SimpleNamespace(arguments={}, name="x", uid=0, gid=0)
-    assert cluster.begin_sync(program, place, runner)() is (0 in (whole, one_by_one))
+    assert cluster.begin_sync(program, place, runner, lambda: 15.0)() is (0 in (whole, one_by_one))
     asked = (tmp_path / "asked").read_text().splitlines()
     assert asked[0] == f"sync -f {place.data}"
     assert len(asked) == (1 if whole == 0 else 2)
@@ -84,7 +86,7 @@ def test_new_data_comes_with_what_says_that_it_is_durable(open_place, monkeypatc
     project = SimpleNamespace(path=open_place)
     owner = Owner("0123456789abcdef", str(open_place), "1")
     server = Server("n", "v", "", 1, (), owner, "plano", "plano", "native", "secret")
-    made = servers.create(SimpleNamespace(version="16.1"), project, server, None)
+    made = servers.create(SimpleNamespace(version="16.1"), project, server, None, lambda: 15.0)
     assert made == (child, said)
     assert not (open_place / owner.id / "ready").exists()
 
@@ -96,3 +98,34 @@ def test_data_that_could_not_be_made_durable_is_never_called_ready(tmp_path, dur
     done = engine.psql(server_in(tmp_path), "SELECT 1", {"PGUSER": "plano"}, seconds=1, ready=True)
     assert (done.code, "durable" in done.err) == (1, True)
     assert list(tmp_path.iterdir()) == []
+
+
+# planodev, one of whose programs of PostgreSQL is another.
+WITH_ANOTHER = """
+from planodev.__main__ import main
+from planodev.engines.embedded import programs
+
+real = programs.Program.path
+programs.Program.path = lambda self, name: {program!r} if name == {name!r} else real(self, name)
+main()
+"""
+
+
+@pytest.mark.embedded
+@pytest.mark.first_start
+@pytest.mark.parametrize("name", ["initdb", "postgres"])
+def test_a_program_that_makes_the_data_and_never_ends_is_ended_and_the_next_up_starts_over(project, name):
+    """As on a disk that does not answer."""
+    program = project.base / name
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o755)
+    typed = project.command
+    code = WITH_ANOTHER.format(program=str(program), name=name)
+    project.command = lambda *words: [sys.executable, "-c", code, *typed(*words)[3:]]
+    with at_most(5):
+        refused = project("up", "--timeout", "5", "--json", code=6).json["error"]
+    assert refused["code"] == "not-ready-in-time"
+    assert refused["message"].startswith(f"PostgreSQL's `{name}` did not end within ")
+    project.command = typed
+    project.follow(refused["fix"])
+    assert project.stored() == []

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 import psycopg
 import pytest
 
-from tests.support.waiting import at_most
+from tests.support.tiers import slow_but
+from tests.support.waiting import at_most, until
 
 pytestmark = pytest.mark.each_engine(slow="docker")
 
@@ -138,21 +141,115 @@ def test_a_frozen_server_is_told_in_time_and_down_stops_it(filled):
     assert filled.stored() == ["kept"]
 
 
+def signal_process(project, pid, name):
+    """Send a signal to one of the server's processes, by the number that the server has for it."""
+    if project.engine == "docker":
+        number = project.api.exec_create(project.status()["container"], ["sh", "-c", f"kill -{name[3:]} {pid}"])["Id"]
+        project.api.exec_start(number)
+    else:
+        os.kill(pid, getattr(signal, name))
+
+
 @pytest.mark.slow
 def test_a_session_that_is_frozen_with_the_server_ends_by_force(filled):
     with filled.login() as session:
-        pid = session.info.backend_pid
-        if filled.engine == "docker":
-            name = filled.status()["container"]
-            number = filled.api.exec_create(name, ["sh", "-c", f"kill -STOP {pid}"])["Id"]
-            filled.api.exec_start(number)
-        else:
-            os.kill(pid, signal.SIGSTOP)
+        signal_process(filled, session.info.backend_pid, "SIGSTOP")
         with at_most(LIMIT):
             filled("down", "--keep-data")
         session.close()
     filled("up")
     assert filled.stored() == ["kept"]
+
+
+WAITS = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'planodev'"
+
+
+@contextlib.contextmanager
+def stopped(project, *command):
+    """Start a command, and stop the server's process that serves it, in the middle of a statement; yields both."""
+    with locked(project):
+        running = project.start(*command)
+        with project.login() as watcher:
+            ((pid,),) = until(lambda: watcher.execute(WAITS).fetchall(), "the command is in a statement")
+        signal_process(project, pid, "SIGSTOP")
+        yield running, pid
+        running.wait()  # before what it waits for is given back
+        signal_process(project, pid, "SIGCONT")
+
+
+COMMANDS = [
+    ("conversations",),
+    ("conversations", "export", "rows"),
+    ("conversations", "prune", "--superseded", "--yes"),
+]
+
+
+@pytest.mark.parametrize("command", slow_but(COMMANDS[:1], COMMANDS), ids=" ".join)
+def test_a_process_of_the_server_that_is_stopped_is_named_and_not_waited_for(filled, command):
+    with stopped(filled, *command) as (running, pid), at_most(LIMIT):
+        out, err = running.communicate(timeout=60)
+    assert (running.returncode, out) == (6, "")
+    assert "[connection-lost]" in err
+    assert f"process {pid} of the server, which serves it, is stopped" in err
+    assert filled.stored() == ["kept"]
+    filled(*command)
+
+
+def test_ctrl_c_ends_a_command_at_once_whose_server_says_nothing(filled):
+    with stopped(filled, "conversations") as (running, _):
+        running.send_signal(signal.SIGINT)
+        with at_most(1):
+            assert running.communicate(timeout=60) == ("", "✗ interrupted [interrupted]\n")
+    assert running.returncode == 130
+
+
+@pytest.fixture
+def large(filled):
+    """Return a project with so much in its table that `pg_dump` takes seconds."""
+    with filled.login() as session:
+        session.execute(
+            "INSERT INTO conversation_states (response_id, input_items, created_at, model, provider)"
+            " SELECT 'large-' || n, to_jsonb(array(SELECT md5(random()::text) FROM generate_series(1, 40000))),"
+            " 1, 'm', 'p' FROM generate_series(1, 25) AS n"
+        )
+    return filled
+
+
+def dump_of(watcher):
+    """Return the server's process for `pg_dump`, once that reads rows."""
+    found = watcher.execute("SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY public.conversation_states%'")
+    return found.fetchone()
+
+
+@pytest.mark.parametrize("how", slow_but(["process"], ["process", "ctrl-c", "server"]))
+def test_a_pg_dump_that_does_not_go_on_is_ended_with_the_cause_and_leaves_nothing(large, how):
+    running = large.start("snapshot", "save", "later", "--json")
+    with large.login() as watcher:
+        (pid,) = until(lambda: dump_of(watcher), "pg_dump reads rows")
+    signal_process(large, pid, "SIGSTOP")
+    if how == "server":
+        signal_server(large, "SIGSTOP")
+    if how == "ctrl-c":
+        running.send_signal(signal.SIGINT)
+    with at_most(1 if how == "ctrl-c" else LIMIT):
+        out, err = running.communicate(timeout=60)
+    if how == "server":
+        signal_server(large, "SIGCONT")
+    signal_process(large, pid, "SIGCONT")
+    error = json.loads(out)["error"]
+    if how == "ctrl-c":
+        assert (running.returncode, error["code"]) == (130, "interrupted"), err
+    else:
+        assert (running.returncode, error["code"]) == (1, "snapshot-failed"), err
+        assert error["why"].startswith("nothing came of `pg_dump` for ")
+    if how == "process":
+        assert f"process {pid} of the server, which serves it, is stopped" in error["why"]
+    with large.login() as watcher:
+        until(lambda: dump_of(watcher) is None, "the end of pg_dump's session")
+    kept = large("snapshot", "list", "--json").json["data"]
+    assert (kept["snapshots"], list(Path(kept["directory"]).iterdir())) == ([], [])
+    if how == "process":
+        large("snapshot", "save", "later")
 
 
 @pytest.mark.slow

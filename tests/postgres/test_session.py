@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+
 import psycopg
 import pytest
 
@@ -9,7 +13,7 @@ from planodev.postgres import limits, proof
 from planodev.postgres.connection import Connection
 from tests.support.stalling import losing
 from tests.support.tiers import slow_but
-from tests.support.waiting import at_most
+from tests.support.waiting import at_most, until
 
 pytestmark = pytest.mark.embedded
 
@@ -43,6 +47,15 @@ def test_what_the_server_has_answered_and_nobody_brings_is_waited_for_no_longer(
         assert session.closed
 
 
+def test_a_copy_whose_server_goes_silent_ends_without_a_word_of_the_librarys_own(filled, monkeypatch, caplog):
+    monkeypatch.setattr(limits, "SILENCE", 0.3)
+    with losing(int(filled.env["DB_PORT"]), 2) as port, opened(filled, port) as session:
+        with pytest.raises(psycopg.OperationalError), session.cursor().copy("COPY conversation_states FROM STDIN"):
+            pass
+        assert session.closed
+    assert caplog.records == []
+
+
 def test_a_statement_that_takes_long_is_waited_for(filled, monkeypatch):
     monkeypatch.setattr(limits, "SILENCE", 0.2)
     with opened(filled, int(filled.env["DB_PORT"])) as session:
@@ -55,6 +68,36 @@ def test_no_statement_takes_longer_than_it_may_whatever_the_server_says(filled, 
         session.longest = 0.5
         with at_most(3), pytest.raises(psycopg.OperationalError, match="timeout expired"):
             session.execute("SELECT pg_sleep(60)")
+
+
+@pytest.mark.parametrize("silent", [False, True])
+@pytest.mark.parametrize("statement", ["SELECT pg_sleep(60)", "COPY (SELECT pg_sleep(60)) TO STDOUT", "COPY"])
+def test_ctrl_c_is_not_waited_for_and_a_server_that_hears_of_it_gives_up(filled, statement, silent):
+    def work(session):
+        if statement.startswith("SELECT"):
+            session.execute(statement)
+            return
+        with session.cursor().copy("COPY conversation_states FROM STDIN" if statement == "COPY" else statement) as rows:
+            if statement == "COPY":
+                while True:
+                    rows.write(b"#" * 1000)
+            rows.read()
+
+    with opened(filled, int(filled.env["DB_PORT"])) as session:
+        pid = session.info.backend_pid
+        later = threading.Timer(
+            0.5, lambda: (silent and os.kill(pid, signal.SIGSTOP), signal.raise_signal(signal.SIGINT))
+        )
+        later.start()
+        with at_most(1.5, beside=3), pytest.raises(KeyboardInterrupt):
+            work(session)
+        assert session.closed
+    if silent:
+        os.kill(pid, signal.SIGCONT)
+    with filled.login() as watcher:
+        there = "SELECT FROM pg_stat_activity WHERE pid = %s"
+        until(lambda: not watcher.execute(there, [pid]).fetchall(), "the end of the session")
+    assert filled.stored() == ["kept"]
 
 
 COMMANDS = [("conversations",), ("conversations", "export", "rows"), ("psql", "-c", "SELECT 1")]

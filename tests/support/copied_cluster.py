@@ -21,12 +21,12 @@ def install() -> None:
 
     real = cluster.init
 
-    def init(program, directory, runner, password) -> None:
+    def init(program, directory, runner, password, limit) -> None:
         kept = Path(os.environ[VARIABLE], str(runner.uid))
         if kept.is_dir():
             _copy(kept, directory.path)
             return
-        real(program, directory, runner, password)
+        real(program, directory, runner, password, limit)
         new = kept.with_name(f"{kept.name}-{os.getpid()}")
         new.mkdir(parents=True)
         _copy(directory.path, new)

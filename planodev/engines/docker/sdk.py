@@ -21,8 +21,8 @@ import requests.exceptions
 import urllib3.exceptions
 
 from planodev import trace
-from planodev.background import NotDone, within
-from planodev.engines import NotToldToGo
+from planodev.background import NotDone, watched, within
+from planodev.engines import LOOK, NotToldToGo
 from planodev.engines.docker.client import NOT_FOUND, NOTED, Refused, ended
 from planodev.problems import Fix, NoEngine, Shell
 
@@ -114,6 +114,8 @@ class Client:
     def run_attached(self, container: str, command: list[str], environment: dict[str, str], streams: Streams) -> int:
         """Run a command in a container with files of this machine for its input and output, however long it takes.
 
+        Where `streams.watch` or an interruption ends the wait, the command itself may go on in the container.
+
         Returns its exit code; 1 where the engine does not say it.
         """
         number = self.exec_create(container, command, stdin=True, environment=environment)["Id"]
@@ -121,10 +123,14 @@ class Client:
         raw = getattr(stream, "_sock", stream)
         raw.settimeout(None)
         threading.Thread(target=_feed, args=(raw, streams.source), daemon=True).start()
-        for kind, piece in docker.utils.socket.frames_iter(stream, tty=False):  # type: ignore[no-untyped-call]
-            target = streams.errors if kind == docker.utils.socket.STDERR else streams.target
-            target.write(piece)
-            target.flush()
+
+        def pass_on() -> None:
+            for kind, piece in docker.utils.socket.frames_iter(stream, tty=False):  # type: ignore[no-untyped-call]
+                target = streams.errors if kind == docker.utils.socket.STDERR else streams.target
+                target.write(piece)
+                target.flush()
+
+        watched(pass_on, LOOK, streams.watch)
         code = ended(lambda: self.exec_inspect(number), NOTED)
         return 1 if code is None else code
 

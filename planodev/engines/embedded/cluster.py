@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -28,11 +29,13 @@ from planodev.project import private_files
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from planodev.deadline import Limit
     from planodev.engines import Server
     from planodev.engines.embedded.programs import Program
     from planodev.project.identity import Project
 
 _REMOVED = ".removed-"
+_AGAIN = 120.0  # seconds to offer at least where a first start took too long
 _TRIES = 20  # tries, 0.05 seconds apart, while another process still writes or creates something
 _LITTLE = 300_000  # kB; new data alone is 55 MB
 
@@ -100,7 +103,7 @@ def remove(directory: DataDirectory) -> None:
             time.sleep(0.05)
 
 
-def init(program: Program, directory: DataDirectory, runner: Runner, password: str) -> None:
+def init(program: Program, directory: DataDirectory, runner: Runner, password: str, limit: Limit) -> None:
     """Make an empty database cluster; what was written is not durable before `sync` has ended.
 
     Args:
@@ -108,9 +111,10 @@ def init(program: Program, directory: DataDirectory, runner: Runner, password: s
         directory: where; there is no `data` in it yet.
         runner: who.
         password: of the superuser.
+        limit: gives the seconds that it may take.
 
     Raises:
-        NotReady: initdb failed, with its own words.
+        NotReady: initdb failed, with its own words, or did not end in time.
 
     """
     directory.write("pgpass", f"*:*:*:{SUPERUSER}:{password}\n")
@@ -121,7 +125,7 @@ def init(program: Program, directory: DataDirectory, runner: Runner, password: s
     command += ["--encoding=UTF8", "--no-locale", "--no-instructions"]
     trace.note(f"run {' '.join(command)}")
     try:
-        done = subprocess.run(command, **surroundings(runner), capture_output=True, check=False)  # type: ignore[call-overload]
+        done = _run(command, runner, limit())
     finally:
         (directory.path / "initdb-password").unlink(missing_ok=True)
     if done.returncode:
@@ -134,6 +138,32 @@ def init(program: Program, directory: DataDirectory, runner: Runner, password: s
             why = f"its `initdb` needs a name for {runner.name}, which this system does not have: {why}"
             fix = Fix(f"give {runner.name} a name in `/etc/passwd`; or ", Command("up", "--engine", "docker"))
         raise NotReady("data-not-made", "PostgreSQL could not create its data directory", why=why, fix=fix)
+
+
+def _run(command: list[str], runner: Runner, seconds: float, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run a program that makes data; with all that it has started it is killed where it takes longer.
+
+    Raises:
+        NotReady: it takes longer, as on a disk that does not answer.
+
+    """
+    files = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    started = subprocess.Popen(command, **surroundings(runner) | files)  # type: ignore[call-overload]
+    try:
+        out, said = started.communicate(given, timeout=seconds)
+    except BaseException as error:
+        with suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)
+        if not isinstance(error, subprocess.TimeoutExpired):
+            raise
+        name = next(os.path.basename(word) for word in command if word.endswith(("/initdb", "/postgres")))  # noqa: PTH119
+        raise NotReady(
+            "not-ready-in-time",
+            f"PostgreSQL's `{name}` did not end within {seconds:.0f} seconds",
+            why="this machine has too much else to do, or its disk does not answer",
+            fix=Fix(Command("up", "--timeout", f"{max(_AGAIN, 2 * seconds):.0f}")),
+        ) from None
+    return subprocess.CompletedProcess(command, started.returncode, out, said)
 
 
 def _with_a_name(runner: Runner) -> list[str]:
@@ -156,25 +186,19 @@ def _free(runner: Runner, directory: DataDirectory) -> Fix:
     return Fix(f"free space and give {runner.name} access to `{directory.path}`, then ", Command("up"))
 
 
-def make_database(program: Program, directory: DataDirectory, runner: Runner, server: Server) -> None:
+def make_database(program: Program, directory: DataDirectory, runner: Runner, server: Server, limit: Limit) -> None:
     """Make Plano's role and database, while no server runs yet.
 
     PostgreSQL's single-user mode takes a third of the time that a server and `psql` take, since it need not wait for
     the disk (`-F`), no more than initdb does.
 
     Raises:
-        NotReady: with the program's own words.
+        NotReady: with the program's own words, or that it did not end within the limit.
 
     """
     command = [*_with_a_name(runner), program.path("postgres"), "--single", "-F", "-j", "-D", str(directory.data)]
     command += [*options(server.port), "-c", "log_checkpoints=off", "-c", "log_min_error_statement=panic", "postgres"]
-    done = subprocess.run(
-        command,
-        **surroundings(runner) | {"stdin": None},  # type: ignore[call-overload]
-        input=_first(directory, server).encode(),
-        capture_output=True,
-        check=False,
-    )
+    done = _run(command, runner, limit(), _first(directory, server).encode())
     said = done.stderr.decode(errors="replace").strip()
     if done.returncode or said:
         raise NotReady(
@@ -195,11 +219,11 @@ def _first(directory: DataDirectory, server: Server) -> str:
     return f'{role}CREATE DATABASE "{server.database}" OWNER "{server.superuser}" STRATEGY file_copy;\n\n'
 
 
-def begin_sync(program: Program, directory: DataDirectory, runner: Runner) -> Callable[[], bool | None]:
+def begin_sync(program: Program, directory: DataDirectory, runner: Runner, limit: Limit) -> Callable[[], bool | None]:
     """Begin to make a new data directory durable, which the server need not wait for.
 
     Returns:
-        A function that waits until it is, and says whether that worked.
+        A function that waits until it is, within the limit, and says whether that worked.
 
     """
 
@@ -208,7 +232,8 @@ def begin_sync(program: Program, directory: DataDirectory, runner: Runner) -> Ca
         done = subprocess.run(command, **surroundings(runner), capture_output=True, check=False)  # type: ignore[call-overload]
         return bool(done.returncode == 0)
 
-    return Job(lambda: (_all_may_be_written() and _whole_file_system(directory)) or one_by_one())
+    begun = Job(lambda: (_all_may_be_written() and _whole_file_system(directory)) or one_by_one())
+    return lambda: begun(limit())
 
 
 def _whole_file_system(directory: DataDirectory) -> bool:

@@ -250,12 +250,14 @@ class EmbeddedEngine:
     def create(self, server: Server) -> None:
         from planodev.engines.embedded import server as servers
 
-        self._child, self._sync = servers.create(self._program, self._project, server, self._prepared)
+        self._child, self._sync = servers.create(self._program, self._project, server, self._prepared, self.limit)
 
     def start(self, container: Container) -> None:
         from planodev.engines.embedded import server
 
-        self._child = server.start(self._program, self._project, self._of(container.id), container.port or 0)
+        self._child = server.start(
+            self._program, self._project, self._of(container.id), container.port or 0, self.limit
+        )
 
     def stop(self, container: Container, timeout: float) -> None:
         process.stop(self._of(container.id), timeout, self._child)
@@ -289,7 +291,7 @@ class EmbeddedEngine:
             files: dict[str, Any] = {"stdin": source, "stdout": streams.target, "stderr": streams.errors}
             # The shell's own variables of libpq, such as PGHOSTADDR, could lead to another server.
             kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-            return subprocess.run(words, env={**kept, **added}, check=False, **files).returncode
+            return process.attached(words, {**kept, **added}, files, streams.watch)
 
         return Program(run, words, added)
 
@@ -342,7 +344,7 @@ class EmbeddedEngine:
         from planodev.engines.embedded import prepared
 
         if self._directory is None:
-            self._prepared = prepared.PreparedCluster(self._program, self._project)
+            self._prepared = prepared.PreparedCluster(self._program, self._project, self.limit)
         else:
             prepared.sweep()
 

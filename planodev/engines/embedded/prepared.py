@@ -14,6 +14,7 @@ from planodev.engines.embedded import cluster, directories, process
 from planodev.engines.embedded.directories import DataDirectory
 
 if TYPE_CHECKING:
+    from planodev.deadline import Limit
     from planodev.engines.embedded.programs import Program
     from planodev.project.identity import Project
 
@@ -24,8 +25,8 @@ _POLL = 0.1  # seconds between two attempts to end it
 class PreparedCluster:
     """A data directory that may not be needed; errors are reported by whoever then creates it again."""
 
-    def __init__(self, program: Program, project: Project) -> None:
-        self._program, self._project = program, project
+    def __init__(self, program: Program, project: Project, limit: Limit) -> None:
+        self._program, self._project, self._limit = program, project, limit
         self._directory = DataDirectory(directories.databases() / f"{_NAME}{os.getpid()}")
         self._given = self._unwanted = False
         self._made = Job(self._make)
@@ -37,12 +38,12 @@ class PreparedCluster:
         program = cluster.reached(self._program)
         if self._unwanted:
             raise InterruptedError
-        cluster.init(program, self._directory, runner, secrets.token_urlsafe(24))
+        cluster.init(program, self._directory, runner, secrets.token_urlsafe(24), self._limit)
         return True
 
-    def give(self, directory: DataDirectory) -> bool:
-        """Wait for it, and move it to its final directory; False if it could not be created."""
-        if self._given or not self._made():
+    def give(self, directory: DataDirectory, limit: Limit) -> bool:
+        """Wait for it, within a limit, and move it to its final directory; False if it could not be created."""
+        if self._given or not self._made(limit()):
             return False
         try:
             if self._directory.path.stat().st_uid != directory.path.stat().st_uid:

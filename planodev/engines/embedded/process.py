@@ -13,10 +13,10 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from planodev import trace
-from planodev.engines import Output, PortTaken
+from planodev.engines import LOOK, Output, PortTaken
 from planodev.engines.embedded.directories import MEMBER, SUPERUSER, DataDirectory, Runner
 from planodev.postgres import limits, scram
 from planodev.postgres.connection import LOOPBACK
@@ -24,13 +24,14 @@ from planodev.problems import Command, Conflict, Fix, NotReady
 from planodev.project import private_files, regular_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import psutil
 
     from planodev.engines.embedded.programs import Program
 
 _POLL = 0.005  # seconds
+_KILLED = 0.2  # seconds for a program to be gone that was killed
 # Options of a superuser's session, so that nothing that a database's owner has set (`ALTER DATABASE … SET role`) or put
 # in the place of a table runs with a superuser's rights. Source: PostgreSQL 16, `guc.h` (a client's options override
 # those of the database), and the release notes of 16.4 on `restrict_nonsystem_relation_kind`.
@@ -278,6 +279,32 @@ def local_connection(directory: DataDirectory, port: int, env: Mapping[str, str]
         "PGAPPNAME": "planodev",
         "PGCLIENTENCODING": "UTF8",
     }
+
+
+def attached(
+    command: list[str], env: Mapping[str, str], files: Mapping[str, Any], watch: Callable[[], None] | None
+) -> int:
+    """Run a program to its end, however long it takes; returns its exit code.
+
+    Args:
+        command: the words.
+        env: its environment.
+        files: its input and output, as `Popen` takes them.
+        watch: called all `LOOK` seconds; what it raises, and an interruption, end the program.
+
+    """
+    started = subprocess.Popen(command, env=env, **files)
+    try:
+        while watch and started.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                return started.wait(LOOK)
+            watch()
+        return started.wait()
+    except BaseException:
+        started.kill()
+        with suppress(subprocess.TimeoutExpired):  # one that a disk holds ends once that answers
+            started.wait(_KILLED)
+        raise
 
 
 def psql(program: Program, script: str, env: Mapping[str, str], seconds: float) -> Output:

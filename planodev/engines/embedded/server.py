@@ -17,17 +17,15 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
+    from planodev.deadline import Limit
     from planodev.engines import Server
     from planodev.engines.embedded.prepared import PreparedCluster
     from planodev.engines.embedded.programs import Program
     from planodev.project.identity import Project
 
-START = 60.0  # seconds for a server to get its port
-FIRST = 120.0  # seconds for a first start to take connections
-
 
 def create(
-    program: Program, project: Project, server: Server, prepared: PreparedCluster | None
+    program: Program, project: Project, server: Server, prepared: PreparedCluster | None, limit: Limit
 ) -> tuple[subprocess.Popen[bytes], Callable[[], bool | None] | None]:
     """Make the data where there is none, and start the server.
 
@@ -55,7 +53,7 @@ def create(
         first = have or Labels("", "", "", "", "plano", "plano", "", 0)  # its labels were removed by hand
         if server.addresses:  # none while its data is moved elsewhere: the labels stay
             directory.label(labels._replace(user=first.user, database=first.database))
-        return start(program, project, directory, server.port), None
+        return start(program, project, directory, server.port, limit), None
     if not (have and (directory.data / "PG_VERSION").exists()):
         cluster.make_directory(project, directory)
         directory.label(labels)
@@ -65,13 +63,13 @@ def create(
     fresh = not directory.data.exists()
     if fresh:
         Job(_load)
-        if prepared is None or not prepared.give(directory):
-            cluster.init(program, directory, runner, secrets.token_urlsafe(24))
-        cluster.make_database(program, directory, runner, server)
+        if prepared is None or not prepared.give(directory, limit):
+            cluster.init(program, directory, runner, secrets.token_urlsafe(24), limit)
+        cluster.make_database(program, directory, runner, server, limit)
     directory.label(labels)  # again, with another port, where the first was lost to another program
-    sync = cluster.begin_sync(program, directory, runner)
-    child = process.start(program, directory, runner, server.port, START)
-    if not process.wait_ready(directory, child, FIRST):
+    sync = cluster.begin_sync(program, directory, runner, limit)
+    child = process.start(program, directory, runner, server.port, limit())
+    if not process.wait_ready(directory, child, limit()) and child.poll() is not None:
         raise _not_up(directory)
     return child, sync
 
@@ -82,7 +80,9 @@ def _load() -> None:
         import_module(name)
 
 
-def start(program: Program, project: Project, directory: DataDirectory, port: int) -> subprocess.Popen[bytes]:
+def start(
+    program: Program, project: Project, directory: DataDirectory, port: int, limit: Limit
+) -> subprocess.Popen[bytes]:
     """Start the server over data that is there.
 
     Raises:
@@ -92,7 +92,7 @@ def start(program: Program, project: Project, directory: DataDirectory, port: in
     """
     runner = directories.runner(project, directory)
     _check_mode(directory, runner.uid, runner.name)
-    return process.start(cluster.reached(program), directory, runner, port, START)
+    return process.start(cluster.reached(program), directory, runner, port, limit())
 
 
 def _check_mode(directory: DataDirectory, uid: int, name: str) -> None:
