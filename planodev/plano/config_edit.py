@@ -127,19 +127,14 @@ def with_stored_models(text: str) -> str:
 
 
 def _refuse_one_address(content: dict[str, Any], changed: set[tuple[str, int]]) -> None:
-    """Raise `NotEditable` where two models would have one cluster of Envoy, which is named after interface and host."""
-    ports: dict[tuple[str | None, str], tuple[Model, int]] = {}
-    for model in models.of(content):
-        url = urls.read(model.base_url)
-        if not url.host or not url.port_is_valid:  # reported where it is judged
-            continue
-        port = url.port or (443 if url.scheme == "https" else 80)
-        first, known = ports.setdefault((model.interface, url.host), (model, port))
-        if known != port and changed & {first.path, model.path}:
+    """Raise `NotEditable` where two models would have one cluster of Envoy, and one of them would not be reached."""
+    for first, model in models.merged(models.of(content)):
+        if changed & {first.path, model.path}:
+            url = urls.read(first.base_url)
             raise NotEditable(
-                f"`{first.name}` and `{model.name}` would both go to port {known} of {url.host}: "
-                "Plano tells servers apart by the host",
-                f"call one of the two servers by another host name in its `base_url`, as `127.0.0.1` for `localhost`: "
+                f"`{first.name}` and `{model.name}` would both go to one server of {url.host}: "
+                "Plano tells servers apart by interface and host",
+                f"call one of the two servers by another host name in its `base_url`: "
                 f"`{first.base_url}` or `{model.base_url}`",
             )
 

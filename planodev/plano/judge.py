@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from planodev import masking
-from planodev.plano import catalogue, models, rules, startup, storage
+from planodev.plano import catalogue, models, rules, servers, startup, storage
 from planodev.plano.access_keys import breaks_yaml, entries, is_placeholder, reference_in
 from planodev.plano.providers import FALLBACK, chat_prefix
 from planodev.plano.rules import shown
@@ -58,6 +58,7 @@ def judge_config(
     found = [
         *rules.problems(config, content, port),
         *startup.problems(config, content, environment, mode),
+        *servers.problems(config, content, mode),
         *_misspelt(config, content, environment),
         *_stored(config, content, option),
         *_storage(config, option),

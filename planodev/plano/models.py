@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev import urls
 from planodev.plano.access_keys import entries
-from planodev.plano.providers import BY_NAME, CHAT_INTERFACE, chat_prefix
+from planodev.plano.providers import BY_NAME, CHAT_INTERFACE, CHAT_INTERFACES, chat_prefix
+from planodev.postgres.connection import DOCKER_HOST_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 LISTS = ("model_providers", "llm_providers")
 RESPONSES = "/v1/responses"
@@ -44,6 +45,8 @@ class Model(NamedTuple):
         base_url: "" where none is given.
         default: whether a client that names no model gets this one.
         known_as: its `name`, "" where none is given.
+        http_host: the name by which its server is asked, "" for that of the URL.
+        chat_interface: the interface of `chat_form`, with which it has a cluster of its own.
 
     """
 
@@ -53,6 +56,8 @@ class Model(NamedTuple):
     base_url: str
     default: bool
     known_as: str = ""
+    http_host: str = ""
+    chat_interface: str = CHAT_INTERFACE
 
     @property
     def prefix(self) -> str:
@@ -91,6 +96,10 @@ class Model(NamedTuple):
         All names of a wildcard would change with its prefix, and `chatgpt` knows no chat completions. One of an unknown
         provider has an address of its own, or does not start.
         """
+        return self.form_by(self.chat_interface)
+
+    def form_by(self, interface: str) -> dict[str, str] | None:
+        """Return the keys of `chat_form` by one of `CHAT_INTERFACES`."""
         own = BY_NAME.get(self.prefix)
         if self.wildcard or self.interface == "chatgpt" or not (self.number and (own or self.base_url)):
             return None
@@ -99,12 +108,84 @@ class Model(NamedTuple):
         if self.interface == "groq" and path in ("", "/openai"):  # groq's own path is `/openai/v1`
             base_url = base_url.rstrip("/") + ("/v1" if path else "/openai/v1")
         name = f"{chat_prefix(self.prefix)}/{self.number}" if own else self.name
-        return {"model": name, "base_url": base_url, "provider_interface": CHAT_INTERFACE}
+        return {"model": name, "base_url": base_url, "provider_interface": interface}
 
 
 def of(content: Mapping[str, Any]) -> list[Model]:
     """Return the models that a parsed configuration names, routers too."""
-    return list(_read(content))
+    found = list(_read(content))
+    return found if all(model.stored for model in found) else list(_told_apart(found))
+
+
+class Cluster(NamedTuple):
+    """What Envoy calls the servers of a model by, in planoai's configuration of it."""
+
+    interface: str | None
+    host: str
+
+
+class Server(NamedTuple):
+    """One server of a cluster: Envoy has the first that planoai meets, whatever the next ones of that name are."""
+
+    scheme: str
+    port: int
+    http_host: str
+
+
+def server_of(model: Model, mode: str = "") -> tuple[Cluster, Server] | None:
+    """Return the cluster that planoai writes for the `base_url` of a model, None without one or where it is invalid.
+
+    Source: planoai 0.4.39 `config_generator.py:505-545`.
+
+    Args:
+        model: the model.
+        mode: `docker`, where planoai writes another name for `localhost`; or any other.
+
+    """
+    url = urls.read(model.base_url)
+    if not url.host or not url.port_is_valid or not model.interface:  # reported where it is judged
+        return None
+    host = url.host.replace("localhost", DOCKER_HOST_NAME) if mode == "docker" else url.host
+    port = (443 if url.scheme == "https" else 80) if url.port is None else url.port
+    return Cluster(model.interface, host), Server(url.scheme, port, model.http_host)
+
+
+def merged(found: Iterable[Model], mode: str = "") -> Iterator[tuple[Model, Model]]:
+    """Yield each model that Plano asks another one's server for, behind that other one.
+
+    Args:
+        found: the models of one configuration, in its order.
+        mode: as for `server_of`.
+
+    """
+    firsts: dict[Cluster, tuple[Model, Server]] = {}
+    for model in found:
+        placed = server_of(model, mode)
+        if placed:
+            first, server = firsts.setdefault(placed[0], (model, placed[1]))
+            if server != placed[1]:
+                yield first, model
+
+
+def _told_apart(found: Sequence[Model]) -> Iterator[Model]:
+    """Yield the models, those that are not stored with an interface that leads to no other one's server."""
+    placed = [server_of(model, "docker") for model in found if model.stored or not model.chat_form]
+    taken = dict(one for one in reversed(placed) if one)
+    for model in found:
+        if model.stored or not model.chat_form:
+            yield model
+            continue
+        ways = [
+            (interface, way)
+            for interface in CHAT_INTERFACES
+            if (form := model.form_by(interface))
+            and (way := server_of(model._replace(base_url=form["base_url"], interface=interface), "docker"))
+            and taken.get(*way) == way[1]
+        ]
+        for interface, (cluster, server) in ways[:1]:
+            taken[cluster] = server
+            model = model._replace(chat_interface=interface)  # noqa: PLW2901  the same, with what is known now
+        yield model
 
 
 def _read(content: Mapping[str, Any]) -> Iterator[Model]:
@@ -118,7 +199,8 @@ def _read(content: Mapping[str, Any]) -> Iterator[Model]:
         base_url = base_url if isinstance(base_url, str) else ""
         if interface == "chatgpt":
             base_url = base_url or _CHATGPT_URL
-        yield Model((key, at), name, interface, base_url, entry.get("default") is True, str(entry.get("name") or ""))
+        known_as, http_host = (str(entry.get(word) or "") for word in ("name", "http_host"))
+        yield Model((key, at), name, interface, base_url, entry.get("default") is True, known_as, http_host)
 
 
 def upstream_path(model: Model) -> str:

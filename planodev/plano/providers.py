@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # With this interface Plano sends OpenAI's chat completions to any address, and keeps the history itself.
 CHAT_INTERFACE = "mistral"
+# With these it does the same, for servers of one host: Envoy tells them apart by interface and host alone.
+CHAT_INTERFACES = (CHAT_INTERFACE, "deepseek", "xiaomi")
 OWNER_KNOWS = ""
 
 

@@ -96,16 +96,30 @@ def test_a_preference_keeps_the_name_of_an_entry_and_an_alias_gets_the_new_form(
     assert judged(with_stored_models(text), tmp_path / "config.yaml") == set()
 
 
-def test_two_ports_of_one_host_are_refused_as_plano_would_reach_one_of_them():
-    text = (
-        f"{PROVIDERS}  - {{model: a/m, base_url: 'http://localhost:8001/v1', provider_interface: openai}}\n"
-        f"  - {{model: b/n, base_url: 'http://localhost:8002/v1', provider_interface: mistral}}\n{STORAGE}"
+def local(*entries):
+    """Return a configuration with models of servers on this machine: port and interface of each."""
+    lines = (
+        f"  - {{model: a{at}/m{at}, base_url: 'http://localhost:{port}/v1', provider_interface: {interface}}}\n"
+        for at, (port, interface) in enumerate(entries)
     )
-    with pytest.raises(NotEditable, match="`a/m` and `b/n` would both go to port 8001") as refused:
+    return f"{PROVIDERS}{''.join(lines)}{STORAGE}"
+
+
+def test_two_ports_of_one_host_get_an_interface_each_as_plano_would_ask_one_of_them_for_both(tmp_path):
+    after = with_stored_models(local((8001, "openai"), (8002, "mistral"), (8003, "openai"), (8001, "openai")))
+    found = models.of(load(after))
+    assert [model.interface for model in found] == ["deepseek", "mistral", "xiaomi", "deepseek"]
+    assert [*models.merged(found)] == []
+    assert judged(after, tmp_path / "config.yaml") == set()
+
+
+def test_more_ports_of_one_host_than_interfaces_are_refused():
+    text = local((8001, "openai"), (8002, "openai"), (8003, "openai"), (8004, "openai"))
+    with pytest.raises(NotEditable, match="`a0/m0` and `a3/m3` would both go to one server") as refused:
         with_stored_models(text)
     assert "another host name" in refused.value.fix
-    mended = with_stored_models(text.replace("localhost:8001", "127.0.0.1:8001"))
-    assert load(mended)["model_providers"][0]["provider_interface"] == "mistral"
+    mended = with_stored_models(text.replace("localhost:8004", "127.0.0.1:8004"))
+    assert load(mended)["model_providers"][3]["provider_interface"] == "mistral"
 
 
 @pytest.mark.parametrize("path", ["", "/", "/openai", "/openai/", "/openai/v1"])
