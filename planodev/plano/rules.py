@@ -35,6 +35,7 @@ _MODEL_LISTENER = f"{{type: model, name: model_listener, port: {MODEL_PORT}}}"
 # Names of clusters in planoai's template of Envoy's configuration.
 _CLUSTERS = {provider.name for provider in PROVIDERS if provider.base_url is None} - {"chatgpt"}
 _CLUSTERS |= {"plano", "arch_internal", "bright_staff", "arch_prompt_gateway_listener", "arch_listener_llm"}
+_CLUSTERS |= {"mistral_7b_instruct"}
 # The provider of a model that is written without one, by the beginning of its name.
 _FAMILIES = {"claude": "anthropic", "gpt-": "openai", "o1": "openai", "o3": "openai", "o4": "openai"}
 _FAMILIES |= {"gemini": "gemini", "mistral": "mistral", "deepseek": "deepseek", "grok": "xai", "kimi": "moonshotai"}
@@ -48,21 +49,21 @@ _OF_SECRETS = re.compile(r"(?:access|api)_key|headers|secret|passw|credential|co
 # Keys whose values nobody else may see, and others that resemble them.
 SECRET = re.compile(r"key|token|secret|passw|auth|credential|connection_string|header", re.IGNORECASE)
 _DURATION = r"[0-9]+(\.[0-9]{1,9})?s"
-_LONGEST_DURATION = 315_576_000_000  # seconds, of protobuf
+_LONGEST_DURATION = 9_223_372_036  # seconds, which Envoy counts in 64 bits of nanoseconds; this one is too long
 _U32 = 0xFFFF_FFFF
 
 
 def _is_duration(value: object) -> bool:
     """Say whether Envoy takes a duration, which stands in YAML without quotes; an empty one is its default."""
     text = value.strip() if isinstance(value, str) else str(value)
-    return not text or (bool(re.fullmatch(_DURATION, text)) and float(text[:-1]) <= _LONGEST_DURATION)
+    return not text or (bool(re.fullmatch(_DURATION, text)) and float(text[:-1]) < _LONGEST_DURATION)
 
 
 def _is_time_to_connect(value: object) -> bool:
     return _is_duration(value) and (not str(value).strip() or float(str(value).strip()[:-1]) > 0)
 
 
-_SECONDS = (_is_duration, "seconds with an `s`, of 10,000 years at most", "30s", "Envoy")
+_SECONDS = (_is_duration, "seconds with an `s`, of 292 years at most", "30s", "Envoy")
 _SECONDS_TO_CONNECT = (_is_time_to_connect, "seconds with an `s`, more than 0", "5s", "Envoy")
 
 
@@ -291,7 +292,7 @@ def _wanted(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any
 def _wanted_of_parts(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any], bool], str, str, str]]:
     for name in content.get("endpoints") or () if isinstance(content.get("endpoints"), dict) else ():
         yield ("endpoints", name, "connect_timeout"), *_SECONDS_TO_CONNECT
-        yield ("endpoints", name, "protocol"), ("http", "https").__contains__, "http or https", "http", "planoai"
+        yield ("endpoints", name, "protocol"), *schema.wanted(("endpoints", "name", "protocol")), "planoai"
         yield (
             ("endpoints", name, "endpoint"),
             _is_host,
@@ -310,16 +311,15 @@ def _wanted_of_parts(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Call
             provider = ("model_metrics_sources", at, "provider")
             yield provider, known.__contains__, " or ".join(known), known[0], "planoai"
     for at, _ in enumerate(entries(content, "filters")):
-        yield ("filters", at, "type"), ("mcp", "http").__contains__, "mcp or http", "http", "planoai"
+        yield ("filters", at, "type"), *schema.wanted(("filters", at, "type"), "http"), "planoai"
     for at, _ in enumerate(entries(content, "prompt_targets")):
         method = ("prompt_targets", at, "endpoint", "http_method")
-        yield method, ("GET", "POST").__contains__, "GET or POST", "POST", "planoai"
+        yield method, *schema.wanted(method, "POST"), "planoai"
     for at, _ in enumerate(entries(content, "routing_preferences")):
         path = ("routing_preferences", at, "models")
         yield path, lambda value: isinstance(value, (list, type(None))), "a list", f"[{FALLBACK}]", "planoai"
         prefer = ("routing_preferences", at, "selection_policy", "prefer")
-        choices = ("cheapest", "fastest", "none")
-        yield prefer, choices.__contains__, "cheapest, fastest or none", "none", "planoai"
+        yield prefer, *schema.wanted(prefer, "none"), "planoai"
 
 
 def _wanted_of_figures(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Callable[[Any], bool], str, str, str]]:
@@ -327,18 +327,14 @@ def _wanted_of_figures(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Ca
     for path, _, _ in listeners_of(content):
         for key in ("input_filters", "output_filters"):
             yield (*path, key), lambda value: isinstance(value, list), "a list", "[]", "planoai"
-    yield ("mode",), ("llm", "prompt").__contains__, "llm or prompt", "llm", "planoai"
-    yield ("routing", "session_cache", "type"), ("memory", "redis").__contains__, "memory or redis", "memory", "planoai"
-    for key in ("session_ttl_seconds", "session_max_entries"):
-        yield (
-            ("routing", key),
-            lambda value: _is_number(value) and value > 0,
-            "a whole number from 1",
-            "3600",
-            "planoai",
-        )
+    for path in (("mode",), ("routing", "session_cache", "type")):
+        yield path, *schema.wanted(path), "planoai"
+    for key, example in (("session_ttl_seconds", "3600"), ("session_max_entries", "10000")):
+        fits, wants, written = schema.wanted(("routing", key), example)
+        yield ("routing", key), fits, wants, written, "planoai"
+        yield ("routing", key), _is_no_round_float, wants, written, "brightstaff"
     threshold = ("overrides", "prompt_target_intent_matching_threshold")
-    yield threshold, lambda value: _is_number(value) or isinstance(value, float), "a number", "0.6", "planoai"
+    yield threshold, *schema.wanted(threshold, "0.6"), "planoai"
     for at, _ in enumerate(entries(content, "ratelimits")):
         yield ("ratelimits", at, "limit", "tokens"), _is_u32, _COUNT, "100000", "brightstaff"
         units = ("second", "minute", "hour", "day")
@@ -350,10 +346,6 @@ def _wanted_of_figures(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Ca
 
 
 _COLLECTOR = ("tracing", "opentracing_grpc_endpoint")
-_INTERFACES = (
-    *("plano", "deepseek", "groq", "mistral", "openai", "xiaomi", "gemini", "chatgpt", "digitalocean", "vercel"),
-    *("openrouter", "edenai", "moonshotai"),
-)
 
 
 def _wanted_of_model(
@@ -361,16 +353,15 @@ def _wanted_of_model(
 ) -> Iterator[tuple[KeyPath, Callable[[Any], bool], str, str, str]]:
     provider = BY_NAME.get(str(entry.get("model")).partition("/")[0])
     key = f"${next(iter(provider.keys), 'API_KEY')}" if provider else "$API_KEY"
-    yield (*path, "default"), lambda value: isinstance(value, bool), "true or false", "true", "planoai"
-    yield (*path, "model"), lambda value: isinstance(value, str), "a text", FALLBACK, "planoai"
+    for name, example in (("default", "true"), ("passthrough_auth", "true"), ("model", FALLBACK)):
+        yield (*path, name), *schema.wanted((*path, name), example), "planoai"
     yield (*path, "access_key"), lambda value: bool(value) and isinstance(value, str), "a text", key, "planoai"
     for name, example in (("base_url", "https://HOST/v1"), ("name", "my_model"), ("http_host", "HOST")):
-        yield (*path, name), lambda value: isinstance(value, str), "a text", example, "planoai"
-    yield (*path, "passthrough_auth"), lambda value: isinstance(value, bool), "true or false", "true", "planoai"
+        yield (*path, name), *schema.wanted((*path, name), example), "planoai"
     yield (*path, "headers"), _is_headers, "names with a text each", "{X-Name: 'value'}", "planoai"
     if provider is None:  # known ones have their own, and planoai refuses another
-        wants = f"one of {', '.join(_INTERFACES)}"
-        yield (*path, "provider_interface"), lambda value: value in _INTERFACES, wants, CHAT_INTERFACE, "planoai"
+        interface = (*path, "provider_interface")
+        yield interface, *schema.wanted(interface, CHAT_INTERFACE), "planoai"
 
 
 def _is_headers(value: object) -> bool:
@@ -379,6 +370,11 @@ def _is_headers(value: object) -> bool:
 
 def _is_number(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_no_round_float(value: object) -> bool:
+    """Say whether a number is not written as `60.0`, which planoai's schema takes for a whole one."""
+    return not (isinstance(value, float) and value.is_integer())
 
 
 _COUNT = f"a whole number from 0 to {_U32}"
@@ -550,7 +546,7 @@ def _agents_of(
         message = f"agent {_called(config, path, listener)} names no agents, and Plano exits at startup"
         yield _error("listener-without-agents", message, f"give it `agents:` in {config.where(*path)}")
     for at, agent in enumerate(_list(listener.get("agents"))):
-        has = {key: value for key, value in agent.items() if value} if isinstance(agent, dict) else {}
+        has = {key: value for key, value in agent.items() if value is not None} if isinstance(agent, dict) else {}
         lacks = [f"no `{key}`" for key in _OF_AGENT if key not in has]
         if lacks:
             entry = ", ".join(f"{key}: {shown(value)}" for key, value in {**_OF_AGENT, **has}.items())
@@ -907,11 +903,19 @@ def _ports(config: ConfigFile, content: Mapping[str, Any], database_port: int | 
         return  # reported by another rule; until it is corrected, nobody knows who has which port
     taken = _of_plano(content)
     own: dict[int, str] = {}
+    kinds: set[str] = set()
+    opened: set[tuple[object, object]] = set()
     for path, listener, kind in listeners:
         where = (*path, "port")
         port: Any = listener.get("port")
         if not isinstance(port, int) or (kind == "agent" and not listener.get("agents")):
             continue  # Envoy opens no port for an agent listener without agents
+        if kind == "agent" and (port, listener.get("name")) in opened:
+            continue  # one listener for Envoy, reported as `listener-duplicate`
+        opened |= {(port, listener.get("name"))} if kind == "agent" else set()
+        if kind == "prompt" and "prompt" in kinds:
+            continue  # which never opens, reported as `two-prompt-listeners`
+        kinds.add(kind)
         twice = kind != "agent" and bool(listener.get("agents"))
         if not twice and port not in {*taken, *own, database_port}:
             own[port] = shown(listener.get("name", "?"))

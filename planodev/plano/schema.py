@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from planodev.plano.config_file import KeyPath
 
@@ -67,6 +67,33 @@ def known_keys(path: KeyPath) -> list[str]:
     return sorted({name for part in parts for one in _branches(part) for name in one.get("properties", {})})
 
 
+def wanted(path: KeyPath, example: str = "") -> tuple[Callable[[Any], bool], str, str]:
+    """Return what planoai's schema says of the values at one place: a check, what is expected, and an example.
+
+    Args:
+        path: of the value; of a list, any of its entries.
+        example: what may be written, by default the first of the choices, or the lowest that is accepted.
+
+    """
+    parts = [load()]
+    for step in path:
+        parts = [inner for part in parts for inner in _inside(part, step)]
+    part = parts[0]
+    choices, low = part.get("enum"), part.get("minimum")
+    wants = _listed(choices) if choices else f"{_KINDS[part['type']]}{_between(part)}"
+    first = example or (choices[0] if choices else "" if low is None else f"{low:g}")
+    return lambda value: next(_faults(part, value, path), None) is None, wants, first
+
+
+def _listed(choices: list[str]) -> str:
+    return " or ".join([", ".join(choices[:-1])] * bool(choices[1:]) + [choices[-1]])
+
+
+def _between(part: dict[str, Any]) -> str:
+    low, high = part.get("minimum"), part.get("maximum")
+    return "" if low is None else f" from {low:g}" if high is None else f" from {low:g} to {high:g}"
+
+
 def _branches(part: dict[str, Any]) -> list[dict[str, Any]]:
     return [part, *part.get("oneOf", [])]
 
@@ -106,12 +133,10 @@ def _limits(part: dict[str, Any], value: Any, path: KeyPath) -> Iterator[Fault]:
     """Yield a scalar that is none of the choices, or outside of the limits."""
     choices = part.get("enum") or ([part["const"]] if "const" in part else None)
     if choices and value not in choices:
-        listed = " or ".join([", ".join(choices[:-1])] * bool(choices[1:]) + [choices[-1]])
-        yield Fault(path, value, listed, _closest(value, choices))
+        yield Fault(path, value, _listed(choices), _closest(value, choices))
     low, high = part.get("minimum"), part.get("maximum")
     if low is not None and not low <= value <= (value if high is None else high):
-        limits = f" from {low:g}" if high is None else f" from {low:g} to {high:g}"
-        yield Fault(path, value, f"{_KINDS[part['type']]}{limits}", f"{low if value < low else high:g}")
+        yield Fault(path, value, f"{_KINDS[part['type']]}{_between(part)}", f"{low if value < low else high:g}")
 
 
 def _in_mapping(part: dict[str, Any], value: dict[Any, Any], path: KeyPath) -> Iterator[Fault]:

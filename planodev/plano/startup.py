@@ -100,7 +100,7 @@ def _cluster_names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[P
         (one.get("id"), (key, at))
         for key in ("agents", "filters")
         for at, one in enumerate(content[key] if isinstance(content.get(key), list) else ())
-        if isinstance(one, dict) and _host(str(one.get("url")))
+        if isinstance(one, dict) and one.get("id") != "" and _host(str(one.get("url")))
     ]
     named += [(name, ("endpoints", name)) for name in endpoints] if isinstance(endpoints, dict) else []
     for name, path in named:

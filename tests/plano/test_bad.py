@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from planodev import rendering
-from planodev.plano import config_file, models, providers, schema
+from planodev.plano import config_file, models, providers, rules, schema
 from planodev.plano.config_edit import with_stored_models
 from planodev.postgres.connection import CONNECTION_STRING
-from tests.plano.test_rules import BAD, FINE, KINDS, MENDED, STARTS, mended
+from tests.plano.test_rules import BAD, BASE, FINE, KINDS, MENDED, STARTS, mended
 from tests.plano.test_stored import AFTER
+from tests.support.real_planoai import RENDER, Helper
+from tests.support.requirements import planoai_python
 
 # What ends where neither planoai nor `envoy --mode validate` looks: a port that another process has, and brightstaff.
 LATER = {"agport-9901", "port-9091", "port-5432", "session-cache-redis-nourl", "two-defaults"}
@@ -77,6 +82,16 @@ def test_what_store_all_writes_is_accepted_by_both(refused, tmp_path):
     (tmp_path / "config.yaml").write_text(AFTER)
     assert refused(tmp_path / "config.yaml") is None
     assert with_stored_models(AFTER) == AFTER
+
+
+def test_names_of_clusters_are_those_of_planoai_s_template(tmp_path):
+    planoai_python()  # or skip
+    (tmp_path / "config.yaml").write_text(BASE)
+    process = Helper(RENDER, tmp_path)
+    _, rendered = process(str(tmp_path / "config.yaml"))
+    process.close()
+    written = json.loads(Path(rendered).read_text())["static_resources"]["clusters"]
+    assert {one["name"] for one in written} == rules._CLUSTERS
 
 
 def without_words(part, *, names=False):

@@ -318,6 +318,8 @@ KINDS += [
         "http://localhost:4317",
     ),
     (BASE.replace("12000", "12000, input_filters: "), "config-value", "a list", "`input_filters: []` in line 3"),
+    (BASE.replace("12000", "12000, timeout: 9223372036s"), "config-value", "292 years", "`timeout: 30s` in line 3"),
+    (called("mistral_7b_instruct"), "agent-name-taken", "`mistral_7b_instruct`", "`mistral_7b_instruct_agent`"),
     (BASE + "mode: chat\n", "config-value", "`chat`", "`mode: llm` in line 7"),
     (BASE + "routing: {session_cache: {type: Redis}}\n", "config-value", "`Redis`", "`type: memory` in line 7"),
     (BASE + "routing: {session_ttl_seconds: -1}\n", "config-value", "`-1`", "`session_ttl_seconds: 3600`"),
@@ -343,8 +345,27 @@ KINDS += [
         "write a list in line 2",
     ),
 ]
+KINDS += [
+    (BASE + "routing: {session_ttl_seconds: 0}\n", "config-value", "`0`", "`session_ttl_seconds: 3600` in line 7"),
+    (BASE + "routing: {session_max_entries: 1.5}\n", "config-value", "planoai expects", "line 7"),
+    (BASE.replace("12000", "12000, timeout: 9223372036s"), "config-value", "292 years", "`timeout: 30s` in line 3"),
+    (called("mistral_7b_instruct"), "agent-name-taken", "`mistral_7b_instruct`", "`mistral_7b_instruct_agent`"),
+    (BASE + "mode: chat\n", "config-value", "llm or prompt", "`mode: llm` in line 7"),
+]
 # What planoai and `envoy --mode validate` accept: brightstaff ends, or Plano's listeners never open.
 LATE = [
+    (
+        WITH_AGENT.replace(AGENT, AGENT + AGENT),
+        "listener-duplicate",
+        "(line 3)",
+        "`name: a_2` in line 4",
+    ),
+    (
+        BASE + "routing: {session_ttl_seconds: 60.0}\n",
+        "config-value",
+        "brightstaff expects",
+        "seconds: 3600` in line 7",
+    ),
     (
         with_model("model: mistral/x, name: fast, routing_preferences: [{name: a, description: d}]").replace(
             "v0.4.0", "v0.3.0"
@@ -363,6 +384,12 @@ LATE = [
         "listener-duplicate",
         "(line 3)",
         "`name: a_b_2` in line 4",
+    ),
+    (
+        BASE.replace("  - {type", PROMPT + PROMPT.replace("name: p", "name: q") + "  - {type"),
+        "two-prompt-listeners",
+        "`q` (line 4)",
+        "remove the listener in line 4",
     ),
     (
         BASE.replace(
@@ -459,6 +486,9 @@ FINE = [
         BASE.replace("  - {type", AGENT.replace("name: a", f"name: {name}") + "  - {type") + AGENTS
         for name in ("'my: agents'", "egress_traffic_llm", "'a #1'", '"it\'s"', "'- x'")
     ),
+    WITH_AGENT.replace("description: d", "description: ''"),
+    called("''"),
+    BASE.replace("12000", "12000, timeout: 9223372035.9s"),
     BASE + "agents: [{id: a/b, url: 'http://h:1'}, {id: my helper, url: 'http://h:2'}]\n",
     BASE + "routing_preferences: [{name: a, description: b, models: [c, anthropic/c]}]\n",
 ]
