@@ -7,14 +7,13 @@ Source: Plano 0.4.36 `crates/brightstaff/src/state/postgresql.rs`.
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from planodev.address import other_database
 from planodev.engines import ports
 from planodev.gateway import ended
 from planodev.gateway import found as places
-from planodev.plano import rules, storage
+from planodev.plano import planoai, rules, storage
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import BadInput, Command, Fix, Problem
 from planodev.project import env_keys
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from planodev.gateway.found import Found
     from planodev.look import Seen
-    from planodev.plano.config_file import ConfigFile, KeyPath
+    from planodev.plano.config_file import ConfigFile
     from planodev.postgres.proof import Evidence
 
 State = Literal[
@@ -43,6 +42,7 @@ class Running(NamedTuple):
         port: of the model listener.
         found: what was seen of it, None where there is none.
         why: the cause, or who has the port.
+        taken: the port that something else has, 0 for none.
 
     """
 
@@ -50,6 +50,7 @@ class Running(NamedTuple):
     port: int
     found: Found | None = None
     why: str | None = None
+    taken: int = 0
 
     @property
     def runs(self) -> bool:
@@ -65,12 +66,12 @@ class Running(NamedTuple):
             "mode": found.mode if found else None,
             "directory": str(found.directory) if found and found.directory else None,
             "port": self.port,
-            "why": self.why,
+            "why": f"{self.why}, at port {self.taken}" if self.taken not in (0, self.port) else self.why,
         }
 
     def __str__(self) -> str:
         """Return it as `status` shows it."""
-        said = self.state.replace("-", " ")
+        said = f"port {self.taken} taken" if self.taken else self.state.replace("-", " ")
         if self.state == "not-running" or self.found is None:
             return said if self.why is None else f"{said}: {self.why}"
         if self.state == "other-project":
@@ -92,8 +93,8 @@ def look(seen: Seen, evidence: Evidence | None = None) -> Running:
     one = mine or next((one for one in judged if one.state == "other-project"), None)
     if one:
         return one._replace(port=port)
-    holder = _holder(seen, port)
-    return Running("port-taken", port, why=holder) if holder else Running("not-running", port)
+    held = _held(seen)
+    return Running("port-taken", port, why=held[1], taken=held[0]) if held else Running("not-running", port)
 
 
 def _judged(seen: Seen, found: Found, facts: Mapping[str, Any] | None) -> Running:
@@ -169,31 +170,62 @@ def _needed(config: ConfigFile) -> list[str]:
         return []
 
 
-def _holder(seen: Seen, port: int) -> str | None:
-    """Return who listens at a port where Plano would, None where it is free, or on another machine."""
+def taken(seen: Seen) -> Problem | None:
+    """Return the problem of the first port of Plano's that something has which is no Plano, None where all are free."""
+    held = _held(seen)
+    return port_taken(seen.config, *held) if held else None
+
+
+def _held(seen: Seen) -> tuple[int, str] | None:
+    """Return the first port that Plano would open and somebody has, and who; None where all are free or far away."""
     if seen.mode == "docker" and not seen.engine.info.local:
         return None
-    return seen.observed.published.get(port) or ports.holder(port, (LOOPBACK,))
+    listeners = rules.ports_of(seen.config)
+    # Plano's own parts listen at every address, natively.
+    places: list[tuple[int, tuple[str, ...]]] = [(port, (LOOPBACK,)) for port in listeners]
+    places += [(port, (LOOPBACK, _EVERYWHERE)) for port in _of_plano(seen) if port not in listeners]
+    found = ((port, seen.observed.published.get(port) or ports.holder(port, addresses)) for port, addresses in places)
+    return next(((port, holder) for port, holder in found if holder), None)
 
 
-def taken(seen: Seen) -> Problem | None:
-    """Return the problem of the first listener's port that something has which is no Plano, None where all are free."""
-    for port in rules.ports_of(seen.config):
-        holder = _holder(seen, port)
-        if holder:
-            return port_taken(seen.config, port, holder)
-    return None
+_EVERYWHERE = "0.0.0.0"  # noqa: S104  where others listen
+
+
+def _of_plano(seen: Seen) -> list[int]:
+    """Return the ports that Plano opens besides its listeners, and does not start without."""
+    if seen.mode == "docker":
+        return list(planoai.PUBLISHED)
+    return [port for port in rules.ports_of_plano(_content(seen.config)) if port != planoai.METRICS_PORT]
+
+
+def _content(config: ConfigFile) -> Mapping[str, Any]:
+    try:
+        return config.content or {}
+    except BadInput:  # reported where it is judged
+        return {}
 
 
 def port_taken(config: ConfigFile, port: int, holder: str) -> Problem:
-    """Return the problem of a listener's port that another has."""
-    path: KeyPath = ("listeners",)
-    with suppress(BadInput):  # reported where it is judged
-        written = rules.listeners_of(config.content or {})
-        path = next((path for path, entry, _ in written if entry.get("port") == port), path)
-    fix = f"stop that program, or write another `port:` for the listener in {config.where(*path)}"
+    """Return the problem of a port of Plano's that another has."""
+    content = _content(config)
+    path = next((path for path, entry, _ in rules.listeners_of(content) if entry.get("port") == port), None)
+    own = rules.ports_of_plano(content) | planoai.PUBLISHED
     text = f"port {port}, where Plano is to listen, is taken by {holder}"
+    fix = "stop that program"
+    if path or (port not in own):
+        fix += f", or write another `port:` for the listener in {config.where(*(path or ('listeners',)))}"
+    elif port in _USUAL:
+        kind, listed = _USUAL[port], isinstance(content.get("listeners"), list)
+        entry = f"{{type: {kind}, name: {kind}_listener, port: {rules.free_port(content, kind, {port})}}}"
+        fix += f", or add `- {entry}` under `listeners:`" if listed else ""
+    else:
+        part = own[port].partition("(")[2].rstrip(")") or own[port]
+        text = f"port {port}, which Plano opens for {part}, is taken by {holder}"
+        fix += ": Plano opens that port whatever its configuration says"
     return Problem("plano-port-taken", text, fix, "it is not a Plano that this project can use")
+
+
+_USUAL = {planoai.MODEL_PORT: "model", planoai.PROMPT_PORT: "prompt"}  # of a listener that is not written
 
 
 # Lines of a log that say why a program ended: an error that Rust's `main` returns, a panic, the levels of brightstaff
@@ -256,7 +288,7 @@ def problem(running: Running, config: ConfigFile, judged: Sequence[Problem] = ()
     """
     found = running.found
     if running.state == "port-taken":
-        return port_taken(config, running.port, running.why or ports.UNKNOWN)
+        return port_taken(config, running.taken, running.why or ports.UNKNOWN)
     if running.state in ("not-running", "connected") or found is None:
         return None
     if running.state == "other-project":

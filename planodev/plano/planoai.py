@@ -28,7 +28,12 @@ PID_FILE = ".plano/run/plano.pid"
 # 0.4.36 `crates/brightstaff/src/main.rs` for brightstaff's.
 MODEL_PORT, PROMPT_PORT = 12000, 10000
 PARTS = {9901: "Envoy's admin page", 10001: "its prompt gateway", 11000: "its outbound calls"}
-PARTS |= {12001: "its model gateway", 9091: "brightstaff", 9092: "brightstaff's metrics"}
+METRICS_PORT = (
+    9092  # without it brightstaff goes on; source: Plano 0.4.36 `crates/brightstaff/src/metrics/mod.rs:65-100`
+)
+PARTS |= {12001: "its model gateway", 9091: "brightstaff", METRICS_PORT: "brightstaff's metrics"}
+# What `planoai up --docker` publishes beside the listeners; source: planoai 0.4.39 `docker_cli.py:74-82`.
+PUBLISHED = {12001: PARTS[12001], 19901: PARTS[9901]}
 _PROGRAMS = ("planoai", "planoai.exe")
 _WITH_VALUE = frozenset({"--path", "--tracing-port", "--listener-port"})
 

@@ -901,7 +901,7 @@ def _ports(config: ConfigFile, content: Mapping[str, Any], database_port: int | 
     listeners = listeners_of(content)
     if any(kind not in _KINDS for _, _, kind in listeners) or _second(listeners):
         return  # reported by another rule; until it is corrected, nobody knows who has which port
-    taken = _of_plano(content)
+    taken = ports_of_plano(content)
     own: dict[int, str] = {}
     kinds: set[str] = set()
     opened: set[tuple[object, object]] = set()
@@ -942,7 +942,7 @@ def _ports(config: ConfigFile, content: Mapping[str, Any], database_port: int | 
             )
 
 
-def _of_plano(content: Mapping[str, Any]) -> dict[int, str]:
+def ports_of_plano(content: Mapping[str, Any]) -> dict[int, str]:
     """Return the ports that Plano takes by itself, and for what."""
     kinds = {kind for _, _, kind in listeners_of(content)}
     taken = {port: f"Plano's own ({part})" for port, part in PARTS.items()}
@@ -955,7 +955,7 @@ def _of_plano(content: Mapping[str, Any]) -> dict[int, str]:
 def free_port(content: Mapping[str, Any], kind: str, others: Collection[int | None]) -> int:
     """Return a port for a listener that is nobody's: no listener's, Plano's or other's; the usual one if possible."""
     named = [listener.get("port") for _, listener, _ in listeners_of(content)]
-    taken = {*_of_plano(content), *others, *filter(is_port, named)}
+    taken = {*ports_of_plano(content), *others, *filter(is_port, named)}
     free = (port for port in range(_usual_port(kind), 65536) if port not in taken)
     return next(port for port in free if port == MODEL_PORT or _unheld(port))  # a running Plano itself may hold it
 

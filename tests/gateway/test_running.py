@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+from types import SimpleNamespace
 
 import pytest
 
+from planodev.engines import ports
+from planodev.gateway import running
+from planodev.plano import config_file
 from tests.support.ports import free_port
 
 pytestmark = pytest.mark.embedded
@@ -103,8 +108,6 @@ def test_a_plano_that_died_is_told_with_the_cause_of_its_own_log_and_without_sec
 
 
 def test_a_port_that_something_else_has_is_told_before_a_plano_is_started(gateway):
-    import socket
-
     gateway.up()
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -139,3 +142,69 @@ def test_a_file_of_planoai_that_says_nothing_is_no_plano(gateway):
     ):
         file.write_text(text)
         assert gateway.plano()["state"] == "not-running", text
+
+
+@pytest.mark.parametrize(
+    ("address", "port", "said", "fix"),
+    [
+        ("127.0.0.2", 9901, "which Plano opens for Envoy's admin page", "whatever its configuration says"),
+        ("127.0.0.1", 9091, "which Plano opens for brightstaff,", "whatever its configuration says"),
+        ("127.0.0.1", 10000, "where Plano is to listen", "or add `- {type: prompt, name: prompt_listener, port: "),
+    ],
+)
+def test_a_port_of_plano_s_own_parts_that_something_else_has_is_told(gateway, address, port, said, fix):
+    gateway.up()
+    assert gateway.plano()["state"] == "not-running"
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind((address, port))
+        other.listen()
+        seen = gateway.plano()
+        assert (seen["state"], f"at port {port}" in seen["why"]) == ("port-taken", True)
+        for command, code in ((("run", "--", "planoai", "up"), 4), (("up", "--with-plano"), 4), (("doctor",), 7)):
+            refused = gateway(*command, code=code)
+            assert f"port {port}, {said}" in refused.out + refused.err
+            assert fix in refused.out + refused.err
+        if port == 10000:
+            (entry,) = re.findall(r"add `(- .*)` under", gateway("up").err)
+            gateway.change("config.yaml", "listeners:\n", f"listeners:\n  {entry}\n")
+            assert gateway.plano()["state"] == "not-running"
+    assert not (gateway.machine.home / ".plano/run/plano.pid").exists()
+
+
+def test_without_the_port_of_its_metrics_plano_starts(gateway):
+    gateway.up()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 9092))
+        other.listen()
+        assert gateway.plano()["state"] == "not-running"
+
+
+def test_of_a_plano_in_docker_the_published_ports_are_looked_at(tmp_path, monkeypatch):
+    (tmp_path / "config.yaml").write_text("version: v0.4.0\nlisteners: []\n")
+    engine = SimpleNamespace(info=SimpleNamespace(local=True))
+    observed = SimpleNamespace(published={})
+    seen = SimpleNamespace(
+        mode="docker", engine=engine, observed=observed, config=config_file.load(tmp_path / "config.yaml")
+    )
+    held = {9901, 9091, 10000, 11000}
+    monkeypatch.setattr(ports, "holder", lambda port, addresses: "`x`" if port in held else None)
+    assert running.taken(seen) is None
+    for port, said in ((12000, "is to listen"), (12001, "its model gateway"), (19901, "Envoy's admin page")):
+        held |= {port}
+        assert said in running.taken(seen).message
+        held -= {port}
+
+
+def test_ports_that_a_plano_itself_has_are_no_problem(gateway, make_gateway):
+    other = make_gateway("other")
+    gateway.up()
+    other.up()
+    gateway.start_plano()
+    with socket.socket() as own:
+        own.bind(("0.0.0.0", 9901))
+        own.listen()
+        assert gateway.plano()["state"] == "connected"
+        assert "[plano-port-taken]" not in gateway("up", "--with-plano").err
+        assert other.plano()["state"] == "other-project"
+        assert "plano-port-taken" not in codes(other("up", "--json"))
