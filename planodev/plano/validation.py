@@ -2,7 +2,8 @@
 
 planoai has no command for it, so `planoai.native_runner.native_validate_config` of 0.4.39 is what there is; where that
 is not to be found, nobody is asked. It renders into `~/.plano/run`, where a running Plano has its files, so it gets a
-home to throw away. What passed is remembered, and asked again only once the configuration or planoai has changed.
+home to throw away. What it said is remembered, and it is asked again only once the configuration, planoai, or a
+variable that it reads has changed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planodev import executables
-from planodev.plano import schema
+from planodev.plano import schema, storage
 from planodev.plano.providers import FALLBACK
 from planodev.plano.rules import SECRET, closest, shown
 from planodev.problems import Command, Fix, Problem
@@ -39,6 +40,8 @@ except Exception:
     os._exit({_NOBODY})
 try:
     native_validate_config(config)
+except OSError:  # of this machine, such as a full disk
+    os._exit({_NOBODY})
 except (Exception, SystemExit) as error:
     sys.__stderr__.write("\\x1e" + str(error))
     sys.__stderr__.flush()
@@ -58,9 +61,12 @@ class Question:
         self._process: subprocess.Popen[bytes] | None = None
         self._home: str | None = None
         python = interpreter(environment)
-        self._stamp = _stamp(config, python) if python else None
-        self._known = self._stamp is not None and notes.read(notes.ACCEPTED, notes.of_file(config.path)) == self._stamp
-        if python and not self._known:
+        self._stamp = _stamp(config, python, environment) if python else ""
+        noted = notes.read(notes.ANSWERED, notes.of_file(config.path)) if python else None
+        stamp, _, said = (noted or "").partition("\n")
+        # What it said then, "" where it accepted; None where that was about something else.
+        self._known = said if noted and stamp == self._stamp else None
+        if python and self._known is None:
             self._ask(python, environment)
 
     def _ask(self, python: Path, environment: Mapping[str, str]) -> None:
@@ -82,8 +88,8 @@ class Question:
 
     def answer(self) -> list[Problem]:
         """Wait for the answer: nothing where planoai accepts it, else the error; warnings where nobody can be asked."""
-        if self._known:
-            return []
+        if self._known is not None:
+            return self._told(self._known)
         import subprocess
 
         code, said = _NOBODY, b""
@@ -92,12 +98,16 @@ class Question:
                 said = self._process.communicate(timeout=PATIENCE)[1]
                 code = self._process.returncode
         self.close()
-        if code == _ACCEPTED:
-            notes.write(notes.ACCEPTED, notes.of_file(self.config.path), self._stamp or "")
-            return []
+        if code not in (_ACCEPTED, _REFUSED):
+            return list(_unknown_keys(self.config))
+        words = ""
         if code == _REFUSED:
-            return [_refused(self.config, said.rpartition(b"\x1e")[2].decode(errors="replace"))]
-        return list(_unknown_keys(self.config))
+            words = _without_values(self.config, said.rpartition(b"\x1e")[2].decode(errors="replace"))
+        notes.write(notes.ANSWERED, notes.of_file(self.config.path), f"{self._stamp}\n{words}")
+        return self._told(words)
+
+    def _told(self, words: str) -> list[Problem]:
+        return [_refused(self.config, words)] if words else []
 
     def close(self) -> None:
         """Ask no more, and leave nothing behind."""
@@ -132,22 +142,35 @@ def interpreter(environment: Mapping[str, str]) -> Path | None:
     return path if path and path.is_file() else None
 
 
-def _stamp(config: ConfigFile, python: Path) -> str:
-    """Return the key under which an answer is remembered: a hash of the text and of planoai's version."""
+def _stamp(config: ConfigFile, python: Path, environment: Mapping[str, str]) -> str:
+    """Return the key under which an answer is remembered: a hash of the text, planoai's version, and what it reads.
+
+    Source: planoai 0.4.39 `config_generator.py:345-375`, the only variables that it looks at.
+    """
     packages = sorted(python.parent.parent.glob("lib/python*/site-packages/planoai-*.dist-info"))
+    tracing = (config.content or {}).get("tracing")
+    collector = str(tracing.get("opentracing_grpc_endpoint") if isinstance(tracing, dict) else "")
+    names = sorted({"OTEL_TRACING_GRPC_ENDPOINT", *storage.variables(collector)})
     told = (config.text or "", str(python), *map(str, packages), *(str(p.stat().st_mtime_ns) for p in packages))
-    return hashlib.sha256("\0".join(told).encode()).hexdigest()
+    told += tuple(f"{name}={environment.get(name)}" for name in names)
+    return hashlib.sha256("\0".join(told).encode(errors="surrogateescape")).hexdigest()
 
 
 def _refused(config: ConfigFile, said: str) -> Problem:
-    """Return planoai's words as a problem: the line that they are about, and what to write there."""
-    message, _, location = said.partition("\n  Location: ")
-    path = _path(location.partition("\n")[0])
+    """Return planoai's words as a problem: the line that they are about, and what to write there.
+
+    Args:
+        config: the configuration.
+        said: as `_without_values` returns it.
+
+    """
+    message, _, location = said.partition("\n")
+    path = _path(location)
     found = re.search(r"\((.*) (?:was|were) unexpected\)", message)
     unknown = [(*path, name) for name in re.findall(r"'([^']+)'", found[1])] if found else []
     path = unknown[0] if unknown else path
     at, where = config.at(*path), config.where(*path)
-    text = _without_values(config, message.strip() or "it gave no reason")
+    text = message if len(message) <= _LONGEST else f"{message[:_LONGEST]}…"
     return Problem(
         "planoai-refuses",
         f"planoai refuses `{config.path.name}`{at}: {text}",
@@ -205,13 +228,15 @@ _KINDS = {"array": "a list", "object": "a mapping of keys", "string": "a text in
 _KINDS |= {"boolean": "true or false", "number": "a number"}
 
 
-def _without_values(config: ConfigFile, message: str) -> str:
-    """Return planoai's words without what is secret in them, and in one line; it repeats whole parts of the file."""
+def _without_values(config: ConfigFile, said: str) -> str:
+    """Return planoai's words in one line, and the place in another, without what is secret; it repeats whole parts."""
+    message, _, location = said.partition("\n  Location: ")
     for secret in sorted(_secrets(config.content, within=False), key=len, reverse=True):
         message = message.replace(secret, "***")
     message = re.sub(r"\{.*\}|\[\{.*\}\]", "it", message, flags=re.DOTALL)
     message = " ".join("".join(c if c.isprintable() else " " for c in message).split())
-    return message if len(message) <= _LONGEST else f"{message[:_LONGEST]}…"
+    place = "".join(c if c.isprintable() else " " for c in location.partition("\n")[0])
+    return f"{message or 'it gave no reason'}\n{place}"
 
 
 _LONGEST = 240  # characters of planoai's message

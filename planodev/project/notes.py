@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-ACCEPTED = "accepted"  # a stamp of what planoai last accepted, by the configuration's path
+ANSWERED = "accepted"  # what planoai last said of a configuration, by its path: a stamp of it, and why it refuses it
 ASKED = "asked"  # the id of the last answer to `ask`, by the project's id
 
 
@@ -54,7 +54,7 @@ def remove(number: str, directory: Path, configurations: Iterable[Path]) -> None
     with suppress(OSError):
         _path(ASKED, number).unlink(missing_ok=True)
         for path in configurations:
-            _path(ACCEPTED, of_file(path)).unlink(missing_ok=True)
+            _path(ANSWERED, of_file(path)).unlink(missing_ok=True)
 
 
 def _path(kind: str, name: str) -> Path:

@@ -378,6 +378,21 @@ class TestPlanoaiIsAsked:
         assert starts.read_text() == "x\nx\n"
         assert not (ready.base / ".plano").exists()
 
+    def test_once_for_each_text_that_it_refuses_and_again_for_another_value_that_it_reads(self, ready, counted):
+        environment, starts = counted
+        secret = "access_key: sk-s3cret-two"
+        ready.write("config.yaml", OK.replace("access_key: $ANTHROPIC_API_KEY", f"{secret}, colour: red"))
+        told = [ready(command, "--json", code=None, **environment) for command in ("verify", "verify", "status")]
+        found = [one for done in told for one in problems_of(done) if one["code"] == "planoai-refuses"]
+        assert [(one["message"], one["fix"]) for one in found] == [(found[0]["message"], found[0]["fix"])] * 3
+        assert starts.read_text() == "x\n"
+        (note,) = [path for path in ready.base.rglob("accepted/*") if "colour" in path.read_text()]
+        assert "s3cret" not in note.read_text()
+        ready.write("config.yaml", OK + "tracing: {opentracing_grpc_endpoint: $COLLECTOR}\n")
+        for collector, code in (("http://h", 0), ("https://h", 7), ("https://h", 7), ("http://h", 0)):
+            ready("verify", code=code, COLLECTOR=collector, **environment)
+        assert starts.read_text() == "x\n" * 4
+
     def test_a_refusal_has_the_line_and_no_value(self, ready, counted):
         environment, _ = counted
         text = OK.replace("default: true", "default: true, colour: s3cret-one, base_ur: s3cret-three").replace(
@@ -450,8 +465,11 @@ def test_no_fix_of_a_key_ends_in_the_problem_that_it_is_for(ready, line, there):
 
 
 def problems(project):
-    done = project("verify", "--json", code=None).json
-    return [*([done["error"]] if done["error"] else []), *done["warnings"]]
+    return problems_of(project("verify", "--json", code=None))
+
+
+def problems_of(done):
+    return [*([done.json["error"]] if done.json["error"] else []), *done.json["warnings"]]
 
 
 def circular_cases(port):

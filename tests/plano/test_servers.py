@@ -72,6 +72,7 @@ def test_it_is_an_error_where_the_default_model_is_asked_elsewhere(tmp_path):
 def test_what_the_fix_says_keeps_them_apart(tmp_path, second, mode):
     text = with_models(FIRST, second)
     (found,) = judged(text, tmp_path, mode)
+    assert found.code == "servers-merged"
     assert judged(follow(str(found.fix), found.message, text), tmp_path, mode) == []
 
 
@@ -139,8 +140,10 @@ def test_a_model_at_an_address_of_ipv6_is_told(tmp_path, entry, fix):
     (found,) = judged(with_model(entry), tmp_path)
     assert (found.code, found.level) == ("ipv6-unreached", "warning")
     assert fix in str(found.fix)
-    (found,) = judged(with_models(f"{entry}, default: true"), tmp_path)
-    assert found.fatal
+    (fatal,) = judged(with_models(f"{entry}, default: true"), tmp_path)
+    assert fatal.fatal
+    if "base_url" in str(found.fix):
+        assert judged(follow(str(found.fix), found.message, with_model(entry)), tmp_path) == []
 
 
 def test_an_agent_at_an_address_of_ipv6_is_told(tmp_path):
