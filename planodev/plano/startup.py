@@ -71,8 +71,8 @@ def _listener_names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[
     first: dict[str, KeyPath] = {}
     for path, listener, kind in listeners_of(content):
         name = listener.get("name")
-        if not listener.get("agents") or kind != "agent" or not isinstance(name, str):
-            continue  # Envoy gets no other names
+        if not listener.get("agents") or kind != "agent" or not isinstance(name, str) or not name:
+            continue  # Envoy gets no other names, and gives one without a name its own
         place: KeyPath = (*path, "name")
         written, said = name.replace(" ", "_"), f"listener `{shown(name)}`{config.at(*place)}"
         fix = f"write `name: {_free(_plain(name, 'agents'), first)}` in {config.where(*place)}"

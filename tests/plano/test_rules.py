@@ -488,6 +488,7 @@ FINE = [
     ),
     WITH_AGENT.replace("description: d", "description: ''"),
     called("''"),
+    named("''"),
     BASE.replace("12000", "12000, timeout: 9223372035.9s"),
     BASE + "agents: [{id: a/b, url: 'http://h:1'}, {id: my helper, url: 'http://h:2'}]\n",
     BASE + "routing_preferences: [{name: a, description: b, models: [c, anthropic/c]}]\n",
