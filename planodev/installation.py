@@ -67,6 +67,30 @@ def beside(
     return _by_pip(package, python, has_pip=has_pip)
 
 
+def renewing(package: str, prefix: Path, python: str, *, anew: bool = False) -> Shell:
+    """Return the command that brings the newest version of a package into the environment in which it is.
+
+    Args:
+        package: its name.
+        prefix: the environment's directory.
+        python: its interpreter.
+        anew: whether it is installed again although its version stays, since it is broken.
+
+    """
+    if (prefix / "pipx_metadata.json").is_file():
+        injected = "" if anew or prefix.name == package else " --include-injected"
+        return Shell(f"pipx {'reinstall' if anew else 'upgrade'}{injected} {{}}", prefix.name)
+    if (prefix / "uv-receipt.toml").is_file():
+        return Shell(f"uv tool upgrade{' --reinstall' if anew else ''} {{}}", prefix.name)
+    own = (prefix / "pyvenv.cfg").is_file()
+    if not own and any(prefix.glob("lib/python3*/EXTERNALLY-MANAGED")):
+        return Shell("pipx install {}", package)
+    flag = "--force-reinstall" if anew else "--upgrade"
+    if own and not any(prefix.glob("[Ll]ib/**/site-packages/pip")):
+        return Shell(f"uv pip install {flag} --python {{}} {{}}", python, package)
+    return Shell(f"{{}} -m pip install {flag} {{}}", python, package)
+
+
 def _by_pip(package: str, python: str, *, has_pip: bool | None) -> Shell:
     if find_spec("pip") if has_pip is None else has_pip:
         return Shell("{} -m pip install {}", python, package)

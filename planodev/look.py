@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from planodev import installation
 from planodev.deadline import Asking, Deadline
 from planodev.engines import LABEL_SCHEMA, choice
 from planodev.plano import config_file
@@ -20,7 +23,6 @@ from planodev.project.settings import Setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from planodev.deadline import Limit
     from planodev.engines import Engine, Observed
@@ -410,7 +412,7 @@ def _refuse_newer(observed: Observed, engine: Engine) -> None:
             "made-by-newer-planodev",
             f"a newer planodev created the {engine.wording.data} `{volume.name}`",
             why=f"its labels have version {volume.schema}, and this planodev knows {LABEL_SCHEMA}",
-            fix="`pip install --upgrade planodev`, or `pipx upgrade planodev`",
+            fix=Fix(installation.renewing("planodev", Path(sys.prefix), sys.executable)),
         )
 
 

@@ -11,7 +11,7 @@ from planodev.commands.conversations import number_of
 from planodev.conversations import access, store
 from planodev.gateway import client, running
 from planodev.look import look
-from planodev.plano import models
+from planodev.plano import models, planoai
 from planodev.problems import BadInput, Command, Conflict, Fix, Interrupted, NotReady, PlanodevError, Problem
 from planodev.project import notes
 from planodev.project.log_masking import masked, secrets
@@ -123,7 +123,7 @@ def refuse(plano: Running, config: ConfigFile) -> None:
     if plano.state in ("without-memory", "connected"):
         return
     problem = running.problem(plano, config)
-    start = Fix(Command("up", "--with-plano"))
+    start = Fix(planoai.STARTS_PLANO)
     if problem is None:
         raise NotReady(
             "plano-not-running", "Plano is not running", why=f"nothing listens on port {plano.port}", fix=start
@@ -294,7 +294,7 @@ def _why_not(seen: Seen, plano: Running, answer: Answer, model: Model, told: str
 
 def not_stored(context: Context, stored: Stored, model: Model) -> Problem:
     """Return what is said of a turn that is not in the table."""
-    fix = Fix(Command("up", "--with-plano"), " starts Plano again where it has lost its database")
+    fix = Fix(planoai.STARTS_PLANO, " starts Plano again where it has lost its database")
     if not model.stored:
         fix = Fix(Command("up", "--store-all", "--with-plano"), " has Plano store it, and starts it again")
     elif stored.end_missed and "text" in context.options:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from planodev import executables
 from planodev.look import files
-from planodev.plano import access_keys, judge, providers
+from planodev.plano import access_keys, judge, planoai, providers
 from planodev.plano.rules import closest, shown
 from planodev.problems import BadInput, Command, Fix
 from planodev.project import env_file as env_files
@@ -139,7 +139,7 @@ def save(context: Context) -> Result:
     verb = "unchanged" if same else "updated" if env.exists else "created"
     context.progress.done(Outcome(verb, path.name, ", ".join(values)))
     left = [one.key.name for one in _needs_after(context) if not one.found and one.key.name]
-    next_line = Command("keys", "set", *left) if left else Command("up", "--with-plano")
+    next_line = Command("keys", "set", *left) if left else planoai.STARTS_PLANO
     data = {"names": list(values), "env_file": str(path), "changed": not same, "left": left}
     return Result("keys set", data, [next_line])
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.gateway import client, running, start
+from planodev.plano import planoai
 from planodev.problems import BadInput, Command, Fix, VerificationFailed
 from planodev.project import settings
 from planodev.result import Outcome
@@ -87,19 +88,11 @@ def bring_up(database: Database) -> Running:
         verb = f"restarted, since {why}"
         start.stop(seen, plano.found)
     if error:
-        raise VerificationFailed.of(replace(error, fix=_with_plano(error.fix)))
+        fix = error.fix and planoai.then_start(error.fix, by_itself=True)
+        raise VerificationFailed.of(replace(error, fix=fix))
     plano = start.start(seen, start.arguments_of(seen), environment, timeout(seen))
     seen.progress.done(Outcome(verb, "plano", at(plano)))
     return plano
-
-
-def _with_plano(fix: Fix | str | None) -> Fix | None:
-    """Return a fix for a key, with the command that starts Plano then; an `up` in it does that itself."""
-    if not fix:
-        return None
-    fix = Fix(fix) if isinstance(fix, str) else fix
-    starts = any(isinstance(part, Command) and part.name == "up" for part in fix.parts)
-    return fix if starts else fix + Fix(", then ", Command("up", "--with-plano"))
 
 
 def given(database: Database) -> dict[str, str]:

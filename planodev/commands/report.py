@@ -166,7 +166,6 @@ def planned(seen: Seen, inside: proof.Evidence | None, plano: Running) -> Result
     return Result("up", data_of(seen, inside, plano), ["Nothing was changed (dry run)"], notices)
 
 
-NEXT = Command("up", "--with-plano")  # starts Plano with this database
 _COMPACT = (",", ":")  # for lines of 100 columns
 FIRST_QUESTION = Command("ask", "My order 1234 has not arrived.")
 
@@ -174,7 +173,7 @@ FIRST_QUESTION = Command("ask", "My order 1234 has not arrived.")
 def _next(seen: Seen, plano: Running) -> list[str | Command]:
     """Return how to go on: with a Plano that is to be started, or that can be asked."""
     if plano.state != "connected":
-        return [NEXT]
+        return [planoai.STARTS_PLANO]
     return [*tries(seen.config), "", FIRST_QUESTION]
 
 

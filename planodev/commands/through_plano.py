@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from planodev.commands import ask
 from planodev.conversations import access, store
 from planodev.gateway import client, running
+from planodev.plano import planoai
 from planodev.problems import Command, CredentialsRefused, Fix, PlanodevError, Problem, VerificationFailed
 from planodev.result import Outcome
 
@@ -38,7 +39,7 @@ def prove(context: Context, seen: Seen) -> dict[str, Any]:
     plano = running.look(seen)
     problem = running.problem(plano, seen.config)
     if plano.state != "connected":
-        start = Fix(Command("up", "--with-plano"))
+        start = Fix(planoai.STARTS_PLANO)
         idle = Problem("plano-not-running", "Plano is not running", start, f"nothing listens on port {plano.port}")
         raise VerificationFailed.of(problem or idle)
     model = ask.chosen(seen.config, context.options.get("of_model"))

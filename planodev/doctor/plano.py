@@ -46,9 +46,8 @@ def installed(subject: Subject) -> Check:
             env={**executables.without_python(subject.environment), "PLANO_SKIP_VERSION_CHECK": "1"},
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
-        return Check(
-            "planoai", "failed", f"cannot run {program}", str(error), "`pip install --force-reinstall planoai`"
-        )
+        fix = Fix(planoai.renewing(subject.environment, anew=True))
+        return Check("planoai", "failed", f"cannot run {program}", str(error), fix)
     found = re.search(r"\d+\.\d+\.\d+\S*", said)
     version = found[0] if found else "of an unknown version"
     here = (platform.system().lower(), platform.machine().lower())

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from planodev.plano import planoai
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import BadInput, Command, CredentialsRefused, Fix, NotReady, PlanodevError
 from planodev.visible import visible
@@ -138,7 +139,7 @@ def ask(question: Question, answer: Answer) -> Iterator[str]:
             "plano-not-answering",
             f"Plano does not answer at http://{LOOPBACK}:{question.port}{_PATH}",
             why=_said(error),
-            fix=Fix(Command("doctor"), " says whether it has died; ", Command("up", "--with-plano"), " starts it"),
+            fix=Fix(Command("doctor"), " says whether it has died; ", planoai.STARTS_PLANO, " starts it"),
         ) from error
     if not answer.complete:
         raise _endless(f"it was not complete after {_WHOLE:g} seconds") if time.monotonic() > ends else _cut_off(None)
@@ -289,7 +290,7 @@ def _refused(question: Question, response: HTTPResponse) -> None:
         raise TurnUnknown
     if code in (_UNAUTHORIZED, _FORBIDDEN):
         whose = question.key or "the key that Plano has"
-        start = Fix(Command("up", "--with-plano"), " starts Plano with it")
+        start = Fix(planoai.STARTS_PLANO, " starts Plano with it")
         fix = Fix("write a valid `access_key` into the configuration; ") + start
         if question.key:
             fix = Fix(Command("keys", "set", question.key), " asks for a valid one; ") + start
@@ -302,7 +303,7 @@ def _refused(question: Question, response: HTTPResponse) -> None:
         look = "check that it runs, and its `base_url` in the configuration; then ask again"
         raise NotReady("provider-unreachable", f"Plano does not reach {provider}", why=said, fix=look)
     if code == _UNAVAILABLE:
-        fix = Fix(Command("doctor"), " says what has died; ", Command("up", "--with-plano"), " starts it again")
+        fix = Fix(Command("doctor"), " says what has died; ", planoai.STARTS_PLANO, " starts it again")
         raise NotReady("plano-not-answering", "Plano is running, but does not answer", why=said, fix=fix)
     if "not found in configured providers" in said:
         leave = "leave `--model` out, or name a model of the configuration"

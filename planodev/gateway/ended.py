@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from planodev.plano import planoai
 from planodev.problems import Command, Fix
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from planodev.gateway.found import Found
     from planodev.problems import Problem
 
-AGAIN = Command("up", "--with-plano")
 _PORT = (
     r"(?i)(?:cannot bind|bind for|binding|listen(?:er|ing)?\b).*?:(\d{2,5})\b.*(?:in use|allocated)"
     r"|os error 98|address (?:already )?in use"
@@ -45,14 +45,13 @@ def mended(found: Found, why: str | None, name: str, judged: Sequence[Problem] =
     """
     wrong = next((problem for problem in judged if problem.fatal and problem.fix), None)
     if wrong:
-        fix = wrong.fix if isinstance(wrong.fix, Fix) else Fix(wrong.fix or "")
-        starts = any(isinstance(part, Command) and part.name == "up" for part in fix.parts)
-        return Fix(f"first fix `{name}`: ") + fix + Fix("; then " if starts else ", then ", AGAIN)
+        return planoai.then_start(Fix(f"first fix `{name}`: ") + (wrong.fix or ""))
     if why and (port := re.search(_PORT, why)):
         which = f"port {port[1]}" if port[1] else "that port"
-        return Fix(f"stop what else listens on {which}, then ", AGAIN)
+        return planoai.then_start(f"stop what else listens on {which}")
     if why and re.search(_DATABASE, why):
-        return Fix(Command("verify"), " says why it cannot use the database; then ", AGAIN)
+        return planoai.then_start(Fix(Command("verify"), " says why it cannot use the database"))
     if why and re.search(_CONFIGURATION, why):
-        return Fix(f"correct in `{name}` what that line names ({found.log} has the lines before it), then ", AGAIN)
-    return Fix(AGAIN, f" starts it again; {found.log} has what it said before, should it end again")
+        line = f"correct in `{name}` what that line names ({found.log} has the lines before it)"
+        return planoai.then_start(line)
+    return Fix(planoai.STARTS_PLANO, f" starts it again; {found.log} has what it said before, should it end again")

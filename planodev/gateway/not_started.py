@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from planodev import masking, urls
+from planodev.plano import planoai
 from planodev.problems import Command, Fix, Problem, Shell
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ _RAISED = r"^(?:[\w.]+\.)?(\w*(?:Error|Disconnected|Read|Exception|BadGzipFile))
 _PULLED = r"Unable to find image '([^']+)' locally"
 _HOST = r"https://[^\s\"']+"
 _RELEASES = "github.com"  # source: planoai 0.4.39 `consts.py`, PLANO_RELEASE_BASE_URL, and Envoy's archive
-AGAIN = Command("up", "--with-plano")
 # What planoai's Python says of a download, and what mends it.
 _REMEDIES: tuple[tuple[str, Fix], ...] = (
     (r"No space left|Errno 28\b", Fix("free some space in the home directory")),
@@ -31,10 +31,10 @@ _REMEDIES: tuple[tuple[str, Fix], ...] = (
         r"CERTIFICATE_VERIFY_FAILED|\bcertificate\b",
         Fix("have Python trust what signs the traffic here: ", Shell("export SSL_CERT_FILE=ca.pem"), ", with its CA"),
     ),
-    (r"Error 404", Fix("take a planoai whose release is there: ", Shell("pip install --upgrade planoai"))),
     (r"Error 407|Tunnel connection failed", Fix("correct the proxy and its login in `HTTPS_PROXY`, or `NO_PROXY`")),
     (r"Error (?:403|429|5\d\d)", Fix("wait until that server serves again, as a browser on this machine would show")),
 )
+_GONE = r"Error 404"  # a release that is not there, for this planoai
 _NETWORK = Fix(
     "connect this machine to the network, or name its proxy: ", Shell("export HTTPS_PROXY=http://PROXY:PORT")
 )
@@ -44,7 +44,7 @@ _OF_A_PULL = {
     "image-denied": "`docker login`, where that registry wants it; {} tries only the pull",
     "image-rate-limited": "`docker login` raises that limit, or wait; {} tries only the pull",
     "image-no-space": "free some space on the engine's disk; {} tries only the pull",
-    "image-unknown": "`pip install --upgrade planoai` takes an image that is there; {} tries only the pull",
+    "image-unknown": "{renewing} takes an image that is there; {} tries only the pull",
 }
 _PULLING = "{} shows the whole error"
 
@@ -68,7 +68,7 @@ def problem(lines: Sequence[str], environment: Mapping[str, str]) -> Problem | N
     image = next((found[1] for line in lines if (found := re.search(_PULLED, line))), None)
     if image:
         said = next((line for line in reversed(lines) if re.match(r"docker: |Error |error ", line)), "")
-        return _of_image(image, said.removeprefix("docker: ")) if said else None
+        return _of_image(image, said.removeprefix("docker: "), environment) if said else None
     failed = _download(lines)
     if failed is None:
         return None
@@ -76,7 +76,9 @@ def problem(lines: Sequence[str], environment: Mapping[str, str]) -> Problem | N
     through = f", through the proxy {masking.address(proxy)}" if proxy else ""
     why = f"{failed.host}{through}: {failed.why}"
     remedy = next((fix for says, fix in _REMEDIES if re.search(says, failed.why)), _NETWORK)
-    fix = remedy + Fix("; then ", AGAIN)
+    if re.search(_GONE, failed.why):
+        remedy = Fix("take a planoai whose release is there: ", planoai.renewing(environment))
+    fix = planoai.then_start(remedy)
     return Problem("plano-not-downloaded", f"planoai could not download {failed.what}", fix, why, "error")
 
 
@@ -92,13 +94,14 @@ def _download(lines: Sequence[str]) -> Download | None:
     return Download(_PARTS[at], _RELEASES, f"{raised[1]}: {raised[2]}".rstrip(": ")) if at and raised else None
 
 
-def _of_image(image: str, said: str) -> Problem:
+def _of_image(image: str, said: str, environment: Mapping[str, str]) -> Problem:
     from planodev.engines import failures
 
     found = failures.not_pulled(image, said)
     tries = Shell("docker pull {}", image)
     before, _, behind = _OF_A_PULL.get(found.code, _PULLING).partition("{}")
-    fix = Fix(before, tries, behind, "; then ", AGAIN)
+    newer = planoai.renewing(environment)
+    fix = planoai.then_start(Fix(before.replace("{renewing}", str(newer)), tries, behind))
     return Problem("plano-not-downloaded", f"Docker could not pull Plano's image `{image}`", fix, found.why, "error")
 
 

@@ -326,7 +326,7 @@ def in_the_way(found: Found, port: int) -> Problem:
 
 def restart(found: Found) -> Fix:
     """Return what starts a Plano of this project again."""
-    return Fix(Command("up", "--with-plano"), f" starts it again; `{found.stop}` only stops it")
+    return Fix(planoai.STARTS_PLANO, f" starts it again; `{found.stop}` only stops it")
 
 
 def loses_memory(running: Running) -> Problem | None:
@@ -334,5 +334,5 @@ def loses_memory(running: Running) -> Problem | None:
     if running.state != "connected" or running.found is None:
         return None
     text = f"Plano is running ({running.found.where}), and loses its connection with Postgres: it never reconnects"
-    fix = Fix(Command("up", "--with-plano"), " starts both again; ", Command("down", "--with-plano"), " stops both")
+    fix = Fix(planoai.STARTS_PLANO, " starts both again; ", Command("down", "--with-plano"), " stops both")
     return Problem("plano-loses-memory", text, fix)

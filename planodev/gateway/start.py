@@ -194,7 +194,7 @@ def _not_started(seen: Seen, plano: Running, said: Said, environment: Mapping[st
         if problem:
             return problem
         shows = Command("run", "--", "planoai", *arguments_of(seen), "--verbose")
-        fix = Fix(shows, " shows what it does; once it starts there, ", Command("up", "--with-plano"))
+        fix = Fix(shows, " shows what it does; once it starts there, ", planoai.STARTS_PLANO)
         return Problem("plano-not-started", "planoai has not started Plano", fix, said.why, "error")
     why = plano.why or running.cause(seen, left, by_itself=True) or said.why
     fix = ended.mended(left, why, seen.config.path.name)

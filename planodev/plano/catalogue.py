@@ -88,7 +88,7 @@ def _own() -> str:
 
 def _brought(environment: Mapping[str, str]) -> str | None:
     """Return planoai's own list as lines of `provider/model`, None where it ships none."""
-    from planodev.plano.validation import interpreter
+    from planodev.plano.planoai import interpreter
 
     python = interpreter(environment)
     packages = python.parent.parent.glob("lib/python*/site-packages/planoai") if python else ()

@@ -6,15 +6,17 @@ Source: planoai 0.4.39 `main.py:308-360` (the options of `up`), `utils.py:255-26
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
-from planodev import installation
+from planodev import executables, installation
+from planodev.problems import Command, Fix
 from planodev.project.identity import CONFIG_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from planodev.problems import Shell
 
@@ -35,12 +37,75 @@ PARTS |= {12001: "its model gateway", 9091: "brightstaff", METRICS_PORT: "bright
 # What `planoai up --docker` publishes beside the listeners; source: planoai 0.4.39 `docker_cli.py:74-82`.
 PUBLISHED = {12001: PARTS[12001], 19901: PARTS[9901]}
 _PROGRAMS = ("planoai", "planoai.exe")
+# The interpreter in a script's first lines: `#!/path/python`, or `exec`, as pip writes for long paths, and wrappers do.
+_INTERPRETER = re.compile(rb"(?:^#! ?|exec[ '\"]+)(/[^\n\"']*?python[0-9.]*)(?=[\s\"'])")
+_FROM_PATH = re.compile(rb"#! ?/usr/bin/env (python[0-9.]*)\s")
 _WITH_VALUE = frozenset({"--path", "--tracing-port", "--listener-port"})
 
 
 def installing() -> Shell:
     """Return the command that installs planoai, a package of its own."""
     return installation.beside("planoai")
+
+
+def renewing(environment: Mapping[str, str], *, anew: bool = False) -> Shell:
+    """Return the command that brings the newest planoai to where the one on the PATH is, by what has installed it.
+
+    Args:
+        environment: with the PATH.
+        anew: whether it is installed again although its version stays, since it is broken.
+
+    """
+    program = executables.find("planoai", environment)
+    if program is None:
+        return installing()
+    python = interpreter(environment)
+    place = Path(program).resolve().parent
+    if python and not (place.parent / "pyvenv.cfg").is_file():  # a script of the system's Python or of a user's
+        place = python.parent
+    beside = next((one for name in ("python", "python3", "python.exe") if (one := place / name).exists()), python)
+    return installation.renewing("planoai", place.parent, str(beside or "python3"), anew=anew)
+
+
+def interpreter(environment: Mapping[str, str]) -> Path | None:
+    """Return the Python that the planoai on the PATH runs in, None where there is none or that cannot be seen."""
+    program = executables.find("planoai", environment)
+    if program is None:
+        return None
+    beside = Path(program).resolve().with_name("python.exe")
+    if beside.is_file():  # as on Windows
+        return beside
+    try:
+        with Path(program).open("rb") as file:
+            start = file.read(2048)
+    except OSError:
+        return None
+    named = _FROM_PATH.match(start)
+    if named:
+        found = executables.find(named[1].decode(), environment)
+        return Path(found) if found else None
+    written = _INTERPRETER.search(start)
+    path = Path(written[1].decode(errors="replace")) if written else None
+    return path if path and path.is_file() else None
+
+
+# What starts Plano with this project's database.
+STARTS_PLANO = Command("up", "--with-plano")
+
+
+def then_start(fix: Fix | str, *, by_itself: bool = False) -> Fix:
+    """Return a fix with the command that starts Plano after it.
+
+    Args:
+        fix: what has to be done before.
+        by_itself: whether an `up` in it starts Plano too, as in a fix of `up --with-plano`.
+
+    """
+    fix = Fix(fix) if isinstance(fix, str) else fix
+    starts = any(isinstance(part, Command) and part.name == "up" for part in fix.parts)
+    if starts and by_itself:
+        return fix
+    return fix + Fix("; then " if starts or re.search("[,;]", str(fix)) else ", then ", STARTS_PLANO)
 
 
 class Start(NamedTuple):

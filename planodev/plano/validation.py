@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planodev import executables
-from planodev.plano import schema, storage
+from planodev.plano import planoai, schema, storage
 from planodev.plano.providers import FALLBACK
 from planodev.plano.rules import SECRET, closest, shown
 from planodev.problems import Command, Fix, Problem
@@ -48,9 +48,6 @@ except (Exception, SystemExit) as error:
     os._exit({_REFUSED})
 os._exit({_ACCEPTED})
 """
-# The interpreter in a script's first lines: `#!/path/python`, or `exec`, as pip writes for long paths, and wrappers do.
-_INTERPRETER = re.compile(rb"(?:^#! ?|exec[ '\"]+)(/[^\n\"']*?python[0-9.]*)(?=[\s\"'])")
-_FROM_PATH = re.compile(rb"#! ?/usr/bin/env (python[0-9.]*)\s")
 
 
 class Question:
@@ -60,7 +57,7 @@ class Question:
         self.config = config
         self._process: subprocess.Popen[bytes] | None = None
         self._home: str | None = None
-        python = interpreter(environment)
+        python = planoai.interpreter(environment)
         self._stamp = _stamp(config, python, environment) if python else ""
         noted = notes.read(notes.ANSWERED, notes.of_file(config.path)) if python else None
         stamp, _, said = (noted or "").partition("\n")
@@ -118,28 +115,6 @@ class Question:
             self._process.stderr.close()
         if self._home:
             shutil.rmtree(self._home, ignore_errors=True)
-
-
-def interpreter(environment: Mapping[str, str]) -> Path | None:
-    """Return the Python that the planoai on the PATH runs in, None where there is none or that cannot be seen."""
-    program = executables.find("planoai", environment)
-    if program is None:
-        return None
-    beside = Path(program).resolve().with_name("python.exe")
-    if beside.is_file():  # as on Windows
-        return beside
-    try:
-        with Path(program).open("rb") as file:
-            start = file.read(2048)
-    except OSError:
-        return None
-    named = _FROM_PATH.match(start)
-    if named:
-        found = executables.find(named[1].decode(), environment)
-        return Path(found) if found else None
-    written = _INTERPRETER.search(start)
-    path = Path(written[1].decode(errors="replace")) if written else None
-    return path if path and path.is_file() else None
 
 
 def _stamp(config: ConfigFile, python: Path, environment: Mapping[str, str]) -> str:

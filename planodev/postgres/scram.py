@@ -6,6 +6,7 @@ Source: PostgreSQL 18, `src/common/scram-common.c`, `scram_build_secret`, and `S
 
 from __future__ import annotations
 
+from planodev import installation
 from planodev.postgres.connection import is_loopback
 
 # The first libpq with `require_auth`.
@@ -43,7 +44,8 @@ def parameters(host: str, *, own: bool) -> dict[str, str]:
     import psycopg
 
     if psycopg.pq.version() < _FIRST_LIBPQ:
-        why = "would send the password by whatever method a server asks for: `pip install 'psycopg[binary]>=3.2'`"
+        newer = installation.adding("psycopg[binary]>=3.2")
+        why = f"would send the password by whatever method a server asks for: {newer} brings a newer one"
         raise psycopg.NotSupportedError(f"this machine's libpq ({psycopg.pq.version()}) {why}")
     return {"require_auth": found["PGREQUIREAUTH"]}
 

@@ -123,10 +123,10 @@ def test_every_key_of_doctors_json_is_in_the_reference():
 
 
 def test_the_line_that_starts_plano_is_the_one_that_up_ends_with():
-    from planodev.commands.report import NEXT
+    from planodev.plano.planoai import STARTS_PLANO
 
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("README.md")]
-    assert str(NEXT).strip("`") in pages[0].read_text()
+    assert str(STARTS_PLANO).strip("`") in pages[0].read_text()
     for page in pages:
         assert "set -a" not in page.read_text(), page
 

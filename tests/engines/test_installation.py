@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from planodev import installation
+from planodev.plano import planoai
 
 # Entries of `requirements` in a receipt of uv 0.9, and what stands for them in a command.
 RECEIPTS = {
@@ -65,3 +66,47 @@ def test_a_python_of_the_system_is_left_alone(tmp_path, monkeypatch):
     (tmp_path / "EXTERNALLY-MANAGED").touch()
     monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
     assert beside(Path(sys.base_prefix), "/v/bin", has_pip=True) == ["pipx", "install", "x"]
+
+
+def renewing(prefix, **facts):
+    return shlex.split(str(installation.renewing("x", prefix, "/v/bin/python", **facts)).strip("`"))
+
+
+def test_it_is_renewed_by_what_has_installed_it(tmp_path):
+    assert renewing(tmp_path) == ["/v/bin/python", "-m", "pip", "install", "--upgrade", "x"]
+    assert renewing(tmp_path, anew=True) == ["/v/bin/python", "-m", "pip", "install", "--force-reinstall", "x"]
+    packages = tmp_path / "lib/python3.13/site-packages"
+    packages.mkdir(parents=True)
+    (tmp_path / "lib/python3.13/EXTERNALLY-MANAGED").touch()
+    assert renewing(tmp_path) == ["pipx", "install", "x"]  # pip refuses
+    (tmp_path / "pyvenv.cfg").touch()
+    assert renewing(tmp_path) == ["uv", "pip", "install", "--upgrade", "--python", "/v/bin/python", "x"]
+    (packages / "pip").mkdir()
+    assert renewing(tmp_path) == ["/v/bin/python", "-m", "pip", "install", "--upgrade", "x"]
+    (tmp_path / "pipx_metadata.json").write_text("{}")
+    assert renewing(tmp_path) == ["pipx", "upgrade", "--include-injected", tmp_path.name]
+    assert renewing(tmp_path, anew=True) == ["pipx", "reinstall", tmp_path.name]
+    (tmp_path / "pipx_metadata.json").rename(tmp_path / "uv-receipt.toml")
+    assert renewing(tmp_path) == ["uv", "tool", "upgrade", tmp_path.name]
+    assert renewing(tmp_path, anew=True) == ["uv", "tool", "upgrade", "--reinstall", tmp_path.name]
+
+
+def test_planoai_is_renewed_where_it_is_and_not_where_planodev_is(tmp_path):
+    """Its program is a link into the environment, as pipx and uv make it, or a script that names its Python."""
+    (tmp_path / "bin").mkdir()
+    tool = tmp_path / "planoai"
+    (tool / "bin").mkdir(parents=True)
+    (tool / "bin/planoai").write_text("#!/nowhere/python3\n")
+    (tool / "bin/planoai").chmod(0o755)
+    (tool / "pyvenv.cfg").touch()
+    (tmp_path / "bin/planoai").symlink_to(tool / "bin/planoai")
+    environment = {"PATH": str(tmp_path / "bin")}
+    kinds = {"pipx_metadata.json": "pipx upgrade planoai", "uv-receipt.toml": "uv tool upgrade planoai"}
+    for file, command in kinds.items():
+        (tool / file).write_text("{}" if "json" in file else "")
+        assert str(planoai.renewing(environment)) == f"`{command}`"
+        (tool / file).unlink()
+    (tmp_path / "bin/planoai").unlink()
+    (tmp_path / "bin/planoai").write_text(f"#!{sys.executable}\n")
+    (tmp_path / "bin/planoai").chmod(0o755)
+    assert "install --upgrade" in str(planoai.renewing(environment))

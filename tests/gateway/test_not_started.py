@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from planodev.gateway import ended, not_started
@@ -46,7 +48,7 @@ DOWNLOADS = [
         "407",
         "its login in `HTTPS_PROXY`",
     ),
-    (["Error downloading x: HTTP Error 404: Not Found", URL], "x", "404", "pip install --upgrade planoai"),
+    (["Error downloading x: HTTP Error 404: Not Found", URL], "x", "404", "pip install --upgrade planoai`, then"),
     (["Error downloading x: HTTP Error 503: Egress is over", URL], "x", "503", "wait until that server"),
     (raised("ensure_envoy_binary", "ConnectionResetError: [Errno 104] reset by peer"), "Envoy", "reset", "the network"),
     (raised("ensure_brightstaff_binary", "http.client.RemoteDisconnected: closed"), "brightstaff", "closed", "network"),
@@ -65,20 +67,22 @@ DOWNLOADS = [
         docker("Error response from daemon: manifest for katanemo/plano:0.4.39 not found: manifest unknown"),
         "image",
         "manifest",
-        "pip install --upgrade planoai",
+        "pip install --upgrade planoai` takes",
     ),
     (docker("failed to register layer: no space left on device"), "image", "no space", "free some space"),
 ]
 
 
 @pytest.mark.parametrize(("lines", "what", "why", "fix"), DOWNLOADS)
-def test_a_download_that_fails_is_told_with_its_host_and_its_remedy(lines, what, why, fix):
-    problem = not_started.problem(lines, {})
+def test_a_download_that_fails_is_told_with_its_host_and_its_remedy(lines, what, why, fix, tmp_path):
+    (tmp_path / "planoai").write_text(f"#!{sys.executable}\n")
+    (tmp_path / "planoai").chmod(0o755)
+    problem = not_started.problem(lines, {"PATH": str(tmp_path)})
     assert (problem.code, problem.fatal) == ("plano-not-downloaded", True)
     assert what in problem.message
     assert why in problem.why
     assert fix in str(problem.fix)
-    assert str(problem.fix).endswith("; then `planodev up --with-plano`")
+    assert str(problem.fix).endswith(" then `planodev up --with-plano`")
 
 
 @pytest.mark.parametrize(
