@@ -299,6 +299,19 @@ def warm_planoai():
         process.stdin.close()
 
 
+@pytest.fixture(scope="session")
+def quick_python(warm_planoai):
+    """Make a Python of planoai that is forked where it is given code, as planodev asks it about a configuration."""
+    real, place = Path(planoai_python()), left_over.run() / "of-planoai"
+    program = place / "bin/python3"
+    program.parent.mkdir(parents=True)
+    (place / "lib").symlink_to(real.parent.parent / "lib")  # where planodev sees planoai's version
+    forked = shlex.join([sys.executable, "-IS", str(WARM), str(warm_planoai)])
+    program.write_text(f'#!/bin/sh\n[ "$1" = -c ] || exec {shlex.quote(str(real))} "$@"\nexec {forked} "$@"\n')
+    program.chmod(0o755)
+    return str(program)
+
+
 @pytest.fixture
 def planoai(tmp_path, warm_planoai):
     """Make a `planoai` that does all that the real one does, and records instead of launching."""

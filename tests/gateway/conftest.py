@@ -10,12 +10,12 @@ from tests.support.stand_in.project import Gateway
 
 
 @pytest.fixture
-def make_machine(base):
+def make_machine(base, quick_python):
     require_engine("embedded")
     made = []
 
     def make(name="machine"):
-        made.append(Machine(base / name))
+        made.append(Machine(base / name, quick_python))
         return made[-1]
 
     yield make

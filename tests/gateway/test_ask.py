@@ -25,11 +25,11 @@ pytestmark = [pytest.mark.embedded, pytest.mark.planoai]
 
 
 @pytest.fixture(scope="module")
-def one():
+def one(quick_python):
     """Run a Plano for the whole module."""
     require_engine("embedded")
     base = left_over.make()
-    machine = Machine(base / "machine")
+    machine = Machine(base / "machine", quick_python)
     project = Gateway(base / "shop", base, machine)
     project.up("--with-plano")
     yield project

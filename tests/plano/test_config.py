@@ -30,25 +30,25 @@ STRING = "postgresql://${DB_USER}:${DB_PASS}@${DB_HOST}:${DB_PORT}/${DB_NAME}"
 
 
 @pytest.fixture(scope="module")
-def running():
+def running(request):
     """Return a project whose database runs, for a whole module."""
     require_engine("embedded")
     base = left_over.make()
     made = OnEngine(base / "shop", base, "embedded")
     made.environment |= {"PLANODEV_PORT": str(free_ports()), "HOME": str(base), **KEYS}
     if os.environ.get("PLANOAI") or os.environ.get("CI"):
-        made.environment |= asking(base)
+        made.environment |= asking(base, request.getfixturevalue("quick_python"))
     made.write("config.yaml", OK)
     made("up", "--save-keys")
     yield made
     left_over.remove(base)
 
 
-def asking(base):
+def asking(base, python):
     """Return the environment in which planoai is on the PATH, as a wrapper that runs the real one."""
     (base / "bin").mkdir(exist_ok=True)
     program = base / "bin/planoai"
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(planoai_python())} -m planoai.main "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(python)} -m planoai.main "$@"\n')
     program.chmod(0o755)
     return {"PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"}
 

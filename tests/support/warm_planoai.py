@@ -1,9 +1,11 @@
-"""The recorder as a process of its own, forked from one that has loaded what planoai imports, which takes long.
+"""planoai's Python as a process of its own, forked from one that has loaded what planoai imports, which takes long.
 
-planoai itself is loaded anew in each fork, under the environment of the call: nothing of one call is left in the next.
+planoai itself is loaded anew in each fork, under the environment of the call: nothing of one call is left in the next,
+but its schema, which it reads twice for every configuration.
 
-`$PLANOAI warm_planoai.py --serve SOCKET` forks for each call until its stdin ends; `python -IS warm_planoai.py SOCKET
-ARGUMENT...` is the program `planoai` on the PATH of a test, and needs nothing that is installed.
+`$PLANOAI warm_planoai.py --serve SOCKET` forks for each call until its stdin ends. `python -IS warm_planoai.py SOCKET
+ARGUMENT...` needs nothing that is installed: it runs code, where the arguments are `-c CODE ARGUMENT...`, as planodev
+has planoai judge a configuration, and else the recorder, the program `planoai` on the PATH of a test.
 """
 
 import json
@@ -30,9 +32,10 @@ def ask(place, arguments):
 
 
 def serve(place):
-    """Fork for each call; returns in the forks, ready to be the recorder."""
+    """Fork for each call; returns its arguments in the forks."""
     from planoai import config_generator, core, docker_cli, main, native_runner  # noqa: F401  what these import stays
 
+    remember_schema()
     for name in [name for name in sys.modules if name.partition(".")[0] == "planoai"]:
         del sys.modules[name]
     with socket.socket(socket.AF_UNIX) as listener:
@@ -51,7 +54,12 @@ def serve(place):
 
 
 def answer(connection):
-    """Take over what was sent, and tell the exit code once the fork that does the work has ended."""
+    """Take over what was sent, and tell the exit code once the fork that does the work has ended.
+
+    Returns:
+        The arguments of the call, in the fork that does the work.
+
+    """
     length, files, _, _ = socket.recv_fds(connection, LENGTH.size, 3)
     arguments, environment, directory, umask = json.loads(connection.recv(LENGTH.unpack(length)[0], socket.MSG_WAITALL))
     if child := os.fork():
@@ -66,7 +74,18 @@ def answer(connection):
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(directory)
-    sys.argv = [RECORDER, *arguments]
+    return arguments
+
+
+def remember_schema():
+    """Have planoai get its own schema as it was read before."""
+    import planoai
+    import yaml
+
+    with open(os.path.join(os.path.dirname(planoai.__file__), "data", "plano_config_schema.yaml")) as file:
+        text = file.read()
+    load, schema = yaml.safe_load, yaml.safe_load(text)
+    yaml.safe_load = lambda given: schema if given == text else load(given)
 
 
 if __name__ == "__main__":
@@ -74,5 +93,10 @@ if __name__ == "__main__":
         sys.exit(ask(sys.argv[1], sys.argv[2:]))
     import runpy
 
-    serve(sys.argv[2])
-    runpy.run_path(RECORDER, run_name="__main__")
+    given = serve(sys.argv[2])
+    if given[:1] == ["-c"]:
+        sys.argv = ["-c", *given[2:]]
+        exec(compile(given[1], "<string>", "exec"), {"__name__": "__main__"})
+    else:
+        sys.argv = [RECORDER, *given]
+        runpy.run_path(RECORDER, run_name="__main__")

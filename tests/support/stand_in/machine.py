@@ -13,8 +13,6 @@ from pathlib import Path
 
 import psutil
 
-from tests.support.requirements import planoai_python
-
 ROOT = Path(__file__).parents[3]
 # planoai 0.4.39 without its question to PyPI for a newer one.
 PLANOAI = """
@@ -35,7 +33,14 @@ VERSIONS = {"bin/brightstaff": "0.4.39", "bin/envoy": "v1.37.8", "plugins/wasm":
 class Machine:
     """A home directory, and what is on its PATH; `environment` is for planodev and for planoai alike."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, python: str) -> None:
+        """Make the home.
+
+        Args:
+            base: where it gets a directory.
+            python: a Python that has planoai.
+
+        """
         self.home = base / "home"
         programs = base / "programs"
         programs.mkdir(parents=True)
@@ -50,7 +55,7 @@ class Machine:
         for name in ("prompt_gateway", "llm_gateway"):
             (self.home / f".plano/plugins/{name}.wasm").touch()
         (programs / "run_planoai.py").write_text(PLANOAI)
-        command = shlex.join([planoai_python(), str(programs / "run_planoai.py")])
+        command = shlex.join([python, str(programs / "run_planoai.py")])
         self._program(programs / "planoai", f'#!/bin/sh\nexec {command} "$@"\n')
         path = f"{programs}{os.pathsep}{os.environ['PATH']}"
         self.environment = {"HOME": str(self.home), "PATH": path, "COLUMNS": "100"}
