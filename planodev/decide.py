@@ -100,10 +100,11 @@ def refuse(seen: Seen) -> None:
 
     Raises:
         BadInput: Plano would not reach this engine's database, nothing can be adopted, or the directory is read-only.
-        Conflict: `.env` names a database that planodev does not run.
+        Conflict: `.env` names a database that planodev does not run, or another container's server has the data.
 
     """
     refuse_unreachable(seen)
+    refuse_second(seen)
     for source in seen.ignored:
         info = seen.engine.info
         text = f"`{source}` has no effect: {choice.title(info.name)} has PostgreSQL {info.version}"
@@ -111,6 +112,17 @@ def refuse(seen: Seen) -> None:
         seen.progress.notice(Problem("no-images", text, fix))
     credentials.refuse_foreign(seen.env, seen.credentials, configured=seen.config.text is not None)
     identity.check_writable(seen.project)
+
+
+def refuse_second(seen: Seen) -> None:
+    """Refuse to go on where another container has a server over the project's data.
+
+    Raises:
+        Conflict: it has.
+
+    """
+    if problem := planning.two_servers(seen.observed):
+        raise Conflict.of(problem)
 
 
 ON_LOOPBACK = "it listens on 127.0.0.1 only, and a container has a 127.0.0.1 of its own"

@@ -16,7 +16,7 @@ from planodev.deadline import Asking, Deadline
 from planodev.engines import LABEL_SCHEMA, choice
 from planodev.plano import config_file
 from planodev.postgres.connection import Connection, host_of
-from planodev.problems import BadInput, Command, Conflict, Fix, Problem
+from planodev.problems import BadInput, Command, Conflict, Fix, NotReady, Problem
 from planodev.project import credentials, env_file, env_keys, env_kinds, records, settings
 from planodev.project.identity import Owner, new_id
 from planodev.project.settings import Setting
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from planodev.deadline import Limit
-    from planodev.engines import Engine, Observed
+    from planodev.engines import Container, Engine, Observed
     from planodev.problems import PlanodevError
     from planodev.progress import Progress
     from planodev.project.identity import Project
@@ -231,6 +231,24 @@ class Seen(Files):
             text = f"what listens at {env_keys.PORT} is not this project's server"
             return Problem("not-its-port", text, Fix(Command("up")), why, level="error")
         return None
+
+    @property
+    def server(self) -> Container:
+        """The server, once it was created or started.
+
+        Raises:
+            NotReady: it is gone, as where somebody else has removed it since.
+
+        """
+        if self.observed.container is None:
+            server = self.engine.wording.server
+            raise NotReady(
+                "server-stopped",
+                f"the {server} of this project is gone",
+                why=f"it was created or started a moment ago, and the engine does not list a {server} of this project",
+                fix=Fix(Command("up")),
+            )
+        return self.observed.container
 
     def again(self) -> Seen:
         """Return what the engine has now; the files were not changed by others meanwhile."""

@@ -128,6 +128,13 @@ class Fix:
         return self.render()
 
 
+LONGEST = 20_000  # characters of a message, and of a cause, which may be the end of a log
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text) - LONGEST:,} more characters)"
+
+
 @dataclass(frozen=True)
 class Problem:
     """Something that is wrong.
@@ -146,6 +153,11 @@ class Problem:
     fix: Fix | str | None = None
     why: str | None = None
     level: Level = "warning"
+
+    def __post_init__(self) -> None:
+        """Cut what a server or an engine says without end: it would take minutes to print."""
+        object.__setattr__(self, "message", _cut(self.message))
+        object.__setattr__(self, "why", self.why and _cut(self.why))
 
     @property
     def fatal(self) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from planodev.postgres.connection import LOOPBACK
-from planodev.problems import Command, Conflict, Fix, Shell
+from planodev.problems import Command, Conflict, Fix, Problem, Shell
 from planodev.project.settings import DEFAULT_IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
     from planodev.engines import Container, Desired, Observed, Volume
+    from planodev.problems import Level
     from planodev.project.settings import Setting
 
 # Ports that Plano and its parts take, so that the database never gets in their way.
@@ -155,6 +156,17 @@ def published_addresses(plano: str, *, native_linux: bool, rootless: bool, gatew
     if plano == "docker" and native_linux and not rootless and gateway:
         return (LOOPBACK, gateway)
     return (LOOPBACK,)
+
+
+def two_servers(observed: Observed, level: Level = "error") -> Problem | None:
+    """Return the problem of PostgreSQL in another container over the project's volume, None where there is none."""
+    if not observed.second or not observed.volume:
+        return None
+    message = f"another container runs PostgreSQL over this project's data: `{observed.second}`"
+    why = f"both would write into the volume `{observed.volume.name}`, and two servers destroy their data"
+    return Problem(
+        "data-in-use", message, Fix(Shell("docker stop {}", observed.second), ", then ", Command("up")), why, level
+    )
 
 
 def outside_volume(server: Container, data: str) -> Conflict:

@@ -154,8 +154,7 @@ def wait_inside(seen: Seen) -> None:
         AdminFailed: it gives no answer before the deadline.
 
     """
-    server = seen.observed.container
-    assert server  # noqa: S101  it was started
+    server = seen.server
     while True:
         try:
             admin.run_as_superuser(seen.engine, server, "SELECT 1;", superuser=seen.superuser, database="postgres")

@@ -93,9 +93,8 @@ def _discard(seen: Seen) -> Seen:
 
 def _start(seen: Seen, port: int) -> str:
     """Start the server; returns what is to be done after that: `replace` where its port was lost."""
-    assert seen.observed.container  # noqa: S101  what is started was observed
     try:
-        seen.engine.start(seen.observed.container)
+        seen.engine.start(seen.server)
     except PortTaken:
         text = f"replacing the {seen.engine.wording.server}, the data is kept: port {port} was lost to another"
         seen.progress.note(text)
@@ -183,8 +182,7 @@ def _seen_again(seen: Seen) -> Seen:
 
 
 def _database(seen: Seen, port: int, plan: Plan) -> Database:
-    assert seen.observed.container  # noqa: S101  it was created or started, or looked as wanted
-    return Database(seen, seen.observed.container, port, plan.password, plan.password_is)
+    return Database(seen, seen.server, port, plan.password, plan.password_is)
 
 
 def prepare(database: Database) -> Prepared:

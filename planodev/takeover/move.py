@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from planodev.background import Job
-from planodev.decide import decide, survey
+from planodev.decide import decide, refuse_second, survey
 from planodev.engines import NameTaken, PortTaken, Server, Streams, choice, planning, ports
 from planodev.postgres import admin, limits, proof, queries, state_table, table
 from planodev.postgres.admin import AdminFailed
@@ -194,6 +194,7 @@ def _old_side(seen: Seen) -> Seen | None:
     old = leftovers.side(seen, name)
     if old.observed.volume is None:
         return None
+    refuse_second(old)
     for side in (old, seen):
         if not side.engine.info.local:
             raise Conflict(
@@ -289,8 +290,7 @@ def _contents(old: Seen) -> tuple[dict[str, str], tuple[str, ...]]:
 
 
 def _ask(old: Seen, sql: str, database: str) -> list[str]:
-    assert old.observed.container  # noqa: S101  it was started
-    server = old.observed.container
+    server = old.server
     return admin.run_as_superuser(old.engine, server, sql, superuser=old.superuser, database=database).splitlines()
 
 
@@ -326,8 +326,7 @@ def _rows(old: Seen, name: str, table_name: str) -> Iterator[bytes]:
         OSError: there are more, and the server does not send them.
 
     """
-    server = old.observed.container
-    assert server  # noqa: S101  it was started
+    server = old.server
     reading, writing = os.pipe()
     variables = {"PGUSER": old.superuser, "PGDATABASE": name, "PGCLIENTENCODING": "UTF8", "PGAPPNAME": "planodev"}
     # Timestamps in a form that every server reads alike, whatever the settings of this database are.

@@ -343,3 +343,14 @@ def test_many_long_references_do_not_either(elsewhere):
     (elsewhere / ".env").write_text(f"A={'x' * 100_000}\n{lines}")
     assert sum(map(len, env_file.load(elsewhere / ".env").values.values())) < 12_000_000
     assert len(storage.substitute("$A" * 5000, {"A": "x" * 100_000}, "native")) < 1_100_000
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_a_server_says_without_end_is_cut(capsys, as_json):
+    console = Console()
+    console.json, long = as_json, "a\n\x1b[2J" * 10_000_000
+    console.notice(Problem("code", long, why=long))
+    console.fail(PlanodevError("code", long, why=long))
+    out, err = capsys.readouterr()
+    assert len(plain(out + err)) < 500_000
+    assert "more characters)" in out + err

@@ -7,8 +7,9 @@ import os
 import pytest
 
 from tests.support.docker_proxy import gate
+from tests.support.ports import free_port
 from tests.support.tiers import slow_but
-from tests.support.waiting import at_most
+from tests.support.waiting import at_most, until
 
 pytestmark = pytest.mark.docker
 
@@ -126,6 +127,33 @@ def test_a_container_that_has_a_volume_without_labels_is_never_replaced(up, api,
     assert snapshot(copy) == before
     api.remove_container(copy, force=True)
     api.remove_volume(own["volume"])
+
+
+@pytest.mark.parametrize("own", slow_but(["gone"], ["gone", "stopped", "runs"]))
+def test_no_server_is_started_over_data_that_one_in_another_container_has(up, api, snapshot, foreign_container, own):
+    """PostgreSQL itself does not see it: each has the number 1 among the processes of its own container."""
+    have = up.status()
+    other = f"copy-{os.urandom(4).hex()}"
+    binds = {"HostConfig": {"Binds": [f"{have['volume']}:/var/lib/postgresql/data"]}}
+    if own == "gone":
+        mend(up, api)
+    elif own == "stopped":
+        up("down", "--keep-data")
+    foreign_container(other, Entrypoint=["docker-entrypoint.sh"], Cmd=["postgres"], **binds)
+    until(lambda: "ready to accept connections" in api.logs(other).decode(), "the other server")
+    before = snapshot(other, *([have["container"]] if own != "gone" else []))
+    for command in (("up",), ("up", "--dry-run"), ("up", "--port", str(free_port()))):
+        refused = up(*command, "--json", code=4)
+        assert refused.error == "data-in-use"
+        assert f"`{other}`" in refused.json["error"]["message"]
+    assert "data-in-use" in [one["code"] for one in up("status", "--json").json["warnings"]]
+    assert snapshot(other, *([have["container"]] if own != "gone" else [])) == before
+    assert f"`docker stop {other}`" in refused.json["error"]["fix"]
+    if own == "runs":
+        return  # whatever is left of the data
+    api.stop(other)
+    up("up")
+    assert up.stored() == ["kept"]
 
 
 @pytest.mark.parametrize("also", [False, True])

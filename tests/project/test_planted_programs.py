@@ -281,6 +281,8 @@ class TestPython:
 
 
 STEERING = ["LD_PRELOAD", "PATH", "PYTHONPATH", "BASH_ENV", "NODE_OPTIONS", "GIT_SSH_COMMAND", "DYLD_INSERT_LIBRARIES"]
+STEERING += ["PGSERVICEFILE", "PGSSLROOTCERT", "PGHOSTADDR", "AWS_CONFIG_FILE", "KUBECONFIG", "HOSTALIASES", "LUA_PATH"]
+STEERING += ["CARGO_HOME", "RUSTC_WRAPPER", "GOFLAGS", "COMPOSE_FILE", "TERMINFO", "grpc_proxy", "MAKEFLAGS"]
 STEERING += ["DOCKER_HOST", "HTTPS_PROXY", "https_proxy", "HOME", "ENV", "PS4", "PERL5OPT", "BROWSER", "SSL_CERT_FILE"]
 
 
@@ -307,4 +309,6 @@ def test_keys_of_providers_are_handed_on(project):
     (project / "config.yaml").write_text("version: v0.4.0\nmodel_providers:\n- model: a/b\n  access_key: $MY_LLM\n")
     assert {"ANTHROPIC_API_KEY=a", "MY_LLM=kept"} <= set(planodev("env").stdout.split())
     keys = [key for provider in providers.PROVIDERS for key in provider.keys]
-    assert not [name for name in (*keys, "MY_LLM", "DATABASE_URL", "PG_PASS") if executables.steers(name)]
+    usual = ("MY_LLM", "DATABASE_URL", "PG_PASS", "PGUSER", "PGPASSWORD", "PGHOST", "PGPORT", "PGDATABASE")
+    usual += ("AWS_ACCESS_KEY_ID", "AWS_BEARER_TOKEN_BEDROCK", "AWS_REGION", "GOOGLE_API_KEY", "TERM")
+    assert not [name for name in (*keys, *usual) if executables.steers(name)]

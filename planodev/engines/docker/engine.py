@@ -146,7 +146,18 @@ class DockerEngine:
             frozenset(found.projects),
             copies=tuple(found.copies),
             unanswered="" if volumes is not None else "`GET /volumes`",
+            second=self._second(found),
         )
+
+    def _second(self, found: whose.Found) -> str:
+        """Return the name of a container that is not the project's, and has PostgreSQL run over its volume.
+
+        PostgreSQL itself does not see a server in another container: each has the number 1 among its own processes.
+        """
+        for item in whose.users_of(found, self._listed):
+            if "postgres" in self._programs(item["Id"]):
+                return whose.name_of(item)
+        return ""
 
     def _volumes(self, *, patience: float | None) -> list[dict[str, Any]] | None:
         """Return all volumes; None where a plugin keeps the engine from saying them within `patience` seconds."""
@@ -180,8 +191,11 @@ class DockerEngine:
         return State(found["State"]["Status"], int(found.get("RestartCount") or 0))
 
     def programs(self, container: Container) -> tuple[str, ...]:
+        return self._programs(container.id)
+
+    def _programs(self, number: str) -> tuple[str, ...]:
         try:
-            rows = self.api.top(container.id)["Processes"] or []
+            rows = self.api.top(number)["Processes"] or []
         except (Refused, NoEngine):
             return ()
         return tuple(dict.fromkeys(_program(str(row[-1]).split()) for row in rows if row and str(row[-1]).strip()))

@@ -56,11 +56,16 @@ def _ended(state: dict[str, Any]) -> float | None:
     return None
 
 
+def _size(usage: dict[str, Any]) -> int:
+    size = usage.get("Size")
+    return -1 if size is None else int(size)
+
+
 def _sizes(api: Api) -> dict[str, int]:
     """Return what each volume takes on the disk; an engine that has too much to count says nothing."""
     try:
         listed = api.disk_usage().get("Volumes") or []
     except (Refused, NoEngine):
         return {}
-    sizes = {item["Name"]: int((item.get("UsageData") or {}).get("Size", -1)) for item in listed}
+    sizes = {item["Name"]: _size(item.get("UsageData") or {}) for item in listed}
     return {name: size for name, size in sizes.items() if size >= 0}

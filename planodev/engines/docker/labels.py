@@ -55,13 +55,13 @@ def container_of(item: Mapping[str, Any], owner: Owner, volume: str | None, outs
         state=state["Status"],
         image=labels.get(LABEL + "image", item["Config"]["Image"]),
         image_id=item["Image"],
-        port=int(bindings[0]["HostPort"]) if bindings else None,
+        port=int(bindings[0]["HostPort"]) if bindings and bindings[0]["HostPort"] else None,
         addresses=tuple(b["HostIp"] for b in bindings),
         volume=volume,
         owner=owner,
         plano=labels.get(LABEL + "plano", ""),
-        exit_code=state.get("ExitCode", 0),
-        oom_killed=state.get("OOMKilled", False),
+        exit_code=state.get("ExitCode") or 0,
+        oom_killed=state.get("OOMKilled") or False,
         data_outside=outside,
     )
 

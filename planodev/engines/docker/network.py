@@ -30,7 +30,7 @@ def addresses(
 
     """
     # On a Mac the engine runs in a virtual machine; a remote one is taken for a Linux server.
-    desktop = "Docker Desktop" in facts.get("OperatingSystem", "")
+    desktop = "Docker Desktop" in (facts.get("OperatingSystem") or "")
     native_linux = not desktop and (sys.platform == "linux" or not local)
     gateway = None
     if native_linux and plano == "docker":
@@ -44,6 +44,6 @@ def _gateway(api: Api) -> str | None:
     """Return the bridge's address on this machine, None where it is not to be seen from here."""
     with suppress(Refused):
         bridge = api.inspect_network("bridge")
-        name = (bridge.get("Options") or {}).get("com.docker.network.bridge.name", "docker0")
+        name = (bridge.get("Options") or {}).get("com.docker.network.bridge.name") or "docker0"
         return ports.interface_address(name)
     return None

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from planodev import trace
 from planodev.engines import NotToldToGo
+from planodev.engines.docker import shapes
 from planodev.engines.docker.client import NOT_FOUND, NOTED, PODMAN, Refused, ended
 from planodev.engines.docker.frames import NotHttp
 from planodev.engines.docker.podman import is_podman
@@ -80,42 +81,42 @@ class QuickClient:
         return self._version
 
     def info(self) -> Any:  # noqa: ANN401
-        return self._get("/info")
+        return self._get("/info", "info")
 
     def containers(self, *, all: bool) -> Any:  # noqa: A002, ANN401  the SDK's name
-        return self._get(f"/containers/json?all={int(all)}")
+        return self._get(f"/containers/json?all={int(all)}", "containers")
 
     def volumes(self) -> Any:  # noqa: ANN401
-        return self._get("/volumes")
+        return self._get("/volumes", "volumes")
 
     def disk_usage(self) -> Any:  # noqa: ANN401
         # Engines before 25 ignore `type`, and count everything.
-        return self._get("/system/df?type=volume")
+        return self._get("/system/df?type=volume", "disk_usage")
 
     def inspect_container(self, container: str) -> Any:  # noqa: ANN401
-        return self._get(f"/containers/{quote(container)}/json")
+        return self._get(f"/containers/{quote(container)}/json", "inspect_container")
 
     def top(self, container: str) -> Any:  # noqa: ANN401
-        return self._get(f"/containers/{quote(container)}/top")
+        return self._get(f"/containers/{quote(container)}/top", "top")
 
     def inspect_network(self, network: str) -> Any:  # noqa: ANN401
-        return self._get(f"/networks/{quote(network)}")
+        return self._get(f"/networks/{quote(network)}", "inspect_network")
 
     def find_image(self, image: str) -> Any:  # noqa: ANN401
         try:
-            return self._get(f"/images/{quote(image)}/json")
+            return self._get(f"/images/{quote(image)}/json", "inspect_image")
         except Refused as error:
             if error.status == NOT_FOUND:
                 return None
             raise
 
     def make_volume(self, name: str, labels: dict[str, str]) -> dict[str, str]:
-        made = self._post("/volumes/create", {"Name": name, "Labels": labels})
+        made = self._post("/volumes/create", {"Name": name, "Labels": labels}, "create_volume")
         return dict(made.get("Labels") or {})
 
     def make_container(self, config: dict[str, Any], name: str | None = None) -> str:
         query = f"?name={quote(name)}" if name else ""
-        return str(self._post(f"/containers/create{query}", config)["Id"])
+        return str(self._post(f"/containers/create{query}", config, "create_container_from_config")["Id"])
 
     def put_files(self, container: str, directory: str, archive: bytes) -> None:
         self._ask("PUT", f"/containers/{quote(container)}/archive?path={quote(directory)}", archive, _TAR)
@@ -161,9 +162,9 @@ class QuickClient:
             "AttachStdout": True,
             "AttachStderr": True,
         }
-        number = self._post(f"/containers/{quote(container)}/exec", body)["Id"]
+        number = quote(self._post(f"/containers/{quote(container)}/exec", body, "exec_create")["Id"])
         out, err = self._run(f"/exec/{number}/start", go, most)
-        code = ended(lambda: self._get(f"/exec/{number}/json"), min(NOTED, self._limit()))
+        code = ended(lambda: self._get(f"/exec/{number}/json", "exec_inspect"), min(NOTED, self._limit()))
         if code is None:
             raise self._lost(ConnectionError("a command's output was cut off while it was running"))
         return code, out, err
@@ -191,16 +192,22 @@ class QuickClient:
             raise Refused(_ENGINE_FAILED, done.failure)
         return done.out, done.err
 
-    def _get(self, path: str) -> Any:  # noqa: ANN401
-        return self._parsed(self._ask("GET", path))
+    def _get(self, path: str, name: str) -> Any:  # noqa: ANN401
+        """Return the answer to a request, of the shape that the method of this name has."""
+        return self._parsed(self._ask("GET", path), f"GET {path}", name)
 
-    def _post(self, path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401
-        return self._parsed(self._ask("POST", path, json.dumps(body).encode(), _JSON))
+    def _post(self, path: str, body: dict[str, Any], name: str) -> Any:  # noqa: ANN401
+        return self._parsed(self._ask("POST", path, json.dumps(body).encode(), _JSON), f"POST {path}", name)
 
-    def _parsed(self, answer: Answer) -> Any:  # noqa: ANN401
+    def _parsed(self, answer: Answer, asked: str, name: str) -> Any:  # noqa: ANN401
         try:
-            return json.loads(answer.body)
-        except ValueError as error:
+            return shapes.check(name, json.loads(answer.body))
+        except shapes.Misshapen as error:
+            from planodev.engines import failures
+
+            asked = asked.partition("?")[0]
+            raise failures.answered_badly(self._where, f"it gives `{asked}` no answer of an engine: {error}") from None
+        except (ValueError, RecursionError) as error:
             text = answer.body[:80].decode(errors="replace")
             raise self._lost(NotHttp(f"the answer was cut off, or is not an engine's: {text}")) from error
 

@@ -23,6 +23,7 @@ import urllib3.exceptions
 from planodev import trace
 from planodev.background import NotDone, watched, within
 from planodev.engines import LOOK, NotToldToGo
+from planodev.engines.docker import shapes
 from planodev.engines.docker.client import NOT_FOUND, NOTED, Refused, ended
 from planodev.problems import Fix, NoEngine, Shell
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 # Seconds without an event of a pull. A whole pull has no limit: engines report progress every few seconds.
 SILENCE = 120
+_NAMES = {"df": "disk_usage"}  # of the SDK's methods, where the clients have another
 # What the SDK and its libraries raise for a broken connection; `struct.error` for one that breaks inside a frame.
 _LOST = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError, struct.error)
 
@@ -195,7 +197,12 @@ class Client:
     def _bounded(self, more: float, call: Callable[[], Any], name: str, most: float = math.inf) -> Any:  # noqa: ANN401
         seconds, began = min(most, self._limit() + more), time.monotonic()
         try:
-            return within(seconds, call)
+            return shapes.check(_NAMES.get(name, name), within(seconds, call))
+        except shapes.Misshapen as error:
+            from planodev.engines import failures
+
+            text = f"it gives `{name}` of the Docker SDK no answer of an engine: {error}"
+            raise failures.answered_badly(self._where, text) from None
         except (TimeoutError, requests.exceptions.ReadTimeout) as error:
             raise self._timed_out(f"no complete answer to `{name}` within {seconds:.3g} seconds") from error
         except Exception as error:

@@ -63,10 +63,10 @@ def sort(project: Project, env_id: str | None, containers: Sequence[Item], volum
             continue
         else:
             whose = "it has this project's labels, but not its volume"
-            found.copies.append(_name(item))
+            found.copies.append(name_of(item))
         found.taken.update({name.lstrip("/"): f"a container has it, {whose}" for name in item["Names"] or []})
     if len(mine) > 1:
-        raise _ambiguous("containers", sorted(map(_name, mine)), "docker ps -a --filter {}", project)
+        raise _ambiguous("containers", sorted(map(name_of, mine)), "docker ps -a --filter {}", project)
     if len(ours) > 1:
         raise _ambiguous("volumes", sorted(names), "docker volume ls --filter {}", project)
     found.container, found.volume = next(iter(mine), None), next(iter(ours), None)
@@ -94,7 +94,22 @@ def _sort_volumes(found: Found, project: Project, env_id: str | None, volumes: S
     return ours
 
 
-def _name(item: Mapping[str, Any]) -> str:
+def users_of(found: Found, containers: Sequence[Item]) -> list[Item]:
+    """Return the containers that run and have a project's volume, beside its own and those that look into it."""
+    if found.volume is None:
+        return []
+    return [
+        item
+        for item in containers
+        if item is not found.container
+        and item.get("State") in ("running", "paused")
+        and labels.PROBE_LABEL not in (item["Labels"] or {})
+        and found.volume.name in labels.volumes_of(item)
+    ]
+
+
+def name_of(item: Mapping[str, Any]) -> str:
+    """Return a listed container's name, or the beginning of its number."""
     return str((item["Names"] or [item["Id"][:12]])[0]).lstrip("/")
 
 
