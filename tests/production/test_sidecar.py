@@ -197,3 +197,45 @@ def test_compose_understands_it_and_everything_stays_on_this_machine(project, pr
 
 def address(port):
     return port if isinstance(port, str) else f"{port.get('host_ip')}:{json.dumps(port)}"
+
+
+@pytest.fixture
+def check(project, tmp_path):
+    """The health check of Plano's container, as a function of what it sees; returns whether it passed, or ended Plano."""
+
+    def of(arguments):
+        project("production", *arguments, "--force")
+        script = composed(project.path)["plano"]["healthcheck"]["test"][-1].replace("$$", "$")
+        programs = tmp_path / "programs"
+        shutil.rmtree(programs, ignore_errors=True)
+        programs.mkdir()
+        for name in ("grep", "python3"):  # the connection, and what Plano answers; without PgBouncer both are Python's
+            (programs / name).write_text('#!/bin/sh\ncase "$*" in *v1/models*) exit $ANSWERS ;; *) exit $CONNECTED ;; esac\n')
+            (programs / name).chmod(0o755)
+        script = script.replace("/tmp/", f"{programs}/").replace("kill 1", "echo ended")
+
+        def run(*, answers, connected):
+            seen = {"ANSWERS": str(int(not answers)), "CONNECTED": str(int(not connected))}
+            path = f"{programs}:{os.environ['PATH']}"
+            done = subprocess.run(
+                ["sh", "-c", script], env={"PATH": path, **seen}, capture_output=True, text=True, check=False
+            )
+            return "passes" if done.returncode == 0 else done.stdout.strip() or "waits"
+
+        return run
+
+    return of
+
+
+@pytest.mark.parametrize("form", [("rds",), ("self-hosted", "--direct")], ids=" ".join)
+def test_the_health_check_ends_a_plano_that_answers_without_a_connection_even_at_its_start(check, form):
+    run = check(form)
+    assert [run(answers=False, connected=now) for now in (False, True) * 3] == ["waits"] * 6  # it starts
+    assert [run(answers=True, connected=False) for _ in range(4)] == [*["waits"] * 3, "ended"]
+
+    run = check(form)
+    for seen in ({"answers": True, "connected": False}, {"answers": False, "connected": True}):
+        assert run(answers=True, connected=True) == "passes"
+        assert [run(**seen) for _ in range(3)] == ["waits"] * 3
+        assert run(answers=True, connected=True) == "passes"
+        assert [run(**seen) for _ in range(4)] == [*["waits"] * 3, "ended"]
