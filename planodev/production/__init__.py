@@ -16,8 +16,12 @@ ROLE = "plano_prod"
 # The beginning of a value that a person has to replace: plain text for sh, docker and planoai, and refused by `verify`.
 PLACEHOLDER = "FILL-IN"
 ENV_NAME = ".env.production"
+# The characters of a password that stand for themselves wherever it goes: in an environment file, a connection string,
+# SQL, PgBouncer's list of users and a Secret; as a set of a pattern, and for people.
+LITERAL, LITERAL_IN_WORDS = "A-Za-z0-9._+/=:,-", "letters, digits and . _ - + / = : ,"
 COMPOSE, PLANO_FILE, SIDECAR = "compose.production.yaml", "plano.yaml", "pgbouncer.ini"
 KUSTOMIZATION = "kustomization.yaml"
+CA = "server-ca.pem"  # the authority of the server's certificate
 # PgBouncer's two names for the database: one for Plano, one for all others; and its port, in Plano's own network.
 PLANO, READY = "plano", "ready"
 PGBOUNCER_PORT = 6432

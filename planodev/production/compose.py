@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from planodev import production, rendering
 from planodev.pasting import posix
-from planodev.plano import config_edit
+from planodev.plano import rules
 from planodev.postgres import state_table
-from planodev.postgres.connection import CONNECTION_STRING
-from planodev.problems import BadInput
-from planodev.production import COMPOSE, ENV_NAME, PLANO_FILE, SIDECAR, endpoints
+from planodev.production import COMPOSE, ENV_NAME, PLANO_FILE, SIDECAR
 from planodev.production.setup import seen_from
 from planodev.project import env_keys
 
@@ -54,7 +52,7 @@ def render(setup: Setup) -> dict[str, str]:
     for name in names:
         files[name] = rendering.render(f"production/{name}.j2", **words)
     if setup.copied:
-        files[copy_of(setup)] = rendering.render("production/config_copy.j2", text=deployed(setup), **words)
+        files[copy_of(setup)] = rendering.render("production/config_copy.j2", text=setup.deployed, **words)
     return files
 
 
@@ -63,31 +61,16 @@ def copy_of(setup: Setup) -> str:
     return _ALONE if setup.elsewhere else _BESIDE
 
 
-def deployed(setup: Setup) -> str:
-    """Return the configuration's text for Plano's container: it stores, and its addresses mean what they should.
-
-    Raises:
-        BadInput: there is no edit that adds `state_storage` and nothing else.
-
-    """
-    text = endpoints.reachable(setup.config, machine=setup.sizes is None)
-    if setup.config.content and not setup.config.connection_string:
-        try:
-            text = config_edit.with_storage(text, CONNECTION_STRING)
-        except config_edit.NotEditable as error:
-            name = setup.config.path.name
-            fix = error.fix or f"write `state_storage` in `{name}`"
-            message = f"`state_storage` cannot be added to the copy of `{name}`"
-            raise BadInput("config-not-editable", message, why=str(error), fix=fix) from error
-    return text
-
-
 def words_of(setup: Setup) -> dict[str, Any]:
     """Return what the templates name."""
     provider, place = setup.provider, setup.place
     title = provider.title + (", without PgBouncer" if setup.direct else "")
     config_path = seen_from(setup.directory, setup.config.path)
     deployed_path = f"./{copy_of(setup)}" if setup.copied else config_path
+    ca_path = "pgbouncer/server-ca.pem" if setup.sizes else "server-ca.pem"
+    login = f"host={setup.server} port={place.port} user={setup.owner}"
+    if setup.checked and not setup.cluster:
+        login += f" sslmode={setup.sslmode} sslrootcert={ca_path}"
     return {
         "again": setup.again,
         "again_through": setup.again_through,
@@ -102,9 +85,15 @@ def words_of(setup: Setup) -> dict[str, Any]:
         "port": place.port,
         "database": place.database,
         "listen": "127.0.0.1" if setup.sizes else "*",
-        "ca_path": "pgbouncer/server-ca.pem" if setup.sizes else "server-ca.pem",
+        "login": login,
+        "sslmode": setup.sslmode,
+        "checked": setup.checked,
+        "unstored": None if setup.unstored is None else ", ".join(f"`{rules.shown(name)}`" for name in setup.unstored),
+        "ca_path": ca_path,
         "ca_file": "/tmp/server-ca.pem" if setup.sizes else "server-ca.pem",  # noqa: S108  in a container
         "owner": setup.owner,
+        "literal": production.LITERAL,
+        "literal_in_words": production.LITERAL_IN_WORDS,
         "create": state_table.CREATE,
         "image": setup.image,
         "config": setup.config.path.name,
@@ -131,8 +120,9 @@ def environment(setup: Setup, words: dict[str, Any]) -> dict[str, str]:
     secret = (env_keys.PASSWORD, *setup.keys)
     blank = {**values, **dict.fromkeys(secret, "")} | ({env_keys.HOST: ""} if setup.direct else {})
     more = {key: value for key, value in setup.values.items() if key not in values}
+    named = {**dict.fromkeys(more, ""), **{key: value for key, value in setup.example.items() if key not in values}}
     template = "production/env.production.j2"
     return {
         ENV_NAME: rendering.render(template, **words, values=values, more=more, example=False),
-        f"{ENV_NAME}.example": rendering.render(template, **words, values=blank, more={}, example=True),
+        f"{ENV_NAME}.example": rendering.render(template, **words, values=blank, more=named, example=True),
     }

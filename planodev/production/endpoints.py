@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from planodev.plano import rules
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from planodev.plano.config_file import ConfigFile
 
 # The keys whose value is an address; `*` is each entry of a list. Source: planoai 0.4.39, `plano_config_schema.yaml`.
-_CALLED = frozenset(
+_CALLING = frozenset(
     {
         ("agents", "*", "url"),
         ("filters", "*", "url"),
@@ -35,7 +36,8 @@ _CALLED = frozenset(
         ("tracing", "exporters", "*", "url"),
     }
 )
-_LISTENS = ("listeners", "*", "address")
+_LISTENING = ("listeners", "*", "address")
+_CALLED, _LISTENS = "called", "listens"
 _MERGED = "<<"  # the key of YAML that takes in another mapping
 _LOOPBACK = re.compile(r"localhost|127(?:\.\d+){3}|::1|\[::1\]", re.IGNORECASE)
 _EVERYWHERE = "0.0.0.0"  # noqa: S104  inside a container
@@ -46,36 +48,97 @@ _LOCAL = re.compile(
 )
 
 
-def local(config: ConfigFile) -> list[str]:
-    """Return the addresses in a configuration that mean the machine itself, each once."""
-    return list(dict.fromkeys(node.value for node, listens in _nodes(config) if not listens))
-
-
-def unreachable(config: ConfigFile) -> list[str]:
-    """Return the addresses of listeners that nothing outside of Plano's container would reach, each once."""
-    return list(dict.fromkeys(node.value for node, listens in _nodes(config) if listens))
-
-
-def reachable(config: ConfigFile, *, machine: bool) -> str:
-    """Return a configuration's text with addresses as a container needs them, and all else as it is.
+@dataclass(frozen=True)
+class _Scalar:
+    """A text of the configuration where it stands, or an alias of one: characters from `start` to `end`.
 
     Args:
-        config: the configuration.
-        machine: whether the machine itself has a name there, so that what runs on it is reached.
+        node: the text itself, where its anchor is.
+        kind: `_CALLED` or `_LISTENS` where it is an address that needs another one in a container, else None.
 
     """
-    text = _text(config)
-    changes = {}
-    for node, listens in _nodes(config):
-        if listens or machine:
-            there = _EVERYWHERE if listens else _LOCAL.sub(rf"\g<1>{DOCKER_HOST_NAME}\g<2>", node.value)
-            changes[node.start_mark.index] = (node.end_mark.index, node.value, there)  # an alias is its anchor again
-    for start, (end, value, there) in sorted(changes.items(), reverse=True):
-        written = text[start:end]
-        # Where an escape or a line end in quotes spells it otherwise, the value is written anew.
-        put = written.replace(value, there) if value in written else json.dumps(there)
-        text = text[:start] + put + text[end:]
-    return text
+
+    start: int
+    end: int
+    node: Any
+    alias: bool
+    kind: str | None
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """The addresses of one configuration, which is taken apart once for all of them."""
+
+    text: str
+    scalars: tuple[_Scalar, ...]
+
+    @property
+    def local(self) -> list[str]:
+        """The addresses that mean the machine itself, each once."""
+        return self._of(_CALLED)
+
+    @property
+    def unreachable(self) -> list[str]:
+        """The addresses of listeners that nothing outside of Plano's container would reach, each once."""
+        return self._of(_LISTENS)
+
+    def _of(self, kind: str) -> list[str]:
+        return list(dict.fromkeys(one.node.value for one in self.scalars if one.kind == kind))
+
+    def reachable(self, *, machine: bool) -> str:
+        """Return the configuration's text with addresses as a container needs them, and all else as it is.
+
+        An alias of an address that is a text of another kind, such as a description, is written out, and so keeps what
+        it says.
+
+        Args:
+            machine: whether the machine itself has a name there, so that what runs on it is reached.
+
+        """
+        at_anchor: dict[int, str] = {}
+        changes: list[tuple[int, int, str]] = []
+        for one in self.scalars:
+            there = _there(one, machine=machine)
+            if not one.alias:
+                at_anchor[id(one.node)] = there
+                if there != one.node.value:
+                    changes.append((one.start, one.end, _rewritten(self.text[one.start : one.end], one, there)))
+            elif there != at_anchor[id(one.node)]:
+                changes.append((one.start, one.end, json.dumps(there, ensure_ascii=False)))
+        text = self.text
+        for start, end, put in sorted(changes, reverse=True):
+            text = text[:start] + put + text[end:]
+        return text
+
+
+def find(config: ConfigFile) -> Addresses:
+    """Return the addresses of a configuration; none where it is not there."""
+    text = (config.text or "").removeprefix("\ufeff")
+    if not config.content:
+        return Addresses(text, ())
+    scalars: dict[tuple[int, bool], _Scalar] = {}
+    for one in _scalars(_composed(text), ()):
+        before = scalars.get((one.start, one.alias))  # a mapping with an alias is met again there
+        scalars[one.start, one.alias] = before if before and before.kind else one
+    return Addresses(text, tuple(scalars.values()))
+
+
+def _there(one: _Scalar, *, machine: bool) -> str:
+    """Return what a text has to be in a container."""
+    value = str(one.node.value)
+    if one.kind == _LISTENS:
+        return _EVERYWHERE
+    return _LOCAL.sub(rf"\g<1>{DOCKER_HOST_NAME}\g<2>", value) if one.kind and machine else value
+
+
+def _rewritten(written: str, scalar: _Scalar, there: str) -> str:
+    """Return a scalar as it is written, with another value; its anchor and its tag stay."""
+    properties = re.match(r"(?:[&!]\S*\s+)*", written)
+    kept = properties[0] if properties else ""
+    body = written[len(kept) :]
+    # Where an escape or a line end in quotes spells it otherwise, the value is written anew.
+    value = scalar.node.value
+    return kept + (body.replace(value, there, 1) if value in body else json.dumps(there, ensure_ascii=False))
 
 
 def port_of_pgbouncer(config: ConfigFile) -> Problem | None:
@@ -97,35 +160,55 @@ def port_of_pgbouncer(config: ConfigFile) -> Problem | None:
     return None
 
 
-def _text(config: ConfigFile) -> str:
-    return (config.text or "").removeprefix("\ufeff")
-
-
-def _nodes(config: ConfigFile) -> Iterator[tuple[Any, bool]]:
-    """Yield the values that are such addresses, and of each whether Plano listens there."""
-    if not config.content:
-        return
+def _composed(text: str) -> Any:  # noqa: ANN401  ruamel.yaml has no types
+    """Return a document's nodes, in which an alias is one of its own: it has a place, and a `target`."""
     from ruamel.yaml import YAML
+    from ruamel.yaml.composer import Composer
+    from ruamel.yaml.events import AliasEvent
+    from ruamel.yaml.nodes import Node
 
-    yield from _scalars(YAML(typ="safe", pure=True).compose(_text(config)), ())
+    class Alias(Node):
+        id = "alias"
+        target: Any
+
+    class WithAliases(Composer):
+        def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401
+            event = self.parser.peek_event()
+            node = super().compose_node(parent, index)
+            if not isinstance(event, AliasEvent):
+                return node
+            alias = Alias(node.tag, node.value, event.start_mark, event.end_mark)
+            alias.target = node
+            return alias
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = WithAliases
+    return yaml.compose(text)
 
 
-def _scalars(node: Any, path: tuple[str, ...]) -> Iterator[tuple[Any, bool]]:  # noqa: ANN401  ruamel.yaml has no types
-    if node.id == "mapping":
-        for name, value in node.value:
+def _scalars(node: Any, path: tuple[str, ...]) -> Iterator[_Scalar]:  # noqa: ANN401
+    """Yield every text below a node, each as often as it is used."""
+    target = node.target if node.id == "alias" else node
+    if target.id == "mapping":
+        for name, value in target.value:
             yield from _merged(value, path) if name.value == _MERGED else _scalars(value, (*path, str(name.value)))
-    elif node.id == "sequence":
-        for value in node.value:
+    elif target.id == "sequence":
+        for value in target.value:
             yield from _scalars(value, (*path, "*"))
-    elif _is(path, _LISTENS):
-        if _LOOPBACK.fullmatch(node.value):
-            yield node, True
-    elif any(_is(path, known) for known in _CALLED) and _LOCAL.fullmatch(node.value):
-        yield node, False
+    else:
+        kind = _kind(path, str(target.value))
+        yield _Scalar(node.start_mark.index, node.end_mark.index, target, node.id == "alias", kind)
 
 
-def _merged(node: Any, path: tuple[str, ...]) -> Iterator[tuple[Any, bool]]:  # noqa: ANN401
-    for mapping in node.value if node.id == "sequence" else [node]:
+def _kind(path: tuple[str, ...], value: str) -> str | None:
+    if _is(path, _LISTENING):
+        return _LISTENS if _LOOPBACK.fullmatch(value) else None
+    return _CALLED if any(_is(path, known) for known in _CALLING) and _LOCAL.fullmatch(value) else None
+
+
+def _merged(node: Any, path: tuple[str, ...]) -> Iterator[_Scalar]:  # noqa: ANN401
+    target = node.target if node.id == "alias" else node
+    for mapping in target.value if target.id == "sequence" else [node]:
         yield from _scalars(mapping, path)
 
 

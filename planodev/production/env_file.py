@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 from planodev.plano import driver_url, judge, storage
 from planodev.postgres.connection import CONNECTION_STRING, is_loopback
 from planodev.problems import BadInput, Command, Fix, Lines, Problem, Shell, VerificationFailed
-from planodev.production import COMPOSE, ENV_NAME, PLACEHOLDER, endpoints, has_pgbouncer, is_for_kubernetes
+from planodev.production import (
+    COMPOSE,
+    ENV_NAME,
+    LITERAL,
+    LITERAL_IN_WORDS,
+    PLACEHOLDER,
+    endpoints,
+    has_pgbouncer,
+    is_for_kubernetes,
+)
 from planodev.project import env_file, env_keys
 
 if TYPE_CHECKING:
@@ -21,8 +30,7 @@ if TYPE_CHECKING:
 
 # Values that `sh`, docker, planoai and python-dotenv read as they are written.
 _PLAIN = re.compile(r"[A-Za-z0-9._%+/=:@,-]+|\[[0-9A-Fa-f:.]+\]")
-# Those of them that mean the same in a connection string.
-_AS_IT_IS = re.compile(r"[A-Za-z0-9._+/=:,-]+")
+_AS_IT_IS = re.compile(f"[{LITERAL}]+")
 # Placeholders of templates and of providers' pages.
 _UNFILLED = re.compile(
     rf"{PLACEHOLDER}.*|<.*>|\[(?![0-9A-Fa-f:.]+\]).*\]|\$.*|(?:change|replace|fill)[-_ ]?(?:me|in|this).*"
@@ -128,7 +136,7 @@ def misread_by_kubernetes(env: env_file.EnvFile) -> Problem | None:
         return None
     return Problem(
         "password-not-literal",
-        f"{env_keys.PASSWORD} in `{env.path}` has other characters than letters, digits, dots, dashes and underscores",
+        f"{env_keys.PASSWORD} in `{env.path}` has other characters than {LITERAL_IN_WORDS}",
         f"empty the value of {env_keys.PASSWORD}: step 1 of PRODUCTION.md creates one",
         "Kubernetes takes it as it is written, and a connection string decodes it",
         level="error",

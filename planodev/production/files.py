@@ -14,7 +14,20 @@ from planodev.plano.config_file import ConfigFile
 from planodev.plano.validation import Question
 from planodev.postgres.connection import DOCKER_HOST_NAME
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, Shell
-from planodev.production import ENV_NAME, KUBERNETES, PLACEHOLDER, SIDECAR, compose, endpoints, kubernetes, ownership
+from planodev.production import (
+    COMPOSE,
+    ENV_NAME,
+    KUBERNETES,
+    PLACEHOLDER,
+    PLANO_FILE,
+    PLANO_IMAGE,
+    SIDECAR,
+    compose,
+    endpoints,
+    kept,
+    kubernetes,
+    ownership,
+)
 from planodev.production.env_file import misread_by_kubernetes
 from planodev.production.setup import gather
 from planodev.project import env_file, env_keys, env_kinds, git, private_files, regular_file, settings
@@ -67,6 +80,7 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     _judge(setup, progress, _known(here, variables), variables)
     _check(setup)
     files = (kubernetes if on_kubernetes else compose).render(setup)
+    secret = [file for file in files if _is_secret(file)]
     # Existing files with nothing but values stay as they are; only `.env.production` is written again, with its values.
     files = {file: text for file, text in files.items() if not (_is_other(file) and (directory / file).exists())}
     files = {file: text if _is_env(file) else ownership.marked(file, text) for file, text in files.items()}
@@ -76,9 +90,7 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     for file, verb in done.items():
         progress.done(Outcome(verb, file))
     _notices(setup, files, progress)
-    for file in files:
-        if _is_secret(file):
-            ignore((directory / file).parent, [PurePath(file).name], progress)
+    ignore(directory, secret, progress)
     return Written(name, directory, done, _to_fill_in(files))
 
 
@@ -90,7 +102,7 @@ def _judge(setup: Setup, progress: Progress, known: Mapping[str, str], variables
     config = setup.config
     if setup.copied and config.content and config.lacks:
         progress.note(f"{config.lacks}; the deployed copy stores in PostgreSQL")
-        config = ConfigFile(config.path, compose.deployed(setup), before=config)
+        config = ConfigFile(config.path, setup.deployed, before=config)
     with closing(Question(config, variables)) as planoai:
         found = [one for one in judge.judge_config(config, known, "docker") if one.code != judge.UNSET]
         found += [] if config.content is None or any(one.fatal for one in found) else planoai.answer()
@@ -125,6 +137,9 @@ def _notices(setup: Setup, files: Mapping[str, str], progress: Progress) -> None
         check = Fix(Command("verify", "--env-file", ENV_NAME), " checks the new ones")
         message = f"replaced the values of another provider: {', '.join(changed)}"
         progress.notice(Problem("values-replaced", message, check))
+    if setup.image != PLANO_IMAGE:
+        file = PLANO_FILE if setup.sizes else COMPOSE
+        progress.note(f"`{file}` keeps `image: {setup.image}`; planodev itself would write `{PLANO_IMAGE}`")
     if setup.local:
         listed = ", ".join(f"`{masking.urls(address)}`" for address in setup.local)
         if setup.sizes:
@@ -135,7 +150,7 @@ def _notices(setup: Setup, files: Mapping[str, str], progress: Progress) -> None
             message = f"{listed}: {there}, so `{compose.copy_of(setup)}` has {DOCKER_HOST_NAME}"
             fix = "let what listens there accept connections from containers, not from 127.0.0.1 alone"
         progress.notice(Problem("localhost-endpoint", message, fix))
-    listens = endpoints.unreachable(setup.config)
+    listens = setup.addresses.unreachable
     if listens:
         listed = ", ".join(f"`{address}`" for address in listens)
         message = f"a listener at {listed} is unreachable from outside Plano's container: the copy has `0.0.0.0`"
@@ -181,7 +196,11 @@ def _refuse(setup: Setup, files: Mapping[str, str], *, force: bool) -> None:
             continue
         if _is_env(file) and setup.left:
             why = "it is for another provider"
-        elif not _is_env(file) and not ownership.untouched(file, regular_file.text(path)):
+        elif not _is_env(file) and (
+            not ownership.untouched(file, regular_file.text(path))
+            # Where the files make the server, its address is none to fill in.
+            or (setup.cluster and kept.server(regular_file.text(path)) != kept.server(text))
+        ):
             why = "it was edited, or planodev did not write it"
         else:
             continue

@@ -38,6 +38,7 @@ _CLUSTER = {
     "backup/kustomization.yaml": "backup.kustomization.yaml",
     "backup/backup.yaml": "backup.yaml",
     "backup/.env.backup": "env.backup",
+    "recovery/kustomization.yaml": "recovery.kustomization.yaml",
 }
 
 
@@ -57,5 +58,5 @@ def render(setup: Setup) -> dict[str, str]:
     files["conversation_states.sql"] = rendering.render("production/conversation_states.sql.j2", **words)
     for name in (SIDECAR, compose.HBA):
         files[f"pgbouncer/{name}"] = rendering.render(f"production/{name}.j2", **words)
-    files["plano_config.yaml"] = rendering.render("production/config_copy.j2", text=compose.deployed(setup), **words)
+    files["plano_config.yaml"] = rendering.render("production/config_copy.j2", text=setup.deployed, **words)
     return files

@@ -6,17 +6,13 @@ import hashlib
 import re
 from pathlib import PurePath
 
+from planodev.production import kept
+
 _COMMENTS = {".ini": ("; ", ""), ".sql": ("-- ", ""), ".md": ("<!-- ", " -->")}
 _WORDS = "planodev updates this file, unless it was edited"
 _MARK = re.compile(rf"(?:#|;|--|<!--) {_WORDS}: ([0-9a-f]{{12}})(?: -->)?\n\Z")
-# Values that are taken from the existing file, and so are no edit.
-_KEPT = re.compile(r"\b(host=|port=|dbname=|replicas: |instances: |size: |destinationPath: )\S+")
-# The same where PRODUCTION.md says to change it, and what stands there in the checksum.
-_CHANGED_BY_HAND = (
-    (re.compile(r"(\bplano:?\n +image: )\S+"), r"\1katanemo/plano:0.4.39"),
-    (re.compile(r"(?m)(^ +- DELETE FROM .* interval ')\d+(?= days'$)"), r"\g<1>90"),
-    (re.compile(r"(?m)^(?=components: \[backup\]$)"), "# "),
-)
+# PRODUCTION.md repeats the server, and a person may have written it there as well.
+_REPEATED = re.compile(r"\b(host=|port=|dbname=)\S+")
 # Digests of the files of older releases, which have no mark, without the parts that `_unmarked` removes.
 _EARLIER = frozenset(
     {
@@ -34,21 +30,20 @@ _EARLIER = frozenset(
 def marked(name: str, text: str) -> str:
     """Return a file's text with the mark by which `untouched` knows it."""
     before, after = _COMMENTS.get(PurePath(name).suffix, ("# ", ""))
-    return f"{text}{before}{_WORDS}: {_digest(text)}{after}\n"
+    return f"{text}{before}{_WORDS}: {_digest(name, text)}{after}\n"
 
 
 def untouched(name: str, text: str) -> bool:
-    """Say whether nobody has edited a file, but for the values that are kept."""
+    """Say whether nobody has edited a file, but for the values that are kept: those of `kept.KEPT`."""
     found = _MARK.search(text)
     if found is None:
-        return _digest(_unmarked(name, text)) in _EARLIER
-    return found[1] == _digest(text[: found.start()])
+        return _digest(name, _unmarked(name, text)) in _EARLIER
+    return found[1] == _digest(name, text[: found.start()])
 
 
-def _digest(text: str) -> str:
-    for pattern, standing in _CHANGED_BY_HAND:
-        text = pattern.sub(standing, text)
-    return hashlib.sha256(_KEPT.sub(r"\1", text).encode()).hexdigest()[:12]
+def _digest(name: str, text: str) -> str:
+    text = _REPEATED.sub(r"\1", text) if name.endswith(".md") else kept.without(name, text)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _unmarked(name: str, text: str) -> str:

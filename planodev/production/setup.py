@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from planodev import production
 from planodev.pasting import posix
-from planodev.plano import models, rules
-from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK, is_host, is_loopback
+from planodev.plano import config_edit, models, rules
+from planodev.postgres.connection import CONNECTION_STRING, DOCKER_HOST_NAME, LOOPBACK, is_host, is_loopback
 from planodev.problems import BadInput
-from planodev.production import PLACEHOLDER, READY, endpoints
+from planodev.production import PLACEHOLDER, READY, endpoints, kept
 from planodev.project import credentials, env_file, env_keys, regular_file
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from planodev.plano.config_file import ConfigFile
     from planodev.production import Provider
+    from planodev.production.endpoints import Addresses
 
 
 @dataclass(frozen=True)
@@ -35,19 +36,36 @@ class Place:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What `kubernetes` asks for: pods of Plano, instances of PostgreSQL, the storage of each, where backups go.
+    """What `kubernetes` asks for, by option or as the files say; each is called as in `kept.KEPT`.
 
-    `back_up` and `days` are what PRODUCTION.md says to change by hand: whether backups are switched on, and after how
-    many days nobody needs a conversation.
+    Args:
+        namespace: of everything.
+        replicas: pods of Plano.
+        instances: of PostgreSQL.
+        storage: of each instance.
+        storage_class: the line that names its class, "" for the default class.
+        operator: the namespace where the operator runs.
+        days: after which nobody needs a conversation.
+        components: the line that switches backups on, and the recovery out of them.
+        backups: the bucket and a folder in it.
+        endpoint: the line that names the bucket's address, "" at S3 itself.
+        lost: whose backups a recovery takes.
+        anew: under which name the recovered cluster writes its own.
+
     """
 
     namespace: str = "plano"
     replicas: int = 3
     instances: int = 3
     storage: str = "10Gi"
-    backups: str = f"s3://{PLACEHOLDER}-bucket/plano"
-    back_up: bool = False
+    storage_class: str = ""
+    operator: str = "cnpg-system"
     days: int = 90
+    components: str = "# components: [backup]"
+    backups: str = f"s3://{PLACEHOLDER}-bucket/plano"
+    endpoint: str = ""
+    lost: str = "plano-db"
+    anew: str = "plano-db-2"
 
 
 @dataclass(frozen=True)
@@ -59,7 +77,9 @@ class Setup:
         provider: its facts.
         directory: where the files go.
         config: Plano's configuration.
+        addresses: those in it that a container does not reach, or is not reached at.
         values: what is filled in of `.env.production`, by name.
+        example: what its example has a value for, by name.
         left: what was filled in for another provider, and is not kept.
         place: the server.
         project: the directory where planodev's own paths start.
@@ -68,6 +88,7 @@ class Setup:
         image: of Plano.
         direct: whether Plano connects to the server itself, without PgBouncer.
         sizes: on Kubernetes; None for Compose.
+        sslmode: how PgBouncer speaks to the server.
 
     """
 
@@ -75,7 +96,9 @@ class Setup:
     provider: Provider
     directory: Path
     config: ConfigFile
+    addresses: Addresses
     values: Mapping[str, str]
+    example: Mapping[str, str]
     left: Mapping[str, str]
     place: Place
     project: Path
@@ -84,6 +107,12 @@ class Setup:
     image: str = production.PLANO_IMAGE
     direct: bool = False
     sizes: Sizes | None = None
+    sslmode: str = "prefer"
+
+    @property
+    def checked(self) -> bool:
+        """Say whether the server's certificate is checked, by `server-ca.pem`."""
+        return self.sslmode != "prefer" and not self.direct
 
     @property
     def cluster(self) -> bool:
@@ -153,17 +182,45 @@ class Setup:
         return ordered[0].name if ordered else "PROVIDER/MODEL"
 
     @property
+    def unstored(self) -> list[str] | None:
+        """The models whose conversations Plano does not store; None without a configuration."""
+        if self.config.content is None:
+            return None
+        return [
+            one.name for one in models.of(self.config.content) if one.interface and not one.router and not one.stored
+        ]
+
+    @property
     def local(self) -> list[str]:
         """The addresses in the configuration that the container cannot reach as they stand."""
-        return endpoints.local(self.config)
+        return self.addresses.local
 
     @property
     def copied(self) -> bool:
         """Say whether Plano gets a copy of the configuration: one for the container, or for a directory of its own."""
         if self.config.content is None:
             return self.sizes is not None
-        changed = self.local or endpoints.unreachable(self.config)
+        changed = self.local or self.addresses.unreachable
         return self.sizes is not None or bool(changed) or self.elsewhere
+
+    @cached_property
+    def deployed(self) -> str:
+        """The configuration's text for Plano's container: it stores, and its addresses mean what they should.
+
+        Raises:
+            BadInput: there is no edit that adds `state_storage` and nothing else.
+
+        """
+        text = self.addresses.reachable(machine=self.sizes is None)
+        if self.config.content and not self.config.connection_string:
+            try:
+                text = config_edit.with_storage(text, CONNECTION_STRING)
+            except config_edit.NotEditable as error:
+                name = self.config.path.name
+                fix = error.fix or f"write `state_storage` in `{name}`"
+                message = f"`state_storage` cannot be added to the copy of `{name}`"
+                raise BadInput("config-not-editable", message, why=str(error), fix=fix) from error
+        return text
 
     @property
     def elsewhere(self) -> bool:
@@ -204,8 +261,9 @@ def gather(
             fix=f"give `--host` an address of this machine that a container reaches, such as {DOCKER_HOST_NAME}",
         )
     env = env_file.load(directory / production.ENV_NAME)
-    filled = {key: value for key, value in env.written.items() if value and not value.startswith(PLACEHOLDER)}
-    there = _in_ini(directory / ("pgbouncer" if on_kubernetes else "") / production.SIDECAR)
+    filled = _filled_in(env.path)
+    written = kept.read(directory, on_kubernetes=on_kubernetes)
+    there = {key: written[key] for key in kept.OF_THE_SERVER if key in written}
     left: dict[str, str] = {}
     if env.exists and provider.title not in env.text.partition("\n")[0]:
         left = {key: filled.pop(key) for key in env_keys.PUBLIC if key in filled} | there
@@ -218,10 +276,44 @@ def gather(
     values = {key: quoted.get(key, value) for key, value in filled.items() if key not in of_the_place}
     if options.get("generate_password"):
         values.setdefault(env_keys.PASSWORD, credentials.generate_password())
-    sizes = _sizes(directory, options) if on_kubernetes else None
-    direct, image = bool(options.get("direct")), _image(directory, on_kubernetes=on_kubernetes)
+    sizes = _sizes(options, written) if on_kubernetes else None
+    direct, image = bool(options.get("direct")), written.get("image", production.PLANO_IMAGE)
     through, again = (_again(directory, project, {**options, "direct": chosen}) for chosen in (False, direct))
-    return Setup(name, provider, directory, config, values, left, place, project, again, through, image, direct, sizes)
+    return Setup(
+        name,
+        provider,
+        directory,
+        config,
+        endpoints.find(config),
+        values,
+        _filled_in(directory / f"{production.ENV_NAME}.example"),
+        left,
+        place,
+        project,
+        again,
+        through,
+        image,
+        direct,
+        sizes,
+        _sslmode(provider, directory / ("pgbouncer" if on_kubernetes else "")),
+    )
+
+
+def _sslmode(provider: Provider, directory: Path) -> str:
+    """Return the provider's mode; where its servers may have no TLS, the authority's certificate decides.
+
+    A server that was checked once is not left unchecked because the certificate is missing now.
+    """
+    ini = directory / production.SIDECAR
+    before = regular_file.text(ini) if ini.is_file() else ""
+    checks = (directory / production.CA).is_file() or "\nserver_tls_sslmode = verify-full\n" in before
+    return "verify-full" if provider.sslmode == "prefer" and checks else provider.sslmode
+
+
+def _filled_in(path: Path) -> dict[str, str]:
+    """Return the values of an environment file that are no placeholders."""
+    written = env_file.load(path).written
+    return {key: value for key, value in written.items() if value and not value.startswith(PLACEHOLDER)}
 
 
 def _again(directory: Path, project: Path, options: Mapping[str, Any]) -> str:
@@ -235,13 +327,6 @@ def _again(directory: Path, project: Path, options: Mapping[str, Any]) -> str:
     return " ".join(map(posix, words))
 
 
-def _image(directory: Path, *, on_kubernetes: bool) -> str:
-    """Return Plano's image: the one that the file says, since PRODUCTION.md has another version written there."""
-    path = directory / (production.PLANO_FILE if on_kubernetes else production.COMPOSE)
-    found = re.search(r"\bplano:?\n +image: (\S+)", regular_file.text(path)) if path.is_file() else None
-    return found[1] if found else production.PLANO_IMAGE
-
-
 def _place(provider: Provider, host: str | None, filled: Mapping[str, str], there: Mapping[str, str]) -> Place:
     """Return the server: what is typed, else what `.env.production` names, unless that is PgBouncer, else its file."""
     own = filled if env_keys.HOST in filled and not is_loopback(filled[env_keys.HOST]) else {}
@@ -253,34 +338,14 @@ def _place(provider: Provider, host: str | None, filled: Mapping[str, str], ther
     )
 
 
-def _in_ini(path: Path) -> dict[str, str]:
-    """Return the server that an earlier `pgbouncer.ini` names, without what is still to be filled in."""
-    text = regular_file.text(path) if path.is_file() else ""
-    found = re.search(r"(?m)^(?:\*|plano) = (.*)$", text)
-    pairs = dict(re.findall(r"(host|port|dbname)=(\S+)", found[1] if found else ""))
-    return {key: value for key, value in pairs.items() if not value.startswith(PLACEHOLDER)}
-
-
-def _sizes(directory: Path, options: Mapping[str, Any]) -> Sizes:
+def _sizes(options: Mapping[str, Any], values: Mapping[str, str]) -> Sizes:
     """Return the options of Kubernetes: what was typed, else what the files say, else the defaults."""
-    written = {
-        "namespace": ("kustomization.yaml", r'(?m)^namespace: "?([^\s"]+)"?$'),
-        "replicas": ("plano.yaml", r"(?m)^  replicas: (\d+)$"),
-        "instances": ("database.yaml", r"(?m)^  instances: (\d+)$"),
-        "storage": ("database.yaml", r"(?m)^    size: (\S+)$"),
-        "backups": ("backup/backup.yaml", r"(?m)^    destinationPath: (\S+)$"),
-        "back_up": ("kustomization.yaml", r"(?m)^(components: \[backup\])$"),
-        "days": ("prune.yaml", r"interval '(\d+) days'"),
-    }
     found: dict[str, Any] = {}
-    for name, (file, pattern) in written.items():
-        path = directory / file
-        seen = re.search(pattern, regular_file.text(path)) if path.is_file() else None
-        kind = type(getattr(Sizes(), name))
+    for name, default in asdict(Sizes()).items():
         if options.get(name) is not None:
             found[name] = options[name]
-        elif seen:
-            found[name] = kind(seen[1])
+        elif name in values:
+            found[name] = type(default)(values[name])
     return Sizes(**found)
 
 

@@ -105,7 +105,7 @@ def type_in(command, environment, directory, answer):
 
 
 @pytest.mark.parametrize("typed", slow_but(["rds"], [*COMPOSED, "self-hosted --direct"]))
-def test_the_five_steps(project, authority, typed, tmp_path):  # noqa: PLR0915  one way, in its order
+def test_the_five_steps(project, authority, typed, tmp_path):  # noqa: C901, PLR0915  one way, in its order
     name, _, direct = typed.partition(" ")
     provider = production.load(name)
     with server_of(provider, authority) as server, own_directory() as directory:
@@ -152,14 +152,19 @@ def test_the_five_steps(project, authority, typed, tmp_path):  # noqa: PLR0915  
         if provider.ca and not authority_line:
             shutil.copy(authority.certificate, project.path / "server-ca.pem")
         project.write(".env.production", project.read(".env.production").replace("FILL-IN-key", "sk-test"))
-        text = project.read("PRODUCTION.md")
+        page = text = project.read("PRODUCTION.md")
         steps = blocks(text)
         assert "FILL-IN" not in text
         password = re.search("DB_PASS=(.*)", project.read(".env.production"))[1]
+
         # The place of this server, and its owner.
-        (making,) = steps[2]
-        making = making.replace(f"port={provider.port}", f"port={server.port}")
-        making = making.replace(f"user={provider.owner}", "user=owner").replace("host=db.example.com", f"host={there}")
+        def here(command):
+            command = command.replace(f"port={provider.port}", f"port={server.port}")
+            return command.replace(f"user={provider.owner}", "user=owner").replace(
+                "host=db.example.com", f"host={there}"
+            )
+
+        making = here(*steps[2])
         owner = making.splitlines()[0]
         # 2. Make the role and the table; the second time `CREATE DATABASE` alone says that it is there.
         run(making)
@@ -203,12 +208,15 @@ def test_the_five_steps(project, authority, typed, tmp_path):  # noqa: PLR0915  
         assert {one["model"] for one in asked_for} == {"anthropic/claude-sonnet-4-5"}
         assert PASSWORD not in text
         run(later[1])
-        after_the_steps(lambda command: run(f"{owner}\n{command}"), server, provider.database, later)
+        pruning = here(re.search(r"```crontab\n *17 3 \* \* \* cd /srv/plano && (.*)\n", page)[1])
+        after_the_steps(
+            lambda command: run(f"{owner}\n{command}"), server, provider.database, later, lambda: run(pruning)
+        )
 
 
-def after_the_steps(run, server, database, blocks):
+def after_the_steps(run, server, database, blocks, prune):
     """Follow what PRODUCTION.md says of stored conversations, as the owner."""
-    copying, _, saving, pruning, *_by_hand = blocks
+    copying, _, saving, *_by_hand = blocks
 
     def rows():
         return server.sql("SELECT response_id FROM conversation_states", database=database, fetch=True)
@@ -227,15 +235,16 @@ def after_the_steps(run, server, database, blocks):
     lose()
     run(into + " <turns")
     assert rows() == [("kept",)]
-    dump, restore = saving.strip().splitlines()
+    dump, stop, restore, start = saving.strip().splitlines()
     run(dump)
     lose()
-    run(restore)
+    for command in (stop, restore, start):
+        run(command)
     assert rows() == [("kept",)]
     may = "SELECT has_table_privilege('plano_prod', 'conversation_states', 'INSERT')"
     assert server.sql(may, database=database, fetch=True) == [(True,)]
-    run(pruning)
+    prune()
     assert rows() == [("kept",)]
     server.sql("UPDATE conversation_states SET updated_at = now() - interval '91 days'", database=database)
-    run(pruning)
+    prune()
     assert rows() == []

@@ -65,7 +65,7 @@ def test_the_sidecar_writes_the_password_that_it_is_given(sidecar, tmp_path, pas
     assert (tmp_path / "userlist.txt").read_text() == f'"plano_prod" "{doubled}"\n'
 
 
-@pytest.mark.parametrize("password", [*AWKWARD, "", "a'; DROP ROLE x; --"])
+@pytest.mark.parametrize("password", [*LITERAL, *AWKWARD, "", "a'; DROP ROLE x; --"])
 def test_where_the_password_itself_is_sent_sql_gets_none_that_is_another_there(project, tmp_path, password):
     project("production", "neon", "--host", "db.example.com")
     fill(project.path, password)

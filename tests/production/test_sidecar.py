@@ -201,7 +201,7 @@ def address(port):
 
 @pytest.fixture
 def check(project, tmp_path):
-    """The health check of Plano's container, as a function of what it sees; returns whether it passed, or ended Plano."""
+    """The health check of Plano's container; of what it sees, it gives whether it passes, waits or has ended Plano."""
 
     def of(arguments):
         project("production", *arguments, "--force")
@@ -210,7 +210,9 @@ def check(project, tmp_path):
         shutil.rmtree(programs, ignore_errors=True)
         programs.mkdir()
         for name in ("grep", "python3"):  # the connection, and what Plano answers; without PgBouncer both are Python's
-            (programs / name).write_text('#!/bin/sh\ncase "$*" in *v1/models*) exit $ANSWERS ;; *) exit $CONNECTED ;; esac\n')
+            (programs / name).write_text(
+                '#!/bin/sh\ncase "$*" in *v1/models*) exit $ANSWERS ;; *) exit $CONNECTED ;; esac\n'
+            )
             (programs / name).chmod(0o755)
         script = script.replace("/tmp/", f"{programs}/").replace("kill 1", "echo ended")
 

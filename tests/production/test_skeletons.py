@@ -16,7 +16,7 @@ import pytest
 import planodev.postgres.state_table
 from planodev import production
 from planodev.plano.config_file import ConfigFile
-from planodev.production import endpoints, server_faults
+from planodev.production import compose, endpoints, server_faults
 from tests.support.git import git
 from tests.support.postgres_server import CONFIG, PASSWORD, Project, own_directory, postgres
 from tests.support.requirements import require_path
@@ -329,7 +329,8 @@ listeners:
     [
         ('{url: "http://user:p@localhost:80?x=1"}', '{url: "http://user:p@host.docker.internal:80?x=1"}'),
         ('{url: "http:\\/\\/LOCALHOST.:80"}', '{url: "http://host.docker.internal:80"}'),
-        ("{url: &at 'http://[::1]:80', more: *at}", "{url: &at 'http://host.docker.internal:80', more: *at}"),
+        ("{url: &at 'http://[::1]:80'}, {url: *at}", "{url: &at 'http://host.docker.internal:80'}, {url: *at}"),
+        ('{url: &at "http:\\/\\/[::1]:80"}, {url: *at}', '{url: &at "http://host.docker.internal:80"}, {url: *at}'),
         ("{url: 0.0.0.0:80, id: 'http://127.0.0.2/localhost'}",) * 2,
         ("{url: http://localhost.example.com, id: mylocalhost:80}",) * 2,
         ("{url: 'http://localhost:${AGENT_PORT}/v1'}", "{url: 'http://host.docker.internal:${AGENT_PORT}/v1'}"),
@@ -339,8 +340,8 @@ def test_each_form_of_an_address_of_the_machine_itself(written, there):
     there = there.replace("0.0.0.0:80", "host.docker.internal:80").replace("127.0.0.2", "host.docker.internal")
     there = there.replace("http://host.docker.internal/localhost", "http://127.0.0.2/localhost")  # an id
     config = ConfigFile(Path("config.yaml"), f"agents: [{written}]\n")
-    assert endpoints.reachable(config, machine=True) == f"agents: [{there}]\n"
-    assert endpoints.reachable(config, machine=False) == config.text
+    assert endpoints.find(config).reachable(machine=True) == f"agents: [{there}]\n"
+    assert endpoints.find(config).reachable(machine=False) == config.text
 
 
 @pytest.mark.parametrize(
@@ -350,7 +351,7 @@ def test_each_form_of_an_address_of_the_machine_itself(written, there):
 def test_each_form_of_an_address_at_which_plano_listens(form, written, there):
     config = ConfigFile(Path("config.yaml"), form.format(written))
     for machine in (True, False):
-        assert endpoints.reachable(config, machine=machine) == form.format(there)
+        assert endpoints.find(config).reachable(machine=machine) == form.format(there)
 
 
 # Each key that a configuration may have a text at, and whether that is an address that Plano calls.
@@ -390,9 +391,46 @@ def test_only_addresses_are_rewritten_and_no_text(place, called, here):
     config = ConfigFile(
         Path("config.yaml"), "version: v0.4.0\n" + place.replace("HERE", json.dumps(here.strip("'"))) + "\n"
     )
-    changed = endpoints.reachable(config, machine=True)
-    assert (changed != config.text) == called == bool(endpoints.local(config))
+    changed = endpoints.find(config).reachable(machine=True)
+    assert (changed != config.text) == called == bool(endpoints.find(config).local)
     assert not called or changed.count("host.docker.internal") == 1
+
+
+# A configuration, and the same for a container: HERE is an address that it calls, THERE the one in its place.
+ALIASES = {
+    "agents: [{id: a, url: &u HERE}]\nsystem_prompt: *u\n": 'agents: [{id: a, url: &u THERE}]\nsystem_prompt: "HERE"\n',
+    "system_prompt: &u HERE\nagents: [{url: *u }, {id: *u , url: *u }]\n": "system_prompt: &u HERE\n"
+    'agents: [{url: "THERE" }, {id: *u , url: "THERE" }]\n',
+    "system_prompt: &u 'HERE'\nagents: [{url: *u }]\n": "system_prompt: &u 'HERE'\nagents: [{url: \"THERE\" }]\n",
+    "agents: [&a {id: a, url: HERE}]\nfilters: [*a ]\n": "agents: [&a {id: a, url: THERE}]\nfilters: [*a ]\n",
+    "agents: [{url: &u HERE}, &b {id: *u , url: *u }, {<<: *b , id: *u }]\n": "agents: [{url: &u THERE}, "
+    '&b {id: "HERE" , url: *u }, {<<: *b , id: "HERE" }]\n',
+    "endpoints: {shop: {endpoint: &u 127.0.0.1}}\nlisteners: [{address: *u }]\n": "endpoints: {shop: {endpoint: &u "
+    'host.docker.internal}}\nlisteners: [{address: "0.0.0.0" }]\n',
+}
+
+
+@pytest.mark.parametrize(("text", "there"), ALIASES.items())
+def test_a_text_that_is_an_alias_of_an_address_keeps_what_it_says(text, there):
+    text, there = (
+        one.replace("THERE", "http://other:80").replace("HERE", "http://localhost:80") for one in (text, there)
+    )
+    config = ConfigFile(Path("config.yaml"), text)
+    assert endpoints.find(config).reachable(machine=True) == there.replace("other", "host.docker.internal")
+    if "listeners" not in text:
+        assert endpoints.find(config).reachable(machine=False) == text
+
+
+def test_the_configuration_is_taken_apart_once_for_all_of_its_addresses(project, monkeypatch):
+    from planodev.production import setup
+
+    asked = []
+    monkeypatch.setattr(endpoints, "_composed", lambda text, to=endpoints._composed: asked.append(text) or to(text))
+    options = {"provider": "rds"}
+    config = ConfigFile(project.path / "config.yaml", project.read("config.yaml"))
+    made = setup.gather(project.path / "there", config, options, project.path, on_kubernetes=False)
+    compose.render(made)
+    assert len(asked) == 1
 
 
 def test_the_password_of_an_address_is_not_shown(project):
@@ -417,6 +455,36 @@ def test_it_judges_the_configuration_as_up_does(project):
     project.write("config.yaml", CONFIG.replace("anthropic/claude-sonnet-4-5", "openai/gpt-4o"))
     warnings = project("production", "rds", "--json").json["warnings"]
     assert "provider-keeps-history" in [warning["code"] for warning in warnings]
+
+
+def test_the_page_names_the_models_that_are_not_stored(project):
+    for models, said in (
+        ("model: openai/gpt-4o, access_key: $OPENAI_API_KEY", "it stores nothing for `openai/gpt-4o`: the history"),
+        ("model: mistral/m, access_key: $MISTRAL_API_KEY", "It stores what each model in `config.yaml` answers there."),
+    ):
+        project.write("config.yaml", CONFIG.replace("model_providers:\n", f"model_providers:\n  - {{{models}}}\n"))
+        project("production", "rds")
+        assert said in " ".join(project.read("PRODUCTION.md").split())
+    (project.path / "config.yaml").unlink()
+    project("production", "rds")
+    assert "It stores nothing for models of `openai`, `xai`" in project.read("PRODUCTION.md")
+
+
+@pytest.mark.parametrize(("form", "at"), [((), ""), (("--for", "kubernetes"), "kubernetes/pgbouncer/")])
+def test_a_server_of_ones_own_is_checked_by_its_authority_once_that_is_there(project, form, at):
+    def run():
+        project("production", "self-hosted", *form, "--host", "db.example.com")
+        others = ["compose.production.yaml"] if not form else ["kubernetes/plano.yaml", f"{at}kustomization.yaml"]
+        return project.read(f"{at}pgbouncer.ini"), [project.read(name) for name in others]
+
+    before, _ = run()
+    assert "\nserver_tls_sslmode = prefer\n" in before
+    project.write(f"{at}server-ca.pem", "an authority\n")
+    for _ in range(2):
+        ini, others = run()
+        assert "\nserver_tls_sslmode = verify-full\nserver_tls_ca_file = " in ini
+        assert all("server-ca" in text for text in others)
+        (project.path / f"{at}server-ca.pem").unlink(missing_ok=True)  # a check is not left out again by itself
 
 
 def test_a_session_pooler_wants_the_reference_of_the_project_behind_each_user(project):

@@ -1,0 +1,109 @@
+"""The values that the next `production` takes from the files that are there: changing one is no edit of its file.
+
+What PRODUCTION.md and the files themselves say to fill in or to change by hand is in this list, and nothing else: so
+nothing that the check for edits leaves out can be lost.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from planodev.production import COMPOSE, KUSTOMIZATION, PLACEHOLDER, PLANO_FILE, SIDECAR
+from planodev.project import regular_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One value of one file.
+
+    Args:
+        name: what it is called by those who take it.
+        path: the file, from the directory of the set-up.
+        pattern: finds it: the group `value`. Two different values in one file are none, but an edit.
+        standing: what stands in its place in the checksum of the file.
+
+    """
+
+    name: str
+    path: str
+    pattern: re.Pattern[str]
+    standing: str = ""
+
+    def read(self, text: str) -> str | None:
+        """Return the value in a file's text, None where there is none or it is still to be filled in."""
+        return next(iter(self._filled_in(text)), None)
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Return where the value stands in a file's text."""
+        if len(self._filled_in(text)) > 1:
+            return []
+        return [found.span("value") for found in self.pattern.finditer(text)]
+
+    def _filled_in(self, text: str) -> list[str]:
+        found = dict.fromkeys(match["value"] for match in self.pattern.finditer(text))
+        return [value for value in found if value and not value.startswith(PLACEHOLDER)]
+
+
+def _kept(name: str, path: str, pattern: str, standing: str = "") -> Kept:
+    return Kept(name, path, re.compile(pattern, re.MULTILINE), standing)
+
+
+OF_THE_SERVER = ("host", "port", "dbname")
+_CONFIG_OF_PGBOUNCER = (SIDECAR, f"pgbouncer/{SIDECAR}")
+_IMAGE = r"\bplano:?\n +image: (?P<value>\S+)$"
+KEPT = (
+    *(
+        _kept(name, path, rf"^(?:\*|plano|ready) = .*\b{name}=(?P<value>\S+)")
+        for path in _CONFIG_OF_PGBOUNCER
+        for name in OF_THE_SERVER
+    ),
+    *(_kept("image", path, _IMAGE, "katanemo/plano:0.4.39") for path in (COMPOSE, PLANO_FILE)),
+    _kept("namespace", KUSTOMIZATION, r'^namespace: "?(?P<value>[^\s"]+)"?$', "plano"),
+    _kept("components", KUSTOMIZATION, r"^(?P<value>(?:# )?components: \[.*\])$", "# components: [backup]"),
+    _kept("replicas", PLANO_FILE, r"^  replicas: (?P<value>\d+)$"),
+    _kept("instances", "database.yaml", r"^  instances: (?P<value>\d+)$"),
+    _kept("storage", "database.yaml", r"^    size: (?P<value>\S+)$"),
+    _kept("storage_class", "database.yaml", r"^    size: \S+\n(?P<value>(?:    storageClass: \S+\n)?)"),
+    _kept("operator", "network.yaml", r"kubernetes\.io/metadata\.name: (?P<value>[^\s}]+)\}", standing="cnpg-system"),
+    _kept("days", "prune.yaml", r"^ +- DELETE FROM .* interval '(?P<value>\d+) days'$", "90"),
+    _kept("backups", "backup/backup.yaml", r"^    destinationPath: (?P<value>\S+)$"),
+    _kept("endpoint", "backup/backup.yaml", r"^    destinationPath: \S+\n(?P<value>(?:    endpointURL: \S+\n)?)"),
+    _kept(
+        "lost",
+        "recovery/kustomization.yaml",
+        r"parameters: \{.*\bserverName: (?P<value>[^\s}]+)\}",
+        standing="plano-db",
+    ),
+    _kept("anew", "recovery/kustomization.yaml", r"serverName\n +value: (?P<value>\S+)$", "plano-db-2"),
+)
+_OF_COMPOSE = (COMPOSE, SIDECAR)
+
+
+def read(directory: Path, *, on_kubernetes: bool) -> dict[str, str]:
+    """Return the values in the files of a directory, by name; what is missing or to be filled in is left out."""
+    found: dict[str, str] = {}
+    for kept in KEPT:
+        path = directory / kept.path
+        # A directory for Compose may hold a configuration that has the name of Kubernetes' file.
+        if (kept.path in _OF_COMPOSE) != on_kubernetes and path.is_file():
+            value = kept.read(regular_file.text(path))
+            found |= {kept.name: value} if value else {}
+    return found
+
+
+def server(text: str) -> dict[str, str | None]:
+    """Return the server that a `pgbouncer.ini` names, by `OF_THE_SERVER`; None where the text is no such file."""
+    return {one.name: one.read(text) for one in KEPT if one.path == SIDECAR}
+
+
+def without(path: str, text: str) -> str:
+    """Return a file's text with what stands in the checksum in place of the values."""
+    places = [(span, kept.standing) for kept in KEPT if kept.path == path for span in kept.spans(text)]
+    for (start, end), standing in sorted(places, reverse=True):
+        text = text[:start] + standing + text[end:]
+    return text
