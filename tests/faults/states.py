@@ -18,8 +18,8 @@ from planodev.engines import LABEL_SCHEMA, Image
 from planodev.engines.docker import adopt
 from planodev.engines.docker import engine as docker
 from planodev.engines.embedded import programs
-from tests.plano.test_rules import BAD
 from tests.support.ports import free_port
+from tests.support.rules import BAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -859,7 +859,7 @@ OTHERS = (
         "up",
         of_newer,
         lambda here: here.monkeypatch.setattr(look, "LABEL_SCHEMA", LABEL_SCHEMA + 1),
-        "`pip install --upgrade planodev`",
+        "-m pip install --upgrade planodev`",
     ),
     State(
         "server-too-old",

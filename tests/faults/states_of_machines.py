@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 
+from planodev import rendering
 from planodev.engines import Output
 from tests.faults.states import State, after, both, has_git, line, sets, up, writes
 from tests.faults.states_of_engines import OWN, begun, goes_on, registry
@@ -158,7 +159,12 @@ def threads(here):
 
 def without(name):
     """Have a part of planodev that is not installed."""
-    return lambda here: here.monkeypatch.setitem(sys.modules, name, None)
+
+    def run(here):
+        rendering.environment.cache_clear()  # of a command before, in this process, which had jinja2
+        here.monkeypatch.setitem(sys.modules, name, None)
+
+    return run
 
 
 def there(name):
