@@ -8,8 +8,8 @@ import pytest
 
 from planodev.engines import ports
 from planodev.postgres.connection import CONNECTION_STRING
-from tests.plano.test_rules import BAD
 from tests.support.on_fake import CommandLine
+from tests.support.rules import BAD
 
 KEYS = {"ANTHROPIC_API_KEY": "sk-ant-1", "MISTRAL_API_KEY": "m-12345", "OPENAI_API_KEY": "sk-openai-1"}
 OK = (BAD / "ok.yaml").read_text()

@@ -7,12 +7,12 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from tests.faults.test_every_fix import STATES
-from tests.faults.test_words_of_fixes import CONFIGURATIONS, STRINGS
-from tests.plano.test_rules import KINDS, LATE
+from tests.faults.every_state import STATES
 from tests.support import codes
 from tests.support.reached import reached
+from tests.support.rules import KINDS, LATE
 from tests.support.toml import tomllib
+from tests.support.words_of_fixes import CONFIGURATIONS, STRINGS
 
 TESTS = Path(__file__).parents[1]
 FIXES = tomllib.loads((Path(__file__).parent / "fixes.toml").read_text())

@@ -10,13 +10,12 @@ import pytest
 
 from planodev.gateway import start
 from planodev.steps import login
-from tests.faults import states, states_of_engines, states_of_machines, states_on_embedded
+from tests.faults import states
+from tests.faults.every_state import OF_ENGINES, STATES
 from tests.support.following import told
 from tests.support.requirements import require_engine
 from tests.support.tiers import first_of_each
 
-OF_ENGINES = (*states_of_engines.STATES, *states_of_machines.STATES, *states_on_embedded.STATES)
-STATES = (*states.STATES, *OF_ENGINES)
 # Codes whose fix may be the very command that told them, with the reason.
 AGAIN = {
     "interrupted": "the command was cut off, and goes on where it was",

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.plano.test_rules import BAD
 from tests.support import left_over
 from tests.support.engine_project import OnEngine
 from tests.support.ports import free_port
 from tests.support.requirements import require_engine
+from tests.support.rules import BAD
 from tests.support.tiers import slow_but
 
 pytestmark = pytest.mark.embedded

@@ -16,16 +16,13 @@ import pytest
 from tests.faults import boundaries
 from tests.support import evidence, records
 from tests.support.docker_objects import remove_all
+from tests.support.kills import ELSEWHERE, MODEL, mended
 from tests.support.ports import free_port
 from tests.support.project import Project
 from tests.support.seed import KILLS, SEED
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
-
-# A tenth of them each for `down`, the move and `--adopt`, in `test_kills_elsewhere.py`; the rest meet `up`.
-ELSEWHERE = max(2, KILLS // 10)
-MODEL = ("--model", "anthropic/claude-sonnet-4-5")
 
 
 @pytest.fixture(autouse=True)
@@ -70,15 +67,6 @@ def filled(fresh):
     project("up", *MODEL)
     evidence.store(project, "first")
     return project
-
-
-def mended(project, rows, *options):
-    """Run `up`, which must mend everything: proof, all rows, one whole `.env`."""
-    done = project("up", *options, code=None)
-    assert done.code == 0, done.err
-    assert evidence.PROVED in done.out
-    assert evidence.content(project) == rows
-    return done
 
 
 def test_killed_at_any_line_it_is_about_to_say_when_it_replaces_a_container_with_data(filled):

@@ -15,12 +15,13 @@ import time
 import docker
 import pytest
 
-from tests.faults.test_kills import ELSEWHERE, MODEL, SEED, mended
 from tests.support import evidence, left_over, records
 from tests.support.by_hand import ROWS, ByHand
 from tests.support.docker_objects import remove_all
 from tests.support.engine_project import OnEngine
+from tests.support.kills import ELSEWHERE, MODEL, mended
 from tests.support.requirements import require_engine
+from tests.support.seed import SEED
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 

@@ -11,10 +11,10 @@ from planodev import rendering
 from planodev.plano import config_file, models, providers, rules, schema
 from planodev.plano.config_edit import with_stored_models
 from planodev.postgres.connection import CONNECTION_STRING
-from tests.plano.test_rules import BAD, BASE, FINE, KINDS, MENDED, STARTS, mended
-from tests.plano.test_stored import AFTER
 from tests.support.real_planoai import RENDER, Helper
 from tests.support.requirements import planoai_python
+from tests.support.rules import BAD, BASE, FINE, KINDS, MENDED, STARTS, mended
+from tests.support.stored_models import AFTER
 
 # What ends where neither planoai nor `envoy --mode validate` looks: a port that another process has, and brightstaff.
 LATER = {"agport-9901", "port-9091", "port-5432", "session-cache-redis-nourl", "two-defaults"}

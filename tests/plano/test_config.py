@@ -12,11 +12,11 @@ import pytest
 
 from planodev.plano import config_file
 from planodev.problems import BadInput
-from tests.plano.test_rules import BAD, MENDED, STARTS, mended
 from tests.support import left_over
 from tests.support.engine_project import OnEngine
 from tests.support.ports import free_port, free_ports
 from tests.support.requirements import planoai_python, require_engine
+from tests.support.rules import BAD, MENDED, STARTS, mended
 from tests.support.terminal import on_terminal
 from tests.support.tiers import first_of_each, slow_but
 

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from planodev.plano import access_keys, config_file, judge, yaml_of_plano
-from tests.plano.test_rules import BAD, KINDS, LATE, judged
-from tests.plano.test_will_store import CASES
+from tests.support.rules import BAD, KINDS, LATE, judged
+from tests.support.will_store import CASES
 
 TEXT = """\
 version: v0.4.0

@@ -9,9 +9,9 @@ import pytest
 
 from planodev.plano import config_file, judge, models, servers
 from tests.faults.by_the_words import follow
-from tests.plano.test_rules import BASE, with_model
 from tests.support.real_planoai import RENDER, Helper
 from tests.support.requirements import planoai_python
+from tests.support.rules import BASE, with_model
 
 FIRST = "model: my/a, base_url: 'http://localhost:8001/v1', provider_interface: mistral"
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from planodev.plano import planoai as own
-from tests.plano.test_recorder import CONFIG, DB, KEY, MODES
-from tests.plano.test_rules import BAD, BASE
+from tests.support.recorded import CONFIG, DB, KEY, MODES
 from tests.support.requirements import planoai_python
+from tests.support.rules import BAD, BASE
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/upstream.md").read_text()

