@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
+from pathlib import Path
 
+import jsonschema
 import pytest
+from ruamel.yaml import YAML
 
 from planodev import production
 from planodev.production import kept
@@ -124,7 +127,12 @@ def test_what_the_pages_say_follows_what_is_kept(project):
     assert "kubectl -n operators rollout status deployment/cnpg-controller-manager" in page
     assert "`plano-db-3`" in page
     assert "kubectl -n ai apply" not in page
-    (cluster,) = of_kind(built(directory), "Cluster")
+    found = built(directory)
+    (cluster,), (store,) = of_kind(found, "Cluster"), of_kind(found, "ObjectStore")
+    schemas = YAML(typ="safe").load(Path(__file__).parent / "cloudnativepg.yaml")
+    for one in (cluster, store):
+        jsonschema.validate(one, schemas[one["kind"]])
+    assert store["spec"]["configuration"]["endpointURL"] == "https://s3.example.com"
     assert cluster["spec"]["storage"] == {"size": "50Gi", "storageClass": "encrypted"}
     assert cluster["spec"]["bootstrap"] == {"recovery": {"source": "lost", "database": "plano", "owner": "plano_owner"}}
     assert cluster["spec"]["externalClusters"][0]["plugin"]["parameters"]["serverName"] == "plano-db-2"
