@@ -46,24 +46,32 @@ def planned(seen: Seen) -> Result:
         return report.planned(seen, inside, running.look(seen, inside))
     plan = move.announce(seen) if seen.moves else move.planned(seen)
     _server(seen, plan)
+    if plan.desired.port != seen.settings.port.value:  # the configuration may name a port
+        settled = _configuration(settled, plan.desired.port)
     database = _database(seen, plan)
     _files(settled, database)
     _inside(database, inside, there=plan.action == "unchanged")
     return report.planned(seen, inside, running.look(seen, inside))
 
 
-def _configuration(seen: Seen) -> Seen:
-    """Judge the configuration as it would be; what the change would fix is reported as well."""
+def _configuration(seen: Seen, port: int | None = None) -> Seen:
+    """Judge the configuration as it would be; what the change would fix is reported as well.
+
+    Args:
+        seen: the project.
+        port: of the database, where that is known better than by the settings.
+
+    """
     if seen.config.text is None:
-        config.look_before_first(seen)
-        return config.judged(config.with_change(seen, config.from_template(seen)))
-    change = config.proposed(seen)
+        config.look_before_first(seen, port)
+        return config.judged(config.with_change(seen, config.from_template(seen)), port)
+    change = config.proposed(seen, port)
     if change.text is None:
-        return config.judged(seen)
+        return config.judged(seen, port)
     config.show(seen, change)
-    for problem in config.fixed_by_edit(seen):
+    for problem in config.fixed_by_edit(seen, port):
         seen.progress.notice(problem)
-    return config.judged(config.with_change(seen, change))
+    return config.judged(config.with_change(seen, change), port)
 
 
 def _server(seen: Seen, plan: Plan) -> None:

@@ -245,8 +245,8 @@ def _not_agreed(seen: Seen) -> BadInput:
     )
 
 
-def fixed_by_edit(seen: Seen) -> list[Problem]:
-    """Return what is wrong now and fixed by the proposed change."""
+def fixed_by_edit(seen: Seen, port: int | None = None) -> list[Problem]:
+    """Return what is wrong now and fixed by the proposed change; `port` as for `proposed`."""
     from planodev.plano import judge
 
     if seen.config.blank:
@@ -255,19 +255,20 @@ def fixed_by_edit(seen: Seen) -> list[Problem]:
         except BadInput as error:
             return [error.problem]
     known = environment_of(seen)
-    found = judge.judge_config(seen.config, known, seen.mode, seen.config_option, port_of(seen))
-    return [problem for problem in found if problem.code in _MENDED or (problem.fatal and _is_rewritten(seen, problem))]
+    port = port or port_of(seen)
+    found = judge.judge_config(seen.config, known, seen.mode, seen.config_option, port)
+    return [one for one in found if one.code in _MENDED or (one.fatal and _is_rewritten(seen, one, port))]
 
 
 _MENDED = ("config-without-storage", "connection-string-placeholder", "connection-string-port")
 
 
-def _is_rewritten(seen: Seen, problem: Problem) -> bool:
+def _is_rewritten(seen: Seen, problem: Problem, port: int | None) -> bool:
     """Say whether a problem of a connection string is gone once `up` has written the five variables."""
     from planodev.plano import storage
 
     written = seen.config.written_string or ""
-    wanted = storage.wanted_string(written, port_of(seen), known_of(seen), seen.mode) if written else written
+    wanted = storage.wanted_string(written, port, known_of(seen), seen.mode) if written else written
     return problem.code.startswith("connection-string-") and wanted != written
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 
@@ -170,6 +171,21 @@ class TestAChangeIsAskedForFirst:
         fresh("up", "--yes")
         assert (fresh.path / "config.yaml").read_text() == OK
         fresh("verify")
+
+    def test_a_number_for_a_port_that_is_taken_is_told_by_a_dry_run_too(self, fresh):
+        del fresh.environment["PLANODEV_PORT"]
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            fresh.write("config.yaml", OK.replace("${DB_PORT}", str(other.getsockname()[1])))
+            planned = fresh("up", "--dry-run", "--json", "--save-keys")
+            assert codes(planned) == ["port-moved", "connection-string-port"]
+            assert fresh("up", "--json", "--save-keys", code=7).error == "connection-string-port"
+            assert not (fresh.path / ".env").exists()
+            done = fresh("up", "--dry-run")
+            assert (STRING in done.err, "config.yaml: would be updated" in done.err) == (True, True)
+            fresh("up", "--yes", "--save-keys")
+        assert (fresh.path / "config.yaml").read_text() == OK
 
     def test_a_password_with_an_at_sign_is_named_and_not_shown(self, fresh):
         fresh.write("config.yaml", OK.replace(STRING, "postgresql://me:s3c@ret@db.internal:5432/x"))
