@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from planodev.plano.config_file import ConfigFile, KeyPath
     from planodev.plano.models import Model
     from planodev.plano.providers import Provider
+    from planodev.problems import Level
 
 _AGENT_PORT = 8000
 _MODEL_LISTENER = f"{{type: model, name: model_listener, port: {MODEL_PORT}}}"
@@ -475,6 +476,19 @@ def model_port(config: ConfigFile) -> int:
     return ports_of(config)[0]
 
 
+def level_of_unopened(listener: Mapping[str, Any], opened: Mapping[str, Any]) -> Level:
+    """Return how bad it is that a listener never opens: planoai ends a Plano of which one port does not answer.
+
+    Source: planoai 0.4.39 `native_runner.py:240-275`.
+
+    Args:
+        listener: it.
+        opened: the one that opens in its place.
+
+    """
+    return "warning" if listener.get("port") == opened.get("port") else "error"
+
+
 def _second(listeners: list[tuple[KeyPath, Mapping[str, Any], str]]) -> list[tuple[KeyPath, Mapping[str, Any]]]:
     """Return the model listeners but for the first one: planoai takes no second."""
     return [(path, listener) for path, listener, kind in listeners if kind == "model"][1:]
@@ -504,9 +518,11 @@ def _listeners(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Probl
     for path, listener in _second(listeners):
         message = f"{_called(config, path, listener)} is a second model listener, and planoai refuses that"
         yield _error("two-model-listeners", message, config.without(*path))
-    for path, listener, _ in [one for one in listeners if one[2] == "prompt"][1:]:
+    prompts = [one for one in listeners if one[2] == "prompt"]
+    for path, listener, _ in prompts[1:]:
         message = f"{_called(config, path, listener)} is a second prompt listener, and Plano opens only one"
-        yield _error("two-prompt-listeners", message, config.without(*path))
+        level = level_of_unopened(listener, prompts[0][1])
+        yield Problem("two-prompt-listeners", message, config.without(*path), level=level)
     kinds = sorted({kind for _, _, kind in listeners if kind in ("agent", "prompt")})
     if kinds and not any(kind == "model" for _, _, kind in listeners):
         message = (

@@ -49,7 +49,7 @@ def problems(config: ConfigFile, content: Mapping[str, Any], mode: str) -> Itera
         fix = _apart(config, found, model, mode)
         address = f"{_address(first)}, the server of `{shown(first.name)}`{config.at(*first.path, 'model')}"
         message = f"requests for `{shown(model.name)}`{config.at(*model.path, 'model')} go to {address}"
-        why = "Plano tells servers apart by interface and host, and not by port"
+        why = "Plano tells servers apart by interface and host alone"
         yield Problem("servers-merged", message, fix, why, "error" if model == default else "warning")
     for path, url in _urls(content, found):
         host = urls.read(url).host

@@ -15,7 +15,7 @@ from planodev import urls
 from planodev.plano import models, storage
 from planodev.plano.access_keys import entries
 from planodev.plano.config_file import VERSIONS
-from planodev.plano.rules import listeners_of, shown
+from planodev.plano.rules import level_of_unopened, listeners_of, shown
 from planodev.plano.yaml_of_plano import is_readable
 from planodev.problems import Fix, Problem, Shell
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # Envoy's listeners in planoai's template; a listener with agents gets one by its own name.
 _LISTENERS = ("ingress_traffic", "egress_traffic", "outbound_api_traffic")
+_NOTHING = ("", "null", "Null", "NULL", "~")  # which Envoy reads as no name, and gives it one of its own
 _CHATGPT_LOGIN = Path(".plano/chatgpt/auth.json")  # in the home; source: planoai 0.4.39 `chatgpt_auth.py`
 _REDIS = ("redis", "rediss", "valkey", "valkeys", "unix", "redis+unix", "valkey+unix")
 
@@ -68,11 +69,11 @@ def _plain(text: str, kind: str) -> str:
 
 def _listener_names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield names of agent listeners that Envoy cannot read, that it has itself, or that are there twice."""
-    first: dict[str, KeyPath] = {}
+    first: dict[str, tuple[KeyPath, Mapping[str, Any]]] = {}
     for path, listener, kind in listeners_of(content):
         name = listener.get("name")
-        if not listener.get("agents") or kind != "agent" or not isinstance(name, str) or not name:
-            continue  # Envoy gets no other names, and gives one without a name its own
+        if not listener.get("agents") or kind != "agent" or not isinstance(name, str) or name in _NOTHING:
+            continue  # Envoy gets no other names
         place: KeyPath = (*path, "name")
         written, said = name.replace(" ", "_"), f"listener `{shown(name)}`{config.at(*place)}"
         fix = f"write `name: {_free(_plain(name, 'agents'), first)}` in {config.where(*place)}"
@@ -80,11 +81,14 @@ def _listener_names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[
             message = f"the name of {said} is not a plain word, and Envoy does not read it as a string"
             yield _error("name-unreadable", message, fix)
         elif written in first:
-            message = f"{said} has the same name as another{config.at(*first[written])}, and Envoy opens only one"
-            yield _error("listener-duplicate", message, fix)
+            at, opened = first[written]
+            message = f"{said} has the same name as another{config.at(*at)}, and Envoy opens only one"
+            level = level_of_unopened(listener, opened)
+            fix = fix if level == "error" else config.without(*path)  # by another name it would have the same port
+            yield Problem("listener-duplicate", message, fix, level=level)
         elif written in _LISTENERS:
             yield _error("listener-name-taken", f"{said} uses a name that Plano reserves, so it never opens", fix)
-        first.setdefault(written, place)
+        first.setdefault(written, (place, listener))
 
 
 def _free(name: str, taken: Mapping[str, object]) -> str:

@@ -24,6 +24,7 @@ from tests.support.rules import (
     MENDED,
     PREFERENCE,
     STARTS,
+    UNOPENED,
     judged,
     mended,
     with_model,
@@ -42,6 +43,14 @@ def test_each_kind_is_told_once_with_its_line_and_a_fix(tmp_path, text, code, sa
     assert [(one.code, one.fatal) for one in found] == [(code, True)], found
     assert said in found[0].message
     assert fix in str(found[0].fix)
+
+
+@pytest.mark.parametrize(("text", "code", "fix"), UNOPENED)
+def test_a_listener_at_the_port_of_the_one_that_opens_is_a_warning(tmp_path, text, code, fix):
+    (found,) = judged(text, tmp_path)
+    assert (found.code, found.fatal) == (code, False)
+    assert fix in str(found.fix)
+    assert judged(follow(str(found.fix), found.message, text), tmp_path) == []
 
 
 @pytest.mark.parametrize("text", FINE)
