@@ -212,8 +212,9 @@ def _filled(seen: Seen) -> Change:
 
 
 def _notice_ignored(seen: Seen) -> None:
+    """Say that options for a first configuration have no effect, unless it is what they write, as after a Ctrl-C."""
     asked = [f"--{name}" for name in ("model", "template") if getattr(seen.settings, name).asked]
-    if asked:
+    if asked and seen.config.text != from_template(seen).text:
         name = seen.config.path.name
         ignored = f"`{name}` already exists, so {' and '.join(asked)} had no effect"
         fix = Fix(f"move `{name}` away, then ", Command("up"))

@@ -84,6 +84,15 @@ def test_an_existing_configuration_is_left_byte_for_byte(project):
     assert done.json["data"]["config_file"].endswith("plano_config.yaml")
 
 
+def test_an_up_that_is_typed_again_has_no_warning_of_the_configuration_that_it_has_written(project):
+    typed = ("up", "--model", "ollama/llama3.1", "--model", "openai/gpt-4o", "--template", "responses")
+    keys = {"OPENAI_API_KEY": "sk-of-the-shell"}
+    project(*typed, "--save-keys", **keys)
+    assert project(*typed, "--json", **keys).json["warnings"] == []  # as the fix of an interrupted one has it
+    other = project("up", "--model", "ollama/llama3.1", "--json").json
+    assert [one["code"] for one in other["warnings"]] == ["config-kept"]
+
+
 @pytest.mark.slow
 def test_foreign_lines_of_env_stay_in_their_place(project):
     text = "# head\nexport FOO='a b'\nDB_USER=shop\n\nMULTI=\"one\ntwo\"\n  BAR = baz # why\n"
