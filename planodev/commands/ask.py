@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from planodev.gateway.client import Answer, Question
+    from planodev.gateway.log import NotStored
     from planodev.gateway.running import Running
     from planodev.look import Context, Seen
     from planodev.plano.config_file import ConfigFile
@@ -130,7 +131,7 @@ def refuse(plano: Running, config: ConfigFile) -> None:
         )
     if plano.state in ("other-project", "port-taken"):
         raise Conflict.of(problem)
-    raise NotReady.of(replace(problem, fix=start))
+    raise NotReady.of(problem)
 
 
 def chosen(config: ConfigFile, asked: str | None) -> Model:
@@ -211,13 +212,17 @@ def interruption_told(
         if row:
             stored()
             raise Interrupted("interrupted", f"interrupted; the turn is stored as {visible(answer.id)}") from error
-        if not (kept and answer.id):
+        if not (kept and answer.begun):
             raise Interrupted("interrupted", "interrupted; the turn is not stored") from error
+        why = "Plano still stores it where the end is in the next piece of the provider's answer"
+        if answer.complete:
+            why = "Plano stores a turn after its answer, unless it misses the end of the stream"
+        look = ("conversations", "show", answer.id) if answer.id else ("conversations",)
         raise Interrupted(
             "interrupted",
             "interrupted; the turn is not stored yet",
-            why="Plano still stores it where the end is in the next piece of the provider's answer",
-            fix=Fix(Command("conversations", "show", answer.id), " says later whether it was stored"),
+            why=why,
+            fix=Fix(Command(*look), " says later whether it was stored"),
         ) from error
 
 
@@ -269,16 +274,12 @@ def look_up(context: Context, seen: Seen, answer: Answer, model: Model) -> Store
         return Stored(None, f"cannot query the database: {error.why or error.message}")
     if row:
         return Stored(row)
-    told = running.why_not_stored(seen, plano.found) if patience and plano.found else None
-    return Stored(None, _why_not(seen, plano, answer, model, told), end_missed=_end_missed(told))
+    told = running.not_stored(seen, plano.found) if patience and plano.found else None
+    why = _why_not(seen, plano, answer, model, told)
+    return Stored(None, why, end_missed=told is not None and told.end_missed)
 
 
-def _end_missed(told: str | None) -> bool:
-    """Say whether Plano's log says that it did not see the end of a stream."""
-    return told is not None and running.END_MISSED in told
-
-
-def _why_not(seen: Seen, plano: Running, answer: Answer, model: Model, told: str | None) -> str:
+def _why_not(seen: Seen, plano: Running, answer: Answer, model: Model, told: NotStored | None) -> str:
     """Return why a turn is not in the table; `told` is what the log of a Plano that should store it says."""
     if seen.config.connection_string is None:
         return f"`{seen.config.path.name}` has no `state_storage` in postgres"
@@ -286,9 +287,9 @@ def _why_not(seen: Seen, plano: Running, answer: Answer, model: Model, told: str
         return f"{model.prefix} keeps the history itself, and Plano keeps none"
     if plano.state != "connected":
         return "Plano has lost its connection to the database"
-    if _end_missed(told):
+    if told and told.end_missed:
         return f"Plano missed the end of the stream, as it may of a long answer ({len(answer.text):,} characters)"
-    said = f"Plano's log: {told}" if told else "Plano's log does not say why"
+    said = f"Plano's log: {told.line}" if told else "Plano's log does not say why"
     return f"it is not in the table after {STORING:g} seconds; {said}"
 
 

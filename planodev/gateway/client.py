@@ -25,7 +25,9 @@ _CONNECT, _SILENCE = 5.0, 300.0  # seconds; a model may think for minutes before
 _WHOLE = 1800.0  # seconds from the question to the end of the answer
 _MOST = 100_000_000  # bytes; the longest answers take some 30 million when streamed
 _PIECE = 65_536  # bytes
-_OK, _UNAUTHORIZED, _FORBIDDEN, _CONFLICT, _LIMITED, _UNAVAILABLE = 200, 401, 403, 409, 429, 503
+_OK, _UNAUTHORIZED, _FORBIDDEN, _CONFLICT, _LIMITED, _INTERNAL, _UNAVAILABLE = 200, 401, 403, 409, 429, 500, 503
+# What Envoy answers itself where a provider gives it no answer: not reached, or not within 300 seconds. Seen with 1.37.
+_OF_ENVOY = ("upstream connect error", "upstream request timeout", "no healthy upstream")
 _LONGEST = 300  # characters of Plano's or a provider's message
 _PATH = "/v1/responses"
 _WORDS = ("response.output_text.delta", "response.refusal.delta")
@@ -66,7 +68,7 @@ class Question:
         model: as the configuration names it.
         text: what the user says.
         previous: the id of the turn that it goes on from.
-        key: the variable with the provider's key, for the words.
+        key: the variable with the provider's key, for the words; None where the configuration has none.
         stream: whether the answer is to come piece by piece.
 
     """
@@ -89,6 +91,7 @@ class Answer:
     """What has come of an answer until now.
 
     Args:
+        begun: whether Plano has begun to answer; before that it stores nothing.
         id: "" until Plano has said it.
         model: as the provider calls the one that answered.
         pieces: of the text.
@@ -97,6 +100,7 @@ class Answer:
 
     """
 
+    begun: bool = False
     id: str = ""
     model: str = ""
     pieces: list[str] = field(default_factory=list)
@@ -121,19 +125,19 @@ def ask(question: Question, answer: Answer) -> Iterator[str]:
         PlanodevError: Plano or the provider has refused, or the answer has stopped in the middle, or does not stop.
 
     """
-    ends, begun = time.monotonic() + _WHOLE, False
+    ends = time.monotonic() + _WHOLE
     try:
         with _sent(question) as response:
             if response.status != _OK:
                 _refused(question, response)
-            begun = True
+            answer.begun = True
             for piece in _pieces(question, response, answer):
                 answer.pieces.append(piece)
                 yield piece
     except (OSError, http.client.HTTPException) as error:
         if time.monotonic() > ends:
             raise _endless(f"it was not complete after {_WHOLE:g} seconds") from error
-        if begun:
+        if answer.begun:
             raise _cut_off(error) from error
         raise NotReady(
             "plano-not-answering",
@@ -269,10 +273,11 @@ def _unreadable(text: str) -> PlanodevError:
 def _empty(question: Question, kind: str) -> PlanodevError:
     """Return the error for what Plano sends on of an answer that it cannot read: its headers alone."""
     provider = question.model.partition("/")[0]
-    why = f"Plano drops the body of an answer that is not a model's; its type is {visible(kind) or 'missing'}"
+    unread = "not a model's, or broke off" if question.stream else "not a model's, broke off, or is larger than 1 MB"
+    why = f"Plano passes on nothing of an answer that is {unread}; its type is {visible(kind) or 'missing'}"
+    fix = "check `base_url` in the configuration, and that a model answers there; then ask again"
     if not question.stream:
-        why = f"{why}; without a stream it passes on 1 MB at most"
-    fix = Fix("check `base_url` in the configuration, and that a model answers there; then ask again")
+        fix = f"leave `--no-stream` out, or {fix}"
     return PlanodevError("answer-unreadable", f"Plano cannot read what {provider} answers", why=why, fix=fix)
 
 
@@ -289,27 +294,37 @@ def _refused(question: Question, response: HTTPResponse) -> None:
     if code == _CONFLICT:
         raise TurnUnknown
     if code in (_UNAUTHORIZED, _FORBIDDEN):
-        whose = question.key or "the key that Plano has"
-        start = Fix(planoai.STARTS_PLANO, " starts Plano with it")
-        fix = Fix("write a valid `access_key` into the configuration; ") + start
-        if question.key:
-            fix = Fix(Command("keys", "set", question.key), " asks for a valid one; ") + start
-        raise CredentialsRefused("provider-refuses-key", f"{provider} refuses {whose}", why=f"status {code}", fix=fix)
+        raise _key_refused(provider, question.key, code)
     if code == _LIMITED:
         raise NotReady(
             "provider-limit", f"{provider} accepts no more requests for now", why=said, fix="wait, and ask again"
         )
-    if code == _UNAVAILABLE and silence(question.port) is None:
-        look = "check that it runs, and its `base_url` in the configuration; then ask again"
-        raise NotReady("provider-unreachable", f"Plano does not reach {provider}", why=said, fix=look)
-    if code == _UNAVAILABLE:
+    of_envoy = said.startswith(_OF_ENVOY)
+    if code == _UNAVAILABLE and of_envoy and silence(question.port):
         fix = Fix(Command("doctor"), " says what has died; ", planoai.STARTS_PLANO, " starts it again")
         raise NotReady("plano-not-answering", "Plano is running, but does not answer", why=said, fix=fix)
+    if of_envoy:
+        look = "check that it runs, and its `base_url` in the configuration; then ask again"
+        raise NotReady("provider-unreachable", f"Plano gets no answer from {provider}", why=said, fix=look)
     if "not found in configured providers" in said:
         leave = "leave `--model` out, or name a model of the configuration"
         raise BadInput("model-not-configured", f"Plano has no model `{question.model}`", why=said, fix=leave)
-    fix = Fix("ask again; ", Command("doctor"), " checks Plano")
+    ask = (
+        "ask again" if code >= _INTERNAL else "check this model and its `base_url` in the configuration; then ask again"
+    )
+    fix = Fix(ask, "; ", Command("doctor"), " checks Plano")
     raise PlanodevError("provider-failed", f"{provider} answers with {code}", why=said, fix=fix)
+
+
+def _key_refused(provider: str, key: str | None, code: int) -> CredentialsRefused:
+    """Return the error for a key that is not accepted, or that is missing; the provider's words may quote the key."""
+    start = Fix(planoai.STARTS_PLANO, " starts Plano with it")
+    if key:
+        text, fix = f"{provider} refuses {key}", Fix(Command("keys", "set", key), " asks for a valid one; ")
+    else:
+        text = f"{provider} refuses a request without a key"
+        fix = Fix("write `access_key: $NAME` for it into the configuration; ")
+    return CredentialsRefused("provider-refuses-key", text, why=f"status {code}", fix=fix + start)
 
 
 def _message(response: HTTPResponse) -> str:

@@ -52,6 +52,5 @@ def mended(found: Found, why: str | None, name: str, judged: Sequence[Problem] =
     if why and re.search(_DATABASE, why):
         return planoai.then_start(Fix(Command("verify"), " says why it cannot use the database"))
     if why and re.search(_CONFIGURATION, why):
-        line = f"correct in `{name}` what that line names ({found.log} has the lines before it)"
-        return planoai.then_start(line)
-    return Fix(planoai.STARTS_PLANO, f" starts it again; {found.log} has what it said before, should it end again")
+        return planoai.then_start(f"correct in `{name}` what that line names (the lines before it are in {found.log})")
+    return Fix(planoai.STARTS_PLANO, f" starts it again; should it end again, look into {found.log}")

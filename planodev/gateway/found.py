@@ -1,8 +1,7 @@
 """Find a Plano on this machine: its processes or its container, its sockets, and where it was started.
 
 Sources: planoai 0.4.39 `consts.py` (one container called `plano`, one PID file), `native_runner.py:175-250` (the
-programs, their environment and logs), `docker_cli.py:67-130` (what is mounted, and the whole
-environment); Plano 0.4.36 `config/supervisord.conf` (what its container logs when one of its programs ends).
+programs, their environment and logs), `docker_cli.py:67-130` (what is mounted, and the whole environment).
 """
 
 from __future__ import annotations
@@ -19,22 +18,14 @@ from planodev.project import json_file, regular_file
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from planodev.engines import Engine
     from planodev.look import Seen
 
 RUN = ".plano/run"
 _MOUNTED = "/app/plano_config.yaml"
-_LOG_END = 65_536  # bytes
 # In Plano's container: its TCP sockets, then the names of its processes. It has `cat`, but no `ss`.
 _SOCKETS_AND_PROCESSES = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; cat /proc/[0-9]*/comm"
 # In /proc/net/tcp: local and remote port of an established connection; source: proc(5).
 _ESTABLISHED = r"(?m)^\s*\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F]+:([0-9A-F]{4}) 01 "
-# In the log of Plano's container: a start, the part whose end has stopped the others, and the lines of supervisord.
-_STARTED, _STOPPED = "supervisord started with pid", "received SIGTERM"
-_ENDED = r"(?m)^(\[\w+\] )?(?:Process exited|Config generation failed), shutting down"
-# In brightstaff's log, what becomes of a turn after its answer; source: Plano 0.4.36, `response_state_processor.rs`.
-_OF_A_TURN = r"Stored conversation state|cannot store conversation state|Failed to store conversation state"
-_OF_SUPERVISORD = r"\d{4}-\d\d-\d\d [\d:,]+ (?:INFO|WARN|CRIT) "
 
 
 class Socket(NamedTuple):
@@ -86,12 +77,20 @@ class Found(NamedTuple):
         return "planoai down --docker" if self.mode == "docker" else "planoai down"
 
     @property
+    def ended(self) -> list[str]:
+        """Its programs that do not run, brightstaff first."""
+        parts = (("brightstaff", self.brightstaff), ("envoy", self.envoy))
+        return [name for name, runs in parts if not runs]
+
+    @property
     def log(self) -> str:
         """Where it has written why it ended, for people."""
-        parts = (("brightstaff", self.brightstaff), ("envoy", self.envoy))
-        ended = [name for name, runs in parts if not runs] or ["brightstaff"]
-        files = " and ".join(f"`~/{RUN}/logs/{name}.log`" for name in ended)
+        files = " and ".join(f"`~/{RUN}/logs/{name}.log`" for name in self.ended or ["brightstaff"])
         return f"`docker logs {planoai.CONTAINER}`" if self.mode == "docker" else files
+
+    def of_first(self, name: str) -> Found:
+        """Return it with the one program whose end has ended the others, as what has ended by itself."""
+        return self._replace(brightstaff=name != "brightstaff", envoy=name != "envoy")
 
     @property
     def end(self) -> str:
@@ -182,34 +181,9 @@ def missing(environment: Mapping[str, str]) -> list[str]:
     return [name for name, file in files.items() if not (directory / file).exists()]
 
 
-def log(found: Found, environment: Mapping[str, str], engine: Engine) -> str:
-    """Return the end of what those of its programs have written that have ended by themselves, brightstaff's last."""
-    if found.mode == "docker":
-        return _of_container(engine.logs(planoai.CONTAINER, 200).text)
-    logs = home(environment) / RUN / "logs"
-    ended = [name for name, runs in (("envoy", found.envoy), ("brightstaff", found.brightstaff)) if not runs]
-    return "\n".join(regular_file.tail(logs / f"{name}.log", _LOG_END) for name in ended)
-
-
-def of_last_turn(found: Found, environment: Mapping[str, str], engine: Engine) -> str:
-    """Return the line with which a running brightstaff has told what became of the last turn; "" where none does."""
-    if found.mode == "docker":
-        text = engine.logs(planoai.CONTAINER, 200).text
-    else:
-        text = regular_file.tail(home(environment) / RUN / "logs/brightstaff.log", _LOG_END)
-    return next((line for line in reversed(text.splitlines()) if re.search(_OF_A_TURN, line)), "")
-
-
-def _of_container(text: str) -> str:
-    """Return the log, since the last start, of the first program to end; "" where the container was stopped."""
-    text = text.rpartition(_STARTED)[2]
-    ended = re.search(_ENDED, text)
-    if ended is None or _STOPPED in text[: ended.start()]:
-        return ""
-    part = ended[1] or "\0"
-    lines = text[: ended.start()].splitlines()
-    own = [line for line in lines if line.startswith(part) or not (line[:1] == "[" or re.match(_OF_SUPERVISORD, line))]
-    return "\n".join([ended[0], *(line.removeprefix(part) for line in own)])
+def log_file(environment: Mapping[str, str], name: str) -> Path:
+    """Return where a program of a native Plano writes its log."""
+    return home(environment) / RUN / f"logs/{name}.log"
 
 
 def rendered(environment: Mapping[str, str]) -> str:

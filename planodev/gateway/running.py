@@ -6,12 +6,12 @@ Source: Plano 0.4.36 `crates/brightstaff/src/state/postgresql.rs`.
 
 from __future__ import annotations
 
-import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from planodev.address import other_database
 from planodev.engines import ports
-from planodev.gateway import ended
+from planodev.gateway import ended, log
 from planodev.gateway import found as places
 from planodev.plano import planoai, rules, storage
 from planodev.postgres.connection import LOOPBACK
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from planodev.gateway.found import Found
+    from planodev.gateway.log import NotStored
     from planodev.look import Seen
     from planodev.plano.config_file import ConfigFile
     from planodev.postgres.proof import Evidence
@@ -37,8 +38,8 @@ class Running(NamedTuple):
 
     Args:
         state: `connected` to the project's database; `without-memory`, which has no connection to it;
-            `without-variables`, which was started with `${DB_USER}` and the like as they stand; that of an
-            `other-project`; `died` since it was started; `port-taken` by something that is no Plano; `not-running`.
+            `without-variables`, which was started without `DB_USER` and the like; that of an `other-project`; `died`
+            since it was started; `port-taken` by something that is no Plano; `not-running`.
         port: of the model listener.
         found: what was seen of it, None where there is none.
         why: the cause, or who has the port.
@@ -104,9 +105,9 @@ def _judged(seen: Seen, found: Found, facts: Mapping[str, Any] | None) -> Runnin
         return Running("connected", 0, found)
     if not _is_ours(seen, found):
         return Running("other-project", 0, found)
-    lacks = [name for name in _needed(seen.config) if found.variables and name not in found.variables]
+    lacks = _lacks(seen, found)
     if lacks:
-        return Running("without-variables", 0, found, f"it was started without {', '.join(lacks)}")
+        return Running("without-variables", 0, found, lacks)
     if found.brightstaff and (found.envoy or found.mode == "docker"):
         return Running("without-memory", 0, found, "it has no connection to this database, and never reconnects")
     unknown = f"{'Envoy' if found.brightstaff else 'brightstaff'} has ended, and its log does not say why"
@@ -115,19 +116,28 @@ def _judged(seen: Seen, found: Found, facts: Mapping[str, Any] | None) -> Runnin
 
 def _ended(seen: Seen, found: Found) -> Running:
     """Judge a Plano without running processes: it died, since `planoai down` would have removed its traces."""
-    why = cause(seen, found)
-    if found.error and _is_ours(seen, found):
-        return Running("died", 0, found, " ".join(masked(found.error, secrets(seen))))
-    if found.mode == "docker":
-        died = _is_ours(seen, found) and places.log(found, seen.environment, seen.engine)
-        unknown = "one of its programs has ended, and its log does not say why"
-        return Running("died", 0, found, why or unknown) if died else Running("not-running", 0)
-    last = places.rendered(seen.environment)
-    if not any(f":{port}/" in last for port in _ports(seen)) and _UNSET not in last:
+    return _container_ended(seen, found) if found.mode == "docker" else _processes_ended(seen, found)
+
+
+def _container_ended(seen: Seen, found: Found) -> Running:
+    ours = _is_ours(seen, found)
+    if found.error and ours:
+        return Running("died", 0, found, _told(found.error, seen))
+    if not ours or not log.of_ended(found, seen.environment, seen.engine):
+        return Running("not-running", 0)
+    lacks = _lacks(seen, found)
+    if lacks:
+        return Running("without-variables", 0, found, lacks)
+    unknown = "one of its programs has ended, and its log does not say why"
+    return Running("died", 0, found, cause(seen, found) or unknown)
+
+
+def _processes_ended(seen: Seen, found: Found) -> Running:
+    why, last = cause(seen, found), places.rendered(seen.environment)
+    literally = _UNSET in last
+    if why is None or not (literally or any(f":{port}/" in last for port in _ports(seen))):
         return Running("not-running", 0)  # another project's, or one that did not store
-    if _UNSET in last and why:
-        return Running("without-variables", 0, found, why)
-    return Running("died", 0, found, why) if why else Running("not-running", 0)
+    return Running("without-variables" if literally else "died", 0, found, why)
 
 
 def _is_connected(seen: Seen, found: Found, facts: Mapping[str, Any] | None) -> bool:
@@ -163,11 +173,13 @@ def _is_ours(seen: Seen, found: Found) -> bool:
     return bool(password) and password == seen.env.values.get(env_keys.PASSWORD)
 
 
-def _needed(config: ConfigFile) -> list[str]:
-    try:
-        return storage.variables(config.connection_string or "")
-    except BadInput:  # reported where it is judged
-        return []
+def _lacks(seen: Seen, found: Found) -> str | None:
+    """Return that a Plano was started without variables of its connection string, None where it has all of them."""
+    needed: list[str] = []
+    with suppress(BadInput):  # reported where it is judged
+        needed = storage.variables(seen.config.connection_string or "")
+    lacks = [name for name in needed if found.variables and name not in found.variables]
+    return f"it was started without {', '.join(lacks)}" if lacks else None
 
 
 def taken(seen: Seen) -> Problem | None:
@@ -226,55 +238,32 @@ def port_taken(config: ConfigFile, port: int, holder: str) -> Problem:
 
 
 _USUAL = {planoai.MODEL_PORT: "model", planoai.PROMPT_PORT: "prompt"}  # of a listener that is not written
-
-
-# Lines of a log that say why a program ended: an error that Rust's `main` returns, a panic, the levels of brightstaff
-# and Envoy, and what the container's shell says of a killed program. Seen with Plano 0.4.36 and Envoy 1.37.
 _UNSET = f"${{{env_keys.PREFIX}"  # in what planoai has rendered, where it was given no DB_*
-_FATAL = (
-    r"^Error: |panicked at|\]\[(error|critical)\]|^\[critical\]|\b(ERROR|CRITICAL|FATAL)\b"
-    r"|^(Killed|Aborted|Bus error|Segmentation fault)\b"
-)
-_NOISE = r"\x1b\[[0-9;]*m|^\[[^\]]*\](\[[a-z]+\])?\s*|^\d{4}-\d\d-\d\d[T ][\d:.,]+Z?\s*"
-_LAST = 10  # lines in which the cause is looked for
-_LONGEST = 300  # characters
+_LONGEST = 300  # characters of a line of a log
 
 
-def cause(seen: Seen, found: Found, *, by_itself: bool = False) -> str | None:
+def cause(seen: Seen, found: Found, *, last: bool = False) -> str | None:
     """Return the line of a Plano's log that says why it has ended, without secrets; None where none does.
 
     Args:
         seen: the project.
         found: the Plano.
-        by_itself: whether it is known to have ended by itself: then its last line will do.
+        last: whether it is known to have ended by itself: then its last line will do.
 
     """
-    lines = [line for line in places.log(found, seen.environment, seen.engine).splitlines() if line.strip()][-_LAST:]
-    told = [at for at, line in enumerate(lines) if re.search(_FATAL, line)] or (
-        range(len(lines))[-1:] if by_itself else []
-    )
-    if not told:
-        return None
-    at = told[-1]
-    # Rust writes the message of a panic below the line that says where it happened.
-    last = " ".join(lines[at : at + 2]) if "panicked at" in lines[at] else lines[at]
-    return _told(last, seen)
+    line = log.cause(log.of_ended(found, seen.environment, seen.engine), last=last)
+    return _told(line, seen) if line else None
 
 
 def _told(line: str, seen: Seen) -> str:
-    said = " ".join(masked(re.sub(_NOISE, "", line.removeprefix("[brightstaff] ")), secrets(seen)))
+    said = " ".join(masked(line, secrets(seen)))
     return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
 
 
-# What brightstaff says of a streamed answer whose last event came to it in pieces: it looks into each piece alone,
-# finds no end, and stores nothing. Source: Plano 0.4.36 `crates/brightstaff/src/state/response_state_processor.rs`.
-END_MISSED = "No response_id captured"
-
-
-def why_not_stored(seen: Seen, found: Found) -> str | None:
-    """Return the line of a running Plano's log that says why the last turn was not stored, without secrets."""
-    line = places.of_last_turn(found, seen.environment, seen.engine)
-    return _told(line, seen) if line and "Stored conversation state" not in line else None
+def not_stored(seen: Seen, found: Found) -> NotStored | None:
+    """Return why a running Plano has not stored the last turn, by its log, without secrets; None where none says."""
+    told = log.not_stored(found, seen.environment, seen.engine)
+    return told and told._replace(line=_told(told.line, seen))
 
 
 def problem(running: Running, config: ConfigFile, judged: Sequence[Problem] = ()) -> Problem | None:
@@ -300,7 +289,7 @@ def problem(running: Running, config: ConfigFile, judged: Sequence[Problem] = ()
         ),
         "without-variables": (
             "plano-without-variables",
-            f"Plano was started without `planodev run`, and reads `${{{env_keys.USER}}}` and the like literally",
+            f"Plano was started without `planodev run`, which gives it `{env_keys.USER}` and the like",
         ),
         "died": ("plano-died", f"Plano has died since it was started ({found.where})"),
     }[running.state]

@@ -41,6 +41,7 @@ _STOP_LIMIT = 40.0  # seconds; planoai gives each of two programs 10, and docker
 _POLL = {"native": 0.05, "docker": 0.3}  # seconds; a look into a container takes longer
 _LINES = 200  # of planoai's output that are kept; what an engine says of a pull has a line for each layer
 _WIDTH = "500"  # columns for planoai's output, so that it does not wrap the cause
+_FIRST = r"\b(brightstaff|envoy) exited unexpectedly"  # planoai then ends the other, which says nothing of that
 _ADVICE = re.compile(r"^Run '|^Please |^(https?|URL)\b|Check logs")  # planoai's lines after the cause
 
 
@@ -196,7 +197,9 @@ def _not_started(seen: Seen, plano: Running, said: Said, environment: Mapping[st
         shows = Command("run", "--", "planoai", *arguments_of(seen), "--verbose")
         fix = Fix(shows, " shows what it does; once it starts there, ", planoai.STARTS_PLANO)
         return Problem("plano-not-started", "planoai has not started Plano", fix, said.why, "error")
-    why = plano.why or running.cause(seen, left, by_itself=True) or said.why
+    first = re.search(_FIRST, "\n".join(said.lines))
+    left = left.of_first(first[1]) if first and left.mode == "native" else left
+    why = running.cause(seen, left, last=True) or plano.why or said.why
     fix = ended.mended(left, why, seen.config.path.name)
     return Problem("plano-died", "Plano was started, and has died", fix, why, "error")
 

@@ -137,12 +137,23 @@ def test_an_answer(sending, pieces):
             "provider-failed",
             "max_output_tokens",
         ),
-        ([response(401, "<h1>401</h1>", "text/html")], "provider-refuses-key", "ollama refuses the key that Plano has"),
+        (
+            [response(401, "<h1>401</h1>", "text/html")],
+            "provider-refuses-key",
+            "ollama refuses a request without a key",
+        ),
         ([response(403, '{"error": "blocked"}')], "provider-refuses-key", "403"),
         ([response(429, "slow down", "text/plain")], "provider-limit", "slow down"),
         ([response(429, "")], "provider-limit", "429"),
         ([response(500, '{"error": {"message": "a\\u001b[2Jb"}}')], "provider-failed", "a\\x1b[2Jb"),
         ([response(400, '{"error": "Model \'x\' not found in configured providers"}')], "model-not-configured", "'x'"),
+        ([response(404, '{"error": "no such model"}')], "provider-failed", "ollama answers with 404: no such model"),
+        ([response(503, "overloaded", "text/plain")], "provider-failed", "ollama answers with 503: overloaded"),
+        (
+            [response(504, "upstream request timeout", "text/plain")],
+            "provider-unreachable",
+            "Plano gets no answer from ollama: upstream request timeout",
+        ),
         ([response(502, "x" * 1_000_000, "text/plain")], "provider-failed", "x…"),
     ],
 )
@@ -151,6 +162,17 @@ def test_what_is_no_answer(sending, pieces, code, said):
     assert found == code, why
     assert said in why
     assert len(why) < 500
+
+
+@pytest.mark.parametrize(
+    ("pieces", "begun"),
+    [([CHUNKED], True), ([whole("one")[:-9]], True), ([b"HTTP/1.1 2"], False), ([b""], False)],
+)
+def test_an_answer_has_begun_once_its_headers_have_come(sending, pieces, begun):
+    answer = client.Answer()
+    with pytest.raises(PlanodevError):
+        list(client.ask(client.Question(sending(pieces), MODEL, "Hello"), answer))
+    assert (answer.begun, answer.id) == (begun, "")
 
 
 def endless(*beginning, again):

@@ -12,6 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from planodev.commands import ask
+from planodev.gateway import client
+from planodev.problems import Interrupted
 from tests.support import left_over
 from tests.support.ports import free_port
 from tests.support.requirements import require_engine
@@ -192,7 +195,10 @@ AGAIN = (
     ("answer-unreadable", "no JSON", "check `base_url`"),
     ("provider-limit", "429", "wait, and ask again"),
     ("provider-failed", "500", "ask again"),
-    ("provider-unreachable", "503", "then ask again"),
+    ("provider-failed", "overloaded", "ask again; `planodev"),
+    ("provider-failed", "404", "check this model and its `base_url`"),
+    ("provider-unreachable", "refused", "then ask again"),
+    ("provider-unreachable", "too long", "then ask again"),
     ("answer-endless", "endlessly", "ask again, or another model by `--model`"),
 )
 
@@ -262,6 +268,41 @@ def test_an_interrupted_turn_that_plano_stores_later_is_not_said_to_be_lost(runn
     show = re.search("`planodev -C .* (conversations show .*)` says later", err)[1].split()
     until(lambda: show[-1] in running.stored(), "the end of the answer, to which nobody listens")
     assert "ends with a pause" in running(*show).out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", ["--new", "--no-stream"])
+def test_an_interrupted_turn_of_which_nothing_has_come_yet_may_be_stored_later(running, option):
+    log = running.machine.home / ".plano/run/logs/brightstaff.log"
+    asking = running.start("ask", f"begins with a pause {option}", option)
+    until(lambda: f"latest_message=begins with a pause {option}" in log.read_text(), "Plano to have the question")
+    with pytest.raises(subprocess.TimeoutExpired):
+        asking.wait(1)  # Plano has begun to answer
+    asking.send_signal(signal.SIGINT)
+    _, err = asking.communicate(timeout=30)
+    assert "interrupted; the turn is not stored yet" in err
+    assert re.search("`planodev -C .* conversations` says later", err)
+    until(running.stored, "the end of the answer, to which nobody listens")
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept", "said"),
+    [
+        (client.Answer(), True, "interrupted; the turn is not stored"),
+        (client.Answer(begun=True), False, "interrupted; the turn is not stored"),
+        (client.Answer(begun=True), True, "not stored yet: Plano still stores it where the end is in the next piece"),
+        (
+            client.Answer(begun=True, complete=True),
+            True,
+            "not stored yet: Plano stores a turn after its answer, unless",
+        ),
+    ],
+)
+def test_an_interruption_says_what_may_still_become_of_the_turn(answer, kept, said):
+    with pytest.raises(Interrupted) as caught, ask.interruption_told(None, answer, kept=kept):
+        raise KeyboardInterrupt
+    assert said in f"{caught.value.message}: {caught.value.why}"
+    assert ("yet" in caught.value.message) == ("yet" in said)
 
 
 @pytest.mark.slow

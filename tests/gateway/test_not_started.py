@@ -120,7 +120,7 @@ ENDS = [
     ('Os { code: 98, kind: AddrInUse, message: "Address already in use" }', "stop what else listens on that port"),
     ("Error: error connecting to server: Connection refused", "`planodev verify` says why"),
     ("thread 'main' panicked at src/x.rs:7: index out of bounds", "starts it again"),
-    (None, "starts it again; `~/.plano/run/logs/brightstaff.log` has what it said"),
+    (None, "starts it again; should it end again, look into `~/.plano/run/logs/brightstaff.log`"),
 ]
 
 

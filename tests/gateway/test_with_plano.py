@@ -6,10 +6,12 @@ import os
 import re
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.stand_in import envoy
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.embedded
@@ -112,6 +114,18 @@ def test_a_plano_that_dies_is_reported_with_the_cause_of_its_own_log(gateway):
     assert secret not in died.err
     program.write_text(text)
     assert plano_of(gateway("up", "--with-plano", "--json")) == "connected"
+
+
+@pytest.mark.parametrize("said", [envoy.CANNOT_BIND.format("0.0.0.0:12001", "Address already in use"), "no luck"])
+def test_an_envoy_that_dies_is_named_and_not_what_brightstaff_said_until_planoai_ended_it(gateway, said):
+    program = gateway.machine.home / ".plano/bin/envoy"
+    program.write_text(f"#!{sys.executable}\nimport sys\nsys.exit({said!r})\n")
+    refused = gateway.up("--with-plano", code=6).err
+    assert "[plano-died]" in refused
+    why = re.search(r"(?m)^  why: (.*)$", refused)[1]
+    assert why == said.splitlines()[-1]
+    says = "stop what else listens on port 12001" if "bind" in said else "look into `~/.plano/run/logs/envoy.log`"
+    assert says in fix_of(gateway("up", "--with-plano", code=6))
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ What a user says last steers how the "provider" answers, so that a test needs no
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socketserver
@@ -99,7 +100,14 @@ FAILURES = {
     "401": (401, "invalid_api_key", "Incorrect API key provided: {key}."),
     "429": (429, "rate_limit_exceeded", "Rate limit reached. Please try again in 20s."),
     "500": (500, "server_error", "The server had an error."),
-    "503": (503, "unavailable", "upstream connect error"),
+    "404": (404, "not_found", "There is no such model."),
+    "overloaded": (503, "overloaded", "The engine is overloaded."),
+}
+# What Envoy says in the place of a provider that it gets no answer from, behind the status: all seen.
+OF_ENVOY = {
+    "refused": "503 upstream connect error or disconnect/reset before headers. reset reason: remote connection failure",
+    "no such host": "503 no healthy upstream",
+    "too long": "504 upstream request timeout",
 }
 
 
@@ -134,6 +142,10 @@ class Provider:
     @property
     def waits(self):
         return "slowly" in self.said
+
+    @property
+    def begins_with_a_pause(self):
+        return "begins with a pause" in self.said
 
     @property
     def ends_with_a_pause(self):
@@ -184,6 +196,7 @@ class Handler(BaseHTTPRequestHandler):
         managed = self.server.storage.session is not None and not upstream_responds(entry)
         before = request.get("previous_response_id")
         said = text_of(items[-1])
+        log(f"INFO request_id=1 processing router request path={self.path} latest_message={said[:100]}")
         if managed and before and ("409 always" in said or ("409 once" in said and said not in self.server.missed)):
             self.server.missed.add(said)  # seen right after an outage, and the same request passed then
             self.plain(409, b"Conversation state not found")
@@ -215,6 +228,10 @@ class Handler(BaseHTTPRequestHandler):
         if provider.failure:  # the provider's own answer, passed on
             self.json(*provider.failure)
             return
+        words = next((words for word, words in OF_ENVOY.items() if word in provider.said), None)
+        if words:
+            self.plain(int(words[:3]), words[4:].encode())
+            return
         if "no JSON" in provider.said:  # the filter passes on the headers of what it cannot read, and no body: seen
             self.plain(200, b"", "text/html")
             return
@@ -225,7 +242,7 @@ class Handler(BaseHTTPRequestHandler):
         row = (number, json.dumps([*items, {key: output[key] for key in ("role", "content")}]), int(time.time()))
         row = (*row, request.get("model") or entry["name"], name)
         if not request.get("stream"):
-            self.json(200, response)
+            self.at_once(response, provider)
         else:
             try:
                 if not self.stream(response, provider):
@@ -239,6 +256,18 @@ class Handler(BaseHTTPRequestHandler):
         elif managed:
             self.server.storage.put(*row)
 
+    def at_once(self, response, provider):
+        """Send an answer in one piece; one to which nobody listens any more is stored all the same, seen."""
+        body = json.dumps(response).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if provider.begins_with_a_pause:
+            time.sleep(3)  # noqa: TID251  as a provider that thinks before its answer
+        with contextlib.suppress(OSError):
+            self.wfile.write(body)
+
     def stream(self, response, provider) -> bool:
         """Send an answer; returns whether its end was seen, by which alone a turn is stored.
 
@@ -249,7 +278,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        self.chunk(self.event("response.created", response={**response, "status": "in_progress", "output": []}))
+        begins = self.event("response.created", response={**response, "status": "in_progress", "output": []})
+        if provider.begins_with_a_pause:
+            time.sleep(3)  # noqa: TID251  and then has all of it in one piece
+            return self.end(begins + self.delta(provider.text), response, provider)
+        self.chunk(begins)
         half = len(provider.text) // 2
         self.chunk(self.delta(provider.text[:half]))
         if provider.breaks:
@@ -265,7 +298,10 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(3)  # noqa: TID251  as a provider that thinks before its last words
         else:
             self.chunk(self.delta(provider.text[half:]))
-        end = self.delta(provider.text[half:]) if provider.ends_with_a_pause else b""
+        return self.end(self.delta(provider.text[half:]) if provider.ends_with_a_pause else b"", response, provider)
+
+    def end(self, end, response, provider) -> bool:
+        """Send the last piece; returns whether the end was seen in it."""
         end += self.event("response.output_text.done", item_id="msg_1", text=provider.text)
         end += self.event("response.completed", response=response) + b"data: [DONE]\n\n"
         try:

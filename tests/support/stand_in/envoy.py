@@ -13,6 +13,12 @@ from urllib.parse import urlsplit
 
 from ruamel.yaml import YAML
 
+CANNOT_BIND = """\
+[2026-11-28 11:59:21.284][critical] error `cannot bind '{0}': {1}` initializing config 'goo.gle/debugonly
+  /home/me/.plano/run/envoy.yaml'
+[2026-11-28 11:59:21.284][info] exiting
+cannot bind '{0}': {1}"""  # as seen
+
 
 class Brightstaff(http.client.HTTPConnection):
     def connect(self):
@@ -85,8 +91,8 @@ def main() -> None:
     for listener in config["listeners"]:
         try:
             server = ThreadingHTTPServer(("0.0.0.0", listener["port"]), Handler)
-        except OSError as error:  # Envoy's own words
-            sys.exit(f"[critical] cannot bind '0.0.0.0:{listener['port']}': {os.strerror(error.errno)}")
+        except OSError as error:
+            sys.exit(CANNOT_BIND.format(f"0.0.0.0:{listener['port']}", os.strerror(error.errno)))
         server.kind, server.daemon_threads = listener["type"], True
         server.agent = next((agents[agent["id"]] for agent in listener.get("agents") or []), None)
         server.brightstaff = os.environ.get("BRIGHTSTAFF_SOCKET") or str(path.with_name("brightstaff.sock"))
