@@ -1,152 +1,129 @@
-"""A Plano in a container, judged by what can be seen of that from outside."""
+"""A Plano in a container called `plano`: the stand-in, which `planoai up --docker` starts there as it does Plano."""
 
 from __future__ import annotations
 
-import os
-import time
+import urllib.request
 
 import pytest
 
-pytestmark = pytest.mark.docker
+from tests.support.terminal import on_terminal
+
+pytestmark = [pytest.mark.docker, pytest.mark.planoai]
 
 
 def codes(done):
     return [warning["code"] for warning in done.json["warnings"]]
 
 
-# What a container of Plano shows: its two programs by name, and brightstaff's one connection, which psql holds here.
-STAND_IN = """
-cp "$(command -v sleep)" /tmp/envoy && /tmp/envoy 300 &
-cp /usr/lib/postgresql/*/bin/psql /tmp/brightstaff && cd /tmp
-sleep 300 | PGPASSWORD=$DB_PASS ./brightstaff -h "$DB_HOST" -p "$DB_PORT" -U "$DB_USER" "$DB_NAME"
-sleep 300
-"""
-
-
-# What the container of Plano says when brightstaff ends, as seen: supervisord ends all else, and itself with 0.
-ENDS = """
-echo "2026-11-27 18:12:10,001 INFO supervisord started with pid 1"
-echo "[brightstaff] [2026-11-27 18:12:11.000][info] Stored conversation state"
-echo "[brightstaff] $0"
-echo "[access_logs] GET /healthz 200"
-echo "[brightstaff] Process exited, shutting down"
-echo "2026-11-27 18:12:12,332 WARN received SIGTERM indicating exit request"
-echo "[plano_logs] [2026-11-27 18:12:13.335][warning] caught ENVOY_SIGTERM"
-echo "2026-11-27 18:12:13,336 WARN stopped: envoy (terminated by SIGTERM)"
-"""
-STOPPED = """
-echo "[brightstaff] Error: of an earlier start"
-echo "[brightstaff] Process exited, shutting down"
-echo "2026-11-27 18:12:10,001 INFO supervisord started with pid 1"
-echo "2026-11-27 18:12:12,332 WARN received SIGTERM indicating exit request"
-echo "[brightstaff] Process exited, shutting down"
-"""
-
-
-@pytest.fixture
-def plano(api, foreign_container):
-    """Return a function that starts a container as `planoai up --docker` does, with these variables."""
-    if any("/plano" in item["Names"] for item in api.containers(all=True)):
-        pytest.skip("a container `plano` exists here")
-
-    def start(project, script=STAND_IN, **variables):
-        mount = f"{project.path}/config.yaml:/app/plano_config.yaml:ro"
-        given = {"PWD": str(project.path), **variables}
-        return foreign_container(
-            "plano",
-            Entrypoint=["sh", "-c", script],
-            Env=[f"{name}={value}" for name, value in given.items()],
-            HostConfig={"Binds": [mount], "ExtraHosts": ["host.docker.internal:host-gateway"]},
-        )
-
-    return start
-
-
-def until(state, project):
-    end = time.monotonic() + 20
-    while project.status()["running_plano"]["state"] != state:
-        assert time.monotonic() < end, project.status()["running_plano"]
-
-
-def test_a_plano_in_docker_is_judged_by_its_own_connection(make_project, plano):
-    project, other = make_project(), make_project("other")
-    project("up", "--model", "ollama/llama3.1")
-    plano(project, **project.env)
-    until("connected", project)
-    assert codes(project("up", "--json")) == []
-    seen = other("up", "--model", "ollama/llama3.1", "--json").json
-    assert seen["data"]["running_plano"]["state"] == "other-project"
-    assert str(project.path) in seen["warnings"][-1]["message"]
+def test_a_plano_in_a_container_holds_one_connection_and_remembers(docked):
+    up = docked.up("--with-plano")
+    assert "plano: started, at http://localhost:" in up.err
+    seen = docked.plano()
+    assert (seen["state"], seen["mode"], seen["directory"]) == ("connected", "docker", str(docked.path))
+    with urllib.request.urlopen(f"http://127.0.0.1:{docked.listener}/v1/models") as answer:
+        assert b"ollama/llama3.1" in answer.read()
+    first = docked("ask", "My name is Ann.")
+    assert "(turn 1)" in first.err
+    assert docked("ask", "Who am I?").out == "3 messages, the first said: My name is Ann.\n"
+    assert docked("verify", "--through-plano", "--json").json["data"]["through_plano"]["removed"]
+    assert docked("down", "--keep-data", "--with-plano", "--json").json["data"]["plano_stopped"]
+    assert docked.plano()["state"] == "not-running"
 
 
 @pytest.mark.slow
-def test_a_plano_in_docker_whose_database_was_restarted_has_no_memory(project, plano):
-    project("up", "--model", "ollama/llama3.1")
-    plano(project, **project.env)
-    until("connected", project)
-    assert codes(project("down", "--keep-data", "--json")) == ["plano-loses-memory"]
-    told = project("up", "--json").json["warnings"]
-    assert [(w["code"], w["fix"].partition(" starts")[0]) for w in told] == [
-        ("plano-without-memory", f"`planodev -C {project.path} up --with-plano`")
-    ]
-    refused = project("run", "--", "planoai", "up", code=4)  # natively, where the container has the port
+def test_a_plano_in_a_container_whose_server_was_restarted_has_no_memory_until_it_is_restarted_too(docked):
+    docked.up("--with-plano")
+    docked("ask", "My name is Ann.")
+    assert "plano: unchanged" in docked("up", "--with-plano").err
+    assert codes(docked("down", "--keep-data", "--json")) == ["plano-loses-memory"]
+    assert codes(docked("up", "--json")) == ["plano-without-memory"]
+    assert "running, without memory (container `plano`)" in docked("status").out
+    lost = docked("ask", "Who am I?", "--json").json
+    assert (lost["data"]["answer"][:10], lost["data"]["stored"]) == ("1 messages", False)
+    assert "lost its connection" in lost["data"]["why"]
+    assert "[not-confirmed]" in docked("up", "--with-plano", code=2).err
+    code, screen = on_terminal(docked, "up", "--with-plano", answers=[("Continue?", "y\n")])
+    assert (code, "restarted, since it has lost its connection" in screen) == (0, True)
+    assert docked("ask", "Who am I?").out == "3 messages, the first said: My name is Ann.\n"
+
+
+@pytest.mark.slow
+def test_a_plano_in_docker_is_another_projects_and_in_the_way_of_a_native_one(docked, make_docked):
+    docked.up("--with-plano")
+    other = make_docked("other")
+    seen = other.up("--json").json
+    assert seen["data"]["running_plano"]["state"] == "other-project"
+    assert str(docked.path) in seen["warnings"][-1]["message"]
+    assert "[plano-of-another-project]" in other("up", "--with-plano", "--yes", code=4).err
+    refused = docked("run", "--", "planoai", "up", code=4)  # natively, where the container has the port
     assert "[plano-port-taken]" in refused.err
 
 
 @pytest.mark.slow
-def test_a_plano_in_docker_is_asked_about_before_the_database_is_made_for_a_native_one(project, plano, tmp_path):
-    project("up", "--model", "ollama/llama3.1")
-    plano(project, **project.env)
-    until("connected", project)
-    (tmp_path / "planoai").write_text("#!/bin/sh\n")
-    (tmp_path / "planoai").chmod(0o755)
-    project.environment["PATH"] = f"{tmp_path}{os.pathsep}{project.environment['PATH']}"
+def test_a_plano_in_docker_is_asked_about_before_the_database_is_made_for_a_native_one(docked):
+    docked.up("--with-plano")
     switch = ("up", "--with-plano", "--plano", "native")
-    refused = project(*switch, code=2).err
+    refused = docked(*switch, code=2).err
     assert "Plano was not restarted, although it is to run natively [not-confirmed]" in refused
     assert f"{' '.join(switch)} --yes" in refused
-    assert project.status()["running_plano"]["state"] == "connected"  # nothing was touched
-    assert "will be restarted: it is to run natively" in project(*switch, "--dry-run").err
+    assert docked.plano()["state"] == "connected"  # nothing was touched
+    assert "will be restarted: it is to run natively" in docked(*switch, "--dry-run").err
+    docked(*switch, "--yes")
+    assert (docked.plano()["state"], docked.plano()["mode"]) == ("connected", "native")
 
 
 @pytest.mark.slow
-def test_a_plano_in_docker_that_was_started_by_hand_is_named_as_that(project, plano):
-    project("up", "--model", "ollama/llama3.1")
-    plano(project)
-    until("without-variables", project)
+def test_a_plano_in_docker_that_was_started_by_hand_is_named_as_that(docked):
+    docked.up()
+    docked.machine.planoai(docked, "up", "--docker")  # which fails: brightstaff has no database, and dies
+    assert docked.plano()["state"] == "without-variables"
+    (warning,) = docked("up", "--json").json["warnings"]
+    assert warning["code"] == "plano-without-variables"
+    assert "without DB_USER, DB_PASS" in docked.plano()["why"]
+    docked.follow(warning["fix"].partition("; ")[0])
+    assert docked.plano()["state"] == "connected"
 
 
 @pytest.mark.slow
-def test_a_container_that_is_called_plano_and_is_none_is_left_out(project, plano, foreign_container):
-    project("up", "--model", "ollama/llama3.1")
+def test_a_container_that_is_called_plano_and_is_none_is_left_out(docked, foreign_container):
+    docked.up()
     foreign_container("plano")
-    assert project.status()["running_plano"]["state"] == "not-running"
+    assert docked.plano()["state"] == "not-running"
+
+
+# In the container there is a shell, and no `kill` or `pkill` beside it.
+ENDS = 'for one in /proc/[0-9]*; do [ "$(cat $one/comm)" != {name} ] || kill -9 ${{one#/proc/}}; done'
 
 
 @pytest.mark.slow
-def test_a_plano_in_docker_that_died_is_told_with_the_cause_of_its_log(project, plano, api):
-    project("up", "--model", "ollama/llama3.1")
-    variables = project.env
-    for said, why in {
-        f"Error: not as {variables['DB_PASS']}": "Error: not as ***",
-        "[2026-11-27 18:12:11.000][info] Answered": "one of its programs has ended, and its log does not say why",
-    }.items():
-        number = plano(project, ENDS.replace("$0", said), **variables)
-        until("died", project)
-        told = project("up", "--json").json
-        assert [(one["code"], "`docker logs plano`" in one["fix"]) for one in told["warnings"]] == [
-            ("plano-died", True)
-        ]
-        assert told["data"]["running_plano"]["why"] == why
-        api.remove_container(number)
-    number = plano(project, ENDS.replace('echo "[brightstaff] $0"', "echo Killed"), **variables)
-    until("died", project)
-    assert project.status()["running_plano"]["why"] == "Killed"
-    api.remove_container(number)
+@pytest.mark.parametrize("name", ["brightstaff", "envoy"])
+def test_a_plano_in_docker_of_which_a_program_was_killed_has_died(docked, api, name):
+    docked.up("--with-plano")
+    api.exec_start(api.exec_create("plano", ["sh", "-c", ENDS.format(name=name)])["Id"])
+    api.wait("plano", timeout=30)
+    assert api.inspect_container("plano")["State"]["ExitCode"] == 0  # whatever has ended it
+    seen = docked.plano()
+    assert (seen["state"], seen["why"]) == ("died", "Killed")
+    (warning,) = docked("up", "--json").json["warnings"]
+    assert (warning["code"], "`docker logs plano`" in warning["fix"]) == ("plano-died", True)
+    assert "[plano-died]" in docked("ask", "Hello", code=6).err
+    docked("up", "--with-plano")  # there is nothing left to ask for
+    assert docked.plano()["state"] == "connected"
 
 
 @pytest.mark.slow
-def test_a_plano_in_docker_that_was_stopped_has_not_died(project, plano, api):
-    project("up", "--model", "ollama/llama3.1")
-    api.wait(plano(project, STOPPED, **project.env), timeout=30)
-    assert project.status()["running_plano"]["state"] == "not-running"
+def test_a_plano_in_docker_that_cannot_start_is_told_with_the_cause_of_its_log_and_without_secrets(docked, api):
+    docked.up()
+    docked.as_superuser(f"ALTER ROLE {docked.env['DB_USER']} NOLOGIN")
+    docked.machine.planoai(docked, "up", "--docker", **docked.env)
+    api.wait("plano", timeout=30)
+    seen = docked.plano()
+    assert (seen["state"], seen["why"][:6]) == ("died", "Error:")
+    assert docked.env["DB_PASS"] not in seen["why"]
+
+
+@pytest.mark.slow
+def test_a_plano_in_docker_that_was_stopped_has_not_died(docked, api):
+    docked.up("--with-plano")
+    api.stop("plano")
+    assert docked.plano()["state"] == "not-running"

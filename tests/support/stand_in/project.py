@@ -22,8 +22,8 @@ PROVIDERS = {
 class Gateway(OnEngine):
     """A project whose Plano is started on a machine of its own or of another's project."""
 
-    def __init__(self, path, base, machine):
-        super().__init__(path, base, "embedded")
+    def __init__(self, path, base, machine, engine="embedded", api=None):
+        super().__init__(path, base, engine, api)
         self.machine = machine
         self.others["planoai"] = self.planoai
         self.environment |= {**machine.environment, "PLANODEV_PORT": str(free_ports())}
