@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 STORING = 5.0  # seconds for Plano to store a turn, which it does after it has answered
 _POLL = 0.05
+_IN_ONE_PIECE = 1_048_576  # bytes that Plano passes on of an answer without a stream
 _SHORT = 300  # characters of a question that a fix repeats
 
 
@@ -41,12 +42,14 @@ class Stored:
         row: None where it is not there.
         why: why not.
         end_missed: whether Plano did not see the end of its stream.
+        size: of the answer, in bytes.
 
     """
 
     row: store.Row | None
     why: str | None = None
     end_missed: bool = False
+    size: int = 0
 
     @property
     def turn(self) -> int | None:
@@ -276,7 +279,8 @@ def look_up(context: Context, seen: Seen, answer: Answer, model: Model) -> Store
         return Stored(row)
     told = running.not_stored(seen, plano.found) if patience and plano.found else None
     why = _why_not(seen, plano, answer, model, told)
-    return Stored(None, why, end_missed=told is not None and told.end_missed)
+    end_missed = told is not None and told.end_missed
+    return Stored(None, why, end_missed=end_missed, size=len(answer.text.encode(errors="replace")))
 
 
 def _why_not(seen: Seen, plano: Running, answer: Answer, model: Model, told: NotStored | None) -> str:
@@ -298,6 +302,8 @@ def not_stored(context: Context, stored: Stored, model: Model) -> Problem:
     fix = Fix(planoai.STARTS_PLANO, " starts Plano again where it has lost its database")
     if not model.stored:
         fix = Fix(Command("up", "--store-all", "--with-plano"), " has Plano store it, and starts it again")
+    elif stored.end_missed and stored.size > _IN_ONE_PIECE:
+        fix = Fix("ask for a shorter answer: in one piece, by `--no-stream`, Plano passes on 1 MB at most")
     elif stored.end_missed and "text" in context.options:
         fix = Fix(_typed(context, "--no-stream"), " asks for it in one piece, which Plano stores up to 1 MB")
     return Problem("turn-not-stored", f"the turn was not stored: {stored.why}", fix)

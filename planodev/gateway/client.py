@@ -304,7 +304,7 @@ def _refused(question: Question, response: HTTPResponse) -> None:
         fix = Fix(Command("doctor"), " says what has died; ", planoai.STARTS_PLANO, " starts it again")
         raise NotReady("plano-not-answering", "Plano is running, but does not answer", why=said, fix=fix)
     if of_envoy:
-        look = "check that it runs, and its `base_url` in the configuration; then ask again"
+        look = "check the network, that it runs, and its `base_url` in the configuration; then ask again"
         raise NotReady("provider-unreachable", f"Plano gets no answer from {provider}", why=said, fix=look)
     if "not found in configured providers" in said:
         leave = "leave `--model` out, or name a model of the configuration"

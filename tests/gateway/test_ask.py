@@ -238,7 +238,13 @@ def test_what_comes_back_may_be_broken_or_large(running):
     assert "[answer-cut-off]" in cut.err
     assert cut.out.startswith("1 messages")
     assert "Plano cannot read what ollama answers [answer-unreadable]" in running("ask", "no JSON", "--new", code=1).err
-    assert len(asked(running, "10 MB", "--new")["data"]["answer"]) == 10_000_000
+    large = asked(running, "10 MB", "--new")
+    assert (len(large["data"]["answer"]), large["data"]["stored"]) == (10_000_000, False)
+    assert (
+        large["warnings"][0]["fix"]
+        == "ask for a shorter answer: in one piece, by `--no-stream`, Plano passes on 1 MB at most"
+    )
+    assert "leave `--no-stream` out" in running("ask", "10 MB", "--no-stream", code=1).err
     unknown = running("ask", "x", "--model", "nobody/knows", code=2)
     assert "[model-not-configured]" in unknown.err
     assert "leave `--model` out, or name one of these" in unknown.err

@@ -28,6 +28,7 @@ model = EXCLUDED.model, provider = EXCLUDED.provider, updated_at = NOW()"""
 GET = "SELECT input_items FROM conversation_states WHERE response_id = %s"
 # The bytes in which brightstaff reads what comes to it, before larger answers have made its buffer grow: hyper 1, seen.
 PIECE = 8192
+IN_ONE_PIECE = 1_048_576  # bytes of an answer that is not streamed; Plano's filter holds no more: seen
 # `clients/endpoints.rs:115-121`: these are sent to /v1/responses where the path of their base URL is empty or /v1.
 RESPONDERS = ("openai", "xai", "vercel")
 
@@ -242,7 +243,8 @@ class Handler(BaseHTTPRequestHandler):
         row = (number, json.dumps([*items, {key: output[key] for key in ("role", "content")}]), int(time.time()))
         row = (*row, request.get("model") or entry["name"], name)
         if not request.get("stream"):
-            self.at_once(response, provider)
+            if not self.at_once(response, provider):
+                return
         else:
             try:
                 if not self.stream(response, provider):
@@ -256,9 +258,15 @@ class Handler(BaseHTTPRequestHandler):
         elif managed:
             self.server.storage.put(*row)
 
-    def at_once(self, response, provider):
-        """Send an answer in one piece; one to which nobody listens any more is stored all the same, seen."""
+    def at_once(self, response, provider) -> bool:
+        """Send an answer in one piece; one to which nobody listens any more is stored all the same, seen.
+
+        Of one of more than 1 MB the filter passes on the headers alone, seen. Returns whether it was sent.
+        """
         body = json.dumps(response).encode()
+        if len(body) > IN_ONE_PIECE:
+            self.plain(200, b"", "application/json")
+            return False
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -267,6 +275,7 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(3)  # noqa: TID251  as a provider that thinks before its answer
         with contextlib.suppress(OSError):
             self.wfile.write(body)
+        return True
 
     def stream(self, response, provider) -> bool:
         """Send an answer; returns whether its end was seen, by which alone a turn is stored.
