@@ -49,6 +49,11 @@ class Session(psycopg.Connection[Any]):
     stopped: Callable[[], Collection[int]] | None = None
     _left = False
 
+    def __init__(self, *arguments: Any, **more: Any) -> None:  # noqa: ANN401  as below
+        """Begin; a Ctrl-C that had come before, and in whose handling this session is opened, does not end it."""
+        super().__init__(*arguments, **more)
+        self._before = sys.exc_info()[1]
+
     def wait(self, gen: Any, *arguments: Any, **more: Any) -> Any:  # noqa: ANN401  psycopg's own types are private
         """Wait for an operation on the connection to end.
 
@@ -57,7 +62,10 @@ class Session(psycopg.Connection[Any]):
             KeyboardInterrupt: at once; psycopg itself would wait for what the server says to a cancellation.
 
         """
-        if isinstance(sys.exc_info()[1], KeyboardInterrupt):  # it came between two waits, and a COPY is to be ended
+        error = sys.exc_info()[1]
+        if (
+            isinstance(error, KeyboardInterrupt) and error is not self._before
+        ):  # it came between two waits, and a COPY is to be ended
             self._leave()
         if self._left:
             raise KeyboardInterrupt
