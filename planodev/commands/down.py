@@ -49,6 +49,8 @@ def down(context: Context) -> Result:
             if unanswered := seen.observed.unanswered:
                 _tell_unanswered(seen, unanswered)
             if delete:
+                if any(stopped):
+                    seen.deadline.restart()  # Postgres had the time to write; the engine has just answered
                 _delete(seen, held, copies)
             if delete or not (seen.observed.container or seen.observed.volume):
                 lock.discard(context.project)

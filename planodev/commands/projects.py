@@ -216,6 +216,7 @@ def _remove(engine: Engine, project: Project, held: Held, deadline: Deadline) ->
     if have and have.owner.id == held.owner.id:
         if have.state not in ("exited", "created", "dead"):
             engine.stop(have, deadline.left(settings.STOP_LIMIT))
+            deadline.restart()  # as for `down --delete-data`
         engine.remove_server(have)
     if volume and volume.name == held.place:
         engine.remove_storage(volume)
