@@ -13,10 +13,9 @@ from ruamel.yaml import YAML
 from planodev import production
 from planodev.production import kept
 from tests.support.git import git
+from tests.support.kubernetes import built, of_kind
 from tests.support.postgres_server import CONFIG
 from tests.support.requirements import require_path
-
-from .test_kubernetes import built, of_kind
 
 FORMS = [("rds",), ("kubernetes",), ("rds", "--for", "kubernetes")]
 # A value for each that is kept, as a person would write it there.
