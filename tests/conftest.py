@@ -112,9 +112,13 @@ def pytest_sessionfinish(session, exitstatus):
 
 
 def pytest_configure():
-    """Begin without what killed runs have left, and clean up where this one is told to end, as at Ctrl-C."""
+    """Begin without what killed runs have left, and clean up where this one is told to end, as at Ctrl-C.
+
+    So it is in the background too, where a shell has SIGINT ignored: tests interrupt themselves.
+    """
     left_over.sweep()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
 
 
 def pytest_unconfigure(config):

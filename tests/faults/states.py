@@ -493,7 +493,7 @@ CONFIG = (
     State("command-not-started", "run -- no-such-program", up, says="check its name", then="run -- true"),
     State(
         "config-kept",
-        "up --model anthropic/claude-sonnet-4-6",
+        "up --model anthropic/claude-haiku-4-5",
         up,
         lambda here: (here.directory / "config.yaml").rename(here.directory / "old"),
         "move",
