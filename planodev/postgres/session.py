@@ -63,10 +63,8 @@ class Session(psycopg.Connection[Any]):
 
         """
         error = sys.exc_info()[1]
-        if (
-            isinstance(error, KeyboardInterrupt) and error is not self._before
-        ):  # it came between two waits, and a COPY is to be ended
-            self._leave()
+        if isinstance(error, KeyboardInterrupt) and error is not self._before:
+            self._leave()  # it came between two waits, and a COPY is to be ended
         if self._left:
             raise KeyboardInterrupt
         more.setdefault("interval", _LOOK)
