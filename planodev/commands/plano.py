@@ -88,8 +88,9 @@ def bring_up(database: Database) -> Running:
         verb = f"restarted, since {why}"
         start.stop(seen, plano.found)
     if error:
-        fix = error.fix and planoai.then_start(error.fix, by_itself=True)
-        raise VerificationFailed.of(replace(error, fix=fix))
+        if error.fix and not planoai.brings_up(error.fix):
+            error = replace(error, fix=planoai.then_start(error.fix))
+        raise VerificationFailed.of(error)
     plano = start.start(seen, start.arguments_of(seen), environment, timeout(seen))
     seen.progress.done(Outcome(verb, "plano", at(plano)))
     return plano

@@ -33,8 +33,8 @@ _FATAL = (
     r"^Error: |panicked at|\]\[(error|critical)\]|^\[critical\]|\b(ERROR|CRITICAL|FATAL)\b"
     r"|^(Killed|Aborted|Bus error|Segmentation fault)\b"
 )
-# Before the words of a line: colours, its name in a container, time and level.
-_NOISE = r"\x1b\[[0-9;]*m|^\[brightstaff\] |^\[[^\]]*\](\[[a-z]+\])?\s*|^\d{4}-\d\d-\d\d[T ][\d:.,]+Z?\s*"
+# Before the words of a line: colours, time and level.
+_NOISE = r"\x1b\[[0-9;]*m|^\[[^\]]*\](\[[a-z]+\])?\s*|^\d{4}-\d\d-\d\d[T ][\d:.,]+Z?\s*"
 _OF_ENVOY = r"^error `(.*)` initializing config .*"  # round its own words
 # What becomes of a turn. The end of a streamed answer is missed where it came in pieces: brightstaff looks into each
 # piece alone, and stores nothing then.
@@ -100,4 +100,5 @@ def not_stored(found: Found, environment: Mapping[str, str], engine: Engine) -> 
 
 
 def _plain(line: str) -> str:
-    return re.sub(_OF_ENVOY, r"\1", re.sub(_NOISE, "", line))
+    own = line.removeprefix("[brightstaff] ")  # as a container has it
+    return re.sub(_OF_ENVOY, r"\1", re.sub(_NOISE, "", own))

@@ -123,13 +123,15 @@ def _container_ended(seen: Seen, found: Found) -> Running:
     ours = _is_ours(seen, found)
     if found.error and ours:
         return Running("died", 0, found, _told(found.error, seen))
-    if not ours or not log.of_ended(found, seen.environment, seen.engine):
+    texts = log.of_ended(found, seen.environment, seen.engine) if ours else []
+    if not texts:
         return Running("not-running", 0)
     lacks = _lacks(seen, found)
     if lacks:
         return Running("without-variables", 0, found, lacks)
     unknown = "one of its programs has ended, and its log does not say why"
-    return Running("died", 0, found, cause(seen, found) or unknown)
+    line = log.cause(texts)
+    return Running("died", 0, found, _told(line, seen) if line else unknown)
 
 
 def _processes_ended(seen: Seen, found: Found) -> Running:
@@ -221,19 +223,18 @@ def port_taken(config: ConfigFile, port: int, holder: str) -> Problem:
     """Return the problem of a port of Plano's that another has."""
     content = _content(config)
     path = next((path for path, entry, _ in rules.listeners_of(content) if entry.get("port") == port), None)
-    own = rules.ports_of_plano(content) | planoai.PUBLISHED
+    parts = planoai.PARTS | planoai.PUBLISHED
     text = f"port {port}, where Plano is to listen, is taken by {holder}"
     fix = "stop that program"
-    if path or (port not in own):
-        fix += f", or write another `port:` for the listener in {config.where(*(path or ('listeners',)))}"
-    elif port in _USUAL:
+    if not path and port in parts:
+        text = f"port {port}, which Plano opens for {parts[port]}, is taken by {holder}"
+        fix += ": Plano opens that port whatever its configuration says"
+    elif not path and port in _USUAL and port in rules.ports_of_plano(content):
         kind, listed = _USUAL[port], isinstance(content.get("listeners"), list)
         entry = f"{{type: {kind}, name: {kind}_listener, port: {rules.free_port(content, kind, {port})}}}"
         fix += f", or add `- {entry}` under `listeners:`" if listed else ""
     else:
-        part = own[port].partition("(")[2].rstrip(")") or own[port]
-        text = f"port {port}, which Plano opens for {part}, is taken by {holder}"
-        fix += ": Plano opens that port whatever its configuration says"
+        fix += f", or write another `port:` for the listener in {config.where(*(path or ('listeners',)))}"
     return Problem("plano-port-taken", text, fix, "it is not a Plano that this project can use")
 
 

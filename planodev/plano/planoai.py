@@ -93,19 +93,15 @@ def interpreter(environment: Mapping[str, str]) -> Path | None:
 STARTS_PLANO = Command("up", "--with-plano")
 
 
-def then_start(fix: Fix | str, *, by_itself: bool = False) -> Fix:
-    """Return a fix with the command that starts Plano after it.
+def brings_up(fix: Fix | str) -> bool:
+    """Say whether a fix has an `up` in it, as `up --with-plano` names for its own mistakes."""
+    return isinstance(fix, Fix) and any(isinstance(part, Command) and part.name == "up" for part in fix.parts)
 
-    Args:
-        fix: what has to be done before.
-        by_itself: whether an `up` in it starts Plano too, as in a fix of `up --with-plano`.
 
-    """
+def then_start(fix: Fix | str) -> Fix:
+    """Return what has to be done first, with the command that starts Plano after it."""
     fix = Fix(fix) if isinstance(fix, str) else fix
-    starts = any(isinstance(part, Command) and part.name == "up" for part in fix.parts)
-    if starts and by_itself:
-        return fix
-    return fix + Fix("; then " if starts or re.search("[,;]", str(fix)) else ", then ", STARTS_PLANO)
+    return fix + Fix("; then " if brings_up(fix) else ", then ", STARTS_PLANO)
 
 
 class Start(NamedTuple):

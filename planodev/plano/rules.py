@@ -912,6 +912,18 @@ _RULES = (
 )
 
 
+_NO_NAME = ("", "null", "Null", "NULL", "~")  # which Envoy reads as none, and gives the listener one of its own
+
+
+def name_for_envoy(listener: Mapping[str, Any]) -> str | None:
+    """Return the name by which Envoy knows an agent listener, None where it gives it one of its own.
+
+    Source: planoai 0.4.39 `data/envoy.template.yaml`, which replaces blanks.
+    """
+    name = listener.get("name")
+    return name.replace(" ", "_") if isinstance(name, str) and name not in _NO_NAME else None
+
+
 def _ports(config: ConfigFile, content: Mapping[str, Any], database_port: int | None) -> Iterator[Problem]:
     """Yield port conflicts: of a listener with a part of Plano, another listener or the database."""
     listeners = listeners_of(content)
@@ -920,15 +932,16 @@ def _ports(config: ConfigFile, content: Mapping[str, Any], database_port: int | 
     taken = ports_of_plano(content)
     own: dict[int, str] = {}
     kinds: set[str] = set()
-    opened: set[tuple[object, object]] = set()
+    opened: set[tuple[object, str | None]] = set()
     for path, listener, kind in listeners:
         where = (*path, "port")
         port: Any = listener.get("port")
         if not isinstance(port, int) or (kind == "agent" and not listener.get("agents")):
             continue  # Envoy opens no port for an agent listener without agents
-        if kind == "agent" and (port, listener.get("name")) in opened:
+        own_name = name_for_envoy(listener) if kind == "agent" else None
+        if own_name and (port, own_name) in opened:
             continue  # one listener for Envoy, reported as `listener-duplicate`
-        opened |= {(port, listener.get("name"))} if kind == "agent" else set()
+        opened.add((port, own_name))
         if kind == "prompt" and "prompt" in kinds:
             continue  # which never opens, reported as `two-prompt-listeners`
         kinds.add(kind)

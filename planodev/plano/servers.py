@@ -8,8 +8,9 @@ seen with Envoy 1.37.0: the second of two ports was never asked, and an IPv6 add
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from contextlib import suppress
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from planodev.plano.config_file import ConfigFile, KeyPath
     from planodev.plano.models import Model
+
+    Addresses = list[IPv4Address | IPv6Address]
 
 _HOSTS = Path("/etc/hosts")
 _NAMES = {"localhost": LOOPBACK, LOOPBACK: "localhost"}  # of this machine, each for the other
@@ -51,13 +54,15 @@ def problems(config: ConfigFile, content: Mapping[str, Any], mode: str) -> Itera
         message = f"requests for `{shown(model.name)}`{config.at(*model.path, 'model')} go to {address}"
         why = "Plano tells servers apart by interface and host alone"
         yield Problem("servers-merged", message, fix, why, "error" if model == default else "warning")
-    for path, url in _urls(content, found):
-        host = urls.read(url).host
-        if _is_ipv6(host, mode):
+    hosts = [(path, urls.read(url).host) for path, url in _urls(content, found)]
+    named = _named() if mode == "native" and hosts else {}  # in a container it is another file
+    for path, host in hosts:
+        addresses = _read(host) or named.get(host, [])
+        if addresses and all(isinstance(one, IPv6Address) for one in addresses):
             message = f"`{path[-1]}`{config.at(*path)} leads to {shown(host)}, which Plano never reaches"
             fatal = default is not None and path[:-1] == default.path
-            why = "it looks servers up for IPv4 alone"
-            yield Problem("ipv6-unreached", message, _by_ipv4(config, path, url), why, "error" if fatal else "warning")
+            fix, why = _by_ipv4(config.where(*path), host, addresses, mode), "it looks servers up for IPv4 alone"
+            yield Problem("ipv6-unreached", message, fix, why, "error" if fatal else "warning")
 
 
 def _address(model: Model) -> str:
@@ -69,27 +74,21 @@ def _apart(config: ConfigFile, found: Sequence[Model], model: Model, mode: str) 
     """Return what gives a model's server a cluster of its own: another name of its host, or another interface."""
     taken = {placed[0] for one in found if (placed := models.server_of(one, mode))}
 
-    def free(base_url: str, interface: str | None) -> bool:
-        placed = models.server_of(model._replace(base_url=base_url, interface=interface), mode)
-        return placed is not None and placed[0] not in taken
-
-    name = _NAMES.get(urls.read(model.base_url).host) if mode == "native" else None
-    renamed = _with_host(model.base_url, name) if name else ""
-    if renamed and free(renamed, model.interface):
-        return f"write `base_url: {shown(renamed)}` in {config.where(*model.path, 'base_url')}"
+    host = urls.read(model.base_url).host
+    name = _NAMES.get(host) if mode == "native" else None
+    if name and models.Cluster(model.interface or "", name) not in taken:
+        return f"write `{name}` for the host `{host}` in {config.where(*model.path, 'base_url')}"
     for interface in CHAT_INTERFACES:
         form = model.form_by(interface)
-        if form and free(form["base_url"], interface):
+        if form is None:
+            continue
+        placed = models.server_of(model._replace(base_url=form["base_url"], interface=interface), mode)
+        if placed and placed[0] not in taken:
             keys = ("provider_interface",) if model.prefix not in BY_NAME else ("model", "provider_interface")
             lines = ", ".join(f"`{key}: {shown(form[key])}`" for key in keys)
             return f"write {lines} in {config.where(*model.path, 'model')}"
     where = config.where(*model.path, "base_url")
     return f"give that server another host name in its `base_url` in {where}: one that leads to the same machine"
-
-
-def _with_host(url: str, host: str) -> str:
-    """Return a URL with another host."""
-    return re.sub(r"(//(?:[^/@]*@)?)(?:\[[^\]]*\]|[^:/?#]*)", rf"\g<1>{host}", url, count=1)
 
 
 def _urls(content: Mapping[str, Any], found: Sequence[Model]) -> Iterator[tuple[KeyPath, str]]:
@@ -104,35 +103,32 @@ def _urls(content: Mapping[str, Any], found: Sequence[Model]) -> Iterator[tuple[
                 yield (key, at, "url"), entry["url"]
 
 
-def _by_ipv4(config: ConfigFile, path: KeyPath, url: str) -> str:
-    host, where = urls.read(url).host, config.where(*path)
-    name = "localhost"
-    with suppress(ValueError):
-        address = ip_address(host.partition("%")[0])
-        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-        name = str(mapped) if mapped else "localhost" if address.is_loopback else ""
-    if name == "localhost":
-        return (
-            f"write `{path[-1]}: {shown(_with_host(url, name))}` in {where}, and have that server listen on {LOOPBACK}"
-        )
-    if name:
-        return f"write `{path[-1]}: {shown(_with_host(url, name))}` in {where}"
+def _by_ipv4(where: str, host: str, addresses: Addresses, mode: str) -> str:
+    """Return what leads to the same server by IPv4; what else its URL holds is not shown, such as a password."""
+    written = f"the host `{shown(f'[{host}]' if ':' in host else host)}` in {where}"
+    mapped = next((one.ipv4_mapped for one in addresses if isinstance(one, IPv6Address) and one.ipv4_mapped), None)
+    if mapped:
+        return f"write `{mapped}` for {written}"
+    if all(one.is_loopback for one in addresses):
+        # In Docker planoai writes the name by which a container reaches this machine, and for `localhost` alone.
+        name = "localhost" if mode == "docker" else LOOPBACK
+        return f"write `{name}` for {written}, and have that server listen on {LOOPBACK}"
     return f"write a name or an IPv4 address of that server in {where}"
 
 
-def _is_ipv6(host: str, mode: str) -> bool:
-    """Say whether a host has no address of IPv4: it is one of IPv6, or a name that this machine's file has so alone."""
+def _read(address: str) -> Addresses:
+    """Return an address, without its zone; none where it is a name."""
     with suppress(ValueError):
-        return ip_address(host.partition("%")[0]).version == 6  # noqa: PLR2004
-    if mode != "native" or not host:
-        return False
-    found = _named(host)
-    return bool(found) and all(":" in address for address in found)
-
-
-def _named(host: str) -> list[str]:
-    """Return the addresses that this machine's hosts file has for a name."""
-    with suppress(OSError):
-        lines = (line.partition("#")[0].split() for line in regular_file.text(_HOSTS).splitlines())
-        return [words[0] for words in lines if host in (word.lower() for word in words[1:])]
+        return [ip_address(address.partition("%")[0])]
     return []
+
+
+def _named() -> Mapping[str, Addresses]:
+    """Return what this machine's hosts file has for each name."""
+    found: defaultdict[str, Addresses] = defaultdict(list)
+    with suppress(OSError):
+        for line in regular_file.text(_HOSTS).splitlines():
+            address, *names = line.partition("#")[0].split() or [""]
+            for name in names:
+                found[name.lower()] += _read(address)
+    return found

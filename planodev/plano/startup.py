@@ -15,7 +15,7 @@ from planodev import urls
 from planodev.plano import models, storage
 from planodev.plano.access_keys import entries
 from planodev.plano.config_file import VERSIONS
-from planodev.plano.rules import level_of_unopened, listeners_of, shown
+from planodev.plano.rules import level_of_unopened, listeners_of, name_for_envoy, shown
 from planodev.plano.yaml_of_plano import is_readable
 from planodev.problems import Fix, Problem, Shell
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 # Envoy's listeners in planoai's template; a listener with agents gets one by its own name.
 _LISTENERS = ("ingress_traffic", "egress_traffic", "outbound_api_traffic")
-_NOTHING = ("", "null", "Null", "NULL", "~")  # which Envoy reads as no name, and gives it one of its own
 _CHATGPT_LOGIN = Path(".plano/chatgpt/auth.json")  # in the home; source: planoai 0.4.39 `chatgpt_auth.py`
 _REDIS = ("redis", "rediss", "valkey", "valkeys", "unix", "redis+unix", "valkey+unix")
 
@@ -71,11 +70,12 @@ def _listener_names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[
     """Yield names of agent listeners that Envoy cannot read, that it has itself, or that are there twice."""
     first: dict[str, tuple[KeyPath, Mapping[str, Any]]] = {}
     for path, listener, kind in listeners_of(content):
-        name = listener.get("name")
-        if not listener.get("agents") or kind != "agent" or not isinstance(name, str) or name in _NOTHING:
+        written = name_for_envoy(listener)
+        if not listener.get("agents") or kind != "agent" or not written:
             continue  # Envoy gets no other names
         place: KeyPath = (*path, "name")
-        written, said = name.replace(" ", "_"), f"listener `{shown(name)}`{config.at(*place)}"
+        name = str(listener["name"])
+        said = f"listener `{shown(name)}`{config.at(*place)}"
         fix = f"write `name: {_free(_plain(name, 'agents'), first)}` in {config.where(*place)}"
         if not is_readable(written) or re.search(r'["\\]', name):
             message = f"the name of {said} is not a plain word, and Envoy does not read it as a string"

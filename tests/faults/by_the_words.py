@@ -8,6 +8,7 @@ from difflib import SequenceMatcher
 # What a fix leaves to the reader, and what this one writes.
 FILLED_IN = {"PROVIDER/": "openai/", "HOST:PORT": "h:1", "HOST/PATH": "h/p", "HOST": "h", "SCHEMA": "s"}
 _SAYS = (
+    ("instead", r"write `([^`]+)` for the host `([^`]+)` in line (\d+)"),
     ("line", r"add the line `([^`]+)`"),
     ("under_line", r"write a list in line (\d+) of [^:]*: `(listeners: [^`]+)`"),
     ("quotes", r"put `([^`]+)` in quotes in line (\d+)"),
@@ -39,6 +40,11 @@ def follow(fix, message, text):
     for short, long in FILLED_IN.items():
         fix = fix.replace(short, long)
     what, found = next((what, found) for what, says in _SAYS if (found := re.search(says, fix)))
+    if what == "instead":
+        new, old, number = found.groups()
+        lines = text.splitlines(keepends=True)
+        lines[int(number) - 1] = lines[int(number) - 1].replace(old, new)
+        return "".join(lines)
     first, second = [*found.groups(), ""][:2]
     if what == "line":
         return f"{text}{first}\n"

@@ -32,22 +32,22 @@ def with_models(*entries):
 MERGED = [
     (
         "model: my/b, base_url: 'http://localhost:8002/v1', provider_interface: mistral",
-        "`base_url: http://127.0.0.1:8002/v1` in line 7",
+        "write `127.0.0.1` for the host `localhost` in line 7",
         "`provider_interface: deepseek` in line 7",
     ),
     (
         "model: my/b, base_url: 'https://localhost:8001/v1', provider_interface: mistral",
-        "`base_url: https://127.0.0.1:8001/v1` in line 7",
+        "write `127.0.0.1` for the host `localhost` in line 7",
         "`provider_interface: deepseek` in line 7",
     ),
     (
         "model: my/b, base_url: 'http://localhost:8001/v1', provider_interface: mistral, http_host: other",
-        "`base_url: http://127.0.0.1:8001/v1` in line 7",
+        "write `127.0.0.1` for the host `localhost` in line 7",
         "`provider_interface: deepseek` in line 7",
     ),
     (
         "model: mistral/b, base_url: 'http://localhost:8002/v1'",
-        "`base_url: http://127.0.0.1:8002/v1` in line 7",
+        "write `127.0.0.1` for the host `localhost` in line 7",
         "`model: mistral-chat/b`, `provider_interface: deepseek` in line 7",
     ),
 ]
@@ -127,9 +127,12 @@ def test_planoai_writes_the_first_server_of_a_cluster(tmp_path):
 
 # A line of a configuration, and what the fix writes there.
 IPV6 = [
-    ("model: ollama/x, base_url: 'http://[::1]:8000'", "`base_url: http://localhost:8000` in line 6"),
-    ("model: ollama/x, base_url: 'http://u:p@[::1]:8000/v1'", "`base_url: http://u:p@localhost:8000/v1` in line 6"),
-    ("model: ollama/x, base_url: 'http://[::ffff:10.1.2.3]:8000'", "`base_url: http://10.1.2.3:8000` in line 6"),
+    ("model: ollama/x, base_url: 'http://[::1]:8000'", "write `127.0.0.1` for the host `[::1]` in line 6"),
+    ("model: ollama/x, base_url: 'http://u:p@[::1]:8000/v1'", "write `127.0.0.1` for the host `[::1]` in line 6"),
+    (
+        "model: ollama/x, base_url: 'http://[::ffff:10.1.2.3]:8000'",
+        "`10.1.2.3` for the host `[::ffff:10.1.2.3]` in line 6",
+    ),
     ("model: ollama/x, base_url: 'http://[fd00::5]/v1'", "a name or an IPv4 address of that server in line 6"),
     ("model: ollama/x, base_url: 'http://[fe80::5%25eth0]:80'", "a name or an IPv4 address of that server in line 6"),
 ]
@@ -142,7 +145,8 @@ def test_a_model_at_an_address_of_ipv6_is_told(tmp_path, entry, fix):
     assert fix in str(found.fix)
     (fatal,) = judged(with_models(f"{entry}, default: true"), tmp_path)
     assert fatal.fatal
-    if "base_url" in str(found.fix):
+    assert "u:p" not in str(found.fix)
+    if "for the host" in str(found.fix):
         assert judged(follow(str(found.fix), found.message, with_model(entry)), tmp_path) == []
 
 
@@ -150,6 +154,28 @@ def test_an_agent_at_an_address_of_ipv6_is_told(tmp_path):
     (found,) = judged(BASE + "agents: [{id: x, url: 'http://[::1]:1'}]\n", tmp_path)
     assert (found.code, found.level) == ("ipv6-unreached", "warning")
     assert "`url` (line 7)" in found.message
+
+
+# What the hosts file has for the name, and what leads to the same server.
+NAMED = [
+    ("::1 localhost", "localhost", "write `127.0.0.1` for the host `localhost` in line 6"),
+    ("fe80::1%lo0 localhost\n::1 localhost", "localhost", "write a name or an IPv4 address of that server in line 6"),
+    ("fd00::5 gpu-box", "gpu-box", "write a name or an IPv4 address of that server in line 6"),
+    ("::1 one two", "two", "write `127.0.0.1` for the host `two` in line 6"),
+    ("::ffff:10.1.2.3 mapped", "mapped", "write `10.1.2.3` for the host `mapped` in line 6"),
+]
+
+
+@pytest.mark.parametrize(("lines", "name", "fix"), NAMED)
+def test_the_fix_leads_to_the_server_that_the_name_has(tmp_path, monkeypatch, lines, name, fix):
+    hosts = tmp_path / "hosts"
+    hosts.write_text(f"{lines}\n")
+    monkeypatch.setattr(servers, "_HOSTS", hosts)
+    text = with_model(f"model: ollama/x, base_url: 'http://{name}:8000'")
+    (found,) = judged(text, tmp_path)
+    assert (found.code, fix in str(found.fix)) == ("ipv6-unreached", True)
+    if "for the host" in fix:
+        assert judged(follow(str(found.fix), found.message, text), tmp_path) == []
 
 
 def test_a_name_that_has_an_address_of_ipv6_alone_is_told_where_plano_runs_on_this_machine(tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ state_storage: {type: postgres, connection_string: "postgresql://u:p@h:1/d"}
 """
 AGENTS = "agents: [{id: x, url: 'http://localhost:1'}]\n"
 AGENT = "  - {type: agent, name: a, port: 8000, router: plano_orchestrator_v1, agents: [{id: x, description: d}]}\n"
+WITH_AGENT = BASE.replace("  - {type", AGENT + "  - {type") + AGENTS
 PREFERENCE = "routing_preferences:\n  - {name: a, description: d, models: [c]}\n"
 
 
@@ -109,6 +110,10 @@ KINDS = [
         "8001",
     ),
     (BASE.replace("  - {type", "  - {type: prompt, name: p, port: 12000}\n  - {type"), "port-twice", "", ""),
+    *(
+        (WITH_AGENT.replace(AGENT, 2 * AGENT.replace("name: a", f"name: {name}")), "port-twice", "", "`port: 8001`")
+        for name in ("''", "'~'", "'null'")  # which Envoy takes for no name, so that neither is the other
+    ),
     (BASE.replace("12000", "12000, agents: [{id: x, description: d}]") + AGENTS, "port-twice", "`agents`", "agent"),
     (with_model("model: gpt-4o"), "model-without-provider", "(line 6)", "`model: openai/gpt-4o` in line 6"),
     (with_model("model: openai:gpt-4o"), "model-without-provider", "(line 6)", "`model: openai/gpt-4o` in line 6"),
@@ -225,7 +230,6 @@ KINDS = [
         "line 7",
     ),
 ]
-WITH_AGENT = BASE.replace("  - {type", AGENT + "  - {type") + AGENTS
 PROMPT = "  - {type: prompt, name: p, port: 10000}\n"
 
 
@@ -416,6 +420,11 @@ LATE = [
 # Plano starts with these: planoai waits for the port of each listener, and another one has it.
 UNOPENED = [
     (WITH_AGENT.replace(AGENT, AGENT + AGENT), "listener-duplicate", "remove the listener in line 4"),
+    (
+        WITH_AGENT.replace(AGENT, AGENT.replace("name: a", "name: a b") + AGENT.replace("name: a", "name: a_b")),
+        "listener-duplicate",
+        "remove the listener in line 4",
+    ),
     (
         BASE.replace("  - {type", PROMPT + PROMPT.replace("name: p", "name: q") + "  - {type"),
         "two-prompt-listeners",
