@@ -12,7 +12,7 @@ import re
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from planodev import urls
+from planodev import masking, urls
 from planodev.plano import models, planoai, schema
 from planodev.plano.access_keys import entries
 from planodev.plano.config_file import KEYS, VERSIONS
@@ -149,9 +149,13 @@ def _error(code: str, message: str, fix: Fix | str) -> Problem:
     return Problem(code, message, fix, level="error")
 
 
+_LOGIN = r"[^\s:/@]+:\S+@"  # before a host, also where a URL has no scheme
+
+
 def shown(value: object) -> str:
-    """Return a value of a file for a message: in one line, without control characters, and not endlessly."""
-    text = "".join(character if character.isprintable() else " " for character in str(value))
+    """Return a value of a file for a message: in one line, without passwords of URLs, and not endlessly."""
+    line = "".join(character if character.isprintable() else " " for character in str(value))
+    text = re.sub(_LOGIN, f"{masking.HIDDEN}@", masking.urls(line))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
@@ -622,12 +626,12 @@ def _no_url(config: ConfigFile, entry: Mapping[str, Any], model: Model, provider
 
 
 def _bad_url(config: ConfigFile, model: Model) -> Problem:
-    path, text = (*model.path, "base_url"), shown(model.base_url)
+    path, text = (*model.path, "base_url"), model.base_url
     where, wanted = config.where(*path), "has no http:// or https:// with a host"
     url = re.sub(r"^(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//", "", text) or "HOST/PATH"
     url = f"HOST{url}" if url.startswith("/") else url
     scheme = "http" if url.startswith(("localhost", "127.")) else "https"
-    fix = f"write `base_url: {scheme}://{url}` in {where}"
+    fix = f"write `base_url: {shown(f'{scheme}://{url}')}` in {where}"
     if "$" in text:
         wanted, fix = "names a variable, which planoai does not replace there", f"write the address itself in {where}"
     ends = "planoai refuses it"

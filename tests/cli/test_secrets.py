@@ -9,7 +9,7 @@ import pytest
 
 from planodev import masking, unexpected
 from planodev.cli.main import main
-from planodev.plano import config_edit
+from planodev.plano import config_edit, config_file, judge
 from planodev.postgres.connection import CONNECTION_STRING
 from planodev.project import env_file
 from tests.support import away
@@ -243,3 +243,45 @@ def test_the_secrets_of_a_project_are_known_in_each_form(tmp_path):
     found = unexpected.secrets_at(tmp_path / "below", {"MY_TOKEN": "tttt", "HOME": "/x"})
     assert {"a%40bcd", "a@bcd", "kkkk", "pw@rd", "tttt"} <= set(found)
     assert not {"1", "/x"} & set(found)
+
+
+# Where a configuration has addresses of others, with what they need beside them.
+PLACES = {
+    "a model": "  - {model: my/x, provider_interface: mistral, base_url: URL}\n",
+    "a provider that keeps the history": "  - {model: openai/x, base_url: URL}\n",
+    "a provider that never answers": "  - {model: groq/x, base_url: URL}\n",
+    "two servers of one cluster": "  - {model: m/x, provider_interface: mistral, base_url: 'http://h:1'}\n"
+    "  - {model: my/x, provider_interface: mistral, base_url: URL}\n",
+    "a host": "  - {model: my/x, provider_interface: mistral, base_url: 'http://h', http_host: URL}\n",
+    "an agent": "agents: [{id: x, url: URL}]\n",
+    "a filter": "filters: [{id: x, url: URL}]\n",
+    "an endpoint": "endpoints: {x: {endpoint: URL}}\n",
+    "a collector": "tracing: {opentracing_grpc_endpoint: URL}\n",
+    "a session cache": "routing: {session_cache: {type: redis, url: URL}}\n",
+    "a key that nobody knows": "colour: URL\n",
+}
+ADDRESSES = (
+    "http://u:SECRET@h:2/v1",
+    "http://u:SECRET@h:99999",
+    "u:SECRET@h:2",
+    "https://SECRET@h",
+    "ftp://u:SECRET@[::1]",
+)
+ADDRESSES += ("http://u:SECRET@[::1]:8", "http://u:SECRET@[bad", "http://u:SECRET@$H", "http://u:a@SECRET@h:2")
+
+
+@pytest.mark.parametrize("mode", ["native", "docker"])
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_what_is_wrong_with_an_address_is_said_without_its_password(tmp_path, address, place, mode):
+    lines = PLACES[place].replace("URL", f"'{address.replace('SECRET', LEFT + RIGHT)}'")
+    models, rest = (lines, "") if lines.startswith(" ") else ("", lines)
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "version: v0.4.0\nlisteners: [{type: model, name: m, port: 12000}]\nmodel_providers:\n"
+        f"  - {{model: anthropic/c, access_key: $K, default: true}}\n{models}{rest}"
+        'state_storage: {type: postgres, connection_string: "postgresql://u:p@h:1/d"}\n'
+    )
+    found = judge.judge_config(config_file.load(path), None, mode)
+    said = "\n".join(f"{one.message}\n{one.fix}\n{one.why}" for one in found)
+    assert not [piece for piece in (LEFT, RIGHT) if piece in said], said
