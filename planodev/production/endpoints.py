@@ -103,7 +103,7 @@ class Addresses:
                 at_anchor[id(one.node)] = there
                 if there != one.node.value:
                     changes.append((one.start, one.end, _rewritten(self.text[one.start : one.end], one, there)))
-            elif there != at_anchor[id(one.node)]:
+            elif there != at_anchor.get(id(one.node), one.node.value):  # an anchor at a key stays as it is
                 changes.append((one.start, one.end, json.dumps(there, ensure_ascii=False)))
         text = self.text
         for start, end, put in sorted(changes, reverse=True):

@@ -407,6 +407,8 @@ ALIASES = {
     '&b {id: "HERE" , url: *u }, {<<: *b , id: "HERE" }]\n',
     "endpoints: {shop: {endpoint: &u 127.0.0.1}}\nlisteners: [{address: *u }]\n": "endpoints: {shop: {endpoint: &u "
     'host.docker.internal}}\nlisteners: [{address: "0.0.0.0" }]\n',
+    "model_aliases: {&k 'HERE': {target: a}}\nagents: [{id: *k , url: *k }]\n": "model_aliases: {&k 'HERE': {target: a}}\n"
+    'agents: [{id: *k , url: "THERE" }]\n',
 }
 
 
