@@ -14,6 +14,8 @@ from planodev.production.setup import seen_from
 from planodev.project import env_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from planodev.production.setup import Setup
 
 _BESIDE = "plano_config.production.yaml"  # the copy that stands beside what it is a copy of
@@ -88,7 +90,8 @@ def words_of(setup: Setup) -> dict[str, Any]:
         "login": login,
         "sslmode": setup.sslmode,
         "checked": setup.checked,
-        "unstored": None if setup.unstored is None else ", ".join(f"`{rules.shown(name)}`" for name in setup.unstored),
+        "unstored": None if setup.unstored is None else _listed(setup.unstored),
+        "unanswered": _listed(setup.unanswered),
         "ca_path": ca_path,
         "ca_file": "/tmp/server-ca.pem" if setup.sizes else "server-ca.pem",  # noqa: S108  in a container
         "owner": setup.owner,
@@ -112,6 +115,10 @@ def words_of(setup: Setup) -> dict[str, Any]:
         "plano_file": PLANO_FILE if setup.sizes else COMPOSE,
         "sizes": setup.sizes,
     }
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{rules.shown(name)}`" for name in names)
 
 
 def environment(setup: Setup, words: dict[str, Any]) -> dict[str, str]:

@@ -183,12 +183,20 @@ class Setup:
 
     @property
     def unstored(self) -> list[str] | None:
-        """The models whose conversations Plano does not store; None without a configuration."""
+        """The models that answer, and whose conversations Plano does not store; None without a configuration."""
         if self.config.content is None:
             return None
         return [
-            one.name for one in models.of(self.config.content) if one.interface and not one.router and not one.stored
+            one.name
+            for one in models.of(self.config.content)
+            if one.interface and not one.router and one.answers and not one.stored
         ]
+
+    @property
+    def unanswered(self) -> list[str]:
+        """The models from which `POST /v1/responses` gets no answer, so that there is nothing to store."""
+        found = models.of(self.config.content or {})
+        return [one.name for one in found if one.interface and not one.router and not one.answers]
 
     @property
     def local(self) -> list[str]:

@@ -463,6 +463,10 @@ def test_the_page_names_the_models_that_are_not_stored(project):
     for models, said in (
         ("model: openai/gpt-4o, access_key: $OPENAI_API_KEY", "it stores nothing for `openai/gpt-4o`: the history"),
         ("model: mistral/m, access_key: $MISTRAL_API_KEY", "It stores what each model in `config.yaml` answers there."),
+        (
+            "model: groq/l, access_key: $GROQ_API_KEY",
+            "It stores what each model in `config.yaml` answers there. From `groq/l` `POST /v1/responses` gets no answer.",
+        ),
     ):
         project.write("config.yaml", CONFIG.replace("model_providers:\n", f"model_providers:\n  - {{{models}}}\n"))
         project("production", "rds")
