@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -97,9 +97,9 @@ class Setup:
     directory: Path
     config: ConfigFile
     addresses: Addresses
-    values: Mapping[str, str]
-    example: Mapping[str, str]
-    left: Mapping[str, str]
+    values: Mapping[str, str] = field(repr=False)  # which hold secrets
+    example: Mapping[str, str] = field(repr=False)
+    left: Mapping[str, str] = field(repr=False)
     place: Place
     project: Path
     again: str

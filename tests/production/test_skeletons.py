@@ -493,6 +493,18 @@ def test_a_server_of_ones_own_is_checked_by_its_authority_once_that_is_there(pro
         (project.path / f"{at}server-ca.pem").unlink(missing_ok=True)  # a check is not left out again by itself
 
 
+def test_a_set_up_shows_no_secret(project):
+    from planodev.production import setup
+
+    project.env(ANTHROPIC_API_KEY="sk-secret")
+    config = ConfigFile(project.path / "config.yaml", project.read("config.yaml"))
+    for provider in ("rds", "neon"):
+        made = setup.gather(project.path, config, {"provider": provider}, project.path, on_kubernetes=False)
+        assert made.values["ANTHROPIC_API_KEY"] == "sk-secret"
+        assert "sk-secret" not in repr(made)
+        assert PASSWORD not in repr(made)
+
+
 def test_a_session_pooler_wants_the_reference_of_the_project_behind_each_user(project):
     def owner():
         return re.search(r'owner="(.*?)"', project.read("PRODUCTION.md"))[1]
