@@ -22,6 +22,7 @@ LITERAL, LITERAL_IN_WORDS = "A-Za-z0-9._+/=:,-", "letters, digits and . _ - + / 
 COMPOSE, PLANO_FILE, SIDECAR = "compose.production.yaml", "plano.yaml", "pgbouncer.ini"
 KUSTOMIZATION = "kustomization.yaml"
 CA = "server-ca.pem"  # the authority of the server's certificate
+FOLDER = "pgbouncer"  # of what PgBouncer reads, on Kubernetes
 # PgBouncer's two names for the database: one for Plano, one for all others; and its port, in Plano's own network.
 PLANO, READY = "plano", "ready"
 PGBOUNCER_PORT = 6432
@@ -119,6 +120,11 @@ def has_pgbouncer(directory: Path) -> bool:
         return "\n  pgbouncer:\n" in (directory / COMPOSE).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return (directory / SIDECAR).exists()
+
+
+def of_pgbouncer(name: str, *, on_kubernetes: bool) -> str:
+    """Return the path of a file that PgBouncer reads, from the directory of the set-up."""
+    return f"{FOLDER}/{name}" if on_kubernetes else name
 
 
 def load(name: str) -> Provider:

@@ -69,10 +69,9 @@ def words_of(setup: Setup) -> dict[str, Any]:
     title = provider.title + (", without PgBouncer" if setup.direct else "")
     config_path = seen_from(setup.directory, setup.config.path)
     deployed_path = f"./{copy_of(setup)}" if setup.copied else config_path
-    ca_path = "pgbouncer/server-ca.pem" if setup.sizes else "server-ca.pem"
     login = f"host={setup.server} port={place.port} user={setup.owner}"
     if setup.checked and not setup.cluster:
-        login += f" sslmode={setup.sslmode} sslrootcert={ca_path}"
+        login += f" sslmode={setup.sslmode} sslrootcert={setup.ca_path}"
     return {
         "again": setup.again,
         "again_through": setup.again_through,
@@ -92,8 +91,8 @@ def words_of(setup: Setup) -> dict[str, Any]:
         "checked": setup.checked,
         "unstored": None if setup.unstored is None else _listed(setup.unstored),
         "unanswered": _listed(setup.unanswered),
-        "ca_path": ca_path,
-        "ca_file": "/tmp/server-ca.pem" if setup.sizes else "server-ca.pem",  # noqa: S108  in a container
+        "ca_path": setup.ca_path,
+        "ca_file": f"/tmp/{production.CA}" if setup.sizes else production.CA,  # noqa: S108  in a container
         "owner": setup.owner,
         "literal": production.LITERAL,
         "literal_in_words": production.LITERAL_IN_WORDS,
@@ -111,7 +110,7 @@ def words_of(setup: Setup) -> dict[str, Any]:
         "ports": setup.ports,
         "connected": _CONNECTED_DIRECTLY if setup.direct else CONNECTED,
         "answers": _ANSWERS.format(port=setup.model_port),
-        "ini": f"pgbouncer/{SIDECAR}" if setup.sizes else SIDECAR,
+        "ini": production.of_pgbouncer(SIDECAR, on_kubernetes=setup.sizes is not None),
         "plano_file": PLANO_FILE if setup.sizes else COMPOSE,
         "sizes": setup.sizes,
     }

@@ -133,10 +133,12 @@ def _notices(setup: Setup, files: Mapping[str, str], progress: Progress) -> None
     """Say what the files alone would not tell."""
     now = {**env_file.read_as_planoai(files[ENV_NAME]), "host": setup.server, "dbname": setup.place.database}
     changed = [f"{key}={value}" for key, value in setup.left.items() if now.get(key, value) != value]
-    if changed:
+    said = [f"replaced the values of another provider: {', '.join(changed)}"] if changed else []
+    said += [f"`{setup.ca_path}` is the other provider's"] if setup.foreign_ca else []
+    if said:
         check = Fix(Command("verify", "--env-file", ENV_NAME), " checks the new ones")
-        message = f"replaced the values of another provider: {', '.join(changed)}"
-        progress.notice(Problem("values-replaced", message, check))
+        first = f"remove or replace `{setup.ca_path}`; " if setup.foreign_ca else ""
+        progress.notice(Problem("values-replaced", "; ".join(said), first + check))
     if setup.image != PLANO_IMAGE:
         file = PLANO_FILE if setup.sizes else COMPOSE
         progress.note(f"`{file}` keeps `image: {setup.image}`; planodev itself would write `{PLANO_IMAGE}`")

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from planodev.production import COMPOSE, KUSTOMIZATION, PLACEHOLDER, PLANO_FILE, SIDECAR
+from planodev.production import COMPOSE, KUSTOMIZATION, PLACEHOLDER, PLANO_FILE, SIDECAR, of_pgbouncer
 from planodev.project import regular_file
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _kept(name: str, path: str, pattern: str, standing: str = "") -> Kept:
 
 
 OF_THE_SERVER = ("host", "port", "dbname")
-_CONFIG_OF_PGBOUNCER = (SIDECAR, f"pgbouncer/{SIDECAR}")
+_CONFIG_OF_PGBOUNCER = tuple(of_pgbouncer(SIDECAR, on_kubernetes=there) for there in (False, True))
 _IMAGE = r"\bplano:?\n +image: (?P<value>\S+)$"
 KEPT = (
     *(
@@ -86,14 +86,11 @@ _OF_COMPOSE = (COMPOSE, SIDECAR)
 
 def read(directory: Path, *, on_kubernetes: bool) -> dict[str, str]:
     """Return the values in the files of a directory, by name; what is missing or to be filled in is left out."""
-    found: dict[str, str] = {}
-    for kept in KEPT:
-        path = directory / kept.path
-        # A directory for Compose may hold a configuration that has the name of Kubernetes' file.
-        if (kept.path in _OF_COMPOSE) != on_kubernetes and path.is_file():
-            value = kept.read(regular_file.text(path))
-            found |= {kept.name: value} if value else {}
-    return found
+    # A directory for Compose may hold a configuration that has the name of Kubernetes' file.
+    there = [one for one in KEPT if (one.path in _OF_COMPOSE) != on_kubernetes and (directory / one.path).is_file()]
+    texts = {path: regular_file.text(directory / path) for path in {one.path for one in there}}
+    found = {one.name: one.read(texts[one.path]) for one in there}
+    return {name: value for name, value in found.items() if value}
 
 
 def server(text: str) -> dict[str, str | None]:

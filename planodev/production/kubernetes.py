@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planodev import rendering
-from planodev.production import KUSTOMIZATION, SIDECAR, compose
+from planodev.production import FOLDER, KUSTOMIZATION, SIDECAR, compose
 
 if TYPE_CHECKING:
     from planodev.production.setup import Setup
@@ -27,7 +27,7 @@ _ALWAYS = {
     "login.yaml": "login.yaml",
     "plano.yaml": "plano.yaml",
     "network.yaml": "network.yaml",
-    "pgbouncer/kustomization.yaml": "pgbouncer.kustomization.yaml",
+    f"{FOLDER}/{KUSTOMIZATION}": "pgbouncer.kustomization.yaml",
     "proof/kustomization.yaml": "proof.kustomization.yaml",
     "proof/job.yaml": "job.yaml",
     "PRODUCTION.md": "PRODUCTION.md",
@@ -57,6 +57,6 @@ def render(setup: Setup) -> dict[str, str]:
         files[path] = rendering.render(f"production/kubernetes/{template}.j2", **words)
     files["conversation_states.sql"] = rendering.render("production/conversation_states.sql.j2", **words)
     for name in (SIDECAR, compose.HBA):
-        files[f"pgbouncer/{name}"] = rendering.render(f"production/{name}.j2", **words)
+        files[f"{FOLDER}/{name}"] = rendering.render(f"production/{name}.j2", **words)
     files["plano_config.yaml"] = rendering.render("production/config_copy.j2", text=setup.deployed, **words)
     return files

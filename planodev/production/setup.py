@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from planodev.plano.config_file import ConfigFile
     from planodev.production import Provider
     from planodev.production.endpoints import Addresses
+    from planodev.project.env_file import EnvFile
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class Setup:
         direct: whether Plano connects to the server itself, without PgBouncer.
         sizes: on Kubernetes; None for Compose.
         sslmode: how PgBouncer speaks to the server.
+        foreign_ca: whether the `server-ca.pem` that is there is another provider's.
 
     """
 
@@ -108,6 +110,12 @@ class Setup:
     direct: bool = False
     sizes: Sizes | None = None
     sslmode: str = "prefer"
+    foreign_ca: bool = False
+
+    @property
+    def ca_path(self) -> str:
+        """The path of the authority of the server's certificate, from the directory of the set-up."""
+        return production.of_pgbouncer(production.CA, on_kubernetes=self.sizes is not None)
 
     @property
     def checked(self) -> bool:
@@ -258,70 +266,73 @@ def gather(
         BadInput: the host cannot be right.
 
     """
-    name = options["provider"]
-    provider = production.load(name)
+    provider = production.load(options["provider"])
     host = _host(options.get("host"))
-    if host is not None and _is_container_itself(host):
-        raise BadInput(
-            "bad-host",
-            f"a container cannot reach `{host}`",
-            why="in the container that is the container itself",
-            fix=f"give `--host` an address of this machine that a container reaches, such as {DOCKER_HOST_NAME}",
-        )
     env = env_file.load(directory / production.ENV_NAME)
-    filled = _filled_in(env.path)
+    filled = _filled_in(env)
     written = kept.read(directory, on_kubernetes=on_kubernetes)
     there = {key: written[key] for key in kept.OF_THE_SERVER if key in written}
-    left: dict[str, str] = {}
-    if env.exists and provider.title not in env.text.partition("\n")[0]:
-        left = {key: filled.pop(key) for key in env_keys.PUBLIC if key in filled} | there
-        there = {}
-    place = _place(provider, host, filled, there)
-    if name == production.KUBERNETES:
-        place = Place(provider.endpoint, str(provider.port), provider.database)
-    of_the_place = (env_keys.HOST, env_keys.PORT, env_keys.DATABASE)
-    quoted = env_file.read_as_planoai(env.text)  # as they are written
-    values = {key: quoted.get(key, value) for key, value in filled.items() if key not in of_the_place}
-    if options.get("generate_password"):
-        values.setdefault(env_keys.PASSWORD, credentials.generate_password())
-    sizes = _sizes(options, written) if on_kubernetes else None
-    direct, image = bool(options.get("direct")), written.get("image", production.PLANO_IMAGE)
+    ca = directory / production.of_pgbouncer(production.CA, on_kubernetes=on_kubernetes)
+    ini = _text(ca.with_name(production.SIDECAR))
+    other = env.exists and provider.title not in env.text.partition("\n")[0]
+    foreign = _is_of_another(provider, ini)  # and `other` is not, where `--direct` left the file as it was
+    left = {key: filled.pop(key) for key in env_keys.PUBLIC if key in filled} | there if other else {}
+    there = {} if other or foreign else there
+    direct = bool(options.get("direct"))
     through, again = (_again(directory, project, {**options, "direct": chosen}) for chosen in (False, direct))
     return Setup(
-        name,
-        provider,
-        directory,
-        config,
-        endpoints.find(config),
-        values,
-        _filled_in(directory / f"{production.ENV_NAME}.example"),
-        left,
-        place,
-        project,
-        again,
-        through,
-        image,
-        direct,
-        sizes,
-        _sslmode(provider, directory / ("pgbouncer" if on_kubernetes else "")),
+        name=options["provider"],
+        provider=provider,
+        directory=directory,
+        config=config,
+        addresses=endpoints.find(config),
+        values=_values(env, filled, options),
+        example=_filled_in(env_file.load(directory / f"{production.ENV_NAME}.example")),
+        left=left,
+        place=_place(options["provider"], provider, host, filled, there),
+        project=project,
+        again=again,
+        again_through=through,
+        image=written.get("image", production.PLANO_IMAGE),
+        direct=direct,
+        sizes=_sizes(options, written) if on_kubernetes else None,
+        sslmode=provider.sslmode if foreign else _sslmode(provider, ini, ca),
+        foreign_ca=foreign and ca.is_file(),
     )
 
 
-def _sslmode(provider: Provider, directory: Path) -> str:
+def _text(path: Path) -> str:
+    return regular_file.text(path) if path.is_file() else ""
+
+
+def _is_of_another(provider: Provider, ini: str) -> bool:
+    """Say whether a `pgbouncer.ini` was written for another provider; its mode and its authority are not this one's."""
+    first = ini.partition("\n")[0]
+    return first.startswith("; Between Plano and ") and provider.title not in first
+
+
+def _sslmode(provider: Provider, ini: str, ca: Path) -> str:
     """Return the provider's mode; where its servers may have no TLS, the authority's certificate decides.
 
     A server that was checked once is not left unchecked because the certificate is missing now.
     """
-    ini = directory / production.SIDECAR
-    before = regular_file.text(ini) if ini.is_file() else ""
-    checks = (directory / production.CA).is_file() or "\nserver_tls_sslmode = verify-full\n" in before
+    checks = ca.is_file() or "\nserver_tls_sslmode = verify-full\n" in ini
     return "verify-full" if provider.sslmode == "prefer" and checks else provider.sslmode
 
 
-def _filled_in(path: Path) -> dict[str, str]:
+def _filled_in(env: EnvFile) -> dict[str, str]:
     """Return the values of an environment file that are no placeholders."""
-    written = env_file.load(path).written
-    return {key: value for key, value in written.items() if value and not value.startswith(PLACEHOLDER)}
+    return {key: value for key, value in env.written.items() if value and not value.startswith(PLACEHOLDER)}
+
+
+def _values(env: EnvFile, filled: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is filled in as it is written, but for the place of the server, with a password where one is made."""
+    quoted = env_file.read_as_planoai(env.text)
+    of_the_place = (env_keys.HOST, env_keys.PORT, env_keys.DATABASE)
+    values = {key: quoted.get(key, value) for key, value in filled.items() if key not in of_the_place}
+    if options.get("generate_password"):
+        values.setdefault(env_keys.PASSWORD, credentials.generate_password())
+    return values
 
 
 def _again(directory: Path, project: Path, options: Mapping[str, Any]) -> str:
@@ -335,14 +346,21 @@ def _again(directory: Path, project: Path, options: Mapping[str, Any]) -> str:
     return " ".join(map(posix, words))
 
 
-def _place(provider: Provider, host: str | None, filled: Mapping[str, str], there: Mapping[str, str]) -> Place:
-    """Return the server: what is typed, else what `.env.production` names, unless that is PgBouncer, else its file."""
+def _place(
+    name: str, provider: Provider, host: str | None, filled: Mapping[str, str], there: Mapping[str, str]
+) -> Place:
+    """Return the server: what is typed, else what `.env.production` names, unless that is PgBouncer, else its file.
+
+    The server that the files themselves make is always the same.
+    """
+    if name == production.KUBERNETES:
+        return Place(provider.endpoint, str(provider.port), provider.database)
     own = filled if env_keys.HOST in filled and not is_loopback(filled[env_keys.HOST]) else {}
-    name = filled.get(env_keys.DATABASE, READY)
+    database = filled.get(env_keys.DATABASE, READY)
     return Place(
         host or _host(own.get(env_keys.HOST) or there.get("host")),
         own.get(env_keys.PORT) or there.get("port") or str(provider.port),
-        name if name != READY else there.get("dbname") or provider.database,
+        database if database != READY else there.get("dbname") or provider.database,
     )
 
 
@@ -358,19 +376,28 @@ def _sizes(options: Mapping[str, Any], values: Mapping[str, str]) -> Sizes:
 
 
 def _host(typed: str | None) -> str | None:
+    """Return a host name or an address, without the brackets of a URL; refuse what a container cannot reach."""
     if typed is None:
         return None
+    host = typed
     try:
-        return str(ip_address(typed[1:-1] if typed.startswith("[") and typed.endswith("]") else typed))
+        host = str(ip_address(typed[1:-1] if typed.startswith("[") and typed.endswith("]") else typed))
     except ValueError:
-        if is_host(typed) and not typed.startswith("/"):
-            return typed
-    raise BadInput(
-        "bad-host",
-        "`--host` is not a host name",
-        why="only the name or the address is needed, without user, port and scheme",
-        fix="`--host db.example.com`",
-    )
+        if not is_host(typed) or typed.startswith("/"):
+            raise BadInput(
+                "bad-host",
+                "`--host` is not a host name",
+                why="only the name or the address is needed, without user, port and scheme",
+                fix="`--host db.example.com`",
+            ) from None
+    if _is_container_itself(host):
+        raise BadInput(
+            "bad-host",
+            f"a container cannot reach `{host}`",
+            why="in the container that is the container itself",
+            fix=f"give `--host` an address of this machine that a container reaches, such as {DOCKER_HOST_NAME}",
+        )
+    return host
 
 
 def _is_container_itself(host: str) -> bool:

@@ -237,6 +237,11 @@ def test_the_machine_itself_is_no_host_for_what_runs_in_a_container(project):
     assert sorted(path.name for path in project.path.iterdir()) == ["config.yaml"]
     project("production", "self-hosted", "--host", "host.docker.internal")
     assert "host.docker.internal:host-gateway" in project.read("compose.production.yaml")
+    ini = project.read("pgbouncer.ini")
+    project.write("pgbouncer.ini", ini.replace("host=host.docker.internal", "host=localhost"))
+    assert project("production", "self-hosted", "--json", code=2).error == "bad-host"
+    project("production", "self-hosted", "--host", "host.docker.internal")
+    assert project.read("pgbouncer.ini") == ini
 
 
 @pytest.mark.parametrize(
@@ -407,7 +412,7 @@ ALIASES = {
     '&b {id: "HERE" , url: *u }, {<<: *b , id: "HERE" }]\n',
     "endpoints: {shop: {endpoint: &u 127.0.0.1}}\nlisteners: [{address: *u }]\n": "endpoints: {shop: {endpoint: &u "
     'host.docker.internal}}\nlisteners: [{address: "0.0.0.0" }]\n',
-    "model_aliases: {&k 'HERE': {target: a}}\nagents: [{id: *k , url: *k }]\n": "model_aliases: {&k 'HERE': {target: a}}\n"
+    "endpoints: {&k 'HERE': {}}\nagents: [{id: *k , url: *k }]\n": "endpoints: {&k 'HERE': {}}\n"
     'agents: [{id: *k , url: "THERE" }]\n',
 }
 
@@ -465,7 +470,7 @@ def test_the_page_names_the_models_that_are_not_stored(project):
         ("model: mistral/m, access_key: $MISTRAL_API_KEY", "It stores what each model in `config.yaml` answers there."),
         (
             "model: groq/l, access_key: $GROQ_API_KEY",
-            "It stores what each model in `config.yaml` answers there. From `groq/l` `POST /v1/responses` gets no answer.",
+            "each model in `config.yaml` answers there. From `groq/l` `POST /v1/responses` gets no answer.",
         ),
     ):
         project.write("config.yaml", CONFIG.replace("model_providers:\n", f"model_providers:\n  - {{{models}}}\n"))
@@ -491,6 +496,52 @@ def test_a_server_of_ones_own_is_checked_by_its_authority_once_that_is_there(pro
         assert "\nserver_tls_sslmode = verify-full\nserver_tls_ca_file = " in ini
         assert all("server-ca" in text for text in others)
         (project.path / f"{at}server-ca.pem").unlink(missing_ok=True)  # a check is not left out again by itself
+
+
+@pytest.mark.parametrize(("form", "at"), [((), ""), (("--for", "kubernetes"), "kubernetes/pgbouncer/")])
+def test_the_authority_of_another_provider_checks_no_server(project, form, at):
+    def run(provider, *options):
+        data = project("production", provider, *form, *options, "--json").json
+        mode = re.search("server_tls_sslmode = (.*)", project.read(f"{at}pgbouncer.ini"))[1]
+        return mode, " ".join(f"{one['message']} {one['fix']}" for one in data["warnings"])
+
+    named = f"`{at.removeprefix('kubernetes/')}server-ca.pem` is the other provider's"
+    assert run("rds", "--host", "shop.rds.amazonaws.com")[0] == "verify-full"
+    project.write(f"{at}server-ca.pem", "Amazon's authority\n")
+    mode, said = run("self-hosted", "--host", "db.example.com", "--force")
+    assert mode == "prefer"
+    assert named in said
+    assert "remove or replace `" in said
+    (project.path / f"{at}server-ca.pem").unlink()
+    assert run("self-hosted")[0] == "prefer"
+    project.write(f"{at}server-ca.pem", "its own authority\n")
+    mode, said = run("self-hosted")
+    assert mode == "verify-full"
+    assert "other provider" not in said
+
+
+@pytest.mark.parametrize("host", [[], ["--host", "shop.rds.amazonaws.com"]], ids=str)
+def test_without_an_authority_of_another_provider_none_is_named(project, host):
+    project("production", "rds", *host)
+    warnings = project("production", "self-hosted", "--force", "--json").json["warnings"]
+    assert "server-ca.pem" not in json.dumps(warnings)
+    assert "\nserver_tls_sslmode = prefer\n" in project.read("pgbouncer.ini")
+
+
+def test_what_pgbouncer_had_of_another_provider_is_not_taken_after_a_run_without_it(project):
+    project("production", "rds", "--host", "shop.rds.amazonaws.com")
+    project("production", "self-hosted", "--direct", "--force")
+    project("production", "self-hosted")
+    ini = project.read("pgbouncer.ini")
+    assert "host=FILL-IN-host port=5432 dbname=plano\n" in ini
+    assert "\nserver_tls_sslmode = prefer\n" in ini
+
+
+def test_an_authority_beside_an_environment_file_of_ones_own_checks_the_server(project):
+    project.env(DB_HOST="db.example.com")
+    project.write("server-ca.pem", "its authority\n")
+    project("production", "self-hosted", "--force")
+    assert "\nserver_tls_sslmode = verify-full\n" in project.read("pgbouncer.ini")
 
 
 def test_a_set_up_shows_no_secret(project):
