@@ -1,7 +1,8 @@
 """The values that the next `production` takes from the files that are there: changing one is no edit of its file.
 
 What PRODUCTION.md and the files themselves say to fill in or to change by hand is in this list, and nothing else: so
-nothing that the check for edits leaves out can be lost.
+nothing that the check for edits leaves out can be lost. PRODUCTION.md alone is another matter: what is behind `host=`,
+`port=` and `dbname=` there is left out as well (`ownership`), and written again as the set-up has it.
 """
 
 from __future__ import annotations
@@ -24,22 +25,23 @@ class Kept:
     Args:
         name: what it is called by those who take it.
         path: the file, from the directory of the set-up.
-        pattern: finds it: the group `value`. Two different values in one file are none, but an edit.
-        standing: what stands in its place in the checksum of the file.
+        pattern: finds it: the group `value`. Two different values in one file are an edit; `--force` takes the first.
+        in_checksum: the value that the checksum of the file is made with, whatever stands there. It must never change,
+            since the marks of existing files were made with it.
 
     """
 
     name: str
     path: str
     pattern: re.Pattern[str]
-    standing: str = ""
+    in_checksum: str = ""
 
     def read(self, text: str) -> str | None:
-        """Return the value in a file's text, None where there is none or it is still to be filled in."""
+        """Return the value in a file's text, the first of several; None where none is there, or to be filled in."""
         return next(iter(self._filled_in(text)), None)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """Return where the value stands in a file's text."""
+        """Return where the value stands in a file's text; nowhere where two of them differ, which is an edit."""
         if len(self._filled_in(text)) > 1:
             return []
         return [found.span("value") for found in self.pattern.finditer(text)]
@@ -49,8 +51,8 @@ class Kept:
         return [value for value in found if value and not value.startswith(PLACEHOLDER)]
 
 
-def _kept(name: str, path: str, pattern: str, standing: str = "") -> Kept:
-    return Kept(name, path, re.compile(pattern, re.MULTILINE), standing)
+def _kept(name: str, path: str, pattern: str, in_checksum: str = "") -> Kept:
+    return Kept(name, path, re.compile(pattern, re.MULTILINE), in_checksum)
 
 
 OF_THE_SERVER = ("host", "port", "dbname")
@@ -69,7 +71,9 @@ KEPT = (
     _kept("instances", "database.yaml", r"^  instances: (?P<value>\d+)$"),
     _kept("storage", "database.yaml", r"^    size: (?P<value>\S+)$"),
     _kept("storage_class", "database.yaml", r"^    size: \S+\n(?P<value>(?:    storageClass: \S+\n)?)"),
-    _kept("operator", "network.yaml", r"kubernetes\.io/metadata\.name: (?P<value>[^\s}]+)\}", standing="cnpg-system"),
+    _kept(
+        "operator", "network.yaml", r"kubernetes\.io/metadata\.name: (?P<value>[^\s}]+)\}", in_checksum="cnpg-system"
+    ),
     _kept("days", "prune.yaml", r"^ +- DELETE FROM .* interval '(?P<value>\d+) days'$", "90"),
     _kept("backups", "backup/backup.yaml", r"^    destinationPath: (?P<value>\S+)$"),
     _kept("endpoint", "backup/backup.yaml", r"^    destinationPath: \S+\n(?P<value>(?:    endpointURL: \S+\n)?)"),
@@ -77,7 +81,7 @@ KEPT = (
         "lost",
         "recovery/kustomization.yaml",
         r"parameters: \{.*\bserverName: (?P<value>[^\s}]+)\}",
-        standing="plano-db",
+        in_checksum="plano-db",
     ),
     _kept("anew", "recovery/kustomization.yaml", r"serverName\n +value: (?P<value>\S+)$", "plano-db-2"),
 )
@@ -89,8 +93,8 @@ def read(directory: Path, *, on_kubernetes: bool) -> dict[str, str]:
     # A directory for Compose may hold a configuration that has the name of Kubernetes' file.
     there = [one for one in KEPT if (one.path in _OF_COMPOSE) != on_kubernetes and (directory / one.path).is_file()]
     texts = {path: regular_file.text(directory / path) for path in {one.path for one in there}}
-    found = {one.name: one.read(texts[one.path]) for one in there}
-    return {name: value for name, value in found.items() if value}
+    found = [(one.name, one.read(texts[one.path])) for one in there]
+    return {name: value for name, value in found if value}
 
 
 def server(text: str) -> dict[str, str | None]:
@@ -98,9 +102,10 @@ def server(text: str) -> dict[str, str | None]:
     return {one.name: one.read(text) for one in KEPT if one.path == SIDECAR}
 
 
-def without(path: str, text: str) -> str:
-    """Return a file's text with what stands in the checksum in place of the values."""
-    places = [(span, kept.standing) for kept in KEPT if kept.path == path for span in kept.spans(text)]
-    for (start, end), standing in sorted(places, reverse=True):
-        text = text[:start] + standing + text[end:]
+def without(path: str, text: str, but: str = "") -> str:
+    """Return a file's text with what stands in the checksum in place of the values, but for one name of `KEPT`."""
+    found = [kept for kept in KEPT if kept.path == path and kept.name != but]
+    places = [(span, kept.in_checksum) for kept in found for span in kept.spans(text)]
+    for (start, end), in_checksum in sorted(places, reverse=True):
+        text = text[:start] + in_checksum + text[end:]
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from pathlib import Path
@@ -77,6 +78,49 @@ def test_each_value_that_is_changed_by_hand_is_kept_and_no_edit(project, form, n
             assert one.read((directory / one.path).read_text()) == CHANGES[one.name], one.name
 
 
+# What stands beside a kept value, or looks like one: a file, and one text of it in the place of another.
+NEIGHBOURS = [
+    (("rds",), "pgbouncer.ini", " dbname=plano\n", " dbname=plano user=somebody\n"),
+    (("rds",), "pgbouncer.ini", "plano = host=", "shop = host="),
+    (("rds",), "compose.production.yaml", "image: katanemo/plano:0.4.39", "image: katanemo/plano:0.4.39 # mine"),
+    (("kubernetes",), "kustomization.yaml", "# components: [backup]", "# components: backup"),
+    (("kubernetes",), "plano.yaml", "\n  replicas: 3\n", "\n  replicas: three\n"),
+    (("kubernetes",), "database.yaml", "\n    size: ", "\n    resizeInUseVolumes: false\n    size: "),
+    (("kubernetes",), "network.yaml", "metadata.name: cnpg-system", "other.name: cnpg-system"),
+    (("kubernetes",), "prune.yaml", "interval '90 days'", "interval '90 hours'"),
+    (("kubernetes",), "prune.yaml", "DELETE FROM ", "SELECT FROM "),
+    (("kubernetes",), "backup/backup.yaml", "destinationPath: ", "destination: "),
+    (("kubernetes",), "recovery/kustomization.yaml", "barmanObjectName: plano-backup", "barmanObjectName: mine"),
+]
+
+
+@pytest.mark.parametrize(("form", "name", "old", "new"), NEIGHBOURS, ids=str)
+def test_an_edit_beside_a_kept_value_is_refused_and_stays(project, form, name, old, new):
+    path = written(project, form) / name
+    before = path.read_text()
+    assert old in before
+    path.write_text(before.replace(old, new, 1))
+    assert project("production", *form, "--json", code=4).error == "file-exists"
+    assert path.read_text() == before.replace(old, new, 1)
+
+
+def test_a_file_whose_mark_holds_the_real_namespace_is_no_edit(project):
+    """An earlier planodev marked `kustomization.yaml` with the namespace as it stands there."""
+    form = ("kubernetes", "--namespace", "ai")
+    path = written(project, form) / "kustomization.yaml"
+    text, words, _ = path.read_text().rpartition("# planodev updates this file")
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    earlier = f"{text}{words}, unless it was edited: {digest}\n"
+    assert path.read_text() != earlier
+    for old, new in (('namespace: "ai"', 'namespace: "bi"'), ("- login.yaml", "- mine.yaml")):
+        path.write_text(earlier.replace(old, new))
+        assert project("production", "kubernetes", "--json", code=4).error == "file-exists"
+    path.write_text(earlier)
+    project("production", "kubernetes")
+    assert path.read_text().startswith(text)
+    assert path.read_text() != earlier
+
+
 @pytest.mark.parametrize("form", FORMS, ids=" ".join)
 def test_every_other_edit_of_any_file_is_refused_and_stays(project, form):
     directory = written(project, form)
@@ -125,7 +169,8 @@ def test_what_the_pages_say_follows_what_is_kept(project):
     assert "older than 30 days" in page
     assert "kubectl -n operators rollout status deployment/cnpg-controller-manager" in page
     assert "`plano-db-3`" in page
-    assert "kubectl -n ai apply" not in page
+    assert "kubectl -n plano " not in page
+    assert "kubectl -n ai " in page
     found = built(directory)
     (cluster,), (store,) = of_kind(found, "Cluster"), of_kind(found, "ObjectStore")
     schemas = YAML(typ="safe").load(Path(__file__).parent / "cloudnativepg.yaml")
