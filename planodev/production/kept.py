@@ -78,12 +78,12 @@ KEPT = (
     _kept("backups", "backup/backup.yaml", r"^    destinationPath: (?P<value>\S+)$"),
     _kept("endpoint", "backup/backup.yaml", r"^    destinationPath: \S+\n(?P<value>(?:    endpointURL: \S+\n)?)"),
     _kept(
-        "lost",
+        "lost_name",
         "recovery/kustomization.yaml",
         r"parameters: \{.*\bserverName: (?P<value>[^\s}]+)\}",
         in_checksum="plano-db",
     ),
-    _kept("anew", "recovery/kustomization.yaml", r"serverName\n +value: (?P<value>\S+)$", "plano-db-2"),
+    _kept("recovered_name", "recovery/kustomization.yaml", r"serverName\n +value: (?P<value>\S+)$", "plano-db-2"),
 )
 _OF_COMPOSE = (COMPOSE, SIDECAR)
 

@@ -50,8 +50,8 @@ class Sizes:
         components: the line that switches backups on, and the recovery out of them.
         backups: the bucket and a folder in it.
         endpoint: the line that names the bucket's address, "" at S3 itself.
-        lost: whose backups a recovery takes.
-        anew: under which name the recovered cluster writes its own.
+        lost_name: whose backups a recovery takes.
+        recovered_name: under which name the recovered cluster writes its own.
 
     """
 
@@ -65,8 +65,8 @@ class Sizes:
     components: str = "# components: [backup]"
     backups: str = f"s3://{PLACEHOLDER}-bucket/plano"
     endpoint: str = ""
-    lost: str = "plano-db"
-    anew: str = "plano-db-2"
+    lost_name: str = "plano-db"
+    recovered_name: str = "plano-db-2"
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,8 @@ CHANGES = {
     "days": "30",
     "backups": "s3://mine/plano",
     "endpoint": "    endpointURL: https://s3.example.com\n",
-    "lost": "plano-db-2",
-    "anew": "plano-db-3",
+    "lost_name": "plano-db-2",
+    "recovered_name": "plano-db-3",
 }
 
 
