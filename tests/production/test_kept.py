@@ -149,6 +149,15 @@ def test_a_host_that_is_filled_in_once_of_two_is_taken_and_two_different_ones_ar
     assert project.read("pgbouncer.ini") == two
 
 
+def test_another_server_in_the_page_is_no_edit_and_is_written_over(project):
+    page = written(project, ("rds",)) / "PRODUCTION.md"
+    before = page.read_text()
+    assert "host=db.example.com port=5432 " in before
+    page.write_text(before.replace("host=db.example.com port=5432 ", "host=elsewhere port=1 "))
+    project("production", "rds")
+    assert page.read_text() == before
+
+
 def test_the_address_of_a_server_that_the_files_make_is_none_to_fill_in(project):
     path = written(project, ("kubernetes",)) / "pgbouncer/pgbouncer.ini"
     before = path.read_text()
