@@ -14,12 +14,13 @@ from planodev.engines.docker import archives, place
 from planodev.engines.docker.client import NOT_FOUND, Refused
 from planodev.engines.docker.engine import DockerEngine
 from planodev.engines.docker.labels import (
-    INSIDE_PORT,
     LABEL,
     PROBE_LABEL,
     READY_MARK,
+    bindings_of,
     labels_of,
     owner_of,
+    port_of,
     variables_of,
 )
 from planodev.engines.docker.storage import READER, remove_reader
@@ -134,7 +135,6 @@ def find(engine: Engine, name: str) -> Foreign | None:
     if item["State"]["Running"] and not _runs_on(api, item["Id"], data):
         fault = f"it runs on other data than `{data}`, where its settings put it"
     user = variables.get("POSTGRES_USER") or "postgres"
-    bindings = (item["HostConfig"].get("PortBindings") or {}).get(f"{INSIDE_PORT}/tcp") or []
     return Foreign(
         id=item["Id"],
         name=item["Name"].lstrip("/"),
@@ -142,7 +142,7 @@ def find(engine: Engine, name: str) -> Foreign | None:
         major=int(version),
         superuser=user,
         database=variables.get("POSTGRES_DB") or user,
-        port=int(bindings[0]["HostPort"]) if bindings and bindings[0].get("HostPort") else None,
+        port=port_of(bindings_of(item)),
         data=data,
         layered=place.layered(item),
         fault=fault,

@@ -6,6 +6,7 @@ What only a change needs is imported where it is used: an `up` that finds nothin
 from __future__ import annotations
 
 import math
+import os
 import posixpath
 from contextlib import suppress
 from datetime import datetime
@@ -195,7 +196,7 @@ class DockerEngine:
 
     def _programs(self, number: str) -> tuple[str, ...]:
         try:
-            rows = self.api.top(number)["Processes"] or []
+            rows = self.api.top(number).get("Processes") or []
         except (Refused, NoEngine):
             return ()
         return tuple(dict.fromkeys(_program(str(row[-1]).split()) for row in rows if row and str(row[-1]).strip()))
@@ -252,7 +253,7 @@ class DockerEngine:
 
     def disk(self) -> str | None:
         root = str(self.api.info().get("DockerRootDir") or "")
-        return root if self._where.local and Path(root).is_dir() else None
+        return root if self._where.local and os.path.isdir(root) else None  # noqa: PTH112  never raises
 
     def pull(self, image: str, progress: Progress) -> None:
         from planodev.engines.docker import image as images

@@ -8,7 +8,7 @@ from planodev.engines import LABEL_SCHEMA, Container, Volume
 from planodev.project.identity import Owner
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from planodev.engines import Server
 
@@ -16,6 +16,7 @@ LABEL = "dev.planodev."
 PROBE_LABEL = f"{LABEL}witness"  # of probe containers; older releases look for this name
 READY_MARK = "planodev-ready"  # a file beside the data: the server has been ready once
 INSIDE_PORT = 5432
+_DIGITS = 5
 
 
 def labels_of(server: Server) -> dict[str, str]:
@@ -47,7 +48,7 @@ def is_of(owner: Owner, labels: Mapping[str, str]) -> bool:
 
 def container_of(item: Mapping[str, Any], owner: Owner, volume: str | None, outside: str) -> Container:
     """Return a container by what the engine tells of it alone, with its volume, and where else it has data."""
-    bindings = (item["HostConfig"]["PortBindings"] or {}).get(f"{INSIDE_PORT}/tcp") or []
+    bindings = bindings_of(item)
     labels, state = item["Config"]["Labels"], item["State"]
     return Container(
         id=item["Id"],
@@ -55,7 +56,7 @@ def container_of(item: Mapping[str, Any], owner: Owner, volume: str | None, outs
         state=state["Status"],
         image=labels.get(LABEL + "image", item["Config"]["Image"]),
         image_id=item["Image"],
-        port=int(bindings[0]["HostPort"]) if bindings and bindings[0]["HostPort"] else None,
+        port=port_of(bindings),
         addresses=tuple(b["HostIp"] for b in bindings),
         volume=volume,
         owner=owner,
@@ -66,12 +67,30 @@ def container_of(item: Mapping[str, Any], owner: Owner, volume: str | None, outs
     )
 
 
+def bindings_of(item: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return where a container was told to publish its server."""
+    return (item["HostConfig"].get("PortBindings") or {}).get(f"{INSIDE_PORT}/tcp") or []
+
+
+def port_of(bindings: Sequence[Mapping[str, str]]) -> int | None:
+    """Return the port of this machine that a server is published at.
+
+    None where it is at none, at whichever is free, or at one of a range, as of `docker run -p 5432-5440:5432`.
+    """
+    return _number(bindings[0]["HostPort"]) if bindings else None
+
+
+def _number(text: str) -> int | None:
+    """Return the number that a text is; None for another text, or more digits than a port or a version has."""
+    return int(text) if text.isdecimal() and len(text) <= _DIGITS else None
+
+
 def volume_of(item: Mapping[str, Any], owner: Owner) -> Volume:
     """Return a volume by what the engine lists of it."""
     labels = item["Labels"]
     known = {key: labels.get(LABEL + key, "") for key in ("superuser", "image", "database", "adopts", "plano")}
-    schema = str(labels.get(LABEL + "schema", ""))
-    return Volume(item["Name"], owner, **known, schema=int(schema) if schema.isdecimal() else LABEL_SCHEMA)
+    schema = _number(labels.get(LABEL + "schema", ""))
+    return Volume(item["Name"], owner, **known, schema=LABEL_SCHEMA if schema is None else schema)
 
 
 def volumes_of(item: Mapping[str, Any]) -> set[str]:

@@ -45,6 +45,6 @@ def look_into(engine: Engine, name: str, command: list[str]) -> Other | None:
         if error.status not in (NOT_FOUND, CONFLICT):
             raise
         return None  # removed or stopped meanwhile
-    mounts = {mount["Destination"]: mount.get("Source", "") for mount in item.get("Mounts") or []}
+    mounts = {mount["Destination"]: mount.get("Source") or "" for mount in item.get("Mounts") or []}
     why_not = "" if runs else str(item["State"].get("Error") or "")
     return Other(labels.variables_of(item["Config"]), mounts, said.decode(errors="replace"), why_not)

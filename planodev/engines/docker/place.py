@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev.engines.docker.labels import variables_of
@@ -45,10 +46,20 @@ def of_image(config: Mapping[str, Any]) -> Place:
 
     It is the volume that the image declares round its data, else the data's directory itself.
     """
-    data = directory(config, [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])])
+    data = directory(config, [*_words(config.get("Entrypoint")), *_words(config.get("Cmd"))])
     declared = (posixpath.normpath(path) for path in config.get("Volumes") or {})
     mount = max((path for path in declared if _holds(path, data)), key=len, default=data)
     return Place(mount, posixpath.relpath(data, mount) if data != mount else "")
+
+
+def _words(command: str | list[str] | None) -> list[str]:
+    """Return the words of a command, which Podman may have as one text."""
+    if not isinstance(command, str):
+        return command or []
+    try:
+        return shlex.split(command)
+    except ValueError:  # a quote without its end
+        return command.split()
 
 
 def directory(config: Mapping[str, Any], command: Sequence[str]) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from planodev.engines.docker.labels import LABEL
+
 
 class Null(NamedTuple):
     """What may be null, but has to be there."""
@@ -27,11 +29,12 @@ class Misshapen(ValueError):
 
 
 _NUMBER = Either((int, float))
-_LONGEST = 200_000  # characters of one text; a variable has 131,072 bytes at most on Linux
-_DIGITS = "digits"  # a text of digits, or an empty one
-_LABELS = {str: str}
+_LONGEST = 200_000  # characters of what may be shown; a variable has 131,072 bytes at most on Linux
+# Those of every container and volume are listed: only planodev's own labels are read, and the others may be of any
+# length.
+_LABELS = "labels"
 _MOUNTS = [{"Type?": str, "Name?": str, "Destination?": str, "Source?": str}]
-_BINDINGS = [{"HostIp": str, "HostPort": _DIGITS}]
+_BINDINGS = [{"HostIp": str, "HostPort": str}]  # a port may be a range
 _WORDS = Either((str, [str]))  # Podman has a command as a text
 _CONFIG = {
     "Labels?": _LABELS,
@@ -114,8 +117,9 @@ def _check(shape: Any, value: Any, at: str) -> None:  # noqa: ANN401
     elif isinstance(shape, dict):
         _refuse(at, "an object", unless=isinstance(value, dict))
         _check_keys(shape, value, at)
-    elif shape == _DIGITS:
-        _refuse(at, "a number as a text", unless=isinstance(value, str) and (not value or value.isdecimal()))
+    elif shape == _LABELS:
+        _refuse(at, "an object", unless=isinstance(value, dict))
+        _check_labels(value, at)
     elif shape is str:
         _refuse(at, "a text", unless=isinstance(value, str) and _is_whole(value))
     elif shape is not object:
@@ -137,21 +141,33 @@ def _check_either(either: Either, value: Any, at: str) -> None:  # noqa: ANN401
 def _check_keys(shape: dict[Any, Any], value: dict[str, Any], at: str) -> None:
     if str in shape:
         for key, entry in value.items():
-            _refuse(at, "an object with whole texts as keys", unless=_is_whole(key))
+            _refuse(at, "an object with valid strings as keys", unless=_is_whole(key))
             _check(shape[str], entry, f"{at}.*")
         return
     for key, expected in shape.items():
         name = key.removesuffix("?")
         if name != key and value.get(name) is None:
             continue
-        _refuse(f"{at}.{name}", "there", unless=name in value)
+        if name not in value:
+            raise Misshapen(f"`{f'{at}.{name}'.lstrip('.')}` is missing")
         _check(expected, value[name], f"{at}.{name}")
 
 
+def _check_labels(labels: dict[str, Any], at: str) -> None:
+    for key, value in labels.items():
+        _refuse(at, "an object with valid strings as keys", unless=_is_valid(key))
+        valid = isinstance(value, str) and _is_valid(value)
+        own = key.startswith(LABEL)
+        _refuse(f"{at}.*", "a text", unless=valid and not (own and len(value) > _LONGEST))
+
+
 def _is_whole(text: str) -> bool:
-    """Say whether a text can be written, and in time: JSON also has halves of characters."""
-    if len(text) > _LONGEST:
-        return False
+    """Say whether a text can be shown, and in time."""
+    return len(text) <= _LONGEST and _is_valid(text)
+
+
+def _is_valid(text: str) -> bool:
+    """Say whether a text can be written: JSON also has halves of characters."""
     if text.isascii():
         return True
     try:
