@@ -464,6 +464,10 @@ class NameTaken(Exception):
     """A name was taken between the look and the creation."""
 
 
+class VolumeTaken(NameTaken):
+    """The same of a volume's name, which no container will be listed with."""
+
+
 class NotToldToGo(Exception):
     """A prepared command was not started, since what it waited for did not happen in time."""
 

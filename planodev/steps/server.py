@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from planodev import look
 from planodev.database import Database, Prepared
 from planodev.decide import port_moved
-from planodev.engines import NameTaken, PortTaken, planning, ports
+from planodev.engines import NameTaken, PortTaken, VolumeTaken, planning, ports
 from planodev.postgres import proof, table
 from planodev.postgres.connection import host_of
 from planodev.problems import Command, Conflict, Fix
@@ -18,6 +18,7 @@ from planodev.result import Outcome
 
 if TYPE_CHECKING:
     from planodev.decide import Plan, Survey
+    from planodev.engines import Container
     from planodev.look import Seen
     from planodev.problems import Problem
     from planodev.project.settings import Setting
@@ -44,8 +45,7 @@ def bring_up(seen: Seen, plan: Plan, facts: Survey) -> Database:
     if action == "start":
         action = _start(seen, desired.port)
     if action == "replace" and seen.observed.container:
-        seen.engine.stop(seen.observed.container, seen.deadline.left(settings.STOP_LIMIT))
-        seen.engine.remove_server(seen.observed.container)
+        _remove(seen, seen.observed.container)
     if action in ("create", "replace"):
         port, problems = _create(seen, plan, facts)
     if action != "unchanged":
@@ -91,6 +91,12 @@ def _discard(seen: Seen) -> Seen:
     return seen.again()
 
 
+def _remove(seen: Seen, container: Container) -> None:
+    """Stop and remove a server; its data is kept."""
+    seen.engine.stop(container, seen.deadline.left(settings.STOP_LIMIT))
+    seen.engine.remove_server(container)
+
+
 def _start(seen: Seen, port: int) -> str:
     """Start the server; returns what is to be done after that: `replace` where its port was lost."""
     try:
@@ -120,10 +126,10 @@ def _create(seen: Seen, plan: Plan, facts: Survey) -> tuple[int, tuple[Problem, 
             seen.engine.create(server)
         except NameTaken as taken:
             reason = str(taken)
-            seen = _again_with(seen, name)
+            seen = seen.again() if isinstance(taken, VolumeTaken) else _again_with(seen, name)
             late = seen.observed.container
-            if late and late.name == name and late.state != "running":  # an interrupted `up` has asked for it
-                seen.engine.remove_server(late)
+            if late and late.name == name:  # an interrupted `up` has asked for it; it may have been started since
+                _remove(seen, late)
                 seen = seen.again()
                 continue
             lost_names[name] = reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from contextlib import suppress
 
 import pytest
@@ -15,6 +16,7 @@ from planodev.engines.docker import engine as docker
 from planodev.look import Context, look
 from planodev.problems import BadInput, Conflict, NoEngine, VerificationFailed
 from planodev.project import env_file, identity
+from planodev.steps import server
 from tests.support.fake_engine import FakeEngine
 from tests.support.scram import matches
 from tests.support.silent import Silent
@@ -197,14 +199,30 @@ class TestWithoutEnvFile:
 
 
 class TestLateContainers:
-    def test_what_the_engine_has_created_for_an_interrupted_up_is_replaced_and_no_second_one_made(self, project):
+    @pytest.mark.parametrize("state", ["created", "running"])
+    def test_what_the_engine_has_created_for_an_interrupted_up_is_replaced_and_no_second_one_made(self, project, state):
         project.up()
         ((name, made),) = project.engine.containers.items()
         project.engine.containers.clear()
-        late = {name: made._replace(state="created")}
+        late = {name: made._replace(state=state)}
         project.engine.before["create"] = lambda: project.engine.containers.update(late)
         project.up()
         assert [(one.name, one.state) for one in project.engine.containers.values()] == [(name, "running")]
+        assert project.engine.changes == ["create", "stop", "remove_server", "create"]
+
+    def test_a_volume_that_another_project_gets_first_is_not_waited_for_as_a_container(
+        self, project, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr(server, "_LISTED", 20.0)
+        OnFake(tmp_path / "other", project.engine).up()
+        theirs = dict(project.engine.data)
+        project.engine.data.clear()
+        project.engine.containers.clear()
+        project.engine.before["create"] = lambda: project.engine.data.update(theirs)
+        began = time.monotonic()
+        assert project.up()["container"] == "plano-postgres-shop"
+        assert time.monotonic() - began < 20
+        assert len(project.engine.containers) == 1
 
 
 class TestPorts:

@@ -7,7 +7,7 @@ import os
 import docker as sdk
 import pytest
 
-from planodev.engines import NameTaken, NotToldToGo, Observed, PortTaken, Probe, Server, Storage
+from planodev.engines import NameTaken, NotToldToGo, Observed, PortTaken, Probe, Server, Storage, VolumeTaken
 from planodev.engines.docker import engine as docker
 from planodev.engines.embedded import engine as embedded
 from planodev.postgres import connection, limits, proof
@@ -201,7 +201,7 @@ def test_a_name_that_another_has_is_told(on):
     if not on.engine.traits.containers:
         pytest.skip("its servers share no names")
     on.engine.create(on.server())
-    with pytest.raises(NameTaken):
+    with pytest.raises(VolumeTaken):
         on.engine.create(on.server(number=identity.new_id(), port=free_port()))
     with pytest.raises(NameTaken):
         on.engine.create(on.server(number=identity.new_id(), port=free_port(), volume=f"{NAME}-other"))

@@ -26,6 +26,7 @@ from planodev.engines import (
     Storage,
     Traits,
     Volume,
+    VolumeTaken,
 )
 from planodev.engines.docker.wording import WORDING
 from planodev.postgres import limits, queries, state_table, table
@@ -188,7 +189,9 @@ class FakeEngine:
     def create(self, server):
         self._changing("create")
         data = self.data.setdefault(server.volume, FakePostgres(server, self.images[server.image].major))
-        if data.volume.owner.id != server.owner.id or server.name in {*self.containers, *self.others, *self.copies}:
+        if data.volume.owner.id != server.owner.id:
+            raise VolumeTaken(f"`{server.volume}` is another's")
+        if server.name in {*self.containers, *self.others, *self.copies}:
             raise NameTaken(f"`{server.name}` is another's")
         made = Container.planned(f"id of {server.name}", server)
         made = made._replace(image_id=self.images[server.image].id, plano=server.plano)

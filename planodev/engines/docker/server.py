@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from planodev.engines import Container, NameTaken, PortTaken, Server, ports
+from planodev.engines import Container, NameTaken, PortTaken, Server, VolumeTaken, ports
 from planodev.engines.docker import archives, place, podman, storage
 from planodev.engines.docker.client import CONFLICT, Refused
 from planodev.engines.docker.labels import INSIDE_PORT, is_of, labels_of
@@ -28,7 +28,8 @@ def create(api: Api, server: Server, *, on_podman: bool) -> None:
     """Create the volume where it is missing, and the container, and start it.
 
     Raises:
-        NameTaken: another has the name of the container or the volume.
+        NameTaken: another has the name of the container.
+        VolumeTaken: another has the name of the volume.
         PortTaken: another has the port.
 
     """
@@ -36,7 +37,7 @@ def create(api: Api, server: Server, *, on_podman: bool) -> None:
     config = _config(server, labels, place.of_image(image))
     # The engine returns an existing volume as if it were new: another project may have created it meanwhile.
     if not is_of(server.owner, api.make_volume(server.volume, labels)):
-        raise NameTaken(f"the volume `{server.volume}` is another project's")
+        raise VolumeTaken(f"the volume `{server.volume}` is another project's")
     uid = storage.give(api, server.volume, server.image, image.get("User") or "")
     try:
         container = api.make_container(config, server.name)
