@@ -104,7 +104,7 @@ def refuse(seen: Seen) -> None:
 
     """
     refuse_unreachable(seen)
-    refuse_second(seen)
+    refuse_other_server(seen)
     for source in seen.ignored:
         info = seen.engine.info
         text = f"`{source}` has no effect: {choice.title(info.name)} has PostgreSQL {info.version}"
@@ -114,7 +114,7 @@ def refuse(seen: Seen) -> None:
     identity.check_writable(seen.project)
 
 
-def refuse_second(seen: Seen) -> None:
+def refuse_other_server(seen: Seen) -> None:
     """Refuse to go on where another container has a server over the project's data.
 
     Raises:

@@ -61,7 +61,7 @@ def _as_wanted(seen: Seen) -> Database | None:
     have, asked = seen.observed.container, seen.settings
     if have is None or seen.observed.volume is None or have.state != "running" or seen.credentials.password is None:
         return None
-    if have.data_outside:
+    if have.data_outside or seen.observed.other_server:
         return None
     if seen.context.options.get("adopt") or seen.moves or seen.move_unfinished:
         return None

@@ -36,6 +36,7 @@ CHECKS: dict[str, Callable[[Subject], Check]] = {
     "planoai": plano.installed,
     "plano": plano.running,
 }
+_TELLERS = {"not-running": "container", "data-in-use": "volume"}  # code → the check that reports it
 LIMIT = 8.0  # seconds for all checks together
 
 
@@ -82,8 +83,8 @@ def _teller(error: PlanodevError) -> str | None:
     """Return the check that reports an error which several checks met, so that one cause is reported once."""
     if isinstance(error, NoEngine):
         return "engine"
-    if error.code == "not-running":
-        return "container"
+    if error.code in _TELLERS:
+        return _TELLERS[error.code]
     if error.code.startswith(("env-", "bad-db-")):
         return "env-file"
     return "config" if error.code.startswith(("bad-config-file", "config-")) else None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev.commands.report import GONE
-from planodev.engines import choice, disk, endpoint, ports
+from planodev.engines import choice, disk, endpoint, planning, ports
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, Fix, NoEngine, PlanodevError, Shell
 from planodev.project import env_keys
@@ -86,6 +86,8 @@ def volume(subject: Subject) -> Check:
     """Whether the data is there."""
     run = subject.seen()
     have, found = run.observed.container, run.observed.volume
+    if two := planning.two_servers(run.observed):
+        return Check("volume", "failed", two.message, two.why, two.fix)
     if found is None and have:
         return Check("volume", "failed", f"the {run.engine.wording.data} of `{have.name}` is gone", fix=UP)
     if found is None and run.lost_data and not subject.foreign_target():

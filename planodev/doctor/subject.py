@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from planodev import address
+from planodev.decide import refuse_other_server
 from planodev.look import env_files, load_config, look, together
 from planodev.postgres import limits, proof
 from planodev.postgres.connection import host_of
@@ -114,8 +115,10 @@ class Subject:
 
     def _evidence(self) -> proof.Evidence:
         there = self.address().connection
-        if there.own and (problem := self.seen().not_listening):
-            raise VerificationFailed.of(problem)
+        if there.own:
+            refuse_other_server(self.seen())
+            if problem := self.seen().not_listening:
+                raise VerificationFailed.of(problem)
         return proof.run_here(there, limits.LOGIN)
 
     def once(self, name: str, ask: Callable[[], T]) -> T:

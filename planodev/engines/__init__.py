@@ -183,7 +183,7 @@ class Observed(NamedTuple):
         projects: the numbers of all projects with data here.
         copies: names of containers with this project's labels that do not use its volume.
         unanswered: the question about volumes that the engine gave no answer to in time, "" where it did.
-        second: the name of another container in which PostgreSQL runs over this project's volume, "" for none.
+        other_server: the name of another container in which PostgreSQL runs over this project's volume, "" for none.
 
     """
 
@@ -195,7 +195,7 @@ class Observed(NamedTuple):
     projects: frozenset[str] = frozenset()
     copies: tuple[str, ...] = ()
     unanswered: str = ""
-    second: str = ""
+    other_server: str = ""
 
 
 class Desired(NamedTuple):

@@ -160,12 +160,16 @@ def published_addresses(plano: str, *, native_linux: bool, rootless: bool, gatew
 
 def two_servers(observed: Observed, level: Level = "error") -> Problem | None:
     """Return the problem of PostgreSQL in another container over the project's volume, None where there is none."""
-    if not observed.second or not observed.volume:
+    if not observed.other_server or not observed.volume:
         return None
-    message = f"another container runs PostgreSQL over this project's data: `{observed.second}`"
+    message = f"another container runs PostgreSQL over this project's data: `{observed.other_server}`"
     why = f"both would write into the volume `{observed.volume.name}`, and two servers destroy their data"
     return Problem(
-        "data-in-use", message, Fix(Shell("docker stop {}", observed.second), ", then ", Command("up")), why, level
+        "data-in-use",
+        message,
+        Fix(Shell("docker stop {}", observed.other_server), ", then ", Command("up")),
+        why,
+        level,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from planodev import address
+from planodev.decide import refuse_other_server
 from planodev.plano import environment, judge, storage
 from planodev.postgres import admin, catalogue, proof, queries
 from planodev.postgres.admin import AdminFailed
@@ -140,6 +141,7 @@ def verify_project(seen: Seen) -> Verified:
 
     Raises:
         VerificationFailed: Plano could not store, with the true cause.
+        Conflict: another container has a server over the project's data.
 
     """
     missing = seen.env.missing
@@ -166,6 +168,7 @@ def verify_project(seen: Seen) -> Verified:
         text, keys = seen.config.connection_string or "", [key.name for key in seen.config.keys]
         storage.refuse_to_send(text, foreign, seen.env, seen.environment, keys)
         return _elsewhere(seen, storage.connection_to(foreign), connection)
+    refuse_other_server(seen)
     database = running(seen)
     proved = verify(database).proved
     assert proved  # noqa: S101  `verify` raises otherwise

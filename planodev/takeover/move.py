@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from planodev.background import Job
-from planodev.decide import decide, refuse_second, survey
+from planodev.decide import decide, refuse_other_server, survey
 from planodev.engines import NameTaken, PortTaken, Server, Streams, choice, planning, ports
 from planodev.postgres import admin, limits, proof, queries, state_table, table
 from planodev.postgres.admin import AdminFailed
@@ -194,7 +194,7 @@ def _old_side(seen: Seen) -> Seen | None:
     old = leftovers.side(seen, name)
     if old.observed.volume is None:
         return None
-    refuse_second(old)
+    refuse_other_server(old)
     for side in (old, seen):
         if not side.engine.info.local:
             raise Conflict(

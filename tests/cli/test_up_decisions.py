@@ -11,6 +11,8 @@ import pytest
 from planodev.commands import snapshot
 from planodev.commands.down import down
 from planodev.commands.up import up
+from planodev.commands.verify import verify
+from planodev.doctor import examine
 from planodev.engines import ports
 from planodev.engines.docker import engine as docker
 from planodev.look import Context, look
@@ -223,6 +225,40 @@ class TestLateContainers:
         assert project.up()["container"] == "plano-postgres-shop"
         assert time.monotonic() - began < 20
         assert len(project.engine.containers) == 1
+
+
+class TestOtherServer:
+    """A container that is not the project's has a server over its volume: nothing is written there."""
+
+    @pytest.fixture
+    def shared(self, project, monkeypatch):
+        project.up()
+        project.engine.other_server, run = "theirs", project.engine.psql
+        self.asked = []
+        monkeypatch.setattr(
+            project.engine, "psql", lambda *asked, **how: self.asked.append(asked) or run(*asked, **how)
+        )
+        return project
+
+    def test_up_refuses_before_it_proves_anything(self, shared):
+        assert "`theirs`" in shared.refused(Conflict, "data-in-use").message
+        assert self.asked == []
+
+    def test_verify_refuses_before_it_proves_anything(self, shared):
+        with pytest.raises(Conflict) as caught:
+            shared.run(verify)
+        assert (caught.value.code, self.asked) == ("data-in-use", [])
+
+    def test_doctor_tells_it_once_and_asks_the_server_nothing(self, shared):
+        said = shared.run(examine)
+        checks = {one["name"]: one for one in said["checks"]}
+        assert (checks["volume"]["state"], "`theirs`" in checks["volume"]["message"]) == ("failed", True)
+        told = {name: checks[name]["message"] for name in ("login", "table", "proof")}
+        assert told == dict.fromkeys(told, "skipped: see `volume`")
+        assert self.asked == []
+
+    def test_down_stops_the_projects_own_server(self, shared):
+        assert shared.run(down, keep_data=True)["stopped"] is True
 
 
 class TestPorts:

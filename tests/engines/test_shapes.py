@@ -263,6 +263,19 @@ def read_everything(api, project):
             read()
 
 
+def test_a_look_that_only_stops_does_not_ask_what_runs_in_other_containers(tmp_path, monkeypatch):
+    """An engine that does not answer that would take the time of `down`."""
+    project, whole, asked = identity.at(tmp_path), copy.deepcopy(WHOLE), []
+    whole["containers"].append({**whole["containers"][0], "Id": "2"})
+    for one in (whole["containers"][0], whole["volumes"]["Volumes"][0], whole["inspect_container"]["Config"]):
+        one["Labels"] = of_project(project)
+    monkeypatch.setattr(Answering, "top", lambda *_: asked.append("top") or {"Processes": [["postgres"]]})
+    engine = DockerEngine(Answering(whole), Endpoint("unix:///nowhere", "a test"), lambda: 0.0)
+    assert engine.observe(project, "a" * 16, to_stop=True).other_server == ""
+    assert asked == []
+    assert engine.observe(project, "a" * 16).other_server == "a"
+
+
 def of_project(project):
     return {
         "a": "b",

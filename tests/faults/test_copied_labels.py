@@ -142,11 +142,14 @@ def test_no_server_is_started_over_data_that_one_in_another_container_has(up, ap
     foreign_container(other, Entrypoint=["docker-entrypoint.sh"], Cmd=["postgres"], **binds)
     until(lambda: "ready to accept connections" in api.logs(other).decode(), "the other server")
     before = snapshot(other, *([have["container"]] if own != "gone" else []))
-    for command in (("up",), ("up", "--dry-run"), ("up", "--port", str(free_port()))):
+    for command in (("up",), ("up", "--dry-run"), ("up", "--port", str(free_port())), ("verify",)):
         refused = up(*command, "--json", code=4)
         assert refused.error == "data-in-use"
         assert f"`{other}`" in refused.json["error"]["message"]
     assert "data-in-use" in [one["code"] for one in up("status", "--json").json["warnings"]]
+    checks = {one["name"]: one for one in up("doctor", "--json", code=7).json["data"]["checks"]}
+    assert checks["volume"]["state"] == "failed"
+    assert f"`docker stop {other}`" in checks["volume"]["fix"]
     assert snapshot(other, *([have["container"]] if own != "gone" else [])) == before
     assert f"`docker stop {other}`" in refused.json["error"]["fix"]
     if own == "runs":

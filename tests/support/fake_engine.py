@@ -127,6 +127,7 @@ class FakeEngine:
         self.passwords = {}  # of containers
         self.data = {}  # volume → FakePostgres
         self.others = {}  # the containers of nobody here, name → port or None
+        self.other_server = ""  # the container that has a server over the project's volume too
         self.copies = ()  # the names of those that have the project's labels, and not its volume
         self.images = {"postgres:16": Image("sha256:" + "a" * 64, 16)}
         self.registry = {"postgres:17": Image("sha256:" + "b" * 64, 17)}
@@ -155,6 +156,7 @@ class FakeEngine:
             {**published, **({ours.port: None} if ours and self._runs(ours) else {})},
             frozenset(one.owner.id for one in volumes),
             self.copies,
+            other_server="" if to_stop else self.other_server,
         )
 
     def _runs(self, container):

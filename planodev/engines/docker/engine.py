@@ -147,10 +147,10 @@ class DockerEngine:
             frozenset(found.projects),
             copies=tuple(found.copies),
             unanswered="" if volumes is not None else "`GET /volumes`",
-            second=self._second(found),
+            other_server="" if to_stop else self._other_server(found),
         )
 
-    def _second(self, found: whose.Found) -> str:
+    def _other_server(self, found: whose.Found) -> str:
         """Return the name of a container that is not the project's, and has PostgreSQL run over its volume.
 
         PostgreSQL itself does not see a server in another container: each has the number 1 among its own processes.
