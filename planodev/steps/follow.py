@@ -35,7 +35,7 @@ def follow(database: Database, problem: Problem) -> None:
     make_role = f"SELECT {literal(f'CREATE ROLE {role}')} WHERE to_regrole({literal(role)}) IS NULL \\gexec\n"
     grants = f"""\
 GRANT CONNECT ON DATABASE {name} TO {role};
-GRANT USAGE, CREATE ON SCHEMA public TO {role};
+SELECT {literal(f"GRANT USAGE, CREATE ON SCHEMA public TO {role}")} WHERE to_regnamespace('public') IS NOT NULL \\gexec
 SELECT format('GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON %s TO %I', c.oid::regclass, {literal(seen.user)})
 FROM pg_class c WHERE c.relname = '{state_table.NAME}' AND c.relkind IN ('r', 'p')
 AND c.relnamespace::regnamespace::text !~ '^pg_' \\gexec

@@ -326,6 +326,15 @@ def test_a_file_where_the_directory_should_be(project, base):
 
 
 @pytest.mark.slow
+def test_a_changed_password_is_followed_where_the_table_is_in_another_schema_and_public_is_gone(filled):
+    filled.as_superuser("ALTER DATABASE plano SET search_path = app")
+    with filled.login() as session:
+        session.execute("CREATE SCHEMA app; ALTER TABLE public.conversation_states SET SCHEMA app; DROP SCHEMA public")
+    filled.change(".env", "^DB_PASS=.*", "DB_PASS=changed-by-hand")
+    filled("up")
+    assert (filled.env["DB_PASS"], filled.stored()) == ("changed-by-hand", ["kept"])
+
+
 def test_two_projects_share_nothing(make_project):
     first, second = make_project("first"), make_project("second")
     first("up")
