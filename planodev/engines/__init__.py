@@ -295,7 +295,7 @@ LOOK = 0.2  # seconds between two looks at a program that runs
 class Streams(NamedTuple):
     """What a program reads and writes: open files of this machine; without a source it reads nothing.
 
-    `watch` is called all `LOOK` seconds while the program runs; what it raises ends the program.
+    `watch` is called every `LOOK` seconds while the program runs; what it raises ends the program.
     """
 
     source: BinaryIO | None

@@ -156,13 +156,13 @@ def test_an_up_that_ends_in_the_middle_is_finished_by_the_next(project, request_
 SLOW = [bad.silent, bad.dripping, bad.dripping_head, bad.endless]
 
 
-# What is JSON, and no answer of an engine.
+# What is JSON, and no answer of Docker's API.
 WRONG = [[{}], None, 7, True, "a\x1b[2J", [], [7], [None], [[]], {}, {"Volumes": 7}, {"Volumes": [7]}, {"Id": [1]}]
 READ = [LIST, "GET /volumes", "GET /info", "GET /images/.*", "GET /containers/[^j].*", "POST /volumes/create", CREATE]
 
 
 @pytest.mark.parametrize("request_", slow_but(READ[:2], READ))
-def test_an_answer_of_another_shape_is_told_as_none_of_an_engine(project, request_):
+def test_an_answer_of_another_shape_is_told_as_not_dockers_api(project, request_):
     for wrong in WRONG:
         project.engine.bad[:] = [(request_, bad.well(whole(200, wrong)))]
         for command in ("up", "status"):
@@ -172,7 +172,7 @@ def test_an_answer_of_another_shape_is_told_as_none_of_an_engine(project, reques
             # An empty list is one of no containers.
             if request_ == LIST and wrong != []:
                 assert (known, exit_code) == ("engine-error", 0 if command == "status" else 3), (command, wrong)
-                assert "it gives `GET /containers/json` no answer of an engine: " in str(problem)
+                assert "its answer to `GET /containers/json` is not Docker's API: " in str(problem)
 
 
 @pytest.mark.parametrize("way", slow_but([bad.dripping], SLOW))

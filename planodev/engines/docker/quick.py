@@ -206,7 +206,9 @@ class QuickClient:
             from planodev.engines import failures
 
             asked = asked.partition("?")[0]
-            raise failures.answered_badly(self._where, f"it gives `{asked}` no answer of an engine: {error}") from None
+            raise failures.answered_badly(
+                self._where, f"its answer to `{asked}` is not Docker's API: {error}"
+            ) from None
         except (ValueError, RecursionError) as error:
             text = answer.body[:80].decode(errors="replace")
             raise self._lost(NotHttp(f"the answer was cut off, or is not an engine's: {text}")) from error

@@ -201,7 +201,7 @@ class Client:
         except shapes.Misshapen as error:
             from planodev.engines import failures
 
-            text = f"it gives `{name}` of the Docker SDK no answer of an engine: {error}"
+            text = f"its answer to `{name}` of the Docker SDK is not Docker's API: {error}"
             raise failures.answered_badly(self._where, text) from None
         except (TimeoutError, requests.exceptions.ReadTimeout) as error:
             raise self._timed_out(f"no complete answer to `{name}` within {seconds:.3g} seconds") from error

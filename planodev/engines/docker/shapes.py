@@ -1,4 +1,4 @@
-"""What planodev reads of an engine's answers: an answer of another shape is no engine's, and is told as that.
+"""What planodev reads of an engine's answers: an answer of another shape is not Docker's API, and is told as that.
 
 Whoever listens at an engine's address may answer anything. Only what is read is looked at, so that engines may say
 more. A shape is a type; a list with the shape of each entry; a mapping from keys to shapes, where `str` stands for any
@@ -121,7 +121,7 @@ def _check(shape: Any, value: Any, at: str) -> None:  # noqa: ANN401
         _refuse(at, "an object", unless=isinstance(value, dict))
         _check_labels(value, at)
     elif shape is str:
-        _refuse(at, "a text", unless=isinstance(value, str) and _is_whole(value))
+        _refuse(at, "a string", unless=isinstance(value, str) and _is_whole(value))
     elif shape is not object:
         # True and False are numbers to Python.
         fits = isinstance(value, shape) and (shape is bool or not isinstance(value, bool))
@@ -158,7 +158,7 @@ def _check_labels(labels: dict[str, Any], at: str) -> None:
         _refuse(at, "an object with valid strings as keys", unless=_is_valid(key))
         valid = isinstance(value, str) and _is_valid(value)
         own = key.startswith(LABEL)
-        _refuse(f"{at}.*", "a text", unless=valid and not (own and len(value) > _LONGEST))
+        _refuse(f"{at}.*", "a string", unless=valid and not (own and len(value) > _LONGEST))
 
 
 def _is_whole(text: str) -> bool:

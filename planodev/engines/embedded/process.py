@@ -290,7 +290,7 @@ def attached(
         command: the words.
         env: its environment.
         files: its input and output, as `Popen` takes them.
-        watch: called all `LOOK` seconds; what it raises, and an interruption, end the program.
+        watch: called every `LOOK` seconds; what it raises, and an interruption, end the program.
 
     """
     started = subprocess.Popen(command, env=env, **files)
