@@ -82,12 +82,17 @@ def _unchanged(seen: Seen, database: Database) -> Seen:
 
 def bring_up(seen: Seen) -> Result:
     """Adopt or move data from elsewhere, start the server, write the project's files, and verify."""
+    from planodev.engines import Late
+    from planodev.steps import late
     from planodev.takeover import adopt, move
 
     adopted, kept = adopt.take_over(seen)
     seen = replace(adopted, config=seen.config, config_change=seen.config_change)
-    with move.moving(seen) as moving:
-        result = create_or_start(moving.seen if moving else seen, moving)
+    try:
+        with move.moving(seen) as moving:
+            result = create_or_start(moving.seen if moving else seen, moving)
+    except Late as what:
+        raise late.error(seen, what) from what
     if kept:  # only after the proof: before it, the old container may hold the only copy
         remove = Shell("docker rm -v {}", kept)
         seen.progress.note(f"once you have checked that its data is here, {remove} removes the old container")

@@ -468,6 +468,10 @@ class VolumeTaken(NameTaken):
     """The same of a volume's name, which no container will be listed with."""
 
 
+class Late(Exception):
+    """What an engine does has not ended within its limit; whoever knows `--timeout` says what allows more time."""
+
+
 class NotToldToGo(Exception):
     """A prepared command was not started, since what it waited for did not happen in time."""
 

@@ -15,8 +15,9 @@ from planodev.postgres import admin, catalogue, limits, proof, state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady
-from planodev.project.settings import DEFAULT_IMAGE, LONGEST
+from planodev.project.settings import DEFAULT_IMAGE
 from planodev.result import Outcome
+from planodev.steps import late
 from planodev.steps.follow import follow
 from planodev.steps.server import prepare, proof_beside_plano
 from planodev.visible import visible
@@ -213,9 +214,7 @@ def _late(database: Database, problem: Problem, locked: Problem | None) -> NotRe
     # A firewall may drop what a container sends to this machine, but not what the machine sends to itself.
     beside = seen.mode == "docker" and (not engine.info.local or unreachable.is_around(engine))
     explained = locked or (unreachable.explain(engine, problem, database.port) if beside else problem)
-    fix = Fix(Command("up", "--timeout", f"{min(timeout * 2, LONGEST):g}"))
-    if timeout >= LONGEST:
-        fix = Fix(Command("logs"), " shows what it is doing")
+    fix = late.longer(timeout) or Fix(Command("logs"), " shows what it is doing")
     by_hand = proof.BY_HAND.get(problem.code)
     if by_hand:
         slow = ("; or, where it is only slow, ", *fix.parts) if problem.code == "unreachable" else ()

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from planodev.engines import Container, Output, Server
+from planodev.engines import Container, Late, Output, Server
 from planodev.engines.embedded import cluster, directories, process
 from planodev.engines.embedded import server as servers
 from planodev.engines.embedded.cluster import is_little
 from planodev.engines.embedded.directories import DataDirectory
 from planodev.engines.embedded.engine import EmbeddedEngine
+from planodev.engines.embedded.prepared import PreparedCluster
 from planodev.project.identity import Owner
-from tests.support.waiting import at_most
+from planodev.steps import late
+from tests.support.waiting import at_most, until
 
 MEMORY = "MemTotal:       49368172 kB\nDirty:          {} kB\nWriteback:      {} kB\nWritebackTmp:          0 kB\n"
 
@@ -111,6 +115,50 @@ main()
 """
 
 
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        (0.2, "`planodev up --timeout 10`"),  # an engine has 5 seconds in any case
+        (300.0, "`planodev up --timeout 600`"),
+        (3000.0, "`planodev up --timeout 3600`"),
+        (3600.0, "once the disk answers and the machine has less to do: `planodev up`"),
+    ],
+)
+def test_a_first_start_that_takes_too_long_offers_more_than_was_typed(typed, offered):
+    seen = SimpleNamespace(settings=SimpleNamespace(timeout=SimpleNamespace(value=typed)))
+    told = late.error(seen, cluster.late("initdb"))
+    assert (told.code, told.message) == ("not-ready-in-time", "PostgreSQL's `initdb` did not end in time")
+    assert str(told.fix) == offered
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_prepared_initdb_that_had_all_the_time_is_the_last_one(open_place, monkeypatch, ends):
+    """A second one would have no time left; `ends` says whether the first is ended before it is waited for."""
+    begun, waits = [], threading.Event()
+
+    def init(*_):
+        begun.append("initdb")
+        if not ends:
+            waits.wait(20)
+        raise cluster.late("initdb")
+
+    monkeypatch.setattr(directories, "databases", lambda: open_place)
+    monkeypatch.setattr(cluster, "reached", lambda program: program)
+    monkeypatch.setattr(cluster, "init", init)
+    project = SimpleNamespace(path=open_place)
+    prepared = PreparedCluster(SimpleNamespace(), project, lambda: 15.0)
+    owner = Owner("0123456789abcdef", str(open_place), "1")
+    server = Server("n", "v", "", 1, (), owner, "plano", "plano", "native", "secret")
+    until(lambda: begun, "the first initdb")
+    if ends:
+        until(lambda: not prepared._made.runs, "its end")
+    with pytest.raises(Late, match=r"^PostgreSQL's `initdb` did not end in time$"):
+        servers.create(SimpleNamespace(version="16.1"), project, server, prepared, lambda: 0.1)
+    assert begun == ["initdb"]
+    waits.set()
+    prepared.drop()
+
+
 @pytest.mark.embedded
 @pytest.mark.first_start
 @pytest.mark.parametrize("name", ["initdb", "postgres"])
@@ -125,7 +173,8 @@ def test_a_program_that_makes_the_data_and_never_ends_is_ended_and_the_next_up_s
     with at_most(5):
         refused = project("up", "--timeout", "5", "--json", code=6).json["error"]
     assert refused["code"] == "not-ready-in-time"
-    assert refused["message"].startswith(f"PostgreSQL's `{name}` did not end within ")
+    assert refused["message"] == f"PostgreSQL's `{name}` did not end in time"
+    assert float(re.search(r"`planodev .*--timeout ([0-9.]+)`", refused["fix"])[1]) > 5
     project.command = typed
     project.follow(refused["fix"])
     assert project.stored() == []

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from planodev import executables, trace
 from planodev.background import Job
+from planodev.engines import Late
 from planodev.engines.embedded import directories, members, process, programs
 from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Runner
 from planodev.engines.embedded.process import options, surroundings
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from planodev.project.identity import Project
 
 _REMOVED = ".removed-"
-_AGAIN = 120.0  # seconds to offer at least where a first start took too long
 _TRIES = 20  # tries, 0.05 seconds apart, while another process still writes or creates something
 _LITTLE = 300_000  # kB; new data alone is 55 MB
 
@@ -114,7 +114,8 @@ def init(program: Program, directory: DataDirectory, runner: Runner, password: s
         limit: gives the seconds that it may take.
 
     Raises:
-        NotReady: initdb failed, with its own words, or did not end in time.
+        NotReady: initdb failed, with its own words.
+        Late: it did not end in time.
 
     """
     directory.write("pgpass", f"*:*:*:{SUPERUSER}:{password}\n")
@@ -125,7 +126,7 @@ def init(program: Program, directory: DataDirectory, runner: Runner, password: s
     command += ["--encoding=UTF8", "--no-locale", "--no-instructions"]
     trace.note(f"run {' '.join(command)}")
     try:
-        done = _run(command, runner, limit())
+        done = _run(command, "initdb", runner, limit())
     finally:
         (directory.path / "initdb-password").unlink(missing_ok=True)
     if done.returncode:
@@ -140,11 +141,13 @@ def init(program: Program, directory: DataDirectory, runner: Runner, password: s
         raise NotReady("data-not-made", "PostgreSQL could not create its data directory", why=why, fix=fix)
 
 
-def _run(command: list[str], runner: Runner, seconds: float, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run a program that makes data; with all that it has started it is killed where it takes longer.
+def _run(
+    command: list[str], name: str, runner: Runner, seconds: float, given: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the program of PostgreSQL that is called `name`; it and all that it has started are killed at the limit.
 
     Raises:
-        NotReady: it takes longer, as on a disk that does not answer.
+        Late: it takes longer, as on a disk that does not answer.
 
     """
     files = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
@@ -156,14 +159,13 @@ def _run(command: list[str], runner: Runner, seconds: float, given: bytes = b"")
             os.killpg(started.pid, signal.SIGKILL)
         if not isinstance(error, subprocess.TimeoutExpired):
             raise
-        name = next(os.path.basename(word) for word in command if word.endswith(("/initdb", "/postgres")))  # noqa: PTH119
-        raise NotReady(
-            "not-ready-in-time",
-            f"PostgreSQL's `{name}` did not end within {seconds:.0f} seconds",
-            why="this machine has too much else to do, or its disk does not answer",
-            fix=Fix(Command("up", "--timeout", f"{max(_AGAIN, 2 * seconds):.0f}")),
-        ) from None
+        raise late(name) from None
     return subprocess.CompletedProcess(command, started.returncode, out, said)
+
+
+def late(name: str) -> Late:
+    """Return the error for a program of PostgreSQL that did not end in time."""
+    return Late(f"PostgreSQL's `{name}` did not end in time")
 
 
 def _with_a_name(runner: Runner) -> list[str]:
@@ -193,12 +195,13 @@ def make_database(program: Program, directory: DataDirectory, runner: Runner, se
     the disk (`-F`), no more than initdb does.
 
     Raises:
-        NotReady: with the program's own words, or that it did not end within the limit.
+        NotReady: it failed, with the program's own words.
+        Late: it did not end within the limit.
 
     """
     command = [*_with_a_name(runner), program.path("postgres"), "--single", "-F", "-j", "-D", str(directory.data)]
     command += [*options(server.port), "-c", "log_checkpoints=off", "-c", "log_min_error_statement=panic", "postgres"]
-    done = _run(command, runner, limit(), _first(directory, server).encode())
+    done = _run(command, "postgres", runner, limit(), _first(directory, server).encode())
     said = done.stderr.decode(errors="replace").strip()
     if done.returncode or said:
         raise NotReady(

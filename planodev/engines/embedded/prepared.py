@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from planodev.background import PATIENCE, Job
+from planodev.engines import Late
 from planodev.engines.embedded import cluster, directories, process
 from planodev.engines.embedded.directories import DataDirectory
 
@@ -28,7 +29,7 @@ class PreparedCluster:
     def __init__(self, program: Program, project: Project, limit: Limit) -> None:
         self._program, self._project, self._limit = program, project, limit
         self._directory = DataDirectory(directories.databases() / f"{_NAME}{os.getpid()}")
-        self._given = self._unwanted = False
+        self._given = self._unwanted = self._late = False
         self._made = Job(self._make)
 
     def _make(self) -> bool:
@@ -38,12 +39,24 @@ class PreparedCluster:
         program = cluster.reached(self._program)
         if self._unwanted:
             raise InterruptedError
-        cluster.init(program, self._directory, runner, secrets.token_urlsafe(24), self._limit)
+        try:
+            cluster.init(program, self._directory, runner, secrets.token_urlsafe(24), self._limit)
+        except Late:
+            self._late = True
+            raise
         return True
 
     def give(self, directory: DataDirectory, limit: Limit) -> bool:
-        """Wait for it, within a limit, and move it to its final directory; False if it could not be created."""
-        if self._given or not self._made(limit()):
+        """Wait for it, within a limit, and move it to its final directory; False if it could not be created.
+
+        Raises:
+            Late: it took all the time that there was, so that a second `initdb` would have none.
+
+        """
+        made = self._made(limit())
+        if self._late or self._made.runs:
+            raise cluster.late("initdb")
+        if self._given or not made:
             return False
         try:
             if self._directory.path.stat().st_uid != directory.path.stat().st_uid:

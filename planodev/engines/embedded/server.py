@@ -35,6 +35,7 @@ def create(
     Raises:
         PortTaken: somebody else has the port.
         NotReady: the data could not be made, or the server does not come up.
+        Late: what makes the data did not end in time.
 
     """
     directory = DataDirectory(directories.databases() / server.owner.id)

@@ -1,0 +1,28 @@
+"""What did not end within `--timeout`: the error, and what allows more time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planodev.problems import Command, Fix, NotReady
+from planodev.project.settings import LEAST_ENGINE_LIMIT, LONGEST
+
+if TYPE_CHECKING:
+    from planodev.engines import Late
+    from planodev.look import Seen
+
+
+def longer(seconds: float) -> Fix | None:
+    """Return the command that waits twice as long, at most the longest time there is; None where that was waited."""
+    return None if seconds >= LONGEST else Fix(Command("up", "--timeout", f"{min(seconds * 2, LONGEST):g}"))
+
+
+def error(seen: Seen, late: Late) -> NotReady:
+    """Return the error for what an engine did not end in time."""
+    waited = max(seen.settings.timeout.value, LEAST_ENGINE_LIMIT)
+    return NotReady(
+        "not-ready-in-time",
+        str(late),
+        why="this machine has too much else to do, or its disk does not answer",
+        fix=longer(waited) or Fix("once the disk answers and the machine has less to do: ", Command("up")),
+    )
