@@ -97,11 +97,64 @@ def test_new_data_comes_with_what_says_that_it_is_durable(open_place, monkeypatc
 
 @pytest.mark.parametrize("durable", [False, None])
 def test_data_that_could_not_be_made_durable_is_never_called_ready(tmp_path, durable):
+    """None stands for data that is still being written: the disk is slow, and no role is refused anything."""
     engine = EmbeddedEngine(SimpleNamespace(), SimpleNamespace(path=Path(tmp_path)), lambda: 15.0)
     engine._sync = lambda: durable
-    done = engine.psql(server_in(tmp_path), "SELECT 1", {"PGUSER": "plano"}, seconds=1, ready=True)
-    assert (done.code, "durable" in done.err) == (1, True)
+
+    def make_table():
+        return engine.psql(server_in(tmp_path), "SELECT 1", {"PGUSER": "plano"}, seconds=1, ready=True)
+
+    if durable is None:
+        with pytest.raises(Late, match=r"^the new data was not written to disk in time$"):
+            make_table()
+    else:
+        done = make_table()
+        assert (done.code, "durable" in done.err) == (1, True)
     assert list(tmp_path.iterdir()) == []
+
+
+# planodev, whose new data is never written to the disk.
+NEVER_WRITTEN = """
+import time
+
+from planodev.__main__ import main
+from planodev.engines.embedded import cluster
+
+cluster._all_may_be_written = lambda: time.sleep(600)
+main()
+"""
+
+
+@pytest.mark.embedded
+@pytest.mark.first_start
+def test_new_data_that_is_not_written_in_time_is_told_as_that_and_the_next_up_goes_on(project):
+    typed = project.command
+    project.command = lambda *words: [sys.executable, "-c", NEVER_WRITTEN, *typed(*words)[3:]]
+    refused = project("up", "--timeout", "5", "--json", code=6).json["error"]
+    assert refused["code"] == "not-ready-in-time"
+    assert refused["message"] == "the new data was not written to disk in time"
+    assert float(re.search(r"`planodev .*--timeout ([0-9.]+)`", refused["fix"])[1]) > 5
+    project.command = typed
+    project.follow(refused["fix"])
+    assert project.stored() == []
+
+
+@pytest.mark.parametrize(("seconds", "code", "said"), [(0.05, 0, None), (20.0, 0, True), (20.0, 1, False)])
+def test_whether_new_data_is_durable_is_not_known_before_it_is_written(tmp_path, monkeypatch, seconds, code, said):
+    program = tmp_path / "initdb"
+    program.write_text(f"#!/bin/sh\nsleep 1\nexit {code}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(cluster, "_all_may_be_written", lambda: False)
+    place = SimpleNamespace(data=tmp_path / "data", path=tmp_path)
+    programs, runner = SimpleNamespace(path=lambda name: tmp_path / name), SimpleNamespace(arguments={})
+    assert cluster.begin_sync(programs, place, runner, lambda: seconds)() is said
+
+
+def test_a_program_that_cannot_be_run_does_not_make_data_durable(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "_all_may_be_written", lambda: False)
+    place = SimpleNamespace(data=tmp_path / "data", path=tmp_path)
+    programs, runner = SimpleNamespace(path=lambda name: tmp_path / name), SimpleNamespace(arguments={})
+    assert cluster.begin_sync(programs, place, runner, lambda: 15.0)() is False
 
 
 # planodev, one of whose programs of PostgreSQL is another.

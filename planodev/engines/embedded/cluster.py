@@ -226,7 +226,7 @@ def begin_sync(program: Program, directory: DataDirectory, runner: Runner, limit
     """Begin to make a new data directory durable, which the server need not wait for.
 
     Returns:
-        A function that waits until it is, within the limit, and says whether that worked.
+        A function that waits until it is, within the limit, and says whether that worked; None where it goes on.
 
     """
 
@@ -235,8 +235,12 @@ def begin_sync(program: Program, directory: DataDirectory, runner: Runner, limit
         done = subprocess.run(command, **surroundings(runner), capture_output=True, check=False)  # type: ignore[call-overload]
         return bool(done.returncode == 0)
 
+    def durable() -> bool | None:
+        begun(limit())
+        return None if begun.runs else bool(begun())
+
     begun = Job(lambda: (_all_may_be_written() and _whole_file_system(directory)) or one_by_one())
-    return lambda: begun(limit())
+    return durable
 
 
 def _whole_file_system(directory: DataDirectory) -> bool:

@@ -16,6 +16,7 @@ from planodev.engines import (
     Container,
     EngineInfo,
     Image,
+    Late,
     Log,
     NotToldToGo,
     Observed,
@@ -331,8 +332,16 @@ class EmbeddedEngine:
         return done if made.code else process.psql(self._program, script, own, seconds)
 
     def _mark_ready(self, directory: DataDirectory) -> bool:
-        """Leave the mark that the data has been ready, once it is durable; False where it could not be made so."""
-        if self._sync and not self._sync():
+        """Leave the mark that the data has been ready, once it is durable; False where it could not be made so.
+
+        Raises:
+            Late: it is still being written.
+
+        """
+        durable = self._sync() if self._sync else True
+        if durable is None:
+            raise Late("the new data was not written to disk in time")
+        if not durable:
             return False
         if not directory.ready.exists():
             directory.write("ready", "")

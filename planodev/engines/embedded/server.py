@@ -30,7 +30,7 @@ def create(
     """Make the data where there is none, and start the server.
 
     Returns:
-        The server, and for new data a function that waits until it is durable, and says whether it is.
+        The server, and for new data a function that waits until it is durable, and says whether it is; None if late.
 
     Raises:
         PortTaken: somebody else has the port.
