@@ -135,7 +135,9 @@ class _Watch:
     def __init__(self, command: list[str], streams: Streams, done: str, session: Any = None) -> None:  # noqa: ANN401
         self.command, self.streams, self.done, self._session = command, streams, done, session
         self.name = f"planodev-{secrets.token_hex(4)}"  # under which it logs in
-        self._size, self._heard, self._doubt = 0, time.monotonic(), False
+        from planodev.postgres.session import Silence
+
+        self._size, self._silence = 0, Silence()
 
     def __call__(self) -> None:
         """Look.
@@ -146,20 +148,17 @@ class _Watch:
         """
         size = sum(os.fstat(file.fileno()).st_size for file in (self.streams.target, self.streams.errors))
         if size != self._size:
-            self._size, self._heard, self._doubt = size, time.monotonic(), False
-        silent = time.monotonic() - self._heard
-        if silent <= limits.SILENCE:
-            return
-        if silent > (limits.READING if self._session else limits.STATEMENT):
-            self._fail(silent, "")
+            self._size = size
+            self._silence.heard()
+        if self._silence.seconds > (limits.READING if self._session else limits.STATEMENT):
+            self._fail("")
         if self._session:
-            why = self._session.idle_because(self.name)
-            if self._doubt and why is not None:
-                self._fail(silent, why or "the server does not answer, or is not at work for it")
-            self._doubt = why is not None
+            why = self._silence.cause(lambda: self._session.idle_because(self.name))
+            if why is not None:
+                self._fail(why or "the server does not answer, or is not at work for it")
 
-    def _fail(self, silent: float, why: str) -> NoReturn:
-        nothing = f"nothing came of `{self.command[0]}` for {silent:.0f} seconds"
+    def _fail(self, why: str) -> NoReturn:
+        nothing = f"nothing came of `{self.command[0]}` for {self._silence.seconds:.0f} seconds"
         raise _failed(self.done, f"{nothing}{why and f': {why}'}", "run this again")
 
     def end(self) -> None:

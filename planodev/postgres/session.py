@@ -31,6 +31,41 @@ _END = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_acti
 _OF_PROCESS, _OF_PROGRAM = f"{_ACTIVITY}pid = %s", f"{_ACTIVITY}application_name = %s"
 
 
+class Silence:
+    """The silence of a statement or a program that may take long, and the doubt whether it goes on.
+
+    After some silence somebody is asked for the cause of it. That is believed the second time only: what was waited for
+    may have come while it was asked.
+    """
+
+    def __init__(self) -> None:
+        self.heard()
+
+    def heard(self) -> None:
+        """Begin anew: something has come."""
+        self._since, self._doubt = time.monotonic(), False
+        self._next = self._since + limits.SILENCE
+
+    @property
+    def seconds(self) -> float:
+        """How long nothing has come."""
+        return time.monotonic() - self._since
+
+    def cause(self, ask: Callable[[], str | None]) -> str | None:
+        """Return the cause once two looks have found one; None where there is none, or none is known yet.
+
+        Args:
+            ask: looks; returns the cause, "" where it is not known, None where there is none.
+
+        """
+        if time.monotonic() <= self._next:
+            return None
+        doubted, why = self._doubt, ask()
+        self._doubt = why is not None
+        self._next = time.monotonic() + (_MOMENT if self._doubt else limits.SILENCE)
+        return why if doubted else None
+
+
 class Session(psycopg.Connection[Any]):
     """A session that ends where the server has nothing to say for it any more.
 
@@ -85,23 +120,17 @@ class Session(psycopg.Connection[Any]):
 
     def _watched(self, operation: Any) -> Generator[Any, Any, Any]:  # noqa: ANN401
         """Carry an operation on, which is resumed each time that something has come, or nothing for a moment."""
-        began = heard = time.monotonic()
-        doubt = None
+        began, silence = time.monotonic(), Silence()
         try:
             wanted = next(operation)
             while True:
                 ready = yield wanted
-                now = time.monotonic()
                 if ready:
-                    heard, doubt = now, None
-                elif now - began > self.longest:
+                    silence.heard()
+                elif time.monotonic() - began > self.longest:
                     self._end(began, "")
-                elif now - heard > limits.SILENCE:
-                    before, doubt = doubt, self.idle_because()
-                    if before is not None and doubt is not None:
-                        self._end(began, doubt)
-                    # The answer may have come while the other session asked.
-                    heard = time.monotonic() - (0 if doubt is None else limits.SILENCE - _MOMENT)
+                elif (why := silence.cause(self.idle_because)) is not None:
+                    self._end(began, why)
                 wanted = operation.send(ready)
         except StopIteration as end:
             return end.value

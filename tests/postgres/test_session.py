@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import threading
+import time
+from types import SimpleNamespace
 
 import psycopg
 import pytest
 
+from planodev.commands import snapshot
+from planodev.engines import LOOK, Streams
 from planodev.postgres import limits, proof
 from planodev.postgres.connection import Connection
+from planodev.problems import PlanodevError
 from tests.support.stalling import losing
 from tests.support.tiers import slow_but
 from tests.support.waiting import at_most, until
@@ -98,6 +104,41 @@ def test_ctrl_c_is_not_waited_for_and_a_server_that_hears_of_it_gives_up(filled,
         there = "SELECT FROM pg_stat_activity WHERE pid = %s"
         until(lambda: not watcher.execute(there, [pid]).fetchall(), "the end of the session")
     assert filled.stored() == ["kept"]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return the time, in seconds, which only the test changes."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def watching(session, clock, seconds):
+    """Look at a program that writes nothing, for some seconds, as often as an engine does."""
+    with tempfile.TemporaryFile() as target, tempfile.TemporaryFile() as errors:
+        watch = snapshot._Watch(["pg_dump"], Streams(None, target, errors), "written", session)
+        ends = clock[0] + seconds
+        while clock[0] < ends:
+            watch()
+            clock[0] += LOOK
+
+
+def test_a_program_that_the_server_is_at_work_for_is_asked_after_once_in_each_silence(clock):
+    asked = []
+    watching(SimpleNamespace(idle_because=asked.append), clock, 50)
+    assert len(asked) in range(7, 9)  # each is a login and a look at the engine
+
+
+def test_a_program_that_does_not_go_on_is_ended_at_the_second_look(clock):
+    asked = []
+    session = SimpleNamespace(idle_because=lambda name: asked.append(clock[0]) or "a cause")
+    with pytest.raises(PlanodevError) as refused:
+        watching(session, clock, 50)
+    assert len(asked) == 2
+    assert asked[1] - asked[0] < 1
+    assert clock[0] - 100 < limits.SILENCE + 1
+    assert refused.value.why.endswith(": a cause")
 
 
 COMMANDS = [("conversations",), ("conversations", "export", "rows"), ("psql", "-c", "SELECT 1")]
