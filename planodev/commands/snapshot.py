@@ -158,7 +158,7 @@ class _Watch:
                 self._fail(why or "the server does not answer, or is not at work for it")
 
     def _fail(self, why: str) -> NoReturn:
-        nothing = f"nothing came of `{self.command[0]}` for {self._silence.seconds:.0f} seconds"
+        nothing = f"`{self.command[0]}` wrote nothing for {self._silence.seconds:.0f} seconds"
         raise _failed(self.done, f"{nothing}{why and f': {why}'}", "run this again")
 
     def end(self) -> None:

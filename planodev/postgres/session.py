@@ -87,6 +87,9 @@ class Session(psycopg.Connection[Any]):
     def __init__(self, *arguments: Any, **more: Any) -> None:  # noqa: ANN401  as below
         """Begin; a Ctrl-C that had come before, and in whose handling this session is opened, does not end it."""
         super().__init__(*arguments, **more)
+        # What a thread handles is its own: a session that was opened in a thread of `within`, and that the main thread
+        # then uses while it handles an interruption from before, would be ended by that one. Nobody does so: whoever
+        # opens one in such a thread does nothing more with it after an interruption than close it.
         self._before = sys.exc_info()[1]
 
     def wait(self, gen: Any, *arguments: Any, **more: Any) -> Any:  # noqa: ANN401  psycopg's own types are private
@@ -163,7 +166,8 @@ class Session(psycopg.Connection[Any]):
             return ""
         if program and not rows:
             return "it has no session there"
-        return next((why for row in rows if (why := self._why_idle(*row)) is not None), None)
+        stopped = _looked_at(self.stopped) if self.stopped and rows else ()
+        return next((why for row in rows if (why := _why_idle(stopped, *row)) is not None), None)
 
     def end_others(self, program: str) -> None:
         """End the sessions of a program of the same role, by the name under which it has logged in.
@@ -177,12 +181,21 @@ class Session(psycopg.Connection[Any]):
             second.longest = limits.MARGIN
             second.execute(_END, (program,))
 
-    def _why_idle(self, pid: int, state: str | None, waits: str | None) -> str | None:
-        stopped = self.stopped() if self.stopped else ()
-        if pid in stopped:
-            return f"process {pid} of the server, which serves it, is stopped"
-        if state not in _WORKS or waits == _CLIENT:
-            return ""
-        if stopped and waits in _OTHERS:
-            return f"process {pid} of the server waits for another one, and process {min(stopped)} is stopped"
-        return None
+
+def _looked_at(stopped: Callable[[], Collection[int]]) -> Collection[int]:
+    """Return the processes that are stopped; none where the look, which is one at the engine, takes too long."""
+    try:
+        return within(limits.LOGIN, stopped)
+    except NotDone:
+        return ()
+
+
+def _why_idle(stopped: Collection[int], pid: int, state: str | None, waits: str | None) -> str | None:
+    if pid in stopped:
+        return f"server process {pid}, which handles this session, is stopped (SIGSTOP or a debugger)"
+    if state not in _WORKS or waits == _CLIENT:
+        return ""
+    if stopped and waits in _OTHERS:
+        another = f"another one, and server process {min(stopped)} is stopped (SIGSTOP or a debugger)"
+        return f"server process {pid} waits for {another}"
+    return None

@@ -190,7 +190,7 @@ def test_a_process_of_the_server_that_is_stopped_is_named_and_not_waited_for(fil
         out, err = running.communicate(timeout=60)
     assert (running.returncode, out) == (6, "")
     assert "[connection-lost]" in err
-    assert f"process {pid} of the server, which serves it, is stopped" in err
+    assert f"server process {pid}, which handles this session, is stopped (SIGSTOP or a debugger)" in err
     assert filled.stored() == ["kept"]
     filled(*command)
 
@@ -241,9 +241,9 @@ def test_a_pg_dump_that_does_not_go_on_is_ended_with_the_cause_and_leaves_nothin
         assert (running.returncode, error["code"]) == (130, "interrupted"), err
     else:
         assert (running.returncode, error["code"]) == (1, "snapshot-failed"), err
-        assert error["why"].startswith("nothing came of `pg_dump` for ")
+        assert error["why"].startswith("`pg_dump` wrote nothing for ")
     if how == "process":
-        assert f"process {pid} of the server, which serves it, is stopped" in error["why"]
+        assert f"server process {pid}, which handles this session, is stopped (SIGSTOP or a debugger)" in error["why"]
     with large.login() as watcher:
         until(lambda: dump_of(watcher) is None, "the end of pg_dump's session")
     kept = large("snapshot", "list", "--json").json["data"]

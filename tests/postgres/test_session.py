@@ -16,6 +16,7 @@ from planodev.commands import snapshot
 from planodev.engines import LOOK, Streams
 from planodev.postgres import limits, proof
 from planodev.postgres.connection import Connection
+from planodev.postgres.session import Session
 from planodev.problems import PlanodevError
 from tests.support.stalling import losing
 from tests.support.tiers import slow_but
@@ -139,6 +140,29 @@ def test_a_program_that_does_not_go_on_is_ended_at_the_second_look(clock):
     assert asked[1] - asked[0] < 1
     assert clock[0] - 100 < limits.SILENCE + 1
     assert refused.value.why.endswith(": a cause")
+
+
+def of_three_processes(stopped):
+    """Return why the server is not at work for a program of three processes, as `stopped` tells of its own ones."""
+    rows = [(11, "active", None), (12, "active", "LWLock"), (13, "active", "LWLock")]
+    one = Session.__new__(Session)
+    one.again = lambda: SimpleNamespace(execute=lambda *_: SimpleNamespace(fetchall=lambda: rows), close=lambda: None)
+    one.stopped = stopped
+    return one.idle_because("planodev-1")
+
+
+def test_the_engine_is_looked_at_once_however_many_processes_a_program_has():
+    looks = []
+    assert "12" in of_three_processes(lambda: looks.append("look") or {7})
+    assert looks == ["look"]
+
+
+def test_an_engine_that_does_not_answer_is_not_waited_for_when_a_limit_is_kept(monkeypatch):
+    monkeypatch.setattr(limits, "LOGIN", 0.1)
+    answers = threading.Event()
+    with at_most(2):
+        assert of_three_processes(lambda: answers.wait(20) and {11}) is None
+    answers.set()
 
 
 COMMANDS = [("conversations",), ("conversations", "export", "rows"), ("psql", "-c", "SELECT 1")]
