@@ -47,7 +47,7 @@ class NotDone(TimeoutError):
     """A job did not end within its time limit."""
 
 
-def watched(job: Callable[[], object], every: float, watch: Callable[[], None] | None) -> None:
+def watched(job: Callable[[], object], every: float, watch: Callable[[], None]) -> None:
     """Run a job for as long as it takes, and look at it meanwhile.
 
     Args:
@@ -59,22 +59,14 @@ def watched(job: Callable[[], object], every: float, watch: Callable[[], None] |
         BaseException: what the job or `watch` raises.
 
     """
-    failed: list[BaseException] = []
 
-    def run() -> None:
-        try:
-            job()
-        except BaseException as error:  # noqa: BLE001  raised again below
-            failed.append(error)
+    def wait(thread: threading.Thread) -> None:
+        while thread.is_alive():
+            thread.join(every)
+            if thread.is_alive():
+                watch()
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(every)
-        if watch and thread.is_alive():
-            watch()
-    if failed:
-        raise failed[0]
+    _in_a_thread(job, wait)
 
 
 def within(seconds: float, job: Callable[[], T]) -> T:
@@ -88,6 +80,22 @@ def within(seconds: float, job: Callable[[], T]) -> T:
         NotDone: it takes longer; else whatever the job raises.
 
     """
+    found = _in_a_thread(job, lambda thread: thread.join(seconds))
+    if not found:
+        raise NotDone(f"not done within {seconds:g} seconds")
+    return found[0]
+
+
+def _in_a_thread(job: Callable[[], T], wait: Callable[[threading.Thread], None]) -> list[T]:
+    """Run a job in a thread, for as long as `wait` waits for it.
+
+    Returns:
+        Its result, nothing where it has none yet.
+
+    Raises:
+        BaseException: what the job or `wait` raises.
+
+    """
     found: list[T] = []
     failed: list[BaseException] = []
 
@@ -99,9 +107,7 @@ def within(seconds: float, job: Callable[[], T]) -> T:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(seconds)
+    wait(thread)
     if failed:
         raise failed[0]
-    if not found:
-        raise NotDone(f"not done within {seconds:g} seconds")
-    return found[0]
+    return found

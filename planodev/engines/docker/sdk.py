@@ -132,7 +132,13 @@ class Client:
                 target.write(piece)
                 target.flush()
 
-        watched(pass_on, LOOK, streams.watch)
+        try:
+            if streams.watch:
+                watched(pass_on, LOOK, streams.watch)
+            else:
+                pass_on()
+        finally:
+            _close(stream, raw)
         code = ended(lambda: self.exec_inspect(number), NOTED)
         return 1 if code is None else code
 
@@ -231,10 +237,18 @@ class Client:
 
 def _feed(stream: Any, source: BinaryIO | None) -> None:  # noqa: ANN401  one of several kinds of sockets
     """Send a file, and say where it ends."""
-    with suppress(OSError):
+    with suppress(OSError, ValueError):  # a file that was closed since has no number
         while source and (piece := os.read(source.fileno(), 1 << 16)):
             stream.sendall(piece)
         stream.shutdown(socket.SHUT_WR)
+
+
+def _close(stream: Any, raw: Any) -> None:  # noqa: ANN401  of several kinds of sockets
+    """Close a connection, so that the threads that read it or write to it end."""
+    with suppress(OSError):
+        raw.shutdown(socket.SHUT_RDWR)
+    stream.close()
+    raw.close()
 
 
 def connect(where: Endpoint, limit: Limit, version: str = "auto") -> Client:
