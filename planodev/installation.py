@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def adding(package: str, *, prefix: Path | None = None, python: str = "", has_pip: bool | None = None) -> Shell:
+def adding(package: str, *, prefix: Path | None = None, python: str = "") -> Shell:
     """Return the command that adds a package to the environment in which planodev is.
 
     Sources: pipx, `pipx_metadata_file.py`; uv, `crates/uv-tool/src/tool.rs`. Each writes its file into the environment.
@@ -24,7 +23,6 @@ def adding(package: str, *, prefix: Path | None = None, python: str = "", has_pi
         package: its name.
         prefix: the environment's directory; default this process's.
         python: its interpreter; default this process's.
-        has_pip: whether pip is in it; default as it is here. `uv venv` makes one without.
 
     """
     prefix, python = prefix or Path(sys.prefix), python or sys.executable
@@ -35,36 +33,29 @@ def adding(package: str, *, prefix: Path | None = None, python: str = "", has_pi
         # An environment of uv is made anew, of what is named then.
         words = [*_named(receipt), "--with", package]
         return Shell("uv tool install" + " {}" * len(words), *words)
-    return _by_pip(package, python, has_pip=has_pip)
+    return _by_pip(package, prefix, python)
 
 
-def beside(
-    package: str, *, prefix: Path | None = None, python: str = "", has_pip: bool | None = None, path: str | None = None
-) -> Shell:
+def beside(package: str, *, prefix: Path | None = None, python: str = "", path: str | None = None) -> Shell:
     """Return the command that installs a program of its own, such as planoai, so that it is on the PATH.
 
-    pip does so only from an environment whose programs are on the PATH, and Debian's, Fedora's or Homebrew's own Python
-    refuses it: "externally-managed-environment". Source: PEP 668.
+    pip does so only from an environment whose programs are on the PATH, and the system's own Python refuses it.
 
     Args:
         package: its name.
         prefix: the environment's directory; default this process's.
         python: its interpreter; default this process's.
-        has_pip: whether pip is in it; default as it is here.
         path: of the shell; default this process's.
 
     """
-    import sysconfig
-
     prefix, python = prefix or Path(sys.prefix), python or sys.executable
     if (prefix / "uv-receipt.toml").is_file():
         return Shell("uv tool install {}", package)
     programs = str(Path(python).parent)
     on_path = programs in (os.environ.get("PATH", "") if path is None else path).split(os.pathsep)
-    managed = prefix == Path(sys.base_prefix) and Path(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED").exists()
-    if (prefix / "pipx_metadata.json").is_file() or managed or not on_path:
+    if (prefix / "pipx_metadata.json").is_file() or _managed(prefix) or not on_path:
         return Shell("pipx install {}", package)
-    return _by_pip(package, python, has_pip=has_pip)
+    return _by_pip(package, prefix, python)
 
 
 def renewing(package: str, prefix: Path, python: str, *, anew: bool = False) -> Shell:
@@ -82,19 +73,35 @@ def renewing(package: str, prefix: Path, python: str, *, anew: bool = False) -> 
         return Shell(f"pipx {'reinstall' if anew else 'upgrade'}{injected} {{}}", prefix.name)
     if (prefix / "uv-receipt.toml").is_file():
         return Shell(f"uv tool upgrade{' --reinstall' if anew else ''} {{}}", prefix.name)
-    own = (prefix / "pyvenv.cfg").is_file()
-    if not own and any(prefix.glob("lib/python3*/EXTERNALLY-MANAGED")):
+    if _managed(prefix):
         return Shell("pipx install {}", package)
-    flag = "--force-reinstall" if anew else "--upgrade"
-    if own and not any(prefix.glob("[Ll]ib/**/site-packages/pip")):
-        return Shell(f"uv pip install {flag} --python {{}} {{}}", python, package)
-    return Shell(f"{{}} -m pip install {flag} {{}}", python, package)
+    return _by_pip(package, prefix, python, " --force-reinstall" if anew else " --upgrade")
 
 
-def _by_pip(package: str, python: str, *, has_pip: bool | None) -> Shell:
-    if find_spec("pip") if has_pip is None else has_pip:
-        return Shell("{} -m pip install {}", python, package)
-    return Shell("uv pip install --python {} {}", python, package)
+def _by_pip(package: str, prefix: Path, python: str, flag: str = "") -> Shell:
+    if _has_pip(prefix):
+        return Shell(f"{{}} -m pip install{flag} {{}}", python, package)
+    return Shell(f"uv pip install{flag} --python {{}} {{}}", python, package)
+
+
+def _has_pip(prefix: Path) -> bool:
+    """Say whether pip is in an environment; a Python that is none has one, where its system or its user put it.
+
+    `uv venv` makes an environment without.
+    """
+    if not _is_environment(prefix):
+        return True
+    return (prefix / "Lib/site-packages/pip").is_dir() or any(prefix.glob("lib/python3*/site-packages/pip"))
+
+
+def _managed(prefix: Path) -> bool:
+    """Say whether pip refuses to install there, as Debian's, Fedora's or Homebrew's own Python has it: PEP 668."""
+    places = ("lib*/python3*/EXTERNALLY-MANAGED", "Lib/EXTERNALLY-MANAGED")
+    return not _is_environment(prefix) and any(any(prefix.glob(place)) for place in places)
+
+
+def _is_environment(prefix: Path) -> bool:
+    return (prefix / "pyvenv.cfg").is_file()
 
 
 def _named(receipt: Path) -> list[str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-import sysconfig
-from pathlib import Path
 
 import pytest
 
@@ -41,9 +39,30 @@ def test_by_uv_what_is_there_is_named_again(tmp_path, entries):
     assert words(tmp_path) == ["uv", "tool", "install", *RECEIPTS[entries], "--with", "x"]
 
 
-def test_elsewhere_the_environments_own_python_installs_it(tmp_path):
-    assert words(tmp_path, has_pip=True) == ["/v/bin/python", "-m", "pip", "install", "x"]
-    assert words(tmp_path, has_pip=False) == ["uv", "pip", "install", "--python", "/v/bin/python", "x"]
+PIP = ("lib/python3.13/site-packages/pip", "Lib/site-packages/pip")  # of environments, on Windows too
+MANAGED = (
+    "lib/python3.13/EXTERNALLY-MANAGED",
+    "lib64/python3.13/EXTERNALLY-MANAGED",
+    "Lib/EXTERNALLY-MANAGED",
+)
+
+
+def environment(prefix, pip=""):
+    """Make a directory an environment, with a package elsewhere in it that brings a pip of its own."""
+    (prefix / "pyvenv.cfg").touch()
+    (prefix / "lib/python3.13/site-packages/other/_vendor/site-packages/pip").mkdir(parents=True)
+    if pip:
+        (prefix / pip).mkdir(parents=True)
+    return prefix
+
+
+@pytest.mark.parametrize("pip", PIP)
+def test_elsewhere_the_environments_own_python_installs_it(tmp_path, pip):
+    assert words(tmp_path) == ["/v/bin/python", "-m", "pip", "install", "x"]
+    environment(tmp_path)
+    assert words(tmp_path) == ["uv", "pip", "install", "--python", "/v/bin/python", "x"]
+    (tmp_path / pip).mkdir(parents=True)
+    assert words(tmp_path) == ["/v/bin/python", "-m", "pip", "install", "x"]
 
 
 def beside(prefix, path="", **facts):
@@ -53,19 +72,30 @@ def beside(prefix, path="", **facts):
 
 def test_a_program_is_installed_as_planodev_was_and_so_that_it_is_on_the_path(tmp_path):
     on_path = "/usr/bin:/v/bin"
-    assert beside(tmp_path, on_path, has_pip=True) == ["/v/bin/python", "-m", "pip", "install", "x"]
-    assert beside(tmp_path, on_path, has_pip=False) == ["uv", "pip", "install", "--python", "/v/bin/python", "x"]
-    assert beside(tmp_path, "/usr/bin", has_pip=True) == ["pipx", "install", "x"]  # pip would put it off the PATH
+    environment(tmp_path)
+    assert beside(tmp_path, on_path) == ["uv", "pip", "install", "--python", "/v/bin/python", "x"]
+    (tmp_path / PIP[0]).mkdir(parents=True)
+    assert beside(tmp_path, on_path) == ["/v/bin/python", "-m", "pip", "install", "x"]
+    assert beside(tmp_path, "/usr/bin") == ["pipx", "install", "x"]  # pip would put it off the PATH
     (tmp_path / "pipx_metadata.json").write_text("{}")
     assert beside(tmp_path, on_path) == ["pipx", "install", "x"]
     (tmp_path / "uv-receipt.toml").write_text('[tool]\nrequirements = [{ name = "planodev" }]\n')
     assert beside(tmp_path, on_path) == ["uv", "tool", "install", "x"]
 
 
-def test_a_python_of_the_system_is_left_alone(tmp_path, monkeypatch):
-    (tmp_path / "EXTERNALLY-MANAGED").touch()
-    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
-    assert beside(Path(sys.base_prefix), "/v/bin", has_pip=True) == ["pipx", "install", "x"]
+@pytest.mark.parametrize("managed", MANAGED)
+def test_a_python_of_the_system_is_left_alone(tmp_path, managed):
+    (tmp_path / managed).parent.mkdir(parents=True)
+    (tmp_path / managed).touch()
+    assert beside(tmp_path, "/v/bin") == renewing(tmp_path) == ["pipx", "install", "x"]
+    environment(tmp_path, PIP[0])
+    assert beside(tmp_path, "/v/bin") == ["/v/bin/python", "-m", "pip", "install", "x"]
+    assert renewing(tmp_path) == ["/v/bin/python", "-m", "pip", "install", "--upgrade", "x"]
+
+
+def test_a_pip_that_another_package_brings_is_none_of_the_environment(tmp_path):
+    environment(tmp_path)
+    assert renewing(tmp_path) == ["uv", "pip", "install", "--upgrade", "--python", "/v/bin/python", "x"]
 
 
 def renewing(prefix, **facts):
