@@ -66,13 +66,13 @@ def bring_up(database: Database) -> Running:
         BadInput: one that runs was not to be started again.
 
     """
-    from planodev.steps import before_plano
+    from planodev.steps import keys
 
     database.seen.deadline.restart()
     seen = database.seen.again() if database.seen.engine.traits.containers else database.seen
     plano = running.look(seen, database.proved)
     start.refuse(seen, plano)
-    error = next((problem for problem in before_plano.key_problems(seen) if problem.fatal), None)
+    error = next((problem for problem in keys.problems_of_start(seen) if problem.fatal), None)
     environment = given(database)
     verb = "started"
     if plano.runs and plano.found:
@@ -98,9 +98,9 @@ def bring_up(database: Database) -> Running:
 
 def given(database: Database) -> dict[str, str]:
     """Return the environment that Plano is started with: what `run` gives, and a stamp of it."""
-    from planodev.steps import verify
+    from planodev.steps import config
 
-    values = verify.plano_environment(database.seen, database.connection())
+    values = config.environment_with(database.seen, database.connection())
     return {**values, start.STAMP: start.stamp(database.seen.config, values)}
 
 

@@ -32,13 +32,13 @@ def status(context: Context) -> Result:
     inside = Job(lambda: queries.look_at(seen))
     from planodev.commands import report
     from planodev.gateway import running
-    from planodev.steps import before_plano, config
+    from planodev.steps import config, keys
 
     with suppress(BadInput):  # reported where it is judged
         seen.config.content  # noqa: B018  parses it while psql runs: both take about as long
     judged: list[Problem] = []
     if seen.config.text is not None:
         judged += config.all_problems_of(seen)
-        judged += before_plano.key_problems(seen)
+        judged += keys.problems_of_start(seen)
     evidence = inside()
     return report.status(seen, evidence, running.look(seen, evidence), judged)

@@ -29,7 +29,7 @@ def verify(context: Context) -> Result:
         seen = hosted.prove(context.project, context.options, context.environment, context.progress)
         return report.verify_elsewhere(seen)
     from planodev.gateway import running
-    from planodev.steps import before_plano
+    from planodev.steps import keys
     from planodev.steps.verify import verify_project
 
     found = look(context)
@@ -40,7 +40,7 @@ def verify(context: Context) -> Result:
             from planodev.commands import through_plano
 
             through = through_plano.prove(context, verified.seen)
-        for problem in before_plano.key_problems(verified.seen):
+        for problem in keys.problems_of_start(verified.seen):
             context.progress.notice(problem)
         return report.verify(verified, running.look(verified.seen, verified.evidence), through)
     finally:

@@ -8,7 +8,6 @@ variable that it reads has changed.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 from contextlib import suppress
@@ -122,6 +121,8 @@ def _stamp(config: ConfigFile, python: Path, environment: Mapping[str, str]) -> 
 
     Source: planoai 0.4.39 `config_generator.py:345-375`, the only variables that it looks at.
     """
+    import hashlib
+
     packages = sorted(python.parent.parent.glob("lib/python*/site-packages/planoai-*.dist-info"))
     tracing = (config.content or {}).get("tracing")
     collector = str(tracing.get("opentracing_grpc_endpoint") if isinstance(tracing, dict) else "")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from planodev.decide import ON_LOOPBACK, refuse_unreachable
 from planodev.gateway import running
-from planodev.plano import access_keys, judge, storage
+from planodev.plano import storage
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, VerificationFailed
 from planodev.project import env_keys
-from planodev.steps import verify
+from planodev.steps import config, keys, verify
 
 if TYPE_CHECKING:
     from planodev.look import Seen
@@ -43,19 +43,13 @@ def check(seen: Seen) -> None:
                 fix = Fix(Command("run", "--", "planoai", "up", "--docker"))
         seen.progress.notice(Problem("host-for-other-mode", text, fix))
     found = verify.verify_project(seen)
-    problems = key_problems(seen)
+    problems = keys.problems_of_start(seen)
     error = problems.pop(0) if problems and problems[0].fatal else None
     for problem in problems:
         seen.progress.notice(problem)
     if error:
         raise VerificationFailed.of(error)
     _refuse_taken(seen, running.look(seen, found.evidence if found.ours else None))
-
-
-def key_problems(seen: Seen) -> list[judge.KeyProblem]:
-    """Return what is wrong with the providers' keys, errors first: with one, planoai would not start."""
-    places = _places(seen)
-    return judge.together(judge.judge_keys(seen.config.keys, places), places)
 
 
 def _refuse_taken(seen: Seen, plano: running.Running) -> None:
@@ -75,7 +69,7 @@ def _refuse_taken(seen: Seen, plano: running.Running) -> None:
 def _names_another(seen: Seen) -> bool:
     ours = None if seen.env.missing else seen.connection()
     return (
-        storage.foreign_target(seen.config.connection_string, ours, verify.plano_environment(seen, ours), seen.mode)
+        storage.foreign_target(seen.config.connection_string, ours, config.environment_with(seen, ours), seen.mode)
         is not None
     )
 
@@ -104,9 +98,3 @@ def _refuse_out_of_reach(seen: Seen) -> None:
         why=f"it listens on {', '.join(have.addresses)} only, as `--plano native` asked",
         fix=Fix(Command("up", "--plano", "docker"), ", or ", Command("run", "--", "planoai", "up")),
     )
-
-
-def _places(seen: Seen) -> access_keys.Places:
-    ours = None if seen.env.missing else seen.connection()
-    files = (seen.config.path, seen.env, seen.keys_env)
-    return access_keys.places(*files, verify.plano_environment(seen, ours), seen.config_option)

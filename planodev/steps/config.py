@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from planodev.look import Seen
     from planodev.plano.config_edit import NotEditable
+    from planodev.postgres.connection import Connection
 
 CONFIG_MODE = 0o644
 OTHER_NAMES = ("arch_config.yaml", "config.yml")  # the name up to Plano 0.3, and one that people write
@@ -131,14 +132,16 @@ def all_problems_of(seen: Seen) -> list[Problem]:
 
 def environment_of(seen: Seen) -> dict[str, str]:
     """Return Plano's environment: what `planodev run` would give, or will give once `up` has written `.env`."""
+    return known_of(seen) if seen.env.missing else environment_with(seen, seen.connection())
+
+
+def environment_with(seen: Seen, connection: Connection | None) -> dict[str, str]:
+    """Return the environment that `planodev run` would start Plano with; with no connection, what the files say."""
     from planodev.plano import environment
 
-    if seen.env.missing:
-        return known_of(seen)
-    return {
-        **seen.environment,
-        **environment.of(seen.connection(), seen.env, seen.config, seen.environment),
-    }
+    if connection is None:
+        return {**seen.env.values, **seen.environment}
+    return {**seen.environment, **environment.of(connection, seen.env, seen.config, seen.environment)}
 
 
 def known_of(seen: Seen) -> dict[str, str]:

@@ -8,7 +8,7 @@ from planodev.plano import access_keys, judge
 from planodev.project import git
 from planodev.project.env_file import NAME
 from planodev.result import Outcome
-from planodev.steps import env_file
+from planodev.steps import config, env_file
 
 if TYPE_CHECKING:
     from planodev.look import Seen
@@ -101,3 +101,11 @@ def places_of(seen: Seen) -> access_keys.Places:
 def problems_of(seen: Seen, places: access_keys.Places) -> list[judge.KeyProblem]:
     """Return the problems of the keys, with what `.env` holds now."""
     return judge.judge_keys(seen.config.keys, places)
+
+
+def problems_of_start(seen: Seen) -> list[judge.KeyProblem]:
+    """Return the problems of the keys for a Plano that is started now, errors first: with one, it would not start."""
+    ours = None if seen.env.missing else seen.connection()
+    files = (seen.config.path, seen.env, seen.keys_env)
+    places = access_keys.places(*files, config.environment_with(seen, ours), seen.config_option)
+    return judge.together(judge.judge_keys(seen.config.keys, places), places)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from planodev import address
 from planodev.decide import refuse_other_server
-from planodev.plano import environment, judge, storage
+from planodev.plano import judge, storage
 from planodev.postgres import admin, catalogue, proof, queries
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK
@@ -95,28 +95,19 @@ def _explained(database: Database, problem: Problem) -> Problem:
     return unreachable.explain(seen.engine, problem, database.port)
 
 
-def plano_environment(seen: Seen, connection: Connection | None) -> dict[str, str]:
-    """Return the environment that `planodev run` would start Plano with."""
-    if connection is None:
-        return {**seen.env.values, **seen.environment}
-    return {**seen.environment, **environment.of(connection, seen.env, seen.config, seen.environment)}
-
-
 def refuse_config(seen: Seen, connection: Connection) -> None:
     """Raise `VerificationFailed` where Plano's configuration does not use this database, or Plano refuses it."""
     _refuse_unusable(seen, connection)
     foreign = storage.foreign_target(
-        seen.config.connection_string, connection, plano_environment(seen, connection), seen.mode
+        seen.config.connection_string, connection, config.environment_with(seen, connection), seen.mode
     )
     if foreign:
         raise VerificationFailed.of(judge.other_database(seen.config, foreign, seen.config_option))
 
 
 def _refuse_unusable(seen: Seen, connection: Connection | None) -> None:
-    port = _port(seen)
-    config.refuse(
-        seen, judge.judge_config(seen.config, plano_environment(seen, connection), seen.mode, seen.config_option, port)
-    )
+    known = config.environment_with(seen, connection)
+    config.refuse(seen, judge.judge_config(seen.config, known, seen.mode, seen.config_option, _port(seen)))
 
 
 def _port(seen: Seen) -> int | None:
@@ -146,7 +137,7 @@ def verify_project(seen: Seen) -> Verified:
     """
     missing = seen.env.missing
     if seen.config.text is not None:
-        known = plano_environment(seen, None if missing else seen.connection())
+        known = config.environment_with(seen, None if missing else seen.connection())
         config.refuse(seen, config.problems_of(seen, _port(seen), known))
     if missing:
         # A configuration that names another database does not need them.
@@ -162,7 +153,7 @@ def verify_project(seen: Seen) -> Verified:
     if seen.credentials.foreign_host:
         return _elsewhere(seen, seen.connection(host=seen.credentials.foreign_host), connection)
     foreign = storage.foreign_target(
-        seen.config.connection_string, connection, plano_environment(seen, connection), seen.mode
+        seen.config.connection_string, connection, config.environment_with(seen, connection), seen.mode
     )
     if foreign:
         text, keys = seen.config.connection_string or "", [key.name for key in seen.config.keys]

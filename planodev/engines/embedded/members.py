@@ -7,7 +7,6 @@ default, a policy) take the superuser's rights back with RESET ROLE. A member ca
 from __future__ import annotations
 
 import re
-import secrets
 from typing import TYPE_CHECKING
 
 from planodev.engines.embedded.directories import MEMBER
@@ -42,6 +41,8 @@ def _password(directory: DataDirectory) -> str:
     found = re.search(rf"(?m)^\*:\*:\*:{re.escape(MEMBER)}:([\w-]+)$", noted)
     if found:
         return scram.verifier(found[1])
+    import secrets  # loads OpenSSL, which takes 5 milliseconds
+
     password = secrets.token_urlsafe(24)
     directory.write("pgpass", f"{noted}*:*:*:{MEMBER}:{password}\n")
     return scram.verifier(password)
