@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from planodev.engines import Desired, Server, Storage, choice, planning, ports
 from planodev.postgres import state_table
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, Shell
-from planodev.project import credentials, identity
-from planodev.project.settings import DEFAULT_IMAGE, DEFAULT_PORT
+from planodev.project import credentials, defaults, identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -231,7 +230,7 @@ def _port(seen: Seen, wanted: Setting[int], facts: Survey) -> tuple[int, tuple[P
         return wanted.value, ()
     own = have.port if have and have.state in ("running", "paused") else None
     if wanted.value < facts.first_port:
-        free = own or planning.next_free(max(facts.first_port, DEFAULT_PORT) - 1, facts.port_holder) or DEFAULT_PORT
+        free = own or planning.next_free(max(facts.first_port, defaults.PORT) - 1, facts.port_holder) or defaults.PORT
         raise planning.privileged(wanted.value, seen.engine.traits.runs_as, facts.first_port, free)
     port, other = planning.choose_port(wanted, lambda port: None if port == own else facts.port_holder(port))
     if other is None:
@@ -265,7 +264,7 @@ def _refuse_image(seen: Seen, facts: Survey) -> None:
     elif major < OLDEST_MAJOR:
         fault = f"it holds PostgreSQL {major}, Plano needs {OLDEST_MAJOR} or newer"
     if fault:
-        fix = Fix(Command("up", "--image", DEFAULT_IMAGE))
+        fix = Fix(Command("up", "--image", defaults.IMAGE))
         raise BadInput("image-not-usable", f"cannot use the image `{image}`", why=fault, fix=fix)
     data = facts.storage.major
     if volume and data and data != major:
@@ -293,7 +292,7 @@ def _refuse_apart(seen: Seen, storage: Storage) -> None:
             "data-at-another-place",
             f"the image `{image}` would not see the data in the volume `{volume.name}`",
             why=f"it is at `{storage.elsewhere}`, where the image that created it keeps it; a new one would be empty",
-            fix=Fix(Command("up", "--image", volume.image or DEFAULT_IMAGE)),
+            fix=Fix(Command("up", "--image", volume.image or defaults.IMAGE)),
         )
 
 

@@ -17,7 +17,7 @@ from planodev.engines import LABEL_SCHEMA, choice
 from planodev.plano import config_file
 from planodev.postgres.connection import Connection, host_of
 from planodev.problems import BadInput, Command, Conflict, Fix, NotReady, Problem
-from planodev.project import credentials, env_file, env_keys, env_kinds, records, settings
+from planodev.project import credentials, defaults, env_file, env_keys, env_kinds, records, settings
 from planodev.project.identity import Owner, new_id
 from planodev.project.settings import Setting
 
@@ -141,7 +141,7 @@ class Seen(Files):
         """The role of Plano: of `.env`, else of the last `up`, else the volume's first one, else `plano`."""
         volume = self.observed.volume
         made_with = (volume.user or volume.superuser) if volume else ""
-        return self.credentials.user or (self._last and self._last.user) or made_with or credentials.DEFAULT_USER
+        return self.credentials.user or (self._last and self._last.user) or made_with or defaults.USER
 
     @property
     def superuser(self) -> str:
@@ -153,7 +153,7 @@ class Seen(Files):
         """The database: of `.env`, else of the last `up`, else what the volume was made with, else `plano`."""
         made_with = self.observed.volume.database if self.observed.volume else ""
         known = self.credentials.database or (self._last and self._last.database)
-        return known or made_with or credentials.DEFAULT_DATABASE
+        return known or made_with or defaults.DATABASE
 
     @cached_property
     def _last(self) -> records.Record | None:
@@ -381,8 +381,8 @@ def look(  # noqa: PLR0913  what is known already, and which errors it tolerates
     project = context.project
     read = read.under(context) if read else (files_to_stop(context) if lenient else files(context))
     if deadline is None:
-        least = max(read.settings.timeout.value, settings.LEAST_ENGINE_LIMIT)
-        deadline = Deadline(least, context.began) if patient else Deadline(settings.LIMIT)
+        least = max(read.settings.timeout.value, defaults.LEAST_ENGINE_LIMIT)
+        deadline = Deadline(least, context.began) if patient else Deadline(defaults.LIMIT)
     engine_choice, observed = None, None
     if engine is None:
         engine_choice, observed = _choose(context, read, deadline.left, to_stop=lenient)

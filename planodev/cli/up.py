@@ -10,7 +10,7 @@ import click
 from planodev import rendering
 from planodev.cli import options as shared
 from planodev.commands.up import up
-from planodev.project import settings
+from planodev.project import defaults, settings
 
 database = partial(click.option, cls=shared.Option, group="Database")
 plano = partial(click.option, cls=shared.Option, group="Plano")
@@ -18,21 +18,19 @@ behaviour = partial(click.option, cls=shared.Option, group="Behaviour")
 
 
 @shared.command("up")
-@database("--engine", **shared.choice(settings.ENGINES), help="Where Postgres runs.  [default: auto]")
-@database(
-    "--port", metavar="N", help=f"Port on this machine.  [default: {settings.DEFAULT_PORT}, or the next free one]"
-)
-@database("--name", metavar="NAME", help=f"Container name.  [default: {settings.DEFAULT_NAME}]")
-@database("--image", metavar="REF", help=f"Image, tag, mirror or digest.  [default: {settings.DEFAULT_IMAGE}]")
-@database("--pull", **shared.choice(settings.PULL), help="When to pull the image.  [default: missing]")
+@database("--engine", **shared.choice(settings.ENGINES), help=f"Where Postgres runs.  [default: {defaults.ENGINE}]")
+@database("--port", metavar="N", help=f"Port on this machine.  [default: {defaults.PORT}, or the next free one]")
+@database("--name", metavar="NAME", help=f"Container name.  [default: {defaults.NAME}]")
+@database("--image", metavar="REF", help=f"Image, tag, mirror or digest.  [default: {defaults.IMAGE}]")
+@database("--pull", **shared.choice(settings.PULL), help=f"When to pull the image.  [default: {defaults.PULL}]")
 @database("--adopt", is_flag=True, help="Adopt the data of a container created by hand.")
-@plano("--plano", **shared.choice(settings.PLANO), help="Where Plano will run.  [default: docker]")
+@plano("--plano", **shared.choice(settings.PLANO), help=f"Where Plano will run.  [default: {defaults.PLANO}]")
 @shared.config(cls=shared.Option, group="Plano")
 @plano(
     "--template",
     metavar="NAME",
     shell_complete=shared.words(rendering.config_templates),
-    help=f"For a first config.yaml: {' or '.join(rendering.config_templates())}.  [default: support-agent]",
+    help=f"For a first config.yaml: {' or '.join(rendering.config_templates())}.  [default: {defaults.TEMPLATE}]",
 )
 @plano("--model", metavar="PROVIDER/MODEL", multiple=True, help="For a first config.yaml; can be repeated.")
 @plano("--store-all", is_flag=True, help="Have Plano store every model of an existing config.yaml; asks first.")
@@ -41,12 +39,12 @@ behaviour = partial(click.option, cls=shared.Option, group="Behaviour")
 @plano(
     "--plano-timeout",
     metavar="SECONDS",
-    help=f"How long to wait for Plano, with --with-plano.  [default: {settings.DEFAULT_PLANO_TIMEOUT:g}]",
+    help=f"How long to wait for Plano, with --with-plano.  [default: {defaults.PLANO_TIMEOUT:g}]",
 )
 @behaviour(
     "--timeout",
     metavar="SECONDS",
-    help=f"How long to wait for Postgres.  [default: {settings.DEFAULT_TIMEOUT:g}]",
+    help=f"How long to wait for Postgres.  [default: {defaults.TIMEOUT:g}]",
 )
 @behaviour("--dotenv", metavar="NAME", help="File for DB_* in place of .env, such as .env.plano; remembered.")
 @behaviour("--here", is_flag=True, help="Create a database in this directory, also inside another project.")

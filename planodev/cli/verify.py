@@ -8,6 +8,7 @@ import click
 
 from planodev.cli import options as shared
 from planodev.commands.verify import verify
+from planodev.project import defaults
 
 
 @shared.command("verify")
@@ -20,7 +21,11 @@ from planodev.commands.verify import verify
 )
 @click.option("--through-plano", is_flag=True, help="Send two short turns through the running Plano, and remove them.")
 @click.option("--model", "of_model", metavar="PROVIDER/MODEL", help="Ask this model, with --through-plano.")
-@click.option("--timeout", metavar="SECONDS", help="How long to wait, with --env-file.  [default: 10]")
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    help=f"How long to wait, with --env-file.  [default: {defaults.HOSTED_TIMEOUT:g}]",
+)
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401
     """Verify, from where Plano will run, that it can store conversations.

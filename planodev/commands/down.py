@@ -11,7 +11,7 @@ from planodev.gateway import running
 from planodev.look import Context, forget, look
 from planodev.postgres import queries
 from planodev.problems import BadInput, Command, Fix, NoEngine, Problem, Shell
-from planodev.project import lock, settings
+from planodev.project import defaults, lock
 from planodev.result import Outcome, Result, counted, number
 from planodev.takeover import leftovers
 
@@ -32,7 +32,7 @@ def down(context: Context) -> Result:
         PlanodevError: it could not, or the deletion was not confirmed; nothing was stopped then.
 
     """
-    with lock.hold(context.project, settings.LIMIT):
+    with lock.hold(context.project, defaults.LIMIT):
         seen = look(context, lenient=True)
         _tell_kind(seen)
         copies = leftovers.copies(seen) if context.options.get("delete_data") or seen.move_unfinished else []
@@ -148,7 +148,7 @@ def _stop(seen: Seen) -> bool:
     if have is None or have.state in ("exited", "created", "dead"):
         return False
     seen.progress.begin("Stopping Postgres")
-    seen.engine.stop(have, seen.deadline.left(settings.STOP_LIMIT))
+    seen.engine.stop(have, seen.deadline.left(defaults.STOP_LIMIT))
     seen.progress.done(Outcome("stopped", have.name))
     return True
 

@@ -11,8 +11,8 @@ from planodev.look import files
 from planodev.plano import access_keys, judge, planoai, providers
 from planodev.plano.rules import closest, shown
 from planodev.problems import BadInput, Command, Fix
+from planodev.project import defaults, env_keys, git, lock, private_files
 from planodev.project import env_file as env_files
-from planodev.project import env_keys, git, lock, private_files, settings
 from planodev.result import Outcome, Result
 from planodev.steps import env_file
 
@@ -129,7 +129,7 @@ def save(context: Context) -> Result:
     values = _values(context, names)
     places = _places(context, read)
     path = places.target
-    with lock.hold(context.project, settings.LIMIT):
+    with lock.hold(context.project, defaults.LIMIT):
         env = env_files.load(path)
         new = env.with_values(values, references=True)
         same = new.text == env.text and env.mode == private_files.MODE

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from planodev.gateway import client, running, start
 from planodev.plano import planoai
 from planodev.problems import BadInput, Command, Fix, VerificationFailed
-from planodev.project import settings
+from planodev.project import defaults, settings
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ def timeout(seen: Seen) -> float:
     """
     text = seen.context.options.get("plano_timeout")
     if text is None:
-        return settings.DEFAULT_PLANO_TIMEOUT
+        return defaults.PLANO_TIMEOUT
     try:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
     if not 1 <= seconds <= settings.LONGEST:
-        fix = Fix(Command("up", "--with-plano", "--plano-timeout", f"{settings.DEFAULT_PLANO_TIMEOUT:g}"))
+        fix = Fix(Command("up", "--with-plano", "--plano-timeout", f"{defaults.PLANO_TIMEOUT:g}"))
         raise BadInput("usage", f"invalid time for Plano `{text}`: must be 1–{settings.LONGEST} seconds", fix=fix)
     return seconds
 

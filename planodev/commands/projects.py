@@ -11,7 +11,7 @@ from planodev.conversations import times
 from planodev.deadline import Deadline
 from planodev.engines import choice
 from planodev.problems import BadInput, Command, Fix, PlanodevError, Problem
-from planodev.project import lock, notes, settings, snapshots
+from planodev.project import defaults, lock, notes, snapshots
 from planodev.project.identity import CONFIG_NAMES, Project
 from planodev.project.records import Record, Records, still_there
 from planodev.result import Outcome, Result, number
@@ -110,7 +110,7 @@ def _everything(
     environment: Mapping[str, str], records: Records
 ) -> tuple[list[tuple[Known, Held | None]], dict[str, PlanodevError]]:
     """Return every project with its database, and for each engine that did not answer, by name, its error."""
-    held, silent = choice.databases(environment, Deadline(settings.LIMIT).left)
+    held, silent = choice.databases(environment, Deadline(defaults.LIMIT).left)
     found: list[tuple[Known, Held | None]] = []
     recorded = {record.project: record for record in records.every() if record.engine}
     found += [(_known(one, recorded.get(one.owner.id)), one) for one in held]
@@ -193,8 +193,8 @@ def _sized(known: Known) -> str:
 def _delete(known: Known, held: Held | None, records: Records, environment: Mapping[str, str]) -> None:
     """Delete a project's database, by its number and its place: what stands in its directory now is not looked at."""
     if held:
-        project, deadline = Project(Path(held.owner.path), held.owner.inode), Deadline(settings.LIMIT)
-        with lock.hold(project, settings.LIMIT):
+        project, deadline = Project(Path(held.owner.path), held.owner.inode), Deadline(defaults.LIMIT)
+        with lock.hold(project, defaults.LIMIT):
             engine = _open(held, project, environment, deadline.left)
             try:
                 _remove(engine, project, held, deadline)
@@ -215,7 +215,7 @@ def _remove(engine: Engine, project: Project, held: Held, deadline: Deadline) ->
     have, volume = observed.container, observed.volume
     if have and have.owner.id == held.owner.id:
         if have.state not in ("exited", "created", "dead"):
-            engine.stop(have, deadline.left(settings.STOP_LIMIT))
+            engine.stop(have, deadline.left(defaults.STOP_LIMIT))
             deadline.restart()  # as for `down --delete-data`
         engine.remove_server(have)
     if volume and volume.name == held.place:

@@ -14,7 +14,7 @@ from planodev.plano import judge, models, planoai, rules, storage
 from planodev.postgres import proof, state_table
 from planodev.postgres.connection import host_of
 from planodev.problems import Command, Fix, Problem
-from planodev.project import credentials, env_file
+from planodev.project import credentials, defaults, env_file
 from planodev.result import Result, counted
 from planodev.visible import in_json
 
@@ -318,8 +318,8 @@ def no_engine(project: Project, files: Files, error: NoEngine) -> Result:
         port=wanted.port,
         addresses=[],
         plano=chosen.plano.value,
-        user=wanted.user or credentials.DEFAULT_USER,
-        database=wanted.database or credentials.DEFAULT_DATABASE,
+        user=wanted.user or defaults.USER,
+        database=wanted.database or defaults.DATABASE,
         host=wanted.foreign_host or host_of(chosen.plano.value),
         env_file=str(env.path) if env.exists else None,
         config_file=str(config.path) if config.text is not None else None,

@@ -8,7 +8,7 @@ from planodev.commands.confirm import confirm
 from planodev.conversations import access
 from planodev.postgres import state_table
 from planodev.problems import Command, Conflict, Fix
-from planodev.project import lock, notes, settings
+from planodev.project import defaults, lock, notes
 from planodev.result import Outcome, Result, counted
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def reset(context: Context) -> Result:
         PlanodevError: it was not confirmed, or could not be done; nothing was deleted then.
 
     """
-    with lock.hold(context.project, settings.DEFAULT_TIMEOUT):
+    with lock.hold(context.project, defaults.TIMEOUT):
         at = own(context, "reset")
         with access.session(at) as opened:
             count, estimated = state_table.read_count(opened.execute(state_table.COUNT).fetchone()[0])

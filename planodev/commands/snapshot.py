@@ -21,7 +21,7 @@ from planodev.engines import Streams
 from planodev.look import files_to_stop, look
 from planodev.postgres import limits, state_table
 from planodev.problems import Command, Fix, NoEngine, PlanodevError
-from planodev.project import lock, settings, snapshots
+from planodev.project import defaults, lock, snapshots
 from planodev.result import Outcome, Result, counted
 from planodev.tables import Column
 from planodev.visible import size, visible
@@ -278,7 +278,7 @@ def delete(context: Context) -> Result:
 @contextmanager
 def _work(context: Context) -> Iterator[tuple[Place, Seen]]:
     """Hold the project, whose own database runs."""
-    with lock.hold(context.project, settings.DEFAULT_TIMEOUT):
+    with lock.hold(context.project, defaults.TIMEOUT):
         at = own(context, "snapshot")
         seen = at.look()
         try:

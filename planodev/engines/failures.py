@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from planodev import masking, problems, urls
 from planodev.pasting import quoted
 from planodev.problems import Fix, PlanodevError
-from planodev.project import settings, toml_file
+from planodev.project import defaults, toml_file
 
 LONGEST = 600  # characters of an engine's message that are shown
 
@@ -166,7 +166,7 @@ def _explain(when: str, text: str = "", **known: str) -> PlanodevError:
     values["url"] = masking.address(values["url"])
     for name in ("down", "start", "denied"):
         values[name] = Template(_of_product(name, values["url"], values["source"])).substitute(values)
-    fix = Fix.template(row["fix"].replace("$default_image", settings.DEFAULT_IMAGE))
+    fix = Fix.template(row["fix"].replace("$default_image", defaults.IMAGE))
     fix = Fix(*(Template(part).substitute(values) if isinstance(part, str) else part for part in fix.parts))
     message = Template(table()["codes"][code]["message"]).substitute(values)
     return kind_of(code)(code, message, why=Template(row["why"]).substitute(values), fix=fix)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, Conflict, Fix, Problem, Shell
-from planodev.project.settings import DEFAULT_IMAGE
+from planodev.project import defaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -188,7 +188,7 @@ def outside_volume(server: Container, data: str) -> Conflict:
         why=f"{where} would be lost with the container; nothing was changed",
         fix=Fix(
             *(Shell("docker start {}", server.name), ", then ", Command("snapshot", "save"), ", "),
-            *(Command("down", "--delete-data"), ", ", Command("up", "--image", DEFAULT_IMAGE), " and "),
+            *(Command("down", "--delete-data"), ", ", Command("up", "--image", defaults.IMAGE), " and "),
             *(Command("snapshot", "restore"), " bring its conversations into a volume"),
         ),
     )

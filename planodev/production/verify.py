@@ -16,7 +16,7 @@ from planodev.postgres import proof, sessions
 from planodev.postgres.connection import Connection, is_loopback
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, Problem
 from planodev.production import READY, env_file, server_faults
-from planodev.project import env_keys, settings
+from planodev.project import defaults, env_keys, settings
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from planodev.project.identity import Project
 
 T = TypeVar("T")
-DEFAULT_TIMEOUT = 10.0
 # Seconds after which a cloud's network forgets a silent connection: 350 at AWS, 240 at Azure.
 _FORGOTTEN_AFTER = 240
 _KEEPALIVE = 7200  # seconds, the default of Linux
@@ -72,7 +71,7 @@ def prove(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
 
     """
     chosen = settings.Sources(options, variables, here.path).settings
-    seconds = chosen.timeout.value if chosen.timeout.source != "default" else DEFAULT_TIMEOUT
+    seconds = chosen.timeout.value if chosen.timeout.source != "default" else defaults.HOSTED_TIMEOUT
     env_path = here.path / options["env_file"]
     config = config_file.load(config_file.find(here.path, chosen.config.value))
     target = env_file.read(env_path, config, progress)

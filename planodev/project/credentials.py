@@ -13,8 +13,6 @@ from planodev.project.env_file import NAME
 if TYPE_CHECKING:
     from planodev.project.env_file import EnvFile
 
-DEFAULT_USER = "plano"
-DEFAULT_DATABASE = "plano"
 # PostgreSQL's NAMEDATALEN - 1: longer names are truncated without an error.
 MAX_NAME_BYTES = 63
 PASSWORD_LENGTH = 32

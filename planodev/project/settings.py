@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from planodev.problems import BadInput, Command, Fix
-from planodev.project import env_file, regular_file
+from planodev.project import defaults, env_file, regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,21 +22,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PREFIX = "PLANODEV_"
 FILE_NAME = "planodev.toml"
-DEFAULT_IMAGE = "postgres:16"
-DEFAULT_PORT = 5432
-DEFAULT_NAME = "plano-postgres"
-DEFAULT_TIMEOUT = 60.0  # seconds
-DEFAULT_PLANO_TIMEOUT = 120.0  # seconds; planoai itself waits for 60, and for 120 in Docker
 AUTO = "auto"
 ENGINES = (AUTO, "docker", "embedded")
 PLANO = ("docker", "native")
 PULL = ("missing", "always", "never")
 LONGEST = 3600  # seconds: the largest value of an option for a wait
-# Seconds for everything that a command without `--timeout` waits for.
-LIMIT = 12.0
-# At least so many seconds for an engine, whatever `--timeout` is: else a busy one would count as hanging.
-LEAST_ENGINE_LIMIT = 5.0
-STOP_LIMIT = 8.0  # seconds for Postgres to shut down; it loses nothing when it is killed after that
 
 
 @dataclass(frozen=True)
@@ -211,7 +201,7 @@ _LONGEST = 255
 
 def _image(raw: Any) -> str:  # noqa: ANN401
     if not isinstance(raw, str) or len(raw) > _LONGEST or not re.fullmatch(_REFERENCE, raw, re.ASCII):
-        raise ValueError(f"must be an image reference, such as `{DEFAULT_IMAGE}` or `mirror.example/{DEFAULT_IMAGE}`")
+        raise ValueError(f"must be an image reference, such as `{defaults.IMAGE}` or `mirror.example/{defaults.IMAGE}`")
     return raw
 
 
@@ -257,17 +247,17 @@ def _seconds(raw: Any) -> float:  # noqa: ANN401
 
 
 _KNOWN: dict[str, tuple[Any, Callable[[Any], Any]]] = {
-    "engine": (AUTO, _choice(*ENGINES)),
-    "plano": ("docker", _choice(*PLANO)),
-    "port": (DEFAULT_PORT, port),
-    "name": (DEFAULT_NAME, _name),
-    "image": (DEFAULT_IMAGE, _image),
-    "pull": ("missing", _choice(*PULL)),
-    "template": ("support-agent", _template),
+    "engine": (defaults.ENGINE, _choice(*ENGINES)),
+    "plano": (defaults.PLANO, _choice(*PLANO)),
+    "port": (defaults.PORT, port),
+    "name": (defaults.NAME, _name),
+    "image": (defaults.IMAGE, _image),
+    "pull": (defaults.PULL, _choice(*PULL)),
+    "template": (defaults.TEMPLATE, _template),
     "model": ((), _models),
     "config": ("", _text),
     "dotenv": (env_file.NAME, _dotenv),
-    "timeout": (DEFAULT_TIMEOUT, _seconds),
+    "timeout": (defaults.TIMEOUT, _seconds),
 }
 
 

@@ -18,7 +18,7 @@ from planodev.plano import config_file, planoai
 from planodev.plano.config_file import UNCHANGED, Change, ConfigFile
 from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, VerificationFailed
-from planodev.project import env_file, env_keys, private_files, settings
+from planodev.project import defaults, env_file, env_keys, private_files
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -292,7 +292,7 @@ def look_before_first(seen: Seen, port: int | None = None) -> None:
     source = rendering.source(f"config/{seen.settings.template.value}.yaml.j2")
     listed = {int(found) for found in re.findall(r"\bport: (\d+)", source)}
     if wanted in {*planoai.PARTS, planoai.MODEL_PORT, planoai.PROMPT_PORT, *listed}:
-        others = (n for n in range(settings.DEFAULT_PORT, 65536) if n not in {*planning.PLANO_PORTS, *listed})
+        others = (n for n in range(defaults.PORT, 65536) if n not in {*planning.PLANO_PORTS, *listed})
         here = (connection.LOOPBACK,)
         free = next(n for n in others if ports.taken_by(seen.engine, seen.observed, n, here) is None)
         raise BadInput(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planodev.problems import Command, Fix, NotReady
-from planodev.project.settings import LEAST_ENGINE_LIMIT, LONGEST
+from planodev.project.defaults import LEAST_ENGINE_LIMIT
+from planodev.project.settings import LONGEST
 
 if TYPE_CHECKING:
     from planodev.engines import Late

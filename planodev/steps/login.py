@@ -15,7 +15,7 @@ from planodev.postgres import admin, catalogue, limits, proof, state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady
-from planodev.project.settings import DEFAULT_IMAGE
+from planodev.project import defaults
 from planodev.result import Outcome
 from planodev.steps import late
 from planodev.steps.follow import follow
@@ -220,8 +220,8 @@ def _late(database: Database, problem: Problem, locked: Problem | None) -> NotRe
         slow = ("; or, where it is only slow, ", *fix.parts) if problem.code == "unreachable" else ()
         fix = by_hand + Fix(*slow)
     instead = _instead(seen, database.server)
-    if instead and seen.settings.image.value != DEFAULT_IMAGE:
-        fix = Fix(Command("up", "--image", DEFAULT_IMAGE), "; or, where it is only slow, ", *fix.parts)
+    if instead and seen.settings.image.value != defaults.IMAGE:
+        fix = Fix(Command("up", "--image", defaults.IMAGE), "; or, where it is only slow, ", *fix.parts)
     fix += catalogue.to_look(engine, database.server) if problem.code == "unreachable" and not beside else Fix()
     if explained is not problem:
         problem, fix = explained, (explained.fix or "") + Fix("; or ", *fix.parts)
@@ -265,7 +265,7 @@ def _way_out(seen: Seen, server: Container, log: str) -> Fix | str:
         return Fix.template(wording.other_major.format(major=other[1]))
     if re.search(_NOT_MADE, log):
         return Fix(
-            "the image does not make a database; ", Command("up", "--image", DEFAULT_IMAGE), " takes one that does"
+            "the image does not make a database; ", Command("up", "--image", defaults.IMAGE), " takes one that does"
         )
     if re.search(_DAMAGED, log) and seen.observed.volume:
         kept = f"the data is damaged: `{hint(wording.damaged, server)}` keeps it for a repair; then "

@@ -13,7 +13,7 @@ from planodev.engines import NameTaken, PortTaken, VolumeTaken, planning, ports
 from planodev.postgres import proof, table
 from planodev.postgres.connection import host_of
 from planodev.problems import Command, Conflict, Fix
-from planodev.project import env_keys, settings
+from planodev.project import defaults, env_keys, settings
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _discard(seen: Seen) -> Seen:
 
 def _remove(seen: Seen, container: Container) -> None:
     """Stop and remove a server; its data is kept."""
-    seen.engine.stop(container, seen.deadline.left(settings.STOP_LIMIT))
+    seen.engine.stop(container, seen.deadline.left(defaults.STOP_LIMIT))
     seen.engine.remove_server(container)
 
 

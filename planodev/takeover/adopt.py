@@ -10,7 +10,7 @@ from planodev.engines import Server, planning
 from planodev.look import look
 from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix, Shell
-from planodev.project import credentials, env_keys, settings
+from planodev.project import credentials, defaults, env_keys
 from planodev.result import Outcome
 from planodev.steps.server import volume_name
 
@@ -117,7 +117,7 @@ def take_over(seen: Seen) -> tuple[Seen, str]:
     )
     from planodev.engines.docker import adopt
 
-    adopted = adopt.take_over(seen.engine, foreign, server, settings.STOP_LIMIT)
+    adopted = adopt.take_over(seen.engine, foreign, server, defaults.STOP_LIMIT)
     detail = f"{adopted.bytes / 1e6:.1f} MB copied; the old container is kept, stopped, as `{adopted.aside}`"
     seen.progress.done(Outcome("adopted", foreign.name, detail))
     if adopted.tightened:

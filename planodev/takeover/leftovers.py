@@ -10,7 +10,7 @@ from planodev.look import look
 from planodev.postgres import queries
 from planodev.postgres.admin import AdminFailed
 from planodev.problems import Command, Fix, PlanodevError, Problem
-from planodev.project import settings
+from planodev.project import defaults
 from planodev.project.records import Record
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def end(other: Seen) -> None:
     """End and remove a server; the data is kept."""
     have = other.observed.container
     if have and have.state in ("running", "paused", "restarting"):
-        other.engine.stop(have, settings.STOP_LIMIT)
+        other.engine.stop(have, defaults.STOP_LIMIT)
     if have:
         other.engine.remove_server(have)
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from planodev import deadline
 from planodev.engines.docker import engine as docker
-from planodev.project import settings
+from planodev.project import defaults
 from tests.support.fake_engine import FakeEngine
 from tests.support.on_fake import CommandLine
 
@@ -19,7 +19,7 @@ def test_a_stop_that_takes_long_leaves_time_to_delete_the_data(tmp_path, monkeyp
 
     class Slow(FakeEngine):
         def stop(self, container, timeout):
-            passed[0] += settings.LIMIT
+            passed[0] += defaults.LIMIT
             super().stop(container, timeout)
 
         def remove_storage(self, volume):
@@ -30,4 +30,4 @@ def test_a_stop_that_takes_long_leaves_time_to_delete_the_data(tmp_path, monkeyp
     monkeypatch.setattr(deadline, "time", SimpleNamespace(monotonic=lambda: passed[0]))
     monkeypatch.setattr(docker, "connect", lambda _, limit: limits.append(limit) or line.engine)
     assert line("down", "--delete-data", "--yes").code == 0
-    assert left == [settings.LIMIT]
+    assert left == [defaults.LIMIT]

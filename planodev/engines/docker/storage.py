@@ -10,7 +10,7 @@ from planodev.engines.docker import archives, place
 from planodev.engines.docker.client import NOT_FOUND, Refused
 from planodev.engines.docker.labels import PROBE_LABEL, READY_MARK
 from planodev.problems import BadInput, Command, Conflict, Fix, Shell
-from planodev.project.settings import DEFAULT_IMAGE
+from planodev.project import defaults
 
 if TYPE_CHECKING:
     from planodev.engines.docker.client import Api
@@ -121,7 +121,7 @@ def give(api: Api, volume: str, image: str, user: str) -> int:
             "image-not-usable",
             f"cannot use the image `{image}`",
             why=f"it runs as `{user}`, who cannot be made the volume's owner: {said}",
-            fix=Fix(Command("up", "--image", DEFAULT_IMAGE)),
+            fix=Fix(Command("up", "--image", defaults.IMAGE)),
         )
     return int(number)
 
