@@ -34,6 +34,9 @@ def main() -> None:
         if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, _stop)
+        from planodev.cli import streams
+
+        streams.complete()
         from planodev.cli.console import Console
         from planodev.cli.main import main as run
 

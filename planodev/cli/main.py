@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import io
 import os
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from planodev import __version__
-from planodev.cli import options
+from planodev.cli import options, streams
 from planodev.cli.console import Console
 from planodev.problems import BadInput, Command, Fix, Interrupted, PlanodevError
 
@@ -59,13 +58,7 @@ def main(arguments: list[str] | None = None, console: Console | None = None) -> 
         console: where to print; default a new one.
 
     """
-    if sys.stdin is None:
-        sys.stdin = Path(os.devnull).open()  # noqa: SIM115  until the process ends
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by the parent process
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  until the process ends
-        elif isinstance(stream := getattr(sys, name), io.TextIOWrapper):  # escapes what the encoding lacks
-            stream.reconfigure(errors="backslashreplace")
+    streams.complete()
     console = console or Console()
     code = 0
     try:

@@ -98,9 +98,25 @@ def test_a_closed_stream(project, command, closed):
     (project / "config.yaml").write_text(
         "version: v0.4.0\nmodel_providers: [{model: a/b, access_key: $OPENAI_API_KEY}]\n"
     )
-    script = f'exec "$0" -m planodev {command} {closed}'
-    done = subprocess.run(["sh", "-c", script, sys.executable], capture_output=True, text=True, timeout=60, check=False)
+    script = f'exec "$0" -m planodev {command}'
+    done, open_ones = (
+        subprocess.run(
+            ["sh", "-c", f"{script} {ends}", sys.executable], capture_output=True, text=True, timeout=60, check=False
+        )
+        for ends in (closed, "</dev/null")
+    )
     answers(done)
+    assert done.returncode == open_ones.returncode
+    shut = closed.split()
+    assert bool(done.stdout) == (">&-" not in shut and bool(open_ones.stdout))
+    assert bool(done.stderr) == ("2>&-" not in shut and bool(open_ones.stderr))
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_program_that_is_started_has_all_three_streams(project, closed):
+    """Else the next file that it opens would get the number of a closed one, and what it prints."""
+    script = f"\"$0\" -m planodev run -- sh -c 'for n in 0 1 2; do [ -e /proc/$$/fd/$n ] || exit 9; done' {closed}"
+    assert subprocess.run(["sh", "-c", script, sys.executable], timeout=60, check=False).returncode == 0
 
 
 RAISED = {

@@ -274,6 +274,18 @@ class TestPython:
         asked.answer()
         assert not planoai.exists()
 
+    def test_python_dash_m_loads_nothing_of_the_current_directory_once_planodev_is_found(self, project, tmp_path):
+        """Python itself has the current directory first then, and loads what starts modules from there."""
+        (tmp_path / "empty.py").write_text("import sys; print(*sys.modules)")
+        known = subprocess.check_output([sys.executable, "-m", "empty"], cwd=tmp_path, text=True).split()
+        for name in {*sys.stdlib_module_names, "click", "dotenv", "psycopg", "yaml"} - {*known, "runpy"}:
+            (project / f"{name}.py").write_text(f"raise SystemExit('{name} of the project was loaded')")
+        (project / "config.yaml").write_text(CONFIG)
+        for command in (["status"], ["doctor"]):
+            done = planodev(*command)
+            assert "was loaded" not in done.stdout + done.stderr
+            assert done.returncode in (0, 7), done.stderr
+
     def test_doctor_asks_for_its_version_without_it(self, planoai):
         subject = SimpleNamespace(environment=dict(os.environ), env=lambda: SimpleNamespace(values={}))
         assert doctor_plano.installed(subject).state == "ok"
