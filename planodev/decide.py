@@ -10,7 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from planodev.engines import Desired, Server, Storage, choice, planning, ports
+from planodev.engines import (
+    Desired,
+    Server,
+    Storage,
+    choice,
+    data_safety,
+    difference,
+    port_choice,
+    port_holders,
+    server_name,
+)
 from planodev.postgres import state_table
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, Shell
 from planodev.project import credentials, defaults, identity
@@ -21,7 +31,6 @@ if TYPE_CHECKING:
     from planodev.engines import Container
     from planodev.engines.docker.adopt import Foreign
     from planodev.look import Seen
-    from planodev.project.settings import Setting
 
 OLDEST_MAJOR = state_table.OLDEST_SERVER // 10_000
 
@@ -120,7 +129,7 @@ def refuse_other_server(seen: Seen) -> None:
         Conflict: it has.
 
     """
-    if problem := planning.two_servers(seen.observed):
+    if problem := data_safety.two_servers(seen.observed):
         raise Conflict.of(problem)
 
 
@@ -188,8 +197,8 @@ def survey(seen: Seen, leaving: Container | None = None) -> Survey:
         image_fault=found.fault if found else None,
         storage=storage or Storage(None, initialised=volume is not None),
         addresses=addresses,
-        port_holder=lambda port: None if port == freed else ports.taken_by(engine, observed, port, addresses),
-        first_port=ports.first_for_everybody() if engine.traits.runs_as else 1,
+        port_holder=lambda port: None if port == freed else port_holders.taken_by(engine, observed, port, addresses),
+        first_port=port_holders.first_for_everybody() if engine.traits.runs_as else 1,
         password=engine.kept_password(have) if have and seen.credentials.password is None else None,
     )
 
@@ -211,37 +220,28 @@ def decide(seen: Seen, facts: Survey) -> Plan:
     discard = _worthless(facts.storage) if observed.volume else ""
     if discard:
         observed = observed._replace(container=None, volume=None)
-    name = planning.choose_name(settings.name, seen.project.slug, seen.project_id, observed.taken)
-    port, problems = _port(seen, settings.port, facts)
+    name = server_name.choose(settings.name, seen.project.slug, seen.project_id, observed.taken)
+    port, problems = _port(seen, facts)
     desired = Desired(name, settings.image.value, facts.image_id or "", port, facts.addresses)
-    decided = planning.plan(desired, observed)
+    differs = difference.compare(desired, observed)
     if seen.credentials.password is not None:
         password, password_is = seen.credentials.password, "kept"
     elif facts.password:
         password, password_is = facts.password, "recovered (what the server was created with)"
     else:
         password, password_is = credentials.generate_password(), "generated"
-    return Plan(decided.action, decided.reasons, desired, pull, discard, password, password_is, problems)
+    return Plan(differs.action, differs.reasons, desired, pull, discard, password, password_is, problems)
 
 
-def _port(seen: Seen, wanted: Setting[int], facts: Survey) -> tuple[int, tuple[Problem, ...]]:
+def _port(seen: Seen, facts: Survey) -> tuple[int, tuple[Problem, ...]]:
     have = seen.observed.container
-    if have and have.state in ("running", "paused") and have.port == wanted.value:
-        return wanted.value, ()
-    own = have.port if have and have.state in ("running", "paused") else None
-    if wanted.value < facts.first_port:
-        free = own or planning.next_free(max(facts.first_port, defaults.PORT) - 1, facts.port_holder) or defaults.PORT
-        raise planning.privileged(wanted.value, seen.engine.traits.runs_as, facts.first_port, free)
-    port, other = planning.choose_port(wanted, lambda port: None if port == own else facts.port_holder(port))
-    if other is None:
-        return port, ()
-    return port, (port_moved(wanted.value, other, port),)
-
-
-def port_moved(wanted: int, holder: str, port: int) -> Problem:
-    """Return the warning for a port that is taken, which names the one that is used instead."""
-    text = f"port {wanted} is taken by {holder}, using {port} instead"
-    return Problem("port-moved", text, Fix(Command("up", "--port", wanted), " once it is free"))
+    return port_choice.choose(
+        seen.settings.port,
+        facts.port_holder,
+        own=have.port if have and have.state in ("running", "paused") else None,
+        first=facts.first_port,
+        user=seen.engine.traits.runs_as,
+    )
 
 
 def _refuse_image(seen: Seen, facts: Survey) -> None:
@@ -286,7 +286,7 @@ def _refuse_apart(seen: Seen, storage: Storage) -> None:
     """Refuse to replace a server that does not have its data in the volume, or to start one that would not see it."""
     have, volume, image = seen.observed.container, seen.observed.volume, seen.settings.image.value
     if have and (have.data_outside or storage.lost):
-        raise planning.outside_volume(have, have.data_outside)
+        raise data_safety.outside_volume(have, have.data_outside)
     if volume and storage.elsewhere:
         raise Conflict(
             "data-at-another-place",
@@ -334,7 +334,7 @@ def refuse_beside(seen: Seen, foreign: Foreign | None) -> None:
 
 def _other_name(seen: Seen) -> str:
     """Return a name for a second database, which nobody has."""
-    return planning.other_name(seen.settings.name.value, seen.project.slug, seen.project_id, seen.observed.taken)
+    return server_name.other(seen.settings.name.value, seen.project.slug, seen.project_id, seen.observed.taken)
 
 
 def _namesake(seen: Seen) -> Conflict:

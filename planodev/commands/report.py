@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev import engines, executables
-from planodev.engines import choice, planning
+from planodev.engines import choice, data_safety
 from planodev.gateway import running
 from planodev.plano import judge, models, planoai, rules, storage
 from planodev.postgres import proof, state_table
@@ -276,7 +276,7 @@ def status(seen: Seen, inside: proof.Evidence | None, plano: Running, judged: Se
     if data["state"] == "absent" and own and not storage.names_ours(own):
         hint = Fix(Command("verify"), f" verifies the database that `{seen.config.path.name}` names")
     notices = [*judged, *silence(seen, inside), *_of_plano(seen, plano, judged)]
-    if two := planning.two_servers(seen.observed, "warning"):
+    if two := data_safety.two_servers(seen.observed, "warning"):
         notices.append(two)
     if seen.lost_data and not seen.observed.container:
         why = data["engine"]["why"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev.commands.report import GONE
-from planodev.engines import choice, disk, endpoint, planning, ports
+from planodev.engines import choice, data_safety, disk, endpoint, port_holders
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, Fix, NoEngine, PlanodevError, Shell
 from planodev.project import env_keys
@@ -60,7 +60,7 @@ def port(subject: Subject) -> Check:
         return Check("port", "ok", f"{number} at {run.credentials.foreign_host}, which planodev does not run")
     if have and have.state == "running" and have.port == number:
         return Check("port", "ok", f"{number} is this project's")
-    holder = ports.taken_by(run.engine, run.observed, number, (LOOPBACK,))
+    holder = port_holders.taken_by(run.engine, run.observed, number, (LOOPBACK,))
     if holder is None:
         return Check("port", "ok", f"{number} is free")
     next_one = Fix(Command("up"), f" uses the next free one and writes it to `{run.project.dotenv}`")
@@ -86,7 +86,7 @@ def volume(subject: Subject) -> Check:
     """Whether the data is there."""
     run = subject.seen()
     have, found = run.observed.container, run.observed.volume
-    if two := planning.two_servers(run.observed):
+    if two := data_safety.two_servers(run.observed):
         return Check("volume", "failed", two.message, two.why, two.fix)
     if found is None and have:
         return Check("volume", "failed", f"the {run.engine.wording.data} of `{have.name}` is gone", fix=UP)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from planodev.address import other_database
-from planodev.engines import ports
+from planodev.engines import port_holders
 from planodev.gateway import ended, log
 from planodev.gateway import found as places
 from planodev.plano import planoai, rules, storage
@@ -198,7 +198,9 @@ def _held(seen: Seen) -> tuple[int, str] | None:
     # Plano's own parts listen at every address, natively.
     places: list[tuple[int, tuple[str, ...]]] = [(port, (LOOPBACK,)) for port in listeners]
     places += [(port, (LOOPBACK, _EVERYWHERE)) for port in _of_plano(seen) if port not in listeners]
-    found = ((port, seen.observed.published.get(port) or ports.holder(port, addresses)) for port, addresses in places)
+    found = (
+        (port, seen.observed.published.get(port) or port_holders.holder(port, addresses)) for port, addresses in places
+    )
     return next(((port, holder) for port, holder in found if holder), None)
 
 
@@ -278,7 +280,7 @@ def problem(running: Running, config: ConfigFile, judged: Sequence[Problem] = ()
     """
     found = running.found
     if running.state == "port-taken":
-        return port_taken(config, running.taken, running.why or ports.UNKNOWN)
+        return port_taken(config, running.taken, running.why or port_holders.UNKNOWN)
     if running.state in ("not-running", "connected") or found is None:
         return None
     if running.state == "other-project":

@@ -995,6 +995,6 @@ def free_port(content: Mapping[str, Any], kind: str, others: Collection[int | No
 
 def _unheld(port: int) -> bool:
     """Say whether no program of this machine listens at a port, so that a fix may name it."""
-    from planodev.engines import ports
+    from planodev.engines import port_holders
 
-    return ports.holder(port, (LOOPBACK,)) is None
+    return port_holders.holder(port, (LOOPBACK,)) is None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from planodev import rendering
-from planodev.engines import planning, ports
+from planodev.engines import port_choice, port_holders
 from planodev.plano import config_file, planoai
 from planodev.plano.config_file import UNCHANGED, Change, ConfigFile
 from planodev.postgres import connection
@@ -292,9 +292,11 @@ def look_before_first(seen: Seen, port: int | None = None) -> None:
     source = rendering.source(f"config/{seen.settings.template.value}.yaml.j2")
     listed = {int(found) for found in re.findall(r"\bport: (\d+)", source)}
     if wanted in {*planoai.PARTS, planoai.MODEL_PORT, planoai.PROMPT_PORT, *listed}:
-        others = (n for n in range(defaults.PORT, 65536) if n not in {*planning.PLANO_PORTS, *listed})
-        here = (connection.LOOPBACK,)
-        free = next(n for n in others if ports.taken_by(seen.engine, seen.observed, n, here) is None)
+
+        def holder(port: int) -> str | None:
+            return port_holders.taken_by(seen.engine, seen.observed, port, (connection.LOOPBACK,))
+
+        free = port_choice.next_free(defaults.PORT - 1, holder, without=listed) or defaults.PORT
         raise BadInput(
             "port-of-plano",
             f"Plano needs the port {wanted} itself",

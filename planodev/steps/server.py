@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from planodev import look
 from planodev.database import Database, Prepared
-from planodev.decide import port_moved
-from planodev.engines import NameTaken, PortTaken, VolumeTaken, planning, ports
+from planodev.engines import NameTaken, PortTaken, VolumeTaken, port_choice, server_name
 from planodev.postgres import proof, table
 from planodev.postgres.connection import host_of
 from planodev.problems import Command, Conflict, Fix
-from planodev.project import defaults, env_keys, settings
+from planodev.project import defaults, env_keys
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from planodev.engines import Container
     from planodev.look import Seen
     from planodev.problems import Problem
-    from planodev.project.settings import Setting
 
 # Attempts with another name or port, as another program can take either between the look and the start.
 ATTEMPTS = 10
@@ -134,10 +132,10 @@ def _create(seen: Seen, plan: Plan, facts: Survey) -> tuple[int, tuple[Problem, 
                 continue
             lost_names[name] = reason
             others = {**lost_names, **seen.observed.taken}
-            name = planning.choose_name(seen.settings.name, seen.project.slug, seen.project_id, others)
+            name = server_name.choose(seen.settings.name, seen.project.slug, seen.project_id, others)
         except PortTaken as taken:
             reason = str(taken)
-            port, problems = _another_port(seen.settings.port, port, facts)
+            port, problems = port_choice.choose_again(seen.settings.port, port, facts.port_holder)
         else:
             return port, problems
     raise Conflict(
@@ -154,22 +152,6 @@ def _again_with(seen: Seen, name: str) -> Seen:
     while seen.engine.state(name) is None and time.monotonic() < ends:
         time.sleep(_PAUSE)
     return seen.again()
-
-
-def _another_port(wanted: Setting[int], lost: int, facts: Survey) -> tuple[int, tuple[Problem, ...]]:
-    """Return the next port that looks free, and the warning that it is not the wanted one.
-
-    Raises:
-        Conflict: the lost one was asked for, or none of the next hundred is free.
-
-    """
-
-    def taker(port: int) -> str:
-        return facts.port_holder(port) or ports.UNKNOWN
-
-    lost_port = settings.Setting(lost, wanted.source)
-    free, _ = planning.choose_port(lost_port, lambda port: taker(port) if port == lost else facts.port_holder(port))
-    return free, (port_moved(wanted.value, taker(wanted.value), free),)
 
 
 def volume_name(seen: Seen, name: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.decide import OLDEST_MAJOR, refuse_beside
-from planodev.engines import Server, planning
+from planodev.engines import Server, server_name
 from planodev.look import look
 from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix, Shell
@@ -129,7 +129,7 @@ def take_over(seen: Seen) -> tuple[Seen, str]:
 
 def _dump(seen: Seen, foreign: Foreign) -> Fix:
     """Return the fix for data that is not copied: what writes it out, and what makes a database beside it."""
-    name = planning.other_name(foreign.name, seen.project.slug, seen.project_id, seen.observed.taken)
+    name = server_name.other(foreign.name, seen.project.slug, seen.project_id, seen.observed.taken)
     written = Shell(_DUMP, foreign.name, foreign.superuser)
     return Fix(written, " writes the data out; ", Command("up", "--name", name), " creates a separate database")
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from planodev.background import Job
 from planodev.decide import decide, refuse_other_server, survey
-from planodev.engines import NameTaken, PortTaken, Server, Streams, choice, planning, ports
+from planodev.engines import NameTaken, PortTaken, Server, Streams, choice, port_choice, server_name
 from planodev.postgres import admin, limits, proof, queries, state_table, table
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import LOOPBACK, Connection
@@ -253,7 +253,7 @@ def _start_alone(old: Seen) -> str | None:
         name=have.name if have else _free_name(old),
         volume=volume.name,
         image=made_with,
-        port=ports.unused(),
+        port=port_choice.unused(),
         addresses=(),
         owner=old.owner,
         superuser=volume.superuser,
@@ -272,7 +272,7 @@ def _start_alone(old: Seen) -> str | None:
 def _free_name(old: Seen) -> str:
     """Return a name for a server that is gone; whoever has asked for another one has asked it of the new server."""
     wanted = settings.Setting(old.settings.name.value, "default")
-    return planning.choose_name(wanted, old.project.slug, old.project_id, old.observed.taken)
+    return server_name.choose(wanted, old.project.slug, old.project_id, old.observed.taken)
 
 
 def _contents(old: Seen) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -109,7 +109,7 @@ ELSEWHERE = {
     "planodev logs -f": "cli/test_daily.py::test_a_log_is_followed",
     "planodev run -- COMMAND": "cli/test_run.py::test_it_runs_in_the_project_with_what_the_shell_has",
     "planodev up --engine docker": "engines/test_move.py::test_there_and_back_with_every_row_and_nothing_left_behind",
-    "planodev up --port 5432": "engines/test_planning.py::test_a_port_that_was_asked_for_is_never_moved",
+    "planodev up --port 5432": "engines/test_port_choice.py::test_a_port_that_was_asked_for_is_never_moved",
     'planodev ask "My order 1234 has not arrived."': "gateway/test_with_plano.py::test_three_commands_lead",
     "pipx install planoai": "package",  # into one environment with planodev
     "uv tool install planoai": "package",

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from planodev.engines import ports
+from planodev.engines import port_holders
 from planodev.postgres.connection import CONNECTION_STRING
 from tests.support.on_fake import CommandLine
 from tests.support.rules import BAD
@@ -42,7 +42,7 @@ NOT_OF_PRODUCTION |= {"config-without-storage"}  # its copy stores
 
 @pytest.fixture
 def line(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(ports, "holder", lambda port, addresses: None)
+    monkeypatch.setattr(port_holders, "holder", lambda port, addresses: None)
     monkeypatch.setenv("PATH", "/usr/bin:/bin")  # without planoai, which would say more
     (tmp_path / "shop").mkdir()
     line = CommandLine(tmp_path / "shop", tmp_path / "home", monkeypatch, capsys)

@@ -13,7 +13,7 @@ from planodev.commands.down import down
 from planodev.commands.up import up
 from planodev.commands.verify import verify
 from planodev.doctor import examine
-from planodev.engines import ports
+from planodev.engines import port_holders
 from planodev.engines.docker import engine as docker
 from planodev.look import Context, look
 from planodev.problems import BadInput, Conflict, NoEngine, VerificationFailed
@@ -290,13 +290,13 @@ class TestPorts:
     def test_a_port_of_roots_is_refused_where_the_server_is_not_roots_and_names_the_one_it_has(
         self, project, monkeypatch
     ):
-        monkeypatch.setattr(ports, "first_for_everybody", lambda: 1024)
+        monkeypatch.setattr(port_holders, "first_for_everybody", lambda: 1024)
         project.up(port=5434)
         monkeypatch.setattr(FakeEngine, "traits", FakeEngine.traits._replace(runs_as="postgres"))
         error = project.refused(Conflict, "port-privileged", port=80)
         assert error.why == "ports below 1024 need root, and the server runs as `postgres`"
         assert str(error.fix) == "`planodev up --port 5434`"
-        monkeypatch.setattr(ports, "first_for_everybody", lambda: 0)
+        monkeypatch.setattr(port_holders, "first_for_everybody", lambda: 0)
         assert project.up(port=80)["port"] == 80
 
     def test_two_ports_that_are_lost_are_told_once_with_the_one_that_is_used(self, project):

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from dotenv import dotenv_values
 
-from planodev.engines import ports
+from planodev.engines import port_holders
 from planodev.engines.embedded import cluster, directories
 from planodev.engines.embedded import process as processes
 from planodev.postgres import limits, state_table
@@ -95,7 +95,7 @@ def ready(here):
 
 def below_1024(here):
     """Have the limit that every system but a container has."""
-    here.monkeypatch.setattr(ports, "first_for_everybody", lambda: 1024)
+    here.monkeypatch.setattr(port_holders, "first_for_everybody", lambda: 1024)
 
 
 def on_embedded(*steps):

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from planodev.engines import ports
+from planodev.engines import port_holders
 from planodev.gateway import running
 from planodev.plano import config_file
 from tests.support.ports import free_port
@@ -188,7 +188,7 @@ def test_of_a_plano_in_docker_the_published_ports_are_looked_at(tmp_path, monkey
         mode="docker", engine=engine, observed=observed, config=config_file.load(tmp_path / "config.yaml")
     )
     held = {9901, 9091, 10000, 11000}
-    monkeypatch.setattr(ports, "holder", lambda port, addresses: "`x`" if port in held else None)
+    monkeypatch.setattr(port_holders, "holder", lambda port, addresses: "`x`" if port in held else None)
     assert running.taken(seen) is None
     for port, said in ((12000, "is to listen"), (12001, "its model gateway"), (19901, "Envoy's admin page")):
         held |= {port}

@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from planodev.engines import ports
+from planodev.engines import port_holders
 from planodev.plano import config_file, judge
 from planodev.problems import BadInput
 from tests.faults.by_the_words import follow
@@ -34,7 +34,7 @@ from tests.support.rules import (
 @pytest.fixture(autouse=True)
 def _nobody_listens(monkeypatch):
     """Have fixes name the ports that they name where all are free."""
-    monkeypatch.setattr(ports, "holder", lambda port, addresses: None)
+    monkeypatch.setattr(port_holders, "holder", lambda port, addresses: None)
 
 
 @pytest.mark.parametrize(("text", "code", "said", "fix"), [*KINDS, *LATE])
@@ -114,7 +114,7 @@ def test_what_a_file_says_stands_in_a_message_without_control_characters_and_sho
 @pytest.mark.parametrize("wanted", ["5432", "12001"])
 def test_a_port_that_a_fix_names_is_free(tmp_path, monkeypatch, wanted):
     held = {5433, 5434, 8000}
-    monkeypatch.setattr(ports, "holder", lambda port, addresses: "a program" if port in held else None)
+    monkeypatch.setattr(port_holders, "holder", lambda port, addresses: "a program" if port in held else None)
     text = BASE.replace("12000", wanted).replace("type: model, name: m", "type: agent, name: m, agents: [{id: x}]")
     found = {one.code: str(one.fix) for one in judged(text + AGENTS, tmp_path)}
     assert "`port: 8001`" in (found.get("port-of-database") or found["port-of-plano"])

@@ -30,8 +30,8 @@ from planodev.engines import (
     Streams,
     Traits,
     Volume,
+    data_safety,
     endpoint,
-    planning,
 )
 from planodev.engines.docker import labels, place, podman, quick, whose
 from planodev.engines.docker.client import CONFLICT, NOT_FOUND, PODMAN, Refused
@@ -345,7 +345,7 @@ class DockerEngine:
                 raise
             return Output(1, "", error.text)  # the server has stopped, or was paused
         if code == _ELSEWHERE and isinstance(where, Container):
-            raise planning.outside_volume(where, "")
+            raise data_safety.outside_volume(where, "")
         said = limits.silent(seconds) if code in _ENDED else err.decode(errors="replace")
         return Output(code, out.decode(errors="replace"), said)
 
@@ -359,7 +359,7 @@ class DockerEngine:
         assert isinstance(server, Container)  # noqa: S101  nothing else has data
         item = self.api.inspect_container(server.id)
         if apart := place.outside(item, server.volume):
-            raise planning.outside_volume(server, apart)
+            raise data_safety.outside_volume(server, apart)
         return place.of_container(item), f"{labels.mount_of(item, server.volume)}/{labels.READY_MARK}"
 
     def prepare(self, image: str, mode: str, life: float) -> None:

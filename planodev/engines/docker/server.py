@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from planodev.engines import Container, NameTaken, PortTaken, Server, VolumeTaken, ports
+from planodev.engines import Container, NameTaken, PortTaken, Server, VolumeTaken, port_holders
 from planodev.engines.docker import archives, place, podman, storage
 from planodev.engines.docker.client import CONFLICT, Refused
 from planodev.engines.docker.labels import INSIDE_PORT, is_of, labels_of
@@ -104,7 +104,7 @@ def start(api: Api, container: Container, *, on_podman: bool) -> None:
 
         found = failures.refused(error.text, forbidden=error.forbidden)
         # Engines word this differently, so check the port itself as well.
-        held = container.port and ports.holder(container.port, container.addresses)
+        held = container.port and port_holders.holder(container.port, container.addresses)
         if found.code == "port-taken" or held:
             raise PortTaken(found.why) from error
         raise

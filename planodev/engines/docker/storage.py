@@ -5,10 +5,11 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING, Any
 
-from planodev.engines import Storage, planning
+from planodev.engines import Storage
 from planodev.engines.docker import archives, place
 from planodev.engines.docker.client import NOT_FOUND, Refused
 from planodev.engines.docker.labels import PROBE_LABEL, READY_MARK
+from planodev.postgres import data_files
 from planodev.problems import BadInput, Command, Conflict, Fix, Shell
 from planodev.project import defaults
 
@@ -88,8 +89,7 @@ def _files(api: Api, volume: str, image: str) -> list[str]:
 
 
 def _is_table(file: str) -> bool:
-    number = file.rsplit("/", 1)[1]
-    return number.isdigit() and int(number) >= planning.FIRST_OWN
+    return data_files.is_of_user(file.rsplit("/", 1)[1])
 
 
 _GIVE = """\

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev.engines import LABEL_SCHEMA
-from planodev.engines.planning import FIRST_OWN
+from planodev.postgres import data_files
 from planodev.problems import Conflict
 from planodev.project import json_file, regular_file, user_paths
 from planodev.project.private_files import write_atomically
@@ -76,7 +76,7 @@ class DataDirectory:
         The mark can be lost, as by a backup that was brought back in part; a table is not made before it.
         """
         names = (file.name for file in self.data.glob("base/*/[1-9]*"))
-        return self.ready.exists() or any(name.isdigit() and int(name) >= FIRST_OWN for name in names)
+        return self.ready.exists() or any(map(data_files.is_of_user, names))
 
     @property
     def password(self) -> Path:

@@ -1,4 +1,4 @@
-"""The ports and addresses of this machine."""
+"""Who listens at a port of this machine."""
 
 from __future__ import annotations
 
@@ -63,13 +63,6 @@ def first_for_everybody() -> int:
         return 1024
 
 
-def unused() -> int:
-    """Return a port of 127.0.0.1 that nobody has, and nobody knows."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
-
-
 def _program(port: int) -> str:
     """Name the program that listens, as far as the system tells this user."""
     import psutil
@@ -79,11 +72,3 @@ def _program(port: int) -> str:
             if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
                 return f"`{psutil.Process(connection.pid).name()}` (process {connection.pid})"
     return UNKNOWN
-
-
-def interface_address(name: str) -> str | None:
-    """Return the IPv4 address of a network interface of this machine, None where it has none."""
-    import psutil
-
-    addresses = psutil.net_if_addrs().get(name, [])
-    return next((address.address for address in addresses if address.family == socket.AF_INET), None)
