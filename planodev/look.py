@@ -119,7 +119,7 @@ class Seen(Files):
     deadline: Deadline = field(repr=False)
     engine_choice: choice.EngineChoice | None = None
     ignored: tuple[str, ...] = ()
-    config_change: config_file.Change = config_file.UNCHANGED
+    config_change: config_file.ConfigChange = config_file.UNCHANGED
 
     @property
     def project(self) -> Project:
@@ -329,14 +329,14 @@ def _judge(context: Context, env: env_file.EnvFile, *, asked: bool) -> PlanodevE
 
 
 def _link(context: Context, env: env_file.EnvFile, *, asked: bool) -> PlanodevError | None:
-    project, number = context.project, env.project_id
+    project, project_id = context.project, env.project_id
     if env.path.is_symlink():
-        of_another = context.records.is_of_another(project, number)
+        of_another = context.records.is_of_another(project, project_id)
     else:
-        of_another = context.records.is_linked_by_another(project, number)
+        of_another = context.records.is_linked_by_another(project, project_id)
         if not of_another:
             return None
-    ours = number is not None
+    ours = project_id is not None
     return env_kinds.judge_link(env.path, project.path, asked=asked, ours=ours, of_another=of_another)
 
 
@@ -387,7 +387,7 @@ def look(  # noqa: PLR0913  what is known already, and which errors it tolerates
     if engine is None:
         engine_choice, observed = _choose(context, read, deadline.left, to_stop=lenient)
         engine = engine_choice.engine
-    observed = observed or engine.observe(project, _database_number(context, read), to_stop=lenient)
+    observed = observed or engine.observe(project, _database_id(context, read), to_stop=lenient)
     if not lenient:  # stopping a server does not depend on its labels
         _refuse_newer(observed, engine)
     resolved, ignored = _with_engine(read, engine, observed)
@@ -399,7 +399,7 @@ def look(  # noqa: PLR0913  what is known already, and which errors it tolerates
         config=read.config,
         unread=read.unread,
         context=context,
-        project_id=_number(context, read.env.project_id, observed, engine_choice),
+        project_id=_project_id(context, read.env.project_id, observed, engine_choice),
         engine=engine,
         observed=observed,
         deadline=deadline,
@@ -410,15 +410,15 @@ def look(  # noqa: PLR0913  what is known already, and which errors it tolerates
 
 def _choose(context: Context, read: Files, limit: Limit, *, to_stop: bool) -> tuple[choice.EngineChoice, Observed]:
     """Return the engine of the project, and what it has."""
-    project, number = context.project, _database_number(context, read)
+    project, project_id = context.project, _database_id(context, read)
     follow = "engine" not in context.options
-    asked = (read.settings.engine, context.environment, project, number)
+    asked = (read.settings.engine, context.environment, project, project_id)
     chosen = choice.choose(context.records, *asked, follow=follow, limit=limit)
-    observed = chosen.engine.observe(project, number, to_stop=to_stop)
+    observed = chosen.engine.observe(project, project_id, to_stop=to_stop)
     if observed.volume is None and not observed.unanswered:
         better = choice.without_data(chosen, *asked, follow=follow, limit=limit)
         if better.engine is not chosen.engine:
-            observed = better.engine.observe(project, number, to_stop=to_stop)
+            observed = better.engine.observe(project, project_id, to_stop=to_stop)
         chosen = better
     return chosen, observed
 
@@ -434,17 +434,17 @@ def _refuse_newer(observed: Observed, engine: Engine) -> None:
         )
 
 
-def _database_number(context: Context, read: Files) -> str | None:
-    """Return the number by which a database is found: of `.env`, or of the record.
+def _database_id(context: Context, read: Files) -> str | None:
+    """Return the id by which a database is found: of `.env`, or of the record.
 
-    None once that was deleted. A number of another checkout does not count: once that was moved, only its record says
+    None once that was deleted. An id of another checkout does not count: once that was moved, only its record says
     so, as the labels in the engine have its old path.
     """
     if read.env.deleted:
         return None
-    number = read.env.project_id
-    foreign = context.records.is_of_another(context.project, number)
-    return context.records.number_of(context.project, None if foreign else number)
+    project_id = read.env.project_id
+    foreign = context.records.is_of_another(context.project, project_id)
+    return context.records.id_of(context.project, None if foreign else project_id)
 
 
 def _with_engine(read: Files, engine: Engine, observed: Observed) -> tuple[settings.Settings, tuple[str, ...]]:
@@ -466,16 +466,18 @@ def _fixed(engine: Engine, observed: Observed) -> dict[str, tuple[Any, str]]:
     return {key: (name.get(key, value), choice.title(engine.info.name)) for key, value in fixed.items()}
 
 
-def _number(context: Context, number: str | None, observed: Observed, engine_choice: choice.EngineChoice | None) -> str:
+def _project_id(
+    context: Context, project_id: str | None, observed: Observed, engine_choice: choice.EngineChoice | None
+) -> str:
     """Return the project's id: of its database, else of `.env`, else a new one."""
     if engine_choice and engine_choice.data_elsewhere:
-        return engine_choice.number
+        return engine_choice.project_id
     known = observed.volume or observed.container
     if known:
-        return known.owner.id
-    # A `.env` copied from another checkout has the number of that project: this one gets a number of its own.
-    free = number not in observed.projects and not context.records.is_of_another(context.project, number)
-    return number if number and free else new_id()
+        return known.owner.project_id
+    # A `.env` copied from another checkout has the id of that project: this one gets one of its own.
+    free = project_id not in observed.projects and not context.records.is_of_another(context.project, project_id)
+    return project_id if project_id and free else new_id()
 
 
 def _existing(

@@ -146,7 +146,7 @@ def chosen(config: ConfigFile, asked: str | None) -> Model:
     """
     every = [model for model in models.of(config.content or {}) if not model.router and not model.wildcard]
     if asked:
-        found = next((model for model in every if asked in (model.name, model.number, model.known_as)), None)
+        found = next((model for model in every if asked in (model.name, model.model_id, model.known_as)), None)
         if found:
             return found
         names = ", ".join(f"`{model.name}`" for model in every) or "none"

@@ -84,7 +84,7 @@ def _held(seen: Seen) -> tuple[int | None, str]:
     if have is None or have.state != "running":
         return None, counted(None)
     try:
-        found = within(COUNT, lambda: queries.held(seen.engine, have, seen.superuser)).values()
+        found = within(COUNT, lambda: queries.contents(seen.engine, have, seen.superuser)).values()
     except Exception as error:  # noqa: BLE001  see the docstring
         why = "Postgres does not answer" if isinstance(error, NotDone) else "cannot query Postgres"
         return None, counted(None, why=str(error) if isinstance(error, queries.Locked) else why)

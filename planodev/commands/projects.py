@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from planodev.deadline import Limit
     from planodev.engines import Engine
-    from planodev.engines.inventory import Held
+    from planodev.engines.inventory import ListedDatabase
     from planodev.progress import Progress
 
 UNKNOWN = "unknown"  # the state of a server whose engine does not answer
@@ -37,7 +37,7 @@ class Known:
     Args:
         directory: where it is, or was when it was last seen.
         gone: whether another project, or nothing, is there now.
-        project: its number.
+        project: its id.
         engine: `docker` or `embedded`.
         data: the volume or the data directory, None where neither is left.
         state: of its server, such as `running`; `unknown` where the engine does not answer, None without a server.
@@ -108,13 +108,13 @@ def forget(environment: Mapping[str, str], progress: Progress, *, named: Sequenc
 
 def _everything(
     environment: Mapping[str, str], records: Records
-) -> tuple[list[tuple[Known, Held | None]], dict[str, PlanodevError]]:
+) -> tuple[list[tuple[Known, ListedDatabase | None]], dict[str, PlanodevError]]:
     """Return every project with its database, and for each engine that did not answer, by name, its error."""
     held, silent = choice.databases(environment, Deadline(defaults.LIMIT).left)
-    found: list[tuple[Known, Held | None]] = []
+    found: list[tuple[Known, ListedDatabase | None]] = []
     recorded = {record.project: record for record in records.every() if record.engine}
-    found += [(_known(one, recorded.get(one.owner.id)), one) for one in held]
-    seen = {one.owner.id for one in held}
+    found += [(_known(one, recorded.get(one.owner.project_id)), one) for one in held]
+    seen = {one.owner.project_id for one in held}
     for record in recorded.values():
         if record.project not in seen:
             gone = not still_there(record.owner)
@@ -125,15 +125,15 @@ def _everything(
     return sorted(found, key=lambda one: (one[0].state != "running", one[0].gone, one[0].directory)), silent
 
 
-def _known(held: Held, record: Record | None) -> Known:
+def _known(held: ListedDatabase, record: Record | None) -> Known:
     # The record has the directory in which `up` last ran; the labels have the one in which the project was created.
     places = [record.owner] if record else []
     places.append(held.owner)
     there = next((place for place in places if still_there(place)), None)
     used = None if held.stopped_at is None else int(held.stopped_at)
-    directory, number_ = (there or places[0]).path, held.owner.id
+    directory, project_id = (there or places[0]).path, held.owner.project_id
     state = held.state or None
-    return Known(directory, there is None, number_, held.engine, held.place or None, state, held.bytes, used)
+    return Known(directory, there is None, project_id, held.engine, held.place or None, state, held.bytes, used)
 
 
 def _not_asked(name: str, silent: PlanodevError) -> Problem:
@@ -153,7 +153,9 @@ def _table(found: list[Known]) -> Any:  # noqa: ANN401  rich is loaded late
     return tables.table(columns, rows)
 
 
-def _going(found: list[tuple[Known, Held | None]], named: Sequence[str]) -> list[tuple[Known, Held | None]]:
+def _going(
+    found: list[tuple[Known, ListedDatabase | None]], named: Sequence[str]
+) -> list[tuple[Known, ListedDatabase | None]]:
     if not named:
         return [one for one in found if one[0].gone]
     going = []
@@ -190,8 +192,8 @@ def _sized(known: Known) -> str:
     return f" ({size(known.bytes)})" if known.bytes is not None else ""
 
 
-def _delete(known: Known, held: Held | None, records: Records, environment: Mapping[str, str]) -> None:
-    """Delete a project's database, by its number and its place: what stands in its directory now is not looked at."""
+def _delete(known: Known, held: ListedDatabase | None, records: Records, environment: Mapping[str, str]) -> None:
+    """Delete a project's database, by its id and its place: what stands in its directory now is not looked at."""
     if held:
         project, deadline = Project(Path(held.owner.path), held.owner.inode), Deadline(defaults.LIMIT)
         with lock.hold(project, defaults.LIMIT):
@@ -206,14 +208,14 @@ def _delete(known: Known, held: Held | None, records: Records, environment: Mapp
     notes.remove(known.project, directory, [directory / name for name in CONFIG_NAMES])
 
 
-def _open(held: Held, project: Project, environment: Mapping[str, str], limit: Limit) -> Engine:
+def _open(held: ListedDatabase, project: Project, environment: Mapping[str, str], limit: Limit) -> Engine:
     return choice.open_engine(held.engine, environment, project, held.place or "", limit)
 
 
-def _remove(engine: Engine, project: Project, held: Held, deadline: Deadline) -> None:
-    observed = engine.observe(project, held.owner.id)
+def _remove(engine: Engine, project: Project, held: ListedDatabase, deadline: Deadline) -> None:
+    observed = engine.observe(project, held.owner.project_id)
     have, volume = observed.container, observed.volume
-    if have and have.owner.id == held.owner.id:
+    if have and have.owner.project_id == held.owner.project_id:
         if have.state not in ("exited", "created", "dead"):
             engine.stop(have, deadline.left(defaults.STOP_LIMIT))
             deadline.restart()  # as for `down --delete-data`

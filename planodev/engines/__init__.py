@@ -180,7 +180,7 @@ class Observed(NamedTuple):
         namesakes: volumes made at this path by another checkout.
         taken: names of all containers and volumes that are not this project's, name → whose.
         published: the ports that containers publish, port → whose; None for this project's own.
-        projects: the numbers of all projects with data here.
+        projects: the ids of all projects with data here.
         copies: names of containers with this project's labels that do not use its volume.
         unanswered: the question about volumes that the engine gave no answer to in time, "" where it did.
         other_server: the name of another container in which PostgreSQL runs over this project's volume, "" for none.
@@ -351,7 +351,7 @@ class Engine(Protocol):
     def wording(self) -> Wording:
         """The words for what it has, and the commands that a user may type."""
 
-    def observe(self, project: Project, env_id: str | None, *, to_stop: bool = False) -> Observed:
+    def observe(self, project: Project, project_id: str | None, *, to_stop: bool = False) -> Observed:
         """Return what the engine has of a project; with `to_stop` without volumes where listing them takes too long.
 
         Raises:

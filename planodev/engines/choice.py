@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from planodev.deadline import Limit
     from planodev.engines import Engine
-    from planodev.engines.inventory import Held
+    from planodev.engines.inventory import ListedDatabase
     from planodev.project.identity import Project
     from planodev.project.records import Records
     from planodev.project.settings import Setting
@@ -26,7 +26,7 @@ class EngineChoice(NamedTuple):
     Args:
         engine: the chosen one.
         data_elsewhere: the name of another one that has the project's data, "" where none has.
-        number: the project's id as that data has it, "" where none has.
+        project_id: the project's id as that data has it, "" where none has.
         move_unfinished: whether a move from one to the other was interrupted.
         docker_silent: whether Docker was asked, and does not answer.
 
@@ -34,7 +34,7 @@ class EngineChoice(NamedTuple):
 
     engine: Engine
     data_elsewhere: str = ""
-    number: str = ""
+    project_id: str = ""
     move_unfinished: bool = False
     docker_silent: bool = False
 
@@ -46,7 +46,7 @@ class _Kind(NamedTuple):
         title: its name in a sentence.
         connect: opens it, by the process's environment, the project and what says how long to wait for it;
             raises `NoEngine`.
-        data_of: returns the number under which it has a project's data, "" where it has none or does not answer.
+        data_of: returns the id under which it has a project's data, "" where it has none or does not answer.
         databases: returns all that it has, of whatever project; raises `PlanodevError`.
 
     """
@@ -54,7 +54,7 @@ class _Kind(NamedTuple):
     title: str
     connect: Callable[[Mapping[str, str], Project, Limit], Engine]
     data_of: Callable[[Mapping[str, str], Project, str | None, Limit], str]
-    databases: Callable[[Mapping[str, str], Limit], list[Held]]
+    databases: Callable[[Mapping[str, str], Limit], list[ListedDatabase]]
 
 
 def choose(  # noqa: PLR0913  who is asked, for whom, and how
@@ -62,7 +62,7 @@ def choose(  # noqa: PLR0913  who is asked, for whom, and how
     engine_setting: Setting[str],
     environment: Mapping[str, str],
     project: Project,
-    env_id: str | None,
+    project_id: str | None,
     *,
     follow: bool,
     limit: Limit,
@@ -74,7 +74,7 @@ def choose(  # noqa: PLR0913  who is asked, for whom, and how
         engine_setting: `auto`, `docker` or `embedded`.
         environment: for DOCKER_HOST and its like.
         project: whose data counts.
-        env_id: the number in its `.env`.
+        project_id: the id in its `.env`.
         follow: use the engine that has the data, whatever the setting is; only `up` moves data.
         limit: gives the seconds that may still be waited for an engine.
 
@@ -82,14 +82,14 @@ def choose(  # noqa: PLR0913  who is asked, for whom, and how
         NoEngine: none answers, or the one that has the data does not; with the fixes that fit.
 
     """
-    record = records.find(project, env_id)
-    has_data, number = (record.engine, record.project) if record else ("", "")
-    if not has_data and (number := _embedded_data(environment, project, env_id, limit)):
+    record = records.find(project, project_id)
+    has_data, id_there = (record.engine, record.project) if record else ("", "")
+    if not has_data and (id_there := _embedded_data(environment, project, project_id, limit)):
         has_data = "embedded"
     unfinished = bool(record and (record.moving_to or record.remains))
     name = has_data or "auto" if follow else engine_setting.value
     if name == "auto" and not has_data:
-        maybe_elsewhere = env_id is not None and record is None and not records.is_of_another(project, env_id)
+        maybe_elsewhere = project_id is not None and record is None and not records.is_of_another(project, project_id)
         return _first_that_answers(environment, project, limit, maybe_elsewhere=maybe_elsewhere)
     by_data = follow or name == "auto"
     name = has_data if name == "auto" else name
@@ -103,7 +103,7 @@ def choose(  # noqa: PLR0913  who is asked, for whom, and how
     engine.why = HAS_DATA if by_data else f"from {engine_setting.source}"
     if has_data in ("", name):
         return EngineChoice(engine, move_unfinished=unfinished)
-    return EngineChoice(engine, has_data, number, unfinished)
+    return EngineChoice(engine, has_data, id_there, unfinished)
 
 
 def without_data(  # noqa: PLR0913  see `choose`
@@ -111,7 +111,7 @@ def without_data(  # noqa: PLR0913  see `choose`
     engine_setting: Setting[str],
     environment: Mapping[str, str],
     project: Project,
-    env_id: str | None,
+    project_id: str | None,
     *,
     follow: bool,
     limit: Limit,
@@ -127,13 +127,13 @@ def without_data(  # noqa: PLR0913  see `choose`
         # Docker was asked a moment ago, and did not answer.
         if name == here or (name == "docker" and chosen.docker_silent):
             continue
-        number = kind.data_of(environment, project, env_id, limit)
-        if number and (follow or engine_setting.value == "auto"):
+        id_there = kind.data_of(environment, project, project_id, limit)
+        if id_there and (follow or engine_setting.value == "auto"):
             engine = _open(name, environment, project, name, "", limit=limit)
             engine.why = HAS_DATA
             return chosen._replace(engine=engine)
-        if number:
-            return chosen._replace(data_elsewhere=name, number=number)
+        if id_there:
+            return chosen._replace(data_elsewhere=name, project_id=id_there)
     return chosen
 
 
@@ -147,9 +147,9 @@ def open_engine(name: str, environment: Mapping[str, str], project: Project, pla
     return _open(name, environment, project, name, place, limit=limit)
 
 
-def databases(environment: Mapping[str, str], limit: Limit) -> tuple[list[Held], dict[str, PlanodevError]]:
+def databases(environment: Mapping[str, str], limit: Limit) -> tuple[list[ListedDatabase], dict[str, PlanodevError]]:
     """Return the databases of all projects in every engine, and why one could not be asked, by its name."""
-    found: list[Held] = []
+    found: list[ListedDatabase] = []
     silent: dict[str, PlanodevError] = {}
     for name, kind in _KINDS.items():
         try:
@@ -181,21 +181,21 @@ def _embedded(_environment: Mapping[str, str], project: Project, limit: Limit) -
     return embedded.connect(project, limit)
 
 
-def _docker_data(environment: Mapping[str, str], project: Project, env_id: str | None, limit: Limit) -> str:
+def _docker_data(environment: Mapping[str, str], project: Project, project_id: str | None, limit: Limit) -> str:
     try:
-        volume = _docker(environment, project, limit).observe(project, env_id).volume
+        volume = _docker(environment, project, limit).observe(project, project_id).volume
     except NoEngine:  # the chosen engine is used all the same
         return ""
-    return volume.owner.id if volume else ""
+    return volume.owner.project_id if volume else ""
 
 
-def _embedded_data(_environment: Mapping[str, str], project: Project, env_id: str | None, _limit: Limit) -> str:
+def _embedded_data(_environment: Mapping[str, str], project: Project, project_id: str | None, _limit: Limit) -> str:
     from planodev.engines.embedded import engine as embedded
 
-    return embedded.data_of(project, env_id)
+    return embedded.data_of(project, project_id)
 
 
-def _docker_databases(environment: Mapping[str, str], limit: Limit) -> list[Held]:
+def _docker_databases(environment: Mapping[str, str], limit: Limit) -> list[ListedDatabase]:
     from planodev.engines.docker import engine as docker
     from planodev.engines.docker import inventory
     from planodev.engines.docker.client import Refused
@@ -208,7 +208,7 @@ def _docker_databases(environment: Mapping[str, str], limit: Limit) -> list[Held
         raise failures.refused(error.text, forbidden=error.forbidden) from error
 
 
-def _embedded_databases(_environment: Mapping[str, str], _limit: Limit) -> list[Held]:
+def _embedded_databases(_environment: Mapping[str, str], _limit: Limit) -> list[ListedDatabase]:
     from planodev.engines.embedded import inventory
 
     return inventory.databases()

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Held:
+class ListedDatabase:
     """A database that an engine has.
 
     Args:

@@ -33,6 +33,6 @@ def choose(wanted: Setting[str], slug: str, project_id: str, taken: Mapping[str,
 
 
 def other(wanted: str, slug: str, project_id: str, taken: Collection[str]) -> str:
-    """Return a name with the project's own in it, and with its number where somebody has that one as well."""
+    """Return a name with the project's own in it, and with its id where somebody has that one as well."""
     longer = f"{wanted}-{slug}"
     return longer if longer not in taken else f"{longer}-{project_id[:6]}"

@@ -39,14 +39,14 @@ def meant(model: Model, environment: Mapping[str, str] | None) -> str | None:
     provider = _provider(model)
     if provider is None or model.wildcard or not _lists(f"{provider}/", own := _own()):
         return None
-    if _lists(f"{provider}/{model.number}\n", own):
+    if _lists(f"{provider}/{model.model_id}\n", own):
         return None
     brought = _brought(environment) if environment is not None else None
     lines = (brought or own).splitlines()
     known = [line.removeprefix(f"{provider}/") for line in lines if line.startswith(f"{provider}/")]
-    if model.number in known:
+    if model.model_id in known:
         return None
-    return next((name for name in known if _alike(model.number.lower(), name.lower())), None)
+    return next((name for name in known if _alike(model.model_id.lower(), name.lower())), None)
 
 
 def _provider(model: Model) -> str | None:

@@ -230,7 +230,7 @@ def _candidates(text: str, string: str | None) -> Iterator[str]:
         yield mark + page.edited(changes)
 
 
-Change = tuple[int, int, str]
+Edit = tuple[int, int, str]
 
 
 class _Page:
@@ -244,7 +244,7 @@ class _Page:
         self.root: Any = yaml_of_plano.reader().compose(text)
         self.newline = "\r\n" if "\r\n" in text else "\n"
 
-    def edited(self, changes: list[Change]) -> str:
+    def edited(self, changes: list[Edit]) -> str:
         """Return the text with changes made."""
         edited = self.text
         # From the end, so that positions stay valid; of two insertions at one position the first is made last.
@@ -252,7 +252,7 @@ class _Page:
             edited = edited[:start] + new + edited[end:]
         return edited
 
-    def rewritten_model(self, model: Model) -> list[Change]:
+    def rewritten_model(self, model: Model) -> list[Edit]:
         """Return the changes that give a model the form in which Plano stores it.
 
         Raises:
@@ -282,12 +282,12 @@ class _Page:
             changes.append((place, place, "".join(indent + line for line in missing)))
         return changes
 
-    def replaced(self, path: tuple[str | int, ...], renamed: dict[str, str]) -> Change:
+    def replaced(self, path: tuple[str | int, ...], renamed: dict[str, str]) -> Edit:
         """Return the change that gives what names a model its new name."""
         node = self._at(path)
         return self._rewrite(node, renamed.get(node.value, node.value))
 
-    def _rewrite(self, node: Any, text: str) -> Change:  # noqa: ANN401
+    def _rewrite(self, node: Any, text: str) -> Edit:  # noqa: ANN401
         quote = node.style if node.style in ("'", '"') else ""
         marks = re.compile(r"(?:[&!]\S*\s+)*").match(self.text, node.start_mark.index)  # anchors and tags stay
         start = marks.end() if marks else int(node.start_mark.index)
@@ -304,7 +304,7 @@ class _Page:
                 raise NotEditable(f"`{path[0]}` is put together from several places")
         return node
 
-    def connections(self) -> Iterator[list[Change]]:
+    def connections(self) -> Iterator[list[Edit]]:
         found = next(((key, value) for key, value in self.root.value if key.value == KEY), None)
         if found is None:
             yield from self._added()
@@ -328,7 +328,7 @@ class _Page:
             yield [gone, (line_end, line_end, self._lines(key.start_mark.column + 2))]
         yield [(start, end, f" {self.flow}" if start == self._colon(key) else self.flow)]
 
-    def _added(self) -> Iterator[list[Change]]:
+    def _added(self) -> Iterator[list[Edit]]:
         if self.root.flow_style:
             if not self.root.value:
                 return
@@ -351,9 +351,9 @@ class _Page:
         first = self.root.value[0][0].start_mark.index - column
         yield [(first, first, block)]
 
-    def _completed(self, storage: Any) -> list[Change]:  # noqa: ANN401
+    def _completed(self, storage: Any) -> list[Edit]:  # noqa: ANN401
         has = {key.value: (key, value) for key, value in storage.value}
-        changes: list[Change] = []
+        changes: list[Edit] = []
         missing: list[str] = []
         for name, wanted in (("type", _TYPE), ("connection_string", self.string)):
             if name not in has:
@@ -381,7 +381,7 @@ class _Page:
             changes.append((place, place, "".join(line + glue for line in missing)))
         return changes
 
-    def _rewritten(self, storage: Any) -> Change:  # noqa: ANN401
+    def _rewritten(self, storage: Any) -> Edit:  # noqa: ANN401
         """Return the change that rewrites the whole mapping, for a style in which its parts cannot be edited."""
         start, end = storage.start_mark.index, storage.end_mark.index
         if storage.flow_style:

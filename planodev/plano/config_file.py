@@ -53,7 +53,7 @@ _OWN_NAME = "plano.yaml"  # for Plano's configuration beside another program's c
 _VERSION = r"v\d.*|0\.\d.*"  # as Plano counts; other programs say 2 or 3.8
 
 
-class Change(NamedTuple):
+class ConfigChange(NamedTuple):
     """What becomes of a configuration: `verb` as in `Outcome`; `text` is None where nothing has to be written."""
 
     verb: str
@@ -62,10 +62,10 @@ class Change(NamedTuple):
 
     def __repr__(self) -> str:
         """Return it without the text, which may hold a password."""
-        return f"Change({self.verb!r}, {self.detail!r})"
+        return f"ConfigChange({self.verb!r}, {self.detail!r})"
 
 
-UNCHANGED = Change("unchanged")
+UNCHANGED = ConfigChange("unchanged")
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,7 @@ def _left_out(
         yield Problem("default-not-stored", message, f"ask for `{shown(kept[0].name)}` instead; or " + fix)
     for wildcard in [model for model in left if model.wildcard]:
         for model in [model for model in kept if model.prefix == chat_prefix(wildcard.prefix)][:1]:
-            name, place = f"{wildcard.prefix}/{shown(model.number)}", _listed(config, [wildcard])
+            name, place = f"{wildcard.prefix}/{shown(model.model_id)}", _listed(config, [wildcard])
             message = f"{place} answers requests for `{name}`, and Plano does not store them"
             fix_of = f"ask for `{shown(model.name)}`, or {config.without(*wildcard.path)}"
             yield Problem("wildcard-not-stored", message, fix_of)
@@ -189,7 +189,7 @@ def _mixed(content: Mapping[str, Any], default: Model | None) -> bool:
     """Say whether a routing preference may answer with another kind of model than was asked for, or than before."""
     listed = [name for one in entries(content, "routing_preferences") for name in one.get("models") or ()]
     found = models.of(content)
-    reached = [model for model in found if model.name in listed or model.number in listed]
+    reached = [model for model in found if model.name in listed or model.model_id in listed]
     for model in found:  # the form before Plano 0.4
         entry = content[model.path[0]][model.path[1]]
         reached += [model] if entry.get("routing_preferences") else []

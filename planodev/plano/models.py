@@ -65,7 +65,7 @@ class Model(NamedTuple):
         return self.name.partition("/")[0].strip() if "/" in self.name else ""
 
     @property
-    def number(self) -> str:
+    def model_id(self) -> str:
         """The name without its prefix, by which clients may ask for it, too."""
         return self.name.partition("/")[2]
 
@@ -101,13 +101,13 @@ class Model(NamedTuple):
     def form_by(self, interface: str) -> dict[str, str] | None:
         """Return the keys of `chat_form` by one of `CHAT_INTERFACES`."""
         own = BY_NAME.get(self.prefix)
-        if self.wildcard or self.interface == "chatgpt" or not (self.number and (own or self.base_url)):
+        if self.wildcard or self.interface == "chatgpt" or not (self.model_id and (own or self.base_url)):
             return None
         base_url = self.base_url or (own.chat_url if own else None) or ""
         path = urls.read(base_url).path.rstrip("/")
         if self.interface == "groq" and path in ("", "/openai"):  # groq's own path is `/openai/v1`
             base_url = base_url.rstrip("/") + ("/v1" if path else "/openai/v1")
-        name = f"{chat_prefix(self.prefix)}/{self.number}" if own else self.name
+        name = f"{chat_prefix(self.prefix)}/{self.model_id}" if own else self.name
         return {"model": name, "base_url": base_url, "provider_interface": interface}
 
 
@@ -210,9 +210,9 @@ def upstream_path(model: Model) -> str:
     if interface == "groq":
         suffix = RESPONSES.strip("/")
     elif interface == "azure_openai":
-        suffix = f"{model.number}/{suffix}?api-version=2025-01-01-preview"
+        suffix = f"{model.model_id}/{suffix}?api-version=2025-01-01-preview"
     elif interface == "amazon_bedrock":
-        suffix = f"model/{model.number}/converse"
+        suffix = f"model/{model.model_id}/converse"
     usual = "" if (model.known_as or model.name).startswith(_UNVERSIONED) else "v1"
     prefix = urls.read(model.base_url).path.strip("/") or _PREFIXES.get(interface, usual)
     return f"/{prefix}/{suffix}" if prefix else f"/{suffix}"

@@ -678,7 +678,7 @@ def _unknown(config: ConfigFile, content: Mapping[str, Any], model: Model) -> Pr
     needed = {"base_url": "http://HOST:PORT/v1", "provider_interface": CHAT_INTERFACE}
     missing = [f"`{key}: {value}`" for key, value in needed.items() if entry.get(key) is None]
     if meant and len(missing) == len(needed):
-        fix = f"write `model: {meant}/{shown(model.number)}` in {where}"
+        fix = f"write `model: {meant}/{shown(model.model_id)}` in {where}"
     else:
         fix = f"for a server that speaks OpenAI's chat completions add {' and '.join(missing)} to the entry in {where}"
     needs = f"{_said(config, model)} needs a `base_url` and a `provider_interface`"
@@ -695,7 +695,7 @@ def _names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
         own = _entry(content, model).get("name")
         own = own if isinstance(own, str) else None
         twice = names.get(own) if own is not None else None
-        known = [] if model.wildcard else [model.name, *([model.number] if model.number != model.name else [])]
+        known = [] if model.wildcard else [model.name, *([model.model_id] if model.model_id != model.name else [])]
         twice = twice or next((keys[key] for key in known if key in keys), None)
         if twice:
             where, first = config.where(*model.path), config.at(*twice.path)
@@ -863,7 +863,7 @@ def _metrics_sources(config: ConfigFile, content: Mapping[str, Any]) -> Iterator
 
 def _preferred_models(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield models of routing preferences that no provider has."""
-    known = [name for model in models.of(content) for name in (_name_of(content, model), model.number)]
+    known = [name for model in models.of(content) for name in (_name_of(content, model), model.model_id)]
     for at, preference in enumerate(entries(content, "routing_preferences")):
         for i, name in enumerate(_list(preference.get("models"))):
             if isinstance(name, str) and name not in known:

@@ -151,11 +151,11 @@ def _model_names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Pro
     found, overrides = models.of(content), content.get("overrides")
     overrides = overrides if isinstance(overrides, dict) else {}
     preferred = bool(entries(content, "routing_preferences")) or any(True for _ in _inline(content))
-    numbers = {model.number for model in found}
+    ids = {model.model_id for model in found}
 
     def added(key: str) -> bool:
         wanted = str(overrides.get(key) or "Plano-Orchestrator")
-        return (wanted.partition("/")[2] or wanted) not in numbers
+        return (wanted.partition("/")[2] or wanted) not in ids
 
     own = {"plano/orchestrator": added("agent_orchestration_model")}
     own["plano-orchestrator"] = preferred and added("llm_routing_model")

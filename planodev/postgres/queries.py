@@ -48,7 +48,7 @@ class Locked(AdminFailed):
         super().__init__(f"`{state_table.NAME}` is locked: {state_table.holds(holder)}")
 
 
-class Held(NamedTuple):
+class Contents(NamedTuple):
     """What one database holds: stored turns, and tables that are not Plano's."""
 
     turns: Count
@@ -79,7 +79,7 @@ def look_at(seen: Seen) -> proof.Evidence | None:
         return proof.Evidence(None, stored=False, error=said, engine_silent=True)
 
 
-def held(engine: Engine, server: Container, superuser: str) -> dict[str, Held]:
+def contents(engine: Engine, server: Container, superuser: str) -> dict[str, Contents]:
     """Return what every database of a server holds, by its name.
 
     Raises:
@@ -93,5 +93,5 @@ def held(engine: Engine, server: Container, superuser: str) -> dict[str, Held]:
         turns, _, others = said.partition("\n")
         if turns.startswith("{"):
             raise Locked(json.loads(turns))
-        found[name] = Held(state_table.read_count(turns), int(others))
+        found[name] = Contents(state_table.read_count(turns), int(others))
     return found

@@ -130,7 +130,7 @@ class EnvFile:
     @property
     def project_id(self) -> str | None:
         """Return the 16 hexadecimal digits that tie this checkout to its database."""
-        return number_in(self.text)
+        return id_in(self.text)
 
     @property
     def deleted(self) -> bool:
@@ -157,7 +157,7 @@ class EnvFile:
 
         """
         appended = [_PROJECT_LINE.format(self._mark(project_id))] if project_id and self.project_id is None else []
-        lines = list(self._numbered(project_id).lines) if project_id else list(self.lines)
+        lines = list(self._with_id(project_id).lines) if project_id else list(self.lines)
         kept = () if references else self.references
         for key, value in wanted.items():
             if not is_plain(value):
@@ -182,8 +182,8 @@ class EnvFile:
         text += "".join(f"{key}={value}\n" for key, value in misread.items())
         return replace(self, lines=_cut(text))
 
-    def _numbered(self, project_id: str) -> EnvFile:
-        """Return the file with this number in the place of another; what stands behind it stays."""
+    def _with_id(self, project_id: str) -> EnvFile:
+        """Return the file with this id in the place of another; what stands behind it stays."""
         if self.deleted:
             return self._with_project(_PROJECT_LINE.format(self._mark(project_id)).rstrip("\n"))
         return replace(self, lines=_cut(re.sub(_PROJECT, self._mark(project_id), self.text)))
@@ -221,8 +221,8 @@ class EnvFile:
         return stat.S_IMODE(self.path.stat().st_mode) if self.exists else None
 
 
-def number_in(text: str) -> str | None:
-    """Return the number of a project in the text of its `.env`, None where it has none."""
+def id_in(text: str) -> str | None:
+    """Return the id of a project in the text of its `.env`, None where it has none."""
     found = re.search(_PROJECT, text)
     return found[1] if found else None
 

@@ -224,7 +224,7 @@ def judge(path: Path, text: str, written: Mapping[str, str], *, asked: bool, our
         text: of the file.
         written: its assignments.
         asked: whether the user has named this very file.
-        ours: whether the file has the number of this project's own database.
+        ours: whether the file has the id of this project's own database.
 
     """
     if text.strip() and not re.search(_ASSIGNMENT, text.lstrip("\ufeff")) and _has_lines(text):
@@ -296,7 +296,7 @@ def judge_link(path: Path, project: Path, *, asked: bool, ours: bool, of_another
         path: of the file, in the project's directory: a link, or what another project's `.env` is a link to.
         project: the directory.
         asked: whether the user has named this very file.
-        ours: whether the file has the number of this project's own database.
+        ours: whether the file has the id of this project's own database.
         of_another: whether it has that of another project's.
 
     """

@@ -1,6 +1,6 @@
 """The user's project: its directory, and which database in the engine belongs to it.
 
-Identity is a random number in `.env`, repeated in the labels of the container and the volume together
+Identity is a random id in `.env`, repeated in the labels of the container and the volume together
 with the directory they were made for. So a moved project finds its data, and a copy does not share it.
 """
 
@@ -137,9 +137,9 @@ def new_id() -> str:
 
 
 class Owner(NamedTuple):
-    """Whose a database is, as its labels say: `id` of the project, and the directory at that time."""
+    """Whose a database is, as its labels say: `project_id`, and the directory at that time."""
 
-    id: str
+    project_id: str
     path: str
     inode: str
 
@@ -147,40 +147,42 @@ class Owner(NamedTuple):
 Ownership = Literal["ours", "copy", "namesake", "other"]
 
 
-def ownership(project: Project, env_id: str | None, owner: Owner, still_there: Callable[[Owner], bool]) -> Ownership:
+def ownership(
+    project: Project, project_id: str | None, owner: Owner, still_there: Callable[[Owner], bool]
+) -> Ownership:
     """Decide whether a labelled database belongs to this project; pure but for `still_there`.
 
     Args:
         project: where we are.
-        env_id: the number in this project's `.env`, if any.
+        project_id: the id in this project's `.env`, if any.
         owner: what the database's labels say.
         still_there: says whether the owner's directory still holds that same project.
 
     Returns:
-        `ours`; `copy` (same number, but the original is still where it was); `namesake` (same path, but
+        `ours`; `copy` (same id, but the original is still where it was); `namesake` (same path, but
         another checkout stood there then, and nothing ties this one to the data); `other`.
 
     """
     same_path = str(project.path) == owner.path
-    if env_id == owner.id:
+    if project_id == owner.project_id:
         # The project was moved or renamed, unless the directory in the labels still has it: then this is a copy.
         return "ours" if same_path or not still_there(owner) else "copy"
     if not same_path:
         # Perhaps moved, and `.env` is lost: only the fingerprint of a git checkout is unique.
-        moved = env_id is None and project.inode == owner.inode and not owner.inode.endswith(":")
+        moved = project_id is None and project.inode == owner.inode and not owner.inode.endswith(":")
         return "ours" if moved and not still_there(owner) else "other"
-    # `.env` has no number, or another one: in the same directory it was deleted or replaced; another directory is a new
+    # `.env` has no id, or another one: in the same directory it was deleted or replaced; another directory is a new
     # checkout in the place of the old one.
     return "ours" if project.inode == owner.inode else "namesake"
 
 
 def original_still_there(owner: Owner) -> bool:
-    """Say whether the directory in the labels still holds the project: it is the same one, or has that number."""
+    """Say whether the directory in the labels still holds the project: it is the same one, or has that id."""
     if is_same_directory(owner):
         return True  # whatever became of its `.env`
     path = Path(owner.path)
     with suppress(OSError, ValueError, BadInput):  # nothing is there, or no `.env` that can be read
-        return env_file.load(path / dotenv_of(path)).project_id == owner.id
+        return env_file.load(path / dotenv_of(path)).project_id == owner.project_id
     return False
 
 

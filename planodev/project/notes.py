@@ -48,11 +48,11 @@ def remove_page(directory: Path) -> None:
         page(directory).unlink(missing_ok=True)
 
 
-def remove(number: str, directory: Path, configurations: Iterable[Path]) -> None:
-    """Remove what was noted of a project, by its number, its directory and its configuration."""
+def remove(project_id: str, directory: Path, configurations: Iterable[Path]) -> None:
+    """Remove what was noted of a project, by its id, its directory and its configuration."""
     remove_page(directory)
     with suppress(OSError):
-        _path(ASKED, number).unlink(missing_ok=True)
+        _path(ASKED, project_id).unlink(missing_ok=True)
         for path in configurations:
             _path(ANSWERED, of_file(path)).unlink(missing_ok=True)
 

@@ -28,7 +28,7 @@ class Record(NamedTuple):
     """Where the data of a project is.
 
     Args:
-        project: the number; with `path` and `inode` as in `planodev.project.Owner`.
+        project: the project's id; with `path` and `inode` as in `planodev.project.Owner`.
         path: the directory.
         inode: its fingerprint.
         engine: `docker` or `embedded`; "" once the data was deleted.
@@ -59,39 +59,41 @@ class Record(NamedTuple):
 class Records:
     """The records of all projects: read once in a run, when first needed, and kept in step with its own writes."""
 
-    def find(self, project: Project, env_id: str | None) -> Record | None:
+    def find(self, project: Project, project_id: str | None) -> Record | None:
         """Return the record of a project, one with data before one of data that was deleted; None where there is none.
 
         Args:
             project: the directory.
-            env_id: the number in its `.env`, if any.
+            project_id: the id in its `.env`, if any.
 
         """
-        ours = [record for record in self._written if _related(project, env_id, record) == "ours"]
+        ours = [record for record in self._written if _related(project, project_id, record) == "ours"]
 
         def weight(record: Record) -> tuple[bool, bool, float]:
-            return bool(record.engine), record.project == env_id, self._written[record]
+            return bool(record.engine), record.project == project_id, self._written[record]
 
         return max(ours, key=weight, default=None)
 
-    def number_of(self, project: Project, env_id: str | None) -> str | None:
-        """Return the number under which a project's data is found: that of `.env`, else that of its record.
+    def id_of(self, project: Project, project_id: str | None) -> str | None:
+        """Return the id under which a project's data is found: that of `.env`, else that of its record.
 
         Labels in the engine name the directory in which a project was when its database was created. Where that was
         renamed since and `.env` is lost, only the record still ties the two.
         """
-        if env_id:
-            return env_id
+        if project_id:
+            return project_id
         known = self.find(project, None)
         return known.project if known else None
 
-    def is_of_another(self, project: Project, number: str | None) -> bool:
-        """Say whether a number belongs to another checkout, of which this one is a copy."""
-        return number is not None and any(_related(project, number, record) == "copy" for record in self._written)
+    def is_of_another(self, project: Project, project_id: str | None) -> bool:
+        """Say whether an id belongs to another checkout, of which this one is a copy."""
+        return project_id is not None and any(
+            _related(project, project_id, record) == "copy" for record in self._written
+        )
 
-    def is_linked_by_another(self, project: Project, number: str | None) -> bool:
-        """Say whether the file of a project is also that of another one with this number, which has a link to it."""
-        other = next((Path(one.path) for one in self._written if one.project == number), project.path)
+    def is_linked_by_another(self, project: Project, project_id: str | None) -> bool:
+        """Say whether the file of a project is also that of another one with this id, which has a link to it."""
+        other = next((Path(one.path) for one in self._written if one.project == project_id), project.path)
         with suppress(OSError):
             if other != project.path:
                 link = other / dotenv_of(other)
@@ -109,7 +111,7 @@ class Records:
     def write(self, record: Record) -> None:
         """Write a record durably, where it is not there already; one that cannot be written is no reason to fail.
 
-        It is the only one of its directory then: one of an older number would compete with it once `.env` is lost.
+        It is the only one of its directory then: one of an older id would compete with it once `.env` is lost.
         """
         with suppress(OSError):
             if record not in self._written:
@@ -123,14 +125,14 @@ class Records:
                 if same_directory and other.project != record.project:
                     self.remove(other.project)
 
-    def remove(self, number: str) -> None:
+    def remove(self, project_id: str) -> None:
         """Remove a record; one that cannot be removed is no reason to fail."""
         with suppress(OSError):
-            path_of(number).unlink(missing_ok=True)
-            self._drop(number)
+            path_of(project_id).unlink(missing_ok=True)
+            self._drop(project_id)
 
-    def _drop(self, number: str) -> None:
-        for record in [record for record in self._written if record.project == number]:
+    def _drop(self, project_id: str) -> None:
+        for record in [record for record in self._written if record.project == project_id]:
             del self._written[record]
 
     @cached_property
@@ -160,7 +162,7 @@ def still_there(owner: Owner) -> bool:
         return False
     record = None
     with suppress(OSError):
-        record = _load(path_of(owner.id))
+        record = _load(path_of(owner.project_id))
     return record is None or record.path == owner.path or not original_still_there(record.owner)
 
 
@@ -170,13 +172,13 @@ def _load(file: Path) -> Record | None:
     return record if record and {record.engine, record.moving_to, record.remains} <= _ENGINES else None
 
 
-def path_of(number: str) -> Path:
+def path_of(project_id: str) -> Path:
     """Return the file of a record."""
-    return _directory() / f"{number}.json"
+    return _directory() / f"{project_id}.json"
 
 
-def _related(project: Project, env_id: str | None, record: Record) -> str:
-    return ownership(project, env_id, record.owner, original_still_there)
+def _related(project: Project, project_id: str | None, record: Record) -> str:
+    return ownership(project, project_id, record.owner, original_still_there)
 
 
 def _directory() -> Path:

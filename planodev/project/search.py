@@ -123,7 +123,7 @@ def _has_line_or_settings(directory: Path, owner: int) -> bool:
     """
     env, own = directory / identity.dotenv_of(directory), directory / settings.FILE_NAME
     with suppress(OSError):
-        if env.stat().st_uid == owner and env_file.number_in(_read(env).decode(errors="replace")):
+        if env.stat().st_uid == owner and env_file.id_in(_read(env).decode(errors="replace")):
             return True
     with suppress(OSError):
         return own.stat().st_uid == owner

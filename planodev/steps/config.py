@@ -15,7 +15,7 @@ from urllib.parse import quote
 from planodev import rendering
 from planodev.engines import port_choice, port_holders
 from planodev.plano import config_file, planoai
-from planodev.plano.config_file import UNCHANGED, Change, ConfigFile
+from planodev.plano.config_file import UNCHANGED, ConfigChange, ConfigFile
 from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, VerificationFailed
 from planodev.project import defaults, env_file, env_keys, private_files
@@ -71,7 +71,7 @@ def settle(seen: Seen, port: int | None = None) -> Seen:
     return judged(with_change(seen, change), port)
 
 
-def with_change(seen: Seen, change: Change) -> Seen:
+def with_change(seen: Seen, change: ConfigChange) -> Seen:
     """Return the project with a configuration that was changed, and is still to be written."""
     detail = f"{seen.config_change.detail} and {change.detail}" if seen.config_change.text else change.detail
     changed = change._replace(detail=detail)
@@ -158,7 +158,7 @@ def port_of(seen: Seen) -> int | None:
     return None if seen.credentials.foreign_host else seen.settings.port.value
 
 
-def proposed(seen: Seen, port: int | None = None) -> Change:
+def proposed(seen: Seen, port: int | None = None) -> ConfigChange:
     """Return what should become of a configuration that is there; `text` is None where it can stay as it is.
 
     Raises:
@@ -186,7 +186,7 @@ def proposed(seen: Seen, port: int | None = None) -> Change:
             raise _by_hand(seen, error) from error
         done += ["models"] if stored != text else []
         text = stored
-    return Change("updated", f"{' and '.join(done)}, and nothing else", text) if done else UNCHANGED
+    return ConfigChange("updated", f"{' and '.join(done)}, and nothing else", text) if done else UNCHANGED
 
 
 def _by_hand(seen: Seen, error: NotEditable) -> BadInput:
@@ -203,7 +203,7 @@ def _by_hand(seen: Seen, error: NotEditable) -> BadInput:
     return BadInput("config-not-editable", message, why=str(error), fix=error.fix or f"write {'; '.join(lines)}")
 
 
-def _filled(seen: Seen) -> Change:
+def _filled(seen: Seen) -> ConfigChange:
     """Return an empty file with a template below the comments that it may have."""
     new = from_template(seen)
     lines = (seen.config.text or "").splitlines(keepends=True)
@@ -224,7 +224,7 @@ def _notice_ignored(seen: Seen) -> None:
         seen.progress.notice(Problem("config-kept", ignored, fix))
 
 
-def show(seen: Seen, change: Change) -> None:
+def show(seen: Seen, change: ConfigChange) -> None:
     """Show a change as a diff."""
     from planodev.plano import config_edit
 
@@ -233,7 +233,7 @@ def show(seen: Seen, change: Change) -> None:
     seen.progress.note("\n".join([f"`{name}` needs a change so that Plano stores in this database:", *diff]))
 
 
-def _agreed(seen: Seen, change: Change) -> bool:
+def _agreed(seen: Seen, change: ConfigChange) -> bool:
     show(seen, change)
     yes = seen.context.options.get("yes")
     return bool(yes or seen.progress.confirm(f"Change `{seen.config.path.name}` like this?", default=True))
@@ -324,7 +324,7 @@ def write(seen: Seen) -> Seen:
     return seen
 
 
-def from_template(seen: Seen) -> Change:
+def from_template(seen: Seen) -> ConfigChange:
     """Return the first configuration."""
     from planodev.plano import providers
 
@@ -339,7 +339,7 @@ def from_template(seen: Seen) -> Change:
         providers=[providers.entry(model, sources) for model in models],
         connection_string=connection.CONNECTION_STRING,
     )
-    return Change("created", f"from `{template}`, {models[0]} ({why})", text)
+    return ConfigChange("created", f"from `{template}`, {models[0]} ({why})", text)
 
 
 def _store(path: Path, text: str, mode: int) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Change:
+class EnvChange:
     """What becomes of `.env`: `verb` is `created`, `updated` or `unchanged`, `detail` what of it."""
 
     new: env_file.EnvFile
@@ -32,7 +32,7 @@ class Change:
     detail: str = ""
 
 
-def change(seen: Seen, where: Connection, password_is: str) -> Change:
+def change(seen: Seen, where: Connection, password_is: str) -> EnvChange:
     """Return what has to be written: user, password and database stay, host and port follow the server."""
     values = _values(seen, where)
     new = seen.env.with_values(values, seen.project_id)
@@ -40,12 +40,12 @@ def change(seen: Seen, where: Connection, password_is: str) -> Change:
     changed = [key for key, value in values.items() if read.get(key) != value and key not in seen.env.references]
     loose = seen.env.mode is not None and seen.env.mode != private_files.MODE
     if new.text == seen.env.text and not loose:
-        return Change(new, "unchanged")
+        return EnvChange(new, "unchanged")
     if not seen.env.exists:
-        return Change(new, "created", f"{env_keys.PASSWORD} {password_is}")
+        return EnvChange(new, "created", f"{env_keys.PASSWORD} {password_is}")
     if env_keys.PASSWORD in changed and seen.credentials.password is None:
         changed[changed.index(env_keys.PASSWORD)] = f"{env_keys.PASSWORD} {password_is}"
-    return Change(new, "updated", ", ".join(changed) or ("mode 0600" if loose else "the project's id"))
+    return EnvChange(new, "updated", ", ".join(changed) or ("mode 0600" if loose else "the project's id"))
 
 
 def write(seen: Seen, database: Database) -> Seen:

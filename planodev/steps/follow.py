@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planodev.engines import hint
-from planodev.postgres import admin, scram, state_table
+from planodev.postgres import admin, queries, scram, state_table
 from planodev.postgres.admin import QUIET, AdminFailed
-from planodev.postgres.queries import held
 from planodev.postgres.sql import identifier, literal
 from planodev.problems import Command, CredentialsRefused, Fix
 from planodev.project import env_keys
@@ -84,7 +83,7 @@ def differences(seen: Seen, server: Container, problem: Problem) -> list[str]:
     """
     can = f"SELECT coalesce((SELECT rolcanlogin::text FROM pg_roles WHERE rolname = {literal(seen.user)}), 'none');"
     may_log_in = _admin(seen, server, can)
-    databases = held(seen.engine, server, seen.superuser)
+    databases = queries.contents(seen.engine, server, seen.superuser)
     volume, notes, file = seen.observed.volume, [], seen.env.path.name
     first_user, first_database = (volume.user or volume.superuser, volume.database) if volume else ("", "")
     if may_log_in == "none":

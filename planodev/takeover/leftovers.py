@@ -84,7 +84,7 @@ def _may_have_rows(other: Seen) -> bool:
     if have is None or have.state != "running":
         return True
     try:
-        found = queries.held(other.engine, have, other.superuser).values()
+        found = queries.contents(other.engine, have, other.superuser).values()
     except AdminFailed:
         return True
     return any(one.turns.rows or one.others for one in found)

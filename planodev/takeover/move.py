@@ -228,7 +228,7 @@ def _what(old: Seen) -> str:
     have, volume, count, estimated = old.observed.container, old.observed.volume, None, False
     if have and have.state == "running":
         with suppress(AdminFailed):
-            turns = [found.turns for found in queries.held(old.engine, have, old.superuser).values()]
+            turns = [found.turns for found in queries.contents(old.engine, have, old.superuser).values()]
             count, estimated = sum(one.rows for one in turns), any(one.estimated for one in turns)
     return f"{counted(count, estimated=estimated)} in the {old.engine.wording.data} `{volume and volume.name}`"
 

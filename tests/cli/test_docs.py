@@ -235,7 +235,7 @@ def test_every_command_on_a_page_is_one(page, capsys):
 
 
 def test_the_change_of_a_configuration_is_printed_as_the_page_shows_it(tmp_path):
-    from planodev.plano.config_file import Change, ConfigFile
+    from planodev.plano.config_file import ConfigChange, ConfigFile
     from planodev.steps import config
 
     shown = re.search(r"(?m)^→ (`config.yaml` .*\n(?:  .*\n)+)", (ROOT / "docs/plano.md").read_text())[1]
@@ -245,5 +245,5 @@ def test_the_change_of_a_configuration_is_printed_as_the_page_shows_it(tmp_path)
     seen = SimpleNamespace(
         config=ConfigFile(tmp_path / "config.yaml", "\n".join(old)), progress=SimpleNamespace(note=said.append)
     )
-    config.show(seen, Change("updated", text="\n".join(new)))
+    config.show(seen, ConfigChange("updated", text="\n".join(new)))
     assert said[0].splitlines() == [line.removeprefix("  ") for line in shown.splitlines()]

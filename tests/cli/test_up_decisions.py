@@ -348,7 +348,7 @@ class TestOwnership:
         shutil.copytree(project.path, tmp_path / "copy" / "shop")
         copy = OnFake(tmp_path / "copy" / "shop", project.engine)
         assert copy.up()["volume"] != project.up()["volume"]
-        assert copy.container.owner.id != project.container.owner.id
+        assert copy.container.owner.project_id != project.container.owner.project_id
         assert copy.env["DB_PORT"] != project.env["DB_PORT"]
 
     def test_a_new_checkout_at_the_old_place_is_not_given_the_data(self, project, tmp_path):

@@ -69,8 +69,8 @@ class Recorded:
         return False
 
 
-def choose(machine, engine="auto", env_id=None, *, follow=False, **environment):
-    asked = Setting(engine, "--engine"), environment, PROJECT, env_id
+def choose(machine, engine="auto", project_id=None, *, follow=False, **environment):
+    asked = Setting(engine, "--engine"), environment, PROJECT, project_id
     return choice.choose(Recorded(machine.record), *asked, follow=follow, limit=lambda: 15.0)
 
 
@@ -124,7 +124,7 @@ def second_look(machine, engine, **options):
 def test_no_engine_without_the_data_is_used_while_another_one_has_it(machine, facts, engine, expected):
     vars(machine).update(facts)
     found = second_look(machine, engine)
-    assert (found.engine.name, found.data_elsewhere, found.number) == expected
+    assert (found.engine.name, found.data_elsewhere, found.project_id) == expected
 
 
 def test_a_docker_that_was_silent_a_moment_ago_is_not_asked_again(machine):
@@ -164,7 +164,7 @@ def test_an_engine_that_was_named_is_never_replaced_by_another(machine, variable
 def test_a_number_without_a_record_is_no_licence_for_an_empty_database(machine):
     machine.docker = False
     with pytest.raises(NoEngine) as caught:
-        choose(machine, env_id=NUMBER)
+        choose(machine, project_id=NUMBER)
     assert "may be in Docker" in caught.value.why
     assert Command("up", "--engine", "embedded") in caught.value.fix.parts
 

@@ -92,7 +92,7 @@ def test_new_data_comes_with_what_says_that_it_is_durable(open_place, monkeypatc
     server = Server("n", "v", "", 1, (), owner, "plano", "plano", "native", "secret")
     made = servers.create(SimpleNamespace(version="16.1"), project, server, None, lambda: 15.0)
     assert made == (child, said)
-    assert not (open_place / owner.id / "ready").exists()
+    assert not (open_place / owner.project_id / "ready").exists()
 
 
 @pytest.mark.parametrize("durable", [False, None])

@@ -157,7 +157,7 @@ def test_it_changes_what_its_diff_shows_and_nothing_else(tmp_path, text):
     assert all(model.stored or model.wildcard for model in models.of(new))
     assert with_stored_models(after) == after
     # What a client asks for goes on to be a model's name.
-    assert {model.number for model in models.of(load(text))} == {model.number for model in models.of(new)}
+    assert {model.model_id for model in models.of(load(text))} == {model.model_id for model in models.of(new)}
 
 
 @pytest.mark.slow

@@ -65,7 +65,7 @@ def test_the_path_decides(entry, path, stored):
 def test_what_is_not_stored_is_so_in_the_form_of_chat_completions(entry):
     (model,) = models.of({"model_providers": [entry]})
     (after,) = models.of({"model_providers": [{**entry, **model.chat_form}]})
-    assert (after.stored, after.number) == (True, model.number)
+    assert (after.stored, after.model_id) == (True, model.model_id)
     assert after.prefix not in ("openai", "xai", "groq", "vercel")
 
 

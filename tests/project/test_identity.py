@@ -15,7 +15,7 @@ OWNER = Owner(ID, "/home/me/shop", "1:10")
 
 
 @pytest.mark.parametrize(
-    ("path", "inode", "env_id", "still_there", "expected"),
+    ("path", "inode", "project_id", "still_there", "expected"),
     [
         ("/home/me/shop", "1:10", ID, True, "ours"),
         ("/home/me/shop", "1:99", ID, True, "ours"),  # restored from a backup, with its `.env`
@@ -32,9 +32,9 @@ OWNER = Owner(ID, "/home/me/shop", "1:10")
         ("/elsewhere/shop", "1:99", None, True, "other"),  # the same directory name is nothing
     ],
 )
-def test_relation(path, inode, env_id, still_there, expected):
+def test_relation(path, inode, project_id, still_there, expected):
     here = Project(Path(path), inode)
-    assert ownership(here, env_id, OWNER, lambda owner: owner == OWNER and still_there) == expected
+    assert ownership(here, project_id, OWNER, lambda owner: owner == OWNER and still_there) == expected
 
 
 def test_a_directory_that_is_no_checkout_may_have_the_number_of_a_removed_one():
@@ -154,4 +154,4 @@ def test_the_slug_fits_into_a_container_name(name, slug):
 def test_numbers_are_16_digits_and_never_the_same():
     numbers = {identity.new_id() for _ in range(100)}
     assert len(numbers) == 100
-    assert all(env_file.number_in(f"# planodev project: {number}") == number for number in numbers)
+    assert all(env_file.id_in(f"# planodev project: {number}") == number for number in numbers)

@@ -138,9 +138,9 @@ class FakeEngine:
         self.changes.append(what)
         self.before.pop(what, lambda: None)()
 
-    def observe(self, project, env_id, *, to_stop=False):
+    def observe(self, project, project_id, *, to_stop=False):
         def related(owner):
-            return ownership(project, env_id, owner, still_there)
+            return ownership(project, project_id, owner, still_there)
 
         ours = next((one for one in self.containers.values() if related(one.owner) == "ours"), None)
         volumes = [data.volume for data in self.data.values()]
@@ -154,7 +154,7 @@ class FakeEngine:
             tuple(one for one in volumes if related(one.owner) == "namesake" and one.name != used),
             dict.fromkeys(names, "planodev did not create it"),
             {**published, **({ours.port: None} if ours and self._runs(ours) else {})},
-            frozenset(one.owner.id for one in volumes),
+            frozenset(one.owner.project_id for one in volumes),
             self.copies,
             other_server="" if to_stop else self.other_server,
         )
@@ -191,7 +191,7 @@ class FakeEngine:
     def create(self, server):
         self._changing("create")
         data = self.data.setdefault(server.volume, FakePostgres(server, self.images[server.image].major))
-        if data.volume.owner.id != server.owner.id:
+        if data.volume.owner.project_id != server.owner.project_id:
             raise VolumeTaken(f"`{server.volume}` is another's")
         if server.name in {*self.containers, *self.others, *self.copies}:
             raise NameTaken(f"`{server.name}` is another's")

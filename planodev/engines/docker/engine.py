@@ -126,18 +126,18 @@ class DockerEngine:
     def _podman(self) -> bool:
         return podman.is_podman(self.api.version())
 
-    def observe(self, project: Project, env_id: str | None, *, to_stop: bool = False) -> Observed:
+    def observe(self, project: Project, project_id: str | None, *, to_stop: bool = False) -> Observed:
         try:
-            return self._observe(project, env_id, to_stop=to_stop)
+            return self._observe(project, project_id, to_stop=to_stop)
         except Refused as error:  # only what stands before the engine, such as a proxy, refuses to list
             from planodev.engines import failures
 
             raise failures.refused(error.text, forbidden=error.forbidden) from error
 
-    def _observe(self, project: Project, env_id: str | None, *, to_stop: bool) -> Observed:
+    def _observe(self, project: Project, project_id: str | None, *, to_stop: bool) -> Observed:
         self._listed = self.api.containers(all=True)
         volumes = self._volumes(patience=VOLUMES_LIMIT if to_stop else None)
-        found = whose.sort(project, env_id, self._listed, volumes)
+        found = whose.sort(project, project_id, self._listed, volumes)
         return Observed(
             self._inspect(found.container, found.volume) if found.container else None,
             found.volume,

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from planodev.engines.docker import labels
 from planodev.engines.docker.client import Refused
-from planodev.engines.inventory import Held
+from planodev.engines.inventory import ListedDatabase
 from planodev.problems import NoEngine
 
 if TYPE_CHECKING:
     from planodev.engines.docker.client import Api
 
 
-def databases(api: Api) -> list[Held]:
+def databases(api: Api) -> list[ListedDatabase]:
     """Return every volume of planodev's, and every server that has none.
 
     Raises:
@@ -36,14 +36,16 @@ def databases(api: Api) -> list[Held]:
     for item in volumes:
         name, owner = item["Name"], labels.owner_of(item["Labels"])
         assert owner  # noqa: S101  only those with an owner are listed
-        found.append(_held(owner, name, mounted.get(name), sizes.get(name)))
+        found.append(_listed(owner, name, mounted.get(name), sizes.get(name)))
     ours = {item["Name"] for item in volumes}
-    return found + [_held(owner, "", one, None) for owner, one in servers.values() if not ours & labels.volumes_of(one)]
+    return found + [
+        _listed(owner, "", one, None) for owner, one in servers.values() if not ours & labels.volumes_of(one)
+    ]
 
 
-def _held(owner: Any, place: str, server: dict[str, Any] | None, size: int | None) -> Held:  # noqa: ANN401
+def _listed(owner: Any, place: str, server: dict[str, Any] | None, size: int | None) -> ListedDatabase:  # noqa: ANN401
     state = server["State"] if server else {}
-    return Held(owner, "docker", place, state.get("Status", ""), size, _ended(state))
+    return ListedDatabase(owner, "docker", place, state.get("Status", ""), size, _ended(state))
 
 
 def _ended(state: dict[str, Any]) -> float | None:

@@ -23,7 +23,7 @@ def labels_of(server: Server) -> dict[str, str]:
     """Return the labels that its container and its volume get."""
     return {
         LABEL + "schema": str(LABEL_SCHEMA),
-        LABEL + "project": server.owner.id,
+        LABEL + "project": server.owner.project_id,
         LABEL + "path": server.owner.path,
         LABEL + "inode": server.owner.inode,
         LABEL + "superuser": server.superuser,
@@ -43,7 +43,7 @@ def owner_of(labels: Mapping[str, str] | None) -> Owner | None:
 
 def is_of(owner: Owner, labels: Mapping[str, str]) -> bool:
     """Say whether labels are those of a project."""
-    return labels.get(LABEL + "project") == owner.id
+    return labels.get(LABEL + "project") == owner.project_id
 
 
 def container_of(item: Mapping[str, Any], owner: Owner, volume: str | None, outside: str) -> Container:

@@ -35,12 +35,12 @@ class Found:
         self.projects: set[str] = set()
 
 
-def sort(project: Project, env_id: str | None, containers: Sequence[Item], volumes: Sequence[Item] | None) -> Found:
+def sort(project: Project, project_id: str | None, containers: Sequence[Item], volumes: Sequence[Item] | None) -> Found:
     """Sort what an engine lists by whose it is.
 
     Args:
         project: the directory.
-        env_id: the number in its `.env`.
+        project_id: the id in its `.env`.
         containers: all of them.
         volumes: all of them; None where the engine does not say, and a container's labels have to do.
 
@@ -49,14 +49,14 @@ def sort(project: Project, env_id: str | None, containers: Sequence[Item], volum
 
     """
     found = Found()
-    ours = _sort_volumes(found, project, env_id, volumes or [])
+    ours = _sort_volumes(found, project, project_id, volumes or [])
     names = {volume.name for volume in ours}
     mine = []
     for item in containers:
         owner = labels.owner_of(item["Labels"])
         if owner is None or labels.PROBE_LABEL in item["Labels"]:
             whose = "planodev did not create it"
-        elif ownership(project, env_id, owner, still_there) != "ours":
+        elif ownership(project, project_id, owner, still_there) != "ours":
             whose = f"planodev created it for `{owner.path}`"
         elif names & labels.volumes_of(item) if volumes is not None else labels.volumes_of(item):
             mine.append(item)
@@ -73,22 +73,22 @@ def sort(project: Project, env_id: str | None, containers: Sequence[Item], volum
     return found
 
 
-def _sort_volumes(found: Found, project: Project, env_id: str | None, volumes: Sequence[Item]) -> list[Volume]:
-    """Sort the volumes; returns those of this project, where some have the number of its `.env` those alone."""
+def _sort_volumes(found: Found, project: Project, project_id: str | None, volumes: Sequence[Item]) -> list[Volume]:
+    """Sort the volumes; returns those of this project, where some have the id of its `.env` those alone."""
     ours = []
     for item in volumes:
         owner = labels.owner_of(item["Labels"] or {})
         found.taken[item["Name"]] = "a volume has it"
         if owner is None:
             continue
-        found.projects.add(owner.id)
+        found.projects.add(owner.project_id)
         volume = labels.volume_of(item, owner)
-        related = ownership(project, env_id, owner, still_there)
+        related = ownership(project, project_id, owner, still_there)
         if related == "ours":
             ours.append(volume)
         elif related == "namesake":
             found.namesakes.append(volume)
-    ours = [volume for volume in ours if volume.owner.id == env_id] or ours
+    ours = [volume for volume in ours if volume.owner.project_id == project_id] or ours
     for volume in ours:
         del found.taken[volume.name]
     return ours

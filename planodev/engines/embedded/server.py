@@ -38,9 +38,9 @@ def create(
         Late: what makes the data did not end in time.
 
     """
-    directory = DataDirectory(directories.databases() / server.owner.id)
+    directory = DataDirectory(directories.databases() / server.owner.project_id)
     labels = Labels(
-        server.owner.id,
+        server.owner.project_id,
         server.owner.path,
         server.owner.inode,
         server.name,
