@@ -21,7 +21,7 @@ from planodev.engines import (
     port_holders,
     server_name,
 )
-from planodev.postgres import state_table
+from planodev.postgres.server_facts import OLDEST_MAJOR
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, Shell
 from planodev.project import credentials, defaults, identity
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from planodev.engines import Container
     from planodev.engines.docker.adopt import Foreign
     from planodev.look import Seen
-
-OLDEST_MAJOR = state_table.OLDEST_SERVER // 10_000
 
 
 @dataclass(frozen=True)

@@ -302,9 +302,9 @@ def silence(seen: Seen, inside: proof.Evidence | None) -> list[Problem]:
     if inside.facts and inside.facts["lock"]:
         return [state_table.locked(inside.facts["lock"], "warning")]
     if inside.error and proof.is_late(inside):
-        from planodev.postgres import catalogue
+        from planodev.postgres import locked_catalogue
 
-        return [catalogue.silent(inside, seen, have, "warning")]
+        return [locked_catalogue.silent(inside, seen, have, "warning")]
     return []
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from planodev import address
 from planodev.look import Context, files, look
 from planodev.plano import config_file, storage
-from planodev.postgres import catalogue, limits, processes, proof, sql, state_table
+from planodev.postgres import limits, locked_catalogue, locks, processes, proof, sql, state_table
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, VerificationFailed
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _refuse(at: Place, connection: Connection, seen: proof.Evidence) -> NoReturn
     found = at.look()
     try:
         have = found.observed.container
-        locked = catalogue.explained(problem, found, have) if have else None
+        locked = locked_catalogue.explained(problem, found, have) if have else None
         problem = locked or unreachable.from_around(problem, found.engine)
     finally:
         found.engine.close()
@@ -229,6 +229,6 @@ def _waited(opened: Any, at: Place) -> NotReady:  # noqa: ANN401
         return NotReady("query-timed-out", "the database did not answer in time", why=why, fix="run this again")
     problem = state_table.locked(found[0])
     if at.ours:
-        end = Command("psql", "-c", state_table.end_of(found[0]))
+        end = Command("psql", "-c", locks.end_of(found[0]))
         problem = replace(problem, fix=Fix("wait for it, or end it: ", end))
     return NotReady(problem.code, problem.message, why=problem.why, fix=problem.fix)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev.postgres import catalogue, limits, proof, state_table
+from planodev.postgres import limits, locked_catalogue, proof, state_table
 from planodev.problems import Fix
 from planodev.project import credentials, env_keys
 from planodev.result import Check, counted
@@ -27,7 +27,7 @@ def login(subject: Subject) -> Check:
 
         seen = subject.seen()
         have = seen.observed.container
-        if have and (locked := catalogue.explained(problem, seen, have)):
+        if have and (locked := locked_catalogue.explained(problem, seen, have)):
             return Check("login", "failed", locked.message, locked.why, locked.fix)
         known = unreachable.from_around(problem, seen.engine)
         if known is not problem:  # `proof` checks Plano's own route

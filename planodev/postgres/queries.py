@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from planodev.postgres import admin, limits, proof, state_table
+from planodev.postgres import admin, limits, locks, proof, state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.problems import NoEngine
 
@@ -26,7 +26,7 @@ NAME_TABLE = f"SELECT coalesce(min(named), '') AS named, count(*) > 0 AS there F
 # Two lines: the number of stored turns, or who locks the table, and the number of tables that are not Plano's.
 _HELD = f"""\
 {NAME_TABLE}SELECT count(*) = 0 AS free, coalesce(min(holder::text), '') AS holder
-FROM ({state_table.who_locks(":'named'")}) AS one \\gset
+FROM ({locks.who_locks(":'named'")}) AS one \\gset
 \\if :free
 \\if :there
 {state_table.count(":named", ":'named'")};
@@ -45,7 +45,7 @@ class Locked(AdminFailed):
     """Another session keeps a table from being counted; the text names it."""
 
     def __init__(self, holder: dict[str, Any]) -> None:
-        super().__init__(f"`{state_table.NAME}` is locked: {state_table.holds(holder)}")
+        super().__init__(f"`{state_table.NAME}` is locked: {locks.holds(holder)}")
 
 
 class Contents(NamedTuple):
@@ -71,9 +71,11 @@ def look_at(seen: Seen) -> proof.Evidence | None:
         found = proof.Evidence(None, stored=False, error=str(error))
         if not proof.is_late(found):
             return found
-        from planodev.postgres import catalogue
+        from planodev.postgres import locked_catalogue
 
-        return found._replace(holder=catalogue.holder(engine, server, superuser=seen.superuser, database=seen.database))
+        return found._replace(
+            holder=locked_catalogue.holder(engine, server, superuser=seen.superuser, database=seen.database)
+        )
     except NoEngine as error:
         said = f"the engine did not respond: {error.why or error.message}"
         return proof.Evidence(None, stored=False, error=said, engine_silent=True)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from planodev.postgres import sql
+from planodev.postgres import locks, server_facts, sql
 from planodev.problems import Command, Fix, Level, Problem
 from planodev.result import number
-from planodev.visible import visible
 
 NAME = "conversation_states"
 
@@ -49,67 +48,17 @@ _DEFAULTS = {
     "provider": " NOT NULL DEFAULT ''",
     "updated_at": " DEFAULT CURRENT_TIMESTAMP",
 }
-OLDEST_SERVER = 120000  # as `server_version_num` has it
+_NAMED = f"'{NAME}'"
+# The session most in the way of a statement that locks the whole table.
+HOLDER = locks.who_is_in_the_way(_NAMED)
 TABLES = ("r", "p")  # `relkind` of a table, and of a partitioned one
 NEEDED_PRIVILEGES = ("SELECT", "INSERT", "UPDATE")
 
-# The other sessions, and transactions that were prepared and outlive theirs, which have a lock on the table or wait for
-# one. Plano's statements wait for the strong ones. A prepared transaction has no process, and holds the lock on its own
-# number under the same virtual one (seen on PostgreSQL 16).
-_OTHERS = """\
-FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-LEFT JOIN (pg_prepared_xacts p JOIN pg_locks t ON t.transactionid = p.transaction AND t.granted AND t.pid IS NULL)
-ON l.pid IS NULL AND t.virtualtransaction = l.virtualtransaction
-WHERE l.locktype = 'relation' AND l.pid IS DISTINCT FROM pg_backend_pid()"""
-_LOCKS = f"{_OTHERS} AND l.relation = to_regclass({{}}) AND current_database() IN (a.datname, p.database)"
-_STRONG = "l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')"
-_LOCK = f"{_LOCKS} AND {_STRONG}"
-_NAMED = f"'{NAME}'"
-# What `locked` reports of such a session. PostgreSQL hides the query of another role's.
-_HOLDER = """\
-json_build_object('pid', a.pid, 'prepared', p.gid, 'user', coalesce(a.usename, p.owner),
-      'application', a.application_name,
-      'query', CASE WHEN a.query = '<insufficient privilege>' THEN '' ELSE
-        array_to_string((regexp_split_to_array(btrim(left(a.query, 200)), '[[:space:]]+'))[1:3], ' ') END,
-      'since', to_char(coalesce(a.xact_start, p.prepared), 'YYYY-MM-DD HH24:MI:SS TZ'))"""
-# For statements that lock the whole table, and so wait for every other session: the one most in the way.
-_FIRST = "coalesce(a.xact_start, p.prepared) LIMIT 1"
-HOLDER = f"SELECT {_HOLDER} {_LOCKS.format(_NAMED)} ORDER BY l.granted DESC, {_STRONG} DESC, {_FIRST}"
-
-
-def who_locks(literal: str) -> str:
-    """Return the SQL for one row with who keeps others from reading a table: its name as a constant of SQL."""
-    return f"SELECT {_HOLDER} AS holder {_LOCK.format(literal)} ORDER BY l.granted DESC, {_FIRST}"
-
-
-def who_locks_the_catalogue(literal: str) -> str:
-    """Return the SQL for one row with who keeps every login to a database waiting: its name as a constant of SQL.
-
-    It is for a session in another database, where the same tables have the same numbers, and no such lock is in the
-    way. Only the strongest mode keeps others from reading.
-    """
-    return f"""\
-SELECT json_build_object('table', l.relation::regclass::text, 'lock', {_HOLDER})
-{_OTHERS} AND l.mode = 'AccessExclusiveLock' AND l.granted
-AND l.relation IN (SELECT oid FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace)
-AND l.database IN (0, (SELECT oid FROM pg_database WHERE datname = {literal})) ORDER BY {_FIRST};
-"""
-
-
-# One row with one JSON object, in PostgreSQL 12 and later. It reads catalogues only, so it works whatever the table is.
+# One row with one JSON object, of the server and of the table. It reads catalogues only, so it works whatever the
+# table is.
 FACTS = f"""\
 SELECT json_build_object(
-  'server_version', current_setting('server_version'),
-  'server_version_num', current_setting('server_version_num')::int,
-  'user', current_user,
-  'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
-  'database', current_database(),
-  'search_path', current_setting('search_path'),
-  'read_only', current_setting('transaction_read_only')::bool,
-  'sessions', (SELECT json_agg(s.client_port ORDER BY s.client_port) FROM pg_stat_activity s
-    WHERE s.usename = current_user AND s.datname = current_database() AND s.client_port > 0
-      AND s.application_name NOT LIKE 'planodev%'),
-  'data_bytes', pg_database_size(current_database()),
+  {server_facts.FACTS},
   'elsewhere', (SELECT json_agg(schemaname ORDER BY schemaname) FROM pg_tables WHERE tablename = '{NAME}'),
   'table', (SELECT json_build_object(
       'name', c.oid::regclass::text,
@@ -127,7 +76,7 @@ SELECT json_build_object(
       'privileges', (SELECT json_agg(p) FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
           WHERE has_table_privilege(c.oid, p)))
     FROM pg_class c WHERE c.oid = to_regclass('{NAME}')),
-  'lock', ({who_locks(_NAMED)})
+  'lock', ({locks.who_locks(_NAMED)})
 )::text"""
 
 # Up to so many rows are counted; more are estimated, which takes no longer.
@@ -155,7 +104,7 @@ COUNT = count(NAME, _NAMED)
 IS_THERE = f"SELECT to_regclass('{NAME}') IS NOT NULL"
 _IS_TABLE = f"SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('{NAME}') AND relkind IN ('r', 'p'))"
 # Whether the rows can be counted without waiting for a lock.
-_IS_FREE = f"{_IS_TABLE} AND NOT EXISTS ({who_locks(_NAMED)})"
+_IS_FREE = f"{_IS_TABLE} AND NOT EXISTS ({locks.who_locks(_NAMED)})"
 
 # For psql: the facts, and the number of stored rows where they can be counted.
 LOOK = f"""\
@@ -185,7 +134,7 @@ def read_count(text: str) -> Count:
 
 
 def judge(facts: dict[str, Any], create: Fix | None = None) -> Problem | None:
-    """Decide from `FACTS` whether Plano can use the table; None when it can. Pure.
+    """Decide from `FACTS` whether Plano can use the server and the table; None when it can. Pure.
 
     Args:
         facts: the object that `FACTS` returns.
@@ -193,16 +142,8 @@ def judge(facts: dict[str, Any], create: Fix | None = None) -> Problem | None:
 
     """
     create = create or Fix(Command("up"))
-    if facts["server_version_num"] < OLDEST_SERVER:
-        version = facts["server_version"]
-        return _problem(
-            "server-too-old", f"the server runs PostgreSQL {version}; Plano needs 12 or newer", "upgrade it"
-        )
-    if facts["read_only"]:
-        message = "the session is read-only: the server is a replica, or a setting of server, database or role says so"
-        reset = "`BEGIN READ WRITE; ALTER ROLE … RESET default_transaction_read_only; COMMIT;`"
-        fix = f"use the primary, or reset the setting, as by {reset}"
-        return _problem("server-read-only", message, fix)
+    if unusable := server_facts.judge(facts):
+        return unusable
     if facts["table"] is None:
         return _absent(facts, create)
     if facts["table"]["kind"] not in TABLES:
@@ -219,28 +160,10 @@ def locked(lock: dict[str, Any] | None, level: Level = "error") -> Problem:
     if not lock:
         why, end = "the lock was not granted in time, and its holder has ended since", "try again"
         return Problem("table-locked", message, end, why, level)
-    end = f"end that transaction, or as a superuser: `{end_of(lock)}`"
+    end = f"end that transaction, or as a superuser: `{locks.end_of(lock)}`"
     if level == "warning":  # a warning is shown without its cause
-        message = f"`{NAME}` is locked: {holds(lock)}"
-    return Problem("table-locked", message, end, holds(lock), level)
-
-
-def holds(lock: dict[str, Any]) -> str:
-    """Return who holds a lock, of what `HOLDER` tells: its process, role, program, statement, and since when."""
-    holder = f"process {lock['pid']} of the server"
-    if lock.get("prepared"):
-        holder = f"the prepared transaction `{visible(lock['prepared'])}`"
-    query = f", which began with `{lock['query']}`" if lock["query"] else ""
-    since = f", since {lock['since']}" if lock["since"] else ""
-    who = ", ".join(visible(one) for one in (lock["user"], lock["application"]) if one)
-    return f"{holder}{f' ({who})' if who else ''} holds it{visible(query)}{since}"
-
-
-def end_of(lock: dict[str, Any]) -> str:
-    """Return the SQL that ends who holds a lock."""
-    if lock.get("prepared"):
-        return "ROLLBACK PREPARED '{}'".format(visible(lock["prepared"]).replace("'", "''"))
-    return f"SELECT pg_terminate_backend({lock['pid']})"
+        message = f"`{NAME}` is locked: {locks.holds(lock)}"
+    return Problem("table-locked", message, end, locks.holds(lock), level)
 
 
 def _problem(code: str, message: str, fix: Fix | str) -> Problem:

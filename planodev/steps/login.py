@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from planodev.background import NotDone, within
 from planodev.deadline import GRACE
 from planodev.engines import PortTaken, hint
-from planodev.postgres import admin, catalogue, limits, proof, state_table
+from planodev.postgres import admin, limits, locked_catalogue, proof, state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady
@@ -64,7 +64,7 @@ def log_in(database: Database) -> Database:
         if problem.code not in _WAIT:
             fix = proof.BY_HAND.get(problem.code, proof.BY_HAND["login-failed"])
             raise CredentialsRefused(problem.code, f"no login as {seen.user}", why=problem.why, fix=fix)
-        locked = catalogue.explained(problem, seen, database.server) or locked
+        locked = locked_catalogue.explained(problem, seen, database.server) or locked
         now = time.monotonic()
         if now > deadline or seen.deadline.left() <= GRACE:
             raise _late(database, problem, locked)
@@ -222,7 +222,7 @@ def _late(database: Database, problem: Problem, locked: Problem | None) -> NotRe
     instead = _instead(seen, database.server)
     if instead and seen.settings.image.value != defaults.IMAGE:
         fix = Fix(Command("up", "--image", defaults.IMAGE), "; or, where it is only slow, ", *fix.parts)
-    fix += catalogue.to_look(engine, database.server) if problem.code == "unreachable" and not beside else Fix()
+    fix += locked_catalogue.to_look(engine, database.server) if problem.code == "unreachable" and not beside else Fix()
     if explained is not problem:
         problem, fix = explained, (explained.fix or "") + Fix("; or ", *fix.parts)
     log = engine.logs(database.server.id, LOG_LINES).text.strip()

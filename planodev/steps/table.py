@@ -45,11 +45,11 @@ def make(database: Database) -> None:
 
 
 def _silent(database: Database, evidence: proof.Evidence) -> Problem:
-    from planodev.postgres import catalogue
+    from planodev.postgres import locked_catalogue
 
     seen, server = database.seen, database.server
-    known = catalogue.holder(seen.engine, server, superuser=seen.superuser, database=seen.database)
-    return catalogue.silent(evidence._replace(holder=known), seen, server)
+    known = locked_catalogue.holder(seen.engine, server, superuser=seen.superuser, database=seen.database)
+    return locked_catalogue.silent(evidence._replace(holder=known), seen, server)
 
 
 def _grant(user: str, error: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from planodev import address
 from planodev.decide import refuse_other_server
 from planodev.plano import judge, storage
-from planodev.postgres import admin, catalogue, proof, queries
+from planodev.postgres import admin, locked_catalogue, proof, queries
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK
 from planodev.postgres.sql import identifier
@@ -82,13 +82,13 @@ def _evidence(database: Database) -> proof.Evidence:
 def _explained(database: Database, problem: Problem) -> Problem:
     """Return a problem with what the engine knows of it, where the server itself answers."""
     seen = database.seen
-    if locked := catalogue.explained(problem, seen, database.server):
+    if locked := locked_catalogue.explained(problem, seen, database.server):
         return locked
     if problem.code not in _OUT_OF_REACH or seen.mode != "docker":
         return problem
     inside = queries.look_at(seen)
     if inside and inside.facts is None and proof.is_late(inside):
-        fix = (problem.fix or "") + catalogue.to_look(seen.engine, database.server)
+        fix = (problem.fix or "") + locked_catalogue.to_look(seen.engine, database.server)
         return replace(problem, why=proof.silence(inside), fix=fix)
     from planodev.engines.docker import unreachable
 

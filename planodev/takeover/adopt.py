@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from planodev.decide import OLDEST_MAJOR, refuse_beside
+from planodev.decide import refuse_beside
 from planodev.engines import Server, server_name
 from planodev.look import look
 from planodev.postgres import connection
+from planodev.postgres.server_facts import OLDEST_MAJOR
 from planodev.problems import BadInput, Command, Conflict, Fix, Shell
 from planodev.project import credentials, defaults, env_keys
 from planodev.result import Outcome

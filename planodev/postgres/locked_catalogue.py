@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.engines import hint
-from planodev.postgres import admin, proof, sql, state_table
+from planodev.postgres import admin, locks, proof, sql
 from planodev.problems import Fix, NoEngine
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def holder(engine: Engine, server: Container, *, superuser: str, database: str) 
 
     """
     other = next(name for name in _OTHERS if name != database)
-    question = state_table.who_locks_the_catalogue(sql.literal(database))
+    question = locks.who_locks_the_catalogue(sql.literal(database))
     try:
         said = admin.run_as_superuser(engine, server, question, superuser=superuser, database=other, most=_SECONDS)
     except (admin.AdminFailed, NoEngine):
@@ -68,4 +68,4 @@ def holder(engine: Engine, server: Container, *, superuser: str, database: str) 
     if not said:
         return ""
     found = json.loads(said)
-    return f"`{found['table']}` of the server's own catalogue is locked: {state_table.holds(found['lock'])}"
+    return f"`{found['table']}` of the server's own catalogue is locked: {locks.holds(found['lock'])}"

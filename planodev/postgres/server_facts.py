@@ -1,0 +1,37 @@
+"""What the server says of itself, and whether Plano can use such a server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from planodev.problems import Problem
+
+OLDEST = 120000  # as `server_version_num` has it
+OLDEST_MAJOR = OLDEST // 10_000
+
+# Keys and values of `json_build_object`, in PostgreSQL 12 and later; `state_table.FACTS` asks for them.
+FACTS = """\
+'server_version', current_setting('server_version'),
+  'server_version_num', current_setting('server_version_num')::int,
+  'user', current_user,
+  'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+  'database', current_database(),
+  'search_path', current_setting('search_path'),
+  'read_only', current_setting('transaction_read_only')::bool,
+  'sessions', (SELECT json_agg(s.client_port ORDER BY s.client_port) FROM pg_stat_activity s
+    WHERE s.usename = current_user AND s.datname = current_database() AND s.client_port > 0
+      AND s.application_name NOT LIKE 'planodev%'),
+  'data_bytes', pg_database_size(current_database())"""
+
+
+def judge(facts: dict[str, Any]) -> Problem | None:
+    """Decide from `FACTS` whether Plano can use the server; None when it can. Pure."""
+    if facts["server_version_num"] < OLDEST:
+        message = f"the server runs PostgreSQL {facts['server_version']}; Plano needs {OLDEST_MAJOR} or newer"
+        return Problem("server-too-old", message, "upgrade it", level="error")
+    if facts["read_only"]:
+        message = "the session is read-only: the server is a replica, or a setting of server, database or role says so"
+        reset = "`BEGIN READ WRITE; ALTER ROLE … RESET default_transaction_read_only; COMMIT;`"
+        fix = f"use the primary, or reset the setting, as by {reset}"
+        return Problem("server-read-only", message, fix, level="error")
+    return None
