@@ -27,6 +27,12 @@ class Url(NamedTuple):
     path: str
 
     @property
+    def origin(self) -> str:
+        """Scheme, host and port, without a login."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}{'' if self.port is None else f':{self.port}'}"
+
+    @property
     def port_is_valid(self) -> bool:
         """Whether it has no port, or a number that can be one: Envoy takes 0, too."""
         return self.port != -1

@@ -95,7 +95,7 @@ def _problems(subject: Subject) -> list[Problem]:
         told += [] if any(problem.fatal for problem in told) else planoai.answer()
     own = None if subject.env().missing else connection
     target = storage.foreign_target(found.connection_string, own, given, mode)
-    return judge.and_other_database(told, found, target)
+    return judge.with_other_database(told, found, target)
 
 
 def keys(subject: Subject) -> Check:

@@ -88,7 +88,7 @@ class Found(NamedTuple):
         files = " and ".join(f"`~/{RUN}/logs/{name}.log`" for name in self.ended or ["brightstaff"])
         return f"`docker logs {planoai.CONTAINER}`" if self.mode == "docker" else files
 
-    def of_first(self, name: str) -> Found:
+    def as_ended_first(self, name: str) -> Found:
         """Return it with the one program whose end has ended the others, as what has ended by itself."""
         return self._replace(brightstaff=name != "brightstaff", envoy=name != "envoy")
 

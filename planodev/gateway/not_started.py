@@ -44,7 +44,6 @@ _OF_A_PULL = {
     "image-denied": "`docker login`, where that registry wants it; {} tries only the pull",
     "image-rate-limited": "`docker login` raises that limit, or wait; {} tries only the pull",
     "image-no-space": "free some space on the engine's disk; {} tries only the pull",
-    "image-unknown": "{renewing} takes an image that is there; {} tries only the pull",
 }
 _PULLING = "{} shows the whole error"
 
@@ -98,11 +97,16 @@ def _of_image(image: str, said: str, environment: Mapping[str, str]) -> Problem:
     from planodev.engines import failures
 
     found = failures.not_pulled(image, said)
-    tries = Shell("docker pull {}", image)
-    before, _, behind = _OF_A_PULL.get(found.code, _PULLING).partition("{}")
-    newer = planoai.renewing(environment)
-    fix = planoai.then_start(Fix(before.replace("{renewing}", str(newer)), tries, behind))
+    fix = planoai.then_start(_remedy_of_pull(found.code, Shell("docker pull {}", image), environment))
     return Problem("plano-not-downloaded", f"Docker could not pull Plano's image `{image}`", fix, found.why, "error")
+
+
+def _remedy_of_pull(code: str, tries: Shell, environment: Mapping[str, str]) -> Fix:
+    """Return what mends a pull that failed with a code of the engine's; `tries` is the command that pulls alone."""
+    if code == "image-unknown":  # planoai names an image that is no longer there
+        return Fix(planoai.renewing(environment), " takes an image that is there; ", tries, " tries only the pull")
+    before, _, behind = _OF_A_PULL.get(code, _PULLING).partition("{}")
+    return Fix(before, tries, behind)
 
 
 def late(parts: Sequence[str], seconds: float, longest: float) -> Problem:

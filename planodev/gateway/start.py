@@ -198,7 +198,7 @@ def _not_started(seen: Seen, plano: Running, said: Said, environment: Mapping[st
         fix = Fix(shows, " shows what it does; once it starts there, ", planoai.STARTS_PLANO)
         return Problem("plano-not-started", "planoai has not started Plano", fix, said.why, "error")
     first = re.search(_FIRST, "\n".join(said.lines))
-    left = left.of_first(first[1]) if first and left.mode == "native" else left
+    left = left.as_ended_first(first[1]) if first and left.mode == "native" else left
     why = running.cause(seen, left, last=True) or plano.why or said.why
     fix = ended.mended(left, why, seen.config.path.name)
     return Problem("plano-died", "Plano was started, and has died", fix, why, "error")

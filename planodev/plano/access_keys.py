@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev.pasting import quoted
+from planodev.plano.entries import entries, numbered
 from planodev.project import env_file, regular_file
 from planodev.project.references import keeper_of
 
@@ -213,25 +214,13 @@ def _key(text: str) -> AccessKey:
 
 def _written(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     named = "model_providers" if entries(content, "model_providers") else "llm_providers"
-    for at, entry in _numbered(content, named):
+    for at, entry in numbered(content, named):
         if entry.get("access_key"):
             yield (named, at, "access_key"), str(entry["access_key"])
-    for at, target in _numbered(content, "prompt_targets"):
+    for at, target in numbered(content, "prompt_targets"):
         endpoint = target.get("endpoint")
         headers = endpoint.get("http_headers") if isinstance(endpoint, dict) else None
         for name, value in headers.items() if isinstance(headers, dict) else ():
             if str(name).lower() == "authorization" and value:
                 text = str(value).split(" ")[1 if " " in str(value) else 0]
                 yield ("prompt_targets", at, "endpoint", "http_headers", name), text
-
-
-def _numbered(content: Mapping[str, Any], name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    found = content.get(name)
-    for at, entry in enumerate(found) if isinstance(found, list) else ():
-        if isinstance(entry, dict):
-            yield at, entry
-
-
-def entries(content: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """Return the mappings in a list of the configuration; what is not one is Plano's schema's business."""
-    return [entry for _, entry in _numbered(content, name)]

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from planodev import masking, urls
 from planodev.plano import models, yaml_of_plano
-from planodev.plano.access_keys import entries
 from planodev.plano.config_file import ConfigFile
+from planodev.plano.entries import entries, numbered
 from planodev.postgres.connection import CONNECTION_STRING
 from planodev.problems import BadInput
 
@@ -165,8 +165,8 @@ def _same(one: Any, other: Any, known: set[tuple[int, int]]) -> bool:  # noqa: A
 def _references(content: dict[str, Any]) -> Iterator[tuple[str | int, ...]]:
     """Yield where a configuration names one of its models by its full name."""
     for key, name in (("routing_preferences", "models"), ("model_metrics_sources", "model_aliases")):
-        for at, entry in enumerate(content.get(key) or ()) if isinstance(content.get(key), list) else ():
-            named = entry.get(name) if isinstance(entry, dict) else None
+        for at, entry in numbered(content, key):
+            named = entry.get(name)
             for one in named if isinstance(named, dict) else range(len(named)) if isinstance(named, list) else ():
                 yield key, at, name, one
     aliases = content.get("model_aliases")

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from planodev import masking
 from planodev.plano import catalogue, models, rules, servers, startup, storage
-from planodev.plano.access_keys import breaks_yaml, entries, is_placeholder, reference_in
+from planodev.plano.access_keys import breaks_yaml, is_placeholder, reference_in
+from planodev.plano.entries import entries
 from planodev.plano.providers import FALLBACK, chat_prefix
 from planodev.plano.rules import shown
 from planodev.postgres.connection import CONNECTION_STRING
@@ -113,7 +114,7 @@ def other_database(config: ConfigFile, target: Target, option: tuple[str, ...] =
     return Problem("other-database", message, fix, why, level="error")
 
 
-def and_other_database(
+def with_other_database(
     found: list[Problem], config: ConfigFile, target: Target | None, option: tuple[str, ...] = ()
 ) -> list[Problem]:
     """Return what was found, after the warning that the configuration names another database where it does."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev import urls
-from planodev.plano.access_keys import entries
+from planodev.plano.entries import entries, numbered
 from planodev.plano.providers import BY_NAME, CHAT_INTERFACE, CHAT_INTERFACES, chat_prefix
 from planodev.postgres.connection import DOCKER_HOST_NAME
 
@@ -167,6 +167,24 @@ def merged(found: Iterable[Model], mode: str = "") -> Iterator[tuple[Model, Mode
                 yield first, model
 
 
+class Placement(NamedTuple):
+    """A form in which Plano keeps the conversations with a model, and the server that it is asked of then."""
+
+    interface: str
+    form: dict[str, str]
+    cluster: Cluster
+    server: Server
+
+
+def placements(model: Model, mode: str) -> Iterator[Placement]:
+    """Yield the placements of a model by each of `CHAT_INTERFACES`, in their order; `mode` is as for `server_of`."""
+    for interface in CHAT_INTERFACES:
+        form = model.form_by(interface)
+        placed = form and server_of(model._replace(base_url=form["base_url"], interface=interface), mode)
+        if form and placed:
+            yield Placement(interface, form, *placed)
+
+
 def _told_apart(found: Sequence[Model]) -> Iterator[Model]:
     """Yield the models, those that are not stored with an interface that leads to no other one's server."""
     placed = [server_of(model, "docker") for model in found if model.stored or not model.chat_form]
@@ -175,23 +193,19 @@ def _told_apart(found: Sequence[Model]) -> Iterator[Model]:
         if model.stored or not model.chat_form:
             yield model
             continue
-        ways = [
-            (interface, way)
-            for interface in CHAT_INTERFACES
-            if (form := model.form_by(interface))
-            and (way := server_of(model._replace(base_url=form["base_url"], interface=interface), "docker"))
-            and taken.get(*way) == way[1]
-        ]
-        for interface, (cluster, server) in ways[:1]:
-            taken[cluster] = server
-            model = model._replace(chat_interface=interface)  # noqa: PLW2901  the same, with what is known now
-        yield model
+        free = (one for one in placements(model, "docker") if taken.get(one.cluster, one.server) == one.server)
+        chosen = next(free, None)
+        if chosen is None:
+            yield model
+            continue
+        taken[chosen.cluster] = chosen.server
+        yield model._replace(chat_interface=chosen.interface)
 
 
 def _read(content: Mapping[str, Any]) -> Iterator[Model]:
     key = next((name for name in LISTS if entries(content, name)), LISTS[0])
-    for at, entry in enumerate(content.get(key) or ()):
-        if not isinstance(entry, dict) or not isinstance(entry.get("model"), str):
+    for at, entry in numbered(content, key):
+        if not isinstance(entry.get("model"), str):
             continue
         name, base_url = entry["model"], entry.get("base_url")
         prefix = name.partition("/")[0].strip()

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from planodev import masking, urls
 from planodev.plano import models, planoai, schema
-from planodev.plano.access_keys import entries
 from planodev.plano.config_file import KEYS, VERSIONS
+from planodev.plano.entries import entries, numbered
 from planodev.plano.planoai import MODEL_PORT, PARTS, PROMPT_PORT
 from planodev.plano.providers import BY_NAME, CHAT_INTERFACE, FALLBACK, PROVIDERS, probable_provider
 from planodev.plano.yaml_of_plano import is_readable
@@ -64,8 +64,8 @@ def _is_time_to_connect(value: object) -> bool:
     return _is_duration(value) and (not str(value).strip() or float(str(value).strip()[:-1]) > 0)
 
 
-_SECONDS = (_is_duration, "seconds with an `s`, of 292 years at most", "30s", "Envoy")
-_SECONDS_TO_CONNECT = (_is_time_to_connect, "seconds with an `s`, more than 0", "5s", "Envoy")
+_SECONDS = (_is_duration, "a duration such as `30s`, at most 292 years", "30s", "Envoy")
+_SECONDS_TO_CONNECT = (_is_time_to_connect, "a duration such as `5s`, more than 0", "5s", "Envoy")
 
 
 def problems(config: ConfigFile, content: Mapping[str, Any], database_port: int | None) -> Iterator[Problem]:
@@ -751,8 +751,8 @@ def _identified(content: Mapping[str, Any]) -> list[tuple[str, KeyPath, Mapping[
     """Return the agents and filters that have an id: the id, the path, and the entry."""
     found: list[tuple[str, KeyPath, Mapping[str, Any]]] = []
     for key in ("agents", "filters"):
-        for at, entry in enumerate(content[key]) if isinstance(content.get(key), list) else ():
-            if isinstance(entry, dict) and isinstance(entry.get("id"), str):
+        for at, entry in numbered(content, key):
+            if isinstance(entry.get("id"), str):
                 found.append((entry["id"], (key, at), entry))
     return found
 

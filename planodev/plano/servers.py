@@ -7,7 +7,6 @@ seen with Envoy 1.37.0: the second of two ports was never asked, and an IPv6 add
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from planodev import urls
 from planodev.plano import models
-from planodev.plano.providers import BY_NAME, CHAT_INTERFACES
+from planodev.plano.entries import numbered
+from planodev.plano.providers import BY_NAME
 from planodev.plano.rules import shown
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Problem
@@ -50,7 +50,8 @@ def problems(config: ConfigFile, content: Mapping[str, Any], mode: str) -> Itera
     default = next((model for model in chats if model.default), next(iter(chats), None))
     for first, model in models.merged(found, mode):
         fix = _apart(config, found, model, mode)
-        address = f"{_address(first)}, the server of `{shown(first.name)}`{config.at(*first.path, 'model')}"
+        origin, place = urls.read(first.base_url).origin, config.at(*first.path, "model")
+        address = f"{shown(origin)}, the server of `{shown(first.name)}`{place}"
         message = f"requests for `{shown(model.name)}`{config.at(*model.path, 'model')} go to {address}"
         why = "Plano tells servers apart by interface and host alone"
         yield Problem("servers-merged", message, fix, why, "error" if model == default else "warning")
@@ -65,11 +66,6 @@ def problems(config: ConfigFile, content: Mapping[str, Any], mode: str) -> Itera
             yield Problem("ipv6-unreached", message, fix, why, "error" if fatal else "warning")
 
 
-def _address(model: Model) -> str:
-    """Return scheme, host and port of a model's server."""
-    return shown(re.sub(r"^(https?://)(?:[^/@]*@)?([^/?#]*).*$", r"\1\2", model.base_url, flags=re.IGNORECASE))
-
-
 def _apart(config: ConfigFile, found: Sequence[Model], model: Model, mode: str) -> str:
     """Return what gives a model's server a cluster of its own: another name of its host, or another interface."""
     taken = {placed[0] for one in found if (placed := models.server_of(one, mode))}
@@ -78,15 +74,11 @@ def _apart(config: ConfigFile, found: Sequence[Model], model: Model, mode: str) 
     name = _NAMES.get(host) if mode == "native" else None
     if name and models.Cluster(model.interface or "", name) not in taken:
         return f"write `{name}` for the host `{host}` in {config.where(*model.path, 'base_url')}"
-    for interface in CHAT_INTERFACES:
-        form = model.form_by(interface)
-        if form is None:
-            continue
-        placed = models.server_of(model._replace(base_url=form["base_url"], interface=interface), mode)
-        if placed and placed[0] not in taken:
-            keys = ("provider_interface",) if model.prefix not in BY_NAME else ("model", "provider_interface")
-            lines = ", ".join(f"`{key}: {shown(form[key])}`" for key in keys)
-            return f"write {lines} in {config.where(*model.path, 'model')}"
+    form = next((one.form for one in models.placements(model, mode) if one.cluster not in taken), None)
+    if form:
+        keys = ("provider_interface",) if model.prefix not in BY_NAME else ("model", "provider_interface")
+        lines = ", ".join(f"`{key}: {shown(form[key])}`" for key in keys)
+        return f"write {lines} in {config.where(*model.path, 'model')}"
     where = config.where(*model.path, "base_url")
     return f"give that server another host name in its `base_url` in {where}: one that leads to the same machine"
 
@@ -97,9 +89,8 @@ def _urls(content: Mapping[str, Any], found: Sequence[Model]) -> Iterator[tuple[
         if model.base_url:
             yield (*model.path, "base_url"), model.base_url
     for key in ("agents", "filters"):
-        listed = content.get(key)
-        for at, entry in enumerate(listed if isinstance(listed, list) else ()):
-            if isinstance(entry, dict) and isinstance(entry.get("url"), str):
+        for at, entry in numbered(content, key):
+            if isinstance(entry.get("url"), str):
                 yield (key, at, "url"), entry["url"]
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from planodev import urls
 from planodev.plano import models, storage
-from planodev.plano.access_keys import entries
 from planodev.plano.config_file import VERSIONS
+from planodev.plano.entries import entries, numbered
 from planodev.plano.rules import level_of_unopened, listeners_of, name_for_envoy, shown
 from planodev.plano.yaml_of_plano import is_readable
 from planodev.problems import Fix, Problem, Shell
@@ -103,8 +103,8 @@ def _cluster_names(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[P
     named: list[tuple[object, KeyPath]] = [
         (one.get("id"), (key, at))
         for key in ("agents", "filters")
-        for at, one in enumerate(content[key] if isinstance(content.get(key), list) else ())
-        if isinstance(one, dict) and one.get("id") != "" and _host(str(one.get("url")))
+        for at, one in numbered(content, key)
+        if one.get("id") != "" and _host(str(one.get("url")))
     ]
     named += [(name, ("endpoints", name)) for name in endpoints] if isinstance(endpoints, dict) else []
     for name, path in named:
@@ -124,8 +124,7 @@ def _hosts(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
         named += [(_host(model.base_url), (*model.path, "base_url"))] if model.base_url else []
         named += [(entry.get("http_host"), (*model.path, "http_host"))] if model.base_url else []
     for key in ("agents", "filters"):
-        for at, one in enumerate(content[key] if isinstance(content.get(key), list) else ()):
-            named += [(_host(str(one.get("url"))), (key, at, "url"))] if isinstance(one, dict) else []
+        named += [(_host(str(one.get("url"))), (key, at, "url")) for at, one in numbered(content, key)]
     endpoints = content.get("endpoints")
     for name, one in endpoints.items() if isinstance(endpoints, dict) else ():
         if isinstance(one, dict):

@@ -127,7 +127,7 @@ def all_problems_of(seen: Seen) -> list[Problem]:
     from planodev.plano import judge
 
     foreign = other_database(seen) if seen.config.text is not None else None
-    return judge.and_other_database(problems_of(seen), seen.config, foreign, seen.config_option)
+    return judge.with_other_database(problems_of(seen), seen.config, foreign, seen.config_option)
 
 
 def environment_of(seen: Seen) -> dict[str, str]:

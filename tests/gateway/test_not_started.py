@@ -8,7 +8,8 @@ import pytest
 
 from planodev.gateway import ended, not_started
 from planodev.gateway.found import Found
-from planodev.problems import Command, Fix, Problem
+from planodev.plano import planoai
+from planodev.problems import Command, Fix, Problem, Shell
 
 URL = "  URL: https://github.com/tetratelabs/archive-envoy/releases/download/v1.37.8/envoy.tar.xz"
 ADVICE = "Please check your internet connection and try again."
@@ -83,6 +84,17 @@ def test_a_download_that_fails_is_told_with_its_host_and_its_remedy(lines, what,
     assert why in problem.why
     assert fix in str(problem.fix)
     assert str(problem.fix).endswith(" then `planodev up --with-plano`")
+
+
+def test_only_an_image_that_is_gone_asks_what_has_installed_planoai_and_its_command_stays_one(monkeypatch):
+    asked = []
+    newer = Shell("pip install --upgrade planoai")
+    monkeypatch.setattr(planoai, "renewing", lambda environment: asked.append(environment) or newer)
+    for said in ("toomanyrequests: rate limit", "denied", "no space left on device"):
+        not_started.problem(docker(said), {})
+    assert asked == []
+    problem = not_started.problem(docker("manifest for katanemo/plano:0.4.39 not found: manifest unknown"), {})
+    assert newer in problem.fix.parts
 
 
 @pytest.mark.parametrize(
