@@ -11,7 +11,7 @@ import click
 from planodev import production
 from planodev.cli import options as shared
 from planodev.commands.production import production as write
-from planodev.project import env_keys
+from planodev.project import defaults, env_keys
 
 _ON_KUBERNETES = ("namespace", "replicas")
 _OF_THE_CLUSTER = ("instances", "storage")
@@ -55,15 +55,22 @@ def _matching(pattern: str, wanted: str) -> Any:  # noqa: ANN401  a callback of 
     "--namespace",
     metavar="NAME",
     callback=_matching(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", "a name such as plano"),
-    help="Namespace of everything.  [default: plano]",
+    help=f"Namespace of everything.  [default: {defaults.NAMESPACE}]",
 )
-@_kubernetes("--replicas", metavar="N", type=click.IntRange(1, 100), help="Pods of Plano.  [default: 3]")
-@_kubernetes("--instances", metavar="N", type=click.IntRange(1, 100), help="Instances of PostgreSQL.  [default: 3]")
+@_kubernetes(
+    "--replicas", metavar="N", type=click.IntRange(1, 100), help=f"Pods of Plano.  [default: {defaults.REPLICAS}]"
+)
+@_kubernetes(
+    "--instances",
+    metavar="N",
+    type=click.IntRange(1, 100),
+    help=f"Instances of PostgreSQL.  [default: {defaults.INSTANCES}]",
+)
 @_kubernetes(
     "--storage",
     metavar="SIZE",
     callback=_matching(r"[1-9]\d*(?:[kMGTPE]|[KMGTPE]i)", "a size such as 10Gi"),
-    help="Storage of each instance.  [default: 10Gi]",
+    help=f"Storage of each instance.  [default: {defaults.STORAGE}]",
 )
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401

@@ -85,14 +85,14 @@ def words_of(setup: Setup) -> dict[str, Any]:
         "host": setup.server,
         "port": place.port,
         "database": place.database,
-        "listen": "127.0.0.1" if setup.sizes else "*",
+        "listen": "127.0.0.1" if setup.kubernetes else "*",
         "login": login,
         "sslmode": setup.sslmode,
         "checked": setup.checked,
         "unstored": None if setup.unstored is None else _listed(setup.unstored),
         "unanswered": _listed(setup.unanswered),
         "ca_path": setup.ca_path,
-        "ca_file": f"/tmp/{production.CA}" if setup.sizes else production.CA,  # noqa: S108  in a container
+        "ca_file": f"/tmp/{production.CA}" if setup.kubernetes else production.CA,  # noqa: S108  in a container
         "owner": setup.owner,
         "literal": production.LITERAL,
         "literal_in_words": production.LITERAL_IN_WORDS,
@@ -110,9 +110,9 @@ def words_of(setup: Setup) -> dict[str, Any]:
         "ports": setup.ports,
         "connected": _CONNECTED_DIRECTLY if setup.direct else CONNECTED,
         "answers": _ANSWERS.format(port=setup.model_port),
-        "ini": production.of_pgbouncer(SIDECAR, on_kubernetes=setup.sizes is not None),
-        "plano_file": PLANO_FILE if setup.sizes else COMPOSE,
-        "sizes": setup.sizes,
+        "ini": production.of_pgbouncer(SIDECAR, on_kubernetes=setup.kubernetes is not None),
+        "plano_file": PLANO_FILE if setup.kubernetes else COMPOSE,
+        "kubernetes": setup.kubernetes,
     }
 
 

@@ -114,7 +114,7 @@ def _check(setup: Setup) -> None:
     """Refuse what the files themselves could not be deployed with."""
     found = [
         None if setup.direct else endpoints.port_of_pgbouncer(setup.config),
-        misread_by_kubernetes(env_file.load(setup.directory / ENV_NAME)) if setup.sizes else None,
+        misread_by_kubernetes(env_file.load(setup.directory / ENV_NAME)) if setup.kubernetes else None,
     ]
     for problem in filter(None, found):
         raise BadInput.of(problem)
@@ -140,11 +140,11 @@ def _notices(setup: Setup, files: Mapping[str, str], progress: Progress) -> None
         first = f"remove or replace `{setup.ca_path}`; " if setup.foreign_ca else ""
         progress.notice(Problem("values-replaced", "; ".join(said), first + check))
     if setup.image != PLANO_IMAGE:
-        file = PLANO_FILE if setup.sizes else COMPOSE
+        file = PLANO_FILE if setup.kubernetes else COMPOSE
         progress.note(f"`{file}` keeps `image: {setup.image}`; planodev itself would write `{PLANO_IMAGE}`")
     if setup.local:
         listed = ", ".join(f"`{masking.urls(address)}`" for address in setup.local)
-        if setup.sizes:
+        if setup.kubernetes:
             fix = f"name their Services in `{setup.config.path.name}`, such as `http://NAME.NAMESPACE.svc:PORT`"
             message = f"Plano's pods do not reach {listed}: there it is the pod itself"
         else:

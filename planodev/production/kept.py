@@ -25,7 +25,8 @@ class Kept:
     Args:
         name: what it is called by those who take it.
         path: the file, from the directory of the set-up.
-        pattern: finds it: the group `value`. Two different values in one file are an edit; `--force` takes the first.
+        pattern: finds it: the group `value`; or the group `word` in that, where the whole line is there for it alone.
+            Two different values in one file are an edit; `--force` takes the first.
         in_checksum: the value that the checksum of the file is made with, whatever stands there. It must never change,
             since the marks of existing files were made with it.
 
@@ -47,7 +48,8 @@ class Kept:
         return [found.span("value") for found in self.pattern.finditer(text)]
 
     def _filled_in(self, text: str) -> list[str]:
-        found = dict.fromkeys(match["value"] for match in self.pattern.finditer(text))
+        group = "word" if "word" in self.pattern.groupindex else "value"
+        found = dict.fromkeys(match[group] for match in self.pattern.finditer(text))
         return [value for value in found if value and not value.startswith(PLACEHOLDER)]
 
 
@@ -70,13 +72,15 @@ KEPT = (
     _kept("replicas", PLANO_FILE, r"^  replicas: (?P<value>\d+)$"),
     _kept("instances", "database.yaml", r"^  instances: (?P<value>\d+)$"),
     _kept("storage", "database.yaml", r"^    size: (?P<value>\S+)$"),
-    _kept("storage_class", "database.yaml", r"^    size: \S+\n(?P<value>(?:    storageClass: \S+\n)?)"),
+    _kept("storage_class", "database.yaml", r"^    size: \S+\n(?P<value>(?:    storageClass: (?P<word>\S+)\n)?)"),
     _kept(
         "operator", "network.yaml", r"kubernetes\.io/metadata\.name: (?P<value>[^\s}]+)\}", in_checksum="cnpg-system"
     ),
     _kept("days", "prune.yaml", r"^ +- DELETE FROM .* interval '(?P<value>\d+) days'$", "90"),
     _kept("backups", "backup/backup.yaml", r"^    destinationPath: (?P<value>\S+)$"),
-    _kept("endpoint", "backup/backup.yaml", r"^    destinationPath: \S+\n(?P<value>(?:    endpointURL: \S+\n)?)"),
+    _kept(
+        "endpoint", "backup/backup.yaml", r"^    destinationPath: \S+\n(?P<value>(?:    endpointURL: (?P<word>\S+)\n)?)"
+    ),
     _kept(
         "lost_name",
         "recovery/kustomization.yaml",

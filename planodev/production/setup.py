@@ -14,7 +14,7 @@ from planodev.plano import config_edit, models, rules
 from planodev.postgres.connection import CONNECTION_STRING, DOCKER_HOST_NAME, LOOPBACK, is_host, is_loopback
 from planodev.problems import BadInput
 from planodev.production import PLACEHOLDER, READY, endpoints, kept
-from planodev.project import credentials, env_file, env_keys, regular_file
+from planodev.project import credentials, defaults, env_file, env_keys, regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Sizes:
+class KubernetesValues:
     """What `kubernetes` asks for, by option or as the files say; each is called as in `kept.KEPT`.
 
     Args:
@@ -44,21 +44,21 @@ class Sizes:
         replicas: pods of Plano.
         instances: of PostgreSQL.
         storage: of each instance.
-        storage_class: the line that names its class, "" for the default class.
+        storage_class: its class, "" for the default one.
         operator: the namespace where the operator runs.
         days: after which nobody needs a conversation.
-        components: the line that switches backups on, and the recovery out of them.
+        components: the whole line that switches backups on, and the recovery out of them, as a person has left it.
         backups: the bucket and a folder in it.
-        endpoint: the line that names the bucket's address, "" at S3 itself.
+        endpoint: the bucket's address, "" at S3 itself.
         lost_name: whose backups a recovery takes.
         recovered_name: under which name the recovered cluster writes its own.
 
     """
 
-    namespace: str = "plano"
-    replicas: int = 3
-    instances: int = 3
-    storage: str = "10Gi"
+    namespace: str = defaults.NAMESPACE
+    replicas: int = defaults.REPLICAS
+    instances: int = defaults.INSTANCES
+    storage: str = defaults.STORAGE
     storage_class: str = ""
     operator: str = "cnpg-system"
     days: int = 90
@@ -88,7 +88,7 @@ class Setup:
         again_through: the same, with PgBouncer.
         image: of Plano.
         direct: whether Plano connects to the server itself, without PgBouncer.
-        sizes: on Kubernetes; None for Compose.
+        kubernetes: what is asked for there; None for Compose.
         sslmode: how PgBouncer speaks to the server.
         foreign_ca: whether the `server-ca.pem` that is there is another provider's.
 
@@ -108,14 +108,14 @@ class Setup:
     again_through: str
     image: str = production.PLANO_IMAGE
     direct: bool = False
-    sizes: Sizes | None = None
+    kubernetes: KubernetesValues | None = None
     sslmode: str = "prefer"
     foreign_ca: bool = False
 
     @property
     def ca_path(self) -> str:
         """The path of the authority of the server's certificate, from the directory of the set-up."""
-        return production.of_pgbouncer(production.CA, on_kubernetes=self.sizes is not None)
+        return production.of_pgbouncer(production.CA, on_kubernetes=self.kubernetes is not None)
 
     @property
     def checked(self) -> bool:
@@ -215,9 +215,9 @@ class Setup:
     def copied(self) -> bool:
         """Say whether Plano gets a copy of the configuration: one for the container, or for a directory of its own."""
         if self.config.content is None:
-            return self.sizes is not None
+            return self.kubernetes is not None
         changed = self.local or self.addresses.unreachable
-        return self.sizes is not None or bool(changed) or self.elsewhere
+        return self.kubernetes is not None or bool(changed) or self.elsewhere
 
     @cached_property
     def deployed(self) -> str:
@@ -227,7 +227,7 @@ class Setup:
             BadInput: there is no edit that adds `state_storage` and nothing else.
 
         """
-        text = self.addresses.reachable(machine=self.sizes is None)
+        text = self.addresses.reachable(machine=self.kubernetes is None)
         if self.config.content and not self.config.connection_string:
             try:
                 text = config_edit.with_storage(text, CONNECTION_STRING)
@@ -258,7 +258,8 @@ def gather(
     Args:
         directory: where the files are, or will be.
         config: Plano's configuration.
-        options: `provider`, `host`, `generate_password`, `direct`, `target`, `output`, `config`, and those of `Sizes`.
+        options: `provider`, `host`, `generate_password`, `direct`, `target`, `output`, `config`, and those of
+            `KubernetesValues`.
         project: where relative paths start.
         on_kubernetes: whether Plano runs there, and not in Compose.
 
@@ -295,7 +296,7 @@ def gather(
         again_through=through,
         image=written.get("image", production.PLANO_IMAGE),
         direct=direct,
-        sizes=_sizes(options, written) if on_kubernetes else None,
+        kubernetes=_kubernetes(options, written) if on_kubernetes else None,
         sslmode=provider.sslmode if foreign else _sslmode(provider, ini, ca),
         foreign_ca=foreign and ca.is_file(),
     )
@@ -364,15 +365,15 @@ def _place(
     )
 
 
-def _sizes(options: Mapping[str, Any], values: Mapping[str, str]) -> Sizes:
+def _kubernetes(options: Mapping[str, Any], values: Mapping[str, str]) -> KubernetesValues:
     """Return the options of Kubernetes: what was typed, else what the files say, else the defaults."""
     found: dict[str, Any] = {}
-    for name, default in asdict(Sizes()).items():
+    for name, default in asdict(KubernetesValues()).items():
         if options.get(name) is not None:
             found[name] = options[name]
         elif name in values:
             found[name] = type(default)(values[name])
-    return Sizes(**found)
+    return KubernetesValues(**found)
 
 
 def _host(typed: str | None) -> str | None:

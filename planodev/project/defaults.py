@@ -13,6 +13,12 @@ TEMPLATE = "support-agent"
 USER = "plano"
 DATABASE = "plano"
 
+# Of the files for Kubernetes: the namespace, pods of Plano, instances of PostgreSQL, and the storage of each.
+NAMESPACE = "plano"
+REPLICAS = 3
+INSTANCES = 3
+STORAGE = "10Gi"
+
 # Seconds for Postgres to start, where `--timeout` does not say how many; for Plano, where `--plano-timeout` does not:
 # planoai itself waits for 60, and for 120 in Docker; and for a hosted PostgreSQL.
 TIMEOUT = 60.0

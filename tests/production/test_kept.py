@@ -30,14 +30,18 @@ CHANGES = {
     "replicas": "5",
     "instances": "5",
     "storage": "50Gi",
-    "storage_class": "    storageClass: encrypted\n",
+    "storage_class": "encrypted",
     "operator": "operators",
     "days": "30",
     "backups": "s3://mine/plano",
-    "endpoint": "    endpointURL: https://s3.example.com\n",
+    "endpoint": "https://s3.example.com",
     "lost_name": "plano-db-2",
     "recovered_name": "plano-db-3",
 }
+
+
+# The line around a value that has one for itself.
+LINES = {"storage_class": "    storageClass: {}\n", "endpoint": "    endpointURL: {}\n"}
 
 
 def written(project, form):
@@ -52,7 +56,7 @@ def of_form(directory):
 
 def changed(one, text):
     for start, end in sorted(one.spans(text), reverse=True):
-        text = text[:start] + CHANGES[one.name] + text[end:]
+        text = text[:start] + LINES.get(one.name, "{}").format(CHANGES[one.name]) + text[end:]
     return text
 
 
