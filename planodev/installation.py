@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from planodev import paths
 from planodev.problems import Shell
 from planodev.project import toml_file
 
@@ -26,10 +27,10 @@ def adding(package: str, *, prefix: Path | None = None, python: str = "") -> She
 
     """
     prefix, python = prefix or Path(sys.prefix), python or sys.executable
-    if (prefix / "pipx_metadata.json").is_file():
+    if paths.is_file(prefix / "pipx_metadata.json"):
         return Shell("pipx inject {} {}", prefix.name, package)
     receipt = prefix / "uv-receipt.toml"
-    if receipt.is_file():
+    if paths.is_file(receipt):
         # An environment of uv is made anew, of what is named then.
         words = [*_named(receipt), "--with", package]
         return Shell("uv tool install" + " {}" * len(words), *words)
@@ -49,11 +50,11 @@ def beside(package: str, *, prefix: Path | None = None, python: str = "", path: 
 
     """
     prefix, python = prefix or Path(sys.prefix), python or sys.executable
-    if (prefix / "uv-receipt.toml").is_file():
+    if paths.is_file(prefix / "uv-receipt.toml"):
         return Shell("uv tool install {}", package)
     programs = str(Path(python).parent)
     on_path = programs in (os.environ.get("PATH", "") if path is None else path).split(os.pathsep)
-    if (prefix / "pipx_metadata.json").is_file() or _managed(prefix) or not on_path:
+    if paths.is_file(prefix / "pipx_metadata.json") or _managed(prefix) or not on_path:
         return Shell("pipx install {}", package)
     return _by_pip(package, prefix, python)
 
@@ -68,10 +69,10 @@ def renewing(package: str, prefix: Path, python: str, *, anew: bool = False) -> 
         anew: whether it is installed again although its version stays, since it is broken.
 
     """
-    if (prefix / "pipx_metadata.json").is_file():
+    if paths.is_file(prefix / "pipx_metadata.json"):
         injected = "" if anew or prefix.name == package else " --include-injected"
         return Shell(f"pipx {'reinstall' if anew else 'upgrade'}{injected} {{}}", prefix.name)
-    if (prefix / "uv-receipt.toml").is_file():
+    if paths.is_file(prefix / "uv-receipt.toml"):
         return Shell(f"uv tool upgrade{' --reinstall' if anew else ''} {{}}", prefix.name)
     if _managed(prefix):
         return Shell("pipx install {}", package)
@@ -91,7 +92,7 @@ def _has_pip(prefix: Path) -> bool:
     """
     if not _is_environment(prefix):
         return True
-    return (prefix / "Lib/site-packages/pip").is_dir() or any(prefix.glob("lib/python3*/site-packages/pip"))
+    return paths.is_dir(prefix / "Lib/site-packages/pip") or any(prefix.glob("lib/python3*/site-packages/pip"))
 
 
 def _managed(prefix: Path) -> bool:
@@ -101,7 +102,7 @@ def _managed(prefix: Path) -> bool:
 
 
 def _is_environment(prefix: Path) -> bool:
-    return (prefix / "pyvenv.cfg").is_file()
+    return paths.is_file(prefix / "pyvenv.cfg")
 
 
 def _named(receipt: Path) -> list[str]:

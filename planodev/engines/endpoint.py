@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from planodev import urls
+from planodev import paths, urls
 from planodev.problems import NoEngine
 from planodev.project import json_file, regular_file
 
@@ -97,7 +97,7 @@ def find(environment: Mapping[str, str], home: Path, probe: Callable[[Path], Pro
             if state == wanted:
                 raise failures.at_socket(state, f"unix://{path}", product)
     # An installed product has created the directory of its socket.
-    installed = {name: path for path, name, _ in states if path.is_relative_to(home) and path.parent.is_dir()}
+    installed = {name: path for path, name, _ in states if path.is_relative_to(home) and paths.is_dir(path.parent)}
     raise failures.nowhere(f"unix://{next(iter(installed.values()))}" if len(installed) == 1 else "")
 
 
@@ -182,7 +182,7 @@ def _current(file: Path) -> str:
 def _certificates(directory: Path, unchecked: bool) -> Any:  # noqa: ANN401, FBT001  of docker.tls
     """Return the TLS of a context as the SDK has it, None where one of its three files is missing."""
     ca, cert, key = (directory / name for name in ("ca.pem", "cert.pem", "key.pem"))
-    if not all(file.is_file() for file in (ca, cert, key)):
+    if not all(map(paths.is_file, (ca, cert, key))):
         return None
     import docker  # the whole package first: two threads that import parts of it deadlock
     import docker.tls

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from planodev import paths
 from planodev.plano import planoai
 from planodev.project import json_file, regular_file
 
@@ -178,7 +179,7 @@ def missing(environment: Mapping[str, str]) -> list[str]:
     """Return the programs of Plano that planoai has not downloaded yet, in its order; it starts none before all."""
     directory = home(environment) / ".plano"
     files = {"Envoy": "bin/envoy", "Plano's filters": "plugins/llm_gateway.wasm", "brightstaff": "bin/brightstaff"}
-    return [name for name, file in files.items() if not (directory / file).exists()]
+    return [name for name, file in files.items() if not paths.exists(directory / file)]
 
 
 def log_file(environment: Mapping[str, str], name: str) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from planodev import paths
 from planodev.address import other_database
 from planodev.engines import port_holders
 from planodev.gateway import ended, log
@@ -167,7 +168,7 @@ def _is_ours(seen: Seen, found: Found) -> bool:
     here = seen.project.path
     if found.directory == here:
         return True
-    if found.directory and (found.directory / ".env").is_file():
+    if found.directory and paths.is_file(found.directory / ".env"):
         return False
     if found.directory and here in found.directory.parents:
         return True

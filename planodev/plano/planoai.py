@@ -11,7 +11,7 @@ import shlex
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
-from planodev import executables, installation
+from planodev import executables, installation, paths
 from planodev.problems import Command, Fix
 from planodev.project.identity import CONFIG_NAMES
 
@@ -61,9 +61,9 @@ def renewing(environment: Mapping[str, str], *, anew: bool = False) -> Shell:
         return installing()
     python = interpreter(environment)
     place = Path(program).resolve().parent
-    if python and not (place.parent / "pyvenv.cfg").is_file():  # a script of the system's Python or of a user's
+    if python and not paths.is_file(place.parent / "pyvenv.cfg"):  # a script of the system's Python or of a user's
         place = python.parent
-    beside = next((one for name in ("python", "python3", "python.exe") if (one := place / name).exists()), python)
+    beside = next((one for name in ("python", "python3", "python.exe") if paths.exists(one := place / name)), python)
     return installation.renewing("planoai", place.parent, str(beside or "python3"), anew=anew)
 
 
@@ -73,7 +73,7 @@ def interpreter(environment: Mapping[str, str]) -> Path | None:
     if program is None:
         return None
     beside = Path(program).resolve().with_name("python.exe")
-    if beside.is_file():  # as on Windows
+    if paths.is_file(beside):  # as on Windows
         return beside
     try:
         with Path(program).open("rb") as file:
@@ -86,7 +86,7 @@ def interpreter(environment: Mapping[str, str]) -> Path | None:
         return Path(found) if found else None
     written = _INTERPRETER.search(start)
     path = Path(written[1].decode(errors="replace")) if written else None
-    return path if path and path.is_file() else None
+    return path if path and paths.is_file(path) else None
 
 
 # What starts Plano with this project's database.

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planodev import urls
+from planodev import paths, urls
 from planodev.plano import models, storage
 from planodev.plano.config_file import VERSIONS
 from planodev.plano.entries import entries, numbered
@@ -217,14 +217,14 @@ def _certificates(config: ConfigFile, content: Mapping[str, Any], mode: str) -> 
     """Yield a file of certificates that is not on this machine, where Envoy runs on it."""
     overrides, path = content.get("overrides"), ("overrides", "upstream_tls_ca_path")
     file = overrides.get("upstream_tls_ca_path") if isinstance(overrides, dict) else None
-    if mode == "native" and isinstance(file, str) and "$" not in file and not Path(file).is_file():
+    if mode == "native" and isinstance(file, str) and "$" not in file and not paths.is_file(file):
         message = f"there is no file `{shown(file)}`{config.at(*path)}, and Envoy does not start without it"
         yield _error("ca-file-missing", message, config.without(*path))
 
 
 def _login(config: ConfigFile, content: Mapping[str, Any]) -> Iterator[Problem]:
     model = next((model for model in models.of(content) if model.interface == "chatgpt"), None)
-    if model and not (Path.home() / _CHATGPT_LOGIN).exists():
+    if model and not paths.exists(Path.home() / _CHATGPT_LOGIN):
         message = (
             f"model `{shown(model.name)}`{config.at(*model.path)} needs a login, and planoai does not start without one"
         )

@@ -6,14 +6,13 @@ What only a change needs is imported where it is used: an `up` that finds nothin
 from __future__ import annotations
 
 import math
-import os
 import posixpath
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planodev import executables, trace
+from planodev import executables, paths, trace
 from planodev.background import Job, NotDone, within
 from planodev.engines import (
     Container,
@@ -253,7 +252,7 @@ class DockerEngine:
 
     def disk(self) -> str | None:
         root = str(self.api.info().get("DockerRootDir") or "")
-        return root if self._where.local and os.path.isdir(root) else None  # noqa: PTH112  never raises
+        return root if self._where.local and paths.is_dir(root) else None
 
     def pull(self, image: str, progress: Progress) -> None:
         from planodev.engines.docker import image as images
