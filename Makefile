@@ -25,7 +25,7 @@ down: $(VENV)/.up
 
 # Every promise, in minutes. Tests that are broad or slow, or that need an Envoy or a browser, are marked `slow`.
 test: $(VENV)/.test $(PLANOAI_VENV)/.done $(PACKAGE)/.done
-	PYTHON=$(abspath $(BIN)/python) tests/setup
+	PYTHON="$(abspath $(BIN)/python)" tests/setup
 	$(MAKE) --jobs 3 pytest check wheel
 
 pytest: $(VENV)/.test
@@ -34,32 +34,32 @@ pytest: $(VENV)/.test
 # For a release: every test on the oldest Python, the quick ones on the newest, and all ways to install it. The engines are
 # tested by `make test-engines`.
 test-all: $(VENV)/.test $(NEWEST)/.test $(PLANOAI_VENV)/.done $(ENVOY_VENV)/.done
-	PYTHON=$(abspath $(BIN)/python) tests/setup
+	PYTHON="$(abspath $(BIN)/python)" tests/setup
 	$(MAKE) check package
 	$(NEWEST)/bin/python -m pytest -q -p no:cacheprovider -m quick tests
 	PLANODEV_KILLS=$${PLANODEV_KILLS:-200} $(PYTEST) $(WORKERS) tests
 
 # What `make test` leaves out, for LIMIT seconds; the tests that are left then are counted as skipped.
 test-slow: $(VENV)/.test $(PLANOAI_VENV)/.done $(ENVOY_VENV)/.done
-	PYTHON=$(abspath $(BIN)/python) tests/setup
+	PYTHON="$(abspath $(BIN)/python)" tests/setup
 	TESTS_END=$$(($$(date +%s) + $${LIMIT:-1800})) $(PYTEST) $(WORKERS) -m slow tests
 
 PYTEST := $(BIN)/python -m pytest -q -p no:cacheprovider --durations=25 --ignore tests/every_engine
 # Tests wait for an engine most of the time, so there may be more workers than cores. Each has its own network, processes
 # and engine, where tests/alone can provide them; elsewhere all tests run one after another on the engine that answers.
 AT_ONCE ?= 3
-WORKERS = $(shell tests/alone --can && echo "--dist worksteal --tx '$(AT_ONCE)*popen//python=tests/alone --engine worker $(abspath $(BIN)/python)'")
+WORKERS = $(shell tests/alone --can && echo "--dist worksteal --tx '$(AT_ONCE)*popen//python=tests/alone --engine worker \"$(abspath $(BIN)/python)\"'")
 
 # The main job on every supported engine, and the tests without an engine on the next Python.
 # ENGINES="docker-forky podman-trixie" runs only these; WRITE=--write updates the table in docs/engines.md.
 test-engines: $(VENV)/.test
-	PYTHON=$(abspath $(BIN)/python) tests/setup
+	PYTHON="$(abspath $(BIN)/python)" tests/setup
 	$(BIN)/python -m tests.every_engine.run $(WRITE) $(ENGINES)
 	tests/on-next-python
 
 # The whole fault matrix, every boundary and 200 kills. Fails if that takes more than 20 minutes.
 test-faults: $(VENV)/.test $(PLANOAI_VENV)/.done
-	PYTHON=$(abspath $(BIN)/python) tests/setup
+	PYTHON="$(abspath $(BIN)/python)" tests/setup
 	PLANODEV_KILLS=$${PLANODEV_KILLS:-200} timeout --signal=INT --kill-after=60 1200 env PLANODEV_RESTARTS=20 \
 		$(PYTEST) $(WORKERS) tests/faults tests/production/test_survival.py
 

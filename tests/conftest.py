@@ -59,9 +59,19 @@ settings.load_profile("tests")
 
 
 # What the user of this machine has set is no part of any test; the variables of the tests themselves stay.
-THEIRS = re.compile(r"(DB_|PG|PLANODEV_(?!SEED|KILLS|RESTARTS|TESTS_)).*|DATABASE_URL|.*_API_KEY")
+THEIRS = re.compile(
+    r"(DB_|PG|PSQL|PLANODEV_(?!SEED|KILLS|RESTARTS|TESTS_)|GIT_|COMPOSE_|PIP_|UV_|CLICOLOR).*|DATABASE_URL|.*_API_KEY"
+    r"|PYTHON(?!PATH|DONTWRITEBYTECODE|PYCACHEPREFIX).*|NO_COLOR|FORCE_COLOR|COLUMNS|LINES|TERM|TZ"
+)
+# All that a quick test keeps of it: what Python and pytest are started with.
+KEPT = re.compile(
+    r"PATH|TMPDIR|TEMP|TMP|SYSTEMROOT|LD_LIBRARY_PATH|CI|UPDATE_SNAPSHOTS|(PYTHON|PYTEST_|PLANODEV_|TESTS?_).*"
+)
 for name in [name for name in os.environ if THEIRS.fullmatch(name)]:
     del os.environ[name]
+if hasattr(time, "tzset"):
+    time.tzset()
+os.umask(0o022)
 
 
 os.environ[copied_cluster.VARIABLE] = str(left_over.run())
@@ -146,12 +156,14 @@ def signals_stay():
 
 
 @pytest.fixture(autouse=True)
-def without_an_engine_of_the_user(request, tmp_path_factory, monkeypatch):
-    """Have quick tests find no engine that the user has chosen by a variable or in `~/.docker`."""
+def without_the_user(request, tmp_path_factory, monkeypatch):
+    """Have quick tests see nothing that the user has chosen, by a variable or in the home directory."""
     if request.node.get_closest_marker("quick"):
-        for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"):
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path_factory.getbasetemp() / "no-docker-config"))
+        for name in [name for name in os.environ if not KEPT.fullmatch(name)]:
+            monkeypatch.delenv(name)
+        home = tmp_path_factory.getbasetemp() / "home"
+        home.mkdir(exist_ok=True)
+        monkeypatch.setenv("HOME", str(home))
 
 
 @pytest.fixture(autouse=True)

@@ -1,9 +1,10 @@
 """Run quick tests of `make test` as on the machine of somebody who uses all this: `python -m tests.dirty [TESTS...]`.
 
-planoai is on the PATH; DB_*, PG*, DOCKER_*, PLANODEV_* and provider keys are in the environment; `~/.docker` has a
-context of another machine, which is chosen; 5432 and 12000 are taken; LANG is C; the checkout lies in a path with
-blanks; git has no identity. On Linux root has an ordinary user run them. Where an engine answers, that user may use it,
-and it has containers called `plano` and `plano-postgres`.
+What is in the environment is in `tests/dirty.toml`, and what is in the home directory, in which nothing can be written,
+is made below: docker's contexts, programs that come first on the PATH, and what git, psql and libpq read of their user.
+5432 and 12000 are taken. The checkout with its `.venv` and the temporary directory lie in paths with blanks; the umask
+is 077. On Linux root has an ordinary user run them. Where an engine answers, that user may use it, and it has
+containers called `plano` and `plano-postgres`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import os
 import shlex
 import subprocess
 import sys
+import sysconfig
 import tempfile
+import venv
 from pathlib import Path
 
 import docker
@@ -24,47 +27,50 @@ from tests.support.checkout import copy_to
 from tests.support.namespace import open_to_all
 from tests.support.ports import listening
 from tests.support.requirements import engine_answers
+from tests.support.toml import tomllib
 
 USER = 12345  # nobody's
-ENVIRONMENT = {
-    "ANTHROPIC_API_KEY": "sk-ant-of-this-user",
-    "DATABASE_URL": "postgresql://me:secret@db.of-this-user.example/app",
-    "DB_HOST": "db.of-this-user.example",
-    "DB_NAME": "app",
-    "DB_PASS": "secret",
-    "DB_PORT": "6543",
-    "DB_USER": "me",
-    "DOCKER_CONTEXT": "elsewhere",
-    "DOCKER_TLS_VERIFY": "1",
-    "GROQ_API_KEY": "gsk-of-this-user",
-    "LANG": "C",
-    "MISTRAL_API_KEY": "m-of-this-user",
-    "OPENAI_API_KEY": "sk-of-this-user",
-    "PGDATABASE": "app",
-    "PGHOST": "db.of-this-user.example",
-    "PGOPTIONS": "-c search_path=app",
-    "PGPASSWORD": "secret",
-    "PGPORT": "6543",
-    "PGSSLMODE": "verify-full",
-    "PGUSER": "me",
-    "PLANODEV_MODEL": "ollama/llama3.1",
-    "PLANODEV_PLANO": "native",
-    "PLANODEV_PORT": "7654",
+ENVIRONMENT = Path(__file__).with_suffix(".toml")
+CONTEXT = {"docker": {"Host": "tcp://engine.of-this-user.example:2376", "SkipTLSVerify": False}}
+HOME = {
+    ".docker/config.json": json.dumps({"currentContext": "elsewhere", "auths": {}, "credsStore": "desktop"}),
+    f".docker/contexts/meta/{hashlib.sha256(b'elsewhere').hexdigest()}/meta.json": json.dumps(
+        {"Name": "elsewhere", "Metadata": {}, "Endpoints": CONTEXT}
+    ),
+    # No name and no address: a commit is refused.
+    ".gitconfig": "[core]\n\tfsmonitor = true\n\texcludesFile = ~/.gitignore\n\thooksPath = ~/.git-hooks\n"
+    "\tautocrlf = true\n[commit]\n\tgpgsign = true\n[init]\n\tdefaultBranch = trunk\n[user]\n\tuseConfigOnly = true\n",
+    ".gitignore": ".env*\nconfig.yaml\n",
+    ".pg_service.conf": "[work]\nhost=db.of-this-user.example\nport=6543\n",
+    ".pgpass": "*:*:*:*:of-this-user\n",
+    ".postgresql/root.crt": "no certificate\n",
+    ".psqlrc": "\\timing on\n\\x on\n",
 }
-PLANOAI = "#!/bin/sh\necho planoai, version 0.4.39\n"
+PROGRAMS = {
+    ".git-hooks/pre-commit": "#!/bin/sh\nexit 1\n",
+    "bin/planoai": "#!/bin/sh\necho planoai, version 0.4.39\n",
+    "bin/python": "#!/bin/sh\necho Python 2.7.18\nexit 1\n",
+    "bin/python3": "#!/bin/sh\necho Python 3.6.15\nexit 1\n",
+}
 
 
 def make_home(home: Path) -> None:
-    """Make a home directory with a Docker configuration that has a context of another machine, and planoai."""
-    meta = home / ".docker/contexts/meta" / hashlib.sha256(b"elsewhere").hexdigest()
-    meta.mkdir(parents=True)
-    endpoint = {"docker": {"Host": "tcp://engine.of-this-user.example:2376", "SkipTLSVerify": False}}
-    (meta / "meta.json").write_text(json.dumps({"Name": "elsewhere", "Metadata": {}, "Endpoints": endpoint}))
-    (home / ".docker/config.json").write_text(json.dumps({"currentContext": "elsewhere", "auths": {}}))
-    program = home / "bin/planoai"
-    program.parent.mkdir()
-    program.write_text(PLANOAI)
-    program.chmod(0o755)
+    """Make a home directory in which nothing can be written."""
+    for name, text in (HOME | PROGRAMS).items():
+        file = home / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(0o755 if name in PROGRAMS else 0o600)
+    for directory in (home, *filter(Path.is_dir, home.rglob("*"))):
+        directory.chmod(0o555)
+
+
+def make_environment(checkout: Path) -> Path:
+    """Make the `.venv` of a checkout, with what this Python has; returns its Python."""
+    venv.create(checkout / ".venv", symlinks=True)
+    (packages,) = (checkout / ".venv").glob("lib/python*/site-packages")
+    (packages / "checkout.pth").write_text(f"{checkout}\n{sysconfig.get_path('purelib')}\n")
+    return checkout / ".venv/bin/python"
 
 
 @contextlib.contextmanager
@@ -93,7 +99,9 @@ def as_ordinary_user(command: list[str], owned: list[Path], reached: list[Path])
             "mount --make-rprivate /",
             *(f"chown -R {USER}:{USER} {shlex.quote(str(path))}" for path in owned),
             f"[ ! -S {socket} ] || chmod 666 {socket}",
+            "umask 022",
             open_to_all(reached),
+            "umask 077",
             f"exec setpriv --reuid={USER} --regid={USER} --clear-groups {shlex.join(command)}",
         ]
     )
@@ -105,39 +113,23 @@ def main() -> int:
         place = Path(name).resolve()
         place.chmod(0o755)
         checkout = copy_to(place / "my checkout of planodev")
-        home = place / "home"
+        home, temporary = place / "home", place / "temporary files"
         make_home(home)
-        for directory in ("tmp", "state"):
-            (place / directory).mkdir()
+        temporary.mkdir()
         for port in (5432, 12000):
             with contextlib.suppress(OSError):  # somebody else has it
                 taken.enter_context(listening(port))
         taken.enter_context(containers())
-        kept = {key: os.environ[key] for key in ("PATH", "CI") if key in os.environ}
-        environment = {
-            **kept,
-            **ENVIRONMENT,
-            "HOME": str(home),
-            "PATH": f"{home / 'bin'}{os.pathsep}{kept['PATH']}",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONPATH": str(checkout),
-            "TMPDIR": str(place / "tmp"),
-        }
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "-m",
-            "quick and not slow",
-            *(sys.argv[1:] or ["tests"]),
-        ]
+        theirs = {name: value.format(home=home) for name, value in tomllib.loads(ENVIRONMENT.read_text()).items()}
+        path = f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        environment = {**theirs, "HOME": str(home), "PATH": path, "TMPDIR": str(temporary)}
+        python = make_environment(checkout)
+        tests = sys.argv[1:] or ["tests"]
+        command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "quick and not slow", *tests]
         if sys.platform == "linux" and os.geteuid() == 0:
             reached = [Path(sys.executable), Path(sys.base_prefix)]
-            command = as_ordinary_user(command, [checkout, home, place / "tmp", place / "state"], reached)
-        return subprocess.run(command, cwd=checkout, env=environment, check=False).returncode
+            command = as_ordinary_user(command, [checkout, home, temporary], reached)
+        return subprocess.run(command, cwd=checkout, env=environment, umask=0o077, check=False).returncode
 
 
 if __name__ == "__main__":

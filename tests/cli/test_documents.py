@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -33,8 +34,8 @@ def shell(project):
     """Return a function that runs a line as pasted into a shell; `planoai` only says there what it got."""
     programs = project.base / "bin"
     programs.mkdir()
-    programs.joinpath("planodev").write_text(f'#!/bin/sh\nexec {sys.executable} -m planodev "$@"\n')
-    programs.joinpath("python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    programs.joinpath("planodev").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m planodev "$@"\n')
+    programs.joinpath("python").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     programs.joinpath("planoai").write_text('#!/bin/sh\necho "planoai $*, $DB_HOST:$DB_PORT"\n')
     for program in programs.iterdir():
         program.chmod(0o755)

@@ -50,7 +50,7 @@ def test_a_system_that_does_not_tell_is_not_asked():
 def test_data_is_durable_once_a_program_has_said_so(tmp_path, monkeypatch, whole, one_by_one):
     """`sync -f` first, and `initdb --sync-only` where that has failed."""
     for name, code in (("sync", whole), ("initdb", one_by_one)):
-        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@" >>{tmp_path}/asked\nexit {code}\n')
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {name} \"$@\" >>'{tmp_path}/asked'\nexit {code}\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setattr(cluster, "_all_may_be_written", lambda: True)

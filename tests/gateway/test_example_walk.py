@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ def shell(gateway):
     """Return a function that runs what is pasted into a shell in the project."""
     ports = {port: str(free_port()) for port in ("12000", "8000", "10510")}
     (gateway.machine.home.parent / "programs/planodev").write_text(
-        f'#!/bin/sh\nexec {sys.executable} -m planodev "$@"\n'
+        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m planodev "$@"\n'
     )
     (gateway.machine.home.parent / "programs/planodev").chmod(0o755)
     environment = {**gateway.environment, **gateway.machine.environment, "PORT": ports["10510"]}

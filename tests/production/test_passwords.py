@@ -70,7 +70,7 @@ def test_where_the_password_itself_is_sent_sql_gets_none_that_is_another_there(p
     project("production", "neon", "--host", "db.example.com")
     fill(project.path, password)
     command = project.read("PRODUCTION.md").partition("## 3.")[2].partition("```sh\n")[2].partition("```")[0]
-    (tmp_path / "psql").write_text(f"#!/bin/sh\ncat >{tmp_path}/sent\n")
+    (tmp_path / "psql").write_text(f"#!/bin/sh\ncat >'{tmp_path}/sent'\n")
     (tmp_path / "psql").chmod(0o755)
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     for shell in ("sh", "bash"):

@@ -39,7 +39,7 @@ def project(tmp_path, monkeypatch):
 def trap(tmp_path):
     """Return a program that leaves a mark; its `was_run` says whether one was left."""
     mark, program = tmp_path / "mark", tmp_path / "trap"
-    program.write_text(f"#!/bin/sh\n: >{mark}\n")
+    program.write_text(f"#!/bin/sh\n: >'{mark}'\n")
     program.chmod(0o755)
 
     class Trap:
@@ -148,9 +148,15 @@ class TestGit:
         subprocess.run([GIT, "init", "-q", str(project)], check=True)
         planted = tmp_path / "planted"
         repository(planted, trap, bare=False)
+        # Each of the first three would have git say that `.env` is ignored.
+        rules = planted / ".git/info/exclude"
+        rules.parent.mkdir(exist_ok=True)
+        rules.write_text(".env\n")
+        with (planted / ".git/config").open("a") as settings:
+            settings.write(f'[core]\n\texcludesFile = "{rules}"\n')
         if name == "GIT_CONFIG_COUNT":
-            monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.fsmonitor")
-            monkeypatch.setenv("GIT_CONFIG_VALUE_0", trap.path)
+            monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.excludesFile")
+            monkeypatch.setenv("GIT_CONFIG_VALUE_0", str(rules))
         if name == "GIT_EXEC_PATH":
             trap.put(tmp_path / "exec" / "git-ls-files")
         values = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_GLOBAL": str(planted / ".git/config")}
@@ -171,7 +177,7 @@ class TestGit:
     def test_a_git_that_never_answers_is_waited_for_once(self, project, monkeypatch, tmp_path):
         (project / ".git").mkdir()
         (tmp_path / "bin").mkdir()
-        (tmp_path / "bin/git").write_text(f"#!/bin/sh\necho >>{tmp_path}/asked\nexec sleep 60\n")
+        (tmp_path / "bin/git").write_text(f"#!/bin/sh\necho >>'{tmp_path}/asked'\nexec sleep 60\n")
         (tmp_path / "bin/git").chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
         monkeypatch.setattr(git, "PATIENCE", 1)

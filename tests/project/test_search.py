@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -61,7 +62,7 @@ class TestMarks:
         assert found(directory / "src/deep") == directory
         assert found(directory) is None
 
-    def test_settings(self, directory):
+    def test_a_settings_file_where_env_is_lost(self, directory):
         (directory / ".env").unlink()
         (directory / "planodev.toml").write_text("")
         assert found(directory / "src") == directory
@@ -169,7 +170,7 @@ class TestCommands:
         done = cli("-C", ".", "env")
         assert (done.code, done.out) == (7, "")
         assert "`planodev -C . up`" in done.err
-        assert f"`planodev -C {directory} status` is about that project" in done.err
+        assert f"`planodev -C {shlex.quote(str(directory))} status` is about that project" in done.err
 
     def test_run_a_command_where_the_user_is(self, directory):
         assert self.ran("pwd") == str(directory / "src/deep")
@@ -205,9 +206,8 @@ class TestUp:
         for options in ([], ["--yes"], ["--dry-run"]):
             error = cli("up", *options, "--json").json["error"]
             assert error["code"] == "project-above"
-            assert error["fix"] == (
-                f"`planodev up --here` creates a second one here; `planodev -C {directory} up` starts that project's"
-            )
+            above = f"`planodev -C {shlex.quote(str(directory))} up` starts that project's"
+            assert error["fix"] == f"`planodev up --here` creates a second one here; {above}"
 
     def test_does_not_ask_where_another_tool_has_its_config(self, directory):
         Path("config.yaml").write_text("theme: x\n")
@@ -233,7 +233,7 @@ def asked(answer):
     """Return the directory that `up` works in once its question was answered at a terminal."""
     code = (
         "import sys; from planodev.commands import up; from planodev.cli import up as cli, main\n"
-        "cli.up = lambda context: sys.exit(str(context.project.path)); sys.stdin.reconfigure(); main.main(['up'])"
+        "cli.up = lambda context: sys.exit(f'in {context.project.path}'); sys.stdin.reconfigure(); main.main(['up'])"
     )
     outer, inner = pty.openpty()
     process = subprocess.Popen([sys.executable, "-c", code], stdin=inner, stdout=inner, stderr=inner)
@@ -250,4 +250,4 @@ def asked(answer):
         said += part
     process.wait(20)
     assert b"Create a second database here? [y/N]" in said, said
-    return said.decode().split()[-1]
+    return said.decode().splitlines()[-1].removeprefix("in ")

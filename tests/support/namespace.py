@@ -46,11 +46,11 @@ def open_to_all(paths):
     lines = []
     closed = {top for path in needed for top in _closed(path)}
     for top in sorted(closed):
-        below = sorted(path for path in needed if path.is_relative_to(top))
-        lines += ["T=$(mktemp -d)", f"mount --bind {top} $T"]
-        lines += [f"mount -t tmpfs -o mode=755 tmpfs {top}"]
-        for path in below:
-            lines += [f"mkdir -p {path}", f"mount --bind $T/{path.relative_to(top)} {path}"]
+        lines += ["T=$(mktemp -d)", f'mount --bind {shlex.quote(str(top))} "$T"']
+        lines += [f"mount -t tmpfs -o mode=755 tmpfs {shlex.quote(str(top))}"]
+        for path in sorted(path for path in needed if path.is_relative_to(top)):
+            place, source = shlex.quote(str(path)), shlex.quote(str(path.relative_to(top)))
+            lines += [f"mkdir -p {place}", f'mount --bind "$T"/{source} {place}']
     return "\n".join(lines)
 
 
