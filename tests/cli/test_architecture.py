@@ -2,7 +2,6 @@
 
 import ast
 import os
-import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -113,20 +112,6 @@ def test_the_table_of_failures_is_loaded_once_something_has_failed():
 
 def test_planoai_is_never_imported():
     assert users_of("planoai") == set()
-
-
-def test_no_test_imports_another():
-    """What they share is in `tests/support`, or beside them in a module that has no test."""
-    tests = sorted(Path(__file__).parents[1].rglob("*.py"))
-    imported = {
-        f"{file.name}: {node.module}.{alias.name}"
-        for file in tests
-        for node in ast.walk(ast.parse(file.read_text()))
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-        if re.search(r"(^|\.)(test_|conftest)", f"{node.module or ''}.{alias.name}")
-    }
-    assert imported == set()
 
 
 def loaded_by(*arguments, **variables):

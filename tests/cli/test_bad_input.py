@@ -41,7 +41,7 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize(("arguments", "code"), OPTIONS)
-def test_options(project, snapshot, arguments, code):
+def test_an_option_that_cannot_be_right_is_refused_before_anything_is_created(project, snapshot, arguments, code):
     before = snapshot()
     failed = project("up", *arguments, "--json", code=2)
     assert (failed.error, bool(failed.json["error"]["fix"])) == (code, True)
@@ -64,7 +64,7 @@ LINES = [
 
 
 @pytest.mark.parametrize(("line", "code"), LINES)
-def test_lines_of_env(project, snapshot, line, code):
+def test_a_line_of_env_that_cannot_be_right_is_refused_before_anything_is_created(project, snapshot, line, code):
     project.write(".env", f"KEEP=me\n{line}\n")
     before = snapshot()
     failed = project("up", "--json", code=2)
@@ -107,7 +107,7 @@ FILES = [
 
 
 @pytest.mark.parametrize(("name", "make", "code"), FILES)
-def test_files(project, snapshot, name, make, code):
+def test_a_file_that_cannot_be_right_is_refused_before_anything_is_created(project, snapshot, name, make, code):
     make(project.path / name)
     before = snapshot()
     failed = project("up", "--json", code=2)

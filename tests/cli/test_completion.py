@@ -64,7 +64,7 @@ def ask(tmp_path):
         ],
     ),
 )
-def test_a_shell_completes(ask, shell, line, offered, left_out):
+def test_a_shell_completes_commands_options_and_values(ask, shell, line, offered, left_out):
     found = ask(shell, line)
     assert offered in found
     assert left_out not in found

@@ -77,7 +77,7 @@ def test_everything_is_fine_and_nothing_is_changed(ready, look, planoai):
     assert ready.env["DB_PASS"] not in text.out
 
 
-def test_an_empty_directory(project, look):
+def test_in_an_empty_directory_what_is_missing_is_told_and_nothing_created(project, look):
     before = project.engine()
     checks = look(project, 7)
     assert set(bad(checks)) >= {"container", "login", "table", "proof", "env-file", "config"}
@@ -301,7 +301,7 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize("program", slow_but([one for one in PROGRAMS if "sleep 20" not in str(one)], PROGRAMS))
-def test_planoai_itself(ready, look, tmp_path, program):
+def test_a_planoai_that_is_missing_old_or_broken_is_told(ready, look, tmp_path, program):
     state, said = PROGRAMS[program]
     (tmp_path / "bin/planoai").unlink()
     if program:

@@ -38,7 +38,7 @@ def test_the_licence_is_named_as_spdx_and_is_there():
     assert not [name for name in PROJECT["classifiers"] if name.startswith("License")]  # PEP 639 forbids both
 
 
-def test_types_are_published():
+def test_types_are_published_with_the_package():
     assert (ROOT / "planodev/py.typed").exists()
     assert "Typing :: Typed" in PROJECT["classifiers"]
 
@@ -79,7 +79,7 @@ def test_only_the_job_that_publishes_gets_a_token():
 
 
 @pytest.mark.skipif(not shutil.which("actionlint"), reason="actionlint is not installed")
-def test_actionlint_finds_nothing():
+def test_actionlint_finds_nothing_in_the_workflows():
     done = subprocess.run(["actionlint", *map(str, WORKFLOWS)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 

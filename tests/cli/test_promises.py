@@ -360,8 +360,8 @@ class TestFaults:
         runs = [project.start("up", "--json") for _ in range(8)]
         ends = [(run.communicate(timeout=120), run.returncode) for run in runs]
         assert [code for _, code in ends] == [0] * 8, [e[0][1] for e in ends]
-        assert len({json.loads(e[0][0])["data"]["volume"] for e in ends}) == 1
-        assert len({json.loads(e[0][0])["data"]["port"] for e in ends}) == 1
+        found = [json.loads(out)["data"] for (out, _), _ in ends]
+        assert len({(data["container"], data["volume"], data["port"]) for data in found}) == 1
         project.login().close()
         assert os.listdir(project.path).count(".env") == 1
 

@@ -24,14 +24,6 @@ HOSTILE = (
 )
 
 
-@pytest.fixture
-def plano(project):
-    """Return who stores turns in a database that is up."""
-    project("up", "--model", "ollama/llama3.1")
-    with project.login() as session:
-        yield Plano(session)
-
-
 def without(project, plano, privilege):
     """Take a privilege from the role in `.env`; on Docker that is a superuser, so another role takes its place."""
     if project.engine == "docker":

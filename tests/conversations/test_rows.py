@@ -9,17 +9,10 @@ import subprocess
 
 import pytest
 
-from tests.support.conversations import PIXEL, Plano, said
+from tests.support.conversations import PIXEL, said
 from tests.support.waiting import at_most, line_of, until
 
 pytestmark = pytest.mark.each_engine(slow="docker")
-
-
-@pytest.fixture
-def plano(project):
-    project("up", "--model", "ollama/llama3.1")
-    with project.login() as session:
-        yield Plano(session)
 
 
 def test_a_search_finds_what_anything_in_a_row_says_and_no_names_or_bytes(project, plano):

@@ -22,13 +22,6 @@ from tests.support.waiting import at_most, until
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'planodev'"
 
 
-@pytest.fixture
-def plano(project):
-    project("up", "--model", "ollama/llama3.1")
-    with project.login() as session:
-        yield Plano(session)
-
-
 @pytest.mark.each_engine(slow="docker")
 def test_a_database_that_stops_in_the_middle_of_a_list_is_told_and_the_next_list_works(project, plano):
     plano.turn("My order 1234")

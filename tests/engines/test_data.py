@@ -25,6 +25,7 @@ from tests.support.namespace import elsewhere
 from tests.support.ports import free_port
 from tests.support.requirements import as_root, require_namespace
 from tests.support.tiers import slow_but
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.embedded
 
@@ -267,7 +268,7 @@ def test_data_of_another_users_planodev_is_told_until_planodev_is_run_as_that_us
 
 
 @pytest.mark.first_start
-def test_a_full_disk(make_project, base):
+def test_a_full_disk_is_told_and_the_fix_goes_on_once_there_is_room(make_project, base):
     require_namespace()
     data = base / "data"
     data.mkdir()
@@ -372,8 +373,8 @@ def test_data_that_was_begun_ahead_and_is_not_needed_is_removed(project):
     assert list(place.glob("*")) == []
     (project.path / ".env").unlink()
     running = project.start("up")
-    while not list(place.glob(".ahead-*/data")):
-        assert running.poll() is None
+    until(lambda: running.poll() is not None or list(place.glob(".ahead-*/data")), "data that is begun ahead")
+    assert running.poll() is None
     running.kill()
     running.communicate()
     project("up")

@@ -319,13 +319,6 @@ class TestAuto:
         missing = auto("up", "--engine", "embedded", "--json", code=3)
         assert missing.error == "embedded-not-installed"
 
-    def test_a_number_without_a_record_is_no_licence_for_an_empty_database(self, auto):
-        auto.write(".env", "# planodev project: 0123456789abcdef (x)\nDB_HOST=host.docker.internal\n")
-        done = elsewhere(auto, WITHOUT_DOCKER, "up", code=3)
-        assert "may be in Docker" in done.stderr
-        assert "--engine embedded" in done.stderr
-        assert not (auto.base / "data").exists()
-
     @pytest.mark.slow
     def test_once_the_data_is_deleted_any_engine_will_do(self, auto):
         auto("up", "--engine", "embedded")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults import boundaries
-from tests.support import evidence
+from tests.support import boundaries, evidence
 from tests.support.docker_proxy import changes, gate
 from tests.support.ports import free_port, listening
 

@@ -8,8 +8,8 @@ import itertools
 import pytest
 
 from tests.faults import inflict
-from tests.faults.case import Case
 from tests.support import evidence
+from tests.support.case import Case
 from tests.support.docker_objects import remove_all
 from tests.support.ports import free_port
 from tests.support.project import Project

@@ -17,6 +17,7 @@ from tests.support.engine_project import OnEngine
 from tests.support.ports import free_port
 from tests.support.requirements import require_engine
 from tests.support.rules import BAD
+from tests.support.tables import SPOILED
 from tests.support.tiers import slow_but
 
 pytestmark = pytest.mark.embedded
@@ -202,7 +203,7 @@ def test_a_list_that_is_cut_is_whole_once_the_fix_was_followed(ready):
 
 
 VIEW = (
-    "ALTER TABLE conversation_states RENAME TO x; CREATE VIEW conversation_states AS SELECT * FROM x",
+    SPOILED["table-wrong-kind"],
     "rename it",
     "ALTER VIEW conversation_states RENAME TO y",
 )
@@ -217,11 +218,8 @@ READ_ONLY = (
     "BEGIN READ WRITE; ALTER ROLE",
     "BEGIN READ WRITE; ALTER DATABASE plano RESET default_transaction_read_only; COMMIT",
 )
-REFUSES = """\
-CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'quota'; END$$;
-CREATE TRIGGER no BEFORE INSERT ON conversation_states FOR EACH ROW EXECUTE FUNCTION no()"""
 QUOTA = (
-    REFUSES,
+    SPOILED["store-failed"],
     "the server's log",
     "DROP TRIGGER no ON conversation_states",
 )
@@ -233,7 +231,7 @@ BY_SQL = {
     "store-failed": QUOTA,
     "table-locked": ("BEGIN; LOCK TABLE conversation_states", "pg_terminate_backend", None),
     "table-off-search-path": (
-        "CREATE SCHEMA app; ALTER TABLE conversation_states SET SCHEMA app",
+        SPOILED["table-off-search-path"],
         "SET search_path",
         None,
     ),
@@ -308,7 +306,11 @@ CLOSED = "not currently accepting connections"
 # By code: what a session of the superuser does, what is typed, and what a person does about it.
 BY_SUPERUSER = {
     "query-failed": (
-        as_superuser(REFUSES.replace("INSERT ON conversation_states FOR EACH ROW", "TRUNCATE ON conversation_states")),
+        as_superuser(
+            SPOILED["store-failed"].replace(
+                "INSERT ON conversation_states FOR EACH ROW", "TRUNCATE ON conversation_states"
+            )
+        ),
         "reset --yes",
         finds_in_the_log("quota", "DROP TRIGGER no ON conversation_states"),
     ),

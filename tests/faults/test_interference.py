@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.virtual_machine import Machine, read, written_until
 from tests.support import evidence
 from tests.support.docker_objects import remove_all
 from tests.support.ports import free_port
 from tests.support.project import Project
 from tests.support.requirements import as_root, require
 from tests.support.seed import SEED
+from tests.support.virtual_machine import Machine, read, written_until
 from tests.support.waiting import at_most, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -147,8 +147,8 @@ def small_disk(path, size):
 def fill(path):
     """Write until nothing fits any more, not even a byte; returns what to remove."""
     with contextlib.suppress(OSError), (path / "filler").open("wb", buffering=0) as file:
-        while file.write(b"\0" * 4096):
-            pass
+        while True:
+            file.write(b"\0" * 4096)
     return path / "filler"
 
 

@@ -13,8 +13,7 @@ import time
 
 import pytest
 
-from tests.faults import boundaries
-from tests.support import evidence, records
+from tests.support import boundaries, evidence, records
 from tests.support.docker_objects import remove_all
 from tests.support.kills import ELSEWHERE, MODEL, mended
 from tests.support.ports import free_port

@@ -66,7 +66,7 @@ def each(longest, work):
             moment = moments.send(work(moment))
 
 
-def test_down(place, api):
+def test_a_down_killed_at_random_moments_is_mended_and_loses_no_row(place, api):
     project = OnEngine(place / "down", place, "docker", api)
     project("up", *MODEL)
     evidence.store(project, "first")
@@ -81,7 +81,7 @@ def test_down(place, api):
     each(1.5, work)
 
 
-def test_the_move(place, api):
+def test_a_move_killed_at_random_moments_is_finished_and_loses_no_row(place, api):
     require_engine("embedded")
     project = OnEngine(place / "move", place, "auto", api)
     project("up", *MODEL)
@@ -98,7 +98,7 @@ def test_the_move(place, api):
     each(4.0, work)
 
 
-def test_adopt(place, api):
+def test_an_adoption_killed_at_random_moments_is_finished_and_loses_no_row(place, api):
     numbers, made = itertools.count(), []
 
     def work(moment):

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import boundaries
-from tests.support import evidence, records
+from tests.support import boundaries, evidence, records
 from tests.support.kills import MODEL, mended
 from tests.support.ports import free_port
 from tests.support.seed import KILLS, SEED

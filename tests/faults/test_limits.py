@@ -55,21 +55,21 @@ def answers(done):
 @pytest.mark.parametrize(
     "command", slow_but([["status"]], [["status"], ["doctor"], ["up", "--dry-run"]]), ids=lambda words: words[0]
 )
-def test_too_few_open_files(project, command, amount):
+def test_too_few_open_files_are_told_without_a_traceback(project, command, amount):
     answers(limited(command, resource.RLIMIT_NOFILE, amount))
 
 
 @pytest.mark.parametrize(
     "command", [["status"], ["up", "--dry-run"], ["production", "neon"]], ids=lambda words: words[0]
 )
-def test_nothing_may_be_written(project, command):
+def test_a_limit_on_what_may_be_written_is_told_without_a_traceback(project, command):
     answers(limited(command, resource.RLIMIT_FSIZE, 0))
 
 
 @pytest.mark.parametrize(
     "command", [["status"], ["doctor"], ["up", "--dry-run"], ["verify"]], ids=lambda words: words[0]
 )
-def test_no_more_threads(project, command, monkeypatch, capsys):
+def test_a_machine_without_more_threads_is_told_without_a_traceback(project, command, monkeypatch, capsys):
     def refused(_thread):
         raise RuntimeError("can't start new thread")
 
@@ -94,7 +94,7 @@ def test_a_full_disk_behind_a_redirection(project, command):
 @pytest.mark.parametrize(
     "command", slow_but(["status", "reset"], ["status", "doctor", "keys set OPENAI_API_KEY", "reset", "psql"])
 )
-def test_a_closed_stream(project, command, closed):
+def test_a_closed_stream_ends_no_command_with_a_traceback(project, command, closed):
     (project / "config.yaml").write_text(
         "version: v0.4.0\nmodel_providers: [{model: a/b, access_key: $OPENAI_API_KEY}]\n"
     )

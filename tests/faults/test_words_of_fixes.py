@@ -10,14 +10,14 @@ from tests.support.words_of_fixes import CONFIGURATIONS, STRINGS
 
 
 @pytest.mark.parametrize(("code", "there", "says", "written"), STRINGS)
-def test_of_a_connection_string(code, there, says, written):
+def test_the_words_that_a_fix_of_a_connection_string_names_mend_it(code, there, says, written):
     (problem,) = driver_url.problems(there)
     assert (problem.code, says in str(problem.fix)) == (f"connection-string-{code}", True)
     assert driver_url.problems(written) == []
 
 
 @pytest.mark.parametrize(("code", "there", "says", "written"), CONFIGURATIONS)
-def test_of_a_configuration(tmp_path, code, there, says, written):
+def test_the_lines_that_a_fix_of_a_configuration_names_mend_it(tmp_path, code, there, says, written):
     problem = next(one for one in found(tmp_path, there) if one.code == code)
     assert says in str(problem.fix)
     assert written[0] in there

@@ -96,7 +96,7 @@ def asked(port):
     ],
     ids=["streamed", "by bytes", "no length", "CRLF", "other events", "a refusal", "in one piece"],
 )
-def test_an_answer(sending, pieces):
+def test_an_answer_is_read_whole_in_each_form_in_which_it_comes(sending, pieces):
     assert asked(sending(pieces)) == ("one two", None, "resp_1")
 
 
@@ -157,7 +157,7 @@ def test_an_answer(sending, pieces):
         ([response(502, "x" * 1_000_000, "text/plain")], "provider-failed", "x…"),
     ],
 )
-def test_what_is_no_answer(sending, pieces, code, said):
+def test_what_is_no_answer_has_its_code_and_what_was_said(sending, pieces, code, said):
     _, found, why = asked(sending(pieces))
     assert found == code, why
     assert said in why

@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import threading
+import time
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -282,8 +283,7 @@ def test_an_interrupted_turn_of_which_nothing_has_come_yet_may_be_stored_later(r
     log = running.machine.home / ".plano/run/logs/brightstaff.log"
     asking = running.start("ask", f"begins with a pause {option}", option)
     until(lambda: f"latest_message=begins with a pause {option}" in log.read_text(), "Plano to have the question")
-    with pytest.raises(subprocess.TimeoutExpired):
-        asking.wait(1)  # Plano has begun to answer
+    time.sleep(1)  # noqa: TID251  the moment is the fault: within the three seconds in which Plano has begun to answer
     asking.send_signal(signal.SIGINT)
     _, err = asking.communicate(timeout=30)
     assert "interrupted; the turn is not stored yet" in err

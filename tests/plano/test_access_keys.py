@@ -7,6 +7,7 @@ import pytest
 from planodev.plano import access_keys, judge
 from planodev.plano.access_keys import AccessKey
 from planodev.plano.providers import PROVIDERS
+from tests.support.passwords import READ_DIFFERENTLY
 
 NAMED = [
     ({}, []),
@@ -86,7 +87,7 @@ def test_placeholders_are_known_and_no_key_is_taken_for_one():
 
 def test_only_what_every_reader_reads_alike_can_be_saved():
     assert [value for value in REAL if not access_keys.can_be_saved(value)] == []
-    for value in [*PLACEHOLDERS, *REFERENCES, "", "abc", "a b", "a#b", "a'b", 'a"b', "a$b", "a\nb", "é", "a\\b"]:
+    for value in [*PLACEHOLDERS, *REFERENCES, *READ_DIFFERENTLY, "", "abc"]:
         assert not access_keys.can_be_saved(value), value
 
 

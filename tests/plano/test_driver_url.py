@@ -223,7 +223,7 @@ def test_people_see_no_password(text, masked):
 
 @given(RAW, RAW, RAW)
 @example("ü@/:?#", "p@ss/w:rd?#[]%41 ~$`'\"\\é\n", "d/#?%")
-def test_encoded_texts_survive(user, password, database):
+def test_encoded_texts_survive_in_a_connection_string(user, password, database):
     text = f"postgresql://{encode_password(user)}:{encode_password(password)}@h:5433/{encode_password(database)}"
     assert parse(text) == Target(user, password, (("h", 5433),), database, {})
     assert problems(text) == []

@@ -13,7 +13,7 @@ import pytest
 from planodev.engines import port_holders
 from planodev.plano import config_file, judge
 from planodev.problems import BadInput
-from tests.faults.by_the_words import follow
+from tests.support.by_the_words import follow
 from tests.support.rules import (
     AGENTS,
     BAD,

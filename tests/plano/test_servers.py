@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from planodev.plano import config_file, judge, models, servers
-from tests.faults.by_the_words import follow
+from tests.support.by_the_words import follow
 from tests.support.real_planoai import RENDER, Helper
 from tests.support.requirements import planoai_python
 from tests.support.rules import BASE, with_model

@@ -103,7 +103,7 @@ SUBSTITUTED = [
 
 
 @pytest.mark.parametrize(("text", "native", "docker"), SUBSTITUTED)
-def test_what_plano_reads(text, native, docker):
+def test_a_connection_string_is_substituted_as_plano_does(text, native, docker):
     values = {"A": "1", "L": "localhost", "E": ""}
     assert (storage.substitute(text, values, "native"), storage.substitute(text, values, "docker")) == (native, docker)
 

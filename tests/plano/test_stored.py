@@ -56,7 +56,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("entry", "path", "stored"), ROWS)
-def test_the_path_decides(entry, path, stored):
+def test_the_path_at_the_provider_decides_what_is_stored(entry, path, stored):
     (model,) = models.of({"model_providers": [entry]})
     assert (models.upstream_path(model), model.stored) == (path, stored)
 

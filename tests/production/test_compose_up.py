@@ -62,14 +62,14 @@ class Deployed:
     def turn(self, text, after=None, patience=60):
         """Send a turn until it is answered: once more for a 409, and while Plano is started again."""
         body = json.dumps({"model": "m", "input": text, "previous_response_id": after and after["id"]}).encode()
-        ends = time.monotonic() + patience
-        while True:
+
+        def answered():
             with contextlib.suppress(OSError, ValueError):
                 request = urllib.request.Request(f"http://127.0.0.1:{self.port}/v1/responses", body)
                 with urllib.request.urlopen(request, timeout=30) as answer:
                     return json.load(answer)
-            assert time.monotonic() < ends, self.logs()
-            time.sleep(0.2)  # noqa: TID251  between two tries
+
+        return until(answered, self.logs, patience)
 
     def stored(self, turn):
         """Wait until a turn is in the database: Plano answers first, and one on its way is lost with the connection."""

@@ -104,7 +104,7 @@ def type_in(command, environment, directory, answer):
 
 
 @pytest.mark.parametrize("typed", slow_but(["rds"], [*COMPOSED, "self-hosted --direct"]))
-def test_the_five_steps(project, authority, typed, tmp_path):  # noqa: C901, PLR0915  one way, in its order
+def test_the_five_steps_of_production_md_lead_to_a_plano_that_stores(project, authority, typed, tmp_path):  # noqa: C901, PLR0915  one way, in its order
     name, _, direct = typed.partition(" ")
     provider = production.load(name)
     with server_of(provider, authority) as server, own_directory() as directory:

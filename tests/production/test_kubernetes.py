@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import jsonschema
@@ -30,6 +29,7 @@ from tests.support.postgres_server import (
 )
 from tests.support.requirements import require_path
 from tests.support.tiers import slow_but
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.postgres
 
@@ -340,9 +340,7 @@ def test_plano_starts_when_its_table_is_there_and_verify_passes_by_the_forwarded
         tls_server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'plano_prod'")
         assert probe("startupProbe").returncode != 0
         tls_server.sql(f"ALTER ROLE plano_prod PASSWORD '{PASSWORD}'")
-        end = time.monotonic() + 20
-        while probe("startupProbe").returncode:
-            assert time.monotonic() < end
+        until(lambda: probe("startupProbe").returncode == 0, "the server to let it in again", 20)
         project.verify()
 
 
@@ -354,9 +352,7 @@ def test_a_renewed_authority_is_read_by_the_liveness_probe(sidecar):
         shutil.copy(renewed.certificate, place / "ca/ca.crt")
         assert probe("livenessProbe", process.pid).returncode == 0
         assert (place / "tmp/server-ca.pem").read_bytes() == renewed.certificate.read_bytes()
-        end = time.monotonic() + 10
-        while "SIGHUP" not in (place / "log").read_text():
-            assert time.monotonic() < end
+        until(lambda: "SIGHUP" in (place / "log").read_text(), "the signal", 10)
 
 
 def test_the_job_proves_and_leaves_nothing(sidecar, tls_server):

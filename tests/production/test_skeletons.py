@@ -126,7 +126,7 @@ def test_verify_refuses_what_is_still_to_be_filled_in(project, provider):
 # Files that are there
 
 
-def test_modes_and_results(project):
+def test_the_secrets_are_for_their_owner_and_the_result_names_every_file(project):
     data = project("production", "rds", "--json", "--generate-password").json["data"]
     assert data["provider"] == "rds"
     assert {entry["path"]: entry["done"] for entry in data["files"]} == dict.fromkeys(TEXTS | SIDECAR, "created")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.ports import free_port
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.docker
 
@@ -14,8 +15,9 @@ pytestmark = pytest.mark.docker
 def test_the_same_command_again_mends_a_first_up_that_ended_half_way_and_keeps_the_port(project, api, end):
     port = str(free_port())
     running = project.start("up", "--port", port)
-    while not any(c["Labels"].get("dev.planodev.path") == str(project.path) for c in api.containers()):
-        assert running.poll() is None
+    mine = {"label": f"dev.planodev.path={project.path}"}
+    until(lambda: running.poll() is not None or api.containers(filters=mine), "its container")
+    assert running.poll() is None
     getattr(running, end)()
     running.communicate()
     done = project("up", "--port", port)

@@ -1,7 +1,6 @@
 """Which database belongs to which directory: moved, renamed, copied, cloned again."""
 
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from planodev.problems import BadInput
 from planodev.project import env_file, identity
 from planodev.project.identity import Owner, Project, original_still_there, ownership
+from tests.support.waiting import until
 
 ID, OTHER = "a" * 16, "b" * 16
 OWNER = Owner(ID, "/home/me/shop", "1:10")
@@ -32,7 +32,7 @@ OWNER = Owner(ID, "/home/me/shop", "1:10")
         ("/elsewhere/shop", "1:99", None, True, "other"),  # the same directory name is nothing
     ],
 )
-def test_relation(path, inode, project_id, still_there, expected):
+def test_whose_the_data_is_goes_by_path_inode_and_number(path, inode, project_id, still_there, expected):
     here = Project(Path(path), inode)
     assert ownership(here, project_id, OWNER, lambda owner: owner == OWNER and still_there) == expected
 
@@ -122,8 +122,10 @@ def test_a_new_checkout_where_one_was_deleted_is_a_namesake(tmp_path):
     clone(ID)
     here = identity.at(tmp_path / "shop")
     owner = identity.Owner(ID, str(here.path), here.inode)
+    made, now = (tmp_path / "shop/.git/description").stat().st_mtime_ns, tmp_path / "now"
     shutil.rmtree(tmp_path / "shop")
-    time.sleep(0.02)  # noqa: TID251  two people's clones are further apart than one tick of the file system's clock
+    # Two people's clones are further apart than one tick of the file system's clock.
+    until(lambda: now.write_text("now") and now.stat().st_mtime_ns > made, "the next tick")
     clone()
     assert seen_from(tmp_path / "shop", owner) == "namesake"
 

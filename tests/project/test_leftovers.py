@@ -6,9 +6,11 @@ import subprocess
 import sys
 import threading
 
+import psutil
 import pytest
 
 from planodev.project import env_file, identity, lock, notes
+from tests.support.waiting import until
 
 
 def state_of(project):
@@ -86,7 +88,9 @@ def test_a_lock_whose_file_was_removed_keeps_others_out_all_the_same(tmp_path, m
 
         waiting = threading.Thread(target=wait)
         waiting.start()
-        assert not held.wait(0.3)
+        looks = psutil.Process()
+        until(lambda: any(file.path.endswith(".lock") for file in looks.open_files()), "the second one to wait for it")
+        assert not held.is_set()
         first.stdin.write("\n")
         first.stdin.flush()
         waiting.join(20)

@@ -22,24 +22,6 @@ def test_a_git_worktree_is_a_checkout_of_its_own(make_project, tmp_path):
     assert main.status()["volume"] != tree.status()["volume"]
 
 
-@pytest.mark.slow
-def test_a_new_checkout_at_the_old_place_neither_shares_nor_hides_the_data(make_project, tmp_path, snapshot):
-    old = make_project("shop")
-    old("up")
-    old.store("kept")
-    volume = old.status()["volume"]
-    old.path.rename(tmp_path / "away")  # it keeps the directory's identity, so the next one has another
-    (tmp_path / "away" / ".env").unlink()
-    new = make_project("shop")
-    before = snapshot()
-    refused = new("up", "--json", code=4)
-    assert refused.error == "data-of-another-checkout"
-    assert volume in refused.json["error"]["message"]
-    assert (snapshot(), list(new.path.iterdir())) == (before, [])
-    new("up", "--name", "plano-postgres-new")
-    assert new.stored() == []
-
-
 def test_a_foreign_container_and_volume_are_never_touched(project, foreign_container, api):
     port = free_port()
     number = foreign_container(

@@ -23,5 +23,7 @@ AWKWARD = (
     "y" * 99 + "%",
     "plain-Password_1",
 )
+# Values that the readers of `.env` would take differently.
+READ_DIFFERENTLY = ("a b", 'a"b', "a'b", "a$b", "a#b", "a\nb", "a\\b", "ä", "a~b", "a`b")
 # Those that are the same in every format.
 LITERAL = ("plain-Password_1", "with.dots", "y" * 100, "0123", "a+b/c=d:e,f")

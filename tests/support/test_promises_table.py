@@ -15,7 +15,7 @@ def test_a_promise_names_a_test_and_a_line_that_are_there(row):
     assert row.broken(ROOT) != (ROOT / row.file).read_text()
 
 
-def test_there_are_enough():
+def test_there_are_enough_promises_and_none_twice():
     rows = promises()
     assert len(rows) >= 40
     assert len({row.promise for row in rows}) == len(rows)

@@ -1,0 +1,28 @@
+"""Which projects `planodev forget` is about; none is deleted here, since those of others may be on this machine."""
+
+from __future__ import annotations
+
+import pytest
+
+from planodev.commands import projects
+from planodev.commands.projects import Known
+from planodev.problems import BadInput
+
+
+def known(directory, *, gone):
+    return Known(directory, gone, "0123456789abcdef", "docker", "volume", "exited", None, None), None
+
+
+HERE, GONE = known("/work/here", gone=False), known("/work/gone", gone=True)
+
+
+def test_without_a_name_those_alone_whose_directory_is_gone_are_forgotten():
+    assert projects._going([HERE, GONE], []) == [GONE]
+    assert projects._going([HERE], []) == []
+
+
+def test_one_that_is_still_there_is_refused_by_name():
+    assert projects._going([HERE, GONE], ["/work/gone"]) == [GONE]
+    with pytest.raises(BadInput) as caught:
+        projects._going([HERE, GONE], ["/work/here"])
+    assert caught.value.code == "project-still-there"
