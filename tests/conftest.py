@@ -43,6 +43,7 @@ NEEDS = {
     "planoai_reads": "planoai",
     "refused": "envoy",
     "schema": "planoai",
+    "schema_of_planoai": "planoai",
     "server": "postgres",
     "tls_server": "postgres",
 }
@@ -58,20 +59,10 @@ settings.register_profile("tests", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("tests")
 
 
-# What the user of this machine has set is no part of any test; the variables of the tests themselves stay.
-THEIRS = re.compile(
-    r"(DB_|PG|PSQL|PLANODEV_(?!SEED|KILLS|RESTARTS|TESTS_)|GIT_|COMPOSE_|PIP_|UV_|CLICOLOR).*|DATABASE_URL|.*_API_KEY"
-    r"|PYTHON(?!PATH|DONTWRITEBYTECODE|PYCACHEPREFIX).*|NO_COLOR|FORCE_COLOR|COLUMNS|LINES|TERM|TZ"
-)
-# All that a quick test keeps of it: what Python and pytest are started with.
+# All that a quick test keeps of the environment: what Python, pytest and the tests themselves are started with.
 KEPT = re.compile(
-    r"PATH|TMPDIR|TEMP|TMP|SYSTEMROOT|LD_LIBRARY_PATH|CI|UPDATE_SNAPSHOTS|(PYTHON|PYTEST_|PLANODEV_|TESTS?_).*"
+    r"(PYTHON|PYTEST_|PLANODEV_|TESTS?_|LC_|LD_).*|PATH|LANG|TMPDIR|TEMP|TMP|SYSTEMROOT|CI|UPDATE_SNAPSHOTS"
 )
-for name in [name for name in os.environ if THEIRS.fullmatch(name)]:
-    del os.environ[name]
-if hasattr(time, "tzset"):
-    time.tzset()
-os.umask(0o022)
 
 
 os.environ[copied_cluster.VARIABLE] = str(left_over.run())

@@ -70,7 +70,11 @@ def make_environment(checkout: Path) -> Path:
     venv.create(checkout / ".venv", symlinks=True)
     (packages,) = (checkout / ".venv").glob("lib/python*/site-packages")
     (packages / "checkout.pth").write_text(f"{checkout}\n{sysconfig.get_path('purelib')}\n")
-    return checkout / ".venv/bin/python"
+    programs = checkout / ".venv/bin"
+    for program in Path(sysconfig.get_path("scripts")).iterdir():
+        if not (programs / program.name).exists():
+            (programs / program.name).symlink_to(program)
+    return programs / "python"
 
 
 @contextlib.contextmanager

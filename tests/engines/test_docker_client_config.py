@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shlex
 
 import pytest
 
@@ -114,7 +115,7 @@ def test_a_configuration_that_the_sdk_falls_over_is_named_with_what_mends_it(hom
         sdk.connect(endpoint.Endpoint("tcp://127.0.0.1:9", "a test"), lambda: 3.0, "1.41")
     assert (caught.value.code, caught.value.exit_code) == ("docker-config-unusable", 3)
     assert str(home / ".docker/config.json") in caught.value.message
-    assert f"mv {home}/.docker/config.json" in str(caught.value.fix)
+    assert f"mv {shlex.quote(f'{home}/.docker/config.json')}" in str(caught.value.fix)
 
 
 @pytest.mark.parametrize("config", ["{}", None, '{"auths": {"ghcr.io": {}}}', '{"auths": []}', "no JSON"])

@@ -176,8 +176,9 @@ def test_ports_are_this_machines_only_where_the_engine_is(url, local):
 
 
 @pytest.fixture
-def at(tmp_path):
-    return tmp_path / "s"
+def at(open_place):
+    """Return where a socket may be: the directories of pytest can be too long for one."""
+    return open_place / "s"
 
 
 def listening(path):
@@ -198,9 +199,9 @@ def test_a_listening_socket_answers_and_a_left_one_is_dead(at):
 @pytest.mark.parametrize(
     ("tail", "state"), [("no/such", "missing"), ("file", "dead"), ("file/x", "missing"), ("x" * 200, "missing")]
 )
-def test_what_is_no_socket_is_missing_or_dead(tmp_path, tail, state):
-    (tmp_path / "file").write_text("")
-    assert endpoint.probe_socket(tmp_path / tail) == state
+def test_what_is_no_socket_is_missing_or_dead(open_place, tail, state):
+    (open_place / "file").write_text("")
+    assert endpoint.probe_socket(open_place / tail) == state
 
 
 def test_a_socket_that_may_not_be_opened_is_denied(open_place, as_ordinary_user):

@@ -237,8 +237,8 @@ def test_the_system_is_told_by_its_kernel(platform, version, contained, system):
     assert failures.system_of(platform, version, contained=contained) == system
 
 
-def test_a_context_names_its_product_and_not_the_default_engine():
-    where = Endpoint("unix:///nowhere/.colima/work/docker.sock", "context `colima-work`")
+def test_a_context_names_its_product_and_not_the_default_engine(open_place):
+    where = Endpoint(f"unix://{open_place}/.colima/work/docker.sock", "context `colima-work`")
     with pytest.raises(NoEngine) as caught:
         endpoint.check_socket(where)
     assert caught.value.code == "no-socket"

@@ -246,7 +246,7 @@ SETTINGS = (
         ),
         lambda here: sets("HOME", str(here.home))(here),
         "export HOME=",
-        fills=("/path/to/it", "{home}"),
+        fills=("/path/to/it", "'{home}'"),
     ),
     State("project-above", "up", both(up, sub("below"), writes(".env", "DB_USER=plano\n"))),
     State("not-confirmed", "down --delete-data", up),
@@ -859,7 +859,7 @@ OTHERS = (
         "up",
         of_newer,
         lambda here: here.monkeypatch.setattr(look, "LABEL_SCHEMA", LABEL_SCHEMA + 1),
-        "-m pip install --upgrade planodev`",
+        "pip install --upgrade ",  # by uv, where the environment has no pip
     ),
     State(
         "server-too-old",

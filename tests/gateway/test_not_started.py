@@ -49,7 +49,7 @@ DOWNLOADS = [
         "407",
         "its login in `HTTPS_PROXY`",
     ),
-    (["Error downloading x: HTTP Error 404: Not Found", URL], "x", "404", "pip install --upgrade planoai`, then"),
+    (["Error downloading x: HTTP Error 404: Not Found", URL], "x", "404", "planoai`, then"),
     (["Error downloading x: HTTP Error 503: Egress is over", URL], "x", "503", "wait until that server"),
     (raised("ensure_envoy_binary", "ConnectionResetError: [Errno 104] reset by peer"), "Envoy", "reset", "the network"),
     (raised("ensure_brightstaff_binary", "http.client.RemoteDisconnected: closed"), "brightstaff", "closed", "network"),
@@ -68,7 +68,7 @@ DOWNLOADS = [
         docker("Error response from daemon: manifest for katanemo/plano:0.4.39 not found: manifest unknown"),
         "image",
         "manifest",
-        "pip install --upgrade planoai` takes",
+        "planoai` takes",
     ),
     (docker("failed to register layer: no space left on device"), "image", "no space", "free some space"),
 ]

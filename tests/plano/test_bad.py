@@ -12,7 +12,6 @@ from planodev.plano import config_file, models, providers, rules, schema
 from planodev.plano.config_edit import with_stored_models
 from planodev.postgres.connection import CONNECTION_STRING
 from tests.support.real_planoai import RENDER, Helper
-from tests.support.requirements import planoai_python
 from tests.support.rules import BAD, BASE, FINE, KINDS, MENDED, STARTS, mended
 from tests.support.stored_models import AFTER
 
@@ -84,8 +83,8 @@ def test_what_store_all_writes_is_accepted_by_both(refused, tmp_path):
     assert with_stored_models(AFTER) == AFTER
 
 
+@pytest.mark.planoai
 def test_names_of_clusters_are_those_of_planoai_s_template(tmp_path):
-    planoai_python()  # or skip
     (tmp_path / "config.yaml").write_text(BASE)
     process = Helper(RENDER, tmp_path)
     _, rendered = process(str(tmp_path / "config.yaml"))

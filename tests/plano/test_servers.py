@@ -10,7 +10,6 @@ import pytest
 from planodev.plano import config_file, judge, models, servers
 from tests.support.by_the_words import follow
 from tests.support.real_planoai import RENDER, Helper
-from tests.support.requirements import planoai_python
 from tests.support.rules import BASE, with_model
 
 FIRST = "model: my/a, base_url: 'http://localhost:8001/v1', provider_interface: mistral"
@@ -105,8 +104,8 @@ def test_in_docker_this_machine_has_one_name_more(tmp_path):
     assert [one.code for one in judged(with_models(FIRST, second), tmp_path, "docker")] == ["servers-merged"]
 
 
+@pytest.mark.planoai
 def test_planoai_writes_the_first_server_of_a_cluster(tmp_path):
-    planoai_python()  # or skip
     text = with_models(FIRST, *(entry.replace("/b", f"/b{at}") for at, (entry, *_) in enumerate(MERGED)))
     (tmp_path / "config.yaml").write_text(text)
     process = Helper(RENDER, tmp_path)

@@ -58,9 +58,9 @@ def sidecar(tmp_path_factory):
 @pytest.mark.parametrize("password", [*LITERAL, *AWKWARD])
 def test_the_sidecar_writes_the_password_that_it_is_given(sidecar, tmp_path, password):
     """As PgBouncer reads `auth_file`: in quotes, a quote twice. `test_kubernetes.py` has it log in."""
-    own = sidecar[-1].partition("cp /ca")[0].replace("/tmp/", f"{tmp_path}/")
+    own = sidecar[-1].partition("cp /ca")[0].replace("/tmp/", "")
     environment = {"PATH": os.environ["PATH"], "DB_USER": "plano_prod", "DB_PASS": password}
-    subprocess.run([*sidecar[:-1], own], env=environment, check=True)
+    subprocess.run([*sidecar[:-1], own], env=environment, cwd=tmp_path, check=True)
     doubled = password.replace('"', '""')
     assert (tmp_path / "userlist.txt").read_text() == f'"plano_prod" "{doubled}"\n'
 

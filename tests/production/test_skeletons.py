@@ -98,7 +98,9 @@ def read_by_compose(name):
     return YAML(typ="safe").load(done.stdout)["services"]["it"]["environment"]
 
 
-@pytest.mark.parametrize("reader", [read_by_sh, "planoai", read_by_dotenv, read_by_compose])
+@pytest.mark.parametrize(
+    "reader", [read_by_sh, pytest.param("planoai", marks=pytest.mark.planoai), read_by_dotenv, read_by_compose]
+)
 @pytest.mark.parametrize("provider", slow_but(["rds"], PROVIDERS))
 def test_every_reader_reads_the_same(request, project, provider, reader):
     read = request.getfixturevalue("planoai_reads") if reader == "planoai" else reader

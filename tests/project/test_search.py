@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shlex
 import subprocess
 import sys
@@ -250,4 +251,4 @@ def asked(answer):
         said += part
     process.wait(20)
     assert b"Create a second database here? [y/N]" in said, said
-    return said.decode().splitlines()[-1].removeprefix("in ")
+    return re.search(r"\bin (/.*)", said.decode())[1].strip()
