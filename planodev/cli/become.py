@@ -16,7 +16,7 @@ from planodev.problems import CommandNotStarted, Fix, Shell
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from planodev.commands.handover import Launch
+    from planodev.commands.run_and_env import Launch
 
 
 def become(launch: Launch) -> int:

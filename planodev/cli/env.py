@@ -11,7 +11,7 @@ import click
 
 from planodev import quoting
 from planodev.cli import options as shared
-from planodev.commands import handover
+from planodev.commands import run_and_env
 from planodev.problems import Problem
 from planodev.project import env_keys, settings
 from planodev.visible import visible
@@ -50,7 +50,7 @@ def command(ctx: click.Context, /, form: str, **options: Any) -> None:  # noqa: 
     PowerShell      planodev env --plano native --format powershell | Out-String | Invoke-Expression
     GitHub Actions  planodev env --format github | sh
     """  # noqa: D301  click's mark: do not rewrap these lines
-    values = handover.env(shared.context(ctx, options))
+    values = run_and_env.env(shared.context(ctx, options))
     open_to_others = readable_by_others(sys.stdout)
     if open_to_others:
         ctx.obj.notice(open_to_others)

@@ -7,7 +7,7 @@ import os
 import click
 
 from planodev.cli import options as shared
-from planodev.commands import projects
+from planodev.commands import list_and_forget
 
 
 @shared.command("forget")
@@ -19,5 +19,5 @@ def command(ctx: click.Context, /, directories: tuple[str, ...], *, yes: bool) -
 
     Without DIRECTORY, those of all such projects. Snapshots are kept. `planodev list` shows what would be deleted.
     """
-    ctx.obj.finish(projects.forget(dict(os.environ), ctx.obj, named=directories, yes=yes))
+    ctx.obj.finish(list_and_forget.forget(dict(os.environ), ctx.obj, named=directories, yes=yes))
     return 0

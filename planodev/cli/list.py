@@ -7,7 +7,7 @@ import os
 import click
 
 from planodev.cli import options as shared
-from planodev.commands import projects
+from planodev.commands import list_and_forget
 
 
 @shared.command("list")
@@ -17,5 +17,5 @@ def command(ctx: click.Context, /) -> int:
 
     Docker and the embedded engine are asked; of one that does not answer, planodev's own records are shown.
     """
-    ctx.obj.finish(projects.listed(dict(os.environ)))
+    ctx.obj.finish(list_and_forget.listed(dict(os.environ)))
     return 0

@@ -8,7 +8,7 @@ import click
 
 from planodev.cli import options as shared
 from planodev.cli.become import become
-from planodev.commands import handover
+from planodev.commands import run_and_env
 from planodev.project import settings
 
 
@@ -22,6 +22,6 @@ def command(ctx: click.Context, /, command: tuple[str, ...], **options: Any) -> 
     `planodev run -- planoai up --docker` checks what planoai would stumble over, then starts Plano. Every other
     command gets an address that works on this machine. The exit code is the command's own.
     """
-    launch = handover.run(shared.context(ctx, options), command)
+    launch = run_and_env.run(shared.context(ctx, options), command)
     ctx.obj.warn()
     return become(launch)

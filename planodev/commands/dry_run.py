@@ -14,7 +14,7 @@ from planodev.postgres import queries, state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.project import git
 from planodev.result import Outcome, Result
-from planodev.steps import config, env_file, follow, keys, login, server
+from planodev.steps import config, env_file, keys, login, match_env, server
 from planodev.takeover import adopt, move
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _inside(database: Database, inside: Evidence | None, *, there: bool) -> None
         verb = verb if problem else "unchanged"
         if problem and problem.code in login.FOLLOWS:
             with suppress(AdminFailed):  # `up` reports it, with a fix
-                for note in follow.differences(seen, database.server, problem):
+                for note in match_env.differences(seen, database.server, problem):
                     seen.progress.note(f"would be done: {note}")
                 verb = "would be updated"
     _say(seen, verb, subject)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planodev import executables
-from planodev.commands.handover import Launch
+from planodev.commands.run_and_env import Launch
 from planodev.conversations import access
 from planodev.engines import Streams
 from planodev.postgres import limits, proof

@@ -1,4 +1,17 @@
-"""`planodev up`: from a project to a database in which Plano can store, and the proof of it."""
+"""`planodev up`: from a project to a database in which Plano can store, and the proof of it.
+
+The story, in its order, with the place of each part:
+
+1. Look at the files and the engine once (`look`); where nothing seems to be missing, begin the proof (`fast`).
+2. Refuse what is wrong whatever is to be done (`decide.refuse`). A dry run says the rest, and ends (`dry_run`).
+3. Settle what the configuration will be, without writing it (`steps.config`).
+4. Take over data from a container created by hand, or from another engine (`takeover`).
+5. Decide about the server, its name, port and password (`decide`); pull the image (`steps.image`); create, start,
+   replace or leave the server (`steps.server`).
+6. Write `.env`, `.gitignore` and the configuration, and save provider keys (`steps.env_file`, `config`, `keys`).
+7. Log in, create the table, verify that Plano can store (`steps.login`, `table`, `verify`).
+8. Start Plano where that was asked for (`commands.plano`), and report (`report`).
+"""
 
 from __future__ import annotations
 
@@ -83,7 +96,7 @@ def _unchanged(seen: Seen, database: Database) -> Seen:
 def bring_up(seen: Seen) -> Result:
     """Adopt or move data from elsewhere, start the server, write the project's files, and verify."""
     from planodev.engines import Late
-    from planodev.steps import late
+    from planodev.steps import not_in_time
     from planodev.takeover import adopt, move
 
     adopted, kept = adopt.take_over(seen)
@@ -92,7 +105,7 @@ def bring_up(seen: Seen) -> Result:
         with move.moving(seen) as moving:
             result = create_or_start(moving.seen if moving else seen, moving)
     except Late as what:
-        raise late.error(seen, what) from what
+        raise not_in_time.error(seen, what) from what
     if kept:  # only after the proof: before it, the old container may hold the only copy
         remove = Shell("docker rm -v {}", kept)
         seen.progress.note(f"once you have checked that its data is here, {remove} removes the old container")

@@ -162,7 +162,7 @@ def _in_docker(seen: Seen) -> Found | None:
     # The engine's containers are listed already: usually none has this name, and nothing has to be asked.
     if planoai.CONTAINER not in seen.observed.taken:
         return None
-    from planodev.engines.docker import other as others
+    from planodev.engines.docker import other_container as others
 
     other = others.look_into(seen.engine, planoai.CONTAINER, ["sh", "-c", _SOCKETS_AND_PROCESSES])
     if other is None or _MOUNTED not in other.mounts:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from planodev import masking
-from planodev.plano import catalogue, models, rules, servers, startup, storage
+from planodev.plano import known_models, models, rules, servers, startup, storage
 from planodev.plano.access_keys import breaks_yaml, is_placeholder, reference_in
 from planodev.plano.entries import entries
 from planodev.plano.providers import FALLBACK, chat_prefix
@@ -72,7 +72,7 @@ def _misspelt(
     config: ConfigFile, content: Mapping[str, Any], environment: Mapping[str, str] | None
 ) -> Iterator[Problem]:
     for model in models.of(content):
-        better = catalogue.meant(model, environment)
+        better = known_models.meant(model, environment)
         if better:
             path = (*model.path, "model")
             message = f"no provider is known to have the model `{shown(model.name)}`{config.at(*path)}"

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from planodev import background
 from planodev.plano import config_file
-from planodev.postgres import proof, sessions
+from planodev.postgres import proof, session_faults
 from planodev.postgres.connection import Connection, is_loopback
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, Problem
 from planodev.production import READY, env_file, server_faults
@@ -245,7 +245,7 @@ class _Attempt:
 
     def _look_at_silence(self, connection: Connection, numeric: Connection, session: Any) -> None:  # noqa: ANN401
         """Check that no time-out ends Plano's only connection while it is idle."""
-        idle, keepalive = self._within(lambda: session.execute(sessions.SILENCE).fetchone())
+        idle, keepalive = self._within(lambda: session.execute(session_faults.SILENCE).fetchone())
         if idle not in (None, "0"):
             why = f"the server ends a session of `{connection.user}` that is silent for {idle}"
             self._fail("idle-session-timeout", why, connection)
@@ -262,17 +262,17 @@ class _Attempt:
         """See whether a second session disturbs the prepared statements of the first, and what a pooler is good for."""
         import psycopg
 
-        pooled = self._within(lambda: sessions.through_pooler(session))
+        pooled = self._within(lambda: session_faults.through_pooler(session))
 
         def alongside() -> tuple[bool, bool]:
             with proof.login(numeric, self._left) as second:
                 second.autocommit = True
-                return sessions.share_a_backend(session, second), sessions.keeps_statements(session, second)
+                return session_faults.share_a_backend(session, second), session_faults.keeps_statements(session, second)
 
         shared, kept = False, True  # a pooler without a connection for a second session is in session mode
         with suppress(TimeoutError, psycopg.OperationalError):
             shared, kept = self._within(alongside, _SECOND_SESSION)
-        others = pooled and self._within(lambda: sessions.others(session, proof.STATEMENTS))
+        others = pooled and self._within(lambda: session_faults.others(session, proof.STATEMENTS))
         session.close()
         if not self._asked:
             self._tell_open_door(connection, pooled=pooled)
@@ -313,7 +313,7 @@ class _Attempt:
         problem = proof.judge(evidence, connection)
         if problem is None:
             return
-        if evidence.sqlstate in sessions.LOST:
+        if evidence.sqlstate in session_faults.LOST:
             self._fail("prepared-statements-lost", _SHARED, connection)
         if problem.code in ("table-locked", "statement-timed-out"):
             self._fail("proof-timed-out", problem.why or problem.message, connection)

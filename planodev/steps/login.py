@@ -17,8 +17,8 @@ from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady
 from planodev.project import defaults
 from planodev.result import Outcome
-from planodev.steps import late
-from planodev.steps.follow import follow
+from planodev.steps import not_in_time
+from planodev.steps.match_env import follow
 from planodev.steps.server import prepare, proof_beside_plano
 from planodev.visible import visible
 
@@ -214,7 +214,7 @@ def _late(database: Database, problem: Problem, locked: Problem | None) -> NotRe
     # A firewall may drop what a container sends to this machine, but not what the machine sends to itself.
     beside = seen.mode == "docker" and (not engine.info.local or unreachable.is_around(engine))
     explained = locked or (unreachable.explain(engine, problem, database.port) if beside else problem)
-    fix = late.longer(timeout) or Fix(Command("logs"), " shows what it is doing")
+    fix = not_in_time.longer(timeout) or Fix(Command("logs"), " shows what it is doing")
     by_hand = proof.BY_HAND.get(problem.code)
     if by_hand:
         slow = ("; or, where it is only slow, ", *fix.parts) if problem.code == "unreachable" else ()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from planodev import look
 from planodev.database import Database, Prepared
 from planodev.engines import NameTaken, PortTaken, VolumeTaken, port_choice, server_name
-from planodev.postgres import proof, table
+from planodev.postgres import create_table, proof
 from planodev.postgres.connection import host_of
 from planodev.problems import Command, Conflict, Fix
 from planodev.project import defaults, env_keys
@@ -177,7 +177,7 @@ def prepare(database: Database) -> Prepared:
     """Put table and proof in place, to run once somebody has logged in."""
     seen = database.seen
     return Prepared(
-        lambda go: table.create(seen.engine, database.server, user=seen.user, database=seen.database, go=go),
+        lambda go: create_table.create(seen.engine, database.server, user=seen.user, database=seen.database, go=go),
         (lambda go: proof_beside_plano(database, go)) if seen.mode == "docker" else None,
         2 * seen.settings.timeout.value,  # longer than a login is waited for
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from planodev.postgres import proof, state_table, table
+from planodev.postgres import create_table, proof, state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.sql import identifier
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady
@@ -29,7 +29,7 @@ def make(database: Database) -> None:
     try:
         before = prepared.made() if prepared else None
         if before is None:
-            before = table.create(seen.engine, database.server, user=seen.user, database=seen.database)
+            before = create_table.create(seen.engine, database.server, user=seen.user, database=seen.database)
     except AdminFailed as error:
         evidence = proof.Evidence(None, stored=False, error=str(error))
         if proof.is_late(evidence):

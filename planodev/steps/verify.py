@@ -16,7 +16,7 @@ from planodev.problems import Fix, Problem, VerificationFailed
 from planodev.project import credentials
 from planodev.project.identity import CONFIG_NAMES
 from planodev.result import Outcome
-from planodev.steps import config, follow
+from planodev.steps import config, match_env
 from planodev.steps.server import proof_beside_plano
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _demote(database: Database, evidence: proof.Evidence) -> bool:
     try:
         admin.run_as_superuser(seen.engine, database.server, sql, superuser=seen.superuser, database="postgres")
     except AdminFailed as error:
-        fix = follow.way_in(seen, database.server, str(error))
+        fix = match_env.way_in(seen, database.server, str(error))
         raise VerificationFailed(
             "role-not-demoted", f"`{seen.user}` is a superuser", why=str(error), fix=fix
         ) from error

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from planodev.background import Job
 from planodev.decide import decide, refuse_other_server, survey
 from planodev.engines import NameTaken, PortTaken, Server, Streams, choice, port_choice, server_name
-from planodev.postgres import admin, limits, proof, queries, state_table, table
+from planodev.postgres import admin, create_table, limits, proof, queries, state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import LOOPBACK, Connection
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem
 from planodev.project import settings
 from planodev.result import Outcome, counted
-from planodev.steps import env_file, follow, image, login
+from planodev.steps import env_file, image, login, match_env
 from planodev.takeover import leftovers
 
 if TYPE_CHECKING:
@@ -300,9 +300,9 @@ def _copy(old: Seen, new: Database, name: str, table_name: str) -> int:
     for side in (seen, old):  # each copy takes as long as it takes
         side.deadline.restart()
     if name != seen.database:
-        create = follow.make_database(name, seen.user)
+        create = match_env.make_database(name, seen.user)
         admin.run_as_superuser(seen.engine, new.server, create, superuser=seen.superuser, database="postgres")
-        admin.run(seen.engine, new.server, table.GUARDED, user=seen.user, database=name)
+        admin.run(seen.engine, new.server, create_table.GUARDED, user=seen.user, database=name)
     connection = Connection(seen.user, new.password, LOOPBACK, new.port, name, own=True)
     with closing(proof.login(connection, proof.PATIENCE)) as session:
         session.longest = limits.ALL

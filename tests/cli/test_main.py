@@ -77,10 +77,10 @@ class TestSharedOptions:
 
     def test_the_arguments_of_a_command_behind_run_are_its_own(self, cli, work, monkeypatch):
         from planodev.cli import run
-        from planodev.commands import handover
+        from planodev.commands import run_and_env
 
         seen = []
-        monkeypatch.setattr(handover, "run", lambda *given: seen.append(given))
+        monkeypatch.setattr(run_and_env, "run", lambda *given: seen.append(given))
         monkeypatch.setattr(run, "become", lambda launch: 5)
         own = ("echo", "-q", "-C", "x", "--json", "--plano", "docker", "-h", "--help")
         assert cli("run", "-q", "-C", "there", "--plano", "native", "--", *own).code == 5
@@ -173,12 +173,12 @@ class TestEnds:
         }
 
     def test_one_of_run_does_not_speak_of_up(self, cli, monkeypatch):
-        from planodev.commands import handover
+        from planodev.commands import run_and_env
 
         def interrupted(*_):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(handover, "run", interrupted)
+        monkeypatch.setattr(run_and_env, "run", interrupted)
         assert cli("run", "--", "planoai", "up").err == "✗ interrupted [interrupted]\n"
 
     def test_an_unexpected_error_has_its_type_and_text(self, cli, work, monkeypatch):

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from planodev.cli.become import become
-from planodev.commands.handover import Launch
+from planodev.commands.run_and_env import Launch
 from planodev.problems import CommandNotStarted
 from tests.support.terminal import on_terminal
 from tests.support.tiers import slow_but

@@ -18,7 +18,7 @@ from planodev.engines.embedded.directories import DataDirectory
 from planodev.engines.embedded.engine import EmbeddedEngine
 from planodev.engines.embedded.prepared import PreparedCluster
 from planodev.project.identity import Owner
-from planodev.steps import late
+from planodev.steps import not_in_time
 from tests.support.waiting import at_most, until
 
 MEMORY = "MemTotal:       49368172 kB\nDirty:          {} kB\nWriteback:      {} kB\nWritebackTmp:          0 kB\n"
@@ -179,7 +179,7 @@ main()
 )
 def test_a_first_start_that_takes_too_long_offers_more_than_was_typed(typed, offered):
     seen = SimpleNamespace(settings=SimpleNamespace(timeout=SimpleNamespace(value=typed)))
-    told = late.error(seen, cluster.late("initdb"))
+    told = not_in_time.error(seen, cluster.late("initdb"))
     assert (told.code, told.message) == ("not-ready-in-time", "PostgreSQL's `initdb` did not end in time")
     assert str(told.fix) == offered
 

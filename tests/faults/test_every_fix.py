@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from planodev.gateway import start
-from planodev.steps import late
+from planodev.steps import not_in_time
 from tests.faults import states
 from tests.faults.every_state import OF_ENGINES, STATES
 from tests.support.following import told
@@ -142,7 +142,7 @@ def test_a_longer_wait_is_offered_up_to_the_longest_one(follower, monkeypatch):
         (0.3, "planodev up --timeout 0.3"),
         (0.2, "planodev logs"),
     ):
-        monkeypatch.setattr(late, "LONGEST", longest)
+        monkeypatch.setattr(not_in_time, "LONGEST", longest)
         fix = told(here.typed(["up", "--timeout", "0.2"]))["not-ready-in-time"]
         assert f"`{offered}`" in fix
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from planodev.commands import projects
-from planodev.commands.projects import Known
+from planodev.commands import list_and_forget
+from planodev.commands.list_and_forget import Known
 from planodev.problems import BadInput
 
 
@@ -17,12 +17,12 @@ HERE, GONE = known("/work/here", gone=False), known("/work/gone", gone=True)
 
 
 def test_without_a_name_those_alone_whose_directory_is_gone_are_forgotten():
-    assert projects._going([HERE, GONE], []) == [GONE]
-    assert projects._going([HERE], []) == []
+    assert list_and_forget._going([HERE, GONE], []) == [GONE]
+    assert list_and_forget._going([HERE], []) == []
 
 
 def test_one_that_is_still_there_is_refused_by_name():
-    assert projects._going([HERE, GONE], ["/work/gone"]) == [GONE]
+    assert list_and_forget._going([HERE, GONE], ["/work/gone"]) == [GONE]
     with pytest.raises(BadInput) as caught:
-        projects._going([HERE, GONE], ["/work/here"])
+        list_and_forget._going([HERE, GONE], ["/work/here"])
     assert caught.value.code == "project-still-there"

@@ -177,20 +177,20 @@ class TestCommands:
         assert self.ran("pwd") == str(directory / "src/deep")
 
     def test_run_planoai_where_its_configuration_is(self, directory, monkeypatch):
-        from planodev.commands import handover
+        from planodev.commands import run_and_env
         from planodev.look import Context
         from planodev.steps import before_plano
         from tests.support.silent import Silent
 
         monkeypatch.setattr(before_plano, "check", lambda seen: None)
         monkeypatch.setattr(
-            handover, "look", lambda context, read: SimpleNamespace(engine=SimpleNamespace(close=lambda: None))
+            run_and_env, "look", lambda context, read: SimpleNamespace(engine=SimpleNamespace(close=lambda: None))
         )
-        monkeypatch.setattr(handover, "replace", lambda one, **changes: one)
+        monkeypatch.setattr(run_and_env, "replace", lambda one, **changes: one)
         context = Context(identity.at(directory), {}, {}, Silent(), directory / "src/deep")
-        assert handover.run(context, ["planoai", "up"]).directory == directory
+        assert run_and_env.run(context, ["planoai", "up"]).directory == directory
         (directory / "src/deep/config.yaml").write_text(CONFIG)
-        assert handover.run(context, ["planoai", "up"]).directory == directory / "src/deep"
+        assert run_and_env.run(context, ["planoai", "up"]).directory == directory / "src/deep"
 
     @staticmethod
     def ran(*command):

@@ -29,7 +29,7 @@ from planodev.engines import (
     VolumeTaken,
 )
 from planodev.engines.docker.wording import WORDING
-from planodev.postgres import limits, queries, state_table, table
+from planodev.postgres import create_table, limits, queries, state_table
 from planodev.project.identity import ownership
 from planodev.project.records import still_there
 from tests.support.scram import matches
@@ -63,7 +63,7 @@ class FakePostgres:
             "CREATE ROLE": lambda: self.make_databases(script),
             "rolcanlogin": lambda: [next(("true" for name in self.roles if f"'{name}'" in script), "none")],
             queries.DATABASES: lambda: list(self.databases),
-            table.GUARDED: lambda: self.make_table(database),
+            create_table.GUARDED: lambda: self.make_table(database),
             queries._HELD: lambda: [*(self.count(database) or ["0"]), "0"],
             "planodev_put": lambda: self.prove(user, database),
             state_table.FACTS: lambda: [json.dumps(self.facts(user, database)), *self.count(database)],

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from planodev.engines.docker import archives, place
+from planodev.engines.docker import archives, data_place
 from planodev.engines.docker.client import NOT_FOUND, Refused
 from planodev.engines.docker.engine import DockerEngine
 from planodev.engines.docker.labels import (
@@ -122,7 +122,7 @@ def find(engine: Engine, name: str) -> Foreign | None:
         raise
     config = item["Config"]
     variables = variables_of(config)
-    data = place.of_container(item)
+    data = data_place.of_container(item)
     if owner_of(config.get("Labels")):
         return None
     version = archives.read(api, item["Id"], f"{data}/PG_VERSION")
@@ -131,7 +131,7 @@ def find(engine: Engine, name: str) -> Foreign | None:
     password = variables.get("POSTGRES_PASSWORD")
     if not password and "POSTGRES_PASSWORD_FILE" in variables:
         password = (archives.read(api, item["Id"], variables["POSTGRES_PASSWORD_FILE"]) or "").strip()
-    fault = place.fault((api.find_image(config["Image"]) or item)["Config"])
+    fault = data_place.fault((api.find_image(config["Image"]) or item)["Config"])
     if item["State"]["Running"] and not _runs_on(api, item["Id"], data):
         fault = f"it runs on other data than `{data}`, where its settings put it"
     user = variables.get("POSTGRES_USER") or "postgres"
@@ -144,7 +144,7 @@ def find(engine: Engine, name: str) -> Foreign | None:
         database=variables.get("POSTGRES_DB") or user,
         port=port_of(bindings_of(item)),
         data=data,
-        layered=place.layered(item),
+        layered=data_place.layered(item),
         fault=fault,
         password=password or None,
     )
@@ -204,7 +204,7 @@ def take_over(engine: Engine, foreign: Foreign, server: Server, timeout: float) 
 
 def _copy(api: Api, foreign: Foreign, server: Server) -> tuple[int, str]:
     """Copy the data of a container that is stopped into a volume; returns the exit code and what was printed."""
-    below = place.of_image(api.find_image(foreign.image)["Config"]).below
+    below = data_place.of_image(api.find_image(foreign.image)["Config"]).below
     remove_reader(api, server.volume)
     # Files of the container itself are in no volume: the copy is made from an image of the container.
     image = f"{_IMAGE}:{foreign.id[:12]}" if foreign.layered else foreign.image

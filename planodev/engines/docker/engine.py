@@ -32,7 +32,7 @@ from planodev.engines import (
     data_safety,
     endpoint,
 )
-from planodev.engines.docker import labels, place, podman, quick, whose
+from planodev.engines.docker import data_place, labels, podman, quick, whose
 from planodev.engines.docker.client import CONFLICT, NOT_FOUND, PODMAN, Refused
 from planodev.engines.docker.wording import WORDING
 from planodev.postgres import limits
@@ -179,7 +179,7 @@ class DockerEngine:
         if owner is None:  # it had them when it was listed
             raise Conflict("container-changed", f"the container `{item['Name']}` lost its labels")
         name = volume.name if volume else next(iter(sorted(labels.volumes_of(item))), None)
-        return labels.container_of(item, owner, name, place.outside(item, name))
+        return labels.container_of(item, owner, name, data_place.outside(item, name))
 
     def state(self, name: str) -> State | None:
         try:
@@ -235,7 +235,7 @@ class DockerEngine:
             return Image(str(found["Id"]))
         from planodev.engines.docker import image
 
-        return Image(str(found["Id"]), image.major_of(self.api, name, found), place.fault(found["Config"]))
+        return Image(str(found["Id"]), image.major_of(self.api, name, found), data_place.fault(found["Config"]))
 
     def addresses(self, plano: str, image: str) -> tuple[str, ...]:
         from planodev.engines.docker import network
@@ -357,9 +357,9 @@ class DockerEngine:
         """
         assert isinstance(server, Container)  # noqa: S101  nothing else has data
         item = self.api.inspect_container(server.id)
-        if apart := place.outside(item, server.volume):
+        if apart := data_place.outside(item, server.volume):
             raise data_safety.outside_volume(server, apart)
-        return place.of_container(item), f"{labels.mount_of(item, server.volume)}/{labels.READY_MARK}"
+        return data_place.of_container(item), f"{labels.mount_of(item, server.volume)}/{labels.READY_MARK}"
 
     def prepare(self, image: str, mode: str, life: float) -> None:
         if mode == "docker":

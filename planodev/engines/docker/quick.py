@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from planodev import trace
 from planodev.engines import NotToldToGo
-from planodev.engines.docker import shapes
+from planodev.engines.docker import answer_shapes
 from planodev.engines.docker.client import NOT_FOUND, NOTED, PODMAN, Refused, ended
 from planodev.engines.docker.frames import NotHttp
 from planodev.engines.docker.podman import is_podman
@@ -201,8 +201,8 @@ class QuickClient:
 
     def _parsed(self, answer: Answer, asked: str, name: str) -> Any:  # noqa: ANN401
         try:
-            return shapes.check(name, json.loads(answer.body))
-        except shapes.Misshapen as error:
+            return answer_shapes.check(name, json.loads(answer.body))
+        except answer_shapes.Misshapen as error:
             from planodev.engines import failures
 
             asked = asked.partition("?")[0]

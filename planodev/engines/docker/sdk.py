@@ -23,7 +23,7 @@ import urllib3.exceptions
 from planodev import trace
 from planodev.background import NotDone, watched, within
 from planodev.engines import LOOK, NotToldToGo
-from planodev.engines.docker import shapes
+from planodev.engines.docker import answer_shapes
 from planodev.engines.docker.client import NOT_FOUND, NOTED, Refused, ended
 from planodev.problems import Fix, NoEngine, Shell
 
@@ -203,8 +203,8 @@ class Client:
     def _bounded(self, more: float, call: Callable[[], Any], name: str, most: float = math.inf) -> Any:  # noqa: ANN401
         seconds, began = min(most, self._limit() + more), time.monotonic()
         try:
-            return shapes.check(_NAMES.get(name, name), within(seconds, call))
-        except shapes.Misshapen as error:
+            return answer_shapes.check(_NAMES.get(name, name), within(seconds, call))
+        except answer_shapes.Misshapen as error:
             from planodev.engines import failures
 
             text = f"its answer to `{name}` of the Docker SDK is not Docker's API: {error}"

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from planodev.engines import Container, NameTaken, PortTaken, Server, VolumeTaken, port_holders
-from planodev.engines.docker import archives, place, podman, storage
+from planodev.engines.docker import archives, data_place, podman, storage
 from planodev.engines.docker.client import CONFLICT, Refused
 from planodev.engines.docker.labels import INSIDE_PORT, is_of, labels_of
 from planodev.postgres import scram
@@ -34,7 +34,7 @@ def create(api: Api, server: Server, *, on_podman: bool) -> None:
 
     """
     labels, image = labels_of(server), api.find_image(server.image)["Config"]
-    config = _config(server, labels, place.of_image(image))
+    config = _config(server, labels, data_place.of_image(image))
     # The engine returns an existing volume as if it were new: another project may have created it meanwhile.
     if not is_of(server.owner, api.make_volume(server.volume, labels)):
         raise VolumeTaken(f"the volume `{server.volume}` is another project's")
@@ -59,7 +59,7 @@ def create(api: Api, server: Server, *, on_podman: bool) -> None:
         raise
 
 
-def _config(server: Server, labels: dict[str, str], there: place.Place) -> dict[str, Any]:
+def _config(server: Server, labels: dict[str, str], there: data_place.Place) -> dict[str, Any]:
     """Return the Engine API's description of the container."""
     inside = f"{INSIDE_PORT}/tcp"
     bindings = [{"HostIp": ip, "HostPort": str(server.port)} for ip in server.addresses]

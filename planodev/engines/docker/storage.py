@@ -6,7 +6,7 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from planodev.engines import Storage
-from planodev.engines.docker import archives, place
+from planodev.engines.docker import archives, data_place
 from planodev.engines.docker.client import NOT_FOUND, Refused
 from planodev.engines.docker.labels import PROBE_LABEL, READY_MARK
 from planodev.postgres import data_files
@@ -31,7 +31,7 @@ def look_into(api: Api, volume: str, image: str) -> Storage:
     container = api.make_container(_reader(volume, image, ["true"]), READER.format(volume))
     try:
         marked = archives.read(api, container, f"{_DATA}/{READY_MARK}") is not None
-        wanted = place.of_image(api.find_image(image)["Config"]).below
+        wanted = data_place.of_image(api.find_image(image)["Config"]).below
         texts = ((at, archives.read(api, container, posixpath.join(_DATA, at, _VERSION))) for at in (wanted, *_OTHER))
         at, version = next(((at, text.strip()) for at, text in texts if text is not None), ("", ""))
     finally:

@@ -9,7 +9,7 @@ import tarfile
 
 import pytest
 
-from planodev.engines.docker import adopt, inventory, labels, other, place, shapes
+from planodev.engines.docker import adopt, answer_shapes, data_place, inventory, labels, other_container
 from planodev.engines.docker.client import Refused
 from planodev.engines.docker.engine import DockerEngine
 from planodev.engines.docker.quick import QuickClient
@@ -111,9 +111,9 @@ OF_OTHERS = {
 
 
 def test_each_shape_has_an_answer_that_fits():
-    assert WHOLE.keys() == shapes.ANSWERS.keys()
+    assert WHOLE.keys() == answer_shapes.ANSWERS.keys()
     for name, answer in WHOLE.items():
-        assert shapes.check(name, answer) is answer
+        assert answer_shapes.check(name, answer) is answer
 
 
 def places(value, at=()):
@@ -134,8 +134,8 @@ def changed(value, at, new):
 
 
 def fits(name, answer):
-    with contextlib.suppress(shapes.Misshapen):
-        shapes.check(name, answer)
+    with contextlib.suppress(answer_shapes.Misshapen):
+        answer_shapes.check(name, answer)
         return True
     return False
 
@@ -182,8 +182,8 @@ def test_a_part_of_another_kind_is_refused(name):
 
 @pytest.mark.parametrize("name", ["containers", "inspect_container", "inspect_image", "exec_create"])
 def test_what_is_missing_is_named(name):
-    with pytest.raises(shapes.Misshapen, match=r"`.*Id` is missing"):
-        shapes.check(name, [{}] if name == "containers" else {})
+    with pytest.raises(answer_shapes.Misshapen, match=r"`.*Id` is missing"):
+        answer_shapes.check(name, [{}] if name == "containers" else {})
 
 
 def test_a_long_label_is_taken_unless_it_is_one_that_planodev_reads():
@@ -201,12 +201,12 @@ def test_a_long_label_is_taken_unless_it_is_one_that_planodev_reads():
 def test_a_port_is_a_number_or_none_is_known(port, read):
     """Docker stores `-p 5432-5440:5432` as it was typed."""
     item = changed(WHOLE["inspect_container"], ("HostConfig", "PortBindings", "5432/tcp", 0, "HostPort"), port)
-    assert labels.port_of(labels.bindings_of(shapes.check("inspect_container", item))) == read
+    assert labels.port_of(labels.bindings_of(answer_shapes.check("inspect_container", item))) == read
 
 
 @pytest.mark.parametrize("command", [["postgres", "-D", "/my data"], "postgres -D '/my data'"])
 def test_a_command_that_is_one_text_names_the_directory_of_the_data_too(command):
-    assert place.of_image({"Entrypoint": None, "Cmd": command}).data == "/my data"
+    assert data_place.of_image({"Entrypoint": None, "Cmd": command}).data == "/my data"
 
 
 class Answering(QuickClient):
@@ -217,7 +217,7 @@ class Answering(QuickClient):
         self._answers, self._version = answers, {"ApiVersion": "1.45", "Version": "26.1.5"}
 
     def _get(self, path, name):
-        return shapes.check(name, copy.deepcopy(self._answers[name]))
+        return answer_shapes.check(name, copy.deepcopy(self._answers[name]))
 
     def _post(self, path, body, name):
         return self._get(path, name)
@@ -253,7 +253,7 @@ def read_everything(api, project):
         engine.disk,
         lambda: engine.storage(found.volume, "i") if found.volume else None,
         lambda: inventory.databases(api),
-        lambda: other.look_into(engine, "a", []),
+        lambda: other_container.look_into(engine, "a", []),
         lambda: adopt.find(engine, "a"),
         lambda: api.make_volume("v", {}),
         lambda: api.exec_run("a", [], {}),

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from planodev.plano import catalogue, models, providers
+from planodev.plano import known_models, models, providers
 
 MISSPELT = [
     ("anthropic/claude-sonet-4-6", "claude-sonnet-4-6"),
@@ -37,32 +37,32 @@ def model(name, **more):
 
 @pytest.mark.parametrize(("name", "meant"), MISSPELT)
 def test_the_one_that_was_meant(name, meant):
-    assert catalogue.meant(model(name), None) == meant
+    assert known_models.meant(model(name), None) == meant
 
 
 @pytest.mark.parametrize("name", FINE)
 def test_nothing_is_said_of_one_that_may_be_there(name):
-    assert catalogue.meant(model(name), None) is None
+    assert known_models.meant(model(name), None) is None
 
 
 def test_the_address_says_whose_it_is():
     there, other = "https://api.openai.com/v1", "http://localhost:8000/v1"
     form = {"provider_interface": "mistral"}
-    assert catalogue.meant(model("openai-chat/gpt4o", base_url=there, **form), None) == "gpt-4o"
-    assert catalogue.meant(model("openai-chat/gpt4o", base_url=other, **form), None) is None
-    assert catalogue.meant(model("openai/gpt4o", base_url=there), None) == "gpt-4o"
-    assert catalogue.meant(model("openai/gpt4o", base_url=other), None) is None
+    assert known_models.meant(model("openai-chat/gpt4o", base_url=there, **form), None) == "gpt-4o"
+    assert known_models.meant(model("openai-chat/gpt4o", base_url=other, **form), None) is None
+    assert known_models.meant(model("openai/gpt4o", base_url=there), None) == "gpt-4o"
+    assert known_models.meant(model("openai/gpt4o", base_url=other), None) is None
 
 
 def test_every_model_that_planodev_chooses_is_known():
     for provider in providers.PROVIDERS:
-        assert catalogue.meant(model(f"{provider.name}/{provider.model or 'x'}"), None) is None
+        assert known_models.meant(model(f"{provider.name}/{provider.model or 'x'}"), None) is None
 
 
 def test_no_known_model_is_taken_for_another():
-    lines = [line for line in catalogue._own().splitlines() if "/" in line and not line.startswith("#")]
+    lines = [line for line in known_models._own().splitlines() if "/" in line and not line.startswith("#")]
     assert len(lines) > 300
-    assert [line for line in lines if catalogue.meant(model(line), None)] == []
+    assert [line for line in lines if known_models.meant(model(line), None)] == []
 
 
 def test_what_planoai_brings_leads(tmp_path):
@@ -75,9 +75,9 @@ def test_what_planoai_brings_leads(tmp_path):
         (tmp_path / "bin" / name).write_text(text)
         (tmp_path / "bin" / name).chmod(0o755)
     environment = {"PATH": f"{tmp_path}/bin{os.pathsep}/usr/bin"}
-    assert catalogue.meant(model("xai/grok-9-huose"), environment) == "grok-9-house"
-    assert catalogue.meant(model("openai/gpt4o"), environment) is None
-    assert catalogue.meant(model("openai/gpt4o"), {"PATH": "/usr/bin"}) == "gpt-4o"
+    assert known_models.meant(model("xai/grok-9-huose"), environment) == "grok-9-house"
+    assert known_models.meant(model("openai/gpt4o"), environment) is None
+    assert known_models.meant(model("openai/gpt4o"), {"PATH": "/usr/bin"}) == "gpt-4o"
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("antropic/claude-x", "anthropic/claude-x"), ("claude/c", "anthropic/c")])

@@ -1,4 +1,4 @@
-"""Names of models, to find a misspelt one: those that planoai ships, if it does, else those of `catalogue.txt`.
+"""Names of models, to find a misspelt one: those that planoai ships, if it does, else those of `known_models.txt`.
 
 planoai 0.4.39 brings none; Plano's own list is `provider_models.yaml`, which is looked for in its package by that name.
 """
