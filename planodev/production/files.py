@@ -191,7 +191,7 @@ def _refuse(setup: Setup, files: Mapping[str, str], *, force: bool) -> None:
         path = setup.directory / file
         if path.is_dir() or env_kinds.is_stream(path) or (path.is_symlink() and not path.exists()):
             raise BadInput("output-unwritable", f"`{path}` is not a file", fix=f"move `{path}` away")
-        if not _is_env(file) and path.is_symlink() and not path.resolve().is_relative_to(setup.directory.resolve()):
+        if path.is_symlink() and not path.resolve().is_relative_to(setup.directory.resolve()):
             outside = f"`{path}` is a link to `{path.resolve()}`, outside of `{setup.directory}`"
             raise BadInput("output-unwritable", outside, fix=f"move `{path}` away")
         if force or not path.exists() or regular_file.read(path) == text.encode():

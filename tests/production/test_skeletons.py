@@ -878,16 +878,17 @@ def test_a_server_on_the_same_machine_is_named_alike_by_the_machine_and_its_cont
     assert "/etc/hosts" not in project.read("PRODUCTION.md")
 
 
-def test_a_link_that_leads_out_of_the_directory_is_never_written_through(project):
+@pytest.mark.parametrize("name", ["PRODUCTION.md", ".env.production", ".env.production.example"])
+def test_a_link_that_leads_out_of_the_directory_is_never_written_through(project, name):
     outside = project.path.parent / "outside"
     outside.write_text("mine\n")
-    (project.path / "PRODUCTION.md").symlink_to(outside)
+    (project.path / name).symlink_to(outside)
     for force in ((), ("--force",)):
         refused = project("production", "neon", *force, "--json", code=2)
         assert refused.error == "output-unwritable"
         assert f"is a link to `{outside}`, outside of" in refused.json["error"]["message"]
     assert outside.read_text() == "mine\n"
-    (project.path / "PRODUCTION.md").unlink()
+    (project.path / name).unlink()
     (project.path / "docs").mkdir()
     (project.path / "docs/PRODUCTION.md").write_text("old\n")
     (project.path / "PRODUCTION.md").symlink_to("docs/PRODUCTION.md")
