@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
+import docker
 import pytest
 
 from tests.support.docker_proxy import gate
@@ -129,18 +131,37 @@ def test_a_container_that_has_a_volume_without_labels_is_never_replaced(up, api,
     api.remove_volume(own["volume"])
 
 
+@pytest.fixture
+def other_server(api, foreign_container):
+    """Start another server over the data of a volume, and return its name once it is ready."""
+    name = f"copy-{os.urandom(4).hex()}"
+
+    def start(volume, by):
+        there = volume if by == "its name" else api.inspect_volume(volume)["Mountpoint"]
+        if by == "another volume":
+            api.create_volume(name, driver_opts={"type": "none", "o": "bind", "device": there})
+            there = name
+        binds = {"HostConfig": {"Binds": [f"{there}:/var/lib/postgresql/data"]}}
+        foreign_container(name, Entrypoint=["docker-entrypoint.sh"], Cmd=["postgres"], **binds)
+        until(lambda: "ready to accept connections" in api.logs(name).decode(), "the other server")
+        return name
+
+    yield start
+    with contextlib.suppress(docker.errors.APIError):
+        api.remove_container(name, force=True)
+        api.remove_volume(name)
+
+
+@pytest.mark.parametrize("by", slow_but(["its name", "its directory"], ["its name", "its directory", "another volume"]))
 @pytest.mark.parametrize("own", slow_but(["gone"], ["gone", "stopped", "runs"]))
-def test_no_server_is_started_over_data_that_one_in_another_container_has(up, api, snapshot, foreign_container, own):
+def test_no_server_is_started_over_data_that_one_in_another_container_has(up, snapshot, other_server, own, by):
     """PostgreSQL itself does not see it: each has the number 1 among the processes of its own container."""
     have = up.status()
-    other = f"copy-{os.urandom(4).hex()}"
-    binds = {"HostConfig": {"Binds": [f"{have['volume']}:/var/lib/postgresql/data"]}}
     if own == "gone":
-        mend(up, api)
+        mend(up, up.api)
     elif own == "stopped":
         up("down", "--keep-data")
-    foreign_container(other, Entrypoint=["docker-entrypoint.sh"], Cmd=["postgres"], **binds)
-    until(lambda: "ready to accept connections" in api.logs(other).decode(), "the other server")
+    other = other_server(have["volume"], by)
     before = snapshot(other, *([have["container"]] if own != "gone" else []))
     for command in (("up",), ("up", "--dry-run"), ("up", "--port", str(free_port())), ("verify",)):
         refused = up(*command, "--json", code=4)
@@ -154,7 +175,7 @@ def test_no_server_is_started_over_data_that_one_in_another_container_has(up, ap
     assert f"`docker stop {other}`" in refused.json["error"]["fix"]
     if own == "runs":
         return  # whatever is left of the data
-    api.stop(other)
+    up.api.stop(other)
     up("up")
     assert up.stored() == ["kept"]
 

@@ -29,6 +29,8 @@ class Found:
     def __init__(self) -> None:
         self.container: Item | None = None
         self.volume: Volume | None = None
+        self.directory = ""  # of the volume, on the engine's machine
+        self.same_data: set[str] = set()  # the volumes that are of that directory, and itself
         self.copies: list[str] = []
         self.namesakes: list[Volume] = []
         self.taken: dict[str, str] = {}
@@ -70,6 +72,9 @@ def sort(project: Project, project_id: str | None, containers: Sequence[Item], v
     if len(ours) > 1:
         raise _ambiguous("volumes", sorted(names), "docker volume ls --filter {}", project)
     found.container, found.volume = next(iter(mine), None), next(iter(ours), None)
+    for item in volumes or []:
+        if item["Name"] in names:
+            found.directory, found.same_data = _of_the_same_directory(item, volumes or [])
     return found
 
 
@@ -95,17 +100,45 @@ def _sort_volumes(found: Found, project: Project, project_id: str | None, volume
 
 
 def users_of(found: Found, containers: Sequence[Item]) -> list[Item]:
-    """Return the containers that run and have a project's volume, beside its own and those that look into it."""
+    """Return the containers that run and have a project's data, beside its own and those that look into it.
+
+    They may have it by the volume's name, by its directory on the engine's machine, or by a volume of that directory.
+    """
     if found.volume is None:
         return []
     return [
         item
         for item in containers
         if item is not found.container
-        and item.get("State") in ("running", "paused")
+        and item.get("State") in ("running", "paused", "restarting")
         and labels.PROBE_LABEL not in (item["Labels"] or {})
-        and found.volume.name in labels.volumes_of(item)
+        and (found.same_data & labels.volumes_of(item) or _mounts_below(item, found.directory))
     ]
+
+
+def _mounts_below(item: Item, directory: str) -> bool:
+    """Say whether a container has a directory of the engine's machine mounted as such, or one within it."""
+    return any(
+        _within(str(mount.get("Source") or ""), directory) for mount in item["Mounts"] if mount.get("Type") == "bind"
+    )
+
+
+def _within(path: str, directory: str) -> bool:
+    return bool(directory) and (path == directory or path.startswith(f"{directory}/"))
+
+
+def _of_the_same_directory(volume: Item, volumes: Sequence[Item]) -> tuple[str, set[str]]:
+    """Return a volume's directory on the engine's machine, "" where that is not told, and every volume that is of it.
+
+    Source: Docker's local driver, of which `docker volume create -o type=none -o o=bind -o device=DIRECTORY` makes one.
+    """
+    directory = str(volume.get("Mountpoint") or "")
+    return directory, {volume["Name"], *(other["Name"] for other in volumes if _within(_device(other), directory))}
+
+
+def _device(volume: Item) -> str:
+    options = volume.get("Options")  # those of a plugin may be anything
+    return str(options.get("device") or "") if isinstance(options, dict) else ""
 
 
 def name_of(item: Mapping[str, Any]) -> str:
