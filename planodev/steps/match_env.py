@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from planodev.problems import Problem
 
 
+_EXPIRED = "rolvaliduntil < now()"  # of a row of pg_roles: its password is valid no more
+
+
 def follow(database: Database, problem: Problem) -> None:
     """Update the role, its password and the database to match `.env`, each with a line that says what differed.
 
@@ -44,6 +47,9 @@ AND c.relnamespace::regnamespace::text !~ '^pg_' \\gexec
             seen.progress.note(note)
         # The login comes last: where this is killed before, the next `up` sees that it fails, and repairs the rest.
         alter = f"ALTER ROLE {role} LOGIN PASSWORD {password};\n"
+        if problem.code == "password-refused":
+            endless = literal(f"ALTER ROLE {role} VALID UNTIL 'infinity'")
+            alter += f"SELECT {endless} FROM pg_roles WHERE rolname = {literal(seen.user)} AND {_EXPIRED} \\gexec\n"
         if problem.code == "connection-limit":
             alter += f"ALTER ROLE {role} CONNECTION LIMIT -1;\nALTER DATABASE {name} CONNECTION LIMIT -1;\n"
         _admin(seen, database.server, f"{QUIET}{make_role}{make_database(seen.database, seen.user)}")
@@ -58,10 +64,13 @@ AND c.relnamespace::regnamespace::text !~ '^pg_' \\gexec
 
 
 def make_database(name: str, owner: str) -> str:
-    """Return the SQL that makes a database where it is missing, whatever its name is."""
+    """Return the SQL that makes a database where it is missing, whatever its name is, and the server's own encoding."""
     make = f"CREATE DATABASE {identifier(name)} OWNER {identifier(owner)}"
+    other = " TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"  # which go with every encoding
+    usual = "SELECT FROM pg_database WHERE datname = 'template1' AND pg_encoding_to_char(encoding) = 'UTF8'"
     missing = f"NOT EXISTS (SELECT FROM pg_database WHERE datname = {literal(name)})"
-    return f"SELECT {literal(make)} WHERE {missing} \\gexec\n"
+    text = f"{literal(make)} || CASE WHEN EXISTS ({usual}) THEN '' ELSE {literal(other)} END"
+    return f"SELECT {text} WHERE {missing} \\gexec\n"
 
 
 def way_in(seen: Seen, server: Container, error: str) -> Fix:
@@ -81,7 +90,8 @@ def differences(seen: Seen, server: Container, problem: Problem) -> list[str]:
         AdminFailed: the server can't be asked.
 
     """
-    can = f"SELECT coalesce((SELECT rolcanlogin::text FROM pg_roles WHERE rolname = {literal(seen.user)}), 'none');"
+    state = f"CASE WHEN rolcanlogin AND {_EXPIRED} THEN 'expired' ELSE rolcanlogin::text END"
+    can = f"SELECT coalesce((SELECT {state} FROM pg_roles WHERE rolname = {literal(seen.user)}), 'none');"
     may_log_in = _admin(seen, server, can)
     databases = queries.contents(seen.engine, server, seen.superuser)
     volume, notes, file = seen.observed.volume, [], seen.env.path.name
@@ -93,6 +103,8 @@ def differences(seen: Seen, server: Container, problem: Problem) -> list[str]:
         )
     elif may_log_in == "false":
         notes.append(f"allowing the role `{seen.user}` to log in again")
+    elif problem.code == "password-refused" and may_log_in == "expired":
+        notes.append(f"the password of role `{seen.user}` has expired, by its VALID UNTIL; it is valid from now on")
     elif problem.code == "password-refused":
         notes.append(f"updating the password of role `{seen.user}` to match {env_keys.PASSWORD} in `{file}`")
     elif problem.code == "connection-limit":

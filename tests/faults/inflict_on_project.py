@@ -101,6 +101,11 @@ def role_without_login(case):
         session.execute("ALTER ROLE another_user NOLOGIN")
 
 
+def role_expired(case):
+    with case.project.login() as session:
+        session.execute(f"ALTER ROLE {case.project.env['DB_USER']} VALID UNTIL '2001-01-01'")
+
+
 def superuser_without_login(case):
     with case.project.login() as session:
         session.execute(f"ALTER ROLE {case.project.env['DB_USER']} NOLOGIN")
