@@ -283,8 +283,8 @@ def _worthless(storage: Storage) -> str:
 def _refuse_apart(seen: Seen, storage: Storage) -> None:
     """Refuse to replace a server that does not have its data in the volume, or to start one that would not see it."""
     have, volume, image = seen.observed.container, seen.observed.volume, seen.settings.image.value
-    if have and (have.data_outside or storage.lost):
-        raise data_safety.outside_volume(have, have.data_outside)
+    if have and (have.data_outside or storage.lost or storage.outside):
+        raise data_safety.outside_volume(have, have.data_outside or storage.outside)
     if volume and storage.elsewhere:
         raise Conflict(
             "data-at-another-place",

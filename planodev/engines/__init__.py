@@ -251,6 +251,7 @@ class Storage(NamedTuple):
         marked: whether it has the mark.
         elsewhere: where in the volume the data is, where the image would look at another place; else "".
         lost: whether it was ready once, and nothing is there now.
+        outside: where a part of it is that is not in the volume, such as a tablespace; else "".
 
     """
 
@@ -259,6 +260,7 @@ class Storage(NamedTuple):
     marked: bool = True
     elsewhere: str = ""
     lost: bool = False
+    outside: str = ""
 
 
 class State(NamedTuple):

@@ -35,7 +35,7 @@ def outside_volume(server: Container, data: str) -> Conflict:
         data: where the data is, "" where that is not known.
 
     """
-    where = f"it is at `{data}`, and" if data else "the volume is empty, and the data"
+    where = f"it, or a part of it, is at `{data}`, and" if data else "the volume is empty, and the data"
     return Conflict(
         "data-outside-volume",
         f"the container `{server.name}` does not keep its data in its volume `{server.volume}`",

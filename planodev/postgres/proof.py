@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -117,7 +118,9 @@ ROLLBACK;
 def read_psql(stdout: str, stderr: str) -> Evidence:
     """Turn what `psql` printed into evidence."""
     lines = stdout.splitlines()
-    facts = json.loads(lines[0]) if lines and lines[0].startswith("{") else None
+    facts = None
+    with suppress(ValueError):  # where something else is called `psql`
+        facts = json.loads(lines[0]) if lines and lines[0].startswith("{") else None
     count = state_table.read_count(lines[1]) if facts and len(lines) > 1 else None
     stored = any(f"|{_CREATED_AT}|model|provider" in line for line in lines) and "stored" in lines
     found = re.search(r"(?:ERROR|FATAL|PANIC): +(?:([0-9A-Z]{5}): )?(.*)", stderr)

@@ -93,6 +93,8 @@ def contents(engine: Engine, server: Container, superuser: str) -> dict[str, Con
     for name in filter(None, names):
         said = admin.run_as_superuser(engine, server, _HELD, superuser=superuser, database=name)
         turns, _, others = said.partition("\n")
+        if not others.strip().isdecimal():
+            raise AdminFailed("`psql` has not printed what it was asked for")
         if turns.startswith("{"):
             raise Locked(json.loads(turns))
         found[name] = Contents(state_table.read_count(turns), int(others))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from planodev.problems import Problem
+from planodev.problems import Command, Fix, Problem
 
 OLDEST = 120000  # as `server_version_num` has it
 OLDEST_MAJOR = OLDEST // 10_000
+_ENCODINGS = ("UTF8", "SQL_ASCII")  # which keep every text that the driver sends, which is UTF-8, as it is
+RESET_READ_ONLY = "`BEGIN READ WRITE; ALTER ROLE … RESET default_transaction_read_only; COMMIT;`"
 
 # Keys and values of `json_build_object`, in PostgreSQL 12 and later; `state_table.FACTS` asks for them.
 FACTS = """\
@@ -16,6 +18,7 @@ FACTS = """\
   'user', current_user,
   'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
   'database', current_database(),
+  'encoding', current_setting('server_encoding'),
   'search_path', current_setting('search_path'),
   'read_only', current_setting('transaction_read_only')::bool,
   'sessions', (SELECT json_agg(s.client_port ORDER BY s.client_port) FROM pg_stat_activity s
@@ -31,7 +34,18 @@ def judge(facts: dict[str, Any]) -> Problem | None:
         return Problem("server-too-old", message, "upgrade it", level="error")
     if facts["read_only"]:
         message = "the session is read-only: the server is a replica, or a setting of server, database or role says so"
-        reset = "`BEGIN READ WRITE; ALTER ROLE … RESET default_transaction_read_only; COMMIT;`"
-        fix = f"use the primary, or reset the setting, as by {reset}"
+        fix = f"use the primary, or reset the setting, as by {RESET_READ_ONLY}"
         return Problem("server-read-only", message, fix, level="error")
+    if facts["encoding"] not in _ENCODINGS:
+        return _encoding_problem(facts)
     return None
+
+
+def _encoding_problem(facts: dict[str, Any]) -> Problem:
+    name, encoding = facts["database"], facts["encoding"]
+    message = f"the database `{name}` has the encoding {encoding}, which lacks characters of what people write"
+    fix = Fix(
+        *("name another database for it, which ", Command("up"), " creates in UTF8 on its own server, and an owner "),
+        "by `CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';` on another",
+    )
+    return Problem("database-encoding", message, fix, level="error")

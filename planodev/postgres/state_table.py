@@ -52,6 +52,7 @@ _NAMED = f"'{NAME}'"
 # The session most in the way of a statement that locks the whole table.
 HOLDER = locks.who_is_in_the_way(_NAMED)
 TABLES = ("r", "p")  # `relkind` of a table, and of a partitioned one
+_PERMANENT = "p"  # `relpersistence` of what outlives a crash
 NEEDED_PRIVILEGES = ("SELECT", "INSERT", "UPDATE")
 
 # One row with one JSON object, of the server and of the table. It reads catalogues only, so it works whatever the
@@ -63,6 +64,7 @@ SELECT json_build_object(
   'table', (SELECT json_build_object(
       'name', c.oid::regclass::text,
       'kind', c.relkind,
+      'persistence', c.relpersistence,
       'owner', pg_get_userbyid(c.relowner),
       'columns', (SELECT json_object_agg(a.attname, json_build_object(
             'type', t.typname, 'not_null', a.attnotnull, 'has_default', a.atthasdef OR a.attidentity <> '',
@@ -149,6 +151,9 @@ def judge(facts: dict[str, Any], create: Fix | None = None) -> Problem | None:
     if facts["table"]["kind"] not in TABLES:
         rename = Fix("rename it, then ", *create.parts)
         return _problem("table-wrong-kind", f"`{NAME}` is a view or the like, not a table", rename)
+    if facts["table"]["persistence"] != _PERMANENT:
+        message = f"`{NAME}` is not logged, so PostgreSQL empties it after a crash"
+        return _problem("table-unlogged", message, f"`ALTER TABLE {NAME} SET LOGGED;`")
     columns = facts["table"]["columns"] or {}
     found = (_column_problem(column, columns.get(column), types) for column, types in _TYPES.items())
     return next(filter(None, found), None) or _extra_problem(columns) or _privilege_problem(facts)

@@ -14,7 +14,7 @@ from planodev.engines import PortTaken, hint
 from planodev.postgres import admin, limits, locked_catalogue, proof, state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import LOOPBACK
-from planodev.problems import Command, CredentialsRefused, Fix, NotReady
+from planodev.problems import Command, CredentialsRefused, Fix, NotReady, Shell
 from planodev.project import defaults
 from planodev.result import Outcome
 from planodev.steps import not_in_time
@@ -28,6 +28,15 @@ if TYPE_CHECKING:
     from planodev.look import Seen
     from planodev.problems import Problem
 
+INSIDE_PORT = 5432  # of every server in a container
+_LOCAL = ("127.0.0.1", "::1")
+_AT = r'listening on IPv[46] address "([^"]+)", port (\d+)'
+# What stands in postgresql.auto.conf counts before postgresql.conf.
+_EVERYWHERE = (
+    "docker exec {} psql -p {} -U {} -d postgres -c 'ALTER SYSTEM SET port = 5432' "
+    "-c \"ALTER SYSTEM SET listen_addresses = '*'\""
+)
+_LOGGED = 1.0  # seconds for a server to log that it starts, after which the log is no more that of an earlier start
 POLL, LOOK = 0.025, 0.25  # seconds between two logins, and between two looks at the server
 LOG_LINES = 12
 ATTEMPTS_LINES = 40  # of the log: enough for two failed starts
@@ -52,7 +61,8 @@ def log_in(database: Database) -> Database:
     """
     seen, followed, locked = database.seen, False, None
     seen.progress.begin("Logging in")
-    deadline, next_look = time.monotonic() + seen.deadline.left(seen.settings.timeout.value), 0.0
+    began, next_look = time.monotonic(), 0.0
+    deadline, sure = began + seen.deadline.left(seen.settings.timeout.value), began + _LOGGED
     while True:
         problem = attempt(database)
         if problem is None:
@@ -62,7 +72,7 @@ def log_in(database: Database) -> Database:
             followed = True
             continue
         if problem.code not in _WAIT:
-            fix = proof.BY_HAND.get(problem.code, proof.BY_HAND["login-failed"])
+            fix = or_another_image(seen, proof.BY_HAND.get(problem.code, proof.BY_HAND["login-failed"]))
             raise CredentialsRefused(problem.code, f"no login as {seen.user}", why=problem.why, fix=fix)
         locked = locked_catalogue.explained(problem, seen, database.server) or locked
         now = time.monotonic()
@@ -72,6 +82,8 @@ def log_in(database: Database) -> Database:
             if database.found_running:
                 database = _start_again(database)
             _refuse_stopped(seen, database.server)
+            if now > sure:
+                _refuse_elsewhere(database)
             next_look = now + LOOK
         time.sleep(POLL)
     if not database.marked:
@@ -194,6 +206,52 @@ def _refuse_stopped(seen: Seen, server: Container) -> None:
         )
 
 
+def _refuse_elsewhere(database: Database) -> None:
+    """Refuse a server that is ready, and listens where the engine publishes nothing: its own settings have it so.
+
+    Raises:
+        NotReady: nothing changes by waiting.
+
+    """
+    seen, server = database.seen, database.server
+    if not seen.engine.traits.containers:
+        return
+    where = listened_at(seen.engine.logs(server.id, ATTEMPTS_LINES).text)
+    if not where or str(INSIDE_PORT) in {port for address, port in where if address not in _LOCAL}:
+        return
+    listening = " and ".join(f"{address}:{port}" for address, port in where)
+    inside = Shell(_EVERYWHERE, server.name, where[0][1], seen.superuser)
+    reset = Fix(inside, ", then ", Command("down", "--keep-data"), " and ", Command("up"), " have it listen there")
+    other = _another_image(seen)  # what was never ready is created again, and has nothing that was set in it
+    raise NotReady(
+        "listens-elsewhere",
+        f"Postgres listens at {listening} of its {seen.engine.wording.server}, where no port of this machine leads",
+        why=f"its own settings have it so; {INSIDE_PORT} of every address is published",
+        fix=Fix(other) if other and not database.marked else or_another_image(seen, reset),
+    )
+
+
+def listened_at(log: str) -> list[tuple[str, str]]:
+    """Return the addresses and ports at which a server that is ready listens, by its log; none where that says nothing.
+
+    A server without any is one that the image starts for its own scripts alone.
+    """
+    log = log[max(0, log.rfind("starting PostgreSQL")) :]
+    return re.findall(_AT, log) if "ready to accept connections" in log and "is shut down" not in log else []
+
+
+def or_another_image(seen: Seen, fix: Fix) -> Fix:
+    """Return a fix that also names the usual image where another one is used: that may be what is wrong."""
+    other = _another_image(seen)
+    return fix + Fix("; or, where the image has it so, ", other) if other else fix
+
+
+def _another_image(seen: Seen) -> Command | None:
+    """Return the command that takes the usual image, None where that is used, or where there are no images."""
+    usual = seen.settings.image.value == defaults.IMAGE or not seen.engine.traits.containers
+    return None if usual else Command("up", "--image", defaults.IMAGE)
+
+
 def end_of(log: str) -> str:
     """Return the last lines of a log, and as many more as it takes to show what ended the server last.
 
@@ -220,8 +278,9 @@ def _late(database: Database, problem: Problem, locked: Problem | None) -> NotRe
         slow = ("; or, where it is only slow, ", *fix.parts) if problem.code == "unreachable" else ()
         fix = by_hand + Fix(*slow)
     instead = _instead(seen, database.server)
-    if instead and seen.settings.image.value != defaults.IMAGE:
-        fix = Fix(Command("up", "--image", defaults.IMAGE), "; or, where it is only slow, ", *fix.parts)
+    other = _another_image(seen)
+    if instead and other:
+        fix = Fix(other, "; or, where it is only slow, ", *fix.parts)
     fix += locked_catalogue.to_look(engine, database.server) if problem.code == "unreachable" and not beside else Fix()
     if explained is not problem:
         problem, fix = explained, (explained.fix or "") + Fix("; or ", *fix.parts)
@@ -260,9 +319,9 @@ _OTHER_MAJOR = r"initialized by PostgreSQL version (\d+)"
 def _way_out(seen: Seen, server: Container, log: str) -> Fix | str:
     """Return the fix for a server that does not stay up, by its log."""
     wording = seen.engine.wording
-    other = re.search(_OTHER_MAJOR, log)
-    if other:
-        return Fix.template(wording.other_major.format(major=other[1]))
+    other_major = re.search(_OTHER_MAJOR, log)
+    if other_major:
+        return Fix.template(wording.other_major.format(major=other_major[1]))
     if re.search(_NOT_MADE, log):
         return Fix(
             "the image does not make a database; ", Command("up", "--image", defaults.IMAGE), " takes one that does"
@@ -270,4 +329,6 @@ def _way_out(seen: Seen, server: Container, log: str) -> Fix | str:
     if re.search(_DAMAGED, log) and seen.observed.volume:
         kept = f"the data is damaged: `{hint(wording.damaged, server)}` keeps it for a repair; then "
         return Fix(kept, Command("down", "--delete-data"), " starts over")
-    return Fix(Command("logs"), " has the whole log; then ", Command("up"))
+    log_first = Fix(Command("logs"), " has the whole log; then ", Command("up"))
+    other = _another_image(seen)
+    return Fix(other, " takes the usual image; or ") + log_first if other else log_first

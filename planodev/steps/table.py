@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from planodev.postgres import create_table, proof, state_table
+from planodev.postgres import create_table, proof, server_facts, state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.sql import identifier
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady
 from planodev.result import Outcome
+from planodev.steps.login import or_another_image
 
 if TYPE_CHECKING:
     from planodev.database import Database
@@ -38,7 +39,7 @@ def make(database: Database) -> None:
             "table-not-made",
             f"{seen.user} could not create the table `{state_table.NAME}`",
             why=str(error),
-            fix=Fix(*_grant(seen.user, str(error)), Command("logs"), " shows the server's view"),
+            fix=or_another_image(seen, Fix(*_mend(seen.user, str(error)), Command("logs"), " shows the server's view")),
         ) from error
     verb = "unchanged" if before.splitlines()[:1] == ["t"] else "created"
     seen.progress.done(Outcome(verb, state_table.NAME))
@@ -52,8 +53,10 @@ def _silent(database: Database, evidence: proof.Evidence) -> Problem:
     return locked_catalogue.silent(evidence._replace(holder=known), seen, server)
 
 
-def _grant(user: str, error: str) -> tuple[str, ...]:
+def _mend(user: str, error: str) -> tuple[str, ...]:
     """Return what a superuser runs where the role may not create anything, nothing where the cause is another one."""
+    if "read-only transaction" in error:
+        return (f"reset what makes its sessions read-only, as by {server_facts.RESET_READ_ONLY}; ",)
     found = re.search("permission denied for schema (.+)|no schema has been selected", error)
     if not found:
         return ()

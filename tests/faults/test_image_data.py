@@ -16,8 +16,8 @@ from planodev.postgres import proof, state_table
 from planodev.postgres.connection import Connection
 from tests.support.docker_objects import make_image
 from tests.support.ports import free_port
-from tests.support.tiers import first_of_each
-from tests.support.waiting import until
+from tests.support.tiers import first_of_each, slow_but
+from tests.support.waiting import at_most, until
 
 pytestmark = pytest.mark.docker
 
@@ -67,6 +67,9 @@ def read_volume(api, volume, path):
             ((f"ENV PGDATA={ELSEWHERE}", 'VOLUME ["/home/postgres/pgdata"]', "USER postgres"), "data/"),
             (("USER postgres",), ""),
             (('CMD ["postgres", "-D", "/srv/db"]', "ENV PGDATA=/srv/db"), ""),
+            (('CMD ["-c", "Data_Directory=/srv/db"]',), ""),
+            (("ENV PGDATA=//home//postgres/./pgdata/data/", 'VOLUME ["//home/postgres/pgdata/"]'), "data/"),
+            (('CMD ["postgres", "-p5432", "-h0.0.0.0", "-c", "log_min_messages=info"]',), ""),
             (("ENV POSTGRES_PASSWORD=theirs POSTGRES_HOST_AUTH_METHOD=trust PGPORT=6543",), ""),
         ],
     ),
@@ -96,6 +99,12 @@ def test_the_volume_is_where_the_image_keeps_its_data(project, api, image, chang
             (("ENV PGDATA=/srv/a:b",), "/srv/a:b"),
             (("ENV POSTGRES_INITDB_WALDIR=/wal", "USER root"), "/wal"),
             (('ENV POSTGRES_INITDB_ARGS="-k --waldir /wal"',), "/wal"),
+            (('VOLUME ["data"]',), "`data`"),
+            (('VOLUME ["//"]',), "`//`"),
+            (('CMD ["postgres", "-p", "6543"]',), "6543"),
+            (('CMD ["--port=6543"]',), "6543"),
+            (('CMD ["postgres", "-c", "listen_addresses=localhost"]',), "`localhost`"),
+            (('CMD ["postgres", "-k", ""]',), "local socket"),
         ],
     ),
 )
@@ -181,11 +190,143 @@ def test_an_image_that_starts_no_server_is_told_by_what_runs_in_its_place(projec
     assert project.stored() == []
 
 
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    first_of_each(
+        lambda row: row[1],
+        [
+            (("WORKDIR /etc/passwd",), (2, "image-cannot-start")),
+            (("USER 4321",), (6, "server-stopped")),
+            (('ENV POSTGRES_INITDB_ARGS="--auth=scram-sha-256"',), (6, "server-stopped")),
+            (("ENV POSTGRES_INITDB_ARGS=--nonsense",), (6, "server-stopped")),
+            (("ENV PGSERVICE=theirs",), (6, "server-stopped")),
+            (('CMD ["postgres", "-c", "config_file=/opt/theirs"]',), (6, "server-stopped")),
+            (('CMD ["postgres", "-c", "default_transaction_read_only=on"]',), (5, "table-not-made")),
+        ],
+    ),
+)
+def test_what_an_image_itself_has_wrong_is_mended_by_the_usual_one(project, api, image, changes, code):
+    before = {volume["Name"] for volume in api.volumes()["Volumes"] or []}
+    refused = project(
+        "up", "--image", image(*changes, content=program("theirs", "data_directory = '/x'")), "--json", code=code[0]
+    )
+    assert refused.error == code[1]
+    assert f"`planodev -C {project.path} up --image postgres:16`" in refused.json["error"]["fix"]
+    if code[1] == "image-cannot-start":  # and nothing of it is left beside the project's own volume
+        left = {volume["Name"] for volume in api.volumes()["Volumes"] or []} - before
+        assert [name for name in left if "plano" not in name] == []
+    project("up", "--image", "postgres:16")
+    assert project.stored() == []
+
+
+def by_docker(api):
+    """Return what does what `docker exec` does."""
+
+    def run(exec_, container, *command):
+        assert exec_ == "exec"
+        number = api.exec_create(container, list(command))["Id"]
+        said = api.exec_start(number)
+        assert api.exec_inspect(number)["ExitCode"] == 0, said
+
+    return run
+
+
+@pytest.mark.parametrize("settings", ["port = 6543", "listen_addresses = 'localhost'"])
+def test_a_server_that_listens_elsewhere_by_settings_in_its_data_is_told_and_mended(filled, api, settings):
+    name, value = settings.split(" = ")
+    with filled.login() as session:
+        session.execute(f"ALTER SYSTEM SET {name} = {value}")
+    filled.others["docker"] = by_docker(api)
+    filled("down", "--keep-data")
+    with at_most(20):
+        refused = filled("up", "--json", code=6)
+    assert refused.error == "listens-elsewhere"
+    assert ("6543" if name == "port" else "127.0.0.1:5432") in refused.json["error"]["message"]
+    filled.follow(refused.json["error"]["fix"])
+    assert filled.stored() == ["kept"]
+
+
+@pytest.mark.slow
+def test_a_server_that_listens_elsewhere_by_a_file_of_its_image_is_told_and_mended(project, image):
+    there = "/var/lib/postgresql/data"
+    settings = f"data_directory = '{there}'\nhba_file = '{there}/pg_hba.conf'\nport = 6543"
+    odd = image('CMD ["postgres", "-c", "config_file=/opt/theirs"]', content=program("theirs", settings))
+    refused = project("up", "--image", odd, "--json", code=6)
+    assert refused.error == "listens-elsewhere"
+    assert "6543" in refused.json["error"]["message"]
+    project.follow(refused.json["error"]["fix"])
+    assert project.stored() == []
+
+
+@pytest.mark.parametrize("encoding", slow_but(["LATIN1"], ["LATIN1", "EUC_JP", "SQL_ASCII"]))
+def test_a_database_that_has_no_place_for_every_text_is_refused(project, image, encoding):
+    odd = image(f'ENV POSTGRES_INITDB_ARGS="--encoding={encoding} --locale=C"')
+    if encoding == "SQL_ASCII":  # it keeps the bytes of UTF-8 as they are
+        project("up", "--image", odd)
+        with project.login(client_encoding="UTF8") as session:
+            items = '[{"type": "message", "role": "user", "content": "caf\u00e9 \U0001f600"}]'
+            session.execute(f"INSERT INTO conversation_states VALUES ('r', '{items}', 1, 'm', 'p')")
+        assert "caf\u00e9 \U0001f600" in project("conversations", "show", "last").out
+        return
+    refused = project("up", "--image", odd, "--json", code=7)
+    assert refused.error == "database-encoding"
+    assert encoding in refused.json["error"]["why"]
+    project.change(".env", "^DB_NAME=.*$", "DB_NAME=other")
+    project("up")
+    with project.login() as session:
+        assert session.execute("SHOW server_encoding").fetchone() == ("UTF8",)
+
+
 SCRIPT = "docker-entrypoint-initdb.d/10-tables.sh"
 
 
 def script(text):
     return program(SCRIPT, f"psql -U $POSTGRES_USER -d $POSTGRES_DB -c 'CREATE TABLE half (n int)'\n{text}")
+
+
+APART = "CREATE TABLESPACE apart LOCATION '/tmp/apart'"
+
+
+def test_a_tablespace_of_the_images_own_files_is_never_called_ready(project, image):
+    sql = f'-c "{APART}" -c "ALTER ROLE plano SET default_tablespace = apart"'
+    odd = image(content=script(f"mkdir /tmp/apart && psql -U $POSTGRES_USER -d $POSTGRES_DB {sql}"), place="/")
+    refused = project("up", "--image", odd, "--json", code=4)
+    assert refused.error == "data-outside-volume"
+    assert "`/tmp/apart`" in refused.json["error"]["why"]
+
+
+def test_a_server_that_has_a_tablespace_in_its_container_is_not_replaced(filled, snapshot):
+    inside = filled.api.exec_create(
+        filled.container()["Id"], ["sh", "-c", "mkdir /tmp/apart; chown postgres: /tmp/apart"]
+    )
+    filled.api.exec_start(inside["Id"])
+    with filled.login() as session:
+        session.execute(APART)
+        session.execute("ALTER TABLE conversation_states SET TABLESPACE apart")
+    before = snapshot()
+    refused = filled("up", "--port", str(free_port()), "--json", code=4)
+    assert refused.error == "data-outside-volume"
+    assert "/tmp/apart" in refused.json["error"]["why"]
+    assert snapshot() == before
+    filled.follow(refused.json["error"]["fix"])
+    assert filled.stored() == ["kept"]
+
+
+def test_a_table_that_a_crash_would_empty_is_refused(project, image):
+    unlogged = state_table.CREATE.partition(";")[0].replace("CREATE TABLE", "CREATE UNLOGGED TABLE")
+    odd = image(content=script(f'psql -U $POSTGRES_USER -d $POSTGRES_DB -c "{unlogged}"'), place="/")
+    refused = project("up", "--image", odd, "--json", code=7)
+    assert refused.error == "table-unlogged"
+    with project.login() as session:
+        session.execute(refused.json["error"]["fix"].strip("`"))
+    project("up")
+
+
+@pytest.mark.parametrize("prints", ["", "{", "x", "\\xff\\x1b[2J"])
+@pytest.mark.slow
+def test_an_image_that_calls_something_else_psql_is_told(project, image, prints):
+    odd = image("ENV PATH=/opt:$PATH", content=program("psql", f"printf '{prints}'"))
+    assert project("up", "--image", odd, "--timeout", "10", "--json", code=None).error not in ("unexpected", None)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ GOOD = {
     "server_version_num": 150018,
     "user": "plano",
     "database": "plano",
+    "encoding": "UTF8",
     "search_path": '"$user", public',
     "read_only": False,
     "sessions": None,
@@ -16,6 +17,7 @@ GOOD = {
     "table": {
         "name": "conversation_states",
         "kind": "r",
+        "persistence": "p",
         "owner": "plano",
         "columns": {
             "created_at": {"type": "int8", "not_null": True, "has_default": False, "generated": False},

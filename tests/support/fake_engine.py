@@ -98,12 +98,20 @@ class FakePostgres:
         ]
 
     def facts(self, user, database):
-        found = {"name": state_table.NAME, "kind": "r", "owner": user, "columns": COLUMNS, "unique_response_id": True}
+        found = {
+            "name": state_table.NAME,
+            "kind": "r",
+            "persistence": "p",
+            "owner": user,
+            "columns": COLUMNS,
+            "unique_response_id": True,
+        }
         found["privileges"] = ["SELECT", "INSERT", "UPDATE", "DELETE"]
         version = {"server_version": f"{self.major}.9", "server_version_num": self.major * 10000 + 9}
         known = {
             "user": user,
             "database": database,
+            "encoding": "UTF8",
             "search_path": "public",
             "read_only": False,
             "elsewhere": None,

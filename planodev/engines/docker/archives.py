@@ -32,6 +32,24 @@ def read(api: Api, container: str, path: str) -> str | None:
         raise Refused(_NO_ARCHIVE, f"the answer for `{path}` is not a tar archive: {error}") from error
 
 
+def links(api: Api, container: str, path: str) -> list[str]:
+    """Return where the links in a directory lead, none where there is no such directory; the container need not run.
+
+    Links alone should be in it: what else is there is read as well.
+    """
+    try:
+        content = api.get_files(container, path)
+    except Refused as error:
+        if error.status == NOT_FOUND:
+            return []
+        raise
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            return [member.linkname for member in archive.getmembers() if member.issym()]
+    except tarfile.TarError as error:
+        raise Refused(_NO_ARCHIVE, f"the answer for `{path}` is not a tar archive: {error}") from error
+
+
 def packed(files: Mapping[str, str], uid: int = 0) -> bytes:
     """Return an archive with files, by name, that only their owner, a number, may read.
 

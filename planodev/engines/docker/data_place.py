@@ -11,7 +11,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from planodev.engines.docker.labels import variables_of
+from planodev.engines.docker.labels import INSIDE_PORT, variables_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,18 @@ _USUAL = "/var/lib/postgresql/data"
 # Paths that the Engine API accepts in a bind without escaping.
 _PATH = r"/[A-Za-z0-9._/+@-]+"
 _LOG = r"(?:^|\s)(?:--waldir[=\s]|-X)\s*(\S+)"
-_SETTING = r"(?:--|-c)?(?:data[_-]directory|pgdata)=(.+)"
+# What a server is told on its command line, where names have either case, and `-` for `_`. Source: postgres(1).
+_SETTING = r"(?:--|-c)?([A-Za-z_-]+)=(.*)"
+_SHORT = {
+    "-D": "data_directory",
+    "--pgdata": "data_directory",
+    "-p": "port",
+    "-h": "listen_addresses",
+    "-k": "unix_socket_directories",
+}
+_SYSTEM = ("/proc", "/sys")
+_SERVERS = ("postgres", "postmaster")
+_EVERYWHERE = ("*", "0.0.0.0")  # noqa: S104  no address that this binds to
 
 
 class Place(NamedTuple):
@@ -47,8 +58,8 @@ def of_image(config: Mapping[str, Any]) -> Place:
     It is the volume that the image declares round its data, else the data's directory itself.
     """
     data = directory(config, [*_words(config.get("Entrypoint")), *_words(config.get("Cmd"))])
-    declared = (posixpath.normpath(path) for path in config.get("Volumes") or {})
-    mount = max((path for path in declared if _holds(path, data)), key=len, default=data)
+    declared = (_clean(path) for path in config.get("Volumes") or {})
+    mount = max((path for path in declared if holds(path, data)), key=len, default=data)
     return Place(mount, posixpath.relpath(data, mount) if data != mount else "")
 
 
@@ -64,29 +75,74 @@ def _words(command: str | list[str] | None) -> list[str]:
 
 def directory(config: Mapping[str, Any], command: Sequence[str]) -> str:
     """Return the directory that a server's settings name for its data, by its command line, else by PGDATA."""
-    told = variables_of(config).get("PGDATA") or _USUAL
+    told = _settings(command)
+    return _clean(told.get("data_directory") or told.get("pgdata") or variables_of(config).get("PGDATA") or _USUAL)
+
+
+def _settings(command: Sequence[str]) -> dict[str, str]:
+    """Return the settings that the words of a command line have, by their names in lower case; the last one counts."""
+    told = {}
     for word, following in zip(command, [*command[1:], ""], strict=False):
-        setting = re.fullmatch(_SETTING, word)
-        if word in ("-D", "--pgdata"):
-            told = following
-        elif setting or (word.startswith("-D") and len(word) > len("-D")):
-            told = setting[1] if setting else word.removeprefix("-D")
-    return posixpath.normpath(told)
+        setting = re.fullmatch(_SETTING, word, re.DOTALL)
+        if word in _SHORT:
+            told[_SHORT[word]] = following
+        elif setting:
+            told[setting[1].lower().replace("-", "_")] = setting[2]
+        elif word[:2] in _SHORT:
+            told[_SHORT[word[:2]]] = word[2:]
+    return told
+
+
+def _of_server(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings of an image's server alone: the options of a program that starts it may look like them.
+
+    Source: `docker-entrypoint.sh` of docker-library/postgres, which puts `postgres` before a command of options alone.
+    """
+    command = _words(config.get("Cmd"))
+    words = [*_words(config.get("Entrypoint")), *command]
+    if command and command[0].startswith("-"):
+        return _settings(command)
+    names = [number for number, word in enumerate(words) if posixpath.basename(word) in _SERVERS]
+    return _settings(words[names[-1] + 1 :]) if names else {}
+
+
+def _clean(path: str) -> str:
+    """Return a path in its shortest form, as the engine lists it: POSIX gives two slashes at its start a meaning."""
+    clean = posixpath.normpath(path)
+    return clean[1:] if clean.startswith("//") else clean
 
 
 def fault(config: Mapping[str, Any]) -> str | None:
-    """Return why a volume cannot hold an image's data, None where it can.
+    """Return why a volume cannot hold an image's data, or its server not be reached; None where both can.
 
     Source: `docker-entrypoint.sh` of docker-library/postgres, on POSTGRES_INITDB_WALDIR and POSTGRES_INITDB_ARGS.
     """
     data = of_image(config).data
     if not re.fullmatch(_PATH, data):
         return f"it keeps its data at `{data}`, where no volume can be mounted"
+    if any(holds(system, data) for system in _SYSTEM):
+        return f"it keeps its data at `{data}`, which is the system's own"
     log = _log(variables_of(config))
-    if log and not _holds(data, posixpath.normpath(log)):
+    if log and not holds(data, _clean(log)):
         return f"it keeps its write-ahead log at `{log}`, outside the volume of its data"
-    apart = next((path for path in config.get("Volumes") or {} if _below(posixpath.normpath(path), data)), None)
-    return f"it keeps a part of its data in a separate volume, at `{apart}`" if apart else None
+    volumes = config.get("Volumes") or {}
+    if nowhere := next((path for path in volumes if not path.startswith("/") or _clean(path) == "/"), None):
+        return f"it declares a volume at `{nowhere}`, where none can be mounted"
+    apart = next((path for path in volumes if _below(_clean(path), data)), None)
+    return f"it keeps a part of its data in a separate volume, at `{apart}`" if apart else _unreached(config)
+
+
+def _unreached(config: Mapping[str, Any]) -> str | None:
+    """Return why nobody would reach the server of an image, by its command line; None where that says nothing."""
+    told = _of_server(config)
+    if told.get("port", str(INSIDE_PORT)) != str(INSIDE_PORT):
+        return f"its command has the server listen at port {told['port']}, and not at {INSIDE_PORT}"
+    addresses = told.get("listen_addresses", "*")
+    if not any(address.strip() in _EVERYWHERE for address in addresses.split(",")):
+        return f"its command has the server listen at `{addresses}` alone, where no port of this machine leads"
+    if not told.get("unix_socket_directories", "/"):
+        return "its command gives the server no local socket, by which planodev asks it"
+    return None
 
 
 def _log(variables: Mapping[str, str]) -> str:
@@ -115,14 +171,15 @@ def layered(item: Mapping[str, Any]) -> bool:
 
 
 def _mounts(item: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {posixpath.normpath(mount["Destination"]): mount for mount in item["Mounts"]}
+    return {_clean(mount["Destination"]): mount for mount in item["Mounts"]}
 
 
 def _around(mounts: Mapping[str, Mapping[str, Any]], data: str) -> Mapping[str, Any] | None:
-    return mounts.get(max((path for path in mounts if _holds(path, data)), key=len, default=""))
+    return mounts.get(max((path for path in mounts if holds(path, data)), key=len, default=""))
 
 
-def _holds(path: str, data: str) -> bool:
+def holds(path: str, data: str) -> bool:
+    """Say whether a directory is another one, or around it."""
     return path == data or _below(data, path)
 
 

@@ -54,12 +54,18 @@ VOLUMES_LIMIT = 4.0  # seconds to list the volumes; after that a server is stopp
 _BOUND = 'command -v timeout >/dev/null && set -- timeout "$PLANODEV_SECONDS"; '
 _PSQL = 'printf %s "$PLANODEV_SQL" | "$@" psql -XAtq -v ON_ERROR_STOP=1'
 # The identifier that the server reports must be that of the data in the volume: the first 8 bytes of its control file.
+# And no directory of the data, such as a tablespace, may be a link that leads out of the volume.
 _ELSEWHERE = 93
 _IN_VOLUME = f"""\
 [ -s "$PLANODEV_DATA/PG_VERSION" ] || exit {_ELSEWHERE}
 there=$(od -An -tu8 -N8 "$PLANODEV_DATA/global/pg_control" | tr -d ' ')
 here=$(psql -XAtqc 'SELECT system_identifier FROM pg_catalog.pg_control_system()') || exit
-[ -z "$there" ] || [ "$there" = "$here" ] || exit {_ELSEWHERE}"""
+[ -z "$there" ] || [ "$there" = "$here" ] || exit {_ELSEWHERE}
+for link in "$PLANODEV_DATA"/* "$PLANODEV_DATA"/pg_tblspc/*; do
+    [ -L "$link" ] && [ -d "$link" ] || continue
+    leads=$(readlink -f "$link")
+    case $leads/ in "${{PLANODEV_MARK%/*}}"/*) ;; *) echo "$leads" >&2; exit {_ELSEWHERE} ;; esac
+done"""
 _MARK = 'touch "$PLANODEV_MARK" && sync "$PLANODEV_MARK"'
 _READERS = ("sh", "bash", "dash", "ash", "busybox", "python3", "python", "perl", "env")
 _ENDED = (124, 143)  # exit codes of coreutils' and BusyBox's `timeout` for an ended command
@@ -263,7 +269,12 @@ class DockerEngine:
     def create(self, server: Server) -> None:
         from planodev.engines.docker import server as servers
 
-        servers.create(self.api, server, on_podman=self._podman)
+        try:
+            servers.create(self.api, server, on_podman=self._podman)
+        except Refused as error:
+            from planodev.engines import failures
+
+            raise failures.not_made(server.image, error.text, forbidden=error.forbidden) from error
 
     def start(self, container: Container) -> None:
         from planodev.engines.docker import server
@@ -344,7 +355,7 @@ class DockerEngine:
                 raise
             return Output(1, "", error.text)  # the server has stopped, or was paused
         if code == _ELSEWHERE and isinstance(where, Container):
-            raise data_safety.outside_volume(where, "")
+            raise data_safety.outside_volume(where, err.decode(errors="replace").strip())
         said = limits.silent(seconds) if code in _ENDED else err.decode(errors="replace")
         return Output(code, out.decode(errors="replace"), said)
 

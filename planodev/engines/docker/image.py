@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from planodev.progress import Progress
 
 
+_DIGITS = 2  # of a major version, for as long as this planodev will be of use
+
+
 def major_of(api: Api, image: str, found: Mapping[str, Any]) -> int | None:
     """Return the major version of PostgreSQL in a local image, None where it has none; `found` is its description."""
-    variables = variables_of(found["Config"])
-    if variables.get("PG_MAJOR", "").isdigit():
-        return int(variables["PG_MAJOR"])
+    said = variables_of(found["Config"]).get("PG_MAJOR", "")
+    if said.isdecimal() and len(said) <= _DIGITS:
+        return int(said)
     # Not made from the official image: ask the program itself.
     container = api.make_container({"Image": image, "Entrypoint": ["postgres"], "Cmd": ["--version"]})
     try:

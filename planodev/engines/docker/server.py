@@ -55,7 +55,8 @@ def create(api: Api, server: Server, *, on_podman: bool) -> None:
         # replaces it; if it has started after all, it is kept.
         with suppress(Exception):
             if not api.inspect_container(container)["State"]["Running"]:
-                api.remove_container(container, force=True)
+                # With the volumes that the image declares beside the data, which are as new.
+                api.remove_container(container, force=True, v=True)
         raise
 
 

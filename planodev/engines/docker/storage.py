@@ -31,9 +31,11 @@ def look_into(api: Api, volume: str, image: str) -> Storage:
     container = api.make_container(_reader(volume, image, ["true"]), READER.format(volume))
     try:
         marked = archives.read(api, container, f"{_DATA}/{READY_MARK}") is not None
-        wanted = data_place.of_image(api.find_image(image)["Config"]).below
+        there = data_place.of_image(api.find_image(image)["Config"])
+        wanted = there.below
         texts = ((at, archives.read(api, container, posixpath.join(_DATA, at, _VERSION))) for at in (wanted, *_OTHER))
         at, version = next(((at, text.strip()) for at, text in texts if text is not None), ("", ""))
+        spaces = archives.links(api, container, posixpath.join(_DATA, at, "pg_tblspc")) if version else []
     finally:
         api.remove_container(container, force=True, v=True)
     files = _files(api, volume, image) if not (marked and version) else []
@@ -45,6 +47,7 @@ def look_into(api: Api, volume: str, image: str) -> Storage:
         marked=marked,
         elsewhere=f"/{at}" if at != wanted else "",
         lost=marked and not version and not files,
+        outside=next((space for space in spaces if not data_place.holds(there.mount, space)), ""),
     )
 
 
