@@ -227,8 +227,9 @@ def _waited(opened: Any, at: Place) -> NotReady:  # noqa: ANN401
     if found is None:
         why = f"a statement took more than {limits.READING:g} seconds"
         return NotReady("query-timed-out", "the database did not answer in time", why=why, fix="run this again")
-    problem = state_table.locked(found[0])
-    if at.ours:
-        end = Command("psql", "-c", locks.end_of(found[0]))
+    lock = processes.known(found[0], _stopped(at)) if at.ours else found[0]
+    problem = state_table.locked(lock)
+    if at.ours and not lock["stopped"]:
+        end = Command("psql", "-c", locks.end_of(lock))
         problem = replace(problem, fix=Fix("wait for it, or end it: ", end))
     return NotReady(problem.code, problem.message, why=problem.why, fix=problem.fix)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planodev.postgres import limits, locked_catalogue, proof, state_table
+from planodev.postgres import limits, locked_catalogue, processes, proof, state_table
 from planodev.problems import Fix
 from planodev.project import credentials, env_keys
 from planodev.result import Check, counted
@@ -58,6 +58,8 @@ def storing(subject: Subject) -> Check:
         # The database's container is on the same network as Plano's, and takes the same route.
         where = proof.inside(run.engine, have, limits.LOGIN)
         evidence, place = proof.run_by_psql(run.engine, where, connection, limits.LOGIN), "from Plano's network"
+    if not subject.foreign_target() and not run.credentials.foreign_host:
+        evidence = processes.with_holder(evidence, run)
     problem = proof.judge(evidence, connection, _fix(subject))
     teller = _teller(subject, problem) if problem else None
     if teller:

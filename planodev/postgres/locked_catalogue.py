@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.engines import hint
-from planodev.postgres import admin, locks, proof, sql
+from planodev.postgres import admin, locks, processes, proof, sql
 from planodev.problems import Fix, NoEngine
 
 if TYPE_CHECKING:
@@ -68,4 +68,5 @@ def holder(engine: Engine, server: Container, *, superuser: str, database: str) 
     if not said:
         return ""
     found = json.loads(said)
-    return f"`{found['table']}` of the server's own catalogue is locked: {locks.holds(found['lock'])}"
+    lock = processes.known(found["lock"], processes.of(engine, server, superuser, other))
+    return f"`{found['table']}` of the server's own catalogue is locked: {locks.holds(lock)}"

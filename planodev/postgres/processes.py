@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from planodev.postgres import admin
 from planodev.problems import NoEngine
 
 if TYPE_CHECKING:
+    from planodev.engines import Container, Engine
     from planodev.look import Seen
+    from planodev.postgres.proof import Evidence
 
 _SECONDS = 2.5  # the answer comes at once, or is not needed any more
 # The state of a process stands behind its name, in brackets: proc_pid_stat(5). Other systems have no such file.
@@ -21,12 +23,26 @@ WHERE substring(pg_read_file('/proc/' || pid || '/stat', 0, 400, true) from '.*[
 def stopped(seen: Seen) -> frozenset[int]:
     """Return the numbers of the server's processes that are stopped; none where that cannot be seen."""
     server = seen.observed.container
-    if server is None:
-        return frozenset()
+    return of(seen.engine, server, seen.superuser) if server else frozenset()
+
+
+def of(engine: Engine, server: Container, superuser: str, database: str = "postgres") -> frozenset[int]:
+    """Return the same for a running server, asked in one of its databases."""
     try:
-        said = admin.run_as_superuser(
-            seen.engine, server, _STOPPED, superuser=seen.superuser, database="postgres", most=_SECONDS
-        )
+        said = admin.run_as_superuser(engine, server, _STOPPED, superuser=superuser, database=database, most=_SECONDS)
     except (admin.AdminFailed, NoEngine):
         return frozenset()
     return frozenset(map(int, said.split()))
+
+
+def known(lock: dict[str, Any], stopped: frozenset[int]) -> dict[str, Any]:
+    """Return who holds a lock, as a row of `locks` tells it, with whether its process is stopped."""
+    return {**lock, "stopped": lock["pid"] in stopped}
+
+
+def with_holder(evidence: Evidence, seen: Seen) -> Evidence:
+    """Return the evidence of the project's own server with the same, where another session locks the table."""
+    facts = evidence.facts
+    if not facts or not facts.get("lock"):
+        return evidence
+    return evidence._replace(facts={**facts, "lock": known(facts["lock"], stopped(seen))})

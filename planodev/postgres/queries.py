@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from planodev.postgres import admin, limits, locks, proof, state_table
+from planodev.postgres import admin, limits, locks, processes, proof, state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.problems import NoEngine
 
@@ -66,7 +66,7 @@ def look_at(seen: Seen) -> proof.Evidence | None:
         return None
     try:
         said = admin.run(engine, server, state_table.LOOK, user=seen.user, database=seen.database, most=limits.LOOK)
-        return proof.read_psql(said, "")
+        return processes.with_holder(proof.read_psql(said, ""), seen)
     except AdminFailed as error:
         found = proof.Evidence(None, stored=False, error=str(error))
         if not proof.is_late(found):

@@ -160,15 +160,35 @@ def judge(facts: dict[str, Any], create: Fix | None = None) -> Problem | None:
 
 
 def locked(lock: dict[str, Any] | None, level: Level = "error") -> Problem:
-    """Return the problem of a table that somebody else has locked; `lock` is what `HOLDER` tells of who it is."""
+    """Return the problem of a table that somebody else has locked.
+
+    Args:
+        lock: what a row of `locks` tells of who it is, None where it has ended; with `stopped`, where it is known whether its
+            process is stopped: the server cannot end such a one, since that heeds no signal of its own.
+        level: of the problem.
+
+    """
     message = f"`{NAME}` is locked by another session"
     if not lock:
-        why, end = "the lock was not granted in time, and its holder has ended since", "try again"
-        return Problem("table-locked", message, end, why, level)
-    end = f"end that transaction, or as a superuser: `{locks.end_of(lock)}`"
+        why = "the lock was not granted in time, and its holder has ended since"
+        return Problem("table-locked", message, "try again", why, level)
     if level == "warning":  # a warning is shown without its cause
         message = f"`{NAME}` is locked: {locks.holds(lock)}"
-    return Problem("table-locked", message, end, locks.holds(lock), level)
+    return Problem("table-locked", message, _unlocking(lock), locks.holds(lock), level)
+
+
+# The fix where the process that holds a lock is stopped.
+_RESTART = Fix(Command("down", "--keep-data"), " and ", Command("up"), " restart the server, and the data is kept")
+
+
+def _unlocking(lock: dict[str, Any]) -> Fix | str:
+    """Return the fix for a table that is locked, see `locked`."""
+    if lock.get("stopped"):
+        return _RESTART
+    end = f"end that transaction, or as a superuser: `{locks.end_of(lock)}`"
+    if lock.get("prepared") or "stopped" in lock:
+        return end
+    return f"{end}; if it stays nevertheless, its process is stopped, and a restart of the server ends it"
 
 
 def _problem(code: str, message: str, fix: Fix | str) -> Problem:

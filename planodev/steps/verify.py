@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from planodev import address
 from planodev.decide import refuse_other_server
 from planodev.plano import judge, storage
-from planodev.postgres import admin, locked_catalogue, proof, queries
+from planodev.postgres import admin, locked_catalogue, processes, proof, queries
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import DOCKER_HOST_NAME, LOOPBACK
 from planodev.postgres.sql import identifier
@@ -41,7 +41,7 @@ def verify(database: Database) -> Database:
     evidence = database.proved or _evidence(database)
     if _demote(database, evidence):
         evidence = _evidence(replace(database, prepared=None))
-    problem = proof.judge(evidence, connection)
+    problem = proof.judge(processes.with_holder(evidence, seen), connection)
     if problem:
         raise VerificationFailed.of(_explained(database, problem))
     refuse_config(seen, connection)

@@ -177,6 +177,43 @@ def stopped(project, *command):
         signal_process(project, pid, "SIGCONT")
 
 
+# What meets a locked table, with its exit code.
+MEETS_A_LOCK = {
+    ("status",): 0,
+    ("verify",): 7,
+    ("up", "--timeout", "5"): 7,
+    ("conversations",): 6,
+    ("doctor",): 7,
+    ("up",): 7,
+    ("conversations", "export", "rows"): 6,
+    ("conversations", "prune", "--superseded", "--yes"): 6,
+    ("reset", "--yes"): 6,
+    ("snapshot", "save"): 6,
+}
+
+
+def test_a_holder_of_the_lock_that_is_itself_stopped_is_called_so_and_the_fix_ends_it(filled):
+    """`pg_terminate_backend` is a signal, which a process that is stopped does not heed."""
+    with filled.login(autocommit=False) as holder:
+        holder.execute("LOCK TABLE conversation_states IN ACCESS EXCLUSIVE MODE")
+        pid = holder.info.backend_pid
+        signal_process(filled, pid, "SIGSTOP")
+        for command, code in MEETS_A_LOCK.items() if filled.engine == "docker" else [*MEETS_A_LOCK.items()][:4]:
+            with at_most(LIMIT):
+                said = filled(*command, "--json", code=code)
+            assert f"process {pid} of the server (plano), which is stopped (SIGSTOP or a debugger), holds" in said.out
+            assert "pg_terminate_backend" not in said.out, command
+            assert "down --keep-data` and `planodev" in said.out, command
+        with at_most(LIMIT):
+            said = filled("down", "--delete-data", "--json", code=2).out
+        assert f"process {pid} of the server (plano) holds it" in said
+        with at_most(2 * LIMIT):
+            filled.follow(filled("verify", "--json", code=7).json["error"]["fix"])
+        holder.close()
+    filled("verify")
+    assert filled.stored() == ["kept"]
+
+
 COMMANDS = [
     ("conversations",),
     ("conversations", "export", "rows"),
