@@ -12,6 +12,7 @@ import gc
 import os
 import signal
 import sys
+import warnings
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def main() -> None:
     global _console  # noqa: PLW0603
     try:
         sys.unraisablehook = _not_raised
+        # Libraries warn in words of their own, past the console: of YAML, with the lines that may hold a password.
+        warnings.simplefilter("ignore")
         if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, _stop)

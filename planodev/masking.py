@@ -13,8 +13,19 @@ HIDDEN = "***"
 SHORTEST = 4  # characters; shorter parts of a secret are not hidden
 # Everything between the scheme and the last `@`: a password that is not encoded may contain an `@` and a `/`.
 _USERINFO = r"(?m)([A-Za-z][A-Za-z0-9+.-]*://)(?!\$\{?\w+\}?(?::\$\{?\w+\}?)?@[^@]*$)[^\s'\"`<>]*@"
+# The same in a text that is nothing but such a value: there a password may also contain a blank and a quote.
+_USERINFO_OF_VALUE = _USERINFO.replace(r"[^\s'\"`<>]*@", r"(?s:.*)@")
+_LOGIN_OF_VALUE = r"(?s)[^\s:/@]+:(?!//).*@"  # before a host, where there is no scheme
+_PASSWORD_OF_VALUE = r"(://[^\s/?#@:\[\]]*:)(?!\d*(?:[/?#,]|$))(?!\$)[^/?#]+"  # in the place of a port
 _ADDRESS = r"(?i)[a-z+]+://(\*\*\*@)?[\w.\[\]-]*(:[\d.\w:\]]*)?(/[\w./-]*)?"
-_PARAMETER = r"(?i)\b((?:\w*passw(?:or)?d|\w*secret|\w*token|\w*(?:api|access)[_-]?key)\s*=\s*)('[^']*'?|[^\s&'\"`]+)"
+_SECRET_IS = r"(?i)\b((?:\w*passw(?:or)?d|\w*secret|\w*token|\w*(?:api|access)[_-]?key)\s*=\s*)"
+_PARAMETER = rf"{_SECRET_IS}('[^']*'?|[^\s&'\"`]+)"
+# The parameters of a URL. A value is shown where it can hold no secret: a variable, or a word of the drivers' own.
+_QUERY = r"(://[^\s'\"`<>?]*)\?([^\s'\"`<>]*)"
+_HARMLESS = (
+    r"(?:sslmode|sslnegotiation|gssencmode|target_session_attrs|channel_binding|load_balance_hosts|\w*timeout"
+    r"|keepalives\w*|api-version)=[\w.-]{0,12}|[\w-]+=\$\{?\w+\}?"
+)
 # `NAME=value` and `"name": value`, also inside a flow mapping.
 _ASSIGNED = r"""([\w-]+)["']?[ \t]*[:=][ \t]*("[^"\n]*"|'[^'\n]*'|[^\s,{}\[\]][^\n]*)"""
 _SENSITIVE = r"(?i)pass|secret|token|key|credential|auth|DATABASE_URL|DSN|CONN"
@@ -22,7 +33,23 @@ _SENSITIVE = r"(?i)pass|secret|token|key|credential|auth|DATABASE_URL|DSN|CONN"
 
 def urls(text: str) -> str:
     """Return a text without passwords in its URLs and parameters; variables in their place stay."""
-    return re.sub(_PARAMETER, rf"\1{HIDDEN}", re.sub(_USERINFO, rf"\1{HIDDEN}@", text))
+    text = re.sub(_PARAMETER, rf"\1{HIDDEN}", re.sub(_USERINFO, rf"\1{HIDDEN}@", text))
+    return re.sub(_QUERY, lambda found: f"{found[1]}?{'&'.join(map(_parameter, found[2].split('&')))}", text)
+
+
+def _parameter(pair: str) -> str:
+    """Return a parameter of a URL without what may be secret in it."""
+    hidden = pair.endswith(f"={HIDDEN}") and re.match(_SECRET_IS, pair)
+    return pair if hidden or re.fullmatch(_HARMLESS, pair) else HIDDEN
+
+
+def value(text: str) -> str:
+    """Return a text that is one value of a file, such as a name or an address, without what may be secret in it."""
+    text = re.sub(_USERINFO_OF_VALUE, rf"\1{HIDDEN}@", text)
+    text = text if "://" in text else re.sub(_LOGIN_OF_VALUE, f"{HIDDEN}@", text)
+    text = re.sub(_PASSWORD_OF_VALUE, rf"\1{HIDDEN}", text)
+    # In quotes a password may contain a blank, another quote, and what looks like the next parameter.
+    return urls(re.sub(rf"(?s){_SECRET_IS}'.*", rf"\1{HIDDEN}", text))
 
 
 def address(url: str) -> str:

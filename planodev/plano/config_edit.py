@@ -135,7 +135,7 @@ def _refuse_one_address(content: dict[str, Any], changed: set[tuple[str, int]]) 
                 f"`{first.name}` and `{model.name}` would both go to one server of {url.host}: "
                 "Plano tells servers apart by interface and host",
                 f"call one of the two servers by another host name in its `base_url`: "
-                f"`{first.base_url}` or `{model.base_url}`",
+                f"`{masking.value(first.base_url)}` or `{masking.value(model.base_url)}`",
             )
 
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from planodev import masking
 from planodev.plano import yaml_of_plano, yaml_places
 from planodev.problems import BadInput, Command, Fix, Shell
 from planodev.project import env_keys, regular_file, settings
@@ -273,8 +274,7 @@ def _parse(path: Path, text: str) -> tuple[Any, dict[str, Any]]:
         mark = getattr(error, "problem_mark", None)
         place = (mark.line, mark.column) if mark else _place(text, getattr(error, "position", None))
         where = f"line {place[0] + 1}, column {place[1] + 1}: " if place else ""
-        # The message for a duplicate key ends with the values, which may be secret.
-        why = where + (getattr(error, "problem", None) or str(error).splitlines()[0]).partition(" with value ")[0]
+        why = where + _said(getattr(error, "problem", None) or str(error).splitlines()[0])
         raise _bad(path, why, _repair(path, why, place)) from error
     except _OF_RUAMEL as error:
         # A key is no scalar, a `!!timestamp` is none, a number is too long, `%YAML 1.3` stands at the top.
@@ -295,6 +295,17 @@ def _parse(path: Path, text: str) -> tuple[Any, dict[str, Any]]:
             fix=_for_plano(path),
         )
     return root, content
+
+
+def _said(problem: str) -> str:
+    """Return ruamel.yaml's words without what it repeats of the file, which may be secret, but a duplicate key.
+
+    A password that begins with `*`, `&` or `!`, and that nobody has put in quotes, is an alias, an anchor or a tag.
+    """
+    key = re.match(r"found duplicate key \"(.*?)\" with value ", problem, re.DOTALL)
+    if key:
+        return f'found duplicate key "{masking.value(key[1])}"'
+    return re.sub(r"(?s)((?:undefined alias|tag handle|for the tag|timestamp from) ).+", rf"\1{masking.HIDDEN}", problem)
 
 
 def _for_plano(path: Path) -> Fix:

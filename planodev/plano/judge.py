@@ -108,7 +108,7 @@ def other_database(config: ConfigFile, target: Target, option: tuple[str, ...] =
     if env_keys.PASSWORD not in storage.variables(text):  # which `verify` doesn't send elsewhere
         fix = Fix(Command("verify"), " checks that one; ") + fix
     # As written where it has variables, so that no value of one is shown.
-    why = f"its connection_string is {masking.urls(text) if '$' in text else target.masked}"
+    why = f"its connection_string is {masking.value(text) if '$' in text else target.masked}"
     at = config.at("state_storage", "connection_string")
     message = f"`{name}`{at} names a database that planodev does not run"
     return Problem("other-database", message, fix, why, level="error")

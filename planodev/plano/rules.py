@@ -149,13 +149,10 @@ def _error(code: str, message: str, fix: Fix | str) -> Problem:
     return Problem(code, message, fix, level="error")
 
 
-_LOGIN = r"[^\s:/@]+:\S+@"  # before a host, also where a URL has no scheme
-
-
 def shown(value: object) -> str:
     """Return a value of a file for a message: in one line, without passwords of URLs, and not endlessly."""
     line = "".join(character if character.isprintable() else " " for character in str(value))
-    text = re.sub(_LOGIN, f"{masking.HIDDEN}@", masking.urls(line))
+    text = masking.value(line)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 

@@ -143,7 +143,7 @@ def _notices(setup: Setup, files: Mapping[str, str], progress: Progress) -> None
         file = PLANO_FILE if setup.kubernetes else COMPOSE
         progress.note(f"`{file}` keeps `image: {setup.image}`; planodev itself would write `{PLANO_IMAGE}`")
     if setup.local:
-        listed = ", ".join(f"`{masking.urls(address)}`" for address in setup.local)
+        listed = ", ".join(f"`{masking.value(address)}`" for address in setup.local)
         if setup.kubernetes:
             fix = f"name their Services in `{setup.config.path.name}`, such as `http://NAME.NAMESPACE.svc:PORT`"
             message = f"Plano's pods do not reach {listed}: there it is the pod itself"
