@@ -16,10 +16,10 @@ _USERINFO = r"(?m)([A-Za-z][A-Za-z0-9+.-]*://)(?!\$\{?\w+\}?(?::\$\{?\w+\}?)?@[^
 # The same in a text that is nothing but such a value: there a password may also contain a blank and a quote.
 _USERINFO_OF_VALUE = _USERINFO.replace(r"[^\s'\"`<>]*@", r"(?s:.*)@")
 _LOGIN_OF_VALUE = r"(?s)[^\s:/@]+:(?!//).*@"  # before a host, where there is no scheme
-_PASSWORD_OF_VALUE = r"(://[^\s/?#@:\[\]]*:)(?!\d*(?:[/?#,]|$))(?!\$)[^/?#]+"  # in the place of a port
+_NO_PORT_OF_VALUE = r"(://[^\s/?#@:\[\]]*:)(?!\d*(?:[/?#,]|$))(?!\$)[^/?#]+"  # in the place of a port
 _ADDRESS = r"(?i)[a-z+]+://(\*\*\*@)?[\w.\[\]-]*(:[\d.\w:\]]*)?(/[\w./-]*)?"
-_SECRET_IS = r"(?i)\b((?:\w*passw(?:or)?d|\w*secret|\w*token|\w*(?:api|access)[_-]?key)\s*=\s*)"
-_PARAMETER = rf"{_SECRET_IS}('[^']*'?|[^\s&'\"`]+)"
+_ASSIGNMENT = r"(?i)\b((?:\w*passw(?:or)?d|\w*secret|\w*token|\w*(?:api|access)[_-]?key)\s*=\s*)"
+_PARAMETER = rf"{_ASSIGNMENT}('[^']*'?|[^\s&'\"`]+)"
 # The parameters of a URL. A value is shown where it can hold no secret: a variable, or a word of the drivers' own.
 _QUERY = r"(://[^\s'\"`<>?]*)\?([^\s'\"`<>]*)"
 _HARMLESS = (
@@ -39,7 +39,7 @@ def urls(text: str) -> str:
 
 def _parameter(pair: str) -> str:
     """Return a parameter of a URL without what may be secret in it."""
-    hidden = pair.endswith(f"={HIDDEN}") and re.match(_SECRET_IS, pair)
+    hidden = pair.endswith(f"={HIDDEN}") and re.match(_ASSIGNMENT, pair)
     return pair if hidden or re.fullmatch(_HARMLESS, pair) else HIDDEN
 
 
@@ -47,9 +47,9 @@ def value(text: str) -> str:
     """Return a text that is one value of a file, such as a name or an address, without what may be secret in it."""
     text = re.sub(_USERINFO_OF_VALUE, rf"\1{HIDDEN}@", text)
     text = text if "://" in text else re.sub(_LOGIN_OF_VALUE, f"{HIDDEN}@", text)
-    text = re.sub(_PASSWORD_OF_VALUE, rf"\1{HIDDEN}", text)
+    text = re.sub(_NO_PORT_OF_VALUE, rf"\1{HIDDEN}", text)
     # In quotes a password may contain a blank, another quote, and what looks like the next parameter.
-    return urls(re.sub(rf"(?s){_SECRET_IS}'.*", rf"\1{HIDDEN}", text))
+    return urls(re.sub(rf"(?s){_ASSIGNMENT}'.*", rf"\1{HIDDEN}", text))
 
 
 def address(url: str) -> str:

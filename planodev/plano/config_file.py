@@ -201,7 +201,7 @@ def _lacks(content: dict[str, Any]) -> str | None:
     if "type" not in storage:
         return "`state_storage` without `type`"
     if storage["type"] != "postgres":
-        return f"`state_storage` of type `{storage['type']}`"
+        return f"`state_storage` of type `{masking.value(str(storage['type']))}`"
     written = storage.get("connection_string")
     if isinstance(written, (dict, list)) and written:
         return "a `connection_string` that is not a text"
@@ -305,7 +305,9 @@ def _said(problem: str) -> str:
     key = re.match(r"found duplicate key \"(.*?)\" with value ", problem, re.DOTALL)
     if key:
         return f'found duplicate key "{masking.value(key[1])}"'
-    return re.sub(r"(?s)((?:undefined alias|tag handle|for the tag|timestamp from) ).+", rf"\1{masking.HIDDEN}", problem)
+    return re.sub(
+        r"(?s)((?:undefined alias|tag handle|for the tag|timestamp from) ).+", rf"\1{masking.HIDDEN}", problem
+    )
 
 
 def _for_plano(path: Path) -> Fix:

@@ -175,7 +175,7 @@ def faults(text: str) -> list[Fault]:
     end = text[len(text.rstrip()) :]
     if end:  # the driver takes it as part of the last value
         code = "line-break" if "\n" in end or "\r" in end else "trailing-blank"
-        return [Fault(code, *_FAULTS[code])]
+        return [of_code(code)]
     try:
         target, place = parse(text), _split(text)[1]
     except Refused as refused:
@@ -193,11 +193,16 @@ def faults(text: str) -> list[Fault]:
         "sslmode-prefer": target.parameters.get("sslmode") == "prefer",
         "channel-binding": target.parameters.get("channel_binding") == "require",
     }
-    return [Fault(code, *_FAULTS[code]) for code, is_so in found.items() if is_so]
+    return [of_code(code) for code, is_so in found.items() if is_so]
+
+
+def of_code(code: str) -> Fault:
+    """Return the fault of a code, without what is in the connection string."""
+    return Fault(code, *_FAULTS[code])
 
 
 def _refused(code: str) -> Refused:
-    return Refused(Fault(code, *_FAULTS[code]))
+    return Refused(of_code(code))
 
 
 def _split(text: str) -> tuple[str | None, str]:

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from planodev.plano.providers import PROVIDERS
 from planodev.postgres.connection import CONNECTION_STRING, DOCKER_HOST_NAME, LOOPBACK, Connection
-from planodev.problems import BadInput
+from planodev.problems import BadInput, VerificationFailed
 from planodev.project import env_keys
 from planodev.visible import visible
 
@@ -223,8 +223,13 @@ def refuse_to_send(
 
     Raises:
         BadInput: names the variables.
+        VerificationFailed: the host has an `@`, so a part of a password is in it, which nobody may look up, or say.
 
     """
+    from planodev.plano import driver_url
+
+    if any("@" in host for host, _ in target.hosts):
+        raise VerificationFailed.of(driver_url.of_code("at-sign").problem())
     names = set(variables(text))
     given = {name for name in env.written if name not in env.references}
     told = {name: shell[name] for name in names if shell.get(name)}

@@ -163,8 +163,8 @@ def locked(lock: dict[str, Any] | None, level: Level = "error") -> Problem:
     """Return the problem of a table that somebody else has locked.
 
     Args:
-        lock: what a row of `locks` tells of who it is, None where it has ended; with `stopped`, where it is known whether its
-            process is stopped: the server cannot end such a one, since that heeds no signal of its own.
+        lock: what a row of `locks` tells of who it is, None where it has ended; with `stopped`, where it is known
+            whether its process is stopped: the server cannot end such a one, as it heeds no signal.
         level: of the problem.
 
     """

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from urllib.parse import quote
 
 import pytest
@@ -50,6 +53,13 @@ def forms():
         "a parameter": f"postgresql://planouser@127.0.0.1:1/shop?password={plain}",
         "a parameter of TLS": f"postgresql://planouser:x@127.0.0.1:1/shop?sslpassword={plain}",
         "a parameter that none knows": f"postgresql://planouser:x@127.0.0.1:1/shop?{plain}=1",
+        "a parameter with settings": f"postgresql://planouser:x@127.0.0.1:1/shop?options=-c%20my.secret%3D{plain}",
+        "a parameter's name, encoded": f"postgresql://planouser:x@127.0.0.1:1/shop?p%61ssword={plain}",
+        "encoded twice": url.format(f"{LEFT}%2540{RIGHT}"),
+        "encoded in small letters": url.format(f"{LEFT}%2f{RIGHT}"),
+        "key=value, with a quote in quotes": f"host=127.0.0.1 password='{LEFT}\\\\'{RIGHT}' dbname=shop",
+        "key=value, with blanks": f"host = 127.0.0.1 password = {plain} dbname = shop",
+        "a default of a variable": f"postgresql://${{DB_USER}}:${{DB_PASS:-{plain}}}@${{DB_HOST}}:${{DB_PORT}}/${{DB_NAME}}",
         "jdbc": f"jdbc:postgresql://127.0.0.1:1/shop?user=u&password={plain}",
         "a suffix": f"postgresql+psycopg://planouser:{plain}@127.0.0.1:1/shop",
         "no scheme": f"planouser:{plain}@127.0.0.1:1/shop",
@@ -142,6 +152,14 @@ class TestConnectionStrings:
             check(shown_by(capsys, [*command[:1], "--json", *command[1:]]), f"`{command} --json`")
         check_files(place)
 
+    def test_in_a_configuration_that_alone_names_the_server(self, place, capsys, form):
+        """So that planodev logs in there, or would."""
+        write(place, FORMS[form])
+        (place / "project/.env").unlink()
+        for command in (["doctor"], ["verify"], ["conversations"], ["psql"], ["psql", "-c", "SELECT 1"], ["status"]):
+            check(shown_by(capsys, ["-v", *command]), f"`-v {command}`")
+            check(shown_by(capsys, [*command[:1], "--json", *command[1:]]), f"`{command} --json`")
+
     def test_as_an_option(self, place, capsys, form):
         write(place, "postgresql://u:p@h/d")
         for command in (["production", "neon", "--host", FORMS[form]], ["verify", "--env-file", ".env"]):
@@ -205,6 +223,64 @@ def test_a_connection_string_over_several_lines_loses_its_password_in_a_change(s
     assert CONNECTION_STRING in shown
 
 
+BEFORE = (
+    "version: v0.4.0\nlisteners: [{type: model, name: a, port: 12000}]\n"
+    "model_providers: [{model: openai/x, default: true}]\n"
+)
+STORAGE = "state_storage:\n  type: postgres\n  connection_string: "
+# Where a configuration has a secret beside the value of one key: {} is a connection string, [] the password alone.
+IN_YAML = {
+    "an anchor and its alias": f"x: &c '{{}}'\n{BEFORE}{STORAGE}*c\n",
+    "an anchor that is there twice": f"{BEFORE}a: &x '{{}}'\nb: &x 1\n{STORAGE}*x\n",
+    "an alias of nothing, as of a password that begins with `*`": f"{BEFORE}{STORAGE}*[]\n",
+    "a tag, as of a password that begins with `!`": f"{BEFORE}{STORAGE}![] x\n",
+    "a tag that is not declared": f"{BEFORE}{STORAGE}![]!x y\n",
+    "a tag that the value does not fit": f"{BEFORE}{STORAGE}!!timestamp '{{}}'\n",
+    "a merge": f"b: &b {{connection_string: '{{}}'}}\n{BEFORE}state_storage:\n  <<: *b\n  type: postgres\n",
+    "a key that is there twice": f"{BEFORE}{STORAGE}'{{}}'\n  connection_string: x\n",
+    "a key of its own, twice": f"{BEFORE}'{{}}': 1\n'{{}}': 2\n",
+    "a key that nobody knows": f"{BEFORE}state_storage:\n  type: memory\n  '{{}}': 1\n",
+    "a block": f"{BEFORE}{STORAGE}|\n    {{}}\n",
+    "quotes that do not end": f'{BEFORE}{STORAGE}"{{}}\n',
+    "a tab": f"{BEFORE}state_storage:\n\tconnection_string: '{{}}'\n",
+    "a value of another type": BEFORE.replace("default: true", "default: '{}'") + STORAGE + "postgresql://u:p@h/d\n",
+    "a header": f"{BEFORE}endpoints: {{x: {{endpoint: h, headers: {{Authorization: '[]'}}}}}}\n{STORAGE}x\n",
+    "a type": f"{BEFORE}state_storage: {{type: '{{}}'}}\n",
+    "another document": f"{BEFORE}---\nx: '{{}}'\n",
+    "a comment beside what changes": f"{BEFORE}state_storage: # {{}}\n  type: memory # {{}}\n",
+}
+OF_YAML = ("plain", "at sign", "blank", "key=value, with a quote in quotes", "a parameter with settings")
+
+
+@pytest.mark.parametrize("where", IN_YAML)
+@pytest.mark.usefixtures("no_program")
+def test_a_secret_in_yaml_of_any_form_is_not_shown(place, capsys, where):
+    write(place, "postgresql://u:p@h/d")
+    for form in OF_YAML:
+        text = IN_YAML[where].replace("'{}'", "'" + FORMS[form].replace("'", "''") + "'").replace("{}", FORMS[form])
+        (place / "project/config.yaml").write_text(text.replace("[]", LEFT + RIGHT))
+        for command in (["status"], ["doctor"], ["up", "--dry-run"], ["production", "neon", "--force"]):
+            check(shown_by(capsys, ["-v", *command]), f"`{command}` with {form}")
+        check(shown_by(capsys, ["status", "--json"]), f"`status --json` with {form}")
+
+
+@pytest.mark.parametrize("command", ["status", "doctor", "production neon"])
+def test_what_libraries_warn_of_is_not_printed(place, command):
+    write(place, "postgresql://u:p@h/d")
+    text = IN_YAML["an anchor that is there twice"].replace("{}", FORMS["plain"])
+    (place / "project/config.yaml").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "planodev", "-C", str(place / "project"), *command.split()],
+        env={**os.environ, "PYTHONWARNINGS": "default"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    check(done.stdout + done.stderr, command)
+    assert "Warning" not in done.stderr
+
+
 def check_files(place):
     """Look into every file but those that the secrets were written to, and the private one they are kept for."""
     given = {".env", ".env.production", "config.yaml"}
@@ -220,6 +296,39 @@ SCREENED = {
     "a parameter": ("password=hunter2 host=x", "password=*** host=x"),
     "a quoted parameter": ("sslpassword='a b' host=x", "sslpassword=*** host=x"),
 }
+
+
+VALUES = {
+    "a name": ("openai/gpt-4o", "openai/gpt-4o"),
+    "a model with a colon": ("llama3.1:8b", "llama3.1:8b"),
+    "an address": ("http://[::1]:8/v1", "http://[::1]:8/v1"),
+    "a port that cannot be one": ("http://h:99999/v1", "http://h:99999/v1"),
+    "variables": ("postgresql://${U}:${P}@h/d?sslmode=disable", "postgresql://${U}:${P}@h/d?sslmode=disable"),
+    "a parameter of a variable": ("http://h/v1?key=${KEY}", "http://h/v1?key=${KEY}"),
+    "a blank in a password": ("postgresql://u:a b@h/d", "postgresql://***@h/d"),
+    "a quote in a password": ("postgresql://u:a'b@h/d", "postgresql://***@h/d"),
+    "no scheme": ("u:a b@h", "***@h"),
+    "no host": ("postgresql://u:secret", "postgresql://u:***"),
+    "a key in a parameter": ("http://h/v1?sig=a&api-version=2024-10-21", "http://h/v1?***&api-version=2024-10-21"),
+    "a parameter that is nothing but it": ("http://h/v1?abc", "http://h/v1?***"),
+    "a quote in quotes": ("password='a\\' b=c' host=x", "password=***"),
+}
+
+
+@pytest.mark.parametrize("case", VALUES)
+def test_a_value_is_shown_without_what_may_be_secret_in_it(case):
+    value, shown = VALUES[case]
+    assert masking.value(value) == shown
+
+
+def test_models_at_one_server_are_named_without_the_password():
+    model = "{{model: my{0}/x, provider_interface: openai, base_url: 'http://u:{1}@h:{0}/v1'}}"
+    models = ", ".join(model.format(number, LEFT) for number in (1, 2, 3, 4))
+    text = f"version: v0.4.0\nlisteners: [{{type: model, name: a, port: 12000}}]\nmodel_providers: [{models}]\n"
+    with pytest.raises(config_edit.NotEditable) as refused:
+        config_edit.with_stored_models(text)
+    check(f"{refused.value} {refused.value.fix}", "the error")
+    assert "***@h:1" in refused.value.fix
 
 
 @pytest.mark.parametrize("case", SCREENED)
