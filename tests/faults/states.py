@@ -766,7 +766,7 @@ MORE = (
     State(
         "no-socket",
         "up",
-        real_docker("unix:///nowhere/docker.sock"),
+        real_docker("unix:///no/such/docker.sock"),
         both(run_shell("unset DOCKER_HOST"), fake_docker),
         "`unset DOCKER_HOST`",
     ),
