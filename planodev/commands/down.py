@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from planodev.background import NotDone, within
 from planodev.commands import report
+from planodev.engines import ENDED
 from planodev.gateway import running
 from planodev.look import Context, forget, look
 from planodev.postgres import queries
@@ -145,7 +146,7 @@ def _place(copy: Seen) -> str:
 
 def _stop(seen: Seen) -> bool:
     have = seen.observed.container
-    if have is None or have.state in ("exited", "created", "dead"):
+    if have is None or have.state in ENDED:
         return False
     seen.progress.begin("Stopping Postgres")
     seen.engine.stop(have, seen.deadline.left(defaults.STOP_LIMIT))

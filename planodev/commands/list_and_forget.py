@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from planodev import tables
 from planodev.conversations import times
 from planodev.deadline import Deadline
-from planodev.engines import choice
+from planodev.engines import ENDED, choice
 from planodev.problems import BadInput, Command, Fix, PlanodevError, Problem
 from planodev.project import defaults, lock, notes, snapshots
 from planodev.project.identity import CONFIG_NAMES, Project
@@ -216,7 +216,7 @@ def _remove(engine: Engine, project: Project, held: ListedDatabase, deadline: De
     observed = engine.observe(project, held.owner.project_id)
     have, volume = observed.container, observed.volume
     if have and have.owner.project_id == held.owner.project_id:
-        if have.state not in ("exited", "created", "dead"):
+        if have.state not in ENDED:
             engine.stop(have, deadline.left(defaults.STOP_LIMIT))
             deadline.restart()  # as for `down --delete-data`
         engine.remove_server(have)

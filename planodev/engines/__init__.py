@@ -67,6 +67,8 @@ class Traits(NamedTuple):
     runs_as: str = ""
 
 
+# States in which nothing of a container runs: there is nothing to stop, and Podman refuses to.
+ENDED = ("exited", "created", "dead")
 # States of containers that are no adjectives.
 _CONDITIONS = {"exited": "stopped", "created": "not started yet", "removing": "being removed"}
 

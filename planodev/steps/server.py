@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from planodev import look
 from planodev.database import Database, Prepared
-from planodev.engines import NameTaken, PortTaken, VolumeTaken, port_choice, server_name
+from planodev.engines import ENDED, NameTaken, PortTaken, VolumeTaken, port_choice, server_name
 from planodev.postgres import create_table, proof
 from planodev.postgres.connection import host_of
 from planodev.problems import Command, Conflict, Fix
@@ -90,8 +90,10 @@ def _discard(seen: Seen) -> Seen:
 
 
 def _remove(seen: Seen, container: Container) -> None:
-    """Stop and remove a server; its data is kept."""
-    seen.engine.stop(container, seen.deadline.left(defaults.STOP_LIMIT))
+    """Stop a server that runs, and remove it; its data is kept."""
+    state = seen.engine.state(container.id)  # it may have been started since it was looked at
+    if state and state.status not in ENDED:
+        seen.engine.stop(container, seen.deadline.left(defaults.STOP_LIMIT))
     seen.engine.remove_server(container)
 
 

@@ -210,7 +210,8 @@ class TestLateContainers:
         project.engine.before["create"] = lambda: project.engine.containers.update(late)
         project.up()
         assert [(one.name, one.state) for one in project.engine.containers.values()] == [(name, "running")]
-        assert project.engine.changes == ["create", "stop", "remove_server", "create"]
+        stopped = ["stop"] if state == "running" else []
+        assert project.engine.changes == ["create", *stopped, "remove_server", "create"]
 
     def test_a_volume_that_another_project_gets_first_is_not_waited_for_as_a_container(
         self, project, tmp_path, monkeypatch
