@@ -91,17 +91,6 @@ def refused(text: str, *, forbidden: bool = False) -> PlanodevError:
     return _explain("forbidden" if forbidden else "request", text)
 
 
-def not_made(image: str, text: str, *, forbidden: bool = False) -> PlanodevError:
-    """Return the error for a container that the engine refused to make or start, of whose image that may be the fault.
-
-    What no row explains is not that of the usual image, of which the engine makes containers everywhere.
-    """
-    found = refused(text, forbidden=forbidden)
-    if found.code != "engine-refused" or image == defaults.IMAGE:
-        return found
-    return _explain("image", text, image=image)
-
-
 def not_pulled(image: str, text: str) -> PlanodevError:
     """Return the error for what a registry or the engine said to a pull."""
     return _explain("pull", text, image=image)

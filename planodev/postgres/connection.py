@@ -16,6 +16,7 @@ from planodev.project import env_keys
 CONNECTION_STRING = "postgresql://${%s}:${%s}@${%s}:${%s}/${%s}" % env_keys.ALL  # noqa: UP031  the braces are literal
 DOCKER_HOST_NAME = "host.docker.internal"
 LOOPBACK = "127.0.0.1"
+INSIDE_PORT = 5432  # of every server in its container
 # Hosts that planoai, python-dotenv, `docker --env-file` and `sh` read alike, and that need no encoding in a URL.
 _HOST = (
     r"(?a)[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?"

@@ -43,7 +43,6 @@ def said(when, text, url=DEFAULT, source="context `x`"):
         "too old": lambda: failures.too_old(where, text, "1.41"),
         "forbidden": lambda: unexpected.explain(Refused(FORBIDDEN, text)),
         "request": lambda: unexpected.explain(Refused(500, text)),
-        "image": lambda: failures.not_made("theirs:1", text),
         "pull": lambda: failures.not_pulled("postgres:99", text),
     }
     return calls[when]()

@@ -11,7 +11,8 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from planodev.engines.docker.labels import INSIDE_PORT, variables_of
+from planodev.engines.docker.labels import variables_of
+from planodev.postgres.connection import INSIDE_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,6 +32,9 @@ _SHORT = {
 }
 _SYSTEM = ("/proc", "/sys")
 _SERVERS = ("postgres", "postmaster")
+_SCRIPT = r".*\.sh|.*entrypoint.*"
+# What runs a program as another user: `postgres` after it is that user.
+_AS_USER = ("gosu", "su-exec", "su", "setpriv", "runuser", "sudo", "doas", "chpst", "setuidgid", "s6-setuidgid")
 _EVERYWHERE = ("*", "0.0.0.0")  # noqa: S104  no address that this binds to
 
 
@@ -98,12 +102,24 @@ def _of_server(config: Mapping[str, Any]) -> dict[str, str]:
 
     Source: `docker-entrypoint.sh` of docker-library/postgres, which puts `postgres` before a command of options alone.
     """
-    command = _words(config.get("Cmd"))
-    words = [*_words(config.get("Entrypoint")), *command]
-    if command and command[0].startswith("-"):
+    entrypoint, command = _words(config.get("Entrypoint")), _words(config.get("Cmd"))
+    words = [*entrypoint, *command]
+    if command and command[0].startswith("-") and entrypoint and _is_script(entrypoint[-1]):
         return _settings(command)
     names = [number for number, word in enumerate(words) if posixpath.basename(word) in _SERVERS]
-    return _settings(words[names[-1] + 1 :]) if names else {}
+    servers = [number for number in names if _is_server(words, number, first=number in (0, len(entrypoint)))]
+    return _settings(words[servers[-1] + 1 :]) if servers else {}
+
+
+def _is_script(word: str) -> bool:
+    return re.fullmatch(_SCRIPT, posixpath.basename(word)) is not None
+
+
+def _is_server(words: Sequence[str], number: int, *, first: bool) -> bool:
+    """Say whether a word is the server, and not the user of that name; `first` where a command begins with it."""
+    before = posixpath.basename(words[number - 1]) if number else ""
+    by_name = first and before not in _AS_USER and (before == "--" or not before.startswith("-"))
+    return by_name or "/" in words[number] or _is_script(before)
 
 
 def _clean(path: str) -> str:

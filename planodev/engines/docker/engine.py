@@ -94,6 +94,12 @@ def connect(environment: Mapping[str, str], limit: Limit) -> DockerEngine:
     return DockerEngine(client, where, limit)
 
 
+def _path_said(text: str) -> str:
+    """Return the path that `_IN_VOLUME` has printed last, "" for none; psql may have warned of something before."""
+    last = text.strip().rpartition("\n")[2]
+    return last if last.startswith("/") else ""
+
+
 def _program(words: list[str]) -> str:
     """Return the name of the program that a command line runs: of a script itself, not of what reads it."""
     first = posixpath.basename(words[0]).lstrip("-").rstrip(":")
@@ -269,12 +275,7 @@ class DockerEngine:
     def create(self, server: Server) -> None:
         from planodev.engines.docker import server as servers
 
-        try:
-            servers.create(self.api, server, on_podman=self._podman)
-        except Refused as error:
-            from planodev.engines import failures
-
-            raise failures.not_made(server.image, error.text, forbidden=error.forbidden) from error
+        servers.create(self.api, server, on_podman=self._podman)
 
     def start(self, container: Container) -> None:
         from planodev.engines.docker import server
@@ -355,7 +356,7 @@ class DockerEngine:
                 raise
             return Output(1, "", error.text)  # the server has stopped, or was paused
         if code == _ELSEWHERE and isinstance(where, Container):
-            raise data_safety.outside_volume(where, err.decode(errors="replace").strip())
+            raise data_safety.outside_volume(where, _path_said(err.decode(errors="replace")))
         said = limits.silent(seconds) if code in _ENDED else err.decode(errors="replace")
         return Output(code, out.decode(errors="replace"), said)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from planodev.engines.docker.client import Refused
-from planodev.engines.docker.labels import variables_of
+from planodev.engines.docker.labels import number, variables_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,14 +16,11 @@ if TYPE_CHECKING:
     from planodev.progress import Progress
 
 
-_DIGITS = 2  # of a major version, for as long as this planodev will be of use
-
-
 def major_of(api: Api, image: str, found: Mapping[str, Any]) -> int | None:
     """Return the major version of PostgreSQL in a local image, None where it has none; `found` is its description."""
-    said = variables_of(found["Config"]).get("PG_MAJOR", "")
-    if said.isdecimal() and len(said) <= _DIGITS:
-        return int(said)
+    said = number(variables_of(found["Config"]).get("PG_MAJOR", ""))
+    if said is not None:
+        return said
     # Not made from the official image: ask the program itself.
     container = api.make_container({"Image": image, "Entrypoint": ["postgres"], "Cmd": ["--version"]})
     try:
@@ -35,7 +32,7 @@ def major_of(api: Api, image: str, found: Mapping[str, Any]) -> int | None:
     finally:
         api.remove_container(container, force=True, v=True)
     major = words[2].split(".")[0] if words[:1] == ["postgres"] and len(words) > 2 else ""  # noqa: PLR2004
-    return int(major) if major.isdigit() else None
+    return number(major)
 
 
 def pull(client: Client, image: str, progress: Progress) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from planodev.engines import LABEL_SCHEMA, Container, Volume
+from planodev.postgres.connection import INSIDE_PORT
 from planodev.project.identity import Owner
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 LABEL = "dev.planodev."
 PROBE_LABEL = f"{LABEL}witness"  # of probe containers; older releases look for this name
 READY_MARK = "planodev-ready"  # a file beside the data: the server has been ready once
-INSIDE_PORT = 5432
 _DIGITS = 5
 
 
@@ -77,10 +77,10 @@ def port_of(bindings: Sequence[Mapping[str, str]]) -> int | None:
 
     None where it is at none, at whichever is free, or at one of a range, as of `docker run -p 5432-5440:5432`.
     """
-    return _number(bindings[0]["HostPort"]) if bindings else None
+    return number(bindings[0]["HostPort"]) if bindings else None
 
 
-def _number(text: str) -> int | None:
+def number(text: str) -> int | None:
     """Return the number that a text is; None for another text, or more digits than a port or a version has."""
     return int(text) if text.isdecimal() and len(text) <= _DIGITS else None
 
@@ -89,7 +89,7 @@ def volume_of(item: Mapping[str, Any], owner: Owner) -> Volume:
     """Return a volume by what the engine lists of it."""
     labels = item["Labels"]
     known = {key: labels.get(LABEL + key, "") for key in ("superuser", "image", "database", "adopts", "plano")}
-    schema = _number(labels.get(LABEL + "schema", ""))
+    schema = number(labels.get(LABEL + "schema", ""))
     return Volume(item["Name"], owner, **known, schema=LABEL_SCHEMA if schema is None else schema)
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from planodev.engines import Container, NameTaken, PortTaken, Server, VolumeTaken, port_holders
 from planodev.engines.docker import archives, data_place, podman, storage
 from planodev.engines.docker.client import CONFLICT, Refused
-from planodev.engines.docker.labels import INSIDE_PORT, is_of, labels_of
+from planodev.engines.docker.labels import is_of, labels_of
 from planodev.postgres import scram
+from planodev.postgres.connection import INSIDE_PORT
 
 if TYPE_CHECKING:
     from planodev.engines.docker.client import Api

@@ -1,0 +1,84 @@
+"""What an image's command says of its server, and what a server's container says of its data."""
+
+from __future__ import annotations
+
+import pytest
+
+from planodev.engines import failures
+from planodev.engines.docker import data_place, image
+from planodev.engines.docker.client import Refused
+from planodev.engines.docker.engine import _path_said
+from planodev.unexpected import explain
+
+SCRIPT = ["docker-entrypoint.sh"]
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "command", "port"),
+    [
+        (SCRIPT, ["postgres", "-p", "6543"], "6543"),
+        (["tini", "--", "/usr/bin/entrypoint"], ["postgres", "-p", "6543"], "6543"),
+        (["tini", "--"], ["postgres", "-p", "6543"], "6543"),
+        ([*SCRIPT, "postgres", "-p", "6543"], [], "6543"),
+        (None, ["postgres", "--port=6543"], "6543"),
+        (["postgres"], ["-p", "6543"], "6543"),
+        (["gosu", "postgres", "/usr/lib/postgresql/16/bin/postgres", "-p", "6543"], None, "6543"),
+        (["runuser", "-u", "postgres", "--"], ["postgres", "-p", "6543"], "6543"),
+        (SCRIPT, ["-p", "6543"], "6543"),
+        (SCRIPT, ["postgres", "-p", "6543", "-c", "cluster_name=x", "-U", "postgres"], "6543"),
+        (["gosu", "postgres", "patroni", "-p", "8008"], None, None),
+        (["gosu", "postgres", "patroni"], ["-p", "8008"], None),
+        (["/usr/sbin/gosu"], ["postgres", "patroni", "-p", "8008"], None),
+        (["su-exec", "postgres", "patroni", "-p", "8008"], None, None),
+        (["setpriv", "--reuid", "postgres", "patroni", "-p", "8008"], None, None),
+        (["runuser", "-u", "postgres", "--", "patroni", "-p", "8008"], None, None),
+        (["sudo", "-u"], ["postgres", "patroni", "-p", "8008"], None),
+        (["su", "-", "postgres", "-c", "patroni", "-p", "8008"], None, None),
+        (["/opt/manager", "-p", "8008"], ["-p", "8009"], None),
+    ],
+)
+def test_a_port_is_that_of_the_server_and_not_of_a_program_run_as_the_user_postgres(entrypoint, command, port):
+    fault = data_place.fault({"Entrypoint": entrypoint, "Cmd": command})
+    assert (fault is None) == (port is None)
+    assert port is None or f"port {port}" in fault
+
+
+@pytest.mark.parametrize(
+    ("said", "path"),
+    [
+        ("/srv/spaces/fast\n", "/srv/spaces/fast"),
+        ('WARNING:  database "plano" has a collation version mismatch\nHINT:  Rebuild all\n/srv/fast\n', "/srv/fast"),
+        ('WARNING:  database "plano" has a collation version mismatch\nHINT:  Rebuild all\n', ""),
+        ("", ""),
+    ],
+)
+def test_where_a_part_of_the_data_is_has_nothing_of_the_warnings_of_psql(said, path):
+    assert _path_said(said) == path
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "context deadline exceeded",
+        'error looking up volume plugin foo: plugin "foo" not found',
+        "error while mounting volume '/var/lib/docker/volumes/v/_data': failed to mount local volume",
+        "create v: Post http://plugin/VolumeDriver.Create: EOF",
+    ],
+)
+def test_what_is_not_the_fault_of_an_image_is_not_said_to_be(said):
+    error = explain(Refused(500, said))
+    assert error.code == "engine-refused"
+    assert "--image" not in str(error.fix)
+    assert all(row["when"] != ["image"] for row in failures.table()["failure"])
+
+
+@pytest.mark.parametrize(("said", "major"), [("16", 16), ("9", 9), ("1" * 6, None), ("²", None), ("", None)])
+def test_the_version_of_an_image_is_what_it_says_or_its_program_does(said, major):
+    class Silent:
+        def make_container(self, _): ...
+        def start(self, _):
+            raise Refused(400, "no such program")
+
+        def remove_container(self, *_, **__): ...
+
+    assert image.major_of(Silent(), "own", {"Config": {"Env": [f"PG_MAJOR={said}"]}}) == major
