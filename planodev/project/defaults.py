@@ -6,7 +6,8 @@ ENGINE = "auto"
 PLANO = "docker"
 PORT = 5432
 NAME = "plano-postgres"
-IMAGE = "postgres:16"
+MAJOR = 16
+IMAGE = f"postgres:{MAJOR}"
 PULL = "missing"
 TEMPLATE = "support-agent"
 # Of a new database; they are no settings, and `.env` leads.

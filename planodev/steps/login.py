@@ -13,8 +13,8 @@ from planodev.deadline import GRACE
 from planodev.engines import PortTaken, hint
 from planodev.postgres import admin, limits, locked_catalogue, proof, state_table
 from planodev.postgres.admin import AdminFailed
-from planodev.postgres.connection import LOOPBACK
-from planodev.problems import Command, CredentialsRefused, Fix, NotReady, Shell
+from planodev.postgres.connection import INSIDE_PORT, LOOPBACK
+from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, Shell
 from planodev.project import defaults
 from planodev.result import Outcome
 from planodev.steps import not_in_time
@@ -24,16 +24,15 @@ from planodev.visible import visible
 
 if TYPE_CHECKING:
     from planodev.database import Database
-    from planodev.engines import Container
+    from planodev.engines import Container, Engine, Volume
     from planodev.look import Seen
     from planodev.problems import Problem
 
-INSIDE_PORT = 5432  # of every server in a container
 _LOCAL = ("127.0.0.1", "::1")
 _AT = r'listening on IPv[46] address "([^"]+)", port (\d+)'
 # What stands in postgresql.auto.conf counts before postgresql.conf.
 _EVERYWHERE = (
-    "docker exec {} psql -p {} -U {} -d postgres -c 'ALTER SYSTEM SET port = 5432' "
+    f"docker exec {{}} psql -p {{}} -U {{}} -d postgres -c 'ALTER SYSTEM SET port = {INSIDE_PORT}' "
     "-c \"ALTER SYSTEM SET listen_addresses = '*'\""
 )
 _LOGGED = 1.0  # seconds for a server to log that it starts, after which the log is no more that of an earlier start
@@ -72,7 +71,7 @@ def log_in(database: Database) -> Database:
             followed = True
             continue
         if problem.code not in _WAIT:
-            fix = or_another_image(seen, proof.BY_HAND.get(problem.code, proof.BY_HAND["login-failed"]))
+            fix = or_another_image(database, proof.BY_HAND.get(problem.code, proof.BY_HAND["login-failed"]))
             raise CredentialsRefused(problem.code, f"no login as {seen.user}", why=problem.why, fix=fix)
         locked = locked_catalogue.explained(problem, seen, database.server) or locked
         now = time.monotonic()
@@ -81,7 +80,7 @@ def log_in(database: Database) -> Database:
         if now >= next_look:
             if database.found_running:
                 database = _start_again(database)
-            _refuse_stopped(seen, database.server)
+            _refuse_stopped(database.seen, database.server, marked=database.marked)
             if now > sure:
                 _refuse_elsewhere(database)
             next_look = now + LOOK
@@ -172,7 +171,7 @@ def wait_inside(seen: Seen) -> None:
         try:
             admin.run_as_superuser(seen.engine, server, "SELECT 1;", superuser=seen.superuser, database="postgres")
         except AdminFailed:
-            _refuse_stopped(seen, server)
+            _refuse_stopped(seen, server, marked=True)
             if seen.deadline.left() <= GRACE:
                 raise
         else:
@@ -192,7 +191,7 @@ def _start_again(database: Database) -> Database:
     return replace(database, found_running=False)
 
 
-def _refuse_stopped(seen: Seen, server: Container) -> None:
+def _refuse_stopped(seen: Seen, server: Container, *, marked: bool) -> None:
     engine = seen.engine
     state = engine.state(server.id)
     if state is None or state.status in ("exited", "dead", "restarting"):
@@ -202,7 +201,7 @@ def _refuse_stopped(seen: Seen, server: Container) -> None:
             "server-stopped",
             f"Postgres does not stay up: the {engine.wording.server} `{server.name}` is {now}",
             why=end_of(log) or "it left no log",
-            fix=_way_out(seen, server, log),
+            fix=_way_out(seen, server, log, marked=marked),
         )
 
 
@@ -214,21 +213,30 @@ def _refuse_elsewhere(database: Database) -> None:
 
     """
     seen, server = database.seen, database.server
-    if not seen.engine.traits.containers:
+    # The scripts of an image have a server of their own, which listens where they like. It has ended once PostgreSQL is
+    # the first program of the container, and what is in the log after that is of the server itself.
+    if not seen.engine.traits.containers or not _elsewhere(seen.engine, server):
         return
-    where = listened_at(seen.engine.logs(server.id, ATTEMPTS_LINES).text)
-    if not where or str(INSIDE_PORT) in {port for address, port in where if address not in _LOCAL}:
+    where = _elsewhere(seen.engine, server) if seen.engine.programs(server)[:1] == ("postgres",) else []
+    if not where:
         return
     listening = " and ".join(f"{address}:{port}" for address, port in where)
     inside = Shell(_EVERYWHERE, server.name, where[0][1], seen.superuser)
     reset = Fix(inside, ", then ", Command("down", "--keep-data"), " and ", Command("up"), " have it listen there")
-    other = _another_image(seen)  # what was never ready is created again, and has nothing that was set in it
+    # What was never ready is created again, and has nothing that was set in it.
+    other = _another_image(seen, marked=database.marked)
     raise NotReady(
         "listens-elsewhere",
-        f"Postgres listens at {listening} of its {seen.engine.wording.server}, where no port of this machine leads",
-        why=f"its own settings have it so; {INSIDE_PORT} of every address is published",
-        fix=Fix(other) if other and not database.marked else or_another_image(seen, reset),
+        f"Postgres listens at {listening} inside its container only, and cannot be reached from this machine",
+        why=f"its settings `port` or `listen_addresses` say so; planodev publishes the container's port {INSIDE_PORT}",
+        fix=Fix(other) if other else reset,
     )
+
+
+def _elsewhere(engine: Engine, server: Container) -> list[tuple[str, str]]:
+    """Return where a server that is ready listens, by its log; none where that says nothing, or it can be reached."""
+    where = listened_at(engine.logs(server.id, ATTEMPTS_LINES).text)
+    return where if str(INSIDE_PORT) not in {port for address, port in where if address not in _LOCAL} else []
 
 
 def listened_at(log: str) -> list[tuple[str, str]]:
@@ -240,16 +248,33 @@ def listened_at(log: str) -> list[tuple[str, str]]:
     return re.findall(_AT, log) if "ready to accept connections" in log and "is shut down" not in log else []
 
 
-def or_another_image(seen: Seen, fix: Fix) -> Fix:
-    """Return a fix that also names the usual image where another one is used: that may be what is wrong."""
-    other = _another_image(seen)
+def or_another_image(database: Database, fix: Fix) -> Fix:
+    """Return a fix that also names the usual image where another one may be what is wrong."""
+    other = _another_image(database.seen, marked=database.marked)
     return fix + Fix("; or, where the image has it so, ", other) if other else fix
 
 
-def _another_image(seen: Seen) -> Command | None:
-    """Return the command that takes the usual image, None where that is used, or where there are no images."""
-    usual = seen.settings.image.value == defaults.IMAGE or not seen.engine.traits.containers
-    return None if usual else Command("up", "--image", defaults.IMAGE)
+def _another_image(seen: Seen, *, marked: bool) -> Command | None:
+    """Return the command that takes the usual image, None where that is used, or would not help.
+
+    Data that is `marked` as ready has run with its own image, and may need what that brings; other data may be of a
+    major version that the usual image does not start with.
+    """
+    image, volume = seen.settings.image.value, seen.observed.volume
+    if marked or image == defaults.IMAGE or not seen.engine.traits.containers:
+        return None
+    major = _major_of(seen, volume) if volume else None
+    return Command("up", "--image", defaults.IMAGE) if major in (None, defaults.MAJOR) else None
+
+
+def _major_of(seen: Seen, volume: Volume) -> int | None:
+    """Return the major version of the data in a volume, None where there is none; 0 where the engine does not say."""
+    from planodev.engines.docker.client import Refused
+
+    try:
+        return seen.engine.storage(volume, seen.settings.image.value).major
+    except (PlanodevError, Refused):
+        return 0
 
 
 def end_of(log: str) -> str:
@@ -278,8 +303,8 @@ def _late(database: Database, problem: Problem, locked: Problem | None) -> NotRe
         slow = ("; or, where it is only slow, ", *fix.parts) if problem.code == "unreachable" else ()
         fix = by_hand + Fix(*slow)
     instead = _instead(seen, database.server)
-    other = _another_image(seen)
-    if instead and other:
+    other = _another_image(seen, marked=database.marked) if instead else None
+    if other:
         fix = Fix(other, "; or, where it is only slow, ", *fix.parts)
     fix += locked_catalogue.to_look(engine, database.server) if problem.code == "unreachable" and not beside else Fix()
     if explained is not problem:
@@ -316,19 +341,17 @@ _NOT_MADE = (
 _OTHER_MAJOR = r"initialized by PostgreSQL version (\d+)"
 
 
-def _way_out(seen: Seen, server: Container, log: str) -> Fix | str:
+def _way_out(seen: Seen, server: Container, log: str, *, marked: bool) -> Fix | str:
     """Return the fix for a server that does not stay up, by its log."""
     wording = seen.engine.wording
     other_major = re.search(_OTHER_MAJOR, log)
     if other_major:
         return Fix.template(wording.other_major.format(major=other_major[1]))
-    if re.search(_NOT_MADE, log):
-        return Fix(
-            "the image does not make a database; ", Command("up", "--image", defaults.IMAGE), " takes one that does"
-        )
+    other = _another_image(seen, marked=marked)
+    if re.search(_NOT_MADE, log) and other:
+        return Fix("the image does not make a database; ", other, " takes one that does")
     if re.search(_DAMAGED, log) and seen.observed.volume:
         kept = f"the data is damaged: `{hint(wording.damaged, server)}` keeps it for a repair; then "
         return Fix(kept, Command("down", "--delete-data"), " starts over")
     log_first = Fix(Command("logs"), " has the whole log; then ", Command("up"))
-    other = _another_image(seen)
-    return Fix(other, " takes the usual image; or ") + log_first if other else log_first
+    return log_first + Fix("; or, where the image has it so, ", other) if other else log_first

@@ -35,11 +35,12 @@ def make(database: Database) -> None:
         evidence = proof.Evidence(None, stored=False, error=str(error))
         if proof.is_late(evidence):
             raise NotReady.of(_silent(database, evidence)) from error
+        fix = Fix(*_mend(seen.user, str(error)), Command("logs"), " shows the server's view")
         raise CredentialsRefused(
             "table-not-made",
             f"{seen.user} could not create the table `{state_table.NAME}`",
             why=str(error),
-            fix=or_another_image(seen, Fix(*_mend(seen.user, str(error)), Command("logs"), " shows the server's view")),
+            fix=or_another_image(database, fix),
         ) from error
     verb = "unchanged" if before.splitlines()[:1] == ["t"] else "created"
     seen.progress.done(Outcome(verb, state_table.NAME))

@@ -1,0 +1,117 @@
+"""What mends a server that lets nobody in: another image only where that can be it, and never while scripts run."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from planodev.engines import State, Storage, Traits
+from planodev.engines.docker.client import Refused
+from planodev.engines.docker.wording import WORDING
+from planodev.postgres.connection import LOOPBACK
+from planodev.problems import Command, Fix, NotReady
+from planodev.steps import login, server
+from tests.support.fake_engine import FakeEngine
+
+OWN = "mirror.corp/postgres:16"
+OTHER = "up --image postgres:16"
+
+
+def seen_with(major=None, image=OWN, *, volume="v", containers=True, storage=None):
+    def look(_volume, _image):
+        return Storage(major, initialised=False, marked=False)
+
+    return SimpleNamespace(
+        settings=SimpleNamespace(image=SimpleNamespace(value=image)),
+        observed=SimpleNamespace(volume=volume),
+        engine=SimpleNamespace(
+            traits=Traits(containers=containers, hairpin=True, fixed={}), wording=WORDING, storage=storage or look
+        ),
+    )
+
+
+def refused(*_):
+    raise Refused(500, "no")
+
+
+CASES = {
+    "nothing was made": (seen_with(), False, True),
+    "no volume was made": (seen_with(volume=None), False, True),
+    "data of the usual version": (seen_with(16), False, True),
+    "data of another version": (seen_with(17), False, False),
+    "data that has run with its image": (seen_with(16), True, False),
+    "data of which the engine says nothing": (seen_with(storage=refused), False, False),
+    "the usual image": (seen_with(16, "postgres:16"), False, False),
+    "no images": (seen_with(containers=False), False, False),
+}
+
+
+@pytest.mark.parametrize(("seen", "marked", "offered"), CASES.values(), ids=CASES)
+@pytest.mark.parametrize("log", ["FATAL:  out of it", "initdb: error: no"])
+def test_another_image_is_offered_only_where_it_may_help(seen, marked, offered, log):
+    database = SimpleNamespace(seen=seen, marked=marked)
+    fix = login.or_another_image(database, Fix(Command("logs")))
+    ways = login._way_out(seen, SimpleNamespace(name="c"), log, marked=marked)
+    assert [OTHER in str(fix), OTHER in str(ways)] == [offered, offered]
+    if offered and "initdb" not in log:
+        assert str(ways).index("logs") < str(ways).index(OTHER)
+
+
+LOOPBACK_ONLY = """\
+LOG:  starting PostgreSQL 16.9
+LOG:  listening on IPv4 address "127.0.0.1", port 5432
+LOG:  database system is ready to accept connections
+"""
+
+
+@pytest.mark.parametrize(
+    ("programs", "log", "refuses"),
+    [
+        (("postgres",), LOOPBACK_ONLY, True),
+        (("postgres", "sh", "psql"), LOOPBACK_ONLY, True),
+        (("postgres",), LOOPBACK_ONLY.replace("127.0.0.1", "0.0.0.0"), False),
+        (("postgres",), LOOPBACK_ONLY.replace("127.0.0.1", "0.0.0.0").replace("5432", "6543"), True),
+        (("docker-entrypoint.sh", "postgres", "psql"), LOOPBACK_ONLY, False),
+        (("patroni", "postgres"), LOOPBACK_ONLY, False),
+        ((), LOOPBACK_ONLY, False),
+    ],
+)
+def test_a_server_listens_elsewhere_only_once_it_is_the_first_program_of_its_container(programs, log, refuses):
+    seen = seen_with(16)
+    seen.superuser = "plano"
+    seen.engine.programs = lambda _: programs
+    seen.engine.logs = lambda *_: SimpleNamespace(text=log)
+    database = SimpleNamespace(seen=seen, server=SimpleNamespace(id="1", name="plano-postgres"), marked=True)
+    if not refuses:
+        assert login._refuse_elsewhere(database) is None
+        return
+    with pytest.raises(NotReady) as error:
+        login._refuse_elsewhere(database)
+    assert error.value.code == "listens-elsewhere"
+    assert " inside its container only, and cannot be reached from this machine" in str(error.value)
+    assert "ALTER SYSTEM SET port = 5432" in str(error.value.fix)
+    assert (LOOPBACK in str(error.value)) == ("127.0.0.1" in log)
+
+
+@pytest.mark.parametrize(
+    ("state", "changes"),
+    [
+        ("created", ["remove_server"]),
+        ("exited", ["remove_server"]),
+        ("dead", ["remove_server"]),
+        ("running", ["stop", "remove_server"]),
+        ("paused", ["stop", "remove_server"]),
+        ("restarting", ["stop", "remove_server"]),
+    ],
+)
+def test_only_a_container_in_which_something_runs_is_stopped_before_it_is_removed(state, changes):
+    class Engine(FakeEngine):
+        def state(self, name):
+            return State(state)
+
+    engine = Engine()
+    seen = SimpleNamespace(engine=engine, deadline=SimpleNamespace(left=lambda most: most))
+    container = SimpleNamespace(id="1", name="plano-postgres", _replace=lambda **_: None)
+    server._remove(seen, container)
+    assert engine.changes == changes
