@@ -287,6 +287,13 @@ def script(text):
 APART = "CREATE TABLESPACE apart LOCATION '/tmp/apart'"
 
 
+@pytest.mark.slow
+def test_a_server_that_the_scripts_of_an_image_restart_at_localhost_is_waited_for(project, image):
+    again = 'pg_ctl -D "$PGDATA" -o "-c listen_addresses=localhost -p 5432" -w restart && sleep 4'
+    project("up", "--image", image(content=script(again), place="/"))
+    assert project.stored() == []
+
+
 def test_a_tablespace_of_the_images_own_files_is_never_called_ready(project, image):
     sql = f'-c "{APART}" -c "ALTER ROLE plano SET default_tablespace = apart"'
     odd = image(content=script(f"mkdir /tmp/apart && psql -U $POSTGRES_USER -d $POSTGRES_DB {sql}"), place="/")
