@@ -34,6 +34,12 @@ _HIDDEN = (
 )
 
 _STRING = r"""(connection_string["']?\s*:\s*)("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'][^\n]*)"""
+# The addresses in a line: in quotes, and plain. A plain one ends in a flow mapping or list at its comma or bracket,
+# else with the line, or before a comment; where that has an `@`, it may be a part of a password.
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*://"
+_QUOTED = rf"""(?<=")({_SCHEME}(?:[^"\\]|\\.)*)|(?<=')({_SCHEME}(?:[^']|'')*)"""
+_IN_FLOW = rf"""{_QUOTED}|(?<![\w"'])({_SCHEME}[^,{{}}\[\]]*)"""
+_IN_BLOCK = rf"""{_QUOTED}|(?<![\w"'])({_SCHEME}.*?)(?=\s+\#[^@]*$|\s*$)"""
 # A connection string with variables wherever a secret could be, and what may follow it in a flow mapping.
 _VARIABLES = (
     r"""["']?postgres(?:ql)?://\$\{?\w+\}?:\$\{?\w+\}?@(?:\$\{?\w+\}?|[\w.-]*):?(?:\$\{?\w+\}?|\d*)/\$?\{?\w*\}?"""
@@ -194,15 +200,29 @@ def diff(old: str, new: str, name: str) -> list[str]:
 
 
 def _over_lines(text: str, name: str) -> list[str]:
-    """Return what is secret in a connection string that is written over several lines, or with escapes."""
+    """Return what is secret in addresses that are written over several lines, or with escapes."""
     try:
-        value = ConfigFile(Path(name), text).written_string
+        file = ConfigFile(Path(name), text)
+        values = [file.written_string or "", *_addresses(file.content, set())]
     except BadInput:
         return []
-    return list(masking.secrets_in({KEY: value})) if value and value not in text else []
+    return [secret for value in values if value not in text for secret in masking.secrets_in({KEY: value})]
+
+
+def _addresses(part: Any, known: set[int]) -> Iterator[str]:  # noqa: ANN401  any part of a YAML file
+    """Yield the values that are addresses with a login; what has several aliases is looked at once, by its `id`."""
+    if isinstance(part, str):
+        if "://" in part and "@" in part:
+            yield part
+    elif isinstance(part, (dict, list)) and id(part) not in known:
+        known.add(id(part))
+        for one in part.values() if isinstance(part, dict) else part:
+            yield from _addresses(one, known)
 
 
 def _without_secrets(line: str, hidden: list[str]) -> str:
+    addresses = _IN_FLOW if re.match(r"[^\"'#]*[{\[]", line) else _IN_BLOCK
+    line = re.sub(addresses, lambda found: masking.value(found[0]), line)
     line = masking.parts_of(line, hidden) if hidden else line
     line = re.sub(_STRING, lambda found: found[0] if re.fullmatch(_VARIABLES, found[2]) else f'{found[1]}"***"', line)
     return masking.urls(re.sub(_HIDDEN, lambda found: f"{found[1] or found[2]}***", line))

@@ -394,3 +394,42 @@ def test_what_is_wrong_with_an_address_is_said_without_its_password(tmp_path, ad
     found = judge.judge_config(config_file.load(path), None, mode)
     said = "\n".join(f"{one.message}\n{one.fix}\n{one.why}" for one in found)
     assert not [piece for piece in (LEFT, RIGHT) if piece in said], said
+
+
+# Values that no connection string is, in the forms of YAML; the password has a blank, a quote, a comma or more lines.
+ODD_VALUES = [
+    "{type: 'postgresql://u:Zq7x Kw9Tr2Lm@h/db'}",
+    '{type: "postgresql://u:Zq7x\'Kw9T r2Lm@h/db", other: x}',
+    "{type: postgresql://u:Zq7x'Kw9T r2Lm@h/db}",
+    "{type: 'postgresql://u:Zq7x''Kw9T r2Lm@h/db'}",
+    "\n  type: postgresql://u:Zq7x Kw9Tr2Lm@h/db  # local",
+    "\n  type: postgresql://u:Zq7x, Kw9Tr2Lm@h/db",
+    "\n  type: https://u:Zq7x'Kw9T r2Lm@h",
+    '\n  type: https://u:Zq7x"Kw9T r2Lm@h',
+    "\n  type: https://u:Zq7x #Kw9Tr2Lm@h",
+    "\n  type: >-\n    https://u:Zq7x\n    Kw9Tr2Lm@h",
+    '\n  type: "https://u:Zq7x \\\n    Kw9Tr2Lm@h"',
+]
+
+
+@pytest.mark.parametrize("value", ODD_VALUES)
+def test_any_address_loses_its_password_in_a_change(value):
+    old = f"state_storage: {value}\n"
+    shown = "\n".join([*config_edit.diff(old, "version: v0.4.0\n", "c"), *config_edit.diff("a: 1\n", old, "c")])
+    assert not [part for part in ("Zq7x", "7xKw", "Kw9T", "w9Tr", "r2Lm") if part in shown], shown
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'base_url: "http://h:8080"',
+        "base_url: http://h:8080/v1  # local",
+        "one: {base_url: http://h:8080}",
+        "one: {base_url: http://h:8080, name: x}",
+        "one: [http://h:1, 'http://h:2']",
+        f'connection_string: "{CONNECTION_STRING}"',
+        f"connection_string: {CONNECTION_STRING}",
+    ],
+)
+def test_an_address_without_a_password_stays_as_it_is_in_a_change(line):
+    assert f"+{line}" in config_edit.diff("", f"{line}\n", "c")
