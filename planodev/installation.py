@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -34,7 +35,8 @@ def adding(package: str, *, prefix: Path | None = None, python: str = "") -> She
         # An environment of uv is made anew, of what is named then.
         words = [*_named(receipt), "--with", package]
         return Shell("uv tool install" + " {}" * len(words), *words)
-    return _by_pip(package, prefix, python)
+    # planodev itself came there in spite of the system, or with it.
+    return _by_pip(package, prefix, python, " --break-system-packages" if _managed(prefix) else "")
 
 
 def beside(package: str, *, prefix: Path | None = None, python: str = "", path: str | None = None) -> Shell:
@@ -86,12 +88,12 @@ def _by_pip(package: str, prefix: Path, python: str, flag: str = "") -> Shell:
 
 
 def _has_pip(prefix: Path) -> bool:
-    """Say whether pip is in an environment; a Python that is none has one, where its system or its user put it.
+    """Say whether pip is in an environment: `uv venv` makes one without.
 
-    `uv venv` makes an environment without.
+    A Python that is none may have it in several places; this process's own is asked, and another's is taken to have it.
     """
     if not _is_environment(prefix):
-        return True
+        return prefix != Path(sys.prefix) or importlib.util.find_spec("pip") is not None
     return paths.is_dir(prefix / "Lib/site-packages/pip") or any(prefix.glob("lib/python3*/site-packages/pip"))
 
 

@@ -88,9 +88,23 @@ def test_a_python_of_the_system_is_left_alone(tmp_path, managed):
     (tmp_path / managed).parent.mkdir(parents=True)
     (tmp_path / managed).touch()
     assert beside(tmp_path, "/v/bin") == renewing(tmp_path) == ["pipx", "install", "x"]
+    assert words(tmp_path) == ["/v/bin/python", "-m", "pip", "install", "--break-system-packages", "x"]
     environment(tmp_path, PIP[0])
-    assert beside(tmp_path, "/v/bin") == ["/v/bin/python", "-m", "pip", "install", "x"]
+    assert beside(tmp_path, "/v/bin") == words(tmp_path) == ["/v/bin/python", "-m", "pip", "install", "x"]
     assert renewing(tmp_path) == ["/v/bin/python", "-m", "pip", "install", "--upgrade", "x"]
+
+
+@pytest.mark.parametrize("managed", [False, True])
+def test_this_processs_own_python_without_pip_is_installed_into_by_uv(tmp_path, monkeypatch, managed):
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    if managed:
+        (tmp_path / MANAGED[0]).parent.mkdir(parents=True)
+        (tmp_path / MANAGED[0]).touch()
+    flags = ["--break-system-packages"] if managed else []
+    assert words(tmp_path) == ["uv", "pip", "install", *flags, "--python", "/v/bin/python", "x"]
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: sys)
+    assert words(tmp_path) == ["/v/bin/python", "-m", "pip", "install", *flags, "x"]
 
 
 def test_a_pip_that_another_package_brings_is_none_of_the_environment(tmp_path):
