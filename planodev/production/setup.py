@@ -12,7 +12,7 @@ from planodev import production
 from planodev.pasting import posix
 from planodev.plano import config_edit, models, rules
 from planodev.postgres.connection import CONNECTION_STRING, DOCKER_HOST_NAME, LOOPBACK, is_host, is_loopback
-from planodev.problems import BadInput
+from planodev.problems import BadInput, Fix, Shell
 from planodev.production import PLACEHOLDER, READY, endpoints, kept
 from planodev.project import credentials, defaults, env_file, env_keys, regular_file
 
@@ -269,7 +269,7 @@ def gather(
     """
     provider = production.load(options["provider"])
     host = _host(options.get("host"))
-    env = env_file.load(directory / production.ENV_NAME)
+    env = _load(directory / production.ENV_NAME)
     filled = _filled_in(env)
     written = kept.read(directory, on_kubernetes=on_kubernetes)
     there = {key: written[key] for key in kept.OF_THE_SERVER if key in written}
@@ -288,7 +288,7 @@ def gather(
         config=config,
         addresses=endpoints.find(config),
         values=_values(env, filled, options),
-        example=_filled_in(env_file.load(directory / f"{production.ENV_NAME}.example")),
+        example=_filled_in(_load(directory / f"{production.ENV_NAME}.example")),
         left=left,
         place=_place(options["provider"], provider, host, filled, there),
         project=project,
@@ -319,6 +319,11 @@ def _sslmode(provider: Provider, ini: str, ca: Path) -> str:
     """
     checks = ca.is_file() or "\nserver_tls_sslmode = verify-full\n" in ini
     return "verify-full" if provider.sslmode == "prefer" and checks else provider.sslmode
+
+
+def _load(path: Path) -> EnvFile:
+    """Read an environment file of the directory for production, which is written where it is missing."""
+    return env_file.load_named(path, Fix(Shell("mv {} {}", path, f"{path}.old"), " moves it away"))
 
 
 def _filled_in(env: EnvFile) -> dict[str, str]:

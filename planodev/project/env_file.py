@@ -251,6 +251,23 @@ def load(path: Path, shell: Mapping[str, str] | None = None, beside: Mapping[str
     return EnvFile(path, True, _cut(content.decode()), *more)  # noqa: FBT003
 
 
+def load_named(path: Path, way: Fix) -> EnvFile:
+    """Read a file that is not in the place of the project's `.env`.
+
+    Args:
+        path: of the file.
+        way: what mends one that cannot be read in its place; `up` would not.
+
+    Raises:
+        BadInput: as `load`.
+
+    """
+    try:
+        return load(path)
+    except BadInput as error:
+        raise env_kinds.with_another_way(error, path, way) from error
+
+
 _OWN_NAME = r"\.env[A-Za-z0-9._-]*|[A-Za-z0-9_][A-Za-z0-9._-]*\.env"
 _OF_ALL = r"(?i)\.envrc|.*[._-](?:example|sample|template|dist|defaults?)"
 _LARGEST = 1 << 20  # bytes of a file that is searched for the project's line

@@ -10,6 +10,7 @@ import codecs
 import errno
 import re
 import stat
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.problems import BadInput, Command, Conflict, Fix, PlanodevError, Shell
@@ -60,6 +61,21 @@ def own_name(path: Path) -> str:
 def _elsewhere(path: Path) -> Fix:
     """Return the fix that leaves a file as it is, and keeps planodev's lines in another."""
     return Fix(Command("up", "--dotenv", own_name(path)), " leaves it as it is")
+
+
+def with_another_way(error: BadInput, path: Path, way: Fix) -> PlanodevError:
+    """Return the error of a file that no `up` uses, with another way out than a file of planodev's own.
+
+    Args:
+        error: of `refuse_path` or `refuse_content`.
+        path: of the file.
+        way: what mends it where that would be the fix.
+
+    """
+    fix, left = error.problem.fix, _elsewhere(path).parts
+    if not isinstance(fix, Fix) or fix.parts[-len(left) :] != left:
+        return error
+    return BadInput.of(replace(error.problem, fix=Fix(*fix.parts[: -len(left)], *way.parts)))
 
 
 def is_stream(path: Path) -> bool:

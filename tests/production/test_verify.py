@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -58,6 +59,44 @@ def test_the_keys_are_those_of_every_verify(ready):
 
 def test_a_file_that_is_not_there(project):
     assert "production" in project.fails("env-file-missing", code=2)
+
+
+def unreadable(path, kind):
+    path.unlink(missing_ok=True)
+    if kind == "a device":
+        path.symlink_to("/dev/zero")
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a directory":
+        (path / "bin").mkdir(parents=True)
+    else:
+        path.write_bytes({"binary": b"DB_USER=\0\1", "encrypted": b"\0GITCRYPT\0x"}[kind])
+
+
+UNREADABLE = ["a device", "a pipe", "a directory", "binary", "encrypted"]
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_a_file_that_cannot_be_read_is_mended_by_another(project, kind):
+    path = project.path / ".env.production"
+    unreadable(path, kind)
+    for command in (("verify", "--env-file", ".env.production"), ("conversations", "--env-file", ".env.production")):
+        fix = project(*command, "--json", code=2).json["error"]["fix"]
+        assert "write its values into a file, and name it: `--env-file FILE`" in fix
+        assert "up" not in fix.split()
+
+
+@pytest.mark.parametrize("name", slow_but([".env.production"], [".env.production", ".env.production.example"]))
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_one_in_the_place_of_the_file_to_write_is_moved_away(project, kind, name):
+    path = project.path / name
+    unreadable(path, kind)
+    failed = project("production", "neon", "--json", code=2)
+    assert "--dotenv" not in failed.json["error"]["fix"]
+    moves = re.search("`(mv [^`]*)` moves it away", failed.json["error"]["fix"])[1]
+    subprocess.run(shlex.split(moves), check=True)
+    project("production", "neon")
+    assert path.is_file()
 
 
 NAMES = ["DB_USER", "DB_PASS", "DB_HOST", "DB_PORT", "DB_NAME", "ANTHROPIC_API_KEY"]
