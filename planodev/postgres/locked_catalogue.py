@@ -32,7 +32,7 @@ def explained(problem: Problem, seen: Seen, server: Container) -> Problem | None
     found = holder(seen.engine, server, superuser=seen.superuser, database=seen.database)
     if not found:
         return None
-    fix = Fix("end that transaction; or ") + proof.BY_HAND["unreachable"]
+    fix = proof.ending(found, proof.BY_HAND["unreachable"])
     return replace(problem, why=f"Postgres is running, but lets nobody in: {found}", fix=fix)
 
 

@@ -52,19 +52,22 @@ AND l.database IN (0, (SELECT oid FROM pg_database WHERE datname = {literal})) O
 """
 
 
+STOPPED = "the process is stopped (SIGSTOP or a debugger)"
+
+
 def holds(lock: dict[str, Any]) -> str:
     """Return who holds a lock, of what a row of these tells: its process, role, program, statement, and since when.
 
     Where it is known that the process is stopped, that is said too.
     """
-    holder = f"process {lock['pid']} of the server"
+    holder = f"server process {lock['pid']}"
     if lock.get("prepared"):
         holder = f"the prepared transaction `{visible(lock['prepared'])}`"
-    query = f", which began with `{lock['query']}`" if lock["query"] else ""
-    since = f", since {lock['since']}" if lock["since"] else ""
+    query = f"; its statement began with `{lock['query']}`" if lock["query"] else ""
+    since = f" since {lock['since']}" if lock["since"] else ""
     who = ", ".join(visible(one) for one in (lock["user"], lock["application"]) if one)
-    stopped = ", which is stopped (SIGSTOP or a debugger)," if lock.get("stopped") else ""
-    return f"{holder}{f' ({who})' if who else ''}{stopped} holds it{visible(query)}{since}"
+    stopped = f"; {STOPPED}" if lock.get("stopped") else ""
+    return f"{holder}{f' ({who})' if who else ''} holds the lock{since}{visible(query)}{stopped}"
 
 
 def end_of(lock: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from planodev import trace
 from planodev.background import NotDone, within
 from planodev.engines import Container, Engine, Probe
-from planodev.postgres import limits, scram, state_table
+from planodev.postgres import limits, locks, scram, state_table
 from planodev.postgres.connection import DOCKER_HOST_NAME
 from planodev.problems import Command, Fix, Problem
 
@@ -120,7 +120,7 @@ def read_psql(stdout: str, stderr: str) -> Evidence:
     lines = stdout.splitlines()
     facts = None
     with suppress(ValueError):  # where something else is called `psql`
-        facts = json.loads(lines[0]) if lines and lines[0].startswith("{") else None
+        facts = _facts(json.loads(lines[0])) if lines and lines[0].startswith("{") else None
     count = state_table.read_count(lines[1]) if facts and len(lines) > 1 else None
     stored = any(f"|{_CREATED_AT}|model|provider" in line for line in lines) and "stored" in lines
     found = re.search(r"(?:ERROR|FATAL|PANIC): +(?:([0-9A-Z]{5}): )?(.*)", stderr)
@@ -129,6 +129,11 @@ def read_psql(stdout: str, stderr: str) -> Evidence:
     rows = count.rows if count else None
     estimated = bool(count and count.estimated)
     return Evidence(facts, stored, error, sqlstate, address[1] if address else None, rows, estimated)
+
+
+def _facts(found: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the object that was printed where it is that of `state_table.FACTS`, None for another program's."""
+    return found if {"server_version_num", "table"} <= found.keys() else None
 
 
 def run_by_psql(
@@ -284,14 +289,14 @@ def judge(evidence: Evidence, connection: Connection, up: Fix | None = None) -> 
     Args:
         evidence: from either driver.
         connection: what was tried, for the words.
-        up: what sets right a login, or creates the table; where it is left out, what mends the project's own server:
-            `planodev up`, or `BY_HAND` where that would end in the same.
+        up: what sets right a login, or creates the table, on a server that planodev does not run; where it is left out,
+            what mends the project's own: `planodev up`, or `BY_HAND` where that would end in the same.
 
     """
     if evidence.facts is None:
         return _no_login(evidence, connection, up)
-    up = up or Fix(Command("up"))
     table = state_table.judge(evidence.facts, up)
+    up = up or Fix(Command("up"))
     if table is None and evidence.stored:
         return None
     message = cannot_store(connection)
@@ -334,8 +339,13 @@ def server_silent(evidence: Evidence, level: Level = "error") -> Problem:
     """Return the problem of such a server; its message has the cause, as a warning is shown without its `why`."""
     restart = Fix(Command("down", "--keep-data"), " and ", Command("up"), " restart it, and the data is kept; ")
     fix = restart + Fix(Command("logs"), " has its log")
-    fix = Fix("end that transaction; or ") + fix if evidence.holder else fix
+    fix = ending(evidence.holder, fix) if evidence.holder else fix
     return Problem("server-silent", silence(evidence), fix, evidence.error, level=level)
+
+
+def ending(holder: str, restart: Fix) -> Fix:
+    """Return the fix for a lock on the catalogue; a holder whose process is stopped ends by a restart alone."""
+    return restart if holder.endswith(locks.STOPPED) else Fix("end that transaction; or ") + restart
 
 
 # Messages of libpq 12 to 17, and FATAL messages of servers. The first that matches wins.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from planodev.postgres import sql
 from planodev.problems import Command, Fix, Problem
 
 OLDEST = 120000  # as `server_version_num` has it
 OLDEST_MAJOR = OLDEST // 10_000
 _ENCODINGS = ("UTF8", "SQL_ASCII")  # which keep every text that the driver sends, which is UTF-8, as it is
+# Of `CREATE DATABASE`: whatever the encoding and the locale of `template1` are. This locale goes with every encoding.
+IN_UTF8 = "TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
 RESET_READ_ONLY = "`BEGIN READ WRITE; ALTER ROLE … RESET default_transaction_read_only; COMMIT;`"
 
 # Keys and values of `json_build_object`, in PostgreSQL 12 and later; `state_table.FACTS` asks for them.
@@ -27,8 +30,14 @@ FACTS = """\
   'data_bytes', pg_database_size(current_database())"""
 
 
-def judge(facts: dict[str, Any]) -> Problem | None:
-    """Decide from `FACTS` whether Plano can use the server; None when it can. Pure."""
+def judge(facts: dict[str, Any], *, ours: bool) -> Problem | None:
+    """Decide from `FACTS` whether Plano can use the server; None when it can. Pure.
+
+    Args:
+        facts: the object of `state_table.FACTS`.
+        ours: whether it is the project's own server, on which `up` creates databases.
+
+    """
     if facts["server_version_num"] < OLDEST:
         message = f"the server runs PostgreSQL {facts['server_version']}; Plano needs {OLDEST_MAJOR} or newer"
         return Problem("server-too-old", message, "upgrade it", level="error")
@@ -37,15 +46,18 @@ def judge(facts: dict[str, Any]) -> Problem | None:
         fix = f"use the primary, or reset the setting, as by {RESET_READ_ONLY}"
         return Problem("server-read-only", message, fix, level="error")
     if facts["encoding"] not in _ENCODINGS:
-        return _encoding_problem(facts)
+        return _encoding_problem(facts, ours=ours)
     return None
 
 
-def _encoding_problem(facts: dict[str, Any]) -> Problem:
+def beside(database: str) -> str:
+    """Return the fix for a database of another server whose encoding cannot be changed: a new one, made by an owner."""
+    made = f"CREATE DATABASE {sql.identifier(f'{database}_utf8')} {IN_UTF8};"
+    return f"as an owner: `{made}`, then name that one in place of `{database}`"
+
+
+def _encoding_problem(facts: dict[str, Any], *, ours: bool) -> Problem:
     name, encoding = facts["database"], facts["encoding"]
     message = f"the database `{name}` has the encoding {encoding}, which lacks characters of what people write"
-    fix = Fix(
-        *("name another database for it, which ", Command("up"), " creates in UTF8 on its own server, and an owner "),
-        "by `CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';` on another",
-    )
-    return Problem("database-encoding", message, fix, level="error")
+    own = Fix("write another DB_NAME into the project's `.env`, then ", Command("up"), " creates that database in UTF8")
+    return Problem("database-encoding", message, own if ours else beside(name), level="error")

@@ -140,11 +140,12 @@ def judge(facts: dict[str, Any], create: Fix | None = None) -> Problem | None:
 
     Args:
         facts: the object that `FACTS` returns.
-        create: what creates a table; `planodev up` where it is left out, which does so in the project's own database.
+        create: what creates a table on a server that planodev does not run; where it is left out, the server is the
+            project's own, and `planodev up` does.
 
     """
-    create = create or Fix(Command("up"))
-    if unusable := server_facts.judge(facts):
+    ours, create = create is None, create or Fix(Command("up"))
+    if unusable := server_facts.judge(facts, ours=ours):
         return unusable
     if facts["table"] is None:
         return _absent(facts, create)
@@ -153,7 +154,7 @@ def judge(facts: dict[str, Any], create: Fix | None = None) -> Problem | None:
         return _problem("table-wrong-kind", f"`{NAME}` is a view or the like, not a table", rename)
     if facts["table"]["persistence"] != _PERMANENT:
         message = f"`{NAME}` is not logged, so PostgreSQL empties it after a crash"
-        return _problem("table-unlogged", message, f"`ALTER TABLE {NAME} SET LOGGED;`")
+        return _problem("table-unlogged", message, _logging(facts) if ours else SET_LOGGED)
     columns = facts["table"]["columns"] or {}
     found = (_column_problem(column, columns.get(column), types) for column, types in _TYPES.items())
     return next(filter(None, found), None) or _extra_problem(columns) or _privilege_problem(facts)
@@ -241,6 +242,16 @@ def _privilege_problem(facts: dict[str, Any]) -> Problem | None:
         fix = f"as {owner}: `GRANT {', '.join(NEEDED_PRIVILEGES)} ON {NAME} TO {user};`"
         return _problem("privilege-missing", f"{user} may not {', '.join(missing)} on `{NAME}`", fix)
     return None
+
+
+_LOGGED = f"ALTER TABLE {NAME} SET LOGGED;"
+SET_LOGGED = f"as the table's owner: `{_LOGGED}`"  # on a server that planodev does not run
+
+
+def _logging(facts: dict[str, Any]) -> Fix | str:
+    """Return the fix for a table of the project's own server that is not logged."""
+    may = facts.get("superuser") or facts["user"] == facts["table"]["owner"]
+    return Fix(Command("psql", "-c", _LOGGED)) if may else f"as {sql.identifier(facts['table']['owner'])}: `{_LOGGED}`"
 
 
 def _spelled(typname: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from planodev.postgres import sql, state_table
+from planodev.postgres import server_facts, sql, state_table
 from planodev.postgres.connection import DOCKER_HOST_NAME
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, VerificationFailed
 from planodev.production import COMPOSE, READY, is_for_kubernetes
@@ -95,7 +95,10 @@ def _fixes(connection: Connection, file: Path) -> dict[str, Fix | str]:
         "password-refused": f"set it again as an owner, `\\password {user}` in psql, and correct {PASSWORD} in "
         f"`{file}`; restart a PgBouncer in between",
         "not-scram": f"write `scram-sha-256` there, or as `auth_type` of PgBouncer; else correct {PORT} in `{file}`",
-        "database-missing": f"correct {DATABASE} in `{file}`, or as an owner: `CREATE DATABASE {database};`",
+        "database-missing": f"correct {DATABASE} in `{file}`, or as an owner: "
+        f"`CREATE DATABASE {database} {server_facts.IN_UTF8};`",
+        "database-encoding": f"{server_facts.beside(connection.database)}, as {DATABASE} in `{file}`",
+        "table-unlogged": state_table.SET_LOGGED,
         "login-privilege-missing": f"as an owner: `ALTER ROLE {user} LOGIN;`",
         "connection-limit": f"as an owner: `ALTER ROLE {user} CONNECTION LIMIT -1; "
         f"ALTER DATABASE {database} CONNECTION LIMIT -1;`, or end connections that are not needed",

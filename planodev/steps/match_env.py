@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planodev.engines import hint
-from planodev.postgres import admin, queries, scram, state_table
+from planodev.postgres import admin, queries, scram, server_facts, state_table
 from planodev.postgres.admin import QUIET, AdminFailed
 from planodev.postgres.sql import identifier, literal
 from planodev.problems import Command, CredentialsRefused, Fix
@@ -64,12 +64,12 @@ AND c.relnamespace::regnamespace::text !~ '^pg_' \\gexec
 
 
 def make_database(name: str, owner: str) -> str:
-    """Return the SQL that makes a database where it is missing, whatever its name is, and the server's own encoding."""
+    """Return the SQL that makes a database where it is missing, whatever its name and the server's encoding are."""
     make = f"CREATE DATABASE {identifier(name)} OWNER {identifier(owner)}"
-    other = " TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"  # which go with every encoding
     usual = "SELECT FROM pg_database WHERE datname = 'template1' AND pg_encoding_to_char(encoding) = 'UTF8'"
     missing = f"NOT EXISTS (SELECT FROM pg_database WHERE datname = {literal(name)})"
-    text = f"{literal(make)} || CASE WHEN EXISTS ({usual}) THEN '' ELSE {literal(other)} END"
+    other = literal(f" {server_facts.IN_UTF8}")
+    text = f"{literal(make)} || CASE WHEN EXISTS ({usual}) THEN '' ELSE {other} END"
     return f"SELECT {text} WHERE {missing} \\gexec\n"
 
 

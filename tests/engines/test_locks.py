@@ -38,7 +38,7 @@ def test_a_prepared_transaction_is_named_with_what_ends_it(filled):
         session.execute("LOCK TABLE conversation_states IN ACCESS EXCLUSIVE MODE")
         session.execute("PREPARE TRANSACTION 'left ''open'")
         session.commit()
-    named = "the prepared transaction `left 'open` (plano) holds it, since "
+    named = "the prepared transaction `left 'open` (plano) holds the lock since "
     with at_most(LIMIT):
         (warning,) = [w for w in filled("status", "--json").json["warnings"] if w["code"] == "table-locked"]
     assert named in warning["message"]
@@ -68,8 +68,12 @@ ASKED = {"pg_class": "the login", "pg_index": "the login", "pg_proc": "a functio
 @pytest.mark.parametrize("table", ASKED)
 def test_who_has_locked_a_databases_catalogue_is_named_by_another_database(filled, table):
     with holding(filled, f"LOCK TABLE pg_catalog.{table} IN ACCESS EXCLUSIVE MODE") as pid:
-        holder = f"`{table}` of the server's own catalogue is locked: process {pid} of the server (plano"
-        holder = [holder, f"which began with `LOCK TABLE pg_catalog.{table}`, since {time.gmtime().tm_year}-"]
+        holder = f"`{table}` of the server's own catalogue is locked: server process {pid} (plano"
+        holder = [
+            holder,
+            f"holds the lock since {time.gmtime().tm_year}-",
+            f"; its statement began with `LOCK TABLE pg_catalog.{table}`",
+        ]
         for command, code in (
             (("status",), 0),
             (("verify",), 7),

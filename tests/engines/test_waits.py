@@ -201,12 +201,13 @@ def test_a_holder_of_the_lock_that_is_itself_stopped_is_called_so_and_the_fix_en
         for command, code in MEETS_A_LOCK.items() if filled.engine == "docker" else [*MEETS_A_LOCK.items()][:4]:
             with at_most(LIMIT):
                 said = filled(*command, "--json", code=code)
-            assert f"process {pid} of the server (plano), which is stopped (SIGSTOP or a debugger), holds" in said.out
+            assert f"server process {pid} (plano) holds the lock" in said.out
+            assert "; the process is stopped (SIGSTOP or a debugger)" in said.out
             assert "pg_terminate_backend" not in said.out, command
             assert "down --keep-data` and `planodev" in said.out, command
         with at_most(LIMIT):
             said = filled("down", "--delete-data", "--json", code=2).out
-        assert f"process {pid} of the server (plano) holds it" in said
+        assert f"server process {pid} (plano) holds the lock" in said
         with at_most(2 * LIMIT):
             filled.follow(filled("verify", "--json", code=7).json["error"]["fix"])
         holder.close()

@@ -271,6 +271,7 @@ def test_a_database_that_has_no_place_for_every_text_is_refused(project, image, 
     refused = project("up", "--image", odd, "--json", code=7)
     assert refused.error == "database-encoding"
     assert encoding in refused.json["error"]["why"]
+    assert "write another DB_NAME into the project's `.env`" in refused.json["error"]["fix"]
     project.change(".env", "^DB_NAME=.*$", "DB_NAME=other")
     project("up")
     with project.login() as session:
@@ -324,8 +325,7 @@ def test_a_table_that_a_crash_would_empty_is_refused(project, image):
     odd = image(content=script(f'psql -U $POSTGRES_USER -d $POSTGRES_DB -c "{unlogged}"'), place="/")
     refused = project("up", "--image", odd, "--json", code=7)
     assert refused.error == "table-unlogged"
-    with project.login() as session:
-        session.execute(refused.json["error"]["fix"].strip("`"))
+    project.follow(refused.json["error"]["fix"])
     project("up")
 
 

@@ -210,3 +210,10 @@ def test_the_password_goes_to_psql_by_environment_and_never_by_script():
 
 def test_two_proofs_at_once_use_different_rows():
     assert proof.psql_script(10) != proof.psql_script(10)
+
+
+@pytest.mark.parametrize("printed", ['{"a": 1}', "{}", '{"table": null}', '{"server_version_num": 160000}', "{", "[1]"])
+def test_what_another_program_prints_is_no_facts(printed):
+    evidence = proof.read_psql(f"{printed}\n5\n", "")
+    assert (evidence.facts, evidence.conversations) == (None, None)
+    assert proof.judge(evidence, WAY).fatal

@@ -1,10 +1,14 @@
 """The judgement over a state table: good ones pass, each problem has its code and SQL that mends it."""
 
 import copy
+from pathlib import Path
 
 import pytest
 
-from planodev.postgres import state_table
+from planodev.postgres import locks, proof, server_facts, state_table
+from planodev.postgres.connection import Connection
+from planodev.problems import Fix, Problem
+from planodev.production import server_faults
 from tests.support.facts import GOOD
 
 TABLE, COLUMNS = ("table",), ("table", "columns")
@@ -54,9 +58,18 @@ def test_a_table_that_plano_can_use_has_no_problem(changes):
             "table-off-search-path",
             'ALTER ROLE "plano" SET search_path = "App"',
         ),
-        ([("encoding", "LATIN1")], "database-encoding", "ENCODING 'UTF8'"),
+        (
+            [("encoding", "LATIN1")],
+            "database-encoding",
+            "write another DB_NAME into the project's `.env`, then `planodev up`",
+        ),
         ([(*TABLE, "kind", "v")], "table-wrong-kind", "rename"),
-        ([(*TABLE, "persistence", "u")], "table-unlogged", "SET LOGGED"),
+        (
+            [(*TABLE, "persistence", "u")],
+            "table-unlogged",
+            "`planodev psql -c 'ALTER TABLE conversation_states SET LOGGED;'`",
+        ),
+        ([(*TABLE, "persistence", "u"), (*TABLE, "owner", "Other")], "table-unlogged", 'as "Other": `ALTER TABLE'),
         ([(*TABLE, "kind", "m")], "table-wrong-kind", "rename"),
         ([(*COLUMNS, "created_at", "type", "int4")], "column-wrong-type", "TYPE BIGINT USING created_at::BIGINT"),
         ([(*COLUMNS, "created_at", "type", "timestamptz")], "column-wrong-type", "BIGINT"),
@@ -98,3 +111,55 @@ def test_many_rows_are_told_as_an_estimate():
     assert state_table.read_count("100000") == (100_000, False)
     assert state_table.read_count("~100001") == (100_001, True)
     assert counted(100_001, estimated=True) == "about 100001 stored conversation turns"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "fix"),
+    [
+        (
+            [("encoding", "LATIN1")],
+            "database-encoding",
+            'as an owner: `CREATE DATABASE "plano_utf8" TEMPLATE',
+        ),
+        (
+            [(*TABLE, "persistence", "u")],
+            "table-unlogged",
+            "as the table's owner: `ALTER TABLE conversation_states",
+        ),
+    ],
+)
+def test_a_server_that_planodev_does_not_run_is_mended_by_its_owner(changes, code, fix):
+    connection = Connection("plano", "s3cret-word", "db.example", 5432, "plano")
+    own = Fix("check its address")
+    hosted = server_faults.error(state_table.judge(changed(*changes)), connection, Path(".env.production")).problem
+    for problem in (state_table.judge(changed(*changes), own), hosted):
+        assert problem.code == code
+        assert str(problem.fix).startswith(fix)
+        assert "planodev" not in str(problem.fix)
+    missing = server_faults.error(Problem("database-missing", "x", "y"), connection, Path(".env.production"))
+    assert f'CREATE DATABASE "plano" {server_facts.IN_UTF8};' in str(missing.problem.fix)
+
+
+LOCK = {"pid": 5, "user": "plano", "application": "psql", "query": "LOCK TABLE x", "since": "12:00"}
+
+
+@pytest.mark.parametrize(
+    ("lock", "said"),
+    [
+        (LOCK, "server process 5 (plano, psql) holds the lock since 12:00; its statement began with `LOCK TABLE x`"),
+        ({**LOCK, "query": "", "since": None, "user": None, "application": ""}, "server process 5 holds the lock"),
+        (
+            {**LOCK, "pid": None, "prepared": "p", "query": ""},
+            "the prepared transaction `p` (plano, psql) holds the lock",
+        ),
+    ],
+)
+def test_who_holds_a_lock_is_told_and_ended_by_a_restart_where_its_process_is_stopped(lock, said):
+    restart = Fix("restart it")
+    assert locks.holds(lock).startswith(said)
+    assert str(proof.ending(locks.holds(lock), restart)) == "end that transaction; or restart it"
+    stopped = locks.holds({**lock, "stopped": True})
+    assert stopped == f"{locks.holds(lock)}; the process is stopped (SIGSTOP or a debugger)"
+    assert proof.ending(stopped, restart) is restart
+    feigned = locks.holds({**lock, "application": locks.STOPPED})
+    assert "end that transaction" in str(proof.ending(feigned, restart))
