@@ -26,7 +26,7 @@ def check(seen: Seen) -> None:
 
     Raises:
         VerificationFailed: it would not start, or would not store; with the true cause.
-        Conflict: another has a port that it needs.
+        Conflict: another has a port that it needs, or another server runs over the project's data.
 
     """
     if not seen.credentials.foreign_host:
