@@ -29,7 +29,7 @@ NOT_RUN = [code for row in FIXES["not-run"] for code in row["codes"]]
 WITHOUT = {"not-confirmed", "interrupted", "container-changed"}
 
 # Fixes that are nothing but the same once more: another try may get another answer.
-AGAIN = {"answer-cut-off", "provider-failed", "query-timed-out"}
+AGAIN = {"answer-cut-off", "provider-failed", "query-timed-out", "table-locked"}
 
 
 def test_every_code_is_in_one_place():
