@@ -19,6 +19,7 @@ from planodev.engines.embedded.engine import EmbeddedEngine
 from planodev.engines.embedded.prepared import PreparedCluster
 from planodev.project.identity import Owner
 from planodev.steps import not_in_time
+from tests.support.tiers import slow
 from tests.support.waiting import at_most, until
 
 MEMORY = "MemTotal:       49368172 kB\nDirty:          {} kB\nWriteback:      {} kB\nWritebackTmp:          0 kB\n"
@@ -214,7 +215,7 @@ def test_a_prepared_initdb_that_had_all_the_time_is_the_last_one(open_place, mon
 
 @pytest.mark.embedded
 @pytest.mark.first_start
-@pytest.mark.parametrize("name", ["initdb", "postgres"])
+@pytest.mark.parametrize("name", ["initdb", slow("postgres")])
 def test_a_program_that_makes_the_data_and_never_ends_is_ended_and_the_next_up_starts_over(project, name):
     """As on a disk that does not answer."""
     program = project.base / name

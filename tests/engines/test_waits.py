@@ -192,6 +192,7 @@ MEETS_A_LOCK = {
 }
 
 
+@pytest.mark.slow
 def test_a_holder_of_the_lock_that_is_itself_stopped_is_called_so_and_the_fix_ends_it(filled):
     """`pg_terminate_backend` is a signal, which a process that is stopped does not heed."""
     with filled.login(autocommit=False) as holder:

@@ -16,7 +16,7 @@ from planodev.postgres import proof, state_table
 from planodev.postgres.connection import Connection
 from tests.support.docker_objects import make_image
 from tests.support.ports import free_port
-from tests.support.tiers import first_of_each, slow_but
+from tests.support.tiers import first_of_each, slow, slow_but
 from tests.support.waiting import at_most, until
 
 pytestmark = pytest.mark.docker
@@ -231,7 +231,7 @@ def by_docker(api):
     return run
 
 
-@pytest.mark.parametrize("settings", ["port = 6543", "listen_addresses = 'localhost'"])
+@pytest.mark.parametrize("settings", ["port = 6543", slow("listen_addresses = 'localhost'")])
 def test_a_server_that_listens_elsewhere_by_settings_in_its_data_is_told_and_mended(filled, api, settings):
     name, value = settings.split(" = ")
     with filled.login() as session:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -33,11 +34,11 @@ def in_source():
         yield f"connection-string-{code}"
 
 
+@functools.cache
 def calls(text):
-    """Yield the calls in a module that make a problem."""
-    for call in ast.walk(ast.parse(text)):
-        if isinstance(call, ast.Call) and getattr(call.func, "id", getattr(call.func, "attr", "")) in CODED:
-            yield call
+    """Return the calls in a module that make a problem."""
+    found = (call for call in ast.walk(ast.parse(text)) if isinstance(call, ast.Call))
+    return [call for call in found if getattr(call.func, "id", getattr(call.func, "attr", "")) in CODED]
 
 
 def in_reference():
