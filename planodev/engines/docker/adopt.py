@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from planodev.engines.docker import archives, data_place
+from planodev.engines.docker import archives, containers, data_place
 from planodev.engines.docker.client import NOT_FOUND, Refused
 from planodev.engines.docker.engine import DockerEngine
 from planodev.engines.docker.labels import (
@@ -23,7 +23,7 @@ from planodev.engines.docker.labels import (
     port_of,
     variables_of,
 )
-from planodev.engines.docker.storage import READER, remove_reader
+from planodev.engines.docker.storage import READER
 from planodev.problems import Command, Conflict, Fix, Shell
 
 if TYPE_CHECKING:
@@ -205,12 +205,13 @@ def take_over(engine: Engine, foreign: Foreign, server: Server, timeout: float) 
 def _copy(api: Api, foreign: Foreign, server: Server) -> tuple[int, str]:
     """Copy the data of a container that is stopped into a volume; returns the exit code and what was printed."""
     below = data_place.of_image(api.find_image(foreign.image)["Config"]).below
-    remove_reader(api, server.volume)
     # Files of the container itself are in no volume: the copy is made from an image of the container.
     image = f"{_IMAGE}:{foreign.id[:12]}" if foreign.layered else foreign.image
     if foreign.layered:
         api.commit(foreign.id, *image.split(":"))
-    container = api.make_container(
+    container = containers.create_in_place(
+        api,
+        READER.format(server.volume),
         {
             "Image": image,
             "User": "0",
@@ -224,7 +225,6 @@ def _copy(api: Api, foreign: Foreign, server: Server) -> tuple[int, str]:
                 "Binds": [f"{server.volume}:/planodev"],
             },
         },
-        READER.format(server.volume),
     )
     try:
         api.start(container)

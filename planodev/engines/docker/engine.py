@@ -32,7 +32,7 @@ from planodev.engines import (
     data_safety,
     endpoint,
 )
-from planodev.engines.docker import data_place, labels, podman, quick, whose
+from planodev.engines.docker import containers, data_place, labels, podman, quick, whose
 from planodev.engines.docker.client import CONFLICT, NOT_FOUND, PODMAN, Refused
 from planodev.engines.docker.wording import WORDING
 from planodev.postgres import limits
@@ -288,15 +288,15 @@ class DockerEngine:
         with suppress(Refused):  # wakes a server that SIGSTOP has frozen; refused while it restarts
             self.api.signal(container.id, "CONT")
         # The engine kills what has not ended by then, early enough to report that.
-        self.api.stop(container.id, timeout=max(1, math.floor(min(timeout, self.limit() - limits.MARGIN))))
+        try:
+            self.api.stop(container.id, timeout=max(1, math.floor(min(timeout, self.limit() - limits.MARGIN))))
+        except Refused as error:
+            if error.status != NOT_FOUND:  # removed since, as by a planodev that was killed while the engine went on
+                raise
         self._release_network(container)
 
     def remove_server(self, container: Container) -> None:
-        try:
-            self.api.remove_container(container.id, force=True)
-        except Refused as error:
-            if error.status != NOT_FOUND:
-                raise
+        containers.remove(self.api, container.id)
         self._release_network(container)
 
     def _release_network(self, container: Container) -> None:

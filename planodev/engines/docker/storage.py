@@ -6,7 +6,7 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from planodev.engines import Storage
-from planodev.engines.docker import archives, data_place
+from planodev.engines.docker import archives, containers, data_place
 from planodev.engines.docker.client import NOT_FOUND, Refused
 from planodev.engines.docker.labels import PROBE_LABEL, READY_MARK
 from planodev.postgres import data_files
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from planodev.engines.docker.client import Api
 
 # The temporary container that reads or fills a volume. It has a fixed name, so that one that a killed run has left is
-# found and removed before the next is created.
+# found, and replaced by the next.
 READER = "planodev-look-into-{}"
 _DATA = "/planodev-data"
 _VERSION = "PG_VERSION"
@@ -27,8 +27,7 @@ _OTHER = ("", *(f"{major}/docker" for major in range(18, 30)))
 
 def look_into(api: Api, volume: str, image: str) -> Storage:
     """Look at the files of a volume, through a container that is started only where what belongs there is missing."""
-    remove_reader(api, volume)
-    container = api.make_container(_reader(volume, image, ["true"]), READER.format(volume))
+    container = containers.create_in_place(api, READER.format(volume), _reader(volume, image, ["true"]))
     try:
         marked = archives.read(api, container, f"{_DATA}/{READY_MARK}") is not None
         there = data_place.of_image(api.find_image(image)["Config"])
@@ -64,7 +63,6 @@ def _reader(volume: str, image: str, command: list[str]) -> dict[str, Any]:
 
 def _files(api: Api, volume: str, image: str) -> list[str]:
     """Return the paths of what only a PostgreSQL leaves there: versions, and tables whatever became of the mark."""
-    remove_reader(api, volume)
     tables = ["-path", "*/base/*", "-name", "[1-9]*"]
     command = [
         "find",
@@ -81,7 +79,7 @@ def _files(api: Api, volume: str, image: str) -> list[str]:
         "-path",
         f"*/base/*/{_VERSION}",
     ]
-    container = api.make_container(_reader(volume, image, command), READER.format(volume))
+    container = containers.create_in_place(api, READER.format(volume), _reader(volume, image, command))
     try:
         api.start(container)
         api.wait(container, timeout=60)
@@ -108,10 +106,9 @@ def give(api: Api, volume: str, image: str, user: str) -> int:
     """
     if user.partition(":")[0] in ("", "0", "root"):
         return 0
-    remove_reader(api, volume)
     config = _reader(volume, image, ["sh", "-c", _GIVE, _DATA, user])
     config["HostConfig"]["Binds"] = [f"{volume}:{_DATA}"]
-    container = api.make_container(config, READER.format(volume))
+    container = containers.create_in_place(api, READER.format(volume), config)
     try:
         api.start(container)
         code = api.wait(container, timeout=60)["StatusCode"]
@@ -131,11 +128,7 @@ def give(api: Api, volume: str, image: str, user: str) -> int:
 
 def remove_reader(api: Api, volume: str) -> None:
     """Remove the throw-away container that a killed process has left at a volume."""
-    try:
-        api.remove_container(READER.format(volume), force=True, v=True)
-    except Refused as error:
-        if error.status != NOT_FOUND:
-            raise
+    containers.remove(api, READER.format(volume), v=True)
 
 
 def remove(api: Api, volume: str) -> None:

@@ -1,0 +1,72 @@
+"""What a killed planodev has asked for, and the engine carries out later: containers come and go under the next one."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from planodev.engines.docker import containers
+from planodev.engines.docker.client import CONFLICT, NOT_FOUND, Refused
+from planodev.engines.docker.engine import DockerEngine
+
+NAME = "planodev-look-into-plano-postgres-data"
+TAKEN = Refused(CONFLICT, f'Conflict. The container name "/{NAME}" is already in use by container "700bf4cb".')
+REMOVING = Refused(CONFLICT, "removal of container 700bf4cb is already in progress")
+GONE = Refused(NOT_FOUND, f"No such container: {NAME}")
+
+
+class Engine:
+    """One name, which the engine is still creating a container under, or removing one, for so many requests."""
+
+    def __init__(self, *, creating=0, removing=0):
+        self.creating, self.removing, self.there = creating, removing, bool(removing)
+
+    def make_container(self, config, name):
+        assert name == NAME
+        if self.creating:
+            self.creating -= 1
+            self.there = not self.creating  # the name is taken first; only then can it be removed
+            raise TAKEN
+        if self.there:
+            raise TAKEN
+        self.there = True
+        return config["Image"]
+
+    def remove_container(self, name, *, force, v):
+        assert (name, force) == (NAME, True)
+        if self.removing:
+            self.removing -= 1
+            self.there = bool(self.removing)
+            raise REMOVING
+        if not self.there:
+            raise GONE
+        self.there = False
+
+
+@pytest.mark.parametrize("state", [{}, {"creating": 1}, {"creating": 3}, {"removing": 1}, {"removing": 3}])
+def test_a_container_that_comes_or_goes_late_is_replaced(state):
+    engine = Engine(**state)
+    assert containers.create_in_place(engine, NAME, {"Image": "postgres:16"}) == "postgres:16"
+    assert engine.there
+
+
+def test_a_container_that_the_engine_is_removing_is_gone_afterwards():
+    engine = Engine(removing=3)
+    containers.remove(engine, NAME)
+    assert not engine.there
+
+
+@pytest.mark.parametrize("state", [{"creating": 10**9}, {"removing": 10**9}])
+def test_a_name_that_never_gets_free_is_not_waited_for_for_ever(state, monkeypatch):
+    monkeypatch.setattr(containers, "_LIMIT", 0.2)
+    with pytest.raises(Refused):
+        containers.create_in_place(Engine(**state), NAME, {"Image": "postgres:16"})
+
+
+def test_a_server_that_is_removed_while_it_is_stopped_is_stopped():
+    def refuse(*arguments, **named):
+        raise GONE
+
+    api = SimpleNamespace(stop=refuse, signal=refuse, version=lambda: {"Version": "28.5.2"})
+    engine = object.__new__(DockerEngine)
+    engine.api, engine.limit = api, lambda: 10.0
+    engine.stop(SimpleNamespace(id="700bf4cb", state="removing"), 5.0)
