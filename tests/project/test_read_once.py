@@ -42,7 +42,7 @@ TABLE = [
 def opened(project, report, *arguments):
     """Run a command; returns how often it has opened each of the files to read it."""
     report.write_text("")
-    command = [sys.executable, "tests/support/opened.py", str(report), "-C", str(project.path), *arguments]
+    command = [sys.executable, "-m", "tests.support.opened", str(report), "-C", str(project.path), *arguments]
     environment = {**project.environment, "ANTHROPIC_API_KEY": KEY, "PATH": f"{project.base}:/usr/bin:/bin"}
     streams = {"capture_output": True, "stdin": subprocess.DEVNULL, "text": True}
     done = subprocess.run(command, cwd=ROOT, env=environment, timeout=180, check=False, **streams)

@@ -1,7 +1,6 @@
 """planodev as a process that writes a line into a file for every file that it opens to read.
 
-Run as `python tests/support/opened.py FILE ARGUMENTS…`: as a module of the tests it would have no keys in its
-environment.
+Run as `python -m tests.support.opened FILE ARGUMENTS…`.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ def follow(report):
 
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this directory, whose modules planodev has not
     follow(sys.argv.pop(1))
     sys.argv[0] = "planodev"
     runpy.run_module("planodev", run_name="__main__")
