@@ -126,6 +126,7 @@ main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.embedded
 @pytest.mark.first_start
 def test_new_data_that_is_not_written_in_time_is_told_as_that_and_the_next_up_goes_on(project):

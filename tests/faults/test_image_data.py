@@ -295,6 +295,7 @@ def test_a_server_that_the_scripts_of_an_image_restart_at_localhost_is_waited_fo
     assert project.stored() == []
 
 
+@pytest.mark.slow
 def test_a_tablespace_of_the_images_own_files_is_never_called_ready(project, image):
     sql = f'-c "{APART}" -c "ALTER ROLE plano SET default_tablespace = apart"'
     odd = image(content=script(f"mkdir /tmp/apart && psql -U $POSTGRES_USER -d $POSTGRES_DB {sql}"), place="/")
