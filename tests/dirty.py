@@ -14,20 +14,25 @@ import hashlib
 import json
 import os
 import shlex
+import socketserver
 import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 import venv
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import docker
 
 from tests.support.checkout import copy_to
 from tests.support.namespace import open_to_all
-from tests.support.ports import listening
 from tests.support.requirements import engine_answers
 from tests.support.toml import tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 USER = 12345  # nobody's
 ENVIRONMENT = Path(__file__).with_suffix(".toml")
@@ -112,6 +117,15 @@ def as_ordinary_user(command: list[str], owned: list[Path], reached: list[Path])
     return ["unshare", "-m", "sh", "-c", script]
 
 
+@contextlib.contextmanager
+def server_of_this_user(port: int) -> Iterator[None]:
+    """Hold a port as a server does that ends what it does not know; a silent one would be waited for in each login."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", port), socketserver.BaseRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield
+        server.shutdown()
+
+
 def main() -> int:
     with tempfile.TemporaryDirectory(prefix="planodev-dirty-") as name, contextlib.ExitStack() as taken:
         place = Path(name).resolve()
@@ -122,7 +136,7 @@ def main() -> int:
         temporary.mkdir()
         for port in (5432, 12000):
             with contextlib.suppress(OSError):  # somebody else has it
-                taken.enter_context(listening(port))
+                taken.enter_context(server_of_this_user(port))
         taken.enter_context(containers())
         theirs = {name: value.format(home=home) for name, value in tomllib.loads(ENVIRONMENT.read_text()).items()}
         path = f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"
