@@ -24,7 +24,7 @@ _PARAMETER = rf"{_ASSIGNMENT}('[^']*'?|[^\s&'\"`]+)"
 _QUERY = r"(://[^\s'\"`<>?]*)\?([^\s'\"`<>]*)"
 _HARMLESS = (
     r"(?:sslmode|sslnegotiation|gssencmode|target_session_attrs|channel_binding|load_balance_hosts|\w*timeout"
-    r"|keepalives\w*|api-version)=[\w.-]{0,12}|[\w-]+=\$\{?\w+\}?"
+    r"|keepalives\w*)=[\w.-]{0,12}|api-version=\d{4}-\d\d-\d\d(?:-preview)?|[\w-]+=\$\{?\w+\}?"
 )
 # `NAME=value` and `"name": value`, also inside a flow mapping.
 _ASSIGNED = r"""([\w-]+)["']?[ \t]*[:=][ \t]*("[^"\n]*"|'[^'\n]*'|[^\s,{}\[\]][^\n]*)"""

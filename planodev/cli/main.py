@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from planodev import __version__
-from planodev.cli import options, streams
+from planodev.cli import options
 from planodev.cli.console import Console
 from planodev.problems import BadInput, Command, Fix, Interrupted, PlanodevError
 
@@ -58,7 +58,6 @@ def main(arguments: list[str] | None = None, console: Console | None = None) -> 
         console: where to print; default a new one.
 
     """
-    streams.complete()
     console = console or Console()
     code = 0
     try:

@@ -22,7 +22,8 @@ def complete() -> None:
     for name, mode in _MODES.items():
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115  until the process ends
+            errors = "backslashreplace" if mode == "w" else None
+            setattr(sys, name, open(os.devnull, mode, errors=errors))  # noqa: PTH123, SIM115  until the process ends
         elif name != "stdin" and isinstance(stream, io.TextIOWrapper):  # escapes what the encoding lacks
             stream.reconfigure(errors="backslashreplace")
 

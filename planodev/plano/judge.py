@@ -202,9 +202,12 @@ def _chat_form(config: ConfigFile, found: Sequence[Model], option: tuple[str, ..
     first = next((model for model in found if model.chat_form), None)
     if first is None or first.chat_form is None:
         return Fix(f"name the models that you use in place of {_listed(config, found[:1])}, each on its own line")
-    lines = ", ".join(f"`{key}: {shown(value)}`" for key, value in first.chat_form.items())
-    where = config.where(*first.path, "model")
-    return Fix(Command("up", *option, "--store-all", "--yes"), f" makes Plano keep it: {lines} in {where}")
+    entry = (config.content or {})[first.path[0]][first.path[1]]
+    lines = [f"{key}: {value}" for key, value in first.chat_form.items() if entry.get(key) != value]
+    does = " makes Plano keep it"
+    if all(shown(line) == line for line in lines):  # nobody can write an address whose password is not shown
+        does += f": {', '.join(f'`{line}`' for line in lines)} in {config.where(*first.path, 'model')}"
+    return Fix(Command("up", *option, "--store-all", "--yes"), does)
 
 
 def _storage(config: ConfigFile, option: tuple[str, ...]) -> Iterator[Problem]:

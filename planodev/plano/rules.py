@@ -628,7 +628,10 @@ def _bad_url(config: ConfigFile, model: Model) -> Problem:
     url = re.sub(r"^(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//", "", text) or "HOST/PATH"
     url = f"HOST{url}" if url.startswith("/") else url
     scheme = "http" if url.startswith(("localhost", "127.")) else "https"
-    fix = f"write `base_url: {shown(f'{scheme}://{url}')}` in {where}"
+    line = f"base_url: {scheme}://{url}"
+    fix = f"write `{line}` in {where}"
+    if shown(line) != line:  # with a login or a key, which is typed already
+        fix = f"have it begin with `{scheme}://` and a host in {where}"
     if "$" in text:
         wanted, fix = "names a variable, which planoai does not replace there", f"write the address itself in {where}"
     ends = "planoai refuses it"

@@ -75,7 +75,7 @@ def _apart(config: ConfigFile, found: Sequence[Model], model: Model, mode: str) 
     if name and models.Cluster(model.interface or "", name) not in taken:
         return f"write `{name}` for the host `{host}` in {config.where(*model.path, 'base_url')}"
     form = next((one.form for one in models.placements(model, mode) if one.cluster not in taken), None)
-    if form:
+    if form and shown(form["model"]) == form["model"]:
         keys = ("provider_interface",) if model.prefix not in BY_NAME else ("model", "provider_interface")
         lines = ", ".join(f"`{key}: {shown(form[key])}`" for key in keys)
         return f"write {lines} in {config.where(*model.path, 'model')}"
