@@ -159,11 +159,12 @@ def _refuse_other_server(at: Place) -> None:
         found.engine.close()
 
 
-def _stopped(at: Place) -> frozenset[int]:
+def _stopped(at: Place) -> frozenset[int] | None:
+    """Return the server's processes that are stopped; None where that cannot be seen."""
     try:
         found = at.look()
     except PlanodevError:
-        return frozenset()
+        return None
     try:
         return processes.stopped(found)
     finally:
@@ -227,9 +228,11 @@ def _waited(opened: Any, at: Place) -> NotReady:  # noqa: ANN401
     if found is None:
         why = f"a statement took more than {limits.READING:g} seconds"
         return NotReady("query-timed-out", "the database did not answer in time", why=why, fix="run this again")
-    lock = processes.known(found[0], _stopped(at)) if at.ours else found[0]
+    lock = processes.with_stopped(found[0], _stopped(at)) if at.ours else found[0]
     problem = state_table.locked(lock)
-    if at.ours and not lock["stopped"]:
-        end = Command("psql", "-c", locks.end_of(lock))
-        problem = replace(problem, fix=Fix("wait for it, or end it: ", end))
+    if at.ours and not lock.get("stopped"):
+        fix = Fix("wait for it, or end it: ", Command("psql", "-c", locks.end_of(lock)))
+        if state_table.may_be_stopped(lock):
+            fix += Fix("; if it stays nevertheless, its process is stopped: ", *state_table.RESTART.parts)
+        problem = replace(problem, fix=fix)
     return NotReady(problem.code, problem.message, why=problem.why, fix=problem.fix)

@@ -68,5 +68,5 @@ def holder(engine: Engine, server: Container, *, superuser: str, database: str) 
     if not said:
         return ""
     found = json.loads(said)
-    lock = processes.known(found["lock"], processes.of(engine, server, superuser, other))
+    lock = processes.with_stopped(found["lock"], processes.of(engine, server, superuser, other))
     return f"`{found['table']}` of the server's own catalogue is locked: {locks.holds(lock)}"

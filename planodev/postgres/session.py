@@ -75,13 +75,14 @@ class Session(psycopg.Connection[Any]):
     Args:
         longest: seconds for one statement, whatever the server says.
         again: opens the second session, None where there is to be none.
-        stopped: returns the server's processes that are stopped, as by SIGSTOP; None where that cannot be looked at.
+        stopped: returns the server's processes that are stopped, as by SIGSTOP, None where that cannot be seen; itself
+            None where nobody can look.
 
     """
 
     longest = limits.READING + limits.MARGIN
     again: Callable[[], Session] | None = None
-    stopped: Callable[[], Collection[int]] | None = None
+    stopped: Callable[[], Collection[int] | None] | None = None
     _left = False
 
     def __init__(self, *arguments: Any, **more: Any) -> None:  # noqa: ANN401  as below
@@ -182,10 +183,10 @@ class Session(psycopg.Connection[Any]):
             second.execute(_END, (program,))
 
 
-def _looked_at(stopped: Callable[[], Collection[int]]) -> Collection[int]:
-    """Return the processes that are stopped; none where the look, which is one at the engine, takes too long."""
+def _looked_at(stopped: Callable[[], Collection[int] | None]) -> Collection[int]:
+    """Return the processes that are known to be stopped; the look, which is one at the engine, may take too long."""
     try:
-        return within(limits.LOGIN, stopped)
+        return within(limits.LOGIN, stopped) or ()
     except NotDone:
         return ()
 

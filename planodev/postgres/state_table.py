@@ -164,7 +164,7 @@ def locked(lock: dict[str, Any] | None, level: Level = "error") -> Problem:
     """Return the problem of a table that somebody else has locked.
 
     Args:
-        lock: what a row of `locks` tells of who it is, None where it has ended; with `stopped`, where it is known
+        lock: what a row of `locks` tells of who it is, None where it has ended; with `stopped`, only where it is known
             whether its process is stopped: the server cannot end such a one, as it heeds no signal.
         level: of the problem.
 
@@ -178,18 +178,23 @@ def locked(lock: dict[str, Any] | None, level: Level = "error") -> Problem:
     return Problem("table-locked", message, _unlocking(lock), locks.holds(lock), level)
 
 
-# The fix where the process that holds a lock is stopped.
-_RESTART = Fix(Command("down", "--keep-data"), " and ", Command("up"), " restart the server, and the data is kept")
+# The fix where the process that holds a lock of the project's own server is stopped.
+RESTART = Fix(Command("down", "--keep-data"), " and ", Command("up"), " restart the server, and the data is kept")
 
 
 def _unlocking(lock: dict[str, Any]) -> Fix | str:
     """Return the fix for a table that is locked, see `locked`."""
     if lock.get("stopped"):
-        return _RESTART
+        return RESTART
     end = f"end that transaction, or as a superuser: `{locks.end_of(lock)}`"
-    if lock.get("prepared") or "stopped" in lock:
-        return end
-    return f"{end}; if it stays nevertheless, its process is stopped, and a restart of the server ends it"
+    if may_be_stopped(lock):
+        return f"{end}; if it stays nevertheless, its process is stopped, and a restart of the server ends it"
+    return end
+
+
+def may_be_stopped(lock: dict[str, Any]) -> bool:
+    """Say whether who holds a lock, see `locked`, has a process of which nobody knows whether it is stopped."""
+    return "stopped" not in lock and not lock.get("prepared")
 
 
 def _problem(code: str, message: str, fix: Fix | str) -> Problem:

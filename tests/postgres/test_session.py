@@ -157,6 +157,10 @@ def test_the_engine_is_looked_at_once_however_many_processes_a_program_has():
     assert looks == ["look"]
 
 
+def test_processes_that_cannot_be_seen_are_not_told_of():
+    assert of_three_processes(lambda: None) is None
+
+
 def test_an_engine_that_does_not_answer_is_not_waited_for_when_a_limit_is_kept(monkeypatch):
     monkeypatch.setattr(limits, "LOGIN", 0.1)
     answers = threading.Event()
