@@ -19,6 +19,7 @@ class Engine:
 
     def __init__(self, *, creating=0, removing=0):
         self.creating, self.removing, self.there = creating, removing, bool(removing)
+        self.removals = 0  # requests for one
 
     def make_container(self, config, name):
         assert name == NAME
@@ -33,6 +34,7 @@ class Engine:
 
     def remove_container(self, name, *, force, v):
         assert (name, force) == (NAME, True)
+        self.removals += 1
         if self.removing:
             self.removing -= 1
             self.there = bool(self.removing)
@@ -47,6 +49,12 @@ def test_a_container_that_comes_or_goes_late_is_replaced(state):
     engine = Engine(**state)
     assert containers.create_in_place(engine, NAME, {"Image": "postgres:16"}) == "postgres:16"
     assert engine.there
+
+
+def test_a_name_that_is_free_is_taken_by_one_request():
+    engine = Engine()
+    containers.create_in_place(engine, NAME, {"Image": "postgres:16"})
+    assert engine.removals == 0
 
 
 def test_a_container_that_the_engine_is_removing_is_gone_afterwards():

@@ -26,24 +26,33 @@ def remove(api: Api, container: str, *, v: bool = False) -> None:
 
     """
     end = time.monotonic() + _LIMIT
-    while True:
-        try:
-            api.remove_container(container, force=True, v=v)
-        except Refused as error:
-            if error.status == NOT_FOUND:
-                return
-            # dockerd: "removal of container … is already in progress".
-            if error.status != CONFLICT or time.monotonic() > end:
-                raise
-        else:
-            return
+    while going := _ask_to_remove(api, container, v=v):
+        if time.monotonic() > end:
+            raise going
         time.sleep(_PAUSE)
+
+
+def _ask_to_remove(api: Api, container: str, *, v: bool) -> Refused | None:
+    """Ask once; returns what the engine says where it is removing the container already, None where that is gone.
+
+    Raises:
+        Refused: for any other reason.
+
+    """
+    try:
+        api.remove_container(container, force=True, v=v)
+    except Refused as error:
+        if error.status == CONFLICT:  # dockerd: "removal of container … is already in progress"
+            return error
+        if error.status != NOT_FOUND:
+            raise
+    return None
 
 
 def create_in_place(api: Api, name: str, config: dict[str, Any]) -> str:
     """Create a container under a name that is planodev's alone, in place of one that a killed planodev has left there.
 
-    The engine may still be creating that one: its name is taken before it can be removed.
+    The engine may still be creating that one, whose name is taken before it can be removed; or removing it.
 
     Returns:
         The id of the new container.
@@ -54,10 +63,10 @@ def create_in_place(api: Api, name: str, config: dict[str, Any]) -> str:
     """
     end = time.monotonic() + _LIMIT
     while True:
-        remove(api, name, v=True)
         try:
             return str(api.make_container(config, name))
         except Refused as error:
             if error.status != CONFLICT or time.monotonic() > end:
                 raise
+        _ask_to_remove(api, name, v=True)
         time.sleep(_PAUSE)
