@@ -1,6 +1,7 @@
 """The shape of the house: no circle of imports, and heavy libraries load late."""
 
 import ast
+import functools
 import os
 import subprocess
 import sys
@@ -50,13 +51,18 @@ def imports_of(file):
 
 
 MODULES = {module_of(file) for file in FILES}
-IMPORTS = {module_of(file): imports_of(file) for file in FILES}
+
+
+@functools.cache
+def all_imports():
+    """Return the imports of each module; not when the tests are collected, which each worker does."""
+    return {module_of(file): imports_of(file) for file in FILES}
 
 
 def users_of(library, *, at_top=None):
     return {
         module
-        for module, imports in IMPORTS.items()
+        for module, imports in all_imports().items()
         for name, top in imports
         if (name == library or name.startswith(f"{library}.")) and at_top in (None, top)
     }

@@ -381,9 +381,9 @@ ADDRESSES = (
 ADDRESSES += ("http://u:SECRET@[::1]:8", "http://u:SECRET@[bad", "http://u:SECRET@$H", "http://u:a@SECRET@h:2")
 
 
-@pytest.mark.parametrize("mode", ["native", "docker"])
+@pytest.mark.parametrize("mode", slow_but(["native"], ["native", "docker"]))
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("address", slow_but(["u:SECRET@h:2", "http://u:a@SECRET@h:2"], ADDRESSES))
 def test_what_is_wrong_with_an_address_is_said_without_its_password(tmp_path, address, place, mode):
     lines = PLACES[place].replace("URL", f"'{address.replace('SECRET', LEFT + RIGHT)}'")
     models, rest = (lines, "") if lines.startswith(" ") else ("", lines)

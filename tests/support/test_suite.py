@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-FILES = {file.relative_to(TESTS): ast.parse(file.read_text()) for file in sorted(TESTS.rglob("*.py"))}
-SCRIPTS = [file for file in sorted(TESTS.iterdir()) if file.is_file() and file.read_bytes().startswith(b"#!")]
-FUNCTIONS = [
-    (path, node) for path, tree in FILES.items() for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
-]
+
+
+@pytest.fixture(scope="module")
+def files():
+    """Return the parsed modules of the tests by their paths: seconds of work, for those who need them."""
+    return {file.relative_to(TESTS): ast.parse(file.read_text()) for file in sorted(TESTS.rglob("*.py"))}
 
 
 @pytest.mark.parametrize(
@@ -49,9 +50,11 @@ def sleeps_in_disguise(tree):
         if isinstance(one, ast.Tuple) and isinstance(other, ast.Tuple)
         for pair in zip(one.elts, other.elts, strict=False)
     ]
-    events = {ast.unparse(name) for name, value in pairs if ast.unparse(value).endswith("Event()")}
+    calls = [(name, value) for name, value in pairs if isinstance(value, ast.Call)]
+    events = {ast.unparse(name) for name, value in calls if ast.unparse(value).endswith("Event()")}
     for node in ast.walk(tree):
-        text = ast.unparse(node) if isinstance(node, (ast.Call, ast.UnaryOp, ast.With)) else ""
+        called = getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
+        text = ast.unparse(node) if called in ("wait", "select", "run") or isinstance(node, ast.With) else ""
         if (
             re.match(r"(\w+\.)*Event\(\)\.wait\([^)]", text)  # which nobody can set
             or re.match(r"(\w+\.)*select\(\[\], \[\], \[\]", text)
@@ -84,23 +87,24 @@ def test_a_sleep_in_disguise_is_known(text):
     assert list(sleeps_in_disguise(ast.parse(text)))
 
 
-def test_nothing_waits_for_a_time_and_no_loop_is_without_a_limit():
-    assert {str(path): found for path, tree in FILES.items() if (found := list(sleeps_in_disguise(tree)))} == {}
+def test_nothing_waits_for_a_time_and_no_loop_is_without_a_limit(files):
+    assert {str(path): found for path, tree in files.items() if (found := list(sleeps_in_disguise(tree)))} == {}
 
 
 def test_a_script_sleeps_only_between_looks_of_which_there_are_so_many():
     """What stands in quotes or behind `exec` is a program that is started, not a wait."""
-    lines = [(file.name, line) for file in SCRIPTS for line in file.read_text().splitlines()]
+    scripts = [file for file in sorted(TESTS.iterdir()) if file.is_file() and file.read_bytes().startswith(b"#!")]
+    lines = [(file.name, line) for file in scripts for line in file.read_text().splitlines()]
     sleeping = [(name, line) for name, line in lines if re.search(r"\bsleep [\d.$]", line)]
     assert sleeping
     assert [found for found in sleeping if not re.search(r"for _ in \$\(seq \d+\)", found[1])] == []
 
 
-def test_no_test_imports_another_or_a_helper_of_another_subject():
+def test_no_test_imports_another_or_a_helper_of_another_subject(files):
     """What they share is in `tests/support`, or beside them in a module that has no test."""
     imported = {
         f"{path}: {node.module}.{alias.name}"
-        for path, tree in FILES.items()
+        for path, tree in files.items()
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "tests"
         for alias in node.names
@@ -110,25 +114,28 @@ def test_no_test_imports_another_or_a_helper_of_another_subject():
     assert imported == set()
 
 
-def test_a_tests_name_says_what_breaks():
+def test_a_tests_name_says_what_breaks(files):
     """Four words at least, with those of its class: `test_files` says what is tested, and not what is true of it."""
     classes = {
         id(node): found.name
-        for tree in FILES.values()
+        for tree in files.values()
         for found in ast.walk(tree)
         if isinstance(found, ast.ClassDef)
         for node in found.body
     }
     short = []
-    for path, node in FUNCTIONS:
+    functions = ((path, node) for path, tree in files.items() for node in ast.walk(tree))
+    for path, node in functions:
+        if not isinstance(node, ast.FunctionDef):
+            continue
         words = node.name.split("_")[1:] + re.findall("[A-Z][a-z]*", classes.get(id(node), ""))[1:]
         if node.name.startswith("test_") and path.parts[0] != "every_engine" and len(words) < 4:
             short.append(f"{path}: {node.name}")
     assert short == []
 
 
-def test_each_test_has_a_name_of_its_own_in_its_file():
-    for path, tree in FILES.items():
+def test_each_test_has_a_name_of_its_own_in_its_file(files):
+    for path, tree in files.items():
         for scope in ast.walk(tree):
             if isinstance(scope, (ast.Module, ast.ClassDef)):
                 names = [node.name for node in scope.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
