@@ -33,7 +33,7 @@ def explained(problem: Problem, seen: Seen, server: Container) -> Problem | None
     if not found:
         return None
     fix = proof.ending(found, proof.BY_HAND["unreachable"])
-    return replace(problem, why=f"Postgres is running, but lets nobody in: {found}", fix=fix)
+    return replace(problem, why=f"Postgres is running, but lets nobody in: {found.text}", fix=fix)
 
 
 def silent(evidence: proof.Evidence, seen: Seen, server: Container, level: Level = "error") -> Problem:
@@ -49,8 +49,8 @@ def to_look(engine: Engine, server: Container) -> Fix:
     return Fix(f"; a session may have locked what every login reads, and the server cannot be asked which: {shows}")
 
 
-def holder(engine: Engine, server: Container, *, superuser: str, database: str) -> str:
-    """Return who has locked a table of a database's catalogue, as another database of the server says; "" for nobody.
+def holder(engine: Engine, server: Container, *, superuser: str, database: str) -> locks.Holder | None:
+    """Return who has locked a table of a database's catalogue, as another database of the server says; None for nobody.
 
     Args:
         engine: the open engine.
@@ -64,9 +64,10 @@ def holder(engine: Engine, server: Container, *, superuser: str, database: str) 
     try:
         said = admin.run_as_superuser(engine, server, question, superuser=superuser, database=other, most=_SECONDS)
     except (admin.AdminFailed, NoEngine):
-        return ""
+        return None
     if not said:
-        return ""
+        return None
     found = json.loads(said)
     lock = processes.with_stopped(found["lock"], processes.of(engine, server, superuser, other))
-    return f"`{found['table']}` of the server's own catalogue is locked: {locks.holds(lock)}"
+    text = f"`{found['table']}` of the server's own catalogue is locked: {locks.holds(lock)}"
+    return locks.Holder(text, stopped=lock.get("stopped", False))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from planodev.visible import visible
 
@@ -52,7 +52,14 @@ AND l.database IN (0, (SELECT oid FROM pg_database WHERE datname = {literal})) O
 """
 
 
-STOPPED = "the process is stopped (SIGSTOP or a debugger)"
+STOPPED = "is stopped (SIGSTOP or a debugger)"  # of a process of the server
+
+
+class Holder(NamedTuple):
+    """Who has locked the server's own catalogue: the sentence, and whether that process is known to be stopped."""
+
+    text: str
+    stopped: bool
 
 
 def holds(lock: dict[str, Any]) -> str:
@@ -66,7 +73,7 @@ def holds(lock: dict[str, Any]) -> str:
     query = f"; its statement began with `{lock['query']}`" if lock["query"] else ""
     since = f" since {lock['since']}" if lock["since"] else ""
     who = ", ".join(visible(one) for one in (lock["user"], lock["application"]) if one)
-    stopped = f"; {STOPPED}" if lock.get("stopped") else ""
+    stopped = f"; the process {STOPPED}" if lock.get("stopped") else ""
     return f"{holder}{f' ({who})' if who else ''} holds the lock{since}{visible(query)}{stopped}"
 
 

@@ -57,7 +57,7 @@ class Evidence(NamedTuple):
         sqlstate: the five characters of the server's error, if it came to that.
         address: what the host name resolved to, where that is known.
         engine_silent: whether the engine, which was to ask the server, did not answer itself.
-        holder: who has locked the server's catalogue, "" where nobody has, or that is not known.
+        holder: who has locked the server's catalogue, None where nobody has, or that is not known.
 
     """
 
@@ -69,7 +69,7 @@ class Evidence(NamedTuple):
     conversations: int | None = None
     estimated: bool = False
     engine_silent: bool = False
-    holder: str = ""
+    holder: locks.Holder | None = None
 
 
 def psql_environment(connection: Connection, timeout: float) -> dict[str, str]:
@@ -332,7 +332,8 @@ def is_late(evidence: Evidence) -> bool:
 
 def silence(evidence: Evidence) -> str:
     """Return the sentence for a server that runs, and from which nothing came in time."""
-    return f"Postgres is running, but does not answer: {evidence.holder or ' '.join((evidence.error or '').split())}"
+    why = evidence.holder.text if evidence.holder else " ".join((evidence.error or "").split())
+    return f"Postgres is running, but does not answer: {why}"
 
 
 def server_silent(evidence: Evidence, level: Level = "error") -> Problem:
@@ -343,9 +344,9 @@ def server_silent(evidence: Evidence, level: Level = "error") -> Problem:
     return Problem("server-silent", silence(evidence), fix, evidence.error, level=level)
 
 
-def ending(holder: str, restart: Fix) -> Fix:
+def ending(holder: locks.Holder, restart: Fix) -> Fix:
     """Return the fix for a lock on the catalogue; a holder whose process is stopped ends by a restart alone."""
-    return restart if holder.endswith(locks.STOPPED) else Fix("end that transaction; or ") + restart
+    return restart if holder.stopped else Fix("end that transaction; or ") + restart
 
 
 # Messages of libpq 12 to 17, and FATAL messages of servers. The first that matches wins.

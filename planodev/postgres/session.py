@@ -12,7 +12,7 @@ import psycopg
 from psycopg import waiting
 
 from planodev.background import NotDone, within
-from planodev.postgres import limits
+from planodev.postgres import limits, locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator
@@ -193,10 +193,10 @@ def _looked_at(stopped: Callable[[], Collection[int] | None]) -> Collection[int]
 
 def _why_idle(stopped: Collection[int], pid: int, state: str | None, waits: str | None) -> str | None:
     if pid in stopped:
-        return f"server process {pid}, which handles this session, is stopped (SIGSTOP or a debugger)"
+        return f"server process {pid}, which handles this session, {locks.STOPPED}"
     if state not in _WORKS or waits == _CLIENT:
         return ""
     if stopped and waits in _OTHERS:
-        another = f"another one, and server process {min(stopped)} is stopped (SIGSTOP or a debugger)"
+        another = f"another one, and server process {min(stopped)} {locks.STOPPED}"
         return f"server process {pid} waits for {another}"
     return None

@@ -1,12 +1,13 @@
 """Whether a process of the server is stopped: seen, seen not to be, or not seen, and what is said of each."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
 
 from planodev.conversations import access
 from planodev.engines import Output
-from planodev.postgres import processes, state_table
+from planodev.postgres import locked_catalogue, locks, processes, proof, state_table
 from planodev.postgres.proof import Evidence
 from planodev.problems import Command, NoEngine
 
@@ -73,3 +74,19 @@ def test_a_lock_of_the_projects_own_table_ends_by_its_fix_whatever_is_known_of_i
     opened = SimpleNamespace(execute=lambda _: SimpleNamespace(fetchone=lambda: (lock,)))
     at = SimpleNamespace(ours=True, look=lambda: seen_with(answer))
     assert str(access._waited(opened, at).problem.fix) == fix
+
+
+@pytest.mark.parametrize("application", ["psql", f"the process {locks.STOPPED}"])
+@pytest.mark.parametrize(("answer", "stopped"), [("0\n5\n", True), ("0\n", False), ("\n", False)])
+def test_what_ends_a_lock_on_the_catalogue_depends_on_the_process_and_on_no_words(answer, stopped, application):
+    """Its program may have any name, and PostgreSQL hides the statement of another role's, which is told last."""
+    lock = {**LOCK, "application": application, "query": ""}
+    answers = [Output(0, json.dumps({"table": "pg_class", "lock": lock}), ""), Output(0, answer, "")]
+    engine = SimpleNamespace(psql=lambda *_, **__: answers.pop(0), limit=lambda: 5.0)
+    holder = locked_catalogue.holder(engine, "server", superuser="plano", database="plano")
+    assert holder.stopped is stopped
+    assert holder.text.endswith(f"; the process {locks.STOPPED}") is stopped
+    evidence = Evidence(None, stored=False, error="timeout expired", holder=holder)
+    problem = proof.server_silent(evidence)
+    assert problem.message == f"Postgres is running, but does not answer: {holder.text}"
+    assert ("end that transaction" in str(problem.fix)) is not stopped
