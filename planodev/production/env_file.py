@@ -56,7 +56,7 @@ def read(path: Path, config: ConfigFile, progress: Progress, *, keys: bool = Tru
         VerificationFailed: Plano would not start with it, not store, or go somewhere else; names the line.
 
     """
-    env = env_file.load_named(path, Fix("write its values into a file, and name it: `--env-file FILE`"))
+    env = env_file.load(path, way=Fix("write its values into a file, and name it: `--env-file FILE`"))
     if not env.exists:
         raise BadInput("env-file-missing", f"`{path}` does not exist", fix=_instead(path))
     text = _connection_string(config)

@@ -323,7 +323,7 @@ def _sslmode(provider: Provider, ini: str, ca: Path) -> str:
 
 def _load(path: Path) -> EnvFile:
     """Read an environment file of the directory for production, which is written where it is missing."""
-    return env_file.load_named(path, Fix(Shell("mv {} {}", path, f"{path}.old"), " moves it away"))
+    return env_file.load(path, way=Fix(Shell("mv {} {}", path, f"{path}.old"), " moves it away"))
 
 
 def _filled_in(env: EnvFile) -> dict[str, str]:

@@ -227,45 +227,34 @@ def id_in(text: str) -> str | None:
     return found[1] if found else None
 
 
-def load(path: Path, shell: Mapping[str, str] | None = None, beside: Mapping[str, str] | None = None) -> EnvFile:
+def load(
+    path: Path,
+    shell: Mapping[str, str] | None = None,
+    beside: Mapping[str, str] | None = None,
+    way: Fix | None = None,
+) -> EnvFile:
     """Read a `.env`; a missing one is empty.
 
     Args:
         path: of the file.
         shell: the environment, for what its lines refer to.
         beside: values that count where this file has none.
+        way: what mends one that cannot be read; None where it is the `.env` of `up`, which can take another.
 
     Raises:
         BadInput: it is of a kind that is not read; `env_kinds` says which.
 
     """
     more = (dict(shell or {}), dict(beside or {}))
-    env_kinds.refuse_path(path)
+    env_kinds.refuse_path(path, way)
     try:
         content = regular_file.read(path)
     except FileNotFoundError:
         return EnvFile(path, False, (), *more)  # noqa: FBT003
     except OSError as error:
-        raise env_kinds.unreadable(path, error) from error
-    env_kinds.refuse_content(path, content)
+        raise env_kinds.unreadable(path, error, way) from error
+    env_kinds.refuse_content(path, content, way)
     return EnvFile(path, True, _cut(content.decode()), *more)  # noqa: FBT003
-
-
-def load_named(path: Path, way: Fix) -> EnvFile:
-    """Read a file that is not in the place of the project's `.env`.
-
-    Args:
-        path: of the file.
-        way: what mends one that cannot be read in its place; `up` would not.
-
-    Raises:
-        BadInput: as `load`.
-
-    """
-    try:
-        return load(path)
-    except BadInput as error:
-        raise env_kinds.with_another_way(error, path, way) from error
 
 
 _OWN_NAME = r"\.env[A-Za-z0-9._-]*|[A-Za-z0-9_][A-Za-z0-9._-]*\.env"

@@ -10,7 +10,6 @@ import codecs
 import errno
 import re
 import stat
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planodev.problems import BadInput, Command, Conflict, Fix, PlanodevError, Shell
@@ -63,21 +62,6 @@ def _elsewhere(path: Path) -> Fix:
     return Fix(Command("up", "--dotenv", own_name(path)), " leaves it as it is")
 
 
-def with_another_way(error: BadInput, path: Path, way: Fix) -> PlanodevError:
-    """Return the error of a file that no `up` uses, with another way out than a file of planodev's own.
-
-    Args:
-        error: of `refuse_path` or `refuse_content`.
-        path: of the file.
-        way: what mends it where that would be the fix.
-
-    """
-    fix, left = error.problem.fix, _elsewhere(path).parts
-    if not isinstance(fix, Fix) or fix.parts[-len(left) :] != left:
-        return error
-    return BadInput.of(replace(error.problem, fix=Fix(*fix.parts[: -len(left)], *way.parts)))
-
-
 def is_stream(path: Path) -> bool:
     """Say whether reading could block forever: a device, or a pipe that no shell has made."""
     try:
@@ -92,8 +76,12 @@ def is_of_a_shell(path: Path) -> bool:
     return str(path).startswith(_OF_A_SHELL)
 
 
-def refuse_path(path: Path) -> None:
+def refuse_path(path: Path, way: Fix | None = None) -> None:
     """Refuse what cannot be read as a file.
+
+    Args:
+        path: of the file.
+        way: what mends it where the file itself stays as it is; None for an `up` with another file.
 
     Raises:
         BadInput: it is a link to nothing, a directory, a pipe or a device.
@@ -108,16 +96,16 @@ def refuse_path(path: Path) -> None:
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise _broken_link(path, "which is a loop") from error
-        raise unreadable(path, error) from error
+        raise unreadable(path, error, way) from error
     if path.is_dir():
-        raise _directory(path)
+        raise _directory(path, way or _elsewhere(path))
     if is_stream(path):
         kind = "a pipe" if stat.S_ISFIFO(path.stat().st_mode) else "a device or a socket"
         raise BadInput(
             "env-file-unreadable",
             f"`{path}` is {kind}, not a file",
             why="it can be read only once, and nothing can be stored in it",
-            fix=_elsewhere(path),
+            fix=way or _elsewhere(path),
         )
 
 
@@ -129,7 +117,7 @@ def _broken_link(path: Path, why: str) -> BadInput:
     )
 
 
-def _directory(path: Path) -> BadInput:
+def _directory(path: Path, way: Fix) -> BadInput:
     try:
         empty = not any(path.iterdir())
     except OSError:
@@ -138,38 +126,45 @@ def _directory(path: Path) -> BadInput:
         "env-file-is-directory",
         f"`{path}` is a directory",
         why="Docker creates one when a missing file is mounted" if empty else "it may be a virtual environment",
-        fix=Fix("remove it: ", Shell("rmdir {}", path)) if empty else _elsewhere(path),
+        fix=Fix("remove it: ", Shell("rmdir {}", path)) if empty else way,
     )
 
 
-def unreadable(path: Path, error: OSError) -> BadInput:
-    """Return the error for a file that this user may not read."""
+def unreadable(path: Path, error: OSError, way: Fix | None = None) -> BadInput:
+    """Return the error for a file that this user may not read; `way` as in `refuse_path`."""
     forbidden = error.errno in (errno.EACCES, errno.EPERM)
     give = Fix(Shell("chmod u+rw {}", path), ", as its owner; or ") if forbidden else Fix()
-    fix = give + _elsewhere(path)
+    fix = give + (way or _elsewhere(path))
     return BadInput("env-file-unreadable", f"`{path}` cannot be read", why=error.strerror, fix=fix)
 
 
-def refuse_content(path: Path, content: bytes) -> None:
+def refuse_content(path: Path, content: bytes, way: Fix | None = None) -> None:
     """Refuse a file that is not UTF-8 text; the fix never destroys it.
+
+    Args:
+        path: of the file.
+        content: of the file.
+        way: as in `refuse_path`.
 
     Raises:
         BadInput: it is encrypted, binary, or in another encoding.
 
     """
+    way = way or _elsewhere(path)
     for beginning, program, decrypt in _ENCRYPTED:
         if re.match(beginning, content):
-            raise _encrypted(path, program, decrypt)
+            raise _encrypted(path, program, decrypt, way)
     charset = next((name for mark, name in _MARKS if content.startswith(mark)), None)
     if charset is None:
         if b"\0" in content:
-            raise _binary(path, "it holds NUL bytes")
+            raise _binary(path, "it holds NUL bytes", way)
         try:
             content.decode()
         except UnicodeDecodeError as error:
+            why = f"byte {error.start} is 0x{content[error.start]:02x}"
             if re.search(_CONTROL, content) or len(re.findall(_NOT_ASCII, content)) * 3 > len(content):
-                raise _binary(path, f"byte {error.start} is 0x{content[error.start]:02x}") from error
-            charset, why = "LATIN1", f"byte {error.start} is 0x{content[error.start]:02x}"
+                raise _binary(path, why, way) from error
+            charset = "LATIN1"
         else:
             return
     else:
@@ -178,13 +173,13 @@ def refuse_content(path: Path, content: bytes) -> None:
     raise BadInput("env-file-not-utf8", f"`{path}` is not UTF-8", why=why, fix=convert)
 
 
-def _binary(path: Path, why: str) -> BadInput:
-    return BadInput("env-file-binary", f"`{path}` is not text", why=why, fix=_elsewhere(path))
+def _binary(path: Path, why: str, way: Fix) -> BadInput:
+    return BadInput("env-file-binary", f"`{path}` is not text", why=why, fix=way)
 
 
-def _encrypted(path: Path, program: str, decrypt: str | None) -> BadInput:
+def _encrypted(path: Path, program: str, decrypt: str | None, way: Fix) -> BadInput:
     why = "no line of it can be read or added before it is decrypted"
-    fix = _elsewhere(path) if decrypt is None else f"{decrypt}; or " + _elsewhere(path)
+    fix = way if decrypt is None else f"{decrypt}; or " + way
     return BadInput("env-file-encrypted", f"`{path}` is encrypted by {program}", why=why, fix=fix)
 
 
@@ -251,7 +246,7 @@ def judge(path: Path, text: str, written: Mapping[str, str], *, asked: bool, our
         message = f"`{path}` has no line of the form KEY=value"
         return BadInput("env-file-unknown-format", message, why=why, fix=_elsewhere(path))
     if re.search(_SOPS, text):
-        return _encrypted(path, "SOPS", None)
+        return _encrypted(path, "SOPS", None, _elsewhere(path))
     if ours or asked:
         return None
     evidence = _foreign(written)
