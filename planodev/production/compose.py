@@ -9,7 +9,7 @@ from planodev import production, rendering
 from planodev.pasting import posix
 from planodev.plano import rules
 from planodev.postgres import state_table
-from planodev.production import COMPOSE, ENV_NAME, PLANO_FILE, SIDECAR
+from planodev.production import COMPOSE, ENV_NAME, PLANO_FILE, SIDECAR, ownership
 from planodev.production.setup import seen_from
 from planodev.project import env_keys
 
@@ -78,6 +78,7 @@ def words_of(setup: Setup) -> dict[str, Any]:
         "project": posix(os.path.relpath(setup.project.resolve(), setup.directory.resolve())),
         "provider": provider,
         "title": title,
+        "written_for": ownership.WRITTEN_FOR,
         "direct": setup.direct,
         "cluster": setup.cluster,
         "role": production.ROLE,

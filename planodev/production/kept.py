@@ -15,6 +15,7 @@ from planodev.production import COMPOSE, KUSTOMIZATION, PLACEHOLDER, PLANO_FILE,
 from planodev.project import regular_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -92,12 +93,16 @@ KEPT = (
 _OF_COMPOSE = (COMPOSE, SIDECAR)
 
 
-def read(directory: Path, *, on_kubernetes: bool) -> dict[str, str]:
-    """Return the values in the files of a directory, by name; what is missing or to be filled in is left out."""
+def texts(directory: Path, *, on_kubernetes: bool) -> dict[str, str]:
+    """Return the texts of the files of a directory that have values, by path; what is missing is left out."""
     # A directory for Compose may hold a configuration that has the name of Kubernetes' file.
-    there = [one for one in KEPT if (one.path in _OF_COMPOSE) != on_kubernetes and (directory / one.path).is_file()]
-    texts = {path: regular_file.text(directory / path) for path in {one.path for one in there}}
-    found = [(one.name, one.read(texts[one.path])) for one in there]
+    paths = {one.path for one in KEPT if (one.path in _OF_COMPOSE) != on_kubernetes}
+    return {path: regular_file.text(directory / path) for path in paths if (directory / path).is_file()}
+
+
+def read(texts: Mapping[str, str]) -> dict[str, str]:
+    """Return the values in the files of `texts`, by name; what is missing or to be filled in is left out."""
+    found = [(one.name, one.read(texts[one.path])) for one in KEPT if one.path in texts]
     return {name: value for name, value in found if value}
 
 

@@ -13,6 +13,9 @@ _WORDS = "planodev updates this file, unless it was edited"
 _MARK = re.compile(rf"(?:#|;|--|<!--) {_WORDS}: ([0-9a-f]{{12}})(?: -->)?\n\Z")
 # PRODUCTION.md repeats the server, and a person may have written it there as well.
 _REPEATED = re.compile(r"\b(host=|port=|dbname=)\S+")
+# How a `pgbouncer.ini` begins; the title of the provider is behind. An older release has said more in that line.
+WRITTEN_FOR = "; Between Plano and "
+_TITLE = re.compile(rf"(?m)^({WRITTEN_FOR})(.*?)(: Plano's driver|\.$)")
 # Digests of the files of older releases, which have no mark, without the parts that `_unmarked` removes.
 _EARLIER = frozenset(
     {
@@ -43,6 +46,12 @@ def untouched(name: str, text: str) -> bool:
     return found[1] in {_digest(name, before), _digest(name, before, but="namespace")}
 
 
+def written_for(ini: str) -> str:
+    """Return the title of the provider that a `pgbouncer.ini` was written for, "" where its first line names none."""
+    found = _TITLE.match(ini.partition("\n")[0].rstrip())
+    return found[2] if found else ""
+
+
 def _digest(name: str, text: str, but: str = "") -> str:
     text = _REPEATED.sub(r"\1", text) if name.endswith(".md") else kept.without(name, text, but)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -55,4 +64,4 @@ def _unmarked(name: str, text: str) -> str:
     text = re.sub(r'(?m)^ +- "127\.0\.0\.1:(\d+):\1"\n', "", text)
     text = re.sub(r'(source: ").*?(", target: /app)', r"\1\2", text)
     text = re.sub(r"http://127\.0\.0\.1:\d+/", "/", text)
-    return re.sub(r"(?m)^(; Between Plano and ).*?(: Plano's driver|\.$)", r"\1\2", text)
+    return _TITLE.sub(r"\1\3", text)

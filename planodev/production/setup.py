@@ -13,8 +13,8 @@ from planodev.pasting import posix
 from planodev.plano import config_edit, models, rules
 from planodev.postgres.connection import CONNECTION_STRING, DOCKER_HOST_NAME, LOOPBACK, is_host, is_loopback
 from planodev.problems import BadInput, Fix, Shell
-from planodev.production import PLACEHOLDER, READY, endpoints, kept
-from planodev.project import credentials, defaults, env_file, env_keys, regular_file
+from planodev.production import PLACEHOLDER, READY, endpoints, kept, ownership
+from planodev.project import credentials, defaults, env_file, env_keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -271,12 +271,14 @@ def gather(
     host = _host(options.get("host"))
     env = _load(directory / production.ENV_NAME)
     filled = _filled_in(env)
-    written = kept.read(directory, on_kubernetes=on_kubernetes)
+    texts = kept.texts(directory, on_kubernetes=on_kubernetes)
+    written = kept.read(texts)
     there = {key: written[key] for key in kept.OF_THE_SERVER if key in written}
     ca = directory / production.of_pgbouncer(production.CA, on_kubernetes=on_kubernetes)
-    ini = _text(ca.with_name(production.SIDECAR))
+    ini = texts.get(production.of_pgbouncer(production.SIDECAR, on_kubernetes=on_kubernetes), "")
     other = env.exists and provider.title not in env.text.partition("\n")[0]
-    foreign = _is_of_another(provider, ini)  # and `other` is not, where `--direct` left the file as it was
+    # Which `other` does not tell, where `--direct` left that file as it was.
+    foreign = ownership.written_for(ini) not in ("", provider.title)
     left = {key: filled.pop(key) for key in env_keys.PUBLIC if key in filled} | there if other else {}
     there = {} if other or foreign else there
     direct = bool(options.get("direct"))
@@ -300,16 +302,6 @@ def gather(
         sslmode=provider.sslmode if foreign else _sslmode(provider, ini, ca),
         foreign_ca=foreign and ca.is_file(),
     )
-
-
-def _text(path: Path) -> str:
-    return regular_file.text(path) if path.is_file() else ""
-
-
-def _is_of_another(provider: Provider, ini: str) -> bool:
-    """Say whether a `pgbouncer.ini` was written for another provider; its mode and its authority are not this one's."""
-    first = ini.partition("\n")[0]
-    return first.startswith("; Between Plano and ") and provider.title not in first
 
 
 def _sslmode(provider: Provider, ini: str, ca: Path) -> str:

@@ -16,7 +16,7 @@ import pytest
 import planodev.postgres.state_table
 from planodev import production
 from planodev.plano.config_file import ConfigFile
-from planodev.production import compose, endpoints, server_faults
+from planodev.production import compose, endpoints, ownership, server_faults
 from tests.support.git import git
 from tests.support.postgres_server import CONFIG, PASSWORD, Project, own_directory, postgres
 from tests.support.requirements import require_path
@@ -498,6 +498,27 @@ def test_a_server_of_ones_own_is_checked_by_its_authority_once_that_is_there(pro
         assert "\nserver_tls_sslmode = verify-full\nserver_tls_ca_file = " in ini
         assert all("server-ca" in text for text in others)
         (project.path / f"{at}server-ca.pem").unlink(missing_ok=True)  # a check is not left out again by itself
+
+
+@pytest.mark.parametrize(
+    ("provider", "form", "path"),
+    [
+        *((provider, (), "pgbouncer.ini") for provider in PROVIDERS),
+        ("rds", ("--for", "kubernetes"), "kubernetes/pgbouncer/pgbouncer.ini"),
+        ("kubernetes", (), "kubernetes/pgbouncer/pgbouncer.ini"),
+    ],
+)
+def test_the_file_of_pgbouncer_tells_for_which_provider_it_was_written(project, provider, form, path):
+    project("production", provider, *form)
+    ini, title = project.read(path), production.load(provider).title
+    assert ownership.written_for(ini) == title
+    assert ownership.written_for(ini.replace("\n", "\r\n")) == title
+    assert ownership.written_for(ini.partition("\n")[2]) == ""
+
+
+def test_the_file_of_pgbouncer_of_an_earlier_version_tells_it_as_well():
+    earlier = (EARLIER / "rds/pgbouncer.ini").read_text()
+    assert ownership.written_for(earlier) == production.load("rds").title
 
 
 @pytest.mark.parametrize(("form", "at"), [((), ""), (("--for", "kubernetes"), "kubernetes/pgbouncer/")])
