@@ -86,6 +86,7 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     files = {file: text if _is_env(file) else ownership.marked(file, text) for file, text in files.items()}
     progress.begin(TITLE)
     _refuse(setup, files, force=bool(options.get("force")))
+    _refuse_authority(setup)
     done = {file: _put(directory / file, file, text, progress) for file, text in files.items()}
     for file, verb in done.items():
         progress.done(Outcome(verb, file))
@@ -133,12 +134,10 @@ def _notices(setup: Setup, files: Mapping[str, str], progress: Progress) -> None
     """Say what the files alone would not tell."""
     now = {**env_file.read_as_planoai(files[ENV_NAME]), "host": setup.server, "dbname": setup.place.database}
     changed = [f"{key}={value}" for key, value in setup.left.items() if now.get(key, value) != value]
-    said = [f"replaced the values of another provider: {', '.join(changed)}"] if changed else []
-    said += [f"`{setup.ca_path}` is the other provider's"] if setup.foreign_ca else []
-    if said:
+    if changed:
         check = Fix(Command("verify", "--env-file", ENV_NAME), " checks the new ones")
-        first = f"remove or replace `{setup.ca_path}`; " if setup.foreign_ca else ""
-        progress.notice(Problem("values-replaced", "; ".join(said), first + check))
+        message = f"replaced the values of another provider: {', '.join(changed)}"
+        progress.notice(Problem("values-replaced", message, check))
     if setup.image != PLANO_IMAGE:
         file = PLANO_FILE if setup.kubernetes else COMPOSE
         progress.note(f"`{file}` keeps `image: {setup.image}`; planodev itself would write `{PLANO_IMAGE}`")
@@ -212,6 +211,19 @@ def _refuse(setup: Setup, files: Mapping[str, str], *, force: bool) -> None:
             why=why,
             fix="`--force` overwrites it and keeps the values that are filled in; `--output DIR` writes elsewhere",
         )
+
+
+def _refuse_authority(setup: Setup) -> None:
+    """Refuse the authority of another provider: once `pgbouncer.ini` is written again, nothing tells whose it is."""
+    ca = setup.directory / setup.ca_path
+    if not setup.foreign or setup.direct or not ca.is_file():
+        return
+    raise BadInput(
+        "foreign-authority",
+        f"`{ca}` is another provider's; nothing was written",
+        why=f"the `{SIDECAR}` beside it is for that one, and PgBouncer would trust it for {setup.provider.title}",
+        fix=Fix(Shell("mv {} {}", ca, f"{ca}.old"), " moves it away"),
+    )
 
 
 def _put(path: Path, file: str, text: str, progress: Progress) -> str:

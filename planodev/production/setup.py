@@ -90,7 +90,7 @@ class Setup:
         direct: whether Plano connects to the server itself, without PgBouncer.
         kubernetes: what is asked for there; None for Compose.
         sslmode: how PgBouncer speaks to the server.
-        foreign_ca: whether the `server-ca.pem` that is there is another provider's.
+        foreign: whether the `pgbouncer.ini` that is there, and so the authority beside it, is another provider's.
 
     """
 
@@ -110,7 +110,7 @@ class Setup:
     direct: bool = False
     kubernetes: KubernetesValues | None = None
     sslmode: str = "prefer"
-    foreign_ca: bool = False
+    foreign: bool = False
 
     @property
     def ca_path(self) -> str:
@@ -300,7 +300,7 @@ def gather(
         direct=direct,
         kubernetes=_kubernetes(options, written) if on_kubernetes else None,
         sslmode=provider.sslmode if foreign else _sslmode(provider, ini, ca),
-        foreign_ca=foreign and ca.is_file(),
+        foreign=foreign,
     )
 
 

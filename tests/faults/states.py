@@ -626,6 +626,12 @@ PLACES = (
         next="env-file-placeholder",  # whose values a person still has to write
     ),
     State(
+        "foreign-authority",
+        "production self-hosted --force",
+        after(typed("production", "rds", "--host", "shop.rds.amazonaws.com"), writes("server-ca.pem", "Amazon's\n")),
+        says="moves it away",
+    ),
+    State(
         "bad-host",
         "production self-hosted --host 'a b'",
         up,

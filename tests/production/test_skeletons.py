@@ -524,23 +524,35 @@ def test_the_file_of_pgbouncer_of_an_earlier_version_tells_it_as_well():
 @pytest.mark.parametrize(("form", "at"), [((), ""), (("--for", "kubernetes"), "kubernetes/pgbouncer/")])
 def test_the_authority_of_another_provider_checks_no_server(project, form, at):
     def run(provider, *options):
-        data = project("production", provider, *form, *options, "--json").json
-        mode = re.search("server_tls_sslmode = (.*)", project.read(f"{at}pgbouncer.ini"))[1]
-        return mode, " ".join(f"{one['message']} {one['fix']}" for one in data["warnings"])
+        project("production", provider, *form, *options)
+        return re.search("server_tls_sslmode = (.*)", project.read(f"{at}pgbouncer.ini"))[1]
 
-    named = f"`{at.removeprefix('kubernetes/')}server-ca.pem` is the other provider's"
-    assert run("rds", "--host", "shop.rds.amazonaws.com")[0] == "verify-full"
+    def files():
+        return {path: path.read_bytes() for path in project.path.rglob("*") if path.is_file()}
+
+    other = ("production", "self-hosted", *form, "--host", "db.example.com")
+    assert run("rds", "--host", "shop.rds.amazonaws.com") == "verify-full"
     project.write(f"{at}server-ca.pem", "Amazon's authority\n")
-    mode, said = run("self-hosted", "--host", "db.example.com", "--force")
-    assert mode == "prefer"
-    assert named in said
-    assert "remove or replace `" in said
-    (project.path / f"{at}server-ca.pem").unlink()
-    assert run("self-hosted")[0] == "prefer"
+    before = files()
+    assert project(*other, "--json", code=4).error == "file-exists"  # whose fix may be another directory
+    for _ in range(2):
+        failed = project(*other, "--force", "--json", code=2)
+        assert failed.error == "foreign-authority"
+        assert f"{at}server-ca.pem` is another provider's; nothing was written" in failed.json["error"]["message"]
+        assert files() == before
+    moves = re.search("`(mv [^`]*)` moves it away", failed.json["error"]["fix"])[1]
+    subprocess.run(shlex.split(moves), check=True)
+    for options in (("--host", "db.example.com", "--force"), ()):
+        assert run("self-hosted", *options) == "prefer"
     project.write(f"{at}server-ca.pem", "its own authority\n")
-    mode, said = run("self-hosted")
-    assert mode == "verify-full"
-    assert "other provider" not in said
+    assert run("self-hosted") == "verify-full"
+
+
+def test_the_authority_of_another_provider_is_still_refused_after_a_run_without_pgbouncer(project):
+    project("production", "rds", "--host", "shop.rds.amazonaws.com")
+    project.write("server-ca.pem", "Amazon's authority\n")
+    project("production", "self-hosted", "--direct", "--force", "--host", "db.example.com")
+    assert project("production", "self-hosted", "--json", code=2).error == "foreign-authority"
 
 
 @pytest.mark.parametrize("host", [[], ["--host", "shop.rds.amazonaws.com"]], ids=str)
