@@ -69,8 +69,7 @@ def _refuse_taken(seen: Seen, plano: running.Running) -> None:
 def _names_another(seen: Seen) -> bool:
     ours = None if seen.env.missing else seen.connection()
     return (
-        storage.foreign_target(seen.config.connection_string, ours, config.environment_with(seen, ours), seen.mode)
-        is not None
+        storage.foreign_target(seen.config.connection_string, ours, config.environment_now(seen), seen.mode) is not None
     )
 
 

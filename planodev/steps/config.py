@@ -135,6 +135,11 @@ def environment_of(seen: Seen) -> dict[str, str]:
     return known_of(seen) if seen.env.missing else environment_with(seen, seen.connection())
 
 
+def environment_now(seen: Seen) -> dict[str, str]:
+    """Return the environment that `planodev run` would start Plano with, by what `.env` says now."""
+    return environment_with(seen, None if seen.env.missing else seen.connection())
+
+
 def environment_with(seen: Seen, connection: Connection | None) -> dict[str, str]:
     """Return the environment that `planodev run` would start Plano with; with no connection, what the files say."""
     from planodev.plano import environment

@@ -105,7 +105,6 @@ def problems_of(seen: Seen, places: access_keys.Places) -> list[judge.KeyProblem
 
 def problems_of_start(seen: Seen) -> list[judge.KeyProblem]:
     """Return the problems of the keys for a Plano that is started now, errors first: with one, it would not start."""
-    ours = None if seen.env.missing else seen.connection()
     files = (seen.config.path, seen.env, seen.keys_env)
-    places = access_keys.places(*files, config.environment_with(seen, ours), seen.config_option)
+    places = access_keys.places(*files, config.environment_now(seen), seen.config_option)
     return judge.together(judge.judge_keys(seen.config.keys, places), places)

@@ -137,8 +137,7 @@ def verify_project(seen: Seen) -> Verified:
     """
     missing = seen.env.missing
     if seen.config.text is not None:
-        known = config.environment_with(seen, None if missing else seen.connection())
-        config.refuse(seen, config.problems_of(seen, _port(seen), known))
+        config.refuse(seen, config.problems_of(seen, _port(seen), config.environment_now(seen)))
     if missing:
         # A configuration that names another database does not need them.
         found = address.find(seen.env, seen.credentials, seen.config, seen.environment, mode=seen.mode)
