@@ -28,12 +28,12 @@ class Deadline:
     """
 
     def __init__(self, seconds: float, began: float | None = None) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._ends = (time.monotonic() if began is None else began) + seconds
 
     def restart(self) -> None:
         """Start again, after something that takes as long as it takes: a pull, a copy, a question to the user."""
-        self._ends = time.monotonic() + self._seconds
+        self._ends = time.monotonic() + self.seconds
 
     def left(self, most: float = math.inf) -> float:
         """Return the seconds that may still be waited, at most `most` of them."""

@@ -355,6 +355,11 @@ def files_to_stop(context: Context) -> Files:
     return Files(env, None, nothing, settings.Sources({}, {}, None).settings, config, unread=unread)
 
 
+def of_timeout(known: settings.Settings, began: float | None = None) -> Deadline:
+    """Return the deadline that the setting `timeout` gives; an engine has `LEAST_ENGINE_LIMIT` seconds in any case."""
+    return Deadline(max(known.timeout.value, defaults.LEAST_ENGINE_LIMIT), began)
+
+
 def look(  # noqa: PLR0913  what is known already, and which errors it tolerates
     context: Context,
     engine: Engine | None = None,
@@ -381,8 +386,7 @@ def look(  # noqa: PLR0913  what is known already, and which errors it tolerates
     project = context.project
     read = read.under(context) if read else (files_to_stop(context) if lenient else files(context))
     if deadline is None:
-        least = max(read.settings.timeout.value, defaults.LEAST_ENGINE_LIMIT)
-        deadline = Deadline(least, context.began) if patient else Deadline(defaults.LIMIT)
+        deadline = of_timeout(read.settings, context.began) if patient else Deadline(defaults.LIMIT)
     engine_choice, observed = None, None
     if engine is None:
         engine_choice, observed = _choose(context, read, deadline.left, to_stop=lenient)

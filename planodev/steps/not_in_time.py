@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planodev.problems import Command, Fix, NotReady
-from planodev.project.defaults import LEAST_ENGINE_LIMIT
 from planodev.project.settings import LONGEST
 
 if TYPE_CHECKING:
@@ -20,10 +19,10 @@ def longer(seconds: float) -> Fix | None:
 
 def error(seen: Seen, late: Late) -> NotReady:
     """Return the error for what an engine did not end in time."""
-    waited = max(seen.settings.timeout.value, LEAST_ENGINE_LIMIT)
     return NotReady(
         "not-ready-in-time",
         str(late),
         why="this machine has too much else to do, or its disk does not answer",
-        fix=longer(waited) or Fix("once the disk answers and the machine has less to do: ", Command("up")),
+        fix=longer(seen.deadline.seconds)
+        or Fix("once the disk answers and the machine has less to do: ", Command("up")),
     )

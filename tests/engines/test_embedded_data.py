@@ -17,6 +17,7 @@ from planodev.engines.embedded.cluster import is_little
 from planodev.engines.embedded.directories import DataDirectory
 from planodev.engines.embedded.engine import EmbeddedEngine
 from planodev.engines.embedded.prepared import PreparedCluster
+from planodev.look import of_timeout
 from planodev.project.identity import Owner
 from planodev.steps import not_in_time
 from tests.support.tiers import slow
@@ -180,7 +181,7 @@ main()
     ],
 )
 def test_a_first_start_that_takes_too_long_offers_more_than_was_typed(typed, offered):
-    seen = SimpleNamespace(settings=SimpleNamespace(timeout=SimpleNamespace(value=typed)))
+    seen = SimpleNamespace(deadline=of_timeout(SimpleNamespace(timeout=SimpleNamespace(value=typed))))
     told = not_in_time.error(seen, cluster.late("initdb"))
     assert (told.code, told.message) == ("not-ready-in-time", "PostgreSQL's `initdb` did not end in time")
     assert str(told.fix) == offered
