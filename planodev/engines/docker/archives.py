@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import tarfile
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from planodev.engines.docker.client import NOT_FOUND, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from planodev.engines.docker.client import Api
 
@@ -18,18 +19,12 @@ _NO_ARCHIVE = 500  # HTTP's status for an error of the server
 
 def read(api: Api, container: str, path: str) -> str | None:
     """Return a file's text, None where there is no such file; the container need not run."""
-    try:
-        content = api.get_files(container, path)
-    except Refused as error:
-        if error.status == NOT_FOUND:
-            return None
-        raise
-    try:
-        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            member = archive.extractfile(archive.getmembers()[0])
-            return member.read().decode(errors="replace") if member else None
-    except (tarfile.TarError, IndexError) as error:
-        raise Refused(_NO_ARCHIVE, f"the answer for `{path}` is not a tar archive: {error}") from error
+    content = _content(api, container, path)
+    if content is None:
+        return None
+    with _opened(content, path) as archive:
+        member = archive.extractfile(archive.getmembers()[0])
+        return member.read().decode(errors="replace") if member else None
 
 
 def links(api: Api, container: str, path: str) -> list[str]:
@@ -37,16 +32,36 @@ def links(api: Api, container: str, path: str) -> list[str]:
 
     Links alone should be in it: what else is there is read as well.
     """
+    content = _content(api, container, path)
+    if content is None:
+        return []
+    with _opened(content, path) as archive:
+        return [member.linkname for member in archive.getmembers() if member.issym()]
+
+
+def _content(api: Api, container: str, path: str) -> bytes | None:
+    """Return the archive of a file or directory, None where there is none."""
     try:
-        content = api.get_files(container, path)
+        content: bytes = api.get_files(container, path)
     except Refused as error:
         if error.status == NOT_FOUND:
-            return []
+            return None
         raise
+    return content
+
+
+@contextmanager
+def _opened(content: bytes, path: str) -> Iterator[tarfile.TarFile]:
+    """Open the archive of a path.
+
+    Raises:
+        Refused: it is none, or has nothing in it.
+
+    """
     try:
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            return [member.linkname for member in archive.getmembers() if member.issym()]
-    except tarfile.TarError as error:
+            yield archive
+    except (tarfile.TarError, IndexError) as error:
         raise Refused(_NO_ARCHIVE, f"the answer for `{path}` is not a tar archive: {error}") from error
 
 
