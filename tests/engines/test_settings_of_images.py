@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+
 import pytest
 
 from planodev.engines import failures
 from planodev.engines.docker import data_place, image
 from planodev.engines.docker.client import Refused
-from planodev.engines.docker.engine import _path_said
+from planodev.engines.docker.engine import _ELSEWHERE, _IN_VOLUME, _path_said
 from planodev.unexpected import explain
 
 SCRIPT = ["docker-entrypoint.sh"]
@@ -54,6 +57,32 @@ def test_a_port_is_that_of_the_server_and_not_of_a_program_run_as_the_user_postg
 )
 def test_where_a_part_of_the_data_is_has_nothing_of_the_warnings_of_psql(said, path):
     assert _path_said(said) == path
+
+
+@pytest.mark.parametrize("mount", ["volume", "by-a-link"])
+@pytest.mark.parametrize(("space", "outside"), [("volume/spaces", False), ("apart", True), ("volume-2", True)])
+def test_links_of_the_data_are_followed_from_the_volume_however_the_way_there_is_spelt(tmp_path, mount, space, outside):
+    """An image may have a link on the way to its data, through which the engine mounts the volume."""
+    for name in (space, "volume/data/global", "volume/data/pg_tblspc", "bin"):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "by-a-link").symlink_to("volume")
+    data = tmp_path / mount / "data"
+    (data / "PG_VERSION").write_text("16\n")
+    (data / "global/pg_control").write_bytes((7).to_bytes(8, "little"))
+    (data / "pg_tblspc/16500").symlink_to(tmp_path / space)
+    (tmp_path / "bin/psql").write_text("#!/bin/sh\necho 7\n")
+    (tmp_path / "bin/psql").chmod(0o755)
+    variables = {"PLANODEV_DATA": str(data), "PLANODEV_MARK": f"{tmp_path / mount}/ready"}
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    ran = subprocess.run(
+        ["sh", "-c", _IN_VOLUME],
+        env={**variables, "PATH": path},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (ran.returncode, _path_said(ran.stderr)) == ((_ELSEWHERE, str(tmp_path / space)) if outside else (0, ""))
 
 
 @pytest.mark.parametrize(

@@ -61,10 +61,11 @@ _IN_VOLUME = f"""\
 there=$(od -An -tu8 -N8 "$PLANODEV_DATA/global/pg_control" | tr -d ' ')
 here=$(psql -XAtqc 'SELECT system_identifier FROM pg_catalog.pg_control_system()') || exit
 [ -z "$there" ] || [ "$there" = "$here" ] || exit {_ELSEWHERE}
+volume=$(readlink -f "${{PLANODEV_MARK%/*}}")
 for link in "$PLANODEV_DATA"/* "$PLANODEV_DATA"/pg_tblspc/*; do
     [ -L "$link" ] && [ -d "$link" ] || continue
     leads=$(readlink -f "$link")
-    case $leads/ in "${{PLANODEV_MARK%/*}}"/*) ;; *) echo "$leads" >&2; exit {_ELSEWHERE} ;; esac
+    case $leads/ in "$volume"/*) ;; *) echo "$leads" >&2; exit {_ELSEWHERE} ;; esac
 done"""
 _MARK = 'touch "$PLANODEV_MARK" && sync "$PLANODEV_MARK"'
 _READERS = ("sh", "bash", "dash", "ash", "busybox", "python3", "python", "perl", "env")
