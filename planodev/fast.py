@@ -45,7 +45,7 @@ def already_proved(seen: Seen) -> Callable[[], Database | None] | None:
         )
         image = seen.engine.image(seen.settings.image.value)
         same = image and image.id == server.image_id  # the tag may point to another image since
-        return evidence if same and proof.judge(evidence, connection) is None else None
+        return evidence if same and proof.judge(evidence, connection, ours=True) is None else None
 
     evidence = Job(prove)
 

@@ -50,7 +50,7 @@ def inside_of(evidence: proof.Evidence | None) -> dict[str, Any]:
     facts = evidence.facts if evidence else None
     if evidence is None or facts is None:
         return dict.fromkeys(("postgres_version", "table", "conversations", "conversations_estimated", "data_bytes"))
-    fault = state_table.judge(facts)
+    fault = state_table.judge(facts, ours=True)  # whose it is changes the fix alone
     return {
         "postgres_version": facts["server_version"].split()[0],
         "table": "ready" if fault is None else "missing" if fault.code == "table-missing" else "wrong",

@@ -128,7 +128,7 @@ def log_in(at: Place) -> Any:  # noqa: ANN401
 def _refuse(at: Place, connection: Connection, seen: proof.Evidence) -> NoReturn:
     from planodev.production import server_faults
 
-    problem = proof.judge(seen, connection)
+    problem = proof.judge(seen, connection, ours=at.ours)
     assert problem  # noqa: S101  without facts there is a problem
     if not at.ours:
         raise server_faults.error(problem, connection, at.file)
@@ -199,7 +199,7 @@ def explain(error: Any, opened: Any, at: Place) -> NoReturn:  # noqa: ANN401  ps
     problem = None
     if state.startswith(_OF_THE_TABLE):
         with suppress(psycopg.Error):
-            problem = state_table.judge(proof.read_facts(opened))
+            problem = state_table.judge(proof.read_facts(opened), ours=at.ours)
     if problem:
         from planodev.production import server_faults
 

@@ -20,9 +20,10 @@ def login(subject: Subject) -> Check:
     if evidence.facts:
         version = evidence.facts["server_version"].split()[0]
         return Check("login", "ok", f"as {connection.user} into {connection.database}, PostgreSQL {version}")
-    problem = proof.judge(evidence, connection, _fix(subject))
+    fix = _elsewhere(subject)
+    problem = proof.judge(evidence, connection, fix, ours=fix is None)
     assert problem  # noqa: S101  without facts nothing was proved
-    if not subject.foreign_target() and not credentials.read(subject.env()).foreign_host:
+    if fix is None:
         from planodev.engines.docker import unreachable
 
         seen = subject.seen()
@@ -40,7 +41,8 @@ def table(subject: Subject) -> Check:
     facts = subject.evidence().facts
     if facts is None:
         return Check.skipped("table", "login")
-    problem = state_table.judge(facts, _fix(subject))
+    fix = _elsewhere(subject)
+    problem = state_table.judge(facts, fix, ours=fix is None)
     if problem:
         return Check("table", "failed", problem.message, problem.why, problem.fix)
     evidence = subject.evidence()
@@ -58,9 +60,10 @@ def storing(subject: Subject) -> Check:
         # The database's container is on the same network as Plano's, and takes the same route.
         where = proof.inside(run.engine, have, limits.LOGIN)
         evidence, place = proof.run_by_psql(run.engine, where, connection, limits.LOGIN), "from Plano's network"
-    if not subject.foreign_target() and not run.credentials.foreign_host:
+    fix = _elsewhere(subject)
+    if fix is None:
         evidence = processes.with_holder(evidence, run)
-    problem = proof.judge(evidence, connection, _fix(subject))
+    problem = proof.judge(evidence, connection, fix, ours=fix is None)
     teller = _teller(subject, problem) if problem else None
     if teller:
         return Check.skipped("proof", teller)
@@ -71,15 +74,15 @@ def storing(subject: Subject) -> Check:
 
 def _teller(subject: Subject, problem: Problem) -> str | None:
     """Return the check above that tells the same, None where there is none."""
-    facts = subject.evidence().facts
+    facts, ours = subject.evidence().facts, _elsewhere(subject) is None
     if facts is None:
-        login = proof.judge(subject.evidence(), subject.connection())
+        login = proof.judge(subject.evidence(), subject.connection(), ours=ours)
         return "login" if login and login.code == problem.code else None
-    table = state_table.judge(facts)
+    table = state_table.judge(facts, ours=ours)
     return "table" if table and table.code == problem.code else None
 
 
-def _fix(subject: Subject) -> Fix | None:
+def _elsewhere(subject: Subject) -> Fix | None:
     """Return the fix for a server that planodev does not run, which `up` leaves alone; None for the project's own."""
     if subject.foreign_target():
         return Fix(f"check the connection_string in `{subject.config().path.name}`")

@@ -283,20 +283,21 @@ def login(connection: Connection, timeout: float, **others: str) -> Any:  # noqa
     return session
 
 
-def judge(evidence: Evidence, connection: Connection, up: Fix | None = None) -> Problem | None:
+def judge(evidence: Evidence, connection: Connection, up: Fix | None = None, *, ours: bool) -> Problem | None:
     """Decide from the evidence whether Plano can store; None when it can. Pure.
 
     Args:
         evidence: from either driver.
         connection: what was tried, for the words.
-        up: what sets right a login, or creates the table, on a server that planodev does not run; where it is left out,
-            what mends the project's own: `planodev up`, or `BY_HAND` where that would end in the same.
+        up: what sets right a login, or creates the table, on a server that planodev does not run, in place of a general
+            word.
+        ours: whether it is the project's own server, which `planodev up` mends, or `BY_HAND` where that would end in
+            the same.
 
     """
     if evidence.facts is None:
-        return _no_login(evidence, connection, up)
-    table = state_table.judge(evidence.facts, up)
-    up = up or Fix(Command("up"))
+        return _no_login(evidence, connection, None if ours else up or _ITS_LOG)
+    table = state_table.judge(evidence.facts, up, ours=ours)
     if table is None and evidence.stored:
         return None
     message = cannot_store(connection)
@@ -306,11 +307,14 @@ def judge(evidence: Evidence, connection: Connection, up: Fix | None = None) -> 
         return replace(state_table.locked(evidence.facts.get("lock")), message=message)
     if is_late(evidence):
         why = "the server did not answer a statement in time: it is overloaded, or frozen"
-        fix = Fix(Command("down", "--keep-data"), " and ", *up.parts, " restart it; the data is kept")
+        fix = BY_HAND["unreachable"] if ours else Fix("try again once that server has less to do, or restart it")
         return Problem("statement-timed-out", message, fix, why, level="error")
     why = evidence.error or "the row that was written could not be read back"
-    fix = Fix("read the server's log; ", Command("status"), " says where it runs")
+    fix = Fix("read the server's log; ", Command("status"), " says where it runs") if ours else _ITS_LOG
     return Problem("store-failed", message, fix, why, level="error")
+
+
+_ITS_LOG = Fix("the server's log says more")  # of a server that planodev does not run
 
 
 def cannot_store(connection: Connection) -> str:
@@ -398,7 +402,7 @@ BY_HAND = {
 }
 
 
-def _no_login(evidence: Evidence, connection: Connection, up: Fix | None) -> Problem:
+def _no_login(evidence: Evidence, connection: Connection, elsewhere: Fix | None) -> Problem:
     text = evidence.error or "no answer"
     code = next((code for pattern, code in _LOGIN_FAILURES if re.search(pattern, text)), "login-failed")
     at = f"{connection.host}:{connection.port}" + (f" ({evidence.address})" if evidence.address else "")
@@ -424,7 +428,7 @@ def _no_login(evidence: Evidence, connection: Connection, up: Fix | None) -> Pro
         "unreachable": f"{at} does not answer",
         "not-postgres": f"what listens at {at} does not speak PostgreSQL's protocol, or closes at once",
     }.get(code, text)
-    fix = up or BY_HAND.get(code) or Fix(Command("up"))
+    fix = elsewhere or BY_HAND.get(code) or Fix(Command("up"))
     return Problem(code, f"login failed for `{user}` on database `{database}`", fix, why, level="error")
 
 

@@ -135,16 +135,16 @@ def read_count(text: str) -> Count:
     return Count(int(digits) if digits.isdigit() else 0, text.startswith("~"))
 
 
-def judge(facts: dict[str, Any], create: Fix | None = None) -> Problem | None:
+def judge(facts: dict[str, Any], create: Fix | None = None, *, ours: bool) -> Problem | None:
     """Decide from `FACTS` whether Plano can use the server and the table; None when it can. Pure.
 
     Args:
         facts: the object that `FACTS` returns.
-        create: what creates a table on a server that planodev does not run; where it is left out, the server is the
-            project's own, and `planodev up` does.
+        create: what creates a table on a server that planodev does not run, in place of a general word.
+        ours: whether it is the project's own server, on which `planodev up` does.
 
     """
-    ours, create = create is None, create or Fix(Command("up"))
+    create = Fix(Command("up")) if ours else create or _BY_OWNER
     if unusable := server_facts.judge(facts, ours=ours):
         return unusable
     if facts["table"] is None:
@@ -158,6 +158,9 @@ def judge(facts: dict[str, Any], create: Fix | None = None) -> Problem | None:
     columns = facts["table"]["columns"] or {}
     found = (_column_problem(column, columns.get(column), types) for column, types in _TYPES.items())
     return next(filter(None, found), None) or _extra_problem(columns) or _privilege_problem(facts)
+
+
+_BY_OWNER = Fix("run Plano's `conversation_states.sql` as an owner")
 
 
 def locked(lock: dict[str, Any] | None, level: Level = "error") -> Problem:

@@ -98,7 +98,6 @@ def _fixes(connection: Connection, file: Path) -> dict[str, Fix | str]:
         "database-missing": f"correct {DATABASE} in `{file}`, or as an owner: "
         f"`CREATE DATABASE {database} {server_facts.IN_UTF8};`",
         "database-encoding": f"{server_facts.beside(connection.database)}, as {DATABASE} in `{file}`",
-        "table-unlogged": state_table.SET_LOGGED,
         "login-privilege-missing": f"as an owner: `ALTER ROLE {user} LOGIN;`",
         "connection-limit": f"as an owner: `ALTER ROLE {user} CONNECTION LIMIT -1; "
         f"ALTER DATABASE {database} CONNECTION LIMIT -1;`, or end connections that are not needed",
@@ -114,5 +113,4 @@ def _fixes(connection: Connection, file: Path) -> dict[str, Fix | str]:
         f"CREATE POLICY {user} ON {state_table.NAME} FOR ALL TO {user} USING (true) WITH CHECK (true);`",
         "table-missing": run_sql,
         "table-wrong-kind": Fix("rename it, then ", *run_sql.parts),
-        "store-failed": "the server's log says more",
     }

@@ -310,7 +310,7 @@ class _Attempt:
                 quote(connection.password, safe=""), "***"
             )
             evidence = evidence._replace(error=said)
-        problem = proof.judge(evidence, connection)
+        problem = proof.judge(evidence, connection, ours=False)
         if problem is None:
             return
         if evidence.sqlstate in session_faults.LOST:

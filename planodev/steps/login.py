@@ -106,9 +106,9 @@ def attempt(database: Database) -> Problem | None:
     try:
         within(seconds, lambda: proof.login(connection, seconds).close())
     except NotDone:
-        return proof.judge(proof.Evidence(None, stored=False, error=limits.silent(seconds)), connection)
+        return proof.judge(proof.Evidence(None, stored=False, error=limits.silent(seconds)), connection, ours=True)
     except psycopg.Error as error:
-        problem = proof.judge(proof.refusal(error), connection)
+        problem = proof.judge(proof.refusal(error), connection, ours=True)
         if problem and problem.code == "connection-refused" and database.seen.mode == "docker":
             from planodev.engines.docker import unreachable
 
@@ -120,7 +120,7 @@ def attempt(database: Database) -> Problem | None:
 def _from_beside(database: Database) -> Problem | None:
     """Return the same for a login from the probe container, for an engine whose ports are on another machine."""
     evidence = proof_beside_plano(database)
-    return None if evidence.facts else proof.judge(evidence, database.connection())
+    return None if evidence.facts else proof.judge(evidence, database.connection(), ours=True)
 
 
 # Logged by the entrypoint of docker-library/postgres, and of images made from it, at the end of a first start, and at

@@ -41,7 +41,7 @@ def verify(database: Database) -> Database:
     evidence = database.proved or _evidence(database)
     if _demote(database, evidence):
         evidence = _evidence(replace(database, prepared=None))
-    problem = proof.judge(processes.with_holder(evidence, seen), connection)
+    problem = proof.judge(processes.with_holder(evidence, seen), connection, ours=True)
     if problem:
         raise VerificationFailed.of(_explained(database, problem))
     refuse_config(seen, connection)
@@ -194,9 +194,8 @@ def _elsewhere(seen: Seen, connection: Connection, ours: Connection | None) -> V
         evidence = proof.run_here(connection, seconds)
     # Not `up`, which does not change another server.
     where = seen.env.path if seen.credentials.foreign_host else seen.config.path
-    problem = proof.judge(
-        evidence, connection, Fix(f"planodev does not run that server: check its address in `{where}`")
-    )
+    check = Fix(f"planodev does not run that server: check its address in `{where}`")
+    problem = proof.judge(evidence, connection, check, ours=False)
     if problem:
         raise VerificationFailed.of(problem)
     _refuse_unusable(seen, ours)

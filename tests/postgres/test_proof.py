@@ -11,6 +11,7 @@ import pytest
 from planodev.postgres import proof
 from planodev.postgres.connection import Connection
 from planodev.postgres.proof import Evidence
+from planodev.problems import Fix
 from tests.support.facts import GOOD
 
 PASSWORD = "hunter2"
@@ -26,48 +27,48 @@ OLD_REFUSED = (
 GONE = "server closed the connection unexpectedly\n\tThis probably means the server terminated abnormally\n"
 
 
-@pytest.mark.parametrize(
-    ("stderr", "code"),
-    [
-        (f'{NEW}FATAL:  password authentication failed for user "plano"\n', "password-refused"),
-        (f'{LIBPQ_13}FATAL:  password authentication failed for user "plano"\n', "password-refused"),
-        (f'{LIBPQ_12}FATAL:  password authentication failed for user "plano"\n', "password-refused"),
-        (f"{NEW}fe_sendauth: no password supplied\n", "password-refused"),
-        (f'{NEW}FATAL:  role "plano" does not exist\n', "password-refused"),
-        (f'{NEW}FATAL:  database "plano" does not exist\n', "database-missing"),
-        (f'{NEW}FATAL:  role "plano" is not permitted to log in\n', "login-privilege-missing"),
-        (
-            f'{NEW}FATAL:  permission denied for database "plano"\nDETAIL:  User does not have CONNECT privilege.\n',
-            "connect-privilege-missing",
-        ),
-        (
-            f'{NEW}FATAL:  no pg_hba.conf entry for host "172.17.0.3", user "plano", database "plano", no encryption\n',
-            "pg-hba",
-        ),
-        (f'{LIBPQ_13}FATAL:  no pg_hba.conf entry for host "10.0.0.3", user "p", database "p", SSL off\n', "pg-hba"),
-        (f"{NEW}FATAL:  sorry, too many clients already\n", "too-many-connections"),
-        (f'{NEW}FATAL:  too many connections for role "plano"\n', "connection-limit"),
-        (f"{NEW}FATAL:  the database system is starting up\n", "not-ready"),
-        (f"{NEW}FATAL:  the database system is shutting down\n", "not-ready"),
-        (f"{NEW}FATAL:  the database system is in recovery mode\n", "not-ready"),
-        (f"{NEW}FATAL:  the database system is not yet accepting connections\n", "not-ready"),
-        (f"{NEW}{REFUSED}", "connection-refused"),
-        (f"{LIBPQ_12}{OLD_REFUSED}", "connection-refused"),
-        (f"{NEW}timeout expired\n", "unreachable"),
-        (f"{NEW}No route to host\n\tIs the server running on that host?\n", "unreachable"),
-        (f"{NEW}{GONE}", "not-postgres"),
-        (f"{NEW}received invalid response to SSL negotiation: H\n", "not-postgres"),
-        (f"{NEW}expected authentication request from server, but received H\n", "not-postgres"),
-        (
-            'psql: error: could not translate host name "host.docker.internal" to address: Name or service not known\n',
-            "name-not-found",
-        ),
-        (f"{NEW}FATAL:  something nobody has seen before\n", "login-failed"),
-        ("", "login-failed"),
-    ],
-)
+LOGIN_FAILURES = [
+    (f'{NEW}FATAL:  password authentication failed for user "plano"\n', "password-refused"),
+    (f'{LIBPQ_13}FATAL:  password authentication failed for user "plano"\n', "password-refused"),
+    (f'{LIBPQ_12}FATAL:  password authentication failed for user "plano"\n', "password-refused"),
+    (f"{NEW}fe_sendauth: no password supplied\n", "password-refused"),
+    (f'{NEW}FATAL:  role "plano" does not exist\n', "password-refused"),
+    (f'{NEW}FATAL:  database "plano" does not exist\n', "database-missing"),
+    (f'{NEW}FATAL:  role "plano" is not permitted to log in\n', "login-privilege-missing"),
+    (
+        f'{NEW}FATAL:  permission denied for database "plano"\nDETAIL:  User does not have CONNECT privilege.\n',
+        "connect-privilege-missing",
+    ),
+    (
+        f'{NEW}FATAL:  no pg_hba.conf entry for host "172.17.0.3", user "plano", database "plano", no encryption\n',
+        "pg-hba",
+    ),
+    (f'{LIBPQ_13}FATAL:  no pg_hba.conf entry for host "10.0.0.3", user "p", database "p", SSL off\n', "pg-hba"),
+    (f"{NEW}FATAL:  sorry, too many clients already\n", "too-many-connections"),
+    (f'{NEW}FATAL:  too many connections for role "plano"\n', "connection-limit"),
+    (f"{NEW}FATAL:  the database system is starting up\n", "not-ready"),
+    (f"{NEW}FATAL:  the database system is shutting down\n", "not-ready"),
+    (f"{NEW}FATAL:  the database system is in recovery mode\n", "not-ready"),
+    (f"{NEW}FATAL:  the database system is not yet accepting connections\n", "not-ready"),
+    (f"{NEW}{REFUSED}", "connection-refused"),
+    (f"{LIBPQ_12}{OLD_REFUSED}", "connection-refused"),
+    (f"{NEW}timeout expired\n", "unreachable"),
+    (f"{NEW}No route to host\n\tIs the server running on that host?\n", "unreachable"),
+    (f"{NEW}{GONE}", "not-postgres"),
+    (f"{NEW}received invalid response to SSL negotiation: H\n", "not-postgres"),
+    (f"{NEW}expected authentication request from server, but received H\n", "not-postgres"),
+    (
+        'psql: error: could not translate host name "host.docker.internal" to address: Name or service not known\n',
+        "name-not-found",
+    ),
+    (f"{NEW}FATAL:  something nobody has seen before\n", "login-failed"),
+    ("", "login-failed"),
+]
+
+
+@pytest.mark.parametrize(("stderr", "code"), LOGIN_FAILURES)
 def test_each_refusal_of_a_login_has_its_own_problem_without_the_password(stderr, code):
-    problem = proof.judge(proof.read_psql("", stderr), WAY)
+    problem = proof.judge(proof.read_psql("", stderr), WAY, ours=True)
     assert (problem.code, problem.fatal) == (code, True)
     assert PASSWORD not in f"{problem}"
     assert problem.why
@@ -77,7 +78,7 @@ def test_each_refusal_of_a_login_has_its_own_problem_without_the_password(stderr
 def test_the_address_behind_the_name_is_told():
     evidence = proof.read_psql("", f"{NEW}{REFUSED}")
     assert evidence.address == "172.17.0.1"
-    assert "host.docker.internal:5432 (172.17.0.1)" in proof.judge(evidence, WAY).why
+    assert "host.docker.internal:5432 (172.17.0.1)" in proof.judge(evidence, WAY, ours=True).why
 
 
 class Server(socketserver.ThreadingTCPServer):
@@ -108,7 +109,7 @@ def prove_against(answer):
     server = Server(answer)
     try:
         way = Connection("plano", PASSWORD, "127.0.0.1", server.server_address[1], "plano")
-        return proof.judge(proof.run_here(way, 5), way)
+        return proof.judge(proof.run_here(way, 5), way, ours=True)
     finally:
         server.shutdown()
         server.server_close()
@@ -142,7 +143,7 @@ def test_a_closed_port_is_a_refused_connection():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         way = Connection("plano", PASSWORD, "127.0.0.1", free.getsockname()[1], "plano")
-        assert proof.judge(proof.run_here(way, 2), way).code == "connection-refused"
+        assert proof.judge(proof.run_here(way, 2), way, ours=True).code == "connection-refused"
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def test_a_closed_port_is_a_refused_connection():
 )
 def test_a_name_that_psycopg_cannot_resolve_is_not_found_on_any_system(reason):
     refused = Evidence(None, stored=False, error=f"failed to resolve host 'host.docker.internal': {reason}")
-    assert proof.judge(refused, WAY).code == "name-not-found"
+    assert proof.judge(refused, WAY, ours=True).code == "name-not-found"
 
 
 FACTS = json.dumps(GOOD)
@@ -191,16 +192,35 @@ def test_what_psql_printed_becomes_evidence(stdout, stderr, expected):
 
 
 def test_only_a_row_that_was_stored_and_read_back_is_a_proof():
-    assert proof.judge(Evidence(GOOD, stored=True), WAY) is None
-    failed = proof.judge(proof.read_psql(f"{FACTS}\n0\n", CHECK), WAY)
+    assert proof.judge(Evidence(GOOD, stored=True), WAY, ours=True) is None
+    failed = proof.judge(proof.read_psql(f"{FACTS}\n0\n", CHECK), WAY, ours=True)
     assert (failed.code, failed.fatal) == ("store-failed", True)
     assert "check constraint" in failed.why
-    assert proof.judge(Evidence(GOOD, stored=False), WAY).code == "store-failed"
+    assert proof.judge(Evidence(GOOD, stored=False), WAY, ours=True).code == "store-failed"
+
+
+@pytest.mark.parametrize("up", [None, Fix("check its address")])
+@pytest.mark.parametrize(
+    ("evidence", "code"),
+    [
+        (Evidence(GOOD, stored=False), "store-failed"),
+        (Evidence(GOOD, stored=False, sqlstate=proof.QUERY_CANCELED), "statement-timed-out"),
+        (Evidence(GOOD, stored=False, sqlstate=proof.LOCK_NOT_AVAILABLE), "table-locked"),
+        (Evidence(None, stored=False), "login-failed"),
+        *((proof.read_psql("", stderr), code) for stderr, code in LOGIN_FAILURES),
+    ],
+)
+def test_no_fix_of_a_server_that_planodev_does_not_run_is_a_command_of_planodev(evidence, code, up):
+    problem = proof.judge(evidence, WAY, up, ours=False)
+    assert (problem.code, problem.fatal) == (code, True)
+    assert problem.fix
+    assert "planodev" not in str(problem.fix)
+    assert "data is kept" not in str(problem.fix)
 
 
 def test_a_faulty_table_is_named_even_where_the_statements_passed():
     facts = {**GOOD, "table": {**GOOD["table"], "unique_response_id": False}}
-    assert proof.judge(Evidence(facts, stored=True), WAY).code == "key-missing"
+    assert proof.judge(Evidence(facts, stored=True), WAY, ours=True).code == "key-missing"
 
 
 def test_the_password_goes_to_psql_by_environment_and_never_by_script():
@@ -216,4 +236,4 @@ def test_two_proofs_at_once_use_different_rows():
 def test_what_another_program_prints_is_no_facts(printed):
     evidence = proof.read_psql(f"{printed}\n5\n", "")
     assert (evidence.facts, evidence.conversations) == (None, None)
-    assert proof.judge(evidence, WAY).fatal
+    assert proof.judge(evidence, WAY, ours=True).fatal

@@ -67,7 +67,7 @@ def test_no_other_way_in_is_taken_and_no_password_sent(asking, code):
     connection = Connection("plano", PASSWORD, "127.0.0.1", port, "plano", own=True)
     evidence = proof.run_here(connection, 5)
     assert evidence.facts is None
-    problem = proof.judge(evidence, connection)
+    problem = proof.judge(evidence, connection, ours=True)
     assert code in (None, problem.code), problem
     assert ("not sent" in problem.why) == (code is not None)
     # A client that leaves sends nothing, or the end of its session.
@@ -79,7 +79,7 @@ def test_no_other_way_in_is_taken_and_no_password_sent(asking, code):
 def test_no_server_of_this_machine_is_sent_a_password_in_clear_text(asking):
     port, came = asking
     connection = Connection("plano", PASSWORD, "127.0.0.1", port, "plano")
-    assert proof.judge(proof.run_here(connection, 5), connection).code == "not-scram"
+    assert proof.judge(proof.run_here(connection, 5), connection, ours=True).code == "not-scram"
     assert PASSWORD.encode() not in b"".join(came)
 
 
@@ -92,7 +92,7 @@ def test_a_libpq_that_cannot_be_told_so_is_not_used(monkeypatch):
     monkeypatch.setattr(psycopg.pq, "version", lambda: 150004)
     connection = Connection("plano", PASSWORD, "127.0.0.1", 1, "plano", own=True)
     evidence = proof.run_here(connection, 5)
-    assert "libpq (150004) would send the password" in proof.judge(evidence, connection).why
+    assert "libpq (150004) would send the password" in proof.judge(evidence, connection, ours=True).why
 
 
 def test_a_verifier_is_of_its_password_alone_and_never_the_same():

@@ -44,7 +44,7 @@ def changed(*changes):
     ],
 )
 def test_a_table_that_plano_can_use_has_no_problem(changes):
-    assert state_table.judge(changed(*changes)) is None
+    assert state_table.judge(changed(*changes), ours=True) is None
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_table_that_plano_can_use_has_no_problem(changes):
     ],
 )
 def test_each_problem_has_its_code_and_what_mends_it(changes, code, fix):
-    problem = state_table.judge(changed(*changes))
+    problem = state_table.judge(changed(*changes), ours=True)
     assert problem.code == code
     assert fix in str(problem.fix)
     assert problem.message
@@ -95,12 +95,12 @@ def test_each_problem_has_its_code_and_what_mends_it(changes, code, fix):
 
 @pytest.mark.parametrize("column", ["response_id", "input_items", "created_at", "model", "provider", "updated_at"])
 def test_every_column_that_plano_names_is_needed(column):
-    problem = state_table.judge(changed((*COLUMNS, column, ...)))
+    problem = state_table.judge(changed((*COLUMNS, column, ...)), ours=True)
     assert (problem.code, f"`{column}`" in problem.message) == ("column-missing", True)
 
 
 def test_the_missing_privileges_are_named():
-    problem = state_table.judge(changed((*TABLE, "privileges", ["SELECT"])))
+    problem = state_table.judge(changed((*TABLE, "privileges", ["SELECT"])), ours=True)
     assert "INSERT, UPDATE" in problem.message
     assert "SELECT" not in problem.message
 
@@ -131,13 +131,43 @@ def test_many_rows_are_told_as_an_estimate():
 def test_a_server_that_planodev_does_not_run_is_mended_by_its_owner(changes, code, fix):
     connection = Connection("plano", "s3cret-word", "db.example", 5432, "plano")
     own = Fix("check its address")
-    hosted = server_faults.error(state_table.judge(changed(*changes)), connection, Path(".env.production")).problem
-    for problem in (state_table.judge(changed(*changes), own), hosted):
+    hosted = server_faults.error(
+        state_table.judge(changed(*changes), ours=False), connection, Path(".env.production")
+    ).problem
+    for problem in (state_table.judge(changed(*changes), own, ours=False), hosted):
         assert problem.code == code
         assert str(problem.fix).startswith(fix)
         assert "planodev" not in str(problem.fix)
     missing = server_faults.error(Problem("database-missing", "x", "y"), connection, Path(".env.production"))
     assert f'CREATE DATABASE "plano" {server_facts.IN_UTF8};' in str(missing.problem.fix)
+
+
+FAULTS = (
+    [("server_version_num", 110022)],
+    [("read_only", True)],
+    [("encoding", "LATIN1")],
+    [("table", None), ("elsewhere", None)],
+    [("table", None), ("elsewhere", ["App"])],
+    [(*TABLE, "kind", "v")],
+    [(*TABLE, "persistence", "u")],
+    [(*COLUMNS, "model", ...)],
+    [(*COLUMNS, "created_at", "type", "int4")],
+    [(*TABLE, "unique_response_id", False)],
+    [(*TABLE, "privileges", None)],
+)
+
+
+@pytest.mark.parametrize("changes", FAULTS)
+def test_no_fix_of_a_server_that_planodev_does_not_run_is_a_command_of_planodev(changes):
+    """`up` would create a server of its own, and leave that one as it is; so for a proof, which has the same."""
+    facts, way = changed(*changes), Connection("plano", "s3cret-word", "db.example", 5432, "plano")
+    for problem in (
+        state_table.judge(facts, ours=False),
+        proof.judge(proof.Evidence(facts, stored=False), way, ours=False),
+        proof.judge(proof.Evidence(facts, stored=False), way, Fix("check its address"), ours=False),
+    ):
+        assert problem.fix
+        assert "planodev" not in str(problem.fix)
 
 
 LOCK = {"pid": 5, "user": "plano", "application": "psql", "query": "LOCK TABLE x", "since": "12:00"}
