@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from planodev import tables
 from planodev.conversations import times
 from planodev.deadline import Deadline
-from planodev.engines import ENDED, choice
+from planodev.engines import choice
 from planodev.problems import BadInput, Command, Fix, PlanodevError, Problem
 from planodev.project import defaults, lock, notes, snapshots
 from planodev.project.identity import CONFIG_NAMES, Project
@@ -213,12 +213,13 @@ def _open(held: ListedDatabase, project: Project, environment: Mapping[str, str]
 
 
 def _remove(engine: Engine, project: Project, held: ListedDatabase, deadline: Deadline) -> None:
+    from planodev.steps.server import stop_and_remove
+
     observed = engine.observe(project, held.owner.project_id)
     have, volume = observed.container, observed.volume
     if have and have.owner.project_id == held.owner.project_id:
-        if have.state not in ENDED:
-            engine.stop(have, deadline.left(defaults.STOP_LIMIT))
-            deadline.restart()  # as for `down --delete-data`
-        engine.remove_server(have)
+        # The deadline starts again as for `down --delete-data`.
+        seconds = deadline.left(defaults.STOP_LIMIT)
+        stop_and_remove(engine, have, seconds, once_stopped=deadline.restart)
     if volume and volume.name == held.place:
         engine.remove_storage(volume)

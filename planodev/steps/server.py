@@ -16,8 +16,10 @@ from planodev.project import defaults, env_keys
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from planodev.decide import Plan, Survey
-    from planodev.engines import Container
+    from planodev.engines import Container, Engine
     from planodev.look import Seen
     from planodev.problems import Problem
 
@@ -43,7 +45,7 @@ def bring_up(seen: Seen, plan: Plan, facts: Survey) -> Database:
     if action == "start":
         action = _start(seen, desired.port)
     if action == "replace" and seen.observed.container:
-        _remove(seen, seen.observed.container)
+        stop_and_remove(seen.engine, seen.observed.container, seen.deadline.left(defaults.STOP_LIMIT))
     if action in ("create", "replace"):
         port, problems = _create(seen, plan, facts)
     if action != "unchanged":
@@ -89,12 +91,24 @@ def _discard(seen: Seen) -> Seen:
     return seen.again()
 
 
-def _remove(seen: Seen, container: Container) -> None:
-    """Stop a server that runs, and remove it; its data is kept."""
-    state = seen.engine.state(container.id)  # it may have been started since it was looked at
+def stop_and_remove(
+    engine: Engine, container: Container, seconds: float, *, once_stopped: Callable[[], object] | None = None
+) -> None:
+    """Stop a server that runs, and remove it; its data is kept.
+
+    Args:
+        engine: the open engine.
+        container: the server's.
+        seconds: for it to stop.
+        once_stopped: called where it had to be stopped, before it is removed.
+
+    """
+    state = engine.state(container.id)  # it may have been started since it was looked at
     if state and state.status not in ENDED:
-        seen.engine.stop(container, seen.deadline.left(defaults.STOP_LIMIT))
-    seen.engine.remove_server(container)
+        engine.stop(container._replace(state=state.status), seconds)
+        if once_stopped:
+            once_stopped()
+    engine.remove_server(container)
 
 
 def _start(seen: Seen, port: int) -> str:
@@ -129,7 +143,7 @@ def _create(seen: Seen, plan: Plan, facts: Survey) -> tuple[int, tuple[Problem, 
             seen = seen.again() if isinstance(taken, VolumeTaken) else _again_with(seen, name)
             late = seen.observed.container
             if late and late.name == name:  # an interrupted `up` has asked for it; it may have been started since
-                _remove(seen, late)
+                stop_and_remove(seen.engine, late, seen.deadline.left(defaults.STOP_LIMIT))
                 seen = seen.again()
                 continue
             lost_names[name] = reason

@@ -12,6 +12,7 @@ from planodev.postgres.admin import AdminFailed
 from planodev.problems import Command, Fix, PlanodevError, Problem
 from planodev.project import defaults
 from planodev.project.records import Record
+from planodev.steps.server import stop_and_remove
 
 if TYPE_CHECKING:
     from planodev.engines import Volume
@@ -33,11 +34,8 @@ def side(seen: Seen, name: str, *, lenient: bool = False) -> Seen:
 
 def end(other: Seen) -> None:
     """End and remove a server; the data is kept."""
-    have = other.observed.container
-    if have and have.state in ("running", "paused", "restarting"):
-        other.engine.stop(have, defaults.STOP_LIMIT)
-    if have:
-        other.engine.remove_server(have)
+    if other.observed.container:
+        stop_and_remove(other.engine, other.observed.container, defaults.STOP_LIMIT)
 
 
 def record(seen: Seen, at: Seen, *, moving_to: str = "", remains: str = "") -> None:
