@@ -233,6 +233,6 @@ def _waited(opened: Any, at: Place) -> NotReady:  # noqa: ANN401
     if at.ours and not lock.get("stopped"):
         fix = Fix("wait for it, or end it: ", Command("psql", "-c", locks.end_of(lock)))
         if state_table.may_be_stopped(lock):
-            fix += Fix("; if it stays nevertheless, its process is stopped: ", *state_table.RESTART.parts)
+            fix += Fix("; if the lock remains, the process is stopped: ", *state_table.RESTART.parts)
         problem = replace(problem, fix=fix)
     return NotReady(problem.code, problem.message, why=problem.why, fix=problem.fix)

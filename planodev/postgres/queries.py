@@ -94,7 +94,7 @@ def contents(engine: Engine, server: Container, superuser: str) -> dict[str, Con
         said = admin.run_as_superuser(engine, server, _HELD, superuser=superuser, database=name)
         turns, _, others = said.partition("\n")
         if not others.strip().isdecimal():
-            raise AdminFailed("`psql` has not printed what it was asked for")
+            raise AdminFailed("unexpected output from `psql`")
         if turns.startswith("{"):
             raise Locked(json.loads(turns))
         found[name] = Contents(state_table.read_count(turns), int(others))

@@ -58,6 +58,6 @@ def beside(database: str) -> str:
 
 def _encoding_problem(facts: dict[str, Any], *, ours: bool) -> Problem:
     name, encoding = facts["database"], facts["encoding"]
-    message = f"the database `{name}` has the encoding {encoding}, which lacks characters of what people write"
+    message = f"the database `{name}` has the encoding {encoding}, which cannot store all Unicode text"
     own = Fix("write another DB_NAME into the project's `.env`, then ", Command("up"), " creates that database in UTF8")
     return Problem("database-encoding", message, own if ours else beside(name), level="error")

@@ -191,7 +191,7 @@ def _unlocking(lock: dict[str, Any]) -> Fix | str:
         return RESTART
     end = f"end that transaction, or as a superuser: `{locks.end_of(lock)}`"
     if may_be_stopped(lock):
-        return f"{end}; if it stays nevertheless, its process is stopped, and a restart of the server ends it"
+        return f"{end}; if the lock remains, the process is stopped: restart the server"
     return end
 
 

@@ -222,12 +222,13 @@ def _refuse_elsewhere(database: Database) -> None:
         return
     listening = " and ".join(f"{address}:{port}" for address, port in where)
     inside = Shell(_EVERYWHERE, server.name, where[0][1], seen.superuser)
-    reset = Fix(inside, ", then ", Command("down", "--keep-data"), " and ", Command("up"), " have it listen there")
+    again = (Command("down", "--keep-data"), " and ", Command("up"))
+    reset = Fix(inside, ", then ", *again, f" make it listen on port {INSIDE_PORT}")
     # What was never ready is created again, and has nothing that was set in it.
     other = _another_image(seen, marked=database.marked)
     raise NotReady(
         "listens-elsewhere",
-        f"Postgres listens at {listening} inside its container only, and cannot be reached from this machine",
+        f"Postgres listens on {listening} inside its container only, and cannot be reached from this machine",
         why=f"its settings `port` or `listen_addresses` say so; planodev publishes the container's port {INSIDE_PORT}",
         fix=Fix(other) if other else reset,
     )
@@ -251,7 +252,7 @@ def listened_at(log: str) -> list[tuple[str, str]]:
 def or_another_image(database: Database, fix: Fix) -> Fix:
     """Return a fix that also names the usual image where another one may be what is wrong."""
     other = _another_image(database.seen, marked=database.marked)
-    return fix + Fix("; or, where the image has it so, ", other) if other else fix
+    return fix + Fix("; or, if the image causes this, ", other) if other else fix
 
 
 def _another_image(seen: Seen, *, marked: bool) -> Command | None:
@@ -354,4 +355,4 @@ def _way_out(seen: Seen, server: Container, log: str, *, marked: bool) -> Fix | 
         kept = f"the data is damaged: `{hint(wording.damaged, server)}` keeps it for a repair; then "
         return Fix(kept, Command("down", "--delete-data"), " starts over")
     log_first = Fix(Command("logs"), " has the whole log; then ", Command("up"))
-    return log_first + Fix("; or, where the image has it so, ", other) if other else log_first
+    return log_first + Fix("; or, if the image causes this, ", other) if other else log_first

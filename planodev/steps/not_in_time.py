@@ -22,7 +22,7 @@ def error(seen: Seen, late: Late) -> NotReady:
     return NotReady(
         "not-ready-in-time",
         str(late),
-        why="this machine has too much else to do, or its disk does not answer",
+        why="this machine is overloaded, or its disk is not responding",
         fix=longer(seen.deadline.seconds)
-        or Fix("once the disk answers and the machine has less to do: ", Command("up")),
+        or Fix("once the disk responds and the machine is less loaded: ", Command("up")),
     )

@@ -177,7 +177,7 @@ main()
         (0.2, "`planodev up --timeout 10`"),  # an engine has 5 seconds in any case
         (300.0, "`planodev up --timeout 600`"),
         (3000.0, "`planodev up --timeout 3600`"),
-        (3600.0, "once the disk answers and the machine has less to do: `planodev up`"),
+        (3600.0, "once the disk responds and the machine is less loaded: `planodev up`"),
     ],
 )
 def test_a_first_start_that_takes_too_long_offers_more_than_was_typed(typed, offered):

@@ -47,7 +47,7 @@ def test_what_cannot_be_seen_is_not_said_to_be_at_work(answer):
     assert processes.stopped(seen) is None
     evidence = processes.with_holder(Evidence({"lock": LOCK}, stored=False), seen)
     assert evidence.facts == {"lock": LOCK}
-    assert "its process is stopped" in str(state_table.locked(evidence.facts["lock"]).fix)
+    assert "the process is stopped" in str(state_table.locked(evidence.facts["lock"]).fix)
 
 
 def test_without_a_server_nothing_can_be_seen():
@@ -66,7 +66,7 @@ END = "wait for it, or end it: `planodev psql -c 'SELECT pg_terminate_backend(5)
     [
         (LOCK, Output(0, "0\n5\n", ""), RESTART),
         (LOCK, Output(0, "0\n", ""), END),
-        *((LOCK, answer, f"{END}; if it stays nevertheless, its process is stopped: {RESTART}") for answer in UNSEEN),
+        *((LOCK, answer, f"{END}; if the lock remains, the process is stopped: {RESTART}") for answer in UNSEEN),
         (PREPARED, UNSEEN[0], f"wait for it, or end it: {Command('psql', '-c', END_OF_PREPARED)}"),
     ],
 )

@@ -152,12 +152,12 @@ def _unreached(config: Mapping[str, Any]) -> str | None:
     """Return why nobody would reach the server of an image, by its command line; None where that says nothing."""
     told = _of_server(config)
     if told.get("port", str(INSIDE_PORT)) != str(INSIDE_PORT):
-        return f"its command has the server listen at port {told['port']}, and not at {INSIDE_PORT}"
+        return f"its command makes the server listen on port {told['port']}, not {INSIDE_PORT}"
     addresses = told.get("listen_addresses", "*")
     if not any(address.strip() in _EVERYWHERE for address in addresses.split(",")):
-        return f"its command has the server listen at `{addresses}` alone, where no port of this machine leads"
+        return f"its command makes the server listen on `{addresses}` only, which a published port cannot reach"
     if not told.get("unix_socket_directories", "/"):
-        return "its command gives the server no local socket, by which planodev asks it"
+        return "its command gives the server no local socket, which planodev needs"
     return None
 
 
