@@ -159,15 +159,15 @@ class DockerEngine:
             frozenset(found.projects),
             copies=tuple(found.copies),
             unanswered="" if volumes is not None else "`GET /volumes`",
-            other_server="" if to_stop else self._other_server(found),
+            other_server="" if to_stop else self._other_server(found, volumes),
         )
 
-    def _other_server(self, found: whose.Found) -> str:
+    def _other_server(self, found: whose.Found, volumes: list[dict[str, Any]] | None) -> str:
         """Return the name of a container that is not the project's, and has PostgreSQL run over its volume.
 
         PostgreSQL itself does not see a server in another container: each has the number 1 among its own processes.
         """
-        for item in whose.users_of(found, self._listed):
+        for item in whose.users_of(found, self._listed, volumes):
             if "postgres" in self._programs(item["Id"]):
                 return whose.name_of(item)
         return ""

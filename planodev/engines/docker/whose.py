@@ -29,8 +29,6 @@ class Found:
     def __init__(self) -> None:
         self.container: Item | None = None
         self.volume: Volume | None = None
-        self.directory = ""  # of the volume, on the engine's machine
-        self.same_data: set[str] = set()  # the volumes that are of that directory, and itself
         self.copies: list[str] = []
         self.namesakes: list[Volume] = []
         self.taken: dict[str, str] = {}
@@ -72,9 +70,6 @@ def sort(project: Project, project_id: str | None, containers: Sequence[Item], v
     if len(ours) > 1:
         raise _ambiguous("volumes", sorted(names), "docker volume ls --filter {}", project)
     found.container, found.volume = next(iter(mine), None), next(iter(ours), None)
-    for item in volumes or []:
-        if item["Name"] in names:
-            found.directory, found.same_data = _of_the_same_directory(item, volumes or [])
     return found
 
 
@@ -99,20 +94,22 @@ def _sort_volumes(found: Found, project: Project, project_id: str | None, volume
     return ours
 
 
-def users_of(found: Found, containers: Sequence[Item]) -> list[Item]:
+def users_of(found: Found, containers: Sequence[Item], volumes: Sequence[Item] | None) -> list[Item]:
     """Return the containers that run and have a project's data, beside its own and those that look into it.
 
     They may have it by the volume's name, by its directory on the engine's machine, or by a volume of that directory.
     """
-    if found.volume is None:
+    volume = next((item for item in volumes or [] if found.volume and item["Name"] == found.volume.name), None)
+    if volume is None:
         return []
+    directory, same_data = _of_the_same_directory(volume, volumes or [])
     return [
         item
         for item in containers
         if item is not found.container
         and item.get("State") in ("running", "paused", "restarting")
         and labels.PROBE_LABEL not in (item["Labels"] or {})
-        and (found.same_data & labels.volumes_of(item) or _mounts_below(item, found.directory))
+        and (same_data & labels.volumes_of(item) or _mounts_below(item, directory))
     ]
 
 
