@@ -18,6 +18,7 @@ LOGIN, LOCK, LOOK, STATEMENT, READING, ALL = 5.0, 5.0, 6.0, 10.0, 60.0, 3600.0
 SILENCE = 6.0
 # An option of a session in which somebody types: statements take as long as they take, and wait for no lock for ever.
 TYPED = f"-c lock_timeout={LOCK * 2000:.0f}"
+EXPIRED = "timeout expired"  # how libpq says that a login was not answered in time
 MARGIN = 1.0  # seconds for the engine to report the end of a script
 
 
@@ -60,4 +61,4 @@ def _settings(seconds: float) -> tuple[tuple[str, int], ...]:
 
 def silent(seconds: float) -> str:
     """Return the message for a server that accepts connections and does not answer, in libpq's words."""
-    return f"timeout expired: no answer within {seconds:.2g} seconds"
+    return f"{EXPIRED}: no answer within {seconds:.2g} seconds"

@@ -33,7 +33,7 @@ from planodev.engines import (
 )
 from planodev.engines.embedded import describe, directories, members, process, programs
 from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Labels
-from planodev.postgres import scram
+from planodev.postgres import limits, scram
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Fix, NoEngine
 from planodev.project import regular_file
@@ -323,9 +323,7 @@ class EmbeddedEngine:
             return Output(1, "", "the server does not run")
         own = process.local_connection(directory, running.port, env)
         done = process.psql(self._program, script, own, seconds)
-        silent = (
-            "timeout expired" in done.err
-        )  # libpq's words: it had its time, and another login gets no answer either
+        silent = limits.EXPIRED in done.err  # it had its time, and another login gets no answer either
         if done.code != process.NO_LOGIN or silent or own["PGUSER"] != directories.MEMBER:
             return done
         # An older planodev made the database, without this role, or Plano's role is another one since.
