@@ -6,13 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from planodev.engines import State, Storage, Traits
+from planodev.engines import Storage, Traits
 from planodev.engines.docker.client import Refused
 from planodev.engines.docker.wording import WORDING
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, Fix, NotReady
-from planodev.steps import login, server
-from tests.support.fake_engine import FakeEngine
+from planodev.steps import login
 
 OWN = "mirror.corp/postgres:16"
 OTHER = "up --image postgres:16"
@@ -92,26 +91,3 @@ def test_a_server_listens_elsewhere_only_once_it_is_the_first_program_of_its_con
     assert " inside its container only, and cannot be reached from this machine" in str(error.value)
     assert "ALTER SYSTEM SET port = 5432" in str(error.value.fix)
     assert (LOOPBACK in str(error.value)) == ("127.0.0.1" in log)
-
-
-@pytest.mark.parametrize(
-    ("state", "changes"),
-    [
-        ("created", ["remove_server"]),
-        ("exited", ["remove_server"]),
-        ("dead", ["remove_server"]),
-        ("running", ["stop", "remove_server"]),
-        ("paused", ["stop", "remove_server"]),
-        ("restarting", ["stop", "remove_server"]),
-    ],
-)
-def test_only_a_container_in_which_something_runs_is_stopped_before_it_is_removed(state, changes):
-    class Engine(FakeEngine):
-        def state(self, name):
-            return State(state)
-
-    engine = Engine()
-    seen = SimpleNamespace(engine=engine, deadline=SimpleNamespace(left=lambda most: most))
-    container = SimpleNamespace(id="1", name="plano-postgres", _replace=lambda **_: None)
-    server._remove(seen, container)
-    assert engine.changes == changes
