@@ -214,10 +214,10 @@ def _refuse_elsewhere(database: Database) -> None:
     """
     seen, server = database.seen, database.server
     # The scripts of an image have a server of their own, which listens where they like. It has ended once PostgreSQL is
-    # the first program of the container, and what is in the log after that is of the server itself.
-    if not seen.engine.traits.containers or not _elsewhere(seen.engine, server):
+    # the first program of the container, and what is in the log after that is of the server itself: so it is read last.
+    if not seen.engine.traits.containers or seen.engine.programs(server)[:1] != ("postgres",):
         return
-    where = _elsewhere(seen.engine, server) if seen.engine.programs(server)[:1] == ("postgres",) else []
+    where = _elsewhere(seen.engine, server)
     if not where:
         return
     listening = " and ".join(f"{address}:{port}" for address, port in where)

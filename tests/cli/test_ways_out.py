@@ -79,15 +79,18 @@ LOG:  database system is ready to accept connections
 def test_a_server_listens_elsewhere_only_once_it_is_the_first_program_of_its_container(programs, log, refuses):
     seen = seen_with(16)
     seen.superuser = "plano"
-    seen.engine.programs = lambda _: programs
-    seen.engine.logs = lambda *_: SimpleNamespace(text=log)
+    asked = []
+    seen.engine.programs = lambda _: asked.append("programs") or programs
+    seen.engine.logs = lambda *_: asked.append("log") or SimpleNamespace(text=log)
     database = SimpleNamespace(seen=seen, server=SimpleNamespace(id="1", name="plano-postgres"), marked=True)
     if not refuses:
         assert login._refuse_elsewhere(database) is None
+        assert asked in (["programs"], ["programs", "log"])  # the log last, and once
         return
     with pytest.raises(NotReady) as error:
         login._refuse_elsewhere(database)
     assert error.value.code == "listens-elsewhere"
+    assert asked == ["programs", "log"]
     assert " inside its container only, and cannot be reached from this machine" in str(error.value)
     assert "ALTER SYSTEM SET port = 5432" in str(error.value.fix)
     assert (LOOPBACK in str(error.value)) == ("127.0.0.1" in log)
