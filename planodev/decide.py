@@ -265,7 +265,7 @@ def _refuse_image(seen: Seen, facts: Survey) -> None:
         fix = Fix(Command("up", "--image", defaults.IMAGE))
         raise BadInput("image-not-usable", f"cannot use the image `{image}`", why=fault, fix=fix)
     data = facts.storage.major
-    if volume and data and data != major:
+    if volume and data and data != major and not _worthless(facts.storage):
         raise Conflict(
             "data-of-another-version",
             f"the {wording.data} `{volume.name}` has data of PostgreSQL {data}, `{image}` is PostgreSQL {major}",
@@ -285,7 +285,7 @@ def _refuse_apart(seen: Seen, storage: Storage) -> None:
     have, volume, image = seen.observed.container, seen.observed.volume, seen.settings.image.value
     if have and (have.data_outside or storage.lost or storage.outside):
         raise data_safety.outside_volume(have, have.data_outside or storage.outside)
-    if volume and storage.elsewhere:
+    if volume and storage.elsewhere and not _worthless(storage):
         raise Conflict(
             "data-at-another-place",
             f"the image `{image}` would not see the data in the volume `{volume.name}`",

@@ -14,7 +14,7 @@ from planodev.engines import PortTaken, hint
 from planodev.postgres import admin, limits, locked_catalogue, proof, state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.connection import INSIDE_PORT, LOOPBACK
-from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, Shell
+from planodev.problems import Command, CredentialsRefused, Fix, NotReady, Shell
 from planodev.project import defaults
 from planodev.result import Outcome
 from planodev.steps import not_in_time
@@ -24,7 +24,7 @@ from planodev.visible import visible
 
 if TYPE_CHECKING:
     from planodev.database import Database
-    from planodev.engines import Container, Engine, Volume
+    from planodev.engines import Container, Engine
     from planodev.look import Seen
     from planodev.problems import Problem
 
@@ -258,24 +258,13 @@ def or_another_image(database: Database, fix: Fix) -> Fix:
 def _another_image(seen: Seen, *, marked: bool) -> Command | None:
     """Return the command that takes the usual image, None where that is used, or would not help.
 
-    Data that is `marked` as ready has run with its own image, and may need what that brings; other data may be of a
-    major version that the usual image does not start with.
+    Data that is `marked` as ready has run with its own image, and may need what that brings. Other data is created
+    again; where it has tables after all, and is of another major version, the next `up` refuses that by itself.
     """
-    image, volume = seen.settings.image.value, seen.observed.volume
+    image = seen.settings.image.value
     if marked or image == defaults.IMAGE or not seen.engine.traits.containers:
         return None
-    major = _major_of(seen, volume) if volume else None
-    return Command("up", "--image", defaults.IMAGE) if major in (None, defaults.MAJOR) else None
-
-
-def _major_of(seen: Seen, volume: Volume) -> int | None:
-    """Return the major version of the data in a volume, None where there is none; 0 where the engine does not say."""
-    from planodev.engines.docker.client import Refused
-
-    try:
-        return seen.engine.storage(volume, seen.settings.image.value).major
-    except (PlanodevError, Refused):
-        return 0
+    return Command("up", "--image", defaults.IMAGE)
 
 
 def end_of(log: str) -> str:

@@ -13,7 +13,7 @@ from planodev.commands.down import down
 from planodev.commands.up import up
 from planodev.commands.verify import verify
 from planodev.doctor import examine
-from planodev.engines import port_holders
+from planodev.engines import Storage, port_holders
 from planodev.engines.docker import engine as docker
 from planodev.look import Context, look
 from planodev.problems import BadInput, Conflict, NoEngine, VerificationFailed
@@ -144,6 +144,32 @@ class TestServer:
         project.up()
         project.engine.images["postgres:17"] = project.engine.registry["postgres:17"]
         assert "PostgreSQL 16" in project.refused(Conflict, "data-of-another-version", image="postgres:17").message
+
+    @pytest.mark.parametrize("elsewhere", ["", "/18/docker"])
+    def test_data_that_was_never_ready_is_created_again_with_an_image_of_another_major_version(
+        self, project, monkeypatch, elsewhere
+    ):
+        """The fix for an image that lets nobody in names the usual one, whatever its major version is."""
+        project.up(image="postgres:17")
+        project.engine.containers.clear()
+        never = Storage(17, initialised=False, marked=False, elsewhere=elsewhere)
+        monkeypatch.setattr(project.engine, "storage", lambda *_: never)
+        project.up(image="postgres:16")
+        assert project.engine.changes == ["remove_storage", "create"]
+
+    def test_data_that_has_lost_its_mark_and_has_tables_is_refused_until_its_own_image_is_named(
+        self, project, monkeypatch
+    ):
+        project.up(image="postgres:17")
+        project.rows.append("kept")
+        project.engine.containers.clear()
+        made = Storage(17, initialised=True, marked=False)
+        monkeypatch.setattr(project.engine, "storage", lambda *_: made)
+        error = project.refused(Conflict, "data-of-another-version", image="postgres:16")
+        assert "has data of PostgreSQL 17" in error.message
+        assert "`planodev up --image postgres:17`" in str(error.fix)
+        project.up(image="postgres:17")
+        assert (project.engine.changes, project.rows) == (["create"], ["kept"])
 
     def test_a_missing_image_is_pulled_unless_that_is_forbidden(self, project):
         project.refused(BadInput, "image-missing", image="postgres:17", pull="never")
