@@ -17,7 +17,7 @@ from planodev.engines import port_holders
 from planodev.engines.embedded import cluster, directories
 from planodev.engines.embedded import process as processes
 from planodev.postgres import limits, state_table
-from planodev.project import settings
+from planodev.project import defaults
 from tests.faults.states import State, both, changes, fake_docker, has_key, has_planoai, real_docker, typed, up, writes
 from tests.faults.states_of_machines import process
 from tests.support import left_over
@@ -81,7 +81,7 @@ def not_stopped(here):
     embedded(here)
     up(here)
     here.monkeypatch.setattr(processes, "_signal", lambda *_: None)
-    here.monkeypatch.setattr(settings, "STOP_LIMIT", 1.0)
+    here.monkeypatch.setattr(defaults, "STOP_LIMIT", 1.0)
 
 
 def logged_in(here):

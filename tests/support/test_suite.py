@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -112,6 +113,61 @@ def test_no_test_imports_another_or_a_helper_of_another_subject(files):
         or f"{node.module}.".split(".")[1] not in ("support", "", path.parts[0])
     }
     assert imported == set()
+
+
+def names_of_planodev(tree):
+    """Yield each name of a module of planodev that a test's module takes or replaces: the module and the name."""
+    modules = {}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ImportFrom) or (node.module or "").split(".")[0] != "planodev":
+            continue
+        for alias in node.names:
+            yield node.module, alias.name
+            modules[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    for node in ast.walk(tree):  # what has the name of a module in one function is something else there
+        own = node.arg if isinstance(node, ast.arg) else node.id if isinstance(node, ast.Name) else ""
+        if isinstance(getattr(node, "ctx", ast.Store()), ast.Store):
+            modules.pop(own, None)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            yield modules[node.value.id], node.attr
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "setattr" and len(node.args) > 1:
+            owner, name = node.args[:2]
+            if isinstance(owner, ast.Name) and owner.id in modules and isinstance(name, ast.Constant):
+                yield modules[owner.id], name.value
+
+
+def is_known(module, name):
+    """Say whether a module has a name; true too for what only looks like a module, as an imported class."""
+    try:
+        found = importlib.import_module(module)
+    except ImportError:
+        owner, _, own = module.rpartition(".")
+        found = getattr(importlib.import_module(owner), own)
+        return not isinstance(found, type) or hasattr(found, name)
+    if hasattr(found, name):
+        return True
+    try:
+        importlib.import_module(f"{module}.{name}")
+    except ImportError:
+        return False
+    return True
+
+
+def test_a_name_that_planodev_does_not_have_is_known():
+    text = "from planodev.project import settings\nmonkeypatch.setattr(settings, 'NO_LIMIT', 1.0)\nsettings.NO_LIMIT\n"
+    assert [is_known(*name) for name in names_of_planodev(ast.parse(text))] == [True, False, False]
+
+
+def test_every_name_of_planodev_that_a_test_uses_is_there(files):
+    """A slow test whose name was moved would say so hours later."""
+    missing = {
+        f"{path}: {module}.{name}"
+        for path, tree in files.items()
+        for module, name in set(names_of_planodev(tree))
+        if not is_known(module, name)
+    }
+    assert missing == set()
 
 
 def test_a_tests_name_says_what_breaks(files):
