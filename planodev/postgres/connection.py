@@ -30,6 +30,14 @@ def is_loopback(host: str) -> bool:
     return host.startswith(("127.", "/")) or host in ("::1", "localhost")
 
 
+def is_published(address: str, port: str) -> bool:
+    """Say whether the port that an engine publishes leads to where a server listens in its container.
+
+    It leads to one port, over IPv4, and not to the container's own loopback. No address: the server has only a socket.
+    """
+    return port == str(INSIDE_PORT) and bool(address) and ":" not in address and not is_loopback(address)
+
+
 def is_host(text: str) -> bool:
     """Say whether a text is a host name, an address or a socket's directory, or some of them with commas between.
 

@@ -13,7 +13,7 @@ from planodev.deadline import GRACE
 from planodev.engines import PortTaken, hint
 from planodev.postgres import admin, limits, locked_catalogue, proof, state_table
 from planodev.postgres.admin import AdminFailed
-from planodev.postgres.connection import INSIDE_PORT, LOOPBACK
+from planodev.postgres.connection import INSIDE_PORT, LOOPBACK, is_published
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady, Shell
 from planodev.project import defaults
 from planodev.result import Outcome
@@ -24,11 +24,10 @@ from planodev.visible import visible
 
 if TYPE_CHECKING:
     from planodev.database import Database
-    from planodev.engines import Container, Engine
+    from planodev.engines import Container
     from planodev.look import Seen
     from planodev.problems import Problem
 
-_LOCAL = ("127.0.0.1", "::1")
 _AT = r'listening on IPv[46] address "([^"]+)", port (\d+)'
 # What stands in postgresql.auto.conf counts before postgresql.conf.
 _EVERYWHERE = (
@@ -217,7 +216,7 @@ def _refuse_elsewhere(database: Database) -> None:
     # the first program of the container, and what is in the log after that is of the server itself: so it is read last.
     if not seen.engine.traits.containers or seen.engine.programs(server)[:1] != ("postgres",):
         return
-    where = _elsewhere(seen.engine, server)
+    where = listening_elsewhere(seen.engine.logs(server.id, ATTEMPTS_LINES).text)
     if not where:
         return
     listening = " and ".join(f"{address}:{port}" for address, port in where)
@@ -234,19 +233,17 @@ def _refuse_elsewhere(database: Database) -> None:
     )
 
 
-def _elsewhere(engine: Engine, server: Container) -> list[tuple[str, str]]:
-    """Return where a server that is ready listens, by its log; none where that says nothing, or it can be reached."""
-    where = listened_at(engine.logs(server.id, ATTEMPTS_LINES).text)
-    return where if str(INSIDE_PORT) not in {port for address, port in where if address not in _LOCAL} else []
+def listening_elsewhere(log: str) -> list[tuple[str, str]]:
+    """Return where a server that is ready listens, by its log, if no published port leads to any of these places.
 
-
-def listened_at(log: str) -> list[tuple[str, str]]:
-    """Return the addresses and ports at which a server that is ready listens, by its log; none where that says nothing.
-
-    A server without any is one that the image starts for its own scripts alone.
+    Each is an address and a port. There is none where the log does not say, or one of them can be reached. A server
+    without any is one that the image starts for its own scripts alone.
     """
     log = log[max(0, log.rfind("starting PostgreSQL")) :]
-    return re.findall(_AT, log) if "ready to accept connections" in log and "is shut down" not in log else []
+    if "ready to accept connections" not in log or "is shut down" in log:
+        return []
+    where = re.findall(_AT, log)
+    return [] if any(is_published(address, port) for address, port in where) else where
 
 
 def or_another_image(database: Database, fix: Fix) -> Fix:

@@ -11,6 +11,7 @@ from planodev.engines import failures
 from planodev.engines.docker import data_place, image
 from planodev.engines.docker.client import Refused
 from planodev.engines.docker.engine import _ELSEWHERE, _IN_VOLUME, _path_said
+from planodev.steps import login
 from planodev.unexpected import explain
 
 SCRIPT = ["docker-entrypoint.sh"]
@@ -22,10 +23,8 @@ SCRIPT = ["docker-entrypoint.sh"]
         (SCRIPT, ["postgres", "-p", "6543"], "6543"),
         (["tini", "--", "/usr/bin/entrypoint"], ["postgres", "-p", "6543"], "6543"),
         (["tini", "--"], ["postgres", "-p", "6543"], "6543"),
-        ([*SCRIPT, "postgres", "-p", "6543"], [], "6543"),
         (None, ["postgres", "--port=6543"], "6543"),
         (["postgres"], ["-p", "6543"], "6543"),
-        (["gosu", "postgres", "/usr/lib/postgresql/16/bin/postgres", "-p", "6543"], None, "6543"),
         (["runuser", "-u", "postgres", "--"], ["postgres", "-p", "6543"], "6543"),
         (SCRIPT, ["-p", "6543"], "6543"),
         (SCRIPT, ["postgres", "-p", "6543", "-c", "cluster_name=x", "-U", "postgres"], "6543"),
@@ -57,6 +56,40 @@ def test_a_port_is_that_of_the_server_and_not_of_a_program_run_as_the_user_postg
 )
 def test_where_a_part_of_the_data_is_has_nothing_of_the_warnings_of_psql(said, path):
     assert _path_said(said) == path
+
+
+@pytest.mark.parametrize(
+    "entrypoint",
+    [
+        [*SCRIPT, "postgres", "-p", "6543"],
+        ["gosu", "postgres", "/usr/lib/postgresql/16/bin/postgres", "-p", "6543"],
+    ],
+)
+def test_where_the_server_of_any_other_command_listens_is_left_to_its_log(entrypoint):
+    assert data_place.fault({"Entrypoint": entrypoint, "Cmd": []}) is None
+    log = 'LOG:  starting PostgreSQL 16.9\nLOG:  listening on IPv4 address "0.0.0.0", port 6543\n'
+    assert login.listening_elsewhere(f"{log}LOG:  database system is ready to accept connections\n")
+
+
+@pytest.mark.parametrize(
+    ("addresses", "reached"),
+    [
+        (["0.0.0.0"], True),
+        (["0.0.0.0", "::"], True),
+        (["127.0.0.1", "172.17.0.3"], True),
+        (["127.0.0.1"], False),
+        (["127.0.0.2"], False),
+        (["::1"], False),
+        (["127.0.0.1", "::1"], False),
+        (["::"], False),
+    ],
+)
+def test_a_command_and_a_log_are_judged_alike(addresses, reached):
+    """A published port leads to the container's own address of IPv4."""
+    said = data_place.fault({"Entrypoint": SCRIPT, "Cmd": ["postgres", "-h", ", ".join(addresses)]})
+    lines = [f'LOG:  listening on IPv{6 if ":" in one else 4} address "{one}", port 5432' for one in addresses]
+    log = ["LOG:  starting PostgreSQL 16.9", *lines, "LOG:  database system is ready to accept connections"]
+    assert [said is None, not login.listening_elsewhere("\n".join(log))] == [reached, reached]
 
 
 @pytest.mark.parametrize("mount", ["volume", "by-a-link"])

@@ -12,7 +12,7 @@ import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev.engines.docker.labels import variables_of
-from planodev.postgres.connection import INSIDE_PORT
+from planodev.postgres.connection import INSIDE_PORT, is_published
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,9 +33,6 @@ _SHORT = {
 _SYSTEM = ("/proc", "/sys")
 _SERVERS = ("postgres", "postmaster")
 _SCRIPT = r".*\.sh|.*entrypoint.*"
-# What runs a program as another user: `postgres` after it is that user.
-_AS_USER = ("gosu", "su-exec", "su", "setpriv", "runuser", "sudo", "doas", "chpst", "setuidgid", "s6-setuidgid")
-_EVERYWHERE = ("*", "0.0.0.0")  # noqa: S104  no address that this binds to
 
 
 class Place(NamedTuple):
@@ -98,28 +95,20 @@ def _settings(command: Sequence[str]) -> dict[str, str]:
 
 
 def _of_server(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the settings of an image's server alone: the options of a program that starts it may look like them.
+    """Return the settings of an image's server, where its command is certain to be that of one; else none.
+
+    Of every other command, whose options may be those of the program that starts the server, the server's log says
+    where it listens.
 
     Source: `docker-entrypoint.sh` of docker-library/postgres, which puts `postgres` before a command of options alone.
     """
     entrypoint, command = _words(config.get("Entrypoint")), _words(config.get("Cmd"))
-    words = [*entrypoint, *command]
-    if command and command[0].startswith("-") and entrypoint and _is_script(entrypoint[-1]):
+    last = posixpath.basename(entrypoint[-1]) if entrypoint else ""
+    behind_script = re.fullmatch(_SCRIPT, last) is not None
+    words = command if behind_script or last == "--" else [*entrypoint, *command]
+    if behind_script and command and command[0].startswith("-"):
         return _settings(command)
-    names = [number for number, word in enumerate(words) if posixpath.basename(word) in _SERVERS]
-    servers = [number for number in names if _is_server(words, number, first=number in (0, len(entrypoint)))]
-    return _settings(words[servers[-1] + 1 :]) if servers else {}
-
-
-def _is_script(word: str) -> bool:
-    return re.fullmatch(_SCRIPT, posixpath.basename(word)) is not None
-
-
-def _is_server(words: Sequence[str], number: int, *, first: bool) -> bool:
-    """Say whether a word is the server, and not the user of that name; `first` where a command begins with it."""
-    before = posixpath.basename(words[number - 1]) if number else ""
-    by_name = first and before not in _AS_USER and (before == "--" or not before.startswith("-"))
-    return by_name or "/" in words[number] or _is_script(before)
+    return _settings(words[1:]) if words and posixpath.basename(words[0]) in _SERVERS else {}
 
 
 def _clean(path: str) -> str:
@@ -151,11 +140,11 @@ def fault(config: Mapping[str, Any]) -> str | None:
 def _unreached(config: Mapping[str, Any]) -> str | None:
     """Return why nobody would reach the server of an image, by its command line; None where that says nothing."""
     told = _of_server(config)
-    if told.get("port", str(INSIDE_PORT)) != str(INSIDE_PORT):
-        return f"its command makes the server listen on port {told['port']}, not {INSIDE_PORT}"
-    addresses = told.get("listen_addresses", "*")
-    if not any(address.strip() in _EVERYWHERE for address in addresses.split(",")):
-        return f"its command makes the server listen on `{addresses}` only, which a published port cannot reach"
+    port, addresses = told.get("port", str(INSIDE_PORT)), told.get("listen_addresses", "*")
+    if port != str(INSIDE_PORT):
+        return f"its command has the server listen at port {port}, and not at {INSIDE_PORT}"
+    if not any(is_published(address.strip(), port) for address in addresses.split(",")):
+        return f"its command has the server listen at `{addresses}` alone, where no port of this machine leads"
     if not told.get("unix_socket_directories", "/"):
         return "its command gives the server no local socket, which planodev needs"
     return None
