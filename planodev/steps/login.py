@@ -66,6 +66,7 @@ def log_in(database: Database) -> Database:
         if problem is None:
             break
         if problem.code in FOLLOWS and not followed:
+            _refuse_half_made(database)
             follow(database, problem)
             followed = True
             continue
@@ -84,8 +85,7 @@ def log_in(database: Database) -> Database:
                 _refuse_elsewhere(database)
             next_look = now + LOOK
         time.sleep(POLL)
-    if not database.marked:
-        _refuse_half_made(database)
+    _refuse_half_made(database)
     prepared = database.prepared or prepare(database)
     prepared.go()
     seen.progress.done(Outcome("updated" if followed else "succeeded", f"login as {seen.user}"))
@@ -137,6 +137,8 @@ def _refuse_half_made(database: Database) -> None:
 
     """
     seen, engine, server = database.seen, database.seen.engine, database.server
+    if database.marked:
+        return
     state = engine.state(server.id)
     if database.prepared and not (state and state.restarts):
         return  # its very first start
@@ -147,13 +149,12 @@ def _refuse_half_made(database: Database) -> None:
         if admin.run_as_superuser(engine, server, _TABLE, superuser=seen.superuser, database=seen.database) == "t":
             return
     before = log.partition(_MADE_BEFORE)[0].strip()
+    again = Fix(Command("logs"), " shows how far it came; ", Command("down", "--delete-data"), ", then ", Command("up"))
     raise NotReady(
         "init-failed",
         "the first start of Postgres did not finish, so its data may be incomplete",
         why=end_of(before) or "it was interrupted while the image's own scripts ran",
-        fix=Fix(
-            Command("logs"), " shows how far it came; ", Command("down", "--delete-data"), ", then ", Command("up")
-        ),
+        fix=or_another_image(database, again),
     )
 
 

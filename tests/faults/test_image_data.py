@@ -197,9 +197,10 @@ def test_an_image_that_starts_no_server_is_told_by_what_runs_in_its_place(projec
         [
             (("WORKDIR /etc/passwd",), (2, "image-cannot-start")),
             (("USER 4321",), (6, "server-stopped")),
-            (('ENV POSTGRES_INITDB_ARGS="--auth=scram-sha-256"',), (6, "server-stopped")),
+            # Its second start skips what failed in the first, and stays up: it is met between the two, or after them.
+            (('ENV POSTGRES_INITDB_ARGS="--auth=scram-sha-256"',), (6, "server-stopped", "init-failed")),
             (("ENV POSTGRES_INITDB_ARGS=--nonsense",), (6, "server-stopped")),
-            (("ENV PGSERVICE=theirs",), (6, "server-stopped")),
+            (("ENV PGSERVICE=theirs",), (6, "server-stopped", "init-failed")),
             (('CMD ["postgres", "-c", "config_file=/opt/theirs"]',), (6, "server-stopped")),
             (('CMD ["postgres", "-c", "default_transaction_read_only=on"]',), (5, "table-not-made")),
         ],
@@ -210,7 +211,7 @@ def test_what_an_image_itself_has_wrong_is_mended_by_the_usual_one(project, api,
     refused = project(
         "up", "--image", image(*changes, content=program("theirs", "data_directory = '/x'")), "--json", code=code[0]
     )
-    assert refused.error == code[1]
+    assert refused.error in code[1:]
     assert f"`planodev -C {project.path} up --image postgres:16`" in refused.json["error"]["fix"]
     if code[1] == "image-cannot-start":  # and nothing of it is left beside the project's own volume
         left = {volume["Name"] for volume in api.volumes()["Volumes"] or []} - before
