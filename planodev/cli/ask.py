@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from planodev.cli import options as shared
+from planodev.cli import shared
 from planodev.commands import ask as work
 from planodev.problems import BadInput
 

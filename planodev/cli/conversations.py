@@ -7,7 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from planodev.cli import options as shared
+from planodev.cli import shared
 from planodev.commands import conversations as work
 
 _OF_THE_LIST = ("limit", "of_model", "since", "grep", "html", "open_page")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from planodev import doctor
-from planodev.cli import options as shared
+from planodev.cli import shared
 
 
 @shared.command("doctor")

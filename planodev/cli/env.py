@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import click
 
 from planodev import quoting
-from planodev.cli import options as shared
+from planodev.cli import shared
 from planodev.commands import run_and_env
 from planodev.problems import Problem
 from planodev.project import env_keys, settings

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from planodev.cli import options as shared
+from planodev.cli import shared
 from planodev.commands import list_and_forget
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from planodev import __version__
-from planodev.cli import options
+from planodev.cli import shared
 from planodev.cli.console import Console
 from planodev.problems import BadInput, Command, Fix, Interrupted, PlanodevError
 
@@ -111,7 +111,7 @@ def _to_finish(console: Console) -> Fix | None:
 def _look_for_json(arguments: list[str], console: Console) -> None:
     """Note `--json` also where it follows an invalid argument, at which click stopped parsing."""
     settings = {"ignore_unknown_options": True, "allow_extra_args": True, "resilient_parsing": True}
-    looking = click.Command(None, params=[options.json_option()], context_settings=settings)
+    looking = click.Command(None, params=[shared.json_option()], context_settings=settings)
     looking.make_context("planodev", list(arguments), obj=console)
 
 
@@ -165,7 +165,7 @@ class _Late(click.Group):
 
 @click.group(
     cls=_Late,
-    params=[*options.shared_options(), options.json_option()],
+    params=[*shared.shared_options(), shared.json_option()],
     context_settings={"help_option_names": ["-h", "--help"]},
     invoke_without_command=True,
     subcommand_metavar="COMMAND [ARGS]...",

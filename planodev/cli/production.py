@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from planodev import production
-from planodev.cli import options as shared
+from planodev.cli import shared
 from planodev.commands.production import production as write
 from planodev.project import defaults, env_keys
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from planodev.cli import options as shared
+from planodev.cli import shared
 from planodev.cli.become import become
 from planodev.commands import run_and_env
 from planodev.project import settings

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from planodev.cli import options as shared
+from planodev.cli import shared
 from planodev.commands import snapshot as work
 
 _yes = click.option("--yes", is_flag=True, help="Do it without asking; required where there is no terminal.")

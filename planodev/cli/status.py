@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from planodev.cli import options as shared
+from planodev.cli import shared
 from planodev.commands.status import status
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from planodev import rendering
-from planodev.cli import options as shared
+from planodev.cli import shared
 from planodev.commands.up import up
 from planodev.project import defaults, settings
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from planodev.postgres import sql
 from planodev.problems import Command, Fix, Problem
+from planodev.project import env_keys
 
 OLDEST = 120000  # as `server_version_num` has it
 OLDEST_MAJOR = OLDEST // 10_000
@@ -59,5 +60,6 @@ def beside(database: str) -> str:
 def _encoding_problem(facts: dict[str, Any], *, ours: bool) -> Problem:
     name, encoding = facts["database"], facts["encoding"]
     message = f"the database `{name}` has the encoding {encoding}, which cannot store all Unicode text"
-    own = Fix("write another DB_NAME into the project's `.env`, then ", Command("up"), " creates that database in UTF8")
+    another = f"write another {env_keys.DATABASE} into the project's `.env`, then "
+    own = Fix(another, Command("up"), " creates that database in UTF8")
     return Problem("database-encoding", message, own if ours else beside(name), level="error")

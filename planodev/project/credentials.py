@@ -117,10 +117,10 @@ def is_usable_name(name: str) -> bool:
 
 
 def generate_password() -> str:
-    """Return 32 characters of `[A-Za-z0-9_-]`, 190 bits, safe in URLs, YAML and every reader of `.env`."""
+    """Return characters of `[A-Za-z0-9_-]`, 6 bits each, safe in URLs, YAML and every reader of `.env`."""
     import secrets
 
-    return secrets.token_urlsafe(PASSWORD_LENGTH * 3 // 4)
+    return secrets.token_urlsafe(PASSWORD_LENGTH)[:PASSWORD_LENGTH]  # of so many bytes, which are more characters
 
 
 def _mode(host: str | None) -> str | None:
