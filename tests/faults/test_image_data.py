@@ -426,7 +426,7 @@ def by_hand(api):
     """Make containers as people do, with rows; what is left of them is removed."""
     made = []
 
-    def make(image, *command, sql=()):
+    def make(image, *command, sql=(), labels=None, **host):
         name, port = f"by-hand-{os.urandom(4).hex()}", free_port()
         number = api.create_container(
             image,
@@ -434,7 +434,8 @@ def by_hand(api):
             command=list(command) or None,
             environment={"POSTGRES_PASSWORD": "by-hand"},
             ports=[5432],
-            host_config=api.create_host_config(port_bindings={5432: port}),
+            labels=labels,
+            host_config=api.create_host_config(port_bindings={5432: port}, **host),
         )["Id"]
         made.append(number)
         api.start(number)
@@ -477,23 +478,59 @@ def test_a_container_that_has_its_data_among_its_own_files_is_adopted_with_it(pr
     assert project.stored() == ["by hand"]
 
 
+def dumped(api, number, name, dump):
+    """Say whether a command to paste, `exec NAME pg_dumpall …`, writes out what was stored by hand."""
+    words = shlex.split(dump.removeprefix(f"exec {name} ").partition(" >")[0])
+    return b"by hand" in api.exec_start(api.exec_create(number, words)["Id"])
+
+
+def move_apart(api, number):
+    """Have the table in a tablespace beside the data."""
+    for command in ("mkdir /tmp/apart", "chown postgres /tmp/apart"):
+        api.exec_start(api.exec_create(number, ["sh", "-c", command])["Id"])
+    move = "ALTER TABLE conversation_states SET TABLESPACE apart"
+    sql = f"psql -U postgres -c \"{APART}\" -c '{move}'"
+    assert b"ALTER" in api.exec_start(api.exec_create(number, ["sh", "-c", sql])["Id"])
+
+
 @pytest.mark.slow
 def test_data_that_a_copy_would_miss_is_not_adopted(project, api, by_hand):
     name, number = by_hand("postgres:16")
-    for command in ("mkdir /apart", "chown postgres /apart"):
-        api.exec_start(api.exec_create(number, ["sh", "-c", command])["Id"])
-    move = "ALTER TABLE conversation_states SET TABLESPACE apart"
-    sql = f"psql -U postgres -c \"CREATE TABLESPACE apart LOCATION '/apart'\" -c '{move}'"
-    assert b"ALTER" in api.exec_start(api.exec_create(number, ["sh", "-c", sql])["Id"])
+    move_apart(api, number)
+    api.stop(number)
     refused = project("up", "--adopt", "--name", name, "--json", code=4)
     assert refused.error == "adopt-failed"
     assert "pg_tblspc" in refused.json["error"]["why"]
     start, dump = re.findall("`docker ([^`]*)`", refused.json["error"]["fix"])
     assert start == f"start {name}"
     api.start(number)
-    words = shlex.split(dump.removeprefix(f"exec {name} "))
-    until(lambda: b"by hand" in api.exec_start(api.exec_create(number, words)["Id"]), "all of its data", 60)
+    until(lambda: dumped(api, number, name, dump), "all of its data", 60)
     assert "docker rm" not in refused.out + refused.err
+
+
+# How a container is that its end would take data from, and what is said of it.
+ENDED_BY_A_STOP = {
+    "its engine removes it": ({"auto_remove": True}, "`--rm`"),
+    "a task of Swarm": ({"labels": {"com.docker.swarm.task.id": "x"}}, "Docker Swarm"),
+    "a container of Kubernetes": ({"labels": {"io.kubernetes.container.name": "x"}}, "Kubernetes"),
+    "a tablespace in memory": ({"tmpfs": {"/tmp": ""}}, "pg_tblspc"),
+}
+
+
+@pytest.mark.parametrize("how", slow_but(["its engine removes it"], ENDED_BY_A_STOP))
+def test_a_container_whose_data_may_end_with_it_is_not_stopped(project, api, by_hand, snapshot, how):
+    """Whoever has started it by hand may have `--rm` in a script: an adoption would have been the end of its rows."""
+    options, why = ENDED_BY_A_STOP[how]
+    name, number = by_hand("postgres:16", **options)
+    if "tmpfs" in options:
+        move_apart(api, number)
+    before = snapshot(number)
+    refused = project("up", "--adopt", "--name", name, "--json", code=4)
+    assert refused.error == "adopt-not-possible"
+    assert why in refused.json["error"]["why"]
+    assert (snapshot(number), list(project.path.iterdir())) == (before, [])
+    dump = re.search("`docker (exec [^`]*)`", refused.json["error"]["fix"])[1]
+    assert dumped(api, number, name, dump)
 
 
 @pytest.mark.slow

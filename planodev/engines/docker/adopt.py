@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev.engines.docker import archives, containers, data_place
 from planodev.engines.docker.client import NOT_FOUND, Refused
@@ -24,7 +24,7 @@ from planodev.engines.docker.labels import (
     variables_of,
 )
 from planodev.engines.docker.storage import READER
-from planodev.problems import Command, Conflict, Fix, Shell
+from planodev.problems import Command, Conflict, Fix, NoEngine, Shell
 
 if TYPE_CHECKING:
     from planodev.engines import Engine, Server
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 ADOPTS = LABEL + "adopts"
 _IMAGE = "planodev-adopts"
+# Labels by which another program manages a container, and its name. Sources: `daemon/cluster/executor/container` of
+# moby, and Kubernetes' cri-dockerd.
+_MANAGERS = {"com.docker.swarm.task.id": "Docker Swarm", "io.kubernetes.container.name": "Kubernetes"}
+_LINKS_LIMIT = 5.0  # seconds
 _LINKS = 3  # the exit code where a copy would not be complete
 # A line of pg_hba.conf that lets clients in over the network without a password, or with one in clear text.
 _OPEN = "^([[:space:]]*host.*[[:space:]])(trust|password)([[:space:]]*(#.*)?)$"
@@ -131,9 +135,6 @@ def find(engine: Engine, name: str) -> Foreign | None:
     password = variables.get("POSTGRES_PASSWORD")
     if not password and "POSTGRES_PASSWORD_FILE" in variables:
         password = (archives.read(api, item["Id"], variables["POSTGRES_PASSWORD_FILE"]) or "").strip()
-    fault = data_place.fault((api.find_image(config["Image"]) or item)["Config"])
-    if item["State"]["Running"] and not _runs_on(api, item["Id"], data):
-        fault = f"it runs on other data than `{data}`, where its settings put it"
     user = variables.get("POSTGRES_USER") or "postgres"
     return Foreign(
         id=item["Id"],
@@ -145,9 +146,38 @@ def find(engine: Engine, name: str) -> Foreign | None:
         port=port_of(bindings_of(item)),
         data=data,
         layered=data_place.layered(item),
-        fault=fault,
+        fault=_fault(api, item, data),
         password=password or None,
     )
+
+
+def _fault(api: Api, item: dict[str, Any], data: str) -> str | None:
+    """Return why a container cannot be adopted, None where it can: stopping it must not lose anything."""
+    config = item["Config"]
+    fault = data_place.fault((api.find_image(config["Image"]) or item)["Config"])
+    if item["HostConfig"].get("AutoRemove"):
+        return "the engine removes it, and what it alone has, as soon as it stops (`--rm`)"
+    manager = next((name for label, name in _MANAGERS.items() if label in (config.get("Labels") or {})), None)
+    if manager:
+        return f"it is a task of {manager}, which starts another in its place when it stops"
+    if not item["State"]["Running"]:
+        return fault
+    if not _runs_on(api, item["Id"], data):
+        return f"it runs on other data than `{data}`, where its settings put it"
+    link = _first_link(api, item["Id"], data)
+    return f"`{link}` leads to data elsewhere, which a copy would not have" if link else fault
+
+
+def _first_link(api: Api, container: str, data: str) -> str:
+    """Return the first link in the data of a running server, such as that of a tablespace; "" for none, or if unknown.
+
+    What it leads to may be gone once the container stops; the links of one that has stopped are seen by the copy.
+    """
+    try:
+        _, out, _ = api.exec_run(container, ["find", f"{data}/", "-type", "l"], {}, most=_LINKS_LIMIT)
+    except (Refused, NoEngine):
+        return ""
+    return str(out.decode(errors="replace").partition("\n")[0])
 
 
 def _runs_on(api: Api, container: str, data: str) -> bool:

@@ -78,7 +78,7 @@ ANSWERS: dict[str, Any] = {
             "Error?": str,
         },
         "Config": {**_CONFIG, "Labels": Null(_LABELS), "Image": str},
-        "HostConfig": {"PortBindings?": {str: Null(_BINDINGS)}},
+        "HostConfig": {"PortBindings?": {str: Null(_BINDINGS)}, "AutoRemove?": bool},
         "Mounts": [{**_MOUNTS[0], "Destination": str}],
     },
     "inspect_image": {"Id": str, "Config": _CONFIG},
