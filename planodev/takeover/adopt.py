@@ -65,6 +65,13 @@ def wanted(seen: Seen) -> Foreign | None:
             why=f"{foreign.fault}; nothing was changed",
             fix=_dump(seen, foreign),
         )
+    if foreign.other_server:
+        raise Conflict(
+            "data-in-use",
+            f"the container `{foreign.other_server}` runs PostgreSQL over the data of `{foreign.name}`",
+            why="a copy of data that is being written cannot be relied on; nothing was changed",
+            fix=Fix(Command("up", "--adopt", "--name", foreign.other_server), " adopts that one"),
+        )
     _check_version(seen, foreign)
     _check_names(seen, foreign)
     return foreign

@@ -132,6 +132,27 @@ def test_nothing_to_take_over(project, foreign_container):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("by", ["its name", "its directory"])
+def test_data_that_a_server_in_another_container_writes_is_not_copied(
+    project, by_hand, foreign_container, snapshot, by
+):
+    """A copy that is made meanwhile may be of no use, and looks well."""
+    found = by_hand()
+    found.api.stop(found.id)
+    mount = found.facts()["Mounts"][0]
+    binds = {"Binds": [f"{mount['Name' if by == 'its name' else 'Source']}:/var/lib/postgresql/data"]}
+    other = f"other-{os.urandom(4).hex()}"
+    foreign_container(other, Entrypoint=["docker-entrypoint.sh"], Cmd=["postgres"], HostConfig=binds)
+    until(lambda: b"ready to accept connections" in found.api.logs(other), "the other server", 60)
+    before = snapshot(found.id, other)
+    refused = project("up", "--adopt", "--name", found.name, "--json", code=4)
+    assert refused.error == "data-in-use"
+    assert (snapshot(found.id, other), list(project.path.iterdir())) == (before, [])
+    project.follow(refused.json["error"]["fix"])
+    assert project.stored() == ROWS
+
+
+@pytest.mark.slow
 def test_its_password_may_stand_in_a_file(project, by_hand, api, tmp_path):
     (tmp_path / "secret").write_text("from-a-file\n")
     name = f"by-hand-{os.urandom(4).hex()}"

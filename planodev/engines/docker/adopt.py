@@ -78,6 +78,7 @@ class Foreign:
         data: the directory of the data, inside.
         layered: whether that is in no volume, so that a part of the container itself has it.
         fault: why it cannot be adopted, None where it can.
+        other_server: the name of another container in which PostgreSQL runs over the same data, "" for none.
         password: of the superuser, None where it can't be read.
 
     """
@@ -93,6 +94,7 @@ class Foreign:
     layered: bool
     fault: str | None
     password: str | None = field(repr=False)
+    other_server: str = ""
 
 
 class Adopted(NamedTuple):
@@ -148,7 +150,16 @@ def find(engine: Engine, name: str) -> Foreign | None:
         layered=data_place.layered(item),
         fault=_fault(api, item, data),
         password=password or None,
+        other_server=_other_server(engine, item),
     )
+
+
+def _other_server(engine: DockerEngine, item: dict[str, Any]) -> str:
+    mount = data_place.mount_of(item)
+    if mount is None:
+        return ""
+    place, volumes = str(mount.get("Source") or ""), engine.api.volumes()["Volumes"] or []
+    return engine.server_over(str(mount.get("Name") or ""), place, volumes, but=item["Id"])
 
 
 def _fault(api: Api, item: dict[str, Any], data: str) -> str | None:

@@ -172,7 +172,12 @@ def outside(item: Mapping[str, Any], volume: str | None) -> str:
 
 def layered(item: Mapping[str, Any]) -> bool:
     """Say whether a container has its data among its own files, in nothing that was mounted."""
-    return _around(_mounts(item), of_container(item)) is None
+    return mount_of(item) is None
+
+
+def mount_of(item: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return what is mounted where a container has its data; None where that is among its own files."""
+    return _around(_mounts(item), of_container(item))
 
 
 def _mounts(item: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

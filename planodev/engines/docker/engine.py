@@ -163,11 +163,18 @@ class DockerEngine:
         )
 
     def _other_server(self, found: whose.Found, volumes: list[dict[str, Any]] | None) -> str:
-        """Return the name of a container that is not the project's, and has PostgreSQL run over its volume.
+        own = next((item for item in volumes or [] if found.volume and item["Name"] == found.volume.name), None)
+        if own is None or volumes is None:
+            return ""
+        directory, have = str(own.get("Mountpoint") or ""), found.container
+        return self.server_over(own["Name"], directory, volumes, but=have["Id"] if have else None)
+
+    def server_over(self, volume: str, directory: str, volumes: list[dict[str, Any]], *, but: str | None = None) -> str:
+        """Return the name of a container that has PostgreSQL run over this data, "" for none; see `whose.users_of`.
 
         PostgreSQL itself does not see a server in another container: each has the number 1 among its own processes.
         """
-        for item in whose.users_of(found, self._listed, volumes):
+        for item in whose.users_of(volume, directory, self._listed, volumes, but=but):
             if "postgres" in self._programs(item["Id"]):
                 return whose.name_of(item)
         return ""

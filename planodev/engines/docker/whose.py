@@ -94,19 +94,26 @@ def _sort_volumes(found: Found, project: Project, project_id: str | None, volume
     return ours
 
 
-def users_of(found: Found, containers: Sequence[Item], volumes: Sequence[Item] | None) -> list[Item]:
-    """Return the containers that run and have a project's data, beside its own and those that look into it.
+def users_of(
+    volume: str, directory: str, containers: Sequence[Item], volumes: Sequence[Item], *, but: str | None
+) -> list[Item]:
+    """Return the containers that run and have the same data, beside those that only look into it.
 
     They may have it by the volume's name, by its directory on the engine's machine, or by a volume of that directory.
+
+    Args:
+        volume: the name of the volume that the data is in, "" where it is in none.
+        directory: of the data, or of the volume, on the engine's machine, "" where that is not told.
+        containers: those that are listed.
+        volumes: those that are listed.
+        but: the id of a container that is left out, None for none.
+
     """
-    volume = next((item for item in volumes or [] if found.volume and item["Name"] == found.volume.name), None)
-    if volume is None:
-        return []
-    directory, same_data = _of_the_same_directory(volume, volumes or [])
+    same_data = {volume, *(other["Name"] for other in volumes if _within(_device(other), directory))} - {""}
     return [
         item
         for item in containers
-        if item is not found.container
+        if item["Id"] != but
         and item.get("State") in ("running", "paused", "restarting")
         and labels.PROBE_LABEL not in (item["Labels"] or {})
         and (same_data & labels.volumes_of(item) or _mounts_below(item, directory))
@@ -124,16 +131,11 @@ def _within(path: str, directory: str) -> bool:
     return bool(directory) and (path == directory or path.startswith(f"{directory}/"))
 
 
-def _of_the_same_directory(volume: Item, volumes: Sequence[Item]) -> tuple[str, set[str]]:
-    """Return a volume's directory on the engine's machine, "" where that is not told, and every volume that is of it.
+def _device(volume: Item) -> str:
+    """Return the directory that a volume is of, "" where it is of its own.
 
     Source: Docker's local driver, of which `docker volume create -o type=none -o o=bind -o device=DIRECTORY` makes one.
     """
-    directory = str(volume.get("Mountpoint") or "")
-    return directory, {volume["Name"], *(other["Name"] for other in volumes if _within(_device(other), directory))}
-
-
-def _device(volume: Item) -> str:
     options = volume.get("Options")  # those of a plugin may be anything
     return str(options.get("device") or "") if isinstance(options, dict) else ""
 
