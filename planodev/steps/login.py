@@ -326,6 +326,7 @@ _NOT_MADE = (
     r"\"root\" execution of the PostgreSQL server is not permitted|does not know where to find the server config"
     r"|could not access the server configuration file|could not access directory|initdb: error: "
 )
+_OTHER_PROCESSOR = r"[Ee]xec format error"  # of the system, for a program that was compiled for another one
 _OTHER_MAJOR = r"initialized by PostgreSQL version (\d+)"
 
 
@@ -336,6 +337,9 @@ def _way_out(seen: Seen, server: Container, log: str, *, marked: bool) -> Fix | 
     if other_major:
         return Fix.template(wording.other_major.format(major=other_major[1]))
     other = _another_image(seen, marked=marked)
+    if re.search(_OTHER_PROCESSOR, log) and seen.engine.traits.containers:
+        pulled = Fix("the image is for another processor; ", Command("up", "--pull", "always"), " pulls this engine's")
+        return pulled + Fix("; or ", other, " takes another image") if other else pulled
     if re.search(_NOT_MADE, log) and other:
         return Fix("the image does not make a database; ", other, " takes one that does")
     if re.search(_DAMAGED, log) and seen.observed.volume:

@@ -45,6 +45,13 @@ def test_another_image_is_offered_only_where_it_may_help(seen, marked, offered, 
         assert str(ways).index("logs") < str(ways).index(OTHER)
 
 
+def test_an_image_of_another_processor_is_pulled_again():
+    """The engine may have it from a `docker pull --platform`, and `up` alone would start the same again."""
+    log = "exec /usr/local/bin/docker-entrypoint.sh: exec format error"
+    ways = login._way_out(seen_with("postgres:16"), SimpleNamespace(name="c"), log, marked=False)
+    assert str(ways) == "the image is for another processor; `planodev up --pull always` pulls this engine's"
+
+
 LOOPBACK_ONLY = """\
 LOG:  starting PostgreSQL 16.9
 LOG:  listening on IPv4 address "127.0.0.1", port 5432
