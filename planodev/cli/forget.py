@@ -17,7 +17,8 @@ from planodev.commands import list_and_forget
 def command(ctx: click.Context, /, directories: tuple[str, ...], *, yes: bool) -> int:
     """Delete the databases of projects whose directory is gone; asks first.
 
-    Without DIRECTORY, those of all such projects. Snapshots are kept. `planodev list` shows what would be deleted.
+    Without DIRECTORY, those of all such projects of this machine. Snapshots are kept. `planodev list` shows what would
+    be deleted.
     """
     ctx.obj.finish(list_and_forget.forget(dict(os.environ), ctx.obj, named=directories, yes=yes))
     return 0

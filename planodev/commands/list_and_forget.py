@@ -37,6 +37,8 @@ class Known:
     Args:
         directory: where it is, or was when it was last seen.
         gone: whether another project, or nothing, is there now.
+        recorded: whether `up` has run there on this machine as this user. Of another project the directory may well be
+            there, for another machine, container or user that has the same engine.
         project: its id.
         engine: `docker` or `embedded`.
         data: the volume or the data directory, None where neither is left.
@@ -48,12 +50,18 @@ class Known:
 
     directory: str
     gone: bool
+    recorded: bool
     project: str
     engine: str
     data: str | None
     state: str | None
     bytes: int | None
     last_used: int | None
+
+    @property
+    def left_over(self) -> bool:
+        """Whether nobody can have a use for it any more."""
+        return self.gone and self.recorded
 
 
 def listed(environment: Mapping[str, str]) -> Result:
@@ -65,10 +73,14 @@ def listed(environment: Mapping[str, str]) -> Result:
     if not found:
         return Result("list", data, ["No project of this machine has a database"], notices)
     lines: list[Any] = [_table([known for known, _ in found])]
-    gone = sum(known.gone for known, _ in found)
+    gone = sum(known.left_over for known, _ in found)
     if gone:
         which = f"The directory of {number(gone, 'project')} is gone; "
         lines.append(Fix(which, Command("forget"), " deletes the data"))
+    unseen = sum(known.gone and not known.recorded for known, _ in found)
+    if unseen:
+        which = f"{number(unseen, 'project')} may be of another machine or user of this engine; "
+        lines.append(Fix(which, Command("forget", "DIRECTORY"), " deletes the data of one"))
     return Result("list", data, lines, notices)
 
 
@@ -78,7 +90,7 @@ def forget(environment: Mapping[str, str], progress: Progress, *, named: Sequenc
     Args:
         environment: for DOCKER_HOST and its like.
         progress: takes messages and questions.
-        named: their directories; none for all that are gone.
+        named: their directories; none for all that are gone and of this machine.
         yes: do not ask.
 
     Raises:
@@ -101,7 +113,7 @@ def forget(environment: Mapping[str, str], progress: Progress, *, named: Sequenc
     lock.sweep(Path(known.directory) for known, _ in found if not known.gone)
     data = {"forgotten": [asdict(known) for known, _ in going], "snapshots": kept}
     if not going:
-        return Result("forget", data, ["Nothing to forget: the directory of every project is still there"])
+        return Result("forget", data, ["Nothing to forget: no directory of a project of this machine is gone"])
     also = [f"{number(len(kept), 'snapshot')} kept in `{snapshots.root()}`"] if kept else []
     return Result("forget", data, [f"Forgot {number(len(going), 'project')}", *also])
 
@@ -120,7 +132,17 @@ def _everything(
             gone = not still_there(record.owner)
             state = UNKNOWN if record.engine in silent else None
             place = record.place if state else None
-            known = Known(record.path, gone, record.project, record.engine, place, state, None, None)
+            known = Known(
+                record.path,
+                gone,
+                recorded=True,
+                project=record.project,
+                engine=record.engine,
+                data=place,
+                state=state,
+                bytes=None,
+                last_used=None,
+            )
             found.append((known, None))
     return sorted(found, key=lambda one: (one[0].state != "running", one[0].gone, one[0].directory)), silent
 
@@ -133,7 +155,17 @@ def _known(held: ListedDatabase, record: Record | None) -> Known:
     used = None if held.stopped_at is None else int(held.stopped_at)
     directory, project_id = (there or places[0]).path, held.owner.project_id
     state = held.state or None
-    return Known(directory, there is None, project_id, held.engine, held.place or None, state, held.bytes, used)
+    return Known(
+        directory,
+        gone=there is None,
+        recorded=record is not None,
+        project=project_id,
+        engine=held.engine,
+        data=held.place or None,
+        state=state,
+        bytes=held.bytes,
+        last_used=used,
+    )
 
 
 def _not_asked(name: str, silent: PlanodevError) -> Problem:
@@ -145,7 +177,8 @@ def _table(found: list[Known]) -> Any:  # noqa: ANN401  rich is loaded late
     columns += [Column("SIZE", right=True), Column("LAST USED")]
     rows = []
     for known in found:
-        where = ("(gone) " if known.gone else "") + line(known.directory, _DIRECTORY)
+        mark = "(gone) " if known.left_over else "(not here) " if known.gone else ""
+        where = mark + line(known.directory, _DIRECTORY)
         state = known.state or ("stopped" if known.data else "no data")
         state = "stopped" if state == "exited" else state
         used = "now" if state == "running" else times.minute(known.last_used) if known.last_used else "-"
@@ -157,7 +190,7 @@ def _going(
     found: list[tuple[Known, ListedDatabase | None]], named: Sequence[str]
 ) -> list[tuple[Known, ListedDatabase | None]]:
     if not named:
-        return [one for one in found if one[0].gone]
+        return [one for one in found if one[0].left_over]
     going = []
     for name in named:
         here = [one for one in found if one[0].directory in (name, str(Path(name).absolute()))]
@@ -180,6 +213,8 @@ def _confirm(going: list[Known], named: Sequence[str], progress: Progress, *, ye
         progress.note(says)
         return
     moved = "`planodev up` in its new place finds a project that you moved"
+    if not all(one.recorded for one in going):
+        moved = "another machine or user of the same engine may still have the directory"
     answer = progress.confirm(f"{says}; {moved}. Delete it permanently?")
     if answer:
         return

@@ -81,3 +81,22 @@ def test_a_project_whose_env_file_cannot_be_read_is_not_forgotten(make_project):
     file.rmdir()
     file.write_text(written)
     assert project.stored() == ["a"]
+
+
+def test_a_project_of_another_machine_with_the_same_engine_is_forgotten_by_its_name_alone(make_project, tmp_path):
+    """As two distributions of WSL have one Docker Desktop: each sees the data of the other, and not its directories."""
+    theirs, mine = make_project("theirs"), make_project("mine")
+    theirs("up", "--model", "ollama/llama3.1")
+    theirs.store("a")
+    away = theirs.path.rename(theirs.path.with_name("away"))  # as it is for whoever does not have that file system
+    here = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    listed = mine("list", "--json", **here).json["data"]["projects"]
+    seen = next(one for one in listed if one["directory"] == str(theirs.path))
+    assert (seen["gone"], seen["recorded"]) == (True, False)
+    assert f"(not here) {theirs.path}" in mine("list", **here).out
+    assert mine("forget", "--yes", "--json", **here).json["data"]["forgotten"] == []
+    away.rename(theirs.path)
+    assert theirs.stored() == ["a"]
+    theirs.path.rename(away)
+    done = mine("forget", str(theirs.path), "--yes", "--json", **here).json["data"]["forgotten"]
+    assert [one["project"] for one in done] == [seen["project"]]
