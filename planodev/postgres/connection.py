@@ -88,7 +88,7 @@ def encode_password(raw: str) -> str:
 
     Source: tokio-postgres 0.7.18 decodes percent signs in user info; planoai's `.env` reader takes all else literally.
     """
-    return quote(raw, safe="").replace("~", "%7E")
+    return quote(raw, safe="", errors="surrogateescape").replace("~", "%7E")
 
 
 def decode_password(value: str) -> str:

@@ -255,6 +255,8 @@ def login(connection: Connection, timeout: float, **others: str) -> Any:  # noqa
         psycopg.Error: no login within `timeout` seconds.
 
     """
+    import psycopg
+
     from planodev.postgres.session import Session
 
     for name in [name for name in os.environ if name.startswith("PG")]:
@@ -275,12 +277,23 @@ def login(connection: Connection, timeout: float, **others: str) -> Any:  # noqa
     }
     parameters |= scram.parameters(connection.host, own=connection.own)
     parameters |= others
-    session = Session.connect(**parameters)
+    try:
+        session = Session.connect(**parameters)
+    except UnicodeError:  # psycopg's, and its text has the password
+        raise psycopg.OperationalError(_not_encodable(connection)) from None
     session.again = lambda: Session.connect(**{**parameters, "connect_timeout": 2})
     if trace.write:
         trace.note(f"logged in as {connection.user} at {connection.host}:{connection.port}")
         session.cursor_factory = trace.cursor()
     return session
+
+
+def _not_encodable(connection: Connection) -> str:
+    """Say which part of a connection is none that could be sent: bytes that are no text, or no name of a host."""
+    for part, text in (("password", connection.password), ("host", connection.host)):
+        if re.search(r"[\ud800-\udfff]", text):
+            return f"the {part} is not UTF-8 once decoded"
+    return f"failed to resolve host '{connection.host}'"
 
 
 def judge(evidence: Evidence, connection: Connection, up: Fix | None = None, *, ours: bool) -> Problem | None:

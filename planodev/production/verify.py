@@ -307,7 +307,7 @@ class _Attempt:
         """Raise what a proof or a login failed with; the server's words lose the password, should they repeat it."""
         if evidence.error and connection.password:
             said = evidence.error.replace(connection.password, "***").replace(
-                quote(connection.password, safe=""), "***"
+                quote(connection.password, safe="", errors="surrogateescape"), "***"
             )
             evidence = evidence._replace(error=said)
         problem = proof.judge(evidence, connection, ours=False)

@@ -227,6 +227,8 @@ STRINGS = [
     "%FF",
     "postgresql://%FF:%FF@%FF/%FF",
     "postgresql://u:%FF@127.0.0.1:1/d",
+    "postgresql://u:p@a..b:1/d",
+    f"postgresql://u:p@{'a' * 64}:1/d",
     "postgresql://u:p@[::1/d",
     "x" * 9000,
 ]

@@ -160,6 +160,21 @@ def test_a_name_that_psycopg_cannot_resolve_is_not_found_on_any_system(reason):
     assert proof.judge(refused, WAY, ours=True).code == "name-not-found"
 
 
+@pytest.mark.parametrize(
+    ("host", "password", "code"),
+    [
+        ("a..b", PASSWORD, "name-not-found"),
+        ("a" * 64, PASSWORD, "name-not-found"),
+        ("127.0.0.1", "hunter2\udcff", "login-failed"),
+    ],
+)
+def test_what_psycopg_cannot_encode_is_no_crash_and_not_shown(host, password, code):
+    way = Connection("plano", password, host, 1, "plano")
+    problem = proof.judge(proof.run_here(way, 2), way, ours=False)
+    assert problem.code == code
+    assert PASSWORD not in f"{problem}"
+
+
 FACTS = json.dumps(GOOD)
 ROW = 'planodev_proof_98e80ca585470626|[{"role": "user"}]|1234567890|model|provider'
 # Recorded with psql 15 against PostgreSQL 15.18.
