@@ -325,7 +325,7 @@ def _filled_in(env: EnvFile) -> dict[str, str]:
 
 def _values(env: EnvFile, filled: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, str]:
     """Return what is filled in as it is written, but for the place of the server, with a password where one is made."""
-    quoted = env_file.read_as_planoai(env.text)
+    quoted = {**env_file.read_as_planoai(env.text), **env.over_lines}
     of_the_place = (env_keys.HOST, env_keys.PORT, env_keys.DATABASE)
     values = {key: quoted.get(key, value) for key, value in filled.items() if key not in of_the_place}
     if options.get("generate_password"):

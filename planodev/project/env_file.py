@@ -81,6 +81,12 @@ class EnvFile:
         return {line.key: line.value for line in self.lines if line.key and line.value is not None}
 
     @property
+    def over_lines(self) -> dict[str, str]:
+        """Return the assignments whose value goes over several lines, with its quotes."""
+        pairs = ((line.key, line.text.partition("=")[2].strip()) for line in self.lines if line.value is not None)
+        return {key: text for key, text in pairs if key and "\n" in text}
+
+    @property
     def values(self) -> dict[str, str]:
         """Return the assignments with their references resolved; without those that are `unresolved`."""
         return {**self.beside, **self._resolved.values}

@@ -183,6 +183,14 @@ def test_what_was_filled_in_is_kept(project):
     assert "host=b.example.com" in project.read("pgbouncer.ini")
 
 
+def test_a_value_over_several_lines_is_kept(project):
+    project("production", "rds")
+    key = '\nTLS_KEY="-----BEGIN KEY-----\nMIIE=\nOTHER=1\n-----END KEY-----"\n'
+    project.write(".env.production", project.read(".env.production") + key)
+    project("production", "rds", "--host", "db.example.com")
+    assert key in project.read(".env.production")
+
+
 @pytest.mark.parametrize("written", ["'in quotes'", '"a #b"', "a#b", "p%40p", "$x"])
 def test_a_value_that_was_filled_in_is_kept_as_it_is_written(project, written):
     project("production", "rds")
