@@ -17,7 +17,8 @@ _USERINFO = r"(?m)([A-Za-z][A-Za-z0-9+.-]*://)(?!\$\{?\w+\}?(?::\$\{?\w+\}?)?@[^
 _USERINFO_OF_VALUE = _USERINFO.replace(r"[^\s'\"`<>]*@", r"(?s:.*)@")
 _LOGIN_OF_VALUE = r"(?s)[^\s:/@]+:(?!//).*@"  # before a host, where there is no scheme
 _NO_PORT_OF_VALUE = r"(://[^\s/?#@:\[\]]*:)(?!\d*(?:[/?#,]|$))(?!\$)[^/?#]+"  # in the place of a port
-_ADDRESS = r"(?i)[a-z+]+://(\*\*\*@)?[\w.\[\]-]*(:[\d.\w:\]]*)?(/[\w./-]*)?"
+# A port is digits alone: what else stands in its place may be a password whose host was forgotten.
+_ADDRESS = r"(?i)[a-z+]+://(\*\*\*@)?([\w.-]*|\[[0-9a-f:.]*\]?)(:\d*)?(/[\w./-]*)?"
 _ASSIGNMENT = r"(?i)\b((?:\w*passw(?:or)?d|\w*secret|\w*token|\w*(?:api|access)[_-]?key)\s*=\s*)"
 _PARAMETER = rf"{_ASSIGNMENT}('[^']*'?|[^\s&'\"`]+)"
 # The parameters of a URL. A value is shown where it can hold no secret: a variable, or a word of the drivers' own.
@@ -50,6 +51,11 @@ def value(text: str) -> str:
     text = re.sub(_NO_PORT_OF_VALUE, rf"\1{HIDDEN}", text)
     # In quotes a password may contain a blank, another quote, and what looks like the next parameter.
     return urls(re.sub(rf"(?s){_ASSIGNMENT}'.*", rf"\1{HIDDEN}", text))
+
+
+def is_address(word: str) -> bool:
+    """Say whether a word that was typed or set is an address, in place of a path or a name, and may have a password."""
+    return "://" in word or re.match(r"(?s)[^\s:/\\@]+:[^/\\]*@", word) is not None
 
 
 def address(url: str) -> str:

@@ -91,7 +91,7 @@ def _run(arguments: list[str], console: Console) -> int:
     except click.UsageError as error:
         if console.command != "run":  # the words after `run` belong to the command that it starts
             _look_for_json(arguments, console)
-        raise _usage(error) from error
+        raise _usage(error, arguments) from error
     except (KeyboardInterrupt, EOFError, click.Abort) as error:
         raise Interrupted("interrupted", "interrupted", fix=_to_finish(console)) from error
     except (PlanodevError, BrokenPipeError):
@@ -115,9 +115,15 @@ def _look_for_json(arguments: list[str], console: Console) -> None:
     looking.make_context("planodev", list(arguments), obj=console)
 
 
-def _usage(error: click.UsageError) -> BadInput:
+def _usage(error: click.UsageError, arguments: list[str]) -> BadInput:
+    from planodev import masking
+
     names = error.ctx.command_path.split()[1:] if error.ctx else []
-    message = " ".join(error.format_message().split()).rstrip(".")
+    text = error.format_message()
+    for word in filter(masking.is_address, arguments):  # click repeats a word as it is, or as Python writes it
+        for written in (word, repr(word)[1:-1]):
+            text = text.replace(written, masking.value(word))
+    message = " ".join(text.split()).rstrip(".")
     return BadInput("usage", message, fix=Fix(Command(*names, "--help")))
 
 

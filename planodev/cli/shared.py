@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.core import ParameterSource
 
+from planodev import masking
 from planodev.problems import BadInput, Interrupted
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 def _tell_console(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:  # noqa: ANN401
     """Note an option's value; one that was not given leaves what was given before the command."""
+    if isinstance(value, str) and masking.is_address(value):  # else each fix would repeat it
+        raise click.BadParameter("an address is not a directory", ctx, parameter)
     if value not in (None, False):
         setattr(ctx.obj, str(parameter.name), value)
 
@@ -199,12 +202,21 @@ def refuse_empty(option: str) -> NoReturn:
     raise BadInput("usage", f"`{option}` is empty", why=why, fix=fix)
 
 
+def _check_path(option: str, given: Any) -> None:  # noqa: ANN401
+    """Raise `BadInput` for a path that cannot be meant: nothing, or an address, which is not repeated."""
+    if given == "":
+        refuse_empty(option)
+    if isinstance(given, str) and masking.is_address(given):
+        why = "it is an address, which may have a password in it, and others see a command line"
+        raise BadInput("usage", f"`{option}` is not a path", why=why, fix=f"name a file or a directory with `{option}`")
+
+
 def context(ctx: click.Context, options: dict[str, Any]) -> Context:
     """Return the context of a command: the project in the directory of `-C`, else the one that contains this directory.
 
     Raises:
-        BadInput: a file or a directory was given, and is empty, as a variable is that nobody has set; or a second
-            database would be created in a project, and nobody has said so.
+        BadInput: a file or a directory was given, and is empty, as a variable is that nobody has set, or an address; or
+            a second database would be created in a project, and nobody has said so.
 
     """
     from planodev.look import Context
@@ -214,8 +226,7 @@ def context(ctx: click.Context, options: dict[str, Any]) -> Context:
     if console.directory == "":
         refuse_empty("-C")
     for name in (*_OF_THE_PROJECT, "dotenv", "file", "html"):
-        if options.get(name) == "":
-            refuse_empty(f"--{name.replace('_', '-')}" if name != "file" else "FILE")
+        _check_path(f"--{name.replace('_', '-')}" if name != "file" else "FILE", options.get(name))
     creates = "here" in options
     if options.pop("here", False):
         console.directory = console.directory or "."

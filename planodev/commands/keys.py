@@ -164,6 +164,9 @@ def _check_name(name: str, read: Files) -> None:
     if name in needed or name in known:
         return
     meant = closest(name, needed) or closest(name, known)
+    if not meant and name != name.upper():  # as the keys of some providers, which are letters and digits
+        why = "a name in small letters is one that the configuration has; a value is never typed on a command line"
+        raise BadInput("bad-key-name", "`keys set` accepts only names of variables", why=why, fix=fix)
     if meant:
         where = f"`{read.config.path.name}` does not name {name}" if needed else f"no provider has the key {name}"
         raise BadInput("key-unknown", where, why=f"did you mean {meant}?", fix=Fix(Command("keys", "set", meant)))

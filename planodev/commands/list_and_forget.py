@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planodev import tables
+from planodev import masking, tables
 from planodev.conversations import times
 from planodev.deadline import Deadline
 from planodev.engines import choice
@@ -196,7 +196,7 @@ def _going(
         here = [one for one in found if one[0].directory in (name, str(Path(name).absolute()))]
         if not here:
             fix = Fix(Command("list"), " shows those that planodev knows")
-            raise BadInput("project-unknown", f"no project was in `{name}`", fix=fix)
+            raise BadInput("project-unknown", f"no project was in `{masking.value(name)}`", fix=fix)
         there = next((known for known, _ in here if not known.gone), None)
         if there:
             fix = Fix(Command("down", "--delete-data").within(Path(there.directory)))

@@ -6,6 +6,7 @@ import re
 import time
 from datetime import datetime
 
+from planodev import masking
 from planodev.problems import BadInput
 from planodev.visible import visible
 
@@ -31,7 +32,7 @@ def since(option: str, text: str) -> int:
         return max(0, int(datetime.fromisoformat(text.strip()).timestamp()))
     except (ValueError, OverflowError, OSError):
         fix = f"write it like `{option} 2h`, `30m`, `7d`, `2w` or `2026-11-27`"
-        raise BadInput("bad-time", f"invalid time `{visible(text)}` for `{option}`", fix=fix) from None
+        raise BadInput("bad-time", f"invalid time `{visible(masking.value(text))}` for `{option}`", fix=fix) from None
 
 
 def shown(seconds: int) -> str:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from planodev import paths, urls
+from planodev import masking, paths, urls
 from planodev.problems import NoEngine
 from planodev.project import json_file, regular_file
 
@@ -195,7 +195,7 @@ def _bad_context(name: str, why: str, environment: Mapping[str, str]) -> NoEngin
     choose = "`unset DOCKER_CONTEXT`" if environment.get("DOCKER_CONTEXT") else "`docker context use NAME`"
     return NoEngine(
         "no-context",
-        f"cannot use docker context `{name}`",
+        f"cannot use docker context `{masking.value(name)}`",
         why=f"{why}; the docker command would use this context too",
         fix=f"`docker context ls` lists those that are there; then {choose}",
     )

@@ -121,7 +121,8 @@ def readable(text: str) -> str:
     if re.search(r"<(html|!doctype|head|body|h\d)", text, re.IGNORECASE):
         text = re.sub(r"<[^>]*>", " ", text)
     text = "".join(character if character.isprintable() else " " for character in text)
-    text = masking.urls(" ".join(text.split()))
+    # requests and http.client repeat a header of `~/.docker/config.json`, which may be the login of a proxy.
+    text = re.sub(r"(?i)(header (?:value|part)\W{0,3}).*", rf"\1{masking.HIDDEN}", masking.urls(" ".join(text.split())))
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 

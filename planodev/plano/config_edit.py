@@ -18,20 +18,23 @@ from planodev.plano.config_file import ConfigFile
 from planodev.plano.entries import entries, numbered
 from planodev.postgres.connection import CONNECTION_STRING
 from planodev.problems import BadInput
+from planodev.project.log_masking import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from planodev.plano.models import Model
 
 KEY = "state_storage"
 _TYPE = "postgres"
 _NULL = "tag:yaml.org,2002:null"
-# A value whose name says that it is secret, and the password of a URL. Names of variables and plain words are not.
-_HIDDEN = (
-    r"(?i)((?:key|token|secret|passw|auth|credential)[\w-]*[\"']?\s*[:=]\s*[\"']?(?:bearer\s+|basic\s+)?)"
-    r"(?!\$|true\b|false\b|null\b|\d+\b)[^\s\"',}&]+|(://[^:/@\s]*:)(?!\$)[^@\s]+(?=@)"
+# A name which says that its value is secret, before `{}` and the value, unless that is a variable or a plain word.
+_NAMED = (
+    r"(?i)((?:key|token|secret|pass|pwd|auth|credential|salt)[\w-]*[\"']?\s*{}"
+    r"(?!\s*[\"']?(?:\$\{{?\w+\}}?|true|false|null|\d{{1,5}})(?:[\"'\s,}}&]|$))\s*)"
 )
+_IN_QUOTES = r"(\")(?:[^\"\\]|\\.)*|(')(?:[^']|'')*"
+_OF_A_URL = r"(://[^:/@\s]*:)(?!\$)[^@\s]+(?=@)"  # of a URL
 
 _STRING = r"""(connection_string["']?\s*:\s*)("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'][^\n]*)"""
 # The addresses in a line: in quotes, and plain. A plain one ends in a flow mapping or list at its comma or bracket,
@@ -190,13 +193,23 @@ def _value(content: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401
     return content if isinstance(content, (dict, list, str)) else None
 
 
-def diff(old: str, new: str, name: str) -> list[str]:
-    """Return the lines that change, as in a unified diff, without line ends, and without what is secret in them."""
+def diff(old: str, new: str, name: str, secrets: Iterable[str] = ()) -> list[str]:
+    """Return the lines that change, as in a unified diff, without line ends, and without what is secret in them.
+
+    Args:
+        old: the file's text as it is.
+        new: the same as it will be.
+        name: the file's.
+        secrets: of the project, of which the text may have one under any name.
+
+    """
     import difflib
 
     lines = difflib.unified_diff(old.splitlines(), new.splitlines(), name, f"{name} (planodev)", n=0, lineterm="")
     hidden = [*_over_lines(old, name), *_over_lines(new, name)]
-    return [_without_secrets(line, hidden) for line in lines]
+    whole = {*_continued(old), *_continued(new)}
+    shown = (f"{line[0]} ***" if line[1:] in whole else _without_secrets(line, hidden) for line in lines)
+    return list(masked("\n".join(shown), list(secrets)))
 
 
 def _over_lines(text: str, name: str) -> list[str]:
@@ -207,6 +220,17 @@ def _over_lines(text: str, name: str) -> list[str]:
     except BadInput:
         return []
     return [secret for value in values if value not in text for secret in masking.secrets_in({KEY: value})]
+
+
+def _continued(text: str) -> Iterator[str]:
+    """Yield the further lines of the values whose names say that they are secret: those with a deeper indent."""
+    indent: int | None = None  # of such a name
+    for line in filter(str.strip, text.splitlines()):
+        blank = len(line) - len(line.lstrip())
+        if indent is not None and blank > indent:
+            yield line
+        else:
+            indent = blank if re.search(rf"{_NAMED.format(':')}\S", line) else None
 
 
 def _addresses(part: Any, known: set[int]) -> Iterator[str]:  # noqa: ANN401  any part of a YAML file
@@ -221,11 +245,16 @@ def _addresses(part: Any, known: set[int]) -> Iterator[str]:  # noqa: ANN401  an
 
 
 def _without_secrets(line: str, hidden: list[str]) -> str:
-    addresses = _IN_FLOW if re.match(r"[^\"'#]*[{\[]", line) else _IN_BLOCK
+    in_flow = re.match(r"[^\"'#]*[{\[]", line) is not None
+    addresses = _IN_FLOW if in_flow else _IN_BLOCK
     line = re.sub(addresses, lambda found: masking.value(found[0]), line)
     line = masking.parts_of(line, hidden) if hidden else line
     line = re.sub(_STRING, lambda found: found[0] if re.fullmatch(_VARIABLES, found[2]) else f'{found[1]}"***"', line)
-    return masking.urls(re.sub(_HIDDEN, lambda found: f"{found[1] or found[2]}***", line))
+    line = re.sub(_OF_A_URL, r"\1***", line)
+    for sign, plain in (("=", r"[^\s\"',}&]+"), (":", r"[^,}\]]+" if in_flow else ".+")):
+        named = rf"{_NAMED.format(sign)}(?:{_IN_QUOTES}|{plain})"
+        line = re.sub(named, lambda found: f"{found[1]}{found[2] or found[3] or ''}***", line)
+    return masking.urls(line)
 
 
 def _stores(storage: Any, string: str | None) -> bool:  # noqa: ANN401

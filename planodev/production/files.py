@@ -30,7 +30,7 @@ from planodev.production import (
 )
 from planodev.production.env_file import misread_by_kubernetes
 from planodev.production.setup import gather
-from planodev.project import env_file, env_keys, env_kinds, git, private_files, regular_file, settings
+from planodev.project import env_file, env_keys, env_kinds, git, log_masking, private_files, regular_file, settings
 from planodev.result import Outcome
 from planodev.steps.env_file import ignore
 
@@ -87,7 +87,8 @@ def write(here: Project, options: Mapping[str, Any], variables: Mapping[str, str
     progress.begin(TITLE)
     _refuse(setup, files, force=bool(options.get("force")))
     _refuse_authority(setup)
-    done = {file: _put(directory / file, file, text, progress) for file, text in files.items()}
+    secrets = log_masking.among(setup.values)
+    done = {file: _put(directory / file, file, text, secrets, progress) for file, text in files.items()}
     for file, verb in done.items():
         progress.done(Outcome(verb, file))
     _notices(setup, files, progress)
@@ -130,10 +131,16 @@ def _known(here: Project, variables: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in values.items() if name in env_keys.ALL}
 
 
+def _plain(key: str, value: str) -> str:
+    """Return a part of an address for a message; what is none, such as a whole URL, may have a password in it."""
+    plain = r"\d+" if key in (env_keys.PORT, "port") else r"[\w.-]+|[0-9A-Fa-f:.]+"
+    return value if re.fullmatch(plain, value) else masking.HIDDEN
+
+
 def _notices(setup: Setup, files: Mapping[str, str], progress: Progress) -> None:
     """Say what the files alone would not tell."""
     now = {**env_file.read_as_planoai(files[ENV_NAME]), "host": setup.server, "dbname": setup.place.database}
-    changed = [f"{key}={value}" for key, value in setup.left.items() if now.get(key, value) != value]
+    changed = [f"{key}={_plain(key, value)}" for key, value in setup.left.items() if now.get(key, value) != value]
     if changed:
         check = Fix(Command("verify", "--env-file", ENV_NAME), " checks the new ones")
         message = f"replaced the values of another provider: {', '.join(changed)}"
@@ -226,13 +233,13 @@ def _refuse_authority(setup: Setup) -> None:
     )
 
 
-def _put(path: Path, file: str, text: str, progress: Progress) -> str:
+def _put(path: Path, file: str, text: str, secrets: list[str], progress: Progress) -> str:
     before = regular_file.read(path) if path.exists() else None
     mode = private_files.MODE if _is_secret(file) else _MODE
     if before not in (None, text.encode()) and not _is_env(file):
         old = before.decode(errors="replace")
         if not (file.endswith(".md") and ownership.untouched(file, old)):  # planodev's own text needs no diff
-            progress.note("\n".join(config_edit.diff(old, text, file)))
+            progress.note("\n".join(config_edit.diff(old, text, file, secrets)))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if before != text.encode() or path.stat().st_mode & 0o777 != mode:

@@ -9,6 +9,7 @@ from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix
 from planodev.project import env_keys, env_kinds, settings
 from planodev.project.env_file import NAME
+from planodev.project.references import is_shown
 
 if TYPE_CHECKING:
     from planodev.project.env_file import EnvFile
@@ -60,7 +61,7 @@ def read(env: EnvFile) -> Credentials:
         try:
             port = settings.port(values[env_keys.PORT])
         except ValueError as error:
-            raise _bad(env, env_keys.PORT, f"`{values[env_keys.PORT]}` is invalid: {error}") from None
+            raise _bad(env, env_keys.PORT, f"a port {error}") from None
     password: str | None = None
     if values.get(env_keys.PASSWORD):
         try:
@@ -103,12 +104,12 @@ def _refuse_unresolved(env: EnvFile) -> None:
             why="planodev would use the text itself: neither it nor Plano can look the secret up",
             fix=fix + own if start else f"put the secret into the variable {key} of this shell; or " + own,
         )
-    name = error.variable
-    raise BadInput(
-        "env-reference-unset",
-        f"{key} in `{env.path}` has no value: {error}",
-        fix=(f"`export {name}=…`, or a default in the line as in `${{{name}:-…}}`; or " if name else "") + own,
-    )
+    name, way = error.variable, ""
+    if name and is_shown(name):
+        way = f"`export {name}=…`, or a default in the line as in `${{{name}:-…}}`; or "
+    elif name:
+        way = "set that variable, or put the value in single quotes if its `$` is no reference; or "
+    raise BadInput("env-reference-unset", f"{key} in `{env.path}` has no value: {error}", fix=way + own)
 
 
 def is_usable_name(name: str) -> bool:

@@ -9,7 +9,7 @@ from planodev.postgres.connection import encode_password
 from planodev.visible import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from planodev.look import Files
 
@@ -19,7 +19,15 @@ _SHORTEST = 6  # characters; hiding shorter secrets would hide ordinary words
 def secrets(files: Files) -> list[str]:
     """Return what must not be shown: what is secret in `.env`, and the password in both forms; the longest first."""
     password = files.credentials.password or ""
-    found = {*masking.secrets_in(files.env.values), password, encode_password(password)}
+    return _ordered({*masking.secrets_in(files.env.values), password, encode_password(password)})
+
+
+def among(values: Mapping[str, str]) -> list[str]:
+    """Return the same of the values of an environment file, as they are written there or read."""
+    return _ordered(set(masking.secrets_in({name: value.strip("\"'") for name, value in values.items()})))
+
+
+def _ordered(found: set[str]) -> list[str]:
     return sorted((value for value in found if len(value) >= _SHORTEST), key=len, reverse=True)
 
 

@@ -120,8 +120,15 @@ def _value(name: str, lookup: Callable[[str], str | None], message: str = "") ->
     value = lookup(name)
     if not value:
         state = "is empty" if value == "" else "is not set, in the file above it or in this shell"
-        raise Unresolved(f"it names {name}, which {state}" + (f": {message}" if message else ""), variable=name)
+        # A password may begin with a `$`, and what follows is then no name of a variable.
+        shown = f"it names {name}, which" if is_shown(name) else "what follows its `$` names a variable that"
+        raise Unresolved(f"{shown} {state}" + (f": {message}" if message else ""), variable=name)
     return value
+
+
+def is_shown(name: str) -> bool:
+    """Say whether a message may have a variable's name: in capitals, as is usual, and so no part of a password."""
+    return re.fullmatch(r"[A-Z_][A-Z0-9_]*", name) is not None
 
 
 class Keeper(NamedTuple):

@@ -131,8 +131,7 @@ class Sources:
         try:
             return Setting(check(raw), source)
         except ValueError as error:
-            shown = ", ".join(map(str, raw)) if isinstance(raw, (list, tuple)) else raw
-            message = f"invalid {word} `{shown}`: {error}"
+            message = f"invalid {word}{_typed(raw, source)}: {error}"
             raise BadInput(f"bad-{word}", message, why=f"from {source}", fix=_fix(name, source)) from None
 
     @property
@@ -153,6 +152,15 @@ class Sources:
                 raise
             return None  # an error in planodev.toml, reported by whoever needs its settings
         return found.value if found.asked else None
+
+
+def _typed(raw: Any, source: str) -> str:  # noqa: ANN401
+    """Return a value as the message has it: of a variable or a file nothing, which may be a secret in a wrong place."""
+    if not source.startswith("--"):
+        return ""
+    from planodev import masking
+
+    return f" `{masking.value(', '.join(raw) if isinstance(raw, (list, tuple)) else str(raw))}`"
 
 
 def _fix(name: str, source: str) -> Fix | str:
@@ -225,7 +233,9 @@ def _models(raw: Any) -> tuple[str, ...]:  # noqa: ANN401
 
 
 def _text(raw: Any) -> str:  # noqa: ANN401
-    if not isinstance(raw, str) or "\0" in raw:
+    from planodev import masking
+
+    if not isinstance(raw, str) or "\0" in raw or masking.is_address(raw):
         raise ValueError("must be a path")
     return raw
 
@@ -264,6 +274,13 @@ _KNOWN: dict[str, tuple[Any, Callable[[Any], Any]]] = {
 _READABLE = f"make `{FILE_NAME}` a file that you may read, or move it away"
 
 
+def _without_names(error: Exception) -> str:
+    """Return a parser's message without the file's own words, as of a line that is none of settings."""
+    from planodev import masking
+
+    return re.sub(r"(?<=[(, ])('|\").{2,}?\1(?=[,) ]|$)", masking.HIDDEN, str(error))
+
+
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         content = regular_file.read(path)
@@ -276,12 +293,14 @@ def _read_file(path: Path) -> dict[str, Any]:
     try:
         values = toml_file.parse(content.decode())
     except (ValueError, RecursionError) as error:
-        raise BadInput("bad-settings-file", f"`{path}` is not TOML", why=str(error), fix=f"correct `{path}`") from error
+        why, fix = _without_names(error), f"correct `{path}`"
+        raise BadInput("bad-settings-file", f"`{path}` is not TOML", why=why, fix=fix) from None
     unknown = sorted(set(values) - set(_KNOWN))
     if unknown:
         raise BadInput(
             "bad-settings-file",
-            f"`{unknown[0]}` in `{path}` is not a setting",
+            # What has more than letters is no misspelt key, and may be a secret.
+            f"`{unknown[0] if re.fullmatch('[A-Za-z_-]+', unknown[0]) else '***'}` in `{path}` is not a setting",
             why=f"settings are {', '.join(_KNOWN)}",
             fix=f"remove the line from `{path}`",
         )

@@ -18,7 +18,7 @@ from planodev.plano import config_file, planoai
 from planodev.plano.config_file import UNCHANGED, ConfigChange, ConfigFile
 from planodev.postgres import connection
 from planodev.problems import BadInput, Command, Conflict, Fix, Problem, VerificationFailed
-from planodev.project import defaults, env_file, env_keys, private_files
+from planodev.project import defaults, env_file, env_keys, log_masking, private_files
 from planodev.result import Outcome
 
 if TYPE_CHECKING:
@@ -234,7 +234,8 @@ def show(seen: Seen, change: ConfigChange) -> None:
     from planodev.plano import config_edit
 
     name = seen.config.path.name
-    diff = config_edit.diff(seen.config.text or "", change.text or "", name)
+    secrets = log_masking.among(seen.env.values)
+    diff = config_edit.diff(seen.config.text or "", change.text or "", name, secrets)
     seen.progress.note("\n".join([f"`{name}` needs a change so that Plano stores in this database:", *diff]))
 
 

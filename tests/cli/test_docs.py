@@ -243,7 +243,9 @@ def test_the_change_of_a_configuration_is_printed_as_the_page_shows_it(tmp_path)
     old, new = (["#"] * 12 + [line[1:] for line in lines if line[0] == sign] for sign in "-+")
     said = []
     seen = SimpleNamespace(
-        config=ConfigFile(tmp_path / "config.yaml", "\n".join(old)), progress=SimpleNamespace(note=said.append)
+        config=ConfigFile(tmp_path / "config.yaml", "\n".join(old)),
+        progress=SimpleNamespace(note=said.append),
+        env=SimpleNamespace(values={}),
     )
     config.show(seen, ConfigChange("updated", text="\n".join(new)))
     assert said[0].splitlines() == [line.removeprefix("  ") for line in shown.splitlines()]

@@ -13,6 +13,7 @@ import pytest
 
 from planodev import masking, unexpected
 from planodev.cli.main import main
+from planodev.engines import failures
 from planodev.plano import config_edit, config_file, judge
 from planodev.postgres.connection import CONNECTION_STRING
 from planodev.project import env_file
@@ -224,6 +225,49 @@ def test_a_connection_string_over_several_lines_loses_its_password_in_a_change(s
     assert CONNECTION_STRING in shown
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "DB_PASS: Zq7xKw9Tr2Lm",
+        "- DB_PASS=Zq7xKw9Tr2Lm",
+        '- "DB_PASS=Zq7xKw9Tr2Lm"',
+        "DB_PASS: Zq7x Kw9Tr2Lm",
+        "OPENAI_API_KEY: 'Zq7x Kw9Tr2Lm'",
+        'OPENAI_API_KEY: "Zq7x\\" Kw9Tr2Lm"',
+        "x: {DB_PASS: Zq7x Kw9Tr2Lm, y: 1}",
+        "DB_PASS: ${DB_PASS:-Zq7xKw9Tr2Lm}",
+        "DB_PASS: 123-Zq7xKw9Tr2Lm",
+        "DB_PWD = Zq7xKw9Tr2Lm",
+        "TOKEN: |\n  Zq7xKw9T\n  r2Lm",
+        "x:\n- KEY: Zq7x\n    Kw9T\n\n    r2Lm\n- y",
+        "x: {P: Kw9Tr2LmZq7x}",
+        "[CMD, curl, -u, 'u:Kw9Tr2LmZq7x', http://h]",
+    ],
+)
+def test_a_line_that_changes_has_no_value_of_a_name_of_secrets_and_none_of_the_project(line):
+    known = ["Kw9Tr2LmZq7x"]
+    shown = "\n".join([*config_edit.diff("", line, "c", known), *config_edit.diff(line, "a: 1", "c", known)])
+    assert not [part for part in ("Zq7x", "7xKw", "Kw9T", "w9Tr", "r2Lm") if part in shown], shown
+
+
+@pytest.mark.parametrize(
+    "line", ["access_key: $OPENAI_API_KEY", 'x: {key: "${K}", y: z}', "max_tokens: 100", "auth: true"]
+)
+def test_a_variable_and_a_plain_word_stay_as_they_are_in_a_change(line):
+    assert f"+{line}" in config_edit.diff("", f"{line}\n", "c")
+
+
+def test_the_files_of_production_are_replaced_without_the_secrets_of_their_lines(place, capsys):
+    write(place, "postgresql://u:p@h/d")
+    (place / "project/compose.production.yaml").write_text(f"x: {{P: {LEFT}{RIGHT}, DB_PASS: {LEFT}}}\n")
+    (place / "project/pgbouncer.ini").write_text(
+        f"[databases]\nshop = host=h password='{LEFT} {RIGHT}'\n{LEFT}{RIGHT}\n"
+    )
+    shown = shown_by(capsys, ["production", "self-hosted", "--force"])
+    check(shown, "the diff")
+    assert "-x: {P: ***, DB_PASS: ***" in shown
+
+
 BEFORE = (
     "version: v0.4.0\nlisteners: [{type: model, name: a, port: 12000}]\n"
     "model_providers: [{model: openai/x, default: true}]\n"
@@ -280,6 +324,93 @@ def test_what_libraries_warn_of_is_not_printed(place, command):
     )
     check(done.stdout + done.stderr, command)
     assert "Warning" not in done.stderr
+
+
+LOGIN, URL = f"u:{LEFT}{RIGHT}@h", f"postgresql://u:{LEFT}{RIGHT}@h/d"
+# Where else a secret may stand by mistake, by its file or variable.
+ELSEWHERE = {
+    "the port of .env": (".env", f"DB_PASS=x\nDB_PORT={LEFT}{RIGHT}\n"),
+    "the host of .env": (".env", f"DB_PASS=x\nDB_HOST={URL}\n"),
+    "a password that begins with a dollar": (".env", f"DB_PASS=${LEFT}{RIGHT}\n"),
+    "a reference without a value": (".env", f"DB_PASS=${{{LEFT}{RIGHT}}}\n"),
+    "the parts of production's server": (".env.production", f"DB_HOST={URL}\nDB_PORT={LEFT}{RIGHT}\nDB_NAME={LOGIN}\n"),
+    "production's port": (".env.production", f"DB_HOST=h\nDB_PORT=5432{LEFT}{RIGHT}\n"),
+    "a line that is not TOML": ("planodev.toml", f"DB_PASS={LEFT}{RIGHT}\n"),
+    "a table that is there twice": ("planodev.toml", f"[{LEFT}]\n[{LEFT}]\n"),
+    "a key that is there twice": ("planodev.toml", f"name = {{{LEFT} = 1, {LEFT} = 2}}\n"),
+    "a table of no setting": ("planodev.toml", f"[{LEFT}{RIGHT}]\n"),
+    "a key that is no setting": ("planodev.toml", f'"{LOGIN}" = 1\n'),
+    **{
+        f"the setting {name}": ("planodev.toml", f'{name} = "{value}"\n')
+        for name, value in (
+            ("port", LEFT + RIGHT),
+            ("image", URL),
+            ("config", LOGIN),
+            ("model", LOGIN),
+            ("timeout", URL),
+        )
+    },
+    "a table in a setting": ("planodev.toml", f"timeout = {{password = '{LEFT}{RIGHT}'}}\n"),
+    **{
+        f"the variable {name}": (name, value)
+        for name, value in (
+            *(("PLANODEV_PORT", LEFT + RIGHT), ("PLANODEV_IMAGE", LOGIN), ("PLANODEV_ENGINE", URL)),
+            *(("PLANODEV_DOTENV", LOGIN), ("PLANODEV_CONFIG", URL), ("PLANODEV_TEMPLATE", LEFT + RIGHT)),
+            *(("DOCKER_HOST", f"tcp://127.0.0.1:{LEFT}{RIGHT}"), ("DOCKER_CONTEXT", URL), ("DOCKER_CONTEXT", LOGIN)),
+        )
+    },
+}
+QUICK = (
+    "the parts of production's server",
+    "a key that is there twice",
+    "the setting image",
+    "the variable PLANODEV_PORT",
+)
+QUICK += ("the variable DOCKER_HOST",)
+
+
+@pytest.mark.parametrize("where", slow_but(QUICK, ELSEWHERE))
+@pytest.mark.usefixtures("no_program")
+def test_a_secret_in_a_wrong_place_is_not_shown(place, capsys, monkeypatch, where):
+    write(place, "postgresql://u:p@h/d")
+    name, text = ELSEWHERE[where]
+    if "." in name:
+        (place / "project" / name).write_text(text)
+    else:
+        monkeypatch.delenv("DOCKER_HOST")  # which would come before a context
+        monkeypatch.setenv(name, text)
+    for command in (*COMMANDS[:5], ["production", "neon"], ["production", "self-hosted", "--force"], ["logs"]):
+        check(shown_by(capsys, ["-v", *command]), f"`-v {command}`")
+    check(shown_by(capsys, ["status", "--json"]), "`status --json`")
+
+
+TYPED = [["verify", "--env-file"], ["psql", "--env-file"], ["conversations", "--env-file"], ["production"], ["up"], []]
+TYPED += [["-C"], ["up", "--config"], ["up", "--name"], ["up", "--image"], ["logs", "-n"], ["env", "--format"]]
+TYPED += [["conversations", "--since"], ["conversations", "import"], ["forget"], ["production", "neon", "--output"]]
+
+
+@pytest.mark.parametrize(
+    "words", slow_but([["psql", "--env-file"], ["production"], ["-C"], ["up", "--config"]], TYPED), ids=" ".join
+)
+def test_an_address_that_is_typed_in_a_wrong_place_is_not_repeated(place, capsys, words):
+    write(place, "postgresql://u:p@h/d")
+    for address in (URL, URL.replace(RIGHT, f"'{RIGHT}"), LOGIN):
+        for more in ([], ["--json"] if words[:1] not in (["psql"], ["logs"], ["env"]) else []):
+            shown = shown_by(capsys, [*more, *words, address])
+            check(shown.replace(f"No such command '{LOGIN}'", ""), f"{more} {words}")
+
+
+HEADERS = [
+    "Invalid leading whitespace, reserved character(s), or return character(s) in header value: {}",
+    "Header part ({}) from ('Authorization', {}) must be of type str or bytes, not <class 'list'>",
+    "Invalid header value {}",
+]
+
+
+@pytest.mark.parametrize("said", HEADERS)
+def test_a_header_that_a_library_refuses_is_not_repeated(said):
+    assert "***" in failures.readable(said.replace("{}", repr(f"{LEFT}\n{RIGHT}")))
+    check(failures.readable(said.replace("{}", repr(f"{LEFT}\n{RIGHT}"))), said)
 
 
 def check_files(place):

@@ -352,7 +352,7 @@ def line_of_name(here):
 KEYS = (
     *(
         State("bad-key-name", f"keys set {name}", fills=("NAME", "ANTHROPIC_API_KEY"), piped="sk-ant-1\n")
-        for name in ("sk-ant-1234567890", "DB_PASS")
+        for name in ("sk-ant-1234567890", "gsk_1aB2cD3eF", "DB_PASS")
     ),
     State("key-unknown", "keys set ANTROPIC_API_KEY", up, piped="sk-ant-1\n"),
     State("key-not-given", "keys set ANTHROPIC_API_KEY", up, piped="sk-ant-1\n"),

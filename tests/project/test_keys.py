@@ -130,10 +130,13 @@ class TestSet:
         assert cli("keys", "set", "OPENAI_API_KEY", *more, said=SECRET).code == 0
         assert (directory / ".gitignore").read_text() == ".env\n"
 
-    @pytest.mark.parametrize("words", [[f"OPENAI_API_KEY={SECRET}"], ["OPENAI_API_KEY", SECRET], [SECRET]])
+    @pytest.mark.parametrize(
+        "words", [[f"OPENAI_API_KEY={SECRET}"], ["OPENAI_API_KEY", SECRET], [SECRET], ["gsk_0aB9cD8eF"]]
+    )
     def test_refuses_a_value_on_the_command_line_and_does_not_repeat_it(self, cli, directory, words):
         done = cli("keys", "set", *words, "--json", said="k-other")
         assert (done.code, done.json["error"]["code"]) == (2, "bad-key-name")
+        assert words[-1] not in done.out + done.err
         assert not (directory / ".env").exists()
 
     @pytest.mark.parametrize(

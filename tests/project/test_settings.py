@@ -76,6 +76,9 @@ def test_a_bad_option_names_itself(tmp_path, name, raw):
 @pytest.mark.parametrize(("name", "raw"), [(name, values[0]) for name, values in BAD.items() if name != "config"])
 def test_a_bad_variable_or_line_of_the_file_names_itself(tmp_path, name, raw):
     with pytest.raises(BadInput, match=f"`{raw}`") as caught:
+        resolve(tmp_path, {name: (raw,) if name == "model" else raw})
+    assert caught.value.why == f"from --{name}"
+    with pytest.raises(BadInput, match=f"^invalid {name}: ") as caught:  # without the value, which nobody has typed now
         resolve(tmp_path, environment={f"PLANODEV_{name.upper()}": raw})
     assert caught.value.why == f"from PLANODEV_{name.upper()}"
     assert f"PLANODEV_{name.upper()}" in caught.value.fix
