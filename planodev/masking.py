@@ -55,7 +55,7 @@ def value(text: str) -> str:
 
 def is_address(word: str) -> bool:
     """Say whether a word that was typed or set is an address, in place of a path or a name, and may have a password."""
-    return "://" in word or re.match(r"(?s)[^\s:/\\@]+:[^/\\]*@", word) is not None
+    return "://" in word or re.match(r"(?s)(?://)?[^\s:/\\@]+:[^/\\]*@", word) is not None
 
 
 def address(url: str) -> str:

@@ -45,6 +45,10 @@ class _Line(NamedTuple):
     key: str | None
     value: str | None
 
+    def __repr__(self) -> str:
+        """Return it without the value."""
+        return f"_Line({self.key!r})"
+
     @property
     def quote(self) -> str:
         """Return the quote before the value, "" where there is none; in single ones nothing is resolved."""

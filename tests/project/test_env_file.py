@@ -282,3 +282,10 @@ def test_references_are_resolved_in_time_that_grows_with_their_number(unit):
     with contextlib.suppress(references.Unresolved):
         references.expand(unit * 200_000, {"A": "x"}.get)
     assert time.process_time() - begun < 10  # seconds; a copy of the rest for each takes minutes
+
+
+def test_no_text_of_a_file_or_a_line_has_a_value(tmp_path):
+    path = tmp_path / ".env"
+    path.write_text("DB_PASS=hunter2\n")
+    found = env_file.load(path)
+    assert "hunter2" not in f"{found!r} {found} {found.lines!r} {found.lines[0]}"
