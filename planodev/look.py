@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from planodev import installation
 from planodev.deadline import Asking, Deadline
-from planodev.engines import LABEL_SCHEMA, choice
+from planodev.engines import LABEL_SCHEMA, choice, hint
 from planodev.plano import config_file
+from planodev.postgres.by_hand import ByHand
 from planodev.postgres.connection import Connection, host_of
 from planodev.problems import BadInput, Command, Conflict, Fix, NotReady, Problem
 from planodev.project import credentials, defaults, env_file, env_keys, env_kinds, records, settings
@@ -147,6 +148,13 @@ class Seen(Files):
     def superuser(self) -> str:
         """The role that initdb made; before there is data, Plano's, which it will make on Docker."""
         return self.observed.volume.superuser if self.observed.volume else self.user
+
+    @property
+    def by_hand(self) -> ByHand:
+        """How a person runs SQL on this project's server."""
+        have = self.observed.container
+        psql = self.engine.wording.psql
+        return ByHand(hint(psql, have, self.superuser, self.database) if have else "")
 
     @property
     def database(self) -> str:

@@ -264,7 +264,8 @@ def status(seen: Seen, inside: proof.Evidence | None, plano: Running, judged: Se
         "broken": Fix(up, " repairs it"),
     }.get(data["state"])
     if data["state"] == "running" and (data["table"] != "ready" or not seen.env.exists or seen.config.text is None):
-        hint = Fix(up, " completes it")
+        wrong = data["table"] == "wrong"
+        hint = Fix(Command("verify"), " says what is wrong with the table") if wrong else Fix(up, " completes it")
     if data["state"] == "absent" and seen.settings.name.value in seen.observed.taken:
         from planodev.engines.docker import adopt
 
@@ -300,7 +301,7 @@ def silence(seen: Seen, inside: proof.Evidence | None) -> list[Problem]:
     if have is None or inside is None:
         return []
     if inside.facts and inside.facts["lock"]:
-        return [state_table.locked(inside.facts["lock"], "warning")]
+        return [proof.locked(inside.facts, seen.by_hand, "warning")]
     if inside.error and proof.is_late(inside):
         from planodev.postgres import locked_catalogue
 

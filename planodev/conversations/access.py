@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from planodev import address
 from planodev.look import Context, files, look
 from planodev.plano import config_file, storage
-from planodev.postgres import limits, locked_catalogue, locks, processes, proof, sql, state_table
+from planodev.postgres import limits, locked_catalogue, processes, proof, sql, state_table
+from planodev.postgres.by_hand import ByHand
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady, PlanodevError, VerificationFailed
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def explain(error: Any, opened: Any, at: Place) -> NoReturn:  # noqa: ANN401  ps
     problem = None
     if state.startswith(_OF_THE_TABLE):
         with suppress(psycopg.Error):
-            problem = state_table.judge(proof.read_facts(opened), ours=at.ours)
+            problem = state_table.judge(proof.read_facts(opened), ours=at.ours, hand=_by_hand(at)[0])
     if problem:
         from planodev.production import server_faults
 
@@ -208,15 +209,42 @@ def explain(error: Any, opened: Any, at: Place) -> NoReturn:  # noqa: ANN401  ps
         ) from error
     if state == _DENIED:
         user = at.connections[0].user
-        needed = "SELECT, INSERT, UPDATE, DELETE" + (", TRUNCATE" if at.ours else "")  # for `reset`
         raise CredentialsRefused(
             "privilege-refused",
             f"`{user}` may not do this to `{state_table.NAME}`",
             why=proof.said(error),
-            fix=f"as the table's owner: `GRANT {needed} ON {state_table.NAME} TO {sql.identifier(user)};`",
+            fix=granting(opened, at),
         ) from error
     fix = Fix(Command("logs"), " has the server's log") if at.ours else "the server's log says more"
     raise PlanodevError("query-failed", "the database refused a statement", why=proof.said(error), fix=fix) from error
+
+
+def _by_hand(at: Place) -> tuple[ByHand, bool]:
+    """Return how a person runs SQL on the project's own server, and whether Plano's role is its superuser."""
+    if not at.ours:
+        return ByHand(), False
+    try:
+        found = at.look()
+    except PlanodevError:
+        return ByHand(), False
+    try:
+        return found.by_hand, found.user == found.superuser
+    finally:
+        found.engine.close()
+
+
+def granting(opened: Any, at: Place) -> Fix:  # noqa: ANN401
+    """Return what gives the role of a session all that a command needs of the table."""
+    import psycopg
+
+    if at.ours:
+        with suppress(psycopg.Error):
+            facts = proof.read_facts(opened)
+            if facts["table"]:
+                return state_table.Table(facts, _by_hand(at)[0]).grant()
+    needed = "SELECT, INSERT, UPDATE, DELETE" + (", TRUNCATE" if at.ours else "")  # for `reset`
+    user = sql.identifier(at.connections[0].user)
+    return Fix(f"as the table's owner: `GRANT {needed} ON {state_table.NAME} TO {user};`")
 
 
 def _waited(opened: Any, at: Place) -> NotReady:  # noqa: ANN401
@@ -228,11 +256,10 @@ def _waited(opened: Any, at: Place) -> NotReady:  # noqa: ANN401
     if found is None:
         why = f"a statement took more than {limits.READING:g} seconds"
         return NotReady("query-timed-out", "the database did not answer in time", why=why, fix="run this again")
-    lock = processes.with_stopped(found[0], _stopped(at)) if at.ours else found[0]
-    problem = state_table.locked(lock)
-    if at.ours and not lock.get("stopped"):
-        fix = Fix("wait for it, or end it: ", Command("psql", "-c", locks.end_of(lock)))
-        if state_table.may_be_stopped(lock):
-            fix += Fix("; if the lock remains, the process is stopped: ", *state_table.RESTART.parts)
-        problem = replace(problem, fix=fix)
+    lock, end = found[0], None
+    if at.ours:
+        hand, superuser = _by_hand(at)
+        lock = processes.with_stopped(lock, _stopped(at))
+        end = state_table.ending(lock, hand, at.connections[0].user, superuser=superuser)
+    problem = state_table.locked(lock, end=end)
     return NotReady(problem.code, problem.message, why=problem.why, fix=problem.fix)

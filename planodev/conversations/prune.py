@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from planodev.conversations import access, store
 from planodev.conversations.store import TABLE
-from planodev.postgres import limits, sql
+from planodev.postgres import limits
 from planodev.problems import CredentialsRefused
 
 if TYPE_CHECKING:
@@ -147,8 +147,7 @@ def _refuse_without_delete(opened: Any, at: Place) -> None:  # noqa: ANN401
     user = at.connections[0].user
     told = f"`{user}` may not delete from `{TABLE}`"
     if at.ours:
-        grant = f"as the table's owner: `GRANT DELETE ON {TABLE} TO {sql.identifier(user)};`"
-        raise CredentialsRefused("privilege-refused", told, fix=grant)
+        raise CredentialsRefused("privilege-refused", told, fix=access.granting(opened, at))
     why, fix = (
         "a role that Plano uses in production need not",
         "log in as the table's owner, with a separate environment file",

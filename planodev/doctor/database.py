@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planodev.postgres import limits, locked_catalogue, processes, proof, state_table
+from planodev.postgres.by_hand import ByHand
 from planodev.problems import Fix
 from planodev.project import credentials, env_keys
 from planodev.result import Check, counted
@@ -42,7 +43,7 @@ def table(subject: Subject) -> Check:
     if facts is None:
         return Check.skipped("table", "login")
     fix = _elsewhere(subject)
-    problem = state_table.judge(facts, fix, ours=fix is None)
+    problem = state_table.judge(facts, fix, ours=fix is None, hand=subject.seen().by_hand if fix is None else ByHand())
     if problem:
         return Check("table", "failed", problem.message, problem.why, problem.fix)
     evidence = subject.evidence()
@@ -63,7 +64,7 @@ def storing(subject: Subject) -> Check:
     fix = _elsewhere(subject)
     if fix is None:
         evidence = processes.with_holder(evidence, run)
-    problem = proof.judge(evidence, connection, fix, ours=fix is None)
+    problem = proof.judge(evidence, connection, fix, ours=fix is None, hand=run.by_hand)
     teller = _teller(subject, problem) if problem else None
     if teller:
         return Check.skipped("proof", teller)

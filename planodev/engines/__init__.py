@@ -117,7 +117,8 @@ class Container(NamedTuple):
 class Wording(NamedTuple):
     """What an engine calls what it has, so that every message is true for each of them.
 
-    The commands have the places `{name}`, `{id}`, `{port}`, `{user}`, `{volume}` and `{image}`, which `hint` fills in.
+    The commands have the places `{name}`, `{id}`, `{port}`, `{user}`, `{database}`, `{volume}` and `{image}`, which
+    `hint` fills in.
 
     Args:
         server: what runs: `container`.
@@ -127,6 +128,7 @@ class Wording(NamedTuple):
         single_user: the command that lets the superuser log in again, by PostgreSQL without its server, which is
             stopped.
         sessions: the command that shows the server's sessions without asking it, by its processes.
+        psql: the command for a `psql` as the superuser, who needs no password there.
 
     """
 
@@ -136,15 +138,17 @@ class Wording(NamedTuple):
     damaged: str
     single_user: str
     sessions: str
+    psql: str
 
 
-def hint(command: str, container: Container, user: str = "") -> str:
+def hint(command: str, container: Container, user: str = "", database: str = "") -> str:
     """Return a command of a `Wording` for one server, quoted for the shell; `user` is the role to log in as."""
     return command.format(
         name=quoted(container.name),
         id=quoted(container.id),
         port=container.port,
         user=quoted(user) if user else "",
+        database=quoted(database) if database else "",
         volume=quoted(container.volume),
         image=quoted(container.image),
     )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from planodev import trace
 from planodev.background import NotDone, within
 from planodev.engines import Container, Engine, Probe
-from planodev.postgres import limits, locks, scram, state_table
+from planodev.postgres import by_hand, limits, locks, scram, state_table
 from planodev.postgres.connection import DOCKER_HOST_NAME
 from planodev.problems import Command, Fix, Problem
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from planodev.postgres.by_hand import ByHand
     from planodev.postgres.connection import Connection
     from planodev.problems import Level
 
@@ -296,7 +297,9 @@ def _not_encodable(connection: Connection) -> str:
     return f"failed to resolve host '{connection.host}'"
 
 
-def judge(evidence: Evidence, connection: Connection, up: Fix | None = None, *, ours: bool) -> Problem | None:
+def judge(
+    evidence: Evidence, connection: Connection, up: Fix | None = None, *, ours: bool, hand: ByHand = by_hand.UNKNOWN
+) -> Problem | None:
     """Decide from the evidence whether Plano can store; None when it can. Pure.
 
     Args:
@@ -306,25 +309,47 @@ def judge(evidence: Evidence, connection: Connection, up: Fix | None = None, *, 
             word.
         ours: whether it is the project's own server, which `planodev up` mends, or `BY_HAND` where that would end in
             the same.
+        hand: how SQL is run there by a person.
 
     """
-    if evidence.facts is None:
+    facts = evidence.facts
+    if facts is None:
         return _no_login(evidence, connection, None if ours else up or _ITS_LOG)
-    table = state_table.judge(evidence.facts, up, ours=ours)
+    table = state_table.judge(facts, up, ours=ours, hand=hand)
     if table is None and evidence.stored:
         return None
     message = cannot_store(connection)
     if table:
         return replace(table, message=message, why=table.message)
-    if evidence.sqlstate == LOCK_NOT_AVAILABLE or (evidence.facts.get("lock") and is_late(evidence)):
-        return replace(state_table.locked(evidence.facts.get("lock")), message=message)
+    if evidence.sqlstate == LOCK_NOT_AVAILABLE or (facts.get("lock") and is_late(evidence)):
+        return replace(locked(facts, hand if ours else None), message=message)
     if is_late(evidence):
         why = "the server did not answer a statement in time: it is overloaded, or frozen"
         fix = BY_HAND["unreachable"] if ours else Fix("try again once that server has less to do, or restart it")
         return Problem("statement-timed-out", message, fix, why, level="error")
     why = evidence.error or "the row that was written could not be read back"
-    fix = Fix("read the server's log; ", Command("status"), " says where it runs") if ours else _ITS_LOG
+    fix = _storing(facts, evidence.error or "", hand) if ours else _ITS_LOG
     return Problem("store-failed", message, fix, why, level="error")
+
+
+def locked(facts: dict[str, Any], hand: ByHand | None, level: Level = "error") -> Problem:
+    """Return the problem of a table that somebody else has locked.
+
+    Args:
+        facts: the object of `state_table.FACTS`.
+        hand: how SQL is run by a person on the project's own server, None where planodev does not run it.
+        level: of the problem.
+
+    """
+    lock, superuser = facts.get("lock"), bool(facts.get("superuser"))
+    end = state_table.ending(lock, hand, facts["user"], superuser=superuser) if hand is not None else None
+    return state_table.locked(lock, level, end)
+
+
+def _storing(facts: dict[str, Any], error: str, hand: ByHand) -> Fix:
+    log = Fix(Command("logs"), " has the server's own words")
+    mend = state_table.mending_store(facts, error, hand)
+    return mend + "; " + log if mend else log
 
 
 _ITS_LOG = Fix("the server's log says more")  # of a server that planodev does not run

@@ -30,10 +30,7 @@ if TYPE_CHECKING:
 
 _AT = r'listening on IPv[46] address "([^"]+)", port (\d+)'
 # What stands in postgresql.auto.conf counts before postgresql.conf.
-_EVERYWHERE = (
-    f"docker exec {{}} psql -p {{}} -U {{}} -d postgres -c 'ALTER SYSTEM SET port = {INSIDE_PORT}' "
-    "-c \"ALTER SYSTEM SET listen_addresses = '*'\""
-)
+_EVERYWHERE = f"-p {{}} -c 'ALTER SYSTEM SET port = {INSIDE_PORT}' -c \"ALTER SYSTEM SET listen_addresses = '*'\""
 _LOGGED = 1.0  # seconds for a server to log that it starts, after which the log is no more that of an earlier start
 POLL, LOOK = 0.025, 0.25  # seconds between two logins, and between two looks at the server
 LOG_LINES = 12
@@ -220,8 +217,9 @@ def _refuse_elsewhere(database: Database) -> None:
     where = listening_elsewhere(seen.engine.logs(server.id, ATTEMPTS_LINES).text)
     if not where:
         return
-    listening = " and ".join(f"{address}:{port}" for address, port in where)
-    inside = Shell(_EVERYWHERE, server.name, where[0][1], seen.superuser)
+    listening = " and ".join(f"{f'[{address}]' if ':' in address else address}:{port}" for address, port in where)
+    psql = hint(seen.engine.wording.psql, server, seen.superuser, "postgres").replace("{", "{{").replace("}", "}}")
+    inside = Shell(f"{psql} {_EVERYWHERE}", where[0][1])
     again = (Command("down", "--keep-data"), " and ", Command("up"))
     reset = Fix(inside, ", then ", *again, f" make it listen on port {INSIDE_PORT}")
     # What was never ready is created again, and has nothing that was set in it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from planodev.postgres import create_table, proof, server_facts, state_table
+from planodev.postgres import by_hand, create_table, proof, queries, server_facts, state_table
 from planodev.postgres.admin import AdminFailed
 from planodev.postgres.sql import identifier
 from planodev.problems import Command, CredentialsRefused, Fix, NotReady
@@ -35,7 +35,7 @@ def make(database: Database) -> None:
         evidence = proof.Evidence(None, stored=False, error=str(error))
         if proof.is_late(evidence):
             raise NotReady.of(_silent(database, evidence)) from error
-        fix = Fix(*_mend(seen.user, str(error)), Command("logs"), " shows the server's view")
+        fix = _mend(database, str(error)) + Fix(Command("logs"), " shows the server's view")
         raise CredentialsRefused(
             "table-not-made",
             f"{seen.user} could not create the table `{state_table.NAME}`",
@@ -54,12 +54,21 @@ def _silent(database: Database, evidence: proof.Evidence) -> Problem:
     return locked_catalogue.silent(evidence._replace(holder=known), seen, server)
 
 
-def _mend(user: str, error: str) -> tuple[str, ...]:
-    """Return what a superuser runs where the role may not create anything, nothing where the cause is another one."""
-    if "read-only transaction" in error:
-        return (f"reset what makes its sessions read-only, as by {server_facts.RESET_READ_ONLY}; ",)
+def _mend(database: Database, error: str) -> Fix:
+    """Return what lets the role create a table, nothing where the cause is another one."""
+    seen = database.seen
     found = re.search("permission denied for schema (.+)|no schema has been selected", error)
+    if not found and "read-only transaction" not in error:
+        return Fix()
+    looked = queries.look_at(seen)
+    facts = looked.facts if looked else None
     if not found:
-        return ()
-    schema = identifier(found[1] or "public")
-    return (f"as a superuser: `GRANT USAGE, CREATE ON SCHEMA {schema} TO {identifier(user)};`; ",)
+        problem = server_facts.judge(facts, ours=True, hand=seen.by_hand) if facts else None
+        return problem.fix + "; " if problem and isinstance(problem.fix, Fix) else Fix()
+    name = found[1] or "public"
+    user, schema = identifier(seen.user), identifier(name)
+    statements = f"CREATE SCHEMA IF NOT EXISTS {schema}; GRANT USAGE, CREATE ON SCHEMA {schema} TO {user};"
+    if facts and name not in re.split('[", ]+', facts["search_path"]):
+        path = state_table.with_schema(schema, facts["search_path"])
+        statements += f" {by_hand.settled(facts, 'search_path', path)}"
+    return seen.by_hand.run(statements, may=bool(facts and facts.get("superuser"))) + "; "

@@ -41,7 +41,7 @@ def verify(database: Database) -> Database:
     evidence = database.proved or _evidence(database)
     if _demote(database, evidence):
         evidence = _evidence(replace(database, prepared=None))
-    problem = proof.judge(processes.with_holder(evidence, seen), connection, ours=True)
+    problem = proof.judge(processes.with_holder(evidence, seen), connection, ours=True, hand=seen.by_hand)
     if problem:
         raise VerificationFailed.of(_explained(database, problem))
     refuse_config(seen, connection)

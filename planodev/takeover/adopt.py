@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from planodev.decide import refuse_beside
 from planodev.engines import Server, server_name
@@ -52,19 +52,9 @@ def wanted(seen: Seen) -> Foreign | None:
             ),
         )
     if foreign is None:
-        raise BadInput(
-            "nothing-to-adopt",
-            f"there is no container `{name}` to adopt",
-            why="it has to exist, hold the data of a PostgreSQL, and not be planodev's",
-            fix=Fix("`docker ps -a` lists the containers; then ", Command("up", "--adopt", "--name", "NAME")),
-        )
+        _refuse(seen, name)
     if foreign.fault:
-        raise Conflict(
-            "adopt-not-possible",
-            f"`{foreign.name}` was not adopted: its data cannot be copied as a whole",
-            why=f"{foreign.fault}; nothing was changed",
-            fix=_dump(seen, foreign),
-        )
+        raise _not_possible(seen, foreign.name, foreign.superuser, foreign.fault)
     if foreign.other_server:
         raise Conflict(
             "data-in-use",
@@ -75,6 +65,34 @@ def wanted(seen: Seen) -> Foreign | None:
     _check_version(seen, foreign)
     _check_names(seen, foreign)
     return foreign
+
+
+def _refuse(seen: Seen, name: str) -> NoReturn:
+    """Raise why there is nothing to adopt under a name."""
+    from planodev.engines.docker import adopt
+
+    there = adopt.unfit(seen.engine, name)
+    if there and there.superuser:
+        raise _not_possible(seen, there.name, there.superuser, there.why)
+    listed = Fix("`docker ps -a` lists the containers; then ", Command("up", "--adopt", "--name", "NAME"))
+    if there is None:
+        why = "it has to exist, hold the data of a PostgreSQL, and not be planodev's"
+        raise BadInput("nothing-to-adopt", f"there is no container `{name}` to adopt", why=why, fix=listed)
+    raise BadInput(
+        "nothing-to-adopt",
+        f"the container `{there.name}` has nothing to adopt",
+        why=f"{there.why}; nothing was changed",
+        fix=_separate(seen, there.name) + "; or, for another container, " + listed,
+    )
+
+
+def _not_possible(seen: Seen, name: str, superuser: str, why: str) -> Conflict:
+    return Conflict(
+        "adopt-not-possible",
+        f"`{name}` was not adopted: its data cannot be copied as a whole",
+        why=f"{why}; nothing was changed",
+        fix=_dump(seen, name, superuser),
+    )
 
 
 def _own_name(seen: Seen, volume: Volume) -> str:
@@ -135,11 +153,14 @@ def take_over(seen: Seen) -> tuple[Seen, str]:
     return look(replace(seen.context, options=options), seen.engine, deadline=seen.deadline), adopted.aside
 
 
-def _dump(seen: Seen, foreign: Foreign) -> Fix:
+def _dump(seen: Seen, name: str, superuser: str) -> Fix:
     """Return the fix for data that is not copied: what writes it out, and what makes a database beside it."""
-    name = server_name.other(foreign.name, seen.project.slug, seen.project_id, seen.observed.taken)
-    written = Shell(_DUMP, foreign.name, foreign.superuser)
-    return Fix(written, " writes the data out; ", Command("up", "--name", name), " creates a separate database")
+    return Fix(Shell(_DUMP, name, superuser), " writes the data out; ") + _separate(seen, name)
+
+
+def _separate(seen: Seen, name: str) -> Fix:
+    other = server_name.other(name, seen.project.slug, seen.project_id, seen.observed.taken)
+    return Fix(Command("up", "--name", other), " creates a separate database")
 
 
 def _check_version(seen: Seen, foreign: Foreign) -> None:
@@ -152,7 +173,7 @@ def _check_version(seen: Seen, foreign: Foreign) -> None:
             "data-of-another-version",
             f"`{foreign.name}` has data of PostgreSQL {foreign.major}, {need}",
             why="PostgreSQL starts only with data of its own major version; nothing was changed",
-            fix=_dump(seen, foreign),
+            fix=_dump(seen, foreign.name, foreign.superuser),
         )
 
 
@@ -163,7 +184,7 @@ def _check_names(seen: Seen, foreign: Foreign) -> None:
                 "adopt-unusual-name",
                 f"`{foreign.name}` was not adopted: its {what} is `{name}`",
                 why="only letters, digits, `_`, `.` and `-` work in SQL, URLs and `.env`; nothing was changed",
-                fix=_dump(seen, foreign),
+                fix=_dump(seen, foreign.name, foreign.superuser),
             )
 
 

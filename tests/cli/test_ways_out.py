@@ -8,7 +8,6 @@ import pytest
 
 from planodev.engines import Traits
 from planodev.engines.docker.wording import WORDING
-from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Command, Fix, NotReady
 from planodev.steps import login
 
@@ -52,11 +51,16 @@ def test_an_image_of_another_processor_is_pulled_again():
     assert str(ways) == "the image is for another processor; `planodev up --pull always` pulls this engine's"
 
 
+SERVER = SimpleNamespace(id="1", name="plano-postgres", port=5432, volume="v", image="i")
 LOOPBACK_ONLY = """\
 LOG:  starting PostgreSQL 16.9
 LOG:  listening on IPv4 address "127.0.0.1", port 5432
 LOG:  database system is ready to accept connections
 """
+IPV6_ONLY = LOOPBACK_ONLY.replace(
+    'IPv4 address "127.0.0.1", port 5432',
+    'IPv6 address "::1", port 5432\nLOG:  listening on IPv6 address "::", port 6543',
+)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +70,7 @@ LOG:  database system is ready to accept connections
         (("postgres", "sh", "psql"), LOOPBACK_ONLY, True),
         (("postgres",), LOOPBACK_ONLY.replace("127.0.0.1", "0.0.0.0"), False),
         (("postgres",), LOOPBACK_ONLY.replace("127.0.0.1", "0.0.0.0").replace("5432", "6543"), True),
+        (("postgres",), IPV6_ONLY, True),
         (("docker-entrypoint.sh", "postgres", "psql"), LOOPBACK_ONLY, False),
         (("patroni", "postgres"), LOOPBACK_ONLY, False),
         ((), LOOPBACK_ONLY, False),
@@ -77,7 +82,7 @@ def test_a_server_listens_elsewhere_only_once_it_is_the_first_program_of_its_con
     asked = []
     seen.engine.programs = lambda _: asked.append("programs") or programs
     seen.engine.logs = lambda *_: asked.append("log") or SimpleNamespace(text=log)
-    database = SimpleNamespace(seen=seen, server=SimpleNamespace(id="1", name="plano-postgres"), marked=True)
+    database = SimpleNamespace(seen=seen, server=SERVER, marked=True)
     if not refuses:
         assert login._refuse_elsewhere(database) is None
         assert asked in (["programs"], ["programs", "log"])  # the log last, and once
@@ -88,4 +93,5 @@ def test_a_server_listens_elsewhere_only_once_it_is_the_first_program_of_its_con
     assert asked == ["programs", "log"]
     assert " inside its container only, and cannot be reached from this machine" in str(error.value)
     assert "ALTER SYSTEM SET port = 5432" in str(error.value.fix)
-    assert (LOOPBACK in str(error.value)) == ("127.0.0.1" in log)
+    for address in ("127.0.0.1:5432", "[::1]:5432", "[::]:6543"):
+        assert (address in str(error.value)) == (f'"{address[:-5].strip("[]")}"' in log)

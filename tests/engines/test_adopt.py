@@ -5,13 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
+import shlex
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import docker
 import pytest
 
+from planodev.engines.docker import adopt
+from planodev.engines.docker.engine import DockerEngine
 from tests.support.by_hand import PASSWORD, ROWS, ByHand
 from tests.support.namespace import ROOT
 from tests.support.ports import free_port
@@ -127,8 +132,81 @@ def test_two_databases_do_not_become_one(project, by_hand):
 def test_nothing_to_take_over(project, foreign_container):
     name = f"sleeper-{os.urandom(4).hex()}"
     foreign_container(name)
-    for wanted in (name, "nobody-has-this-name"):
-        assert project("up", "--adopt", "--name", wanted, "--json", code=2).error == "nothing-to-adopt"
+    for wanted, said in (
+        (name, f"the container `{name}` has nothing to adopt"),
+        ("nobody-has-this-name", "there is no container `nobody-has-this-name` to adopt"),
+    ):
+        refused = project("up", "--adopt", "--name", wanted, "--json", code=2)
+        assert (refused.error, refused.json["error"]["message"]) == ("nothing-to-adopt", said)
+
+
+DATA = "/var/lib/postgresql/data"
+OWNED = {"dev.planodev.project": "p", "dev.planodev.path": "/shop", "dev.planodev.inode": "1"}
+# What differs in a container, what runs in it, and what is said of it; whether its data can be written out.
+UNFIT = (
+    ({"labels": OWNED}, ["postgres"], "planodev's own, of the project in `/shop`", False),
+    ({}, ["sleep 300"], f"it has no data of a PostgreSQL at `{DATA}`", False),
+    ({}, [], f"it has no data of a PostgreSQL at `{DATA}`", False),
+    ({}, ["postgres -D /x"], f"it runs on other data than `{DATA}`", True),
+    ({"tmpfs": {DATA: ""}}, ["postgres"], f"in memory, in the tmpfs at `{DATA}`", True),
+    ({"tmpfs": {"/var/lib/postgresql/": "rw"}}, ["postgres"], "in memory, in the tmpfs at `/var/lib/postgresql`", True),
+    ({"mounts": [{"Type": "tmpfs", "Destination": DATA}]}, ["postgres"], f"in the tmpfs at `{DATA}`", True),
+    ({"tmpfs": {"/tmp": ""}}, ["postgres"], f"it runs on other data than `{DATA}`", True),
+    ({"tmpfs": {DATA: ""}}, [], f"it kept its data in memory, in the tmpfs at `{DATA}`", False),
+)
+
+
+@pytest.mark.parametrize(("differs", "runs", "said", "written"), UNFIT)
+def test_what_is_true_of_a_container_that_cannot_be_adopted_is_said(differs, runs, said, written):
+    item = {
+        "Id": "1",
+        "Name": "/theirs",
+        "Config": {"Labels": differs.get("labels"), "Env": ["POSTGRES_USER=boss"]},
+        "HostConfig": {"Tmpfs": differs.get("tmpfs")},
+        "Mounts": differs.get("mounts", []),
+        "State": {"Running": bool(runs)},
+    }
+    engine = DockerEngine.__new__(DockerEngine)
+    rows = {"Processes": [[command] for command in runs]}
+    engine.api = SimpleNamespace(inspect_container=lambda _: item, top=lambda _: rows)
+    found = adopt.unfit(engine, "theirs")
+    assert found.name == "theirs"
+    assert said in found.why
+    assert found.superuser == ("boss" if written else "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", [["--tmpfs", DATA], ["--mount", f"type=tmpfs,destination={DATA}"]])
+def test_data_in_memory_cannot_be_copied_and_is_written_out_by_the_fix(project, api, option):
+    name = f"in-memory-{os.urandom(4).hex()}"
+    command = ["docker", "run", "-d", "--name", name, *option, "-e", "POSTGRES_PASSWORD=x", "postgres:16"]
+    subprocess.run(command, check=True, capture_output=True)
+    try:
+        until(lambda: api.logs(name).count(b"ready to accept") > 1, "its second start", 60)
+        refused = project("up", "--adopt", "--name", name, "--json", code=4)
+        assert refused.error == "adopt-not-possible"
+        assert f"it keeps its data in memory, in the tmpfs at `{DATA}`" in refused.json["error"]["why"]
+        dump, separate = re.findall("`([^`]*)`", refused.json["error"]["fix"])
+        done = subprocess.run(shlex.split(dump), check=True, capture_output=True, text=True)
+        assert "PostgreSQL database cluster dump" in done.stdout
+        api.stop(name, timeout=5)
+        gone = project("up", "--adopt", "--name", name, "--json", code=2)
+        assert gone.error == "nothing-to-adopt"
+        assert "nothing is left of it" in gone.json["error"]["why"]
+        project(*shlex.split(separate)[3:])
+    finally:
+        api.remove_container(name, force=True, v=True)
+
+
+@pytest.mark.slow
+def test_the_database_of_another_project_is_not_adopted(make_project):
+    one, two = make_project("one"), make_project("two")
+    one("up")
+    name = one.status()["container"]
+    refused = two("up", "--adopt", "--name", name, "--json", code=2)
+    assert refused.error == "nothing-to-adopt"
+    assert f"planodev's own, of the project in `{one.path}`" in refused.json["error"]["why"]
+    two(*shlex.split(re.findall("`([^`]*)`", refused.json["error"]["fix"])[0])[3:])
 
 
 @pytest.mark.slow

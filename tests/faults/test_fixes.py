@@ -202,57 +202,6 @@ def test_a_list_that_is_cut_is_whole_once_the_fix_was_followed(ready):
     assert ready("conversations", "--json").json["warnings"] == []
 
 
-VIEW = (
-    SPOILED["table-wrong-kind"],
-    "rename it",
-    "ALTER VIEW conversation_states RENAME TO y",
-)
-PROVIDER = "ALTER TABLE conversation_states DROP COLUMN provider, ADD COLUMN provider text"
-GENERATED = (
-    f"{PROVIDER} GENERATED ALWAYS AS ('x') STORED",
-    "a plain column",
-    PROVIDER,
-)
-READ_ONLY = (
-    "ALTER DATABASE plano SET default_transaction_read_only = on",
-    "BEGIN READ WRITE; ALTER ROLE",
-    "BEGIN READ WRITE; ALTER DATABASE plano RESET default_transaction_read_only; COMMIT",
-)
-QUOTA = (
-    SPOILED["store-failed"],
-    "the server's log",
-    "DROP TRIGGER no ON conversation_states",
-)
-# By code: what a session does, what the fix says, and what its words ask of a person; None where SQL stands in it.
-BY_SQL = {
-    "table-wrong-kind": VIEW,
-    "column-generated": GENERATED,
-    "server-read-only": READ_ONLY,
-    "store-failed": QUOTA,
-    "table-locked": ("BEGIN; LOCK TABLE conversation_states", "pg_terminate_backend", None),
-    "table-off-search-path": (
-        SPOILED["table-off-search-path"],
-        "SET search_path",
-        None,
-    ),
-}
-
-
-@pytest.mark.slow
-def test_what_a_fix_says_about_a_table_mends_it(ready):
-    for code, (statement, says, mend) in BY_SQL.items():
-        holder = ready.login()
-        holder.execute(statement)
-        error = ready("verify", "--json", code=7).json["error"]
-        assert (error["code"], says in error["fix"]) == (code, True), error
-        with ready.login() as session:
-            session.execute(mend or re.search("`((?:ALTER|SELECT)[^`]*)`", error["fix"])[1])
-        holder.close()
-        for words in commands_in(error["fix"], ready):
-            assert typed(ready, words).returncode == 0, words
-        ready("verify")
-
-
 def superuser(ready, database="plano"):
     """Log in as who made the cluster, as its owner does who has the machine."""
     of_it = (one.split(":") for one in (ready.place() / "pgpass").read_text().splitlines())
@@ -266,10 +215,6 @@ def as_superuser(statements, database="plano"):
             session.execute(statements)
 
     return run
-
-
-def runs_as_superuser(ready, fix):
-    as_superuser(re.search("as [^`]*: `([^`]*)`", fix)[1])(ready)
 
 
 def runs_all(ready, fix):
@@ -320,8 +265,8 @@ BY_SUPERUSER = {
         finds_in_the_log(CLOSED, "ALTER DATABASE plano ALLOW_CONNECTIONS true", "postgres"),
     ),
     "connection-limit": (as_superuser("ALTER DATABASE plano CONNECTION LIMIT 0"), "verify", runs_all),
-    "table-not-made": (as_superuser(NO_TABLE), "up", runs_as_superuser),
-    "privilege-refused": (another_user_without_truncate, "reset --yes", runs_as_superuser),
+    "table-not-made": (as_superuser(NO_TABLE), "up", runs_all),
+    "privilege-refused": (another_user_without_truncate, "reset --yes", runs_all),
     "role-not-demoted": (as_superuser(f"ALTER ROLE plano SUPERUSER; {NO_SUPERUSER}"), "up", runs_all),
     "cannot-follow": (as_superuser(f"ALTER ROLE plano NOLOGIN; {NO_SUPERUSER}"), "up", runs_all),
 }

@@ -8,6 +8,7 @@ import pytest
 from planodev.conversations import access
 from planodev.engines import Output
 from planodev.postgres import locked_catalogue, locks, processes, proof, state_table
+from planodev.postgres.by_hand import ByHand
 from planodev.postgres.proof import Evidence
 from planodev.problems import Command, NoEngine
 
@@ -31,7 +32,8 @@ def seen_with(answer):
         return answer
 
     engine = SimpleNamespace(psql=psql, limit=lambda: 5.0, close=lambda: None)
-    return SimpleNamespace(engine=engine, superuser="plano", observed=SimpleNamespace(container="server"))
+    observed = SimpleNamespace(container="server")
+    return SimpleNamespace(engine=engine, superuser="boss", user="plano", observed=observed, by_hand=ByHand("psql"))
 
 
 @pytest.mark.parametrize(
@@ -58,6 +60,7 @@ def test_without_a_server_nothing_can_be_seen():
 
 RESTART = "`planodev down --keep-data` and `planodev up` restart the server, and the data is kept"
 END_OF_PREPARED = "ROLLBACK PREPARED 'p'"
+END_OF_ANOTHERS = "wait for it, or end it: `psql -c 'SET search_path = pg_catalog' -c 'SELECT pg_terminate_backend(5)'`"
 END = "wait for it, or end it: `planodev psql -c 'SELECT pg_terminate_backend(5)'`"
 
 
@@ -67,12 +70,14 @@ END = "wait for it, or end it: `planodev psql -c 'SELECT pg_terminate_backend(5)
         (LOCK, Output(0, "0\n5\n", ""), RESTART),
         (LOCK, Output(0, "0\n", ""), END),
         *((LOCK, answer, f"{END}; if the lock remains, the process is stopped: {RESTART}") for answer in UNSEEN),
+        ({**LOCK, "user": "boss"}, Output(0, "0\n", ""), END_OF_ANOTHERS),
         (PREPARED, UNSEEN[0], f"wait for it, or end it: {Command('psql', '-c', END_OF_PREPARED)}"),
     ],
 )
 def test_a_lock_of_the_projects_own_table_ends_by_its_fix_whatever_is_known_of_its_holder(lock, answer, fix):
     opened = SimpleNamespace(execute=lambda _: SimpleNamespace(fetchone=lambda: (lock,)))
-    at = SimpleNamespace(ours=True, look=lambda: seen_with(answer))
+    connections = [SimpleNamespace(user="plano")]
+    at = SimpleNamespace(ours=True, look=lambda: seen_with(answer), connections=connections)
     assert str(access._waited(opened, at).problem.fix) == fix
 
 

@@ -56,21 +56,25 @@ def test_a_table_that_plano_can_use_has_no_problem(changes):
         (
             [("table", None), ("elsewhere", ["App"])],
             "table-off-search-path",
-            'ALTER ROLE "plano" SET search_path = "App"',
+            """ALTER DATABASE "plano" SET search_path = "App", "$user", public;`""",
         ),
         (
             [("encoding", "LATIN1")],
             "database-encoding",
             "write another DB_NAME into the project's `.env`, then `planodev up`",
         ),
-        ([(*TABLE, "kind", "v")], "table-wrong-kind", "rename"),
+        ([(*TABLE, "kind", "v")], "table-wrong-kind", "ALTER VIEW conversation_states RENAME TO"),
         (
             [(*TABLE, "persistence", "u")],
             "table-unlogged",
             "`planodev psql -c 'ALTER TABLE conversation_states SET LOGGED;'`",
         ),
-        ([(*TABLE, "persistence", "u"), (*TABLE, "owner", "Other")], "table-unlogged", 'as "Other": `ALTER TABLE'),
-        ([(*TABLE, "kind", "m")], "table-wrong-kind", "rename"),
+        (
+            [(*TABLE, "persistence", "u"), (*TABLE, "owner", "Other")],
+            "table-unlogged",
+            "as a superuser: `ALTER TABLE public.",
+        ),
+        ([(*TABLE, "kind", "m")], "table-wrong-kind", "ALTER MATERIALIZED VIEW conversation_states RENAME TO"),
         ([(*COLUMNS, "created_at", "type", "int4")], "column-wrong-type", "TYPE BIGINT USING created_at::BIGINT"),
         ([(*COLUMNS, "created_at", "type", "timestamptz")], "column-wrong-type", "BIGINT"),
         ([(*COLUMNS, "input_items", "type", "text")], "column-wrong-type", "TYPE JSONB"),
@@ -79,10 +83,14 @@ def test_a_table_that_plano_can_use_has_no_problem(changes):
         ([(*COLUMNS, None)], "column-missing", "ADD COLUMN response_id TEXT"),
         ([(*COLUMNS, "provider", "generated", True)], "column-generated", ""),
         ([(*COLUMNS, "Tenant", EXTRA)], "column-extra", 'ALTER COLUMN "Tenant" DROP NOT NULL'),
-        ([(*TABLE, "unique_response_id", False)], "key-missing", "ADD PRIMARY KEY (response_id)"),
+        ([(*TABLE, "unique_response_id", False)], "key-missing", "CREATE UNIQUE INDEX ON conversation_states"),
         ([(*TABLE, "privileges", None)], "privilege-missing", "GRANT SELECT, INSERT, UPDATE"),
         ([(*TABLE, "privileges", ["SELECT", "INSERT"])], "privilege-missing", 'TO "plano"'),
-        ([(*TABLE, "privileges", []), ("user", "o'x")], "privilege-missing", 'TO "o\'x"'),
+        (
+            [(*TABLE, "privileges", []), ("user", "o'x")],
+            "privilege-missing",
+            'TRUNCATE ON public.conversation_states TO "o\'x"',
+        ),
     ],
 )
 def test_each_problem_has_its_code_and_what_mends_it(changes, code, fix):

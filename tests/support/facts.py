@@ -16,6 +16,8 @@ GOOD = {
     "elsewhere": ["public"],
     "table": {
         "name": "conversation_states",
+        "schema": "public",
+        "oid": 16390,
         "kind": "r",
         "persistence": "p",
         "owner": "plano",

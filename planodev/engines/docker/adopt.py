@@ -27,6 +27,8 @@ from planodev.engines.docker.storage import READER
 from planodev.problems import Command, Conflict, Fix, NoEngine, Shell
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from planodev.engines import Engine, Server
     from planodev.engines.docker.client import Api
 
@@ -36,6 +38,7 @@ _IMAGE = "planodev-adopts"
 # moby, and Kubernetes' cri-dockerd.
 _MANAGERS = {"com.docker.swarm.task.id": "Docker Swarm", "io.kubernetes.container.name": "Kubernetes"}
 _LINKS_LIMIT = 5.0  # seconds
+_ELSEWHERE = "it runs on other data than `{}`, where its settings put it"
 _LINKS = 3  # the exit code where a copy would not be complete
 # A line of pg_hba.conf that lets clients in over the network without a password, or with one in clear text.
 _OPEN = "^([[:space:]]*host.*[[:space:]])(trust|password)([[:space:]]*(#.*)?)$"
@@ -97,6 +100,21 @@ class Foreign:
     other_server: str = ""
 
 
+class Unfit(NamedTuple):
+    """A container whose data cannot be adopted.
+
+    Args:
+        name: the container's.
+        why: what is true of it.
+        superuser: initdb's role where a PostgreSQL runs in it, which can write its data out; else "".
+
+    """
+
+    name: str
+    why: str
+    superuser: str = ""
+
+
 class Adopted(NamedTuple):
     """What an adoption has done.
 
@@ -137,7 +155,7 @@ def find(engine: Engine, name: str) -> Foreign | None:
     password = variables.get("POSTGRES_PASSWORD")
     if not password and "POSTGRES_PASSWORD_FILE" in variables:
         password = (archives.read(api, item["Id"], variables["POSTGRES_PASSWORD_FILE"]) or "").strip()
-    user = variables.get("POSTGRES_USER") or "postgres"
+    user = _superuser(variables)
     return Foreign(
         id=item["Id"],
         name=item["Name"].lstrip("/"),
@@ -174,7 +192,7 @@ def _fault(api: Api, item: dict[str, Any], data: str) -> str | None:
     if not item["State"]["Running"]:
         return fault
     if not _runs_on(api, item["Id"], data):
-        return f"it runs on other data than `{data}`, where its settings put it"
+        return _ELSEWHERE.format(data)
     link = _first_link(api, item["Id"], data)
     return f"`{link}` leads to data elsewhere, which a copy would not have" if link else fault
 
@@ -189,6 +207,31 @@ def _first_link(api: Api, container: str, data: str) -> str:
     except (Refused, NoEngine):
         return ""
     return str(out.decode(errors="replace").partition("\n")[0])
+
+
+def _superuser(variables: Mapping[str, str]) -> str:
+    return variables.get("POSTGRES_USER") or "postgres"
+
+
+def unfit(engine: Engine, name: str) -> Unfit | None:
+    """Return the container of this name or id, which `find` has not found; None where there is none at all."""
+    if not isinstance(engine, DockerEngine):
+        return None
+    try:
+        item = engine.api.inspect_container(name)
+    except Refused as error:
+        if error.status == NOT_FOUND:
+            return None
+        raise
+    called, data, memory = item["Name"].lstrip("/"), data_place.of_container(item), data_place.in_memory(item)
+    if owner := owner_of(item["Config"].get("Labels")):
+        return Unfit(called, f"it is planodev's own, of the project in `{owner.path}`")
+    if item["State"]["Running"] and "postgres" in engine.programs_of(item["Id"]):
+        where = f"it keeps its data in memory, in the tmpfs at `{memory}`" if memory else _ELSEWHERE.format(data)
+        return Unfit(called, where, _superuser(variables_of(item["Config"])))
+    if memory:
+        return Unfit(called, f"it kept its data in memory, in the tmpfs at `{memory}`, where nothing is left of it")
+    return Unfit(called, f"it has no data of a PostgreSQL at `{data}`")
 
 
 def _runs_on(api: Api, container: str, data: str) -> bool:

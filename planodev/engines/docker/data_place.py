@@ -170,6 +170,16 @@ def outside(item: Mapping[str, Any], volume: str | None) -> str:
     return next((path for path in mounts if _below(path, data)), "")
 
 
+def in_memory(item: Mapping[str, Any]) -> str:
+    """Return the tmpfs in which a container has its data, "" where that is in none."""
+    data = of_container(item)
+    told = [
+        *(item["HostConfig"].get("Tmpfs") or {}),
+        *(m["Destination"] for m in item["Mounts"] if m.get("Type") == "tmpfs"),
+    ]
+    return next((path for path in map(_clean, told) if holds(path, data)), "")
+
+
 def layered(item: Mapping[str, Any]) -> bool:
     """Say whether a container has its data among its own files, in nothing that was mounted."""
     return mount_of(item) is None

@@ -175,7 +175,7 @@ class DockerEngine:
         PostgreSQL itself does not see a server in another container: each has the number 1 among its own processes.
         """
         for item in whose.users_of(volume, directory, self._listed, volumes, but=but):
-            if "postgres" in self._programs(item["Id"]):
+            if "postgres" in self.programs_of(item["Id"]):
                 return whose.name_of(item)
         return ""
 
@@ -211,9 +211,10 @@ class DockerEngine:
         return State(found["State"]["Status"], int(found.get("RestartCount") or 0))
 
     def programs(self, container: Container) -> tuple[str, ...]:
-        return self._programs(container.id)
+        return self.programs_of(container.id)
 
-    def _programs(self, number: str) -> tuple[str, ...]:
+    def programs_of(self, number: str) -> tuple[str, ...]:
+        """Return the same for any container, by its id."""
         try:
             rows = self.api.top(number).get("Processes") or []
         except (Refused, NoEngine):

@@ -12,4 +12,5 @@ WORDING = Wording(
     single_user="echo 'ALTER ROLE \"{user}\" LOGIN' | docker run --rm -i --volumes-from {name} "
     "-u postgres {image} postgres --single -D /var/lib/postgresql/data postgres",
     sessions="docker top {name} -efww",
+    psql="docker exec {name} psql -U {user} -d {database}",
 )

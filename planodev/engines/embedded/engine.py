@@ -33,6 +33,7 @@ from planodev.engines import (
 )
 from planodev.engines.embedded import describe, directories, members, process, programs
 from planodev.engines.embedded.directories import SUPERUSER, DataDirectory, Labels
+from planodev.pasting import quoted
 from planodev.postgres import limits, scram
 from planodev.postgres.connection import LOOPBACK
 from planodev.problems import Fix, NoEngine
@@ -118,7 +119,9 @@ class EmbeddedEngine:
 
     @property
     def wording(self) -> Wording:
-        psql = self._program.path("psql").replace("{", "{{").replace("}", "}}")
+        psql, postgres = (
+            quoted(self._program.path(name)).replace("{", "{{").replace("}", "}}") for name in ("psql", "postgres")
+        )
         as_runner = ""
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             as_runner = f"runuser -u {self._runner.name} -- "
@@ -129,8 +132,9 @@ class EmbeddedEngine:
             "{{down --delete-data}} makes room for a new database",
             damaged="tar -cC {id} . > damaged.tar",
             sessions="ps axww",
+            psql=f"PGPASSFILE={{id}}/pgpass {psql} -h {LOOPBACK} -p {{port}} -U {SUPERUSER} -d {{database}}",
             single_user=f"echo 'ALTER ROLE \"{SUPERUSER}\" LOGIN' | "
-            f"{as_runner}{psql.removesuffix('psql')}postgres --single -D {{id}}/data postgres",
+            f"{as_runner}{postgres} --single -D {{id}}/data postgres",
         )
 
     @property
