@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from planodev.postgres import locks, proof, server_facts, state_table
+from planodev.postgres.by_hand import ByHand
 from planodev.postgres.connection import Connection
 from planodev.problems import Fix, Problem
 from planodev.production import server_faults
@@ -148,6 +149,54 @@ def test_a_server_that_planodev_does_not_run_is_mended_by_its_owner(changes, cod
         assert "planodev" not in str(problem.fix)
     missing = server_faults.error(Problem("database-missing", "x", "y"), connection, Path(".env.production"))
     assert f'CREATE DATABASE "plano" {server_facts.IN_UTF8};' in str(missing.problem.fix)
+
+
+OWN_SETTINGS = [
+    ["search_path", False],
+    ["default_transaction_read_only", False],
+    ["default_transaction_read_only", True],
+]
+WRITABLE = (
+    'BEGIN READ WRITE; ALTER DATABASE "plano" SET default_transaction_read_only = off; ALTER ROLE "plano" RESET '
+    'default_transaction_read_only; ALTER ROLE "plano" IN DATABASE "plano" RESET default_transaction_read_only; COMMIT;'
+)
+HAND = ByHand("docker exec p psql -U boss -d plano")
+
+
+@pytest.mark.parametrize(
+    ("facts", "said", "own", "elsewhere"),
+    [
+        (
+            {"read_only_by": "database", "role_settings": OWN_SETTINGS, "owns_database": True},
+            "a setting of the database",
+            f"`planodev psql -c '{WRITABLE}'`",
+            f"as the database's owner: `{WRITABLE}`",
+        ),
+        (
+            {"read_only_by": "configuration file", "role_settings": OWN_SETTINGS, "owns_database": False},
+            "a file of the server's settings",
+            f"`{HAND.superuser} -c 'SET search_path = pg_catalog' -c '{WRITABLE}'`",
+            f"as the database's owner: `{WRITABLE}`",
+        ),
+        (
+            {"read_only_by": "recovery", "superuser": True},
+            "the server is a replica",
+            "`planodev psql -c 'SELECT pg_promote();'` makes it a server of its own",
+            "use the primary",
+        ),
+        *(
+            ({"read_only_by": "client"}, "the `options` of the connection string", there, there)
+            for there in ("remove `default_transaction_read_only` from the connection string in Plano's configuration",)
+        ),
+    ],
+)
+def test_whose_setting_makes_a_session_read_only_is_said_with_what_ends_it(facts, said, own, elsewhere):
+    read_only = {**GOOD, "read_only": True, **facts}
+    ours = state_table.judge(read_only, ours=True, hand=HAND)
+    theirs = state_table.judge(read_only, ours=False)
+    assert {ours.code, theirs.code} == {"server-read-only"}
+    assert said in ours.message
+    assert [str(ours.fix), str(theirs.fix)] == [own, elsewhere]
 
 
 FAULTS = (
