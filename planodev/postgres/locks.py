@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from planodev.postgres import sql
 from planodev.visible import visible
 
 # The other sessions, and transactions that were prepared and outlive theirs, which have a lock on the table or wait for
@@ -80,5 +81,5 @@ def holds(lock: dict[str, Any]) -> str:
 def end_of(lock: dict[str, Any]) -> str:
     """Return the SQL that ends who holds a lock."""
     if lock.get("prepared"):
-        return "ROLLBACK PREPARED '{}'".format(visible(lock["prepared"]).replace("'", "''"))
-    return f"SELECT pg_terminate_backend({lock['pid']})"
+        return f"ROLLBACK PREPARED {sql.literal(visible(lock['prepared']))}"
+    return f"SELECT pg_terminate_backend({int(lock['pid'])})"

@@ -6,6 +6,7 @@ Source: Plano 0.4.36, `docs/source/resources/db_setup/conversation_states.sql` (
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planodev.postgres import by_hand, locks, server_facts, sql
@@ -72,7 +73,7 @@ SELECT json_build_object(
       WHERE tablename = '{NAME}' AND NOT has_schema_privilege(schemaname, 'USAGE')),
   'table', (SELECT json_build_object(
       'name', c.oid::regclass::text,
-      'schema', c.relnamespace::regnamespace::text,
+      'schema', (SELECT nspname FROM pg_namespace WHERE oid = c.relnamespace),
       'oid', c.oid,
       'alterable', pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(c.relnamespace, 'CREATE'),
       'row_security', c.relrowsecurity,
@@ -207,7 +208,7 @@ class Table:
     @property
     def name(self) -> str:
         """Its name as SQL, for who is to change it."""
-        return NAME if self._may or not self._ours else f"{self.facts['schema']}.{NAME}"
+        return NAME if self._may or not self._ours else f"{sql.identifier(self.facts['schema'])}.{NAME}"
 
     def fix(self, statements: str, elsewhere: str = "") -> Fix:
         """Return the command that runs statements; on a server that planodev does not run, these words or the SQL."""
@@ -234,7 +235,7 @@ _KINDS = {"v": "VIEW", "m": "MATERIALIZED VIEW", "f": "FOREIGN TABLE", "S": "SEQ
 def _renamed(table: Table) -> str:
     """Return the SQL that gives what has the table's name another one, which nothing has."""
     kind = _KINDS.get(table.facts["kind"], "TABLE")
-    return f"ALTER {kind} {table.name} RENAME TO {NAME}_{table.facts.get('oid', 'old')};"
+    return f"ALTER {kind} {table.name} RENAME TO {NAME}_{int(table.facts['oid'])};"
 
 
 def locked(lock: dict[str, Any] | None, level: Level = "error", end: Fix | None = None) -> Problem:
@@ -303,7 +304,7 @@ def _absent(facts: dict[str, Any], create: Fix, hand: ByHand, *, ours: bool) -> 
     fix = Fix(f"as the owner: `ALTER ROLE {user} SET search_path = {schema}; {grant}`")
     if ours:
         denied = name in (facts.get("denied") or [])
-        path = by_hand.settled(facts, "search_path", with_schema(schema, facts["search_path"]))
+        path = by_hand.settled(facts, "search_path", with_schema(name, facts["search_path"]))
         may = facts.get("superuser") or (facts.get("owns_database") and not denied)
         fix = hand.run(f"{path} {grant}" if denied else path, may=bool(may))
     return _problem(
@@ -314,8 +315,13 @@ def _absent(facts: dict[str, Any], create: Fix, hand: ByHand, *, ours: bool) -> 
 
 
 def with_schema(schema: str, path: str) -> str:
-    """Return a search path with a schema, as SQL, before what the path has."""
-    return f"{schema}, {path}" if path.strip(' "') else schema
+    """Return a search path as SQL: a schema, and what a path has, of which whoever has set it may mean harm.
+
+    Source: `SplitIdentifierString` of PostgreSQL, by which a name without quotes ends at a comma or a blank alone.
+    """
+    parts = re.findall(r'"((?:[^"]|"")*)"|([^\s,]+)', path)
+    names = [schema, *(quoted.replace('""', '"') or plain.lower() for quoted, plain in parts)]
+    return ", ".join(sql.identifier(name) for name in names if name)
 
 
 # How a value becomes one of the type that a column needs, by that type and the name of the one that it has; `{}` stands

@@ -69,6 +69,6 @@ def _mend(database: Database, error: str) -> Fix:
     user, schema = identifier(seen.user), identifier(name)
     statements = f"CREATE SCHEMA IF NOT EXISTS {schema}; GRANT USAGE, CREATE ON SCHEMA {schema} TO {user};"
     if facts and name not in re.split('[", ]+', facts["search_path"]):
-        path = state_table.with_schema(schema, facts["search_path"])
+        path = state_table.with_schema(name, facts["search_path"])
         statements += f" {by_hand.settled(facts, 'search_path', path)}"
     return seen.by_hand.run(statements, may=bool(facts and facts.get("superuser"))) + "; "

@@ -57,7 +57,7 @@ def test_a_table_that_plano_can_use_has_no_problem(changes):
         (
             [("table", None), ("elsewhere", ["App"])],
             "table-off-search-path",
-            """ALTER DATABASE "plano" SET search_path = "App", "$user", public;`""",
+            """ALTER DATABASE "plano" SET search_path = "App", "$user", "public";`""",
         ),
         (
             [("encoding", "LATIN1")],
@@ -73,7 +73,7 @@ def test_a_table_that_plano_can_use_has_no_problem(changes):
         (
             [(*TABLE, "persistence", "u"), (*TABLE, "owner", "Other")],
             "table-unlogged",
-            "as a superuser: `ALTER TABLE public.",
+            'as a superuser: `ALTER TABLE "public".',
         ),
         ([(*TABLE, "kind", "m")], "table-wrong-kind", "ALTER MATERIALIZED VIEW conversation_states RENAME TO"),
         ([(*COLUMNS, "created_at", "type", "int4")], "column-wrong-type", "TYPE BIGINT USING created_at::BIGINT"),
@@ -90,7 +90,7 @@ def test_a_table_that_plano_can_use_has_no_problem(changes):
         (
             [(*TABLE, "privileges", []), ("user", "o'x")],
             "privilege-missing",
-            'TRUNCATE ON public.conversation_states TO "o\'x"',
+            'TRUNCATE ON "public".conversation_states TO "o\'x"',
         ),
     ],
 )
@@ -248,3 +248,19 @@ def test_who_holds_a_lock_is_told_and_ended_by_a_restart_where_its_process_is_st
     stopped = locks.holds({**lock, "stopped": True})
     assert stopped == f"{locks.holds(lock)}; the process is stopped (SIGSTOP or a debugger)"
     assert proof.ending(locks.Holder("", stopped=True), restart) is restart
+
+
+@pytest.mark.parametrize(
+    ("path", "sql"),
+    [
+        ("", '"app"'),
+        ('""', '"app"'),
+        ('"$user", public', '"app", "$user", "public"'),
+        ('Public,"A ""b"""', '"app", "public", "A ""b"""'),
+        ("x;DROP/**/TABLE/**/y", '"app", "x;drop/**/table/**/y"'),
+        ('x"; DROP', '"app", "x"";", "drop"'),
+    ],
+)
+def test_a_search_path_in_a_command_to_paste_is_names_alone(path, sql):
+    """Whoever owns the database has set it, and a superuser may run the command."""
+    assert state_table.with_schema("app", path) == sql
