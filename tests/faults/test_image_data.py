@@ -193,7 +193,7 @@ def test_an_image_that_starts_no_server_is_told_by_what_runs_in_its_place(projec
 @pytest.mark.parametrize(
     ("changes", "code"),
     first_of_each(
-        lambda row: row[1],
+        lambda row: row[1][0],
         [
             (("WORKDIR /etc/passwd",), (2, "image-cannot-start")),
             (("USER 4321",), (6, "server-stopped")),
