@@ -10,7 +10,7 @@ from planodev.engines.docker.client import CONFLICT, NOT_FOUND, Refused
 if TYPE_CHECKING:
     from planodev.engines.docker.client import Api
 
-_LIMIT, _PAUSE = 5.0, 0.05  # seconds for the engine to end what it has begun, and between two requests
+LIMIT, PAUSE = 5.0, 0.05  # seconds for the engine to end what it has begun, and between two requests
 
 
 def remove(api: Api, container: str, *, v: bool = False) -> None:
@@ -25,11 +25,11 @@ def remove(api: Api, container: str, *, v: bool = False) -> None:
         Refused: it was not removed.
 
     """
-    end = time.monotonic() + _LIMIT
+    end = time.monotonic() + LIMIT
     while going := _ask_to_remove(api, container, v=v):
         if time.monotonic() > end:
             raise going
-        time.sleep(_PAUSE)
+        time.sleep(PAUSE)
 
 
 def _ask_to_remove(api: Api, container: str, *, v: bool) -> Refused | None:
@@ -61,7 +61,7 @@ def create_in_place(api: Api, name: str, config: dict[str, Any]) -> str:
         Refused: the name did not get free, or the engine refuses the container.
 
     """
-    end = time.monotonic() + _LIMIT
+    end = time.monotonic() + LIMIT
     while True:
         try:
             return str(api.make_container(config, name))
@@ -69,4 +69,4 @@ def create_in_place(api: Api, name: str, config: dict[str, Any]) -> str:
             if error.status != CONFLICT or time.monotonic() > end:
                 raise
         _ask_to_remove(api, name, v=True)
-        time.sleep(_PAUSE)
+        time.sleep(PAUSE)

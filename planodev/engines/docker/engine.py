@@ -315,7 +315,7 @@ class DockerEngine:
     def remove_storage(self, volume: Volume) -> None:
         from planodev.engines.docker import storage
 
-        storage.remove(self.api, volume.name)
+        storage.remove(self.api, volume)
 
     def program(
         self, container: Container, command: list[str], variables: dict[str, str], *, terminal: bool = False

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import posixpath
+import time
 from typing import TYPE_CHECKING, Any
 
 from planodev.engines import Storage
-from planodev.engines.docker import archives, containers, data_place
-from planodev.engines.docker.client import NOT_FOUND, Refused
+from planodev.engines.docker import archives, containers, data_place, labels
+from planodev.engines.docker.client import CONFLICT, NOT_FOUND, Refused
 from planodev.engines.docker.labels import PROBE_LABEL, READY_MARK
 from planodev.postgres import data_files
 from planodev.problems import BadInput, Command, Conflict, Fix, Shell
 from planodev.project import defaults
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from planodev.engines import Volume
     from planodev.engines.docker.client import Api
 
 # The temporary container that reads or fills a volume. It has a fixed name, so that one that a killed run has left is
@@ -131,22 +135,37 @@ def remove_reader(api: Api, volume: str) -> None:
     containers.remove(api, READER.format(volume), v=True)
 
 
-def remove(api: Api, volume: str) -> None:
-    """Remove a volume.
+def remove(api: Api, volume: Volume) -> None:
+    """Remove a volume, and what a killed planodev asked for late: a container of the project's that never started.
 
     Raises:
         Conflict: a container uses it.
 
     """
-    remove_reader(api, volume)
-    try:
-        api.remove_volume(volume)
-    except Refused as error:
-        if error.status == NOT_FOUND:
+    end = time.monotonic() + containers.LIMIT
+    while True:
+        remove_reader(api, volume.name)
+        try:
+            api.remove_volume(volume.name)
+        except Refused as error:
+            if error.status == NOT_FOUND:
+                return
+            users = [item for item in api.containers(all=True) if volume.name in labels.volumes_of(item)]
+            late = [item for item in users if _never_started(item, volume)]
+            # Without a user that is listed, the engine is still creating or removing one.
+            if error.status != CONFLICT or len(late) < len(users) or time.monotonic() > end:
+                raise _in_use(volume.name, error.text) from error
+            for item in late:
+                containers.remove(api, item["Id"], v=True)
+            time.sleep(containers.PAUSE)
+        else:
             return
-        raise Conflict(
-            "volume-in-use",
-            f"cannot remove the volume `{volume}`",
-            why=error.text,
-            fix=Fix(Shell("docker ps -a --filter volume={}", volume), " shows its user: remove that container first"),
-        ) from error
+
+
+def _never_started(item: Mapping[str, Any], volume: Volume) -> bool:
+    return item["State"] == "created" and labels.is_of(volume.owner, item["Labels"] or {})
+
+
+def _in_use(volume: str, why: str) -> Conflict:
+    fix = Fix(Shell("docker ps -a --filter volume={}", volume), " shows its user: remove that container first")
+    return Conflict("volume-in-use", f"cannot remove the volume `{volume}`", why=why, fix=fix)
